@@ -1,0 +1,1 @@
+//! Gradient-Blending on the command line: train, evaluate and predict with multimodal classifiers.

@@ -1,0 +1,2 @@
+//! The gblend command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The modalities and fusions that come with gblend, and their media front ends.
