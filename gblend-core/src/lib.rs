@@ -1,1 +1,52 @@
-//! The traits, layers and mathematics of Gradient-Blending: everything that a gblend plugin needs.
+//! What a gblend plugin is made of, and nothing else.
+//!
+//! gblend trains a multimodal classifier with one head per modality and a joint head, and blends their
+//! losses (Wang, Tran, Feiszli, "What Makes Training Multi-Modal Classification Networks Hard?", CVPR
+//! 2020, <https://arxiv.org/abs/1905.12681>). Five traits are open to plugins:
+//!
+//! | trait | configured under | built as |
+//! |---|---|---|
+//! | [`Dataset`] | `[data]` | [`Source`] |
+//! | [`Modality`] | `[modality.NAME]` | [`Encoder`] |
+//! | [`Fusion`] | `[fusion]` | [`FusionModule`] |
+//! | [`BlendStrategy`] | `[blend]` | [`Blend`] |
+//! | [`Optimizer`] | `[optimizer]` | [`OptimizerState`] |
+//!
+//! What is configured and what is built are two types everywhere: the first is plain data that is read
+//! from a configuration file and written into the run folder, the second owns parameters or state and is
+//! checkpointed. A plugin crate needs this crate alone: it re-exports [`serde`], [`typetag`],
+//! [`schemars`] and [`dfdx`].
+
+pub mod array;
+pub mod dataset;
+pub mod error;
+pub mod fusion;
+pub mod media;
+pub mod modality;
+pub mod nn;
+pub mod optimizer;
+pub mod params;
+pub mod pass;
+pub mod recorder;
+pub mod registry;
+pub mod seed;
+pub mod strategy;
+pub mod tensor;
+pub mod weights;
+
+pub use array::Array;
+pub use dataset::{Dataset, OpenContext, Partition, Sample, Source, Stream};
+pub use error::{Error, Result};
+pub use fusion::{Fusion, FusionContext, FusionModule};
+pub use media::{Media, MediaKind};
+pub use modality::{BuildContext, Encoder, Modality};
+pub use optimizer::{Optimizer, OptimizerState};
+pub use params::{Module, ParamMut, ParamPath, ParamVisitor};
+pub use pass::{Mode, Pass};
+pub use registry::{Role, catalogue};
+pub use seed::{SampleRng, Seed};
+pub use strategy::{Blend, BlendStrategy, Heads, JOINT};
+pub use tensor::{AutoDevice, Batch, Features, Logits};
+pub use weights::BlendWeights;
+
+pub use {dfdx, inventory, rand, schemars, serde, serde_json, typetag};

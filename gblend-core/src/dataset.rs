@@ -1,0 +1,94 @@
+//! Datasets: labeled samples with one piece of media per stream.
+
+use std::fmt::Debug;
+use std::path::Path;
+
+use crate::error::Result;
+use crate::media::{Media, MediaKind};
+use crate::seed::Seed;
+
+/// A dataset as configured: plain data, read from the `[data]` table.
+#[typetag::serde(tag = "kind")]
+pub trait Dataset: Debug + Send + Sync {
+    /// Opens the dataset: reads its index, not its media.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) naming the file and what is wrong with it, or
+    /// [`Error::Setting`](crate::Error::Setting).
+    fn open(&self, cx: &OpenContext<'_>) -> Result<Box<dyn Source>>;
+}
+
+/// What a dataset is opened with.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenContext<'a> {
+    /// The folder that relative paths start from: that of the configuration file.
+    pub base: &'a Path,
+    /// The random stream of whatever the dataset draws.
+    pub seed: Seed,
+}
+
+/// A stream that every sample of a dataset has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Its name, which a modality may ask for with `source = "…"`.
+    pub name: String,
+    /// The kind of its media.
+    pub media: MediaKind,
+}
+
+/// The part of a dataset that a sample is in, as far as the dataset itself says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Partition {
+    /// May be trained on; validation and held-out samples are taken from here where the dataset brings none.
+    Train,
+    /// For model selection.
+    Validation,
+    /// For the final evaluation only.
+    Test,
+}
+
+/// What is known about a sample without its media.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// A name that is unique in the dataset and says where to find the sample.
+    pub id: String,
+    /// Index into [`Source::classes`].
+    pub label: usize,
+    /// Samples of one group (a speaker, a subject) stay in one split.
+    pub group: Option<String>,
+    /// Where the dataset puts it.
+    pub partition: Partition,
+}
+
+/// A dataset as opened. Loader threads read from it side by side.
+pub trait Source: Send + Sync {
+    /// The names of the classes.
+    fn classes(&self) -> &[String];
+
+    /// The streams that every sample has.
+    fn streams(&self) -> &[Stream];
+
+    /// The number of samples.
+    fn len(&self) -> usize;
+
+    /// Whether there is no sample.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What is known about sample `index`, below [`len`](Self::len).
+    fn sample(&self, index: usize) -> Sample;
+
+    /// Decodes one stream (a position in [`streams`](Self::streams)) of sample `index`.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) naming the file or sample and what is wrong with it.
+    fn read(&self, index: usize, stream: usize) -> Result<Media>;
+
+    /// Identifies what [`read`](Self::read) would return for this sample and stream, without decoding it:
+    /// prepared samples are cached under it. Whatever changes the media must change the fingerprint.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) if the file is gone.
+    fn fingerprint(&self, index: usize, stream: usize) -> Result<String>;
+}

@@ -1,0 +1,1 @@
+//! Layers whose shapes are decided at run time.

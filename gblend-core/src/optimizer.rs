@@ -1,0 +1,62 @@
+//! Optimizers: how a parameter follows its gradient.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use crate::array::Array;
+use crate::error::Result;
+use crate::params::{ParamMut, ParamPath};
+use crate::tensor::Gradients;
+
+/// An optimizer as configured: plain data, read from the `[optimizer]` table.
+#[typetag::serde(tag = "kind")]
+pub trait Optimizer: Debug + Send + Sync {
+    /// The learning rate before any schedule.
+    fn learning_rate(&self) -> f64;
+
+    /// Starts with no state.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) if a value is out of its range.
+    fn start(&self) -> Result<Box<dyn OptimizerState>>;
+}
+
+/// An optimizer at work: its moments for every parameter that it has met.
+pub trait OptimizerState: Debug + Send {
+    /// Begins a step; every parameter is then updated once.
+    fn begin_step(&mut self, learning_rate: f64);
+
+    /// Moves one parameter by its gradient.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device) if the device fails.
+    fn update(
+        &mut self,
+        path: &ParamPath,
+        param: ParamMut<'_>,
+        gradients: &mut Gradients,
+    ) -> Result<()>;
+
+    /// The number of steps begun.
+    fn steps(&self) -> u64;
+
+    /// The moments of one parameter by name, for a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device) if the device fails.
+    fn moments(&mut self, param: ParamMut<'_>) -> Result<BTreeMap<&'static str, Array>>;
+
+    /// Goes on from a checkpoint: the number of steps begun.
+    fn restore_steps(&mut self, steps: u64);
+
+    /// Goes on from a checkpoint: the moments of one parameter.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`](crate::Error::Parameter) if a moment is missing or of another shape.
+    fn restore_moments(
+        &mut self,
+        path: &ParamPath,
+        param: ParamMut<'_>,
+        moments: &BTreeMap<String, Array>,
+    ) -> Result<()>;
+}

@@ -1,0 +1,72 @@
+//! One run of a network over a batch: for training, for evaluation, or for gradients alone.
+
+use crate::recorder::Recorder;
+use crate::seed::Seed;
+use crate::tensor::AutoDevice;
+
+/// What a forward pass is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch statistics, running statistics updated, dropout on, recorded.
+    Train,
+    /// Running statistics, dropout off, not recorded.
+    Evaluate,
+    /// As `Evaluate`, but recorded: gradients of the network as it would predict.
+    Differentiate,
+}
+
+/// The mode of a forward pass and its randomness.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass {
+    mode: Mode,
+    seed: Seed,
+}
+
+impl Pass {
+    /// A training step; `seed` is the step's own, and decides its dropout masks.
+    pub fn train(seed: Seed) -> Self {
+        Self {
+            mode: Mode::Train,
+            seed,
+        }
+    }
+
+    /// An evaluation.
+    pub fn evaluate() -> Self {
+        Self {
+            mode: Mode::Evaluate,
+            seed: Seed::new(0),
+        }
+    }
+
+    /// Gradients in evaluation mode.
+    pub fn differentiate() -> Self {
+        Self {
+            mode: Mode::Differentiate,
+            seed: Seed::new(0),
+        }
+    }
+
+    /// What the pass is for.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether normalization uses (and updates) the statistics of the batch, and dropout drops.
+    pub fn is_training(&self) -> bool {
+        self.mode == Mode::Train
+    }
+
+    /// The random stream of the part called `label` in this pass.
+    pub fn seed_of(&self, label: &str) -> Seed {
+        self.seed.derive(label)
+    }
+
+    /// The recorder that data enters the network with.
+    pub fn recorder(&self) -> Recorder<AutoDevice> {
+        match self.mode {
+            Mode::Train | Mode::Differentiate => Recorder::for_data(),
+            Mode::Evaluate => Recorder::off(),
+        }
+    }
+}

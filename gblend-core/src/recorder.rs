@@ -1,0 +1,180 @@
+//! The tape that every gblend network records on.
+//!
+//! dfdx decides by type whether a network is differentiated: `OwnedTape` records, `NoneTape` does not,
+//! and a boxed encoder would need a method for each. [`Recorder`] decides at run time instead, so one
+//! `encode` serves training and evaluation:
+//!
+//! - it *records* or not, and a network's output records only if its input did;
+//! - it *requires a gradient* or not: an operation whose inputs are all data needs no backward step, so
+//!   no gradient is ever computed for a network's input.
+//!
+//! Parameters enter an operation with a default recorder (`retaped`) or without one (`NoneTape`); both
+//! count as requiring a gradient.
+
+use dfdx::tensor::{Gradients, Merge, NoneTape, OwnedTape, Storage, Tape};
+
+/// A run-time switchable tape; see the module's text.
+#[derive(Debug)]
+pub struct Recorder<D: Storage<f32>> {
+    tape: Option<OwnedTape<f32, D>>,
+    requires_grad: bool,
+}
+
+impl<D: Storage<f32>> Recorder<D> {
+    /// For data in a pass that will be differentiated.
+    pub fn for_data() -> Self {
+        Self {
+            tape: Some(OwnedTape::default()),
+            requires_grad: false,
+        }
+    }
+
+    /// For a pass that will not be differentiated.
+    pub fn off() -> Self {
+        Self {
+            tape: None,
+            requires_grad: false,
+        }
+    }
+
+    /// For a tensor that starts a second branch from here: the same switches, an empty tape.
+    ///
+    /// A feature that two heads read keeps its tape on one of them and enters the other with this.
+    #[must_use]
+    pub fn branch(&self) -> Self {
+        Self {
+            tape: self.tape.as_ref().map(|_| OwnedTape::default()),
+            requires_grad: self.requires_grad,
+        }
+    }
+
+    /// Whether operations are being recorded at all.
+    pub fn is_recording(&self) -> bool {
+        self.tape.is_some()
+    }
+
+    /// Whether the tensor that carries this recorder needs a gradient.
+    pub fn requires_grad(&self) -> bool {
+        self.tape.is_some() && self.requires_grad
+    }
+
+    /// From here on a gradient is needed: an operation with parameters calls this before it records.
+    pub fn require_grad(&mut self) {
+        self.requires_grad = true;
+    }
+
+    /// dfdx's own tape, to run the backward pass on; `None` if nothing was recorded.
+    pub fn into_tape(self) -> Option<OwnedTape<f32, D>> {
+        self.tape
+    }
+}
+
+impl<D: Storage<f32>> Default for Recorder<D> {
+    /// For a parameter: records, and requires a gradient.
+    fn default() -> Self {
+        Self {
+            tape: Some(OwnedTape::default()),
+            requires_grad: true,
+        }
+    }
+}
+
+impl<D: Storage<f32>> Merge<NoneTape> for Recorder<D> {
+    /// A tensor without a tape may be a parameter, so its gradient is wanted.
+    fn merge(mut self, _: NoneTape) -> Self {
+        self.requires_grad = true;
+        self
+    }
+}
+
+impl<D: Storage<f32>> Merge<Self> for Recorder<D> {
+    /// Records only if both sides do: an evaluated input switches its parameters' recorders off.
+    fn merge(self, other: Self) -> Self {
+        let tape = match (self.tape, other.tape) {
+            (Some(left), Some(right)) => Some(left.merge(right)),
+            _ => None,
+        };
+        Self {
+            tape,
+            requires_grad: self.requires_grad || other.requires_grad,
+        }
+    }
+}
+
+impl<D: Storage<f32>> Tape<f32, D> for Recorder<D> {
+    const OWNS_TAPE: bool = true;
+
+    fn add_backward_op<F>(&mut self, operation: F)
+    where
+        F: 'static + FnOnce(&mut Gradients<f32, D>) -> Result<(), D::Err>,
+    {
+        if !self.requires_grad {
+            return;
+        }
+        if let Some(tape) = &mut self.tape {
+            tape.add_backward_op(operation);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use dfdx::prelude::*;
+
+    type Vector<T = NoneTape> = Tensor<(usize,), f32, Cpu, T>;
+
+    fn vector(values: &[f32]) -> Vector {
+        Cpu::default().tensor_from_vec(values.to_vec(), (values.len(),))
+    }
+
+    fn gradient(loss: Tensor<Rank0, f32, Cpu, Recorder<Cpu>>) -> Gradients<f32, Cpu> {
+        let (loss, recorder) = loss.split_tape();
+        loss.put_tape(recorder.into_tape().unwrap()).backward()
+    }
+
+    #[test]
+    fn a_parameter_that_multiplies_data_gets_the_data_as_its_gradient() {
+        let (data, weight) = (vector(&[1.0, 2.0, 3.0]), vector(&[4.0, 5.0, 6.0]));
+        let product = data.put_tape(Recorder::for_data()) * weight.clone();
+        assert_eq!(
+            gradient(product.sum()).get(&weight).as_vec(),
+            [1.0, 2.0, 3.0]
+        );
+    }
+
+    #[test]
+    fn operations_on_data_alone_are_not_recorded() {
+        let data = vector(&[1.0, 2.0]).put_tape(Recorder::<Cpu>::for_data());
+        let (_, recorder) = data.square().exp().split_tape();
+        assert!(recorder.is_recording());
+        assert!(!recorder.requires_grad());
+        assert_eq!(
+            format!("{:?}", recorder.into_tape().unwrap())
+                .matches("num_operations: 0")
+                .count(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_switched_off_input_switches_its_parameters_off() {
+        let (data, weight) = (vector(&[1.0, 2.0]), vector(&[3.0, 4.0]));
+        let product = data.put_tape(Recorder::<Cpu>::off()) * weight.retaped::<Recorder<Cpu>>();
+        let (_, recorder) = product.split_tape();
+        assert!(!recorder.is_recording());
+        assert!(recorder.into_tape().is_none());
+    }
+
+    #[test]
+    fn two_branches_of_one_feature_add_their_gradients() {
+        let weight = vector(&[2.0]);
+        let feature = vector(&[3.0]).put_tape(Recorder::for_data()) * weight.clone();
+        let (feature, recorder) = feature.split_tape();
+        let own_head = feature.clone().put_tape(recorder.branch()) * 5.0;
+        let joint_head = feature.put_tape(recorder) * 7.0;
+        let gradients = gradient((own_head + joint_head).sum());
+        assert_eq!(gradients.get(&weight).as_vec(), [36.0]);
+    }
+}
