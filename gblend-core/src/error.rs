@@ -42,9 +42,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// Two plugins claim one kind.
-    #[error(
-        "the {role} kind `{kind}` is registered twice: by {first} and by {second}; rename one of them"
-    )]
+    #[error("the {role} kind `{kind}` is registered twice: by {first} and by {second}; rename one of them")]
     DuplicateKind {
         /// The role that both plugins fill.
         role: crate::registry::Role,
@@ -56,9 +54,7 @@ pub enum Error {
         second: String,
     },
     /// Nothing was registered: plugin crates are linked only if something names them.
-    #[error(
-        "no plugin is registered: the binary must name every plugin crate, as in `use my_plugin as _;`"
-    )]
+    #[error("no plugin is registered: the binary must name every plugin crate, as in `use my_plugin as _;`")]
     EmptyRegistry,
     /// A media file or sample cannot be used.
     #[error("{location}: {problem}")]
@@ -110,11 +106,7 @@ impl Error {
     }
 
     /// A setting out of its range.
-    pub fn setting(
-        key: impl Into<String>,
-        value: impl fmt::Display,
-        expected: impl Into<String>,
-    ) -> Self {
+    pub fn setting(key: impl Into<String>, value: impl fmt::Display, expected: impl Into<String>) -> Self {
         Self::Setting {
             key: key.into(),
             value: value.to_string(),

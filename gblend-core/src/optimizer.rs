@@ -30,12 +30,7 @@ pub trait OptimizerState: Debug + Send {
     ///
     /// # Errors
     /// [`Error::Device`](crate::Error::Device) if the device fails.
-    fn update(
-        &mut self,
-        path: &ParamPath,
-        param: ParamMut<'_>,
-        gradients: &mut Gradients,
-    ) -> Result<()>;
+    fn update(&mut self, path: &ParamPath, param: ParamMut<'_>, gradients: &mut Gradients) -> Result<()>;
 
     /// The number of steps begun.
     fn steps(&self) -> u64;

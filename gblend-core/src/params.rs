@@ -309,11 +309,7 @@ mod tests {
         left_over.insert("bias".into(), Array::zeros([2]));
         let mut misshapen = full;
         misshapen.insert("weight".into(), Array::zeros([4]));
-        for (state, path) in [
-            (missing, "mean"),
-            (left_over, "bias"),
-            (misshapen, "weight"),
-        ] {
+        for (state, path) in [(missing, "mean"), (left_over, "bias"), (misshapen, "weight")] {
             let error = load_state(&mut Pair::new([0.0; 4]), &state).unwrap_err();
             assert!(error.to_string().contains(path), "{error}");
         }

@@ -138,10 +138,7 @@ mod tests {
     fn a_parameter_that_multiplies_data_gets_the_data_as_its_gradient() {
         let (data, weight) = (vector(&[1.0, 2.0, 3.0]), vector(&[4.0, 5.0, 6.0]));
         let product = data.put_tape(Recorder::for_data()) * weight.clone();
-        assert_eq!(
-            gradient(product.sum()).get(&weight).as_vec(),
-            [1.0, 2.0, 3.0]
-        );
+        assert_eq!(gradient(product.sum()).get(&weight).as_vec(), [1.0, 2.0, 3.0]);
     }
 
     #[test]

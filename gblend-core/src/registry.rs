@@ -83,11 +83,7 @@ impl Plugin {
             .get("description")
             .and_then(|text| text.as_str())
             .unwrap_or_default();
-        let paragraph = text
-            .split("\n\n")
-            .next()
-            .unwrap_or_default()
-            .replace('\n', " ");
+        let paragraph = text.split("\n\n").next().unwrap_or_default().replace('\n', " ");
         match paragraph.split_once(". ") {
             Some((sentence, _)) => format!("{sentence}."),
             None => paragraph,
@@ -167,18 +163,15 @@ impl Catalogue {
     /// # Errors
     /// [`Error::UnknownKind`] with the kinds that there are, the nearest first.
     pub fn find(&self, role: Role, kind: &str) -> Result<&'static Plugin> {
-        self.of(role)
-            .find(|plugin| plugin.kind == kind)
-            .ok_or_else(|| {
-                let known: Vec<String> =
-                    self.of(role).map(|plugin| plugin.kind.to_owned()).collect();
-                Error::UnknownKind {
-                    role,
-                    kind: kind.to_owned(),
-                    nearest: nearest(kind, known.iter().map(String::as_str)),
-                    known,
-                }
-            })
+        self.of(role).find(|plugin| plugin.kind == kind).ok_or_else(|| {
+            let known: Vec<String> = self.of(role).map(|plugin| plugin.kind.to_owned()).collect();
+            Error::UnknownKind {
+                role,
+                kind: kind.to_owned(),
+                nearest: nearest(kind, known.iter().map(String::as_str)),
+                known,
+            }
+        })
     }
 }
 
@@ -235,9 +228,7 @@ mod tests {
 
     #[test]
     fn two_crates_that_claim_one_kind_are_both_named() {
-        let error = Catalogue::new([&SONAR, &SONAR_AGAIN])
-            .unwrap_err()
-            .to_string();
+        let error = Catalogue::new([&SONAR, &SONAR_AGAIN]).unwrap_err().to_string();
         assert!(
             error.contains("first 1.0.0") && error.contains("second 1.0.0"),
             "{error}"
@@ -266,10 +257,7 @@ mod tests {
     #[test]
     fn an_unknown_kind_is_answered_with_the_nearest() {
         let catalogue = Catalogue::new([&SONAR, &RADAR]).unwrap();
-        let error = catalogue
-            .find(Role::Modality, "sonra")
-            .unwrap_err()
-            .to_string();
+        let error = catalogue.find(Role::Modality, "sonra").unwrap_err().to_string();
         assert!(
             error.contains("did you mean `sonar`?") && error.contains("radar"),
             "{error}"

@@ -74,13 +74,7 @@ impl Heads {
         self.names
             .iter()
             .position(|known| known == name)
-            .ok_or_else(|| {
-                Error::setting(
-                    key,
-                    name,
-                    format!("one of the heads {}", self.names.join(", ")),
-                )
-            })
+            .ok_or_else(|| Error::setting(key, name, format!("one of the heads {}", self.names.join(", "))))
     }
 }
 

@@ -146,10 +146,7 @@ impl StackedSamples {
         let Some(first) = samples.first() else {
             return Err(Error::shape("a batch", "at least one sample", [0]));
         };
-        if let Some(odd) = samples
-            .iter()
-            .find(|sample| sample.shape() != first.shape())
-        {
+        if let Some(odd) = samples.iter().find(|sample| sample.shape() != first.shape()) {
             return Err(Error::shape(
                 "a batch",
                 format!("samples of one shape, {:?} as the first", first.shape()),
@@ -205,11 +202,7 @@ where
     if tensor.shape().num_elements() != shape.num_elements() {
         return Err(Error::shape(
             "reshape",
-            format!(
-                "{} elements, as {:?} has",
-                shape.num_elements(),
-                shape.concrete()
-            ),
+            format!("{} elements, as {:?} has", shape.num_elements(), shape.concrete()),
             [tensor.shape().num_elements()],
         ));
     }

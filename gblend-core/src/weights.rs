@@ -172,10 +172,7 @@ mod tests {
     #[test]
     fn what_is_no_point_of_the_simplex_is_refused() {
         assert_eq!(BlendWeights::new(vec![]), Err(WeightsError::Empty));
-        assert_eq!(
-            BlendWeights::new([0.5, 0.6]),
-            Err(WeightsError::Sum { sum: 1.1 })
-        );
+        assert_eq!(BlendWeights::new([0.5, 0.6]), Err(WeightsError::Sum { sum: 1.1 }));
         assert!(matches!(
             BlendWeights::new([1.5, -0.5]),
             Err(WeightsError::Invalid { index: 1, .. })
@@ -184,10 +181,7 @@ mod tests {
             BlendWeights::normalized([f64::NAN]),
             Err(WeightsError::Invalid { .. })
         ));
-        assert_eq!(
-            BlendWeights::normalized([0.0, 0.0]),
-            Err(WeightsError::AllZero)
-        );
+        assert_eq!(BlendWeights::normalized([0.0, 0.0]), Err(WeightsError::AllZero));
         assert!(serde_json::from_str::<BlendWeights>("[0.7, 0.7]").is_err());
     }
 }

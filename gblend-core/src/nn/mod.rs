@@ -1,1 +1,45 @@
 //! Layers whose shapes are decided at run time.
+//!
+//! Every layer works on the tensors of [`crate::tensor`]: feature maps `[channels, height, width, frames ×
+//! batch]` with the batch innermost, feature vectors `[batch, features]`. A layer is built from sizes, a
+//! device and a [`Seed`](crate::Seed), and shows its parameters to a visitor.
+//!
+//! dfdx's own layers want their sizes at compile time, and its convolutions and pools need a nightly
+//! compiler, so the operations are gblend's. Each exists twice behind one interface, [`Engine`]:
+//!
+//! - [`fast`]: one tape operation on the CPU's memory, written for the layout;
+//! - [`composed`]: a chain of dfdx's own operations, which runs on any of its devices.
+//!
+//! The CPU uses the first, a GPU the second, and the tests hold one against the other.
+
+mod batch_norm;
+pub mod composed;
+mod conv;
+mod conv_norm;
+mod cpu;
+mod dropout;
+mod engine;
+pub mod fast;
+mod init;
+mod layer_norm;
+mod linear;
+mod loss;
+mod mlp;
+mod pool;
+mod residual;
+mod temporal;
+mod window;
+
+pub use batch_norm::BatchNorm;
+pub use conv::Conv2d;
+pub use conv_norm::ConvNorm;
+pub use dropout::Dropout;
+pub use engine::{BatchMoments, Engine, NormOptions, NormStatistics, ParamOn, TapedOn};
+pub use layer_norm::LayerNorm;
+pub use linear::Linear;
+pub use loss::{backward, cross_entropy, cross_entropy_of_each, softmax_of_each};
+pub use mlp::Mlp;
+pub use pool::{average_pool, global_average_pool, max_pool};
+pub use residual::{ResidualBlock, fork, relu};
+pub use temporal::{FactorizedBlock, FactorizedStrides, TemporalConvNorm};
+pub use window::{Window, WindowPlan};

@@ -1,0 +1,88 @@
+//! Convolution.
+
+use dfdx::shapes::HasShape;
+
+use super::engine::Engine;
+use super::init::{filled, he_normal, positive};
+use super::window::{Window, WindowPlan};
+use crate::error::{Error, Result};
+use crate::params::{Module, ParamPath, ParamVisitor};
+use crate::seed::Seed;
+use crate::tensor::{AutoDevice, Dims1, Dims4, Maps, Plain};
+
+/// Cross-correlation of feature maps with learned windows, and a bias per output channel.
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    weight: Plain<Dims4>,
+    bias: Plain<Dims1>,
+    window: Window,
+}
+
+impl Conv2d {
+    /// A convolution from `in_channels` to `out_channels` channels.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if there is no channel, [`Error::Device`].
+    pub fn new(
+        device: &AutoDevice,
+        in_channels: usize,
+        out_channels: usize,
+        window: Window,
+        seed: Seed,
+    ) -> Result<Self> {
+        Ok(Self {
+            weight: kernel(device, in_channels, out_channels, window, seed)?,
+            bias: filled(device, (out_channels,), 0.0)?,
+            window,
+        })
+    }
+
+    /// Convolves `[in_channels, height, width, frames × batch]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there are other channels or the window does not fit, [`Error::Device`].
+    pub fn forward(&self, input: Maps) -> Result<Maps> {
+        let plan = plan(&input, &self.weight, self.window)?;
+        AutoDevice::conv(input, &self.weight, Some(&self.bias), &plan)
+    }
+}
+
+impl Module for Conv2d {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        visitor.param(&path.join("weight"), (&mut self.weight).into())?;
+        visitor.param(&path.join("bias"), (&mut self.bias).into())
+    }
+}
+
+/// Initial weights of a convolution, `[out_channels, in_channels, kernel height, kernel width]`.
+pub(super) fn kernel(
+    device: &AutoDevice,
+    in_channels: usize,
+    out_channels: usize,
+    window: Window,
+    seed: Seed,
+) -> Result<Plain<Dims4>> {
+    let in_channels = positive("input channels", in_channels)?;
+    let out_channels = positive("output channels", out_channels)?;
+    let (height, width) = window.kernel;
+    let shape = (
+        out_channels,
+        in_channels,
+        positive("kernel height", height)?,
+        positive("kernel width", width)?,
+    );
+    he_normal(device, shape, in_channels * height * width, seed)
+}
+
+/// Checks the channels and places the window.
+pub(super) fn plan(input: &Maps, weight: &Plain<Dims4>, window: Window) -> Result<WindowPlan> {
+    let &(channels, height, width, columns) = input.shape();
+    if channels != weight.shape().1 {
+        return Err(Error::shape(
+            "convolution",
+            format!("[{}, height, width, frames x batch]", weight.shape().1),
+            [channels, height, width, columns],
+        ));
+    }
+    window.over(height, width)
+}

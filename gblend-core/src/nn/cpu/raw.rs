@@ -1,0 +1,221 @@
+//! The one place with `unsafe` code.
+//!
+//! Two things cannot be had without it. The matrix product of the `gemm` crate takes raw pointers and
+//! strides; and dfdx hands out a tensor's storage on the CPU one element at a time only, while a copy of
+//! every operand would cost more than many of the operations do. Both are wrapped here in functions that
+//! check every size and that no caller can misuse.
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+
+use dfdx::shapes::{HasShape, Shape};
+use dfdx::tensor::{Cpu, Tensor};
+
+/// The elements of a contiguous tensor, without a copy. `None` if the tensor is not contiguous.
+pub(in crate::nn) fn contiguous<S: Shape, T>(tensor: &Tensor<S, f32, Cpu, T>) -> Option<&[f32]> {
+    let shape = tensor.shape();
+    let elements = shape.num_elements();
+    if elements == 0 {
+        return Some(&[]);
+    }
+    let extents = shape.concrete();
+    let strides = shape.strides();
+    let first: *const f32 = &tensor[S::Concrete::default()];
+    // dfdx keeps the strides to itself, so they are found by stepping once along every axis.
+    for axis in 0..S::NUM_DIMS {
+        if extents[axis] > 1 {
+            let mut index = S::Concrete::default();
+            index[axis] = 1;
+            let second: *const f32 = &tensor[index];
+            if second != first.wrapping_add(strides[axis]) {
+                return None;
+            }
+        }
+    }
+    // SAFETY: `first` points at element 0 of the tensor's storage, a `Vec<f32>` that the borrow of `tensor`
+    // keeps alive and unchanged. Every axis longer than 1 has the stride of a row-major tensor, so the
+    // `elements` elements are consecutive and inside that storage: the last of them is the tensor's own last.
+    Some(unsafe { std::slice::from_raw_parts(first, elements) })
+}
+
+/// A matrix to read: `rows` × `columns` elements at any strides inside a slice.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matrix<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Rows of `columns` elements that start `row_stride` apart.
+    ///
+    /// # Panics
+    /// If the slice is too short: a bug of the caller.
+    pub(super) fn rows(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
+        assert!(
+            rows == 0 || columns == 0 || (rows - 1) * row_stride + columns <= data.len(),
+            "a matrix of {rows} x {columns} at stride {row_stride} does not fit into {} elements",
+            data.len()
+        );
+        Self {
+            data,
+            rows,
+            columns,
+            row_stride,
+            column_stride: 1,
+        }
+    }
+
+    /// The same elements with rows and columns exchanged.
+    pub(super) fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+/// A matrix to write: consecutive elements in each row, rows at any stride.
+#[derive(Debug)]
+pub(super) struct MatrixMut<'a> {
+    start: *mut f32,
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    lifetime: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: a `MatrixMut` is the only way to the elements that it covers: it is made from an exclusive borrow,
+// and splitting consumes it into parts that share no element. So it may move to another thread as the
+// borrow might.
+unsafe impl Send for MatrixMut<'_> {}
+
+impl<'a> MatrixMut<'a> {
+    /// Rows of `columns` elements that follow each other.
+    ///
+    /// # Panics
+    /// If the slice has not exactly `rows` × `columns` elements: a bug of the caller.
+    pub(super) fn new(data: &'a mut [f32], rows: usize, columns: usize) -> Self {
+        assert_eq!(data.len(), rows * columns, "a matrix of {rows} x {columns}");
+        Self {
+            start: data.as_mut_ptr(),
+            rows,
+            columns,
+            row_stride: columns,
+            lifetime: PhantomData,
+        }
+    }
+
+    /// Divides the matrix into blocks of at most `width` columns.
+    pub(super) fn split_columns(self, width: usize) -> Vec<Self> {
+        (0..self.columns)
+            .step_by(width.max(1))
+            .map(|first| Self {
+                // SAFETY: `first` is below the number of columns, so this is inside the first row. The blocks
+                // cover different columns of each row and the rows do not overlap, so no element is in two.
+                start: unsafe { self.start.add(first) },
+                rows: self.rows,
+                columns: width.max(1).min(self.columns - first),
+                row_stride: self.row_stride,
+                lifetime: PhantomData,
+            })
+            .collect()
+    }
+
+    /// The number of columns.
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// `self = left · right`, or `self += left · right`, on the calling thread.
+    ///
+    /// # Panics
+    /// If the sizes do not agree: a bug of the caller.
+    pub(super) fn product(&mut self, left: Matrix<'_>, right: Matrix<'_>, accumulate: bool) {
+        assert_eq!(
+            (self.rows, self.columns, left.columns),
+            (left.rows, right.columns, right.rows),
+            "sizes of a matrix product"
+        );
+        let stride = |stride: usize| stride as isize;
+        // SAFETY: the sizes agree, each matrix covers its elements (checked when it was made), `self` is the
+        // only way to its elements and the others are borrowed for reading. Slices are never longer than
+        // `isize::MAX` bytes, so the strides fit.
+        unsafe {
+            gemm::gemm(
+                self.rows,
+                self.columns,
+                left.columns,
+                self.start,
+                1,
+                stride(self.row_stride),
+                accumulate,
+                left.data.as_ptr(),
+                stride(left.column_stride),
+                stride(left.row_stride),
+                right.data.as_ptr(),
+                stride(right.column_stride),
+                stride(right.row_stride),
+                if accumulate { 1.0 } else { 0.0 },
+                1.0,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dfdx::prelude::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_permuted_or_broadcast_tensor_is_not_contiguous() {
+        let device = Cpu::default();
+        let tensor: Tensor<(usize, usize), f32, _> =
+            device.tensor_from_vec(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], (2, 3));
+        assert_eq!(
+            contiguous(&tensor),
+            Some([1.0, 2.0, 3.0, 4.0, 5.0, 6.0].as_slice())
+        );
+        assert_eq!(contiguous(&tensor.permute::<(usize, usize), Axes2<1, 0>>()), None);
+        let row: Tensor<(usize,), f32, _> = device.tensor_from_vec(vec![1.0, 2.0], (2,));
+        assert_eq!(
+            contiguous(&row.broadcast_like::<_, Axis<0>>(&(3_usize, 2_usize))),
+            None
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_product_in_column_blocks_is_the_product(
+            m in 1_usize..7, n in 1_usize..40, k in 1_usize..9, width in 1_usize..50, transpose: bool,
+        ) {
+            let value = |i: usize| ((i * 37 + 11) % 17) as f32 - 8.0;
+            let left: Vec<f32> = (0..m * k).map(value).collect();
+            let right: Vec<f32> = (0..k * n).map(value).collect();
+            let mut product = vec![1.0; m * n];
+            let a = if transpose { Matrix::rows(&left, k, m, m).transposed() } else { Matrix::rows(&left, m, k, k) };
+            for (index, mut block) in MatrixMut::new(&mut product, m, n).split_columns(width).into_iter().enumerate() {
+                let columns = block.columns();
+                block.product(a, Matrix::rows(&right[index * width..], k, columns, n), true);
+            }
+            for row in 0..m {
+                for column in 0..n {
+                    let at = |l: usize| if transpose { left[l * m + row] } else { left[row * k + l] };
+                    let expected = 1.0 + (0..k).map(|l| at(l) * right[l * n + column]).sum::<f32>();
+                    prop_assert_eq!(product[row * n + column], expected);
+                }
+            }
+        }
+    }
+}

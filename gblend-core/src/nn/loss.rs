@@ -1,0 +1,164 @@
+//! Cross entropy, and the backward pass.
+
+use dfdx::shapes::{Axis, HasShape};
+use dfdx::tensor::{PutTape, SplitTape, TensorFromVec};
+use dfdx::tensor_ops::{Backward, SumTo, TryMul};
+
+use crate::array::Array;
+use crate::error::{Error, Result};
+use crate::recorder::Recorder;
+use crate::tensor::{Gradients, Logits, Loss};
+
+/// Mean over the batch of `−log softmax(logits)[label]`.
+///
+/// # Errors
+/// [`Error::Shape`] if there is not one label for each row of `[batch, classes]`, [`Error::Data`] if a
+/// label is not below the number of classes, [`Error::Device`].
+pub fn cross_entropy(logits: Logits, labels: &[usize]) -> Result<Loss> {
+    let &(batch, classes) = logits.shape();
+    check_labels(batch, classes, labels)?;
+    let mut share = vec![0.0; batch * classes];
+    for (row, &label) in share.chunks_exact_mut(classes.max(1)).zip(labels) {
+        row[label] = -1.0 / batch as f32;
+    }
+    let share = logits
+        .device()
+        .try_tensor_from_vec(share, (batch, classes))
+        .map_err(Error::device)?;
+    logits
+        .try_log_softmax::<Axis<1>>()
+        .and_then(|log| log.try_mul(share.put_tape(Recorder::for_data())))
+        .and_then(SumTo::try_sum)
+        .map_err(Error::device)
+}
+
+/// Runs the backward pass.
+///
+/// # Errors
+/// [`Error::Device`] if the loss was not recorded, or the device fails.
+pub fn backward(loss: Loss) -> Result<Gradients> {
+    let (loss, recorder) = loss.split_tape();
+    let Some(tape) = recorder.into_tape() else {
+        return Err(Error::Device(
+            "the backward pass of a loss that was computed without recording".into(),
+        ));
+    };
+    loss.put_tape(tape).try_backward().map_err(Error::device)
+}
+
+/// The cross entropy of each sample in `f64`, from logits `[batch, classes]` on the host.
+///
+/// # Errors
+/// As [`cross_entropy`].
+pub fn cross_entropy_of_each(logits: &Array, labels: &[usize]) -> Result<Vec<f64>> {
+    let (batch, classes) = matrix(logits)?;
+    check_labels(batch, classes, labels)?;
+    let rows = logits.values().chunks_exact(classes.max(1)).zip(labels);
+    Ok(rows
+        .map(|(row, &label)| log_sum_exp(row) - f64::from(row[label]))
+        .collect())
+}
+
+/// The softmax of each sample in `f64`, from logits `[batch, classes]` on the host.
+///
+/// # Errors
+/// [`Error::Shape`] if the logits are no matrix.
+pub fn softmax_of_each(logits: &Array) -> Result<Vec<Vec<f64>>> {
+    let (_, classes) = matrix(logits)?;
+    let rows = logits.values().chunks_exact(classes.max(1));
+    Ok(rows
+        .map(|row| {
+            let total = log_sum_exp(row);
+            row.iter().map(|&x| (f64::from(x) - total).exp()).collect()
+        })
+        .collect())
+}
+
+/// `log Σ exp(x)`, with the largest taken out so that nothing overflows; NaN if one of them is.
+fn log_sum_exp(row: &[f32]) -> f64 {
+    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let largest = f64::from(largest);
+    let sum: f64 = row.iter().map(|&x| (f64::from(x) - largest).exp()).sum();
+    largest + sum.ln()
+}
+
+fn matrix(logits: &Array) -> Result<(usize, usize)> {
+    match *logits.shape() {
+        [batch, classes] => Ok((batch, classes)),
+        _ => Err(Error::shape("logits", "[batch, classes]", logits.shape())),
+    }
+}
+
+fn check_labels(batch: usize, classes: usize, labels: &[usize]) -> Result<()> {
+    if labels.len() != batch {
+        return Err(Error::shape(
+            "labels",
+            format!("one for each of {batch} rows of logits"),
+            [labels.len()],
+        ));
+    }
+    match labels.iter().position(|&label| label >= classes) {
+        None => Ok(()),
+        Some(row) => Err(Error::data(
+            format!("label of row {row}"),
+            format!("expected a class below {classes}, found {}", labels[row]),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::tensor::AutoDevice;
+    use proptest::prelude::*;
+
+    fn logits(values: &[f32], batch: usize) -> Logits {
+        let shape = (batch, values.len() / batch);
+        let tensor = AutoDevice::default().tensor_from_vec(values.to_vec(), shape);
+        tensor.put_tape(Recorder::default())
+    }
+
+    proptest! {
+        #[test]
+        fn the_mean_of_each_is_the_loss(values in proptest::collection::vec(-20.0_f32..20.0, 12), labels in proptest::collection::vec(0_usize..4, 3)) {
+            let loss = cross_entropy(logits(&values, 3), &labels).unwrap().as_vec()[0];
+            let each = cross_entropy_of_each(&Array::new([3, 4], values).unwrap(), &labels).unwrap();
+            let mean = each.iter().sum::<f64>() / 3.0;
+            prop_assert!((f64::from(loss) - mean).abs() < 1e-5 * mean.max(1.0));
+        }
+
+        #[test]
+        fn probabilities_add_up_to_one(values in proptest::collection::vec(-1e4_f32..1e4, 12)) {
+            for row in softmax_of_each(&Array::new([3, 4], values).unwrap()).unwrap() {
+                prop_assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn the_gradient_is_softmax_minus_one_hot_over_the_batch() {
+        let values = [0.5, -1.0, 2.0, 0.0, 0.0, 0.0];
+        let tensor = AutoDevice::default().tensor_from_vec(values.to_vec(), (2, 3));
+        let loss = cross_entropy(tensor.retaped(), &[2, 0]).unwrap();
+        let gradient = backward(loss).unwrap().get(&tensor).as_vec();
+        let softmax = softmax_of_each(&Array::new([2, 3], values.to_vec()).unwrap()).unwrap();
+        for (i, gradient) in gradient.into_iter().enumerate() {
+            let hot = f64::from(u8::from(i == 2 || i == 3));
+            let expected = (softmax[i / 3][i % 3] - hot) / 2.0;
+            assert!((f64::from(gradient) - expected).abs() < 1e-7);
+        }
+    }
+
+    #[test]
+    fn a_nan_logit_gives_a_nan_loss() {
+        let array = Array::new([1, 2], vec![f32::NAN, 1.0]).unwrap();
+        assert!(cross_entropy_of_each(&array, &[1]).unwrap()[0].is_nan());
+    }
+
+    #[test]
+    fn a_label_out_of_range_is_an_error() {
+        let error = cross_entropy(logits(&[0.0; 6], 2), &[0, 3]).unwrap_err();
+        assert!(error.to_string().contains("row 1") && error.to_string().contains("below 3"));
+    }
+}

@@ -1,0 +1,44 @@
+//! Pooling.
+
+use dfdx::shapes::HasShape;
+
+use super::engine::Engine;
+use super::window::Window;
+use crate::error::{Error, Result};
+use crate::tensor::{AutoDevice, Features, Maps};
+
+/// Maximum under each window.
+///
+/// # Errors
+/// [`Error::Shape`] if the window does not fit, [`Error::Device`].
+pub fn max_pool(input: Maps, window: Window) -> Result<Maps> {
+    let &(_, height, width, _) = input.shape();
+    AutoDevice::max_pool(input, &window.over(height, width)?)
+}
+
+/// Average under each window: over all of its pixels, zeros of the padding included, or over those inside
+/// the picture.
+///
+/// # Errors
+/// [`Error::Shape`] if the window does not fit, [`Error::Device`].
+pub fn average_pool(input: Maps, window: Window, count_padding: bool) -> Result<Maps> {
+    let &(_, height, width, _) = input.shape();
+    AutoDevice::average_pool(input, &window.over(height, width)?, count_padding)
+}
+
+/// Mean over pixels and over the `frames` of each sample, the end of most encoders:
+/// `[channels, height, width, frames × batch]` to `[batch, channels]`.
+///
+/// # Errors
+/// [`Error::Shape`] if the maps do not divide into so many frames, [`Error::Device`].
+pub fn global_average_pool(input: Maps, frames: usize) -> Result<Features> {
+    let &(channels, height, width, columns) = input.shape();
+    if frames == 0 || !columns.is_multiple_of(frames) {
+        return Err(Error::shape(
+            "global average pooling",
+            format!("a last axis that {frames} frames divide"),
+            [channels, height, width, columns],
+        ));
+    }
+    AutoDevice::global_mean(input, frames)
+}

@@ -1,0 +1,92 @@
+//! Residual blocks.
+
+use dfdx::shapes::Shape;
+use dfdx::tensor::{PutTape, SplitTape};
+
+use super::conv_norm::ConvNorm;
+use super::engine::Engine;
+use super::window::Window;
+use crate::error::Result;
+use crate::params::{Module, ParamPath, ParamVisitor};
+use crate::pass::Pass;
+use crate::seed::Seed;
+use crate::tensor::{AutoDevice, Maps, Taped};
+
+/// `max(input, 0)`.
+///
+/// # Errors
+/// [`Error::Device`](crate::Error::Device).
+pub fn relu<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
+    AutoDevice::relu(input)
+}
+
+/// The two ways that a tensor goes from here: the tape stays on the first.
+pub fn fork<S: Shape>(tensor: Taped<S>) -> (Taped<S>, Taped<S>) {
+    let (tensor, recorder) = tensor.split_tape();
+    let branch = tensor.clone().put_tape(recorder.branch());
+    (tensor.put_tape(recorder), branch)
+}
+
+/// Two 3 × 3 convolutions and a way around them (He et al., CVPR 2016, figure 2). The way around is a
+/// 1 × 1 convolution where the block changes the size or the channels.
+#[derive(Clone, Debug)]
+pub struct ResidualBlock {
+    first: ConvNorm,
+    second: ConvNorm,
+    shortcut: Option<ConvNorm>,
+}
+
+impl ResidualBlock {
+    /// A block from `in_channels` to `out_channels` channels whose first convolution has this stride.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) if there is no channel,
+    /// [`Error::Device`](crate::Error::Device).
+    pub fn new(
+        device: &AutoDevice,
+        in_channels: usize,
+        out_channels: usize,
+        stride: usize,
+        seed: Seed,
+    ) -> Result<Self> {
+        let conv = |name, inputs, window, relu| {
+            ConvNorm::new(device, inputs, out_channels, window, relu, seed.derive(name))
+        };
+        let around = Window::square(1, stride, 0);
+        let shortcut = stride != 1 || in_channels != out_channels;
+        Ok(Self {
+            first: conv("first", in_channels, Window::square(3, stride, 1), true)?,
+            second: conv("second", out_channels, Window::square(3, 1, 1), false)?,
+            shortcut: shortcut
+                .then(|| conv("shortcut", in_channels, around, false))
+                .transpose()?,
+        })
+    }
+
+    /// `[in_channels, height, width, frames × batch]` to `[out_channels, …]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) if there are other channels,
+    /// [`Error::Device`](crate::Error::Device).
+    pub fn forward(&mut self, input: Maps, pass: &Pass) -> Result<Maps> {
+        let (input, around) = fork(input);
+        let inner = self.first.forward(input, pass)?;
+        let inner = self.second.forward(inner, pass)?;
+        let around = match &mut self.shortcut {
+            Some(shortcut) => shortcut.forward(around, pass)?,
+            None => around,
+        };
+        AutoDevice::relu_add(inner, around)
+    }
+}
+
+impl Module for ResidualBlock {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.first.visit_params(&path.join("first"), visitor)?;
+        self.second.visit_params(&path.join("second"), visitor)?;
+        match &mut self.shortcut {
+            Some(shortcut) => shortcut.visit_params(&path.join("shortcut"), visitor),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Convolution over time.
+//!
+//! Frames and samples share the innermost axis of feature maps, frames outside. Seen as
+//! `[channels, height × width, frames, batch]`, the same memory is a picture whose columns are the frames,
+//! and a convolution over time is one along its rows.
+
+use dfdx::shapes::HasShape;
+
+use super::conv_norm::ConvNorm;
+use super::window::Window;
+use crate::error::{Error, Result};
+use crate::params::{Module, ParamPath, ParamVisitor};
+use crate::pass::Pass;
+use crate::seed::Seed;
+use crate::tensor::{AutoDevice, Maps, reshape};
+
+/// A convolution over time, normalized, with a ReLU.
+#[derive(Clone, Debug)]
+pub struct TemporalConvNorm {
+    conv: ConvNorm,
+    window: Window,
+}
+
+impl TemporalConvNorm {
+    /// A convolution over `kernel` frames that moves `stride` frames at a time, padded so that a stride of
+    /// 1 keeps the number of frames.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if there is no channel or the kernel is even, [`Error::Device`].
+    pub fn new(
+        device: &AutoDevice,
+        in_channels: usize,
+        out_channels: usize,
+        kernel: usize,
+        stride: usize,
+        seed: Seed,
+    ) -> Result<Self> {
+        if kernel.is_multiple_of(2) {
+            return Err(Error::setting("temporal kernel", kernel, "an odd number"));
+        }
+        let window = Window {
+            kernel: (1, kernel),
+            stride: (1, stride),
+            padding: (0, kernel / 2),
+        };
+        Ok(Self {
+            conv: ConvNorm::new(device, in_channels, out_channels, window, true, seed)?,
+            window,
+        })
+    }
+
+    /// Convolves `[in_channels, height, width, frames × batch]` and says how many frames are left.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the maps do not divide into so many frames, [`Error::Device`].
+    pub fn forward(&mut self, input: Maps, frames: usize, pass: &Pass) -> Result<(Maps, usize)> {
+        let &(channels, height, width, columns) = input.shape();
+        if frames == 0 || !columns.is_multiple_of(frames) {
+            return Err(Error::shape(
+                "temporal convolution",
+                format!("a last axis that {frames} frames divide"),
+                [channels, height, width, columns],
+            ));
+        }
+        let plan = self.window.over(height * width, frames)?;
+        let batch = columns / frames;
+        let input = reshape(input, (channels, height * width, frames, batch))?;
+        let output = self.conv.forward(input, pass)?;
+        let frames = plan.out_width;
+        let shape = (self.conv.out_channels(), height, width, frames * batch);
+        Ok((reshape(output, shape)?, frames))
+    }
+}
+
+impl Module for TemporalConvNorm {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.conv.visit_params(path, visitor)
+    }
+}
+
+/// A 3 × 3 convolution within frames, then one over 3 frames: "(2+1)D" (Tran et al., CVPR 2018).
+#[derive(Clone, Debug)]
+pub struct FactorizedBlock {
+    spatial: ConvNorm,
+    temporal: TemporalConvNorm,
+}
+
+impl FactorizedBlock {
+    /// A block whose channels between the two convolutions are as many as give it the parameters of a full
+    /// 3 × 3 × 3 convolution (Tran et al., section 3.5).
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if there is no channel, [`Error::Device`].
+    pub fn new(
+        device: &AutoDevice,
+        in_channels: usize,
+        out_channels: usize,
+        strides: FactorizedStrides,
+        seed: Seed,
+    ) -> Result<Self> {
+        let between = 27 * in_channels * out_channels / (9 * in_channels + 3 * out_channels).max(1);
+        let between = between.max(1);
+        let window = Window::square(3, strides.spatial, 1);
+        let spatial = seed.derive("spatial");
+        let temporal = seed.derive("temporal");
+        Ok(Self {
+            spatial: ConvNorm::new(device, in_channels, between, window, true, spatial)?,
+            temporal: TemporalConvNorm::new(device, between, out_channels, 3, strides.temporal, temporal)?,
+        })
+    }
+
+    /// Convolves `[in_channels, height, width, frames × batch]` and says how many frames are left.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the maps do not divide into so many frames, [`Error::Device`].
+    pub fn forward(&mut self, input: Maps, frames: usize, pass: &Pass) -> Result<(Maps, usize)> {
+        let maps = self.spatial.forward(input, pass)?;
+        self.temporal.forward(maps, frames, pass)
+    }
+}
+
+impl Module for FactorizedBlock {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.spatial.visit_params(&path.join("spatial"), visitor)?;
+        self.temporal.visit_params(&path.join("temporal"), visitor)
+    }
+}
+
+/// Steps of a [`FactorizedBlock`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FactorizedStrides {
+    /// Pixels from one window to the next.
+    pub spatial: usize,
+    /// Frames from one window to the next.
+    pub temporal: usize,
+}

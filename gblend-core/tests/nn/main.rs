@@ -1,0 +1,11 @@
+//! The operations behind the layers: one route against the other, against finite differences in `f64`,
+//! against stored gradients of PyTorch, and against themselves at other numbers of threads.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod finite_differences;
+mod layers;
+mod operation;
+mod pytorch;
+mod reference;
+mod routes;
+mod threads;
