@@ -117,6 +117,35 @@ impl ParamMut<'_> {
         });
         Ok(array)
     }
+
+    /// Overwrites the parameter's entry in `gradients`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `array` has another shape, [`Error::Device`].
+    pub fn set_gradient(&self, gradients: &mut Gradients, array: &Array) -> Result<()> {
+        use dfdx::prelude::{Backward, OwnedTape, SumTo, TensorFromVec, TryMul};
+        if array.shape() != self.shape() {
+            return Err(Error::shape(
+                "gradient",
+                format!("{:?}", self.shape()),
+                array.shape(),
+            ));
+        }
+        with_param!(self, tensor => {
+            let tensor = &**tensor;
+            // The gradient of Σ parameter · value is the value, on any device.
+            let mut single = tensor
+                .device()
+                .try_tensor_from_vec(array.values().to_vec(), *tensor.shape())
+                .and_then(|values| tensor.retaped::<OwnedTape<f32, _>>().try_mul(values))
+                .and_then(SumTo::try_sum::<dfdx::shapes::Rank0, _>)
+                .and_then(|sum| sum.try_backward())
+                .map_err(Error::device)?;
+            let target = gradients.get_or_alloc_mut(tensor).map_err(Error::device)?;
+            std::mem::swap(target, single.get_or_alloc_mut(tensor).map_err(Error::device)?);
+        });
+        Ok(())
+    }
 }
 
 macro_rules! param_from {
@@ -313,6 +342,16 @@ mod tests {
             let error = load_state(&mut Pair::new([0.0; 4]), &state).unwrap_err();
             assert!(error.to_string().contains(path), "{error}");
         }
+    }
+
+    #[test]
+    fn a_gradient_that_is_set_is_the_one_that_is_read() {
+        let mut weight: Plain<Dims1> = AutoDevice::default().tensor_from_vec(vec![0.0, f32::MAX, -2.0], (3,));
+        let mut gradients = Gradients::leaky();
+        let array = Array::new([3], vec![0.1, -7.0, 1e-30]).unwrap();
+        let param = ParamMut::from(&mut weight);
+        param.set_gradient(&mut gradients, &array).unwrap();
+        assert_eq!(param.gradient(&mut gradients).unwrap(), array);
     }
 
     #[test]

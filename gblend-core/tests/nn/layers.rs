@@ -80,7 +80,7 @@ fn a_factorized_block_has_about_the_parameters_of_a_full_one() {
         temporal: 1,
     };
     let mut block = FactorizedBlock::new(&AutoDevice::default(), 16, 32, strides, Seed::new(1)).unwrap();
-    let full = 27 * 16 * 32;
+    let full = 27_usize * 16 * 32;
     let count = parameter_count(&mut block).unwrap();
     assert!(
         (0.95..1.05).contains(&(count as f64 / full as f64)),

@@ -8,7 +8,8 @@ use gblend_core::{Result, Seed};
 use rand::RngExt;
 
 /// What is computed, and on which sizes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Operation {
     Conv {
         out_channels: usize,
