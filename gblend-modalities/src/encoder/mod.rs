@@ -1,0 +1,5 @@
+//! Networks from pictures to feature vectors.
+
+mod picture;
+
+pub use picture::{Architecture, EncoderSettings, PictureEncoder};

@@ -1,0 +1,166 @@
+//! Convolutional encoders of one or several pictures.
+
+use gblend_core::nn::{
+    ConvNorm, Dropout, FactorizedBlock, FactorizedStrides, ResidualBlock, Window, global_average_pool,
+};
+use gblend_core::tensor::Maps;
+use gblend_core::{
+    Batch, BuildContext, Encoder, Error, Module, ParamPath, ParamVisitor, Pass, Result, tensor::Features,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the stages of an encoder are built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// Plain 3 × 3 convolutions on each frame.
+    #[default]
+    Plain,
+    /// Residual blocks on each frame.
+    Residual,
+    /// (2+1)D blocks: 3 × 3 within frames, then 3 over time.
+    Factorized,
+}
+
+/// The network between a modality's front end and its feature vector.
+///
+/// Each stage halves the picture; the last one is averaged over pixels and frames.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EncoderSettings {
+    /// What the stages are made of.
+    pub architecture: Architecture,
+    /// Channels of each stage; the last number is the length of the feature vector.
+    pub channels: Vec<usize>,
+    /// Blocks of each stage; the first of them halves the picture.
+    pub blocks: usize,
+    /// Share of features dropped in training, 0 to below 1.
+    pub dropout: f32,
+}
+
+impl Default for EncoderSettings {
+    fn default() -> Self {
+        Self {
+            architecture: Architecture::Plain,
+            channels: vec![16, 32, 64, 128],
+            blocks: 1,
+            dropout: 0.0,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Block {
+    Plain(ConvNorm),
+    Residual(ResidualBlock),
+    Factorized(FactorizedBlock),
+}
+
+/// An [`EncoderSettings`] as built, for samples `[channels, height, width, frames]`.
+#[derive(Debug)]
+pub struct PictureEncoder {
+    sample_shape: [usize; 4],
+    blocks: Vec<Block>,
+    dropout: Dropout,
+    feature_dim: usize,
+}
+
+impl PictureEncoder {
+    /// Builds the encoder.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if samples are not `[channels, height, width, frames]`, [`Error::Setting`] if
+    /// there is no stage, a stage without channels or blocks, or a dropout that is no share.
+    pub fn new(settings: &EncoderSettings, cx: &BuildContext<'_>) -> Result<Self> {
+        let &[channels, height, width, frames] = cx.sample_shape else {
+            let expected = "samples of shape [channels, height, width, frames]";
+            return Err(Error::shape("a picture encoder", expected, cx.sample_shape));
+        };
+        let Some(&feature_dim) = settings.channels.last() else {
+            return Err(Error::setting("encoder.channels", "[]", "at least one stage"));
+        };
+        if settings.blocks == 0 {
+            return Err(Error::setting("encoder.blocks", 0, "at least 1"));
+        }
+        let mut blocks = Vec::new();
+        let (mut inputs, mut left) = (channels, frames);
+        for (stage, &outputs) in settings.channels.iter().enumerate() {
+            for index in 0..settings.blocks {
+                let seed = cx.seed.derive("stage").nth(stage as u64).nth(index as u64);
+                let stride = if index == 0 { 2 } else { 1 };
+                blocks.push(match settings.architecture {
+                    Architecture::Plain => {
+                        let window = Window::square(3, stride, 1);
+                        Block::Plain(ConvNorm::new(cx.device, inputs, outputs, window, true, seed)?)
+                    }
+                    Architecture::Residual => {
+                        Block::Residual(ResidualBlock::new(cx.device, inputs, outputs, stride, seed)?)
+                    }
+                    Architecture::Factorized => {
+                        // Time is halved from the second stage on, while there is any to halve.
+                        let temporal = if stage > 0 && stride == 2 && left > 1 {
+                            2
+                        } else {
+                            1
+                        };
+                        left = left.div_ceil(temporal);
+                        let strides = FactorizedStrides {
+                            spatial: stride,
+                            temporal,
+                        };
+                        Block::Factorized(FactorizedBlock::new(cx.device, inputs, outputs, strides, seed)?)
+                    }
+                });
+                inputs = outputs;
+            }
+        }
+        Ok(Self {
+            sample_shape: [channels, height, width, frames],
+            blocks,
+            dropout: Dropout::new(settings.dropout, cx.seed.derive("dropout"))?,
+            feature_dim,
+        })
+    }
+}
+
+impl Encoder for PictureEncoder {
+    fn feature_dim(&self) -> usize {
+        self.feature_dim
+    }
+
+    fn encode(&mut self, batch: &Batch, pass: &Pass) -> Result<Features> {
+        if batch.sample_shape() != self.sample_shape {
+            let expected = format!("samples of shape {:?}", self.sample_shape);
+            return Err(Error::shape("a picture encoder", expected, batch.sample_shape()));
+        }
+        let mut frames = self.sample_shape[3];
+        let mut maps: Maps = batch.maps(pass.recorder())?;
+        for block in &mut self.blocks {
+            maps = match block {
+                Block::Plain(conv) => conv.forward(maps, pass)?,
+                Block::Residual(block) => block.forward(maps, pass)?,
+                Block::Factorized(block) => {
+                    let (maps, left) = block.forward(maps, frames, pass)?;
+                    frames = left;
+                    maps
+                }
+            };
+        }
+        self.dropout.forward(global_average_pool(maps, frames)?, pass)
+    }
+}
+
+impl Module for PictureEncoder {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            let path = path.join(format!("block{index}"));
+            match block {
+                Block::Plain(conv) => conv.visit_params(&path, visitor)?,
+                Block::Residual(block) => block.visit_params(&path, visitor)?,
+                Block::Factorized(block) => block.visit_params(&path, visitor)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! Transforms from media to arrays, on the host.
+
+pub mod log_mel;
+pub mod mel;
+pub mod pictures;

@@ -1,0 +1,214 @@
+//! Sequences of pictures: choosing frames, changing the size, laying out channels.
+
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::F32;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use gblend_core::media::SequenceShape;
+use gblend_core::{Array, Error, Result};
+
+/// `count` frames out of `frames`, evenly spread: the middle one of each of `count` equal parts. Frames
+/// repeat if there are fewer.
+pub fn spread(frames: usize, count: usize) -> Vec<usize> {
+    (0..count)
+        .map(|index| ((2 * index + 1) * frames / (2 * count)).min(frames.saturating_sub(1)))
+        .collect()
+}
+
+/// Pictures of one channel each as `f32`, with their sizes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planes {
+    /// `[frames, channels, height, width]`.
+    values: Vec<f32>,
+    shape: SequenceShape,
+}
+
+impl Planes {
+    /// Takes the chosen frames of a sequence `[frames, height, width, channels]`.
+    pub fn gather<T: Copy + Into<f32>>(values: &[T], shape: SequenceShape, frames: &[usize]) -> Self {
+        let pixels = shape.height * shape.width;
+        let mut planes = Vec::with_capacity(frames.len() * pixels * shape.channels);
+        for &frame in frames {
+            let picture = &values[frame * pixels * shape.channels..][..pixels * shape.channels];
+            for channel in 0..shape.channels {
+                planes.extend(
+                    picture[channel..]
+                        .iter()
+                        .step_by(shape.channels)
+                        .map(|&v| v.into()),
+                );
+            }
+        }
+        Self {
+            values: planes,
+            shape: SequenceShape {
+                frames: frames.len(),
+                ..shape
+            },
+        }
+    }
+
+    /// The extents.
+    pub fn shape(&self) -> SequenceShape {
+        self.shape
+    }
+
+    /// Changes every value of one channel.
+    pub fn map_channel(&mut self, channel: usize, change: impl Fn(f32) -> f32) {
+        let pixels = self.shape.height * self.shape.width;
+        let planes = self.values.chunks_exact_mut(pixels.max(1));
+        for plane in planes.skip(channel).step_by(self.shape.channels) {
+            plane.iter_mut().for_each(|value| *value = change(*value));
+        }
+    }
+
+    /// Adds a channel that is computed from the first.
+    #[must_use]
+    pub fn with_channel(self, value: impl Fn(f32) -> f32) -> Self {
+        let pixels = self.shape.height * self.shape.width;
+        let mut values = Vec::with_capacity(self.values.len() + self.shape.frames * pixels);
+        for picture in self.values.chunks_exact((pixels * self.shape.channels).max(1)) {
+            values.extend_from_slice(picture);
+            values.extend(picture[..pixels].iter().map(|&first| value(first)));
+        }
+        let channels = self.shape.channels + 1;
+        Self {
+            values,
+            shape: SequenceShape {
+                channels,
+                ..self.shape
+            },
+        }
+    }
+
+    /// The same pictures at another size: bilinear, averaging over the pixels that fall together.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if a side is 0.
+    pub fn resized(self, height: usize, width: usize) -> Result<Self> {
+        if (height, width) == (self.shape.height, self.shape.width) {
+            return Ok(self);
+        }
+        let setting = |_| {
+            Error::setting(
+                "size",
+                format!("[{height}, {width}]"),
+                "two numbers from 1 to 65536",
+            )
+        };
+        let side = |value: usize| match u32::try_from(value) {
+            Ok(side @ 1..=65_536) => Ok(side),
+            _ => Err(setting(())),
+        };
+        let (target_width, target_height) = (side(width)?, side(height)?);
+        let (from_width, from_height) = (side(self.shape.width)?, side(self.shape.height)?);
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+        let mut resizer = Resizer::new();
+        let pixels = self.shape.height * self.shape.width;
+        let mut values = Vec::with_capacity(self.shape.frames * self.shape.channels * height * width);
+        for plane in self.values.chunks_exact(pixels.max(1)) {
+            let pixels: Vec<F32> = plane.iter().map(|&value| F32::new(value)).collect();
+            let source = TypedImageRef::new(from_width, from_height, &pixels).map_err(Error::plugin)?;
+            let mut target = TypedImage::new(target_width, target_height);
+            resizer
+                .resize_typed(&source, &mut target, &options)
+                .map_err(Error::plugin)?;
+            values.extend(target.pixels().iter().map(|pixel| pixel.0));
+        }
+        Ok(Self {
+            values,
+            shape: SequenceShape {
+                height,
+                width,
+                ..self.shape
+            },
+        })
+    }
+
+    /// The layout of an encoder's sample, `[channels, height, width, frames]`.
+    ///
+    /// # Errors
+    /// Never; the sizes were checked before.
+    pub fn into_sample(self) -> Result<Array> {
+        let SequenceShape {
+            frames,
+            height,
+            width,
+            channels,
+        } = self.shape;
+        let pixels = height * width;
+        let mut values = vec![0.0; self.values.len()];
+        for (plane, source) in self.values.chunks_exact(pixels.max(1)).enumerate() {
+            let (frame, channel) = (plane / channels, plane % channels);
+            let target = &mut values[channel * pixels * frames..];
+            for (pixel, &value) in source.iter().enumerate() {
+                target[pixel * frames + frame] = value;
+            }
+        }
+        Array::new([channels, height, width, frames], values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn planes(frames: usize, height: usize, width: usize, channels: usize) -> Planes {
+        let shape = SequenceShape {
+            frames,
+            height,
+            width,
+            channels,
+        };
+        let values: Vec<f32> = (0..shape.len()).map(|i| i as f32).collect();
+        Planes::gather(&values, shape, &(0..frames).collect::<Vec<_>>())
+    }
+
+    proptest! {
+        #[test]
+        fn spread_frames_exist_are_in_order_and_cover_the_sequence(frames in 1_usize..50, count in 1_usize..20) {
+            let chosen = spread(frames, count);
+            prop_assert_eq!(chosen.len(), count);
+            prop_assert!(chosen.is_sorted() && chosen.iter().all(|&frame| frame < frames));
+            if count == frames {
+                prop_assert_eq!(chosen, (0..frames).collect::<Vec<_>>());
+            }
+        }
+
+        #[test]
+        fn a_sample_holds_every_pixel_in_its_place(
+            frames in 1_usize..4, height in 1_usize..5, width in 1_usize..5, channels in 1_usize..4,
+        ) {
+            let sample = planes(frames, height, width, channels).into_sample().unwrap();
+            prop_assert_eq!(sample.shape(), [channels, height, width, frames]);
+            for (index, &value) in sample.values().iter().enumerate() {
+                let (frame, rest) = (index % frames, index / frames);
+                let (column, rest) = (rest % width, rest / width);
+                let (row, channel) = (rest % height, rest / height);
+                let source = ((frame * height + row) * width + column) * channels + channel;
+                prop_assert_eq!(value, source as f32);
+            }
+        }
+
+        #[test]
+        fn a_flat_picture_stays_flat_at_any_size(height in 1_usize..9, width in 1_usize..9) {
+            let shape = SequenceShape { frames: 1, height: 5, width: 6, channels: 1 };
+            let resized = Planes::gather(&[0.25_f32; 30], shape, &[0]).resized(height, width).unwrap();
+            prop_assert!(resized.values.iter().all(|&value| (value - 0.25).abs() < 1e-6));
+            prop_assert_eq!(resized.values.len(), height * width);
+        }
+    }
+
+    #[test]
+    fn halving_the_size_keeps_the_mean() {
+        let resized = planes(1, 8, 8, 1).resized(4, 4).unwrap();
+        let mean = resized.values.iter().sum::<f32>() / 16.0;
+        assert!((mean - 31.5).abs() < 1e-3, "{mean}");
+    }
+
+    #[test]
+    fn a_size_of_zero_is_refused() {
+        assert!(planes(1, 4, 4, 1).resized(0, 4).is_err());
+    }
+}

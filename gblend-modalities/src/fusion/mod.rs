@@ -1,0 +1,5 @@
+//! Fusions, one per file.
+
+mod concat;
+
+pub use concat::Concat;

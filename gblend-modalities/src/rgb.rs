@@ -1,0 +1,87 @@
+//! Pictures and video in color or gray.
+
+use gblend_core::media::SequenceShape;
+use gblend_core::{Array, BuildContext, Encoder, Error, Media, MediaKind, Modality, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::encoder::{EncoderSettings, PictureEncoder};
+use crate::frontend::pictures::{Planes, spread};
+
+/// Pictures and video: frames, encoded one by one or with time, and averaged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rgb {
+    /// Height and width that frames are brought to. Default: as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<[usize; 2]>,
+    /// Frames taken of each sample, evenly spread. Default: all, and every sample must have as many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frames: Option<usize>,
+    /// Subtracted from values between 0 and 1.
+    pub mean: f32,
+    /// Divides them afterwards.
+    pub deviation: f32,
+    /// The network.
+    pub encoder: EncoderSettings,
+}
+
+impl Default for Rgb {
+    fn default() -> Self {
+        Self {
+            size: None,
+            frames: None,
+            mean: 0.5,
+            deviation: 0.25,
+            encoder: EncoderSettings::default(),
+        }
+    }
+}
+
+#[typetag::serde(name = "rgb")]
+impl Modality for Rgb {
+    fn media(&self) -> MediaKind {
+        MediaKind::Frames
+    }
+
+    fn prepare(&self, media: &Media) -> Result<Array> {
+        let Media::Frames(frames) = media else {
+            return Err(wrong_media("rgb", MediaKind::Frames, media));
+        };
+        if !(self.deviation.is_finite() && self.deviation > 0.0) {
+            return Err(Error::setting("deviation", self.deviation, "a number above 0"));
+        }
+        let chosen = choose(frames.shape(), self.frames)?;
+        let mut planes = Planes::gather(frames.pixels(), frames.shape(), &chosen);
+        if let Some([height, width]) = self.size {
+            planes = planes.resized(height, width)?;
+        }
+        for channel in 0..planes.shape().channels {
+            planes.map_channel(channel, |value| (value / 255.0 - self.mean) / self.deviation);
+        }
+        planes.into_sample()
+    }
+
+    fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
+        Ok(Box::new(PictureEncoder::new(&self.encoder, cx)?))
+    }
+}
+
+gblend_core::register!(Modality, "rgb" => Rgb);
+
+/// The frames that a `frames` setting takes of a sequence.
+pub(crate) fn choose(shape: SequenceShape, frames: Option<usize>) -> Result<Vec<usize>> {
+    match frames {
+        None => Ok((0..shape.frames).collect()),
+        Some(0) => Err(Error::setting("frames", 0, "at least 1")),
+        Some(count) => Ok(spread(shape.frames, count)),
+    }
+}
+
+/// The error of a modality that was given media of another kind.
+pub(crate) fn wrong_media(modality: &str, expected: MediaKind, found: &Media) -> Error {
+    Error::data(
+        format!("modality kind {modality}"),
+        format!("found {}, expected {expected}", found.kind()),
+    )
+}

@@ -1,0 +1,188 @@
+//! Every modality: media in, features out, and clear errors in between.
+#![allow(clippy::unwrap_used)]
+
+use gblend_core::media::{DepthMaps, FlowFields, Frames, SequenceShape, Waveform};
+use gblend_core::params::{parameter_count, state_of};
+use gblend_core::{Array, AutoDevice, Batch, BuildContext, Media, Modality, Pass, Role, Seed, catalogue};
+use gblend_modalities as _;
+
+const SHAPE: SequenceShape = SequenceShape {
+    frames: 4,
+    height: 12,
+    width: 10,
+    channels: 1,
+};
+
+fn media(kind: &str) -> Media {
+    let of = |channels| SequenceShape { channels, ..SHAPE };
+    let wave = |i: usize| (i as f32 * 0.37).sin();
+    match kind {
+        "rgb" => {
+            let shape = of(3);
+            Media::Frames(
+                Frames::new(shape, (0..shape.len()).map(|i| (i * 31 % 256) as u8).collect()).unwrap(),
+            )
+        }
+        "flow" => {
+            Media::Flow(FlowFields::new(of(2), (0..of(2).len()).map(|i| 30.0 * wave(i)).collect()).unwrap())
+        }
+        "depth" => {
+            Media::Depth(DepthMaps::new(of(1), (0..of(1).len()).map(|i| (i % 9) as f32).collect()).unwrap())
+        }
+        _ => Media::Waveform(Waveform {
+            sample_rate: 16_000,
+            samples: (0..4000).map(wave).collect(),
+        }),
+    }
+}
+
+fn modality(json: &str) -> Box<dyn Modality> {
+    serde_json::from_str(json).unwrap()
+}
+
+fn encode(modality: &dyn Modality, sample: &Array) -> gblend_core::Result<Vec<f32>> {
+    let device = AutoDevice::default();
+    let cx = BuildContext {
+        device: &device,
+        sample_shape: sample.shape(),
+        seed: Seed::new(1),
+    };
+    let mut encoder = modality.build(&cx)?;
+    let batch = Batch::stack(&device, &[sample, sample, sample])?;
+    assert!(parameter_count(encoder.as_mut())? > 0);
+    let features = encoder.encode(&batch, &Pass::evaluate())?.as_vec();
+    assert_eq!(features.len(), 3 * encoder.feature_dim());
+    Ok(features)
+}
+
+#[test]
+fn every_modality_encodes_its_media_with_every_architecture() {
+    for plugin in catalogue().unwrap().of(Role::Modality) {
+        for architecture in ["plain", "residual", "factorized"] {
+            let json = format!(
+                r#"{{"kind": "{}", "encoder": {{"architecture": "{architecture}", "channels": [4, 6]}}}}"#,
+                plugin.kind
+            );
+            let modality = modality(&json);
+            let media = media(plugin.kind);
+            assert_eq!(media.kind(), modality.media());
+            let sample = modality.prepare(&media).unwrap();
+            assert!(
+                sample
+                    .values()
+                    .iter()
+                    .all(|value| value.is_finite() && value.abs() < 10.0)
+            );
+            assert_eq!(
+                modality.prepare(&media).unwrap(),
+                sample,
+                "preparation is not deterministic"
+            );
+            let features = encode(modality.as_ref(), &sample).unwrap();
+            assert!(
+                features.iter().any(|&value| value != features[0]),
+                "{} {architecture}",
+                plugin.kind
+            );
+        }
+    }
+}
+
+#[test]
+fn every_modality_refuses_media_of_another_kind_by_name() {
+    for plugin in catalogue().unwrap().of(Role::Modality) {
+        let modality = modality(&format!(r#"{{"kind": "{}"}}"#, plugin.kind));
+        for other in ["rgb", "flow", "depth", "audio"] {
+            let media = media(other);
+            if media.kind() != modality.media() {
+                let error = modality.prepare(&media).unwrap_err().to_string();
+                assert!(
+                    error.contains(plugin.kind) && error.contains(&media.kind().to_string()),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_builds_the_same_encoder_and_another_seed_another() {
+    let modality = modality(r#"{"kind": "rgb"}"#);
+    let device = AutoDevice::default();
+    let build = |seed| {
+        let cx = BuildContext {
+            device: &device,
+            sample_shape: &[3, 8, 8, 2],
+            seed: Seed::new(seed),
+        };
+        state_of(modality.build(&cx).unwrap().as_mut()).unwrap()
+    };
+    assert_eq!(build(1), build(1));
+    assert_ne!(build(1), build(2));
+}
+
+#[test]
+fn size_and_frames_decide_the_shape_of_a_sample() {
+    for kind in ["rgb", "flow", "depth"] {
+        let modality = modality(&format!(r#"{{"kind": "{kind}", "size": [6, 7], "frames": 2}}"#));
+        assert_eq!(modality.prepare(&media(kind)).unwrap().shape()[1..], [6, 7, 2]);
+    }
+    let audio = modality(r#"{"kind": "audio", "seconds": 0.5}"#);
+    assert_eq!(audio.prepare(&media("audio")).unwrap().shape(), [1, 64, 51, 1]);
+}
+
+#[test]
+fn halving_flow_halves_its_displacements() {
+    let field = FlowFields::new(SequenceShape { channels: 2, ..SHAPE }, [8.0, -6.0].repeat(480)).unwrap();
+    let whole = modality(r#"{"kind": "flow", "limit": 10}"#)
+        .prepare(&Media::Flow(field.clone()))
+        .unwrap();
+    let half = modality(r#"{"kind": "flow", "limit": 10, "size": [6, 5]}"#)
+        .prepare(&Media::Flow(field))
+        .unwrap();
+    assert!((whole.values()[0] - 0.8).abs() < 1e-6);
+    assert!((half.values()[0] - 0.4).abs() < 1e-6);
+    assert!((half.values()[half.len() - 1] + 0.3).abs() < 1e-6);
+}
+
+#[test]
+fn a_pixel_without_depth_is_marked_and_counts_as_the_middle() {
+    let maps = DepthMaps::new(SequenceShape { frames: 1, ..SHAPE }, vec![0.0; 120]).unwrap();
+    let sample = modality(r#"{"kind": "depth"}"#)
+        .prepare(&Media::Depth(maps))
+        .unwrap();
+    assert_eq!(sample.shape(), [2, 12, 10, 1]);
+    assert!(sample.values().iter().all(|&value| value == 0.0));
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_by_name() {
+    for (json, kind, key) in [
+        (r#"{"kind": "rgb", "deviation": 0}"#, "rgb", "deviation"),
+        (r#"{"kind": "rgb", "frames": 0}"#, "rgb", "frames"),
+        (r#"{"kind": "rgb", "size": [0, 4]}"#, "rgb", "size"),
+        (r#"{"kind": "flow", "limit": -1}"#, "flow", "limit"),
+        (r#"{"kind": "depth", "range": [3, 1]}"#, "depth", "range"),
+        (r#"{"kind": "audio", "seconds": 0}"#, "audio", "seconds"),
+        (
+            r#"{"kind": "audio", "sample_rate": 8000}"#,
+            "audio",
+            "sample_rate",
+        ),
+    ] {
+        let error = modality(json).prepare(&media(kind)).unwrap_err().to_string();
+        assert!(error.contains(key), "{error}");
+    }
+    let sample = modality(r#"{"kind": "rgb"}"#).prepare(&media("rgb")).unwrap();
+    for (json, key) in [
+        (
+            r#"{"kind": "rgb", "encoder": {"channels": []}}"#,
+            "encoder.channels",
+        ),
+        (r#"{"kind": "rgb", "encoder": {"blocks": 0}}"#, "encoder.blocks"),
+        (r#"{"kind": "rgb", "encoder": {"dropout": 1.0}}"#, "dropout"),
+    ] {
+        let error = encode(modality(json).as_ref(), &sample).unwrap_err().to_string();
+        assert!(error.contains(key), "{error}");
+    }
+}
