@@ -1,1 +1,32 @@
-//! Gradient-Blending on the command line: train, evaluate and predict with multimodal classifiers.
+//! The gblend pipeline: configuration, data, training, evaluation and the command line.
+//!
+//! A binary of your own gets it all, with plugins of your own, in two lines:
+//!
+//! ```no_run
+//! // use my_plugin as _;
+//! fn main() -> std::process::ExitCode {
+//!     gblend_cli::main()
+//! }
+//! ```
+
+pub mod commands;
+pub mod config;
+pub mod data;
+mod device;
+mod error;
+pub mod eval;
+mod machine;
+pub mod model;
+mod plugins;
+mod progress;
+pub mod run_folder;
+pub mod session;
+pub mod train;
+
+pub use commands::main;
+pub use error::{Error, Result};
+
+/// Training frees and asks for the same large blocks in every step; this allocator keeps them, where the
+/// system's hands them back to the kernel and has every page zeroed anew.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,2 +1,5 @@
-//! The gblend command line.
-fn main() {}
+//! The `gblend` binary.
+
+fn main() -> std::process::ExitCode {
+    gblend_cli::main()
+}

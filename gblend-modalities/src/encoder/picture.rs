@@ -52,9 +52,9 @@ impl Default for EncoderSettings {
 
 #[derive(Debug)]
 enum Block {
-    Plain(ConvNorm),
-    Residual(ResidualBlock),
-    Factorized(FactorizedBlock),
+    Plain(Box<ConvNorm>),
+    Residual(Box<ResidualBlock>),
+    Factorized(Box<FactorizedBlock>),
 }
 
 /// An [`EncoderSettings`] as built, for samples `[channels, height, width, frames]`.
@@ -92,11 +92,13 @@ impl PictureEncoder {
                 blocks.push(match settings.architecture {
                     Architecture::Plain => {
                         let window = Window::square(3, stride, 1);
-                        Block::Plain(ConvNorm::new(cx.device, inputs, outputs, window, true, seed)?)
+                        Block::Plain(Box::new(ConvNorm::new(
+                            cx.device, inputs, outputs, window, true, seed,
+                        )?))
                     }
-                    Architecture::Residual => {
-                        Block::Residual(ResidualBlock::new(cx.device, inputs, outputs, stride, seed)?)
-                    }
+                    Architecture::Residual => Block::Residual(Box::new(ResidualBlock::new(
+                        cx.device, inputs, outputs, stride, seed,
+                    )?)),
                     Architecture::Factorized => {
                         // Time is halved from the second stage on, while there is any to halve.
                         let temporal = if stage > 0 && stride == 2 && left > 1 {
@@ -109,7 +111,9 @@ impl PictureEncoder {
                             spatial: stride,
                             temporal,
                         };
-                        Block::Factorized(FactorizedBlock::new(cx.device, inputs, outputs, strides, seed)?)
+                        Block::Factorized(Box::new(FactorizedBlock::new(
+                            cx.device, inputs, outputs, strides, seed,
+                        )?))
                     }
                 });
                 inputs = outputs;

@@ -1,0 +1,57 @@
+//! `gblend check`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use gblend_core::params::parameter_count;
+
+use super::print;
+use super::train::parse_overrides;
+use crate::config::Config;
+use crate::error::Result;
+use crate::progress::Reporter;
+use crate::session::{Session, with_threads};
+
+/// Checks everything that `train` needs, short of training.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// The configuration file. Without one the built-in scene is checked.
+    config: Option<PathBuf>,
+    /// Overrides a key of the configuration, as in --set blend.kind=equal.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Shows no progress.
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl Check {
+    pub(super) fn run(self) -> Result<()> {
+        let config = Config::load(self.config.as_deref(), &parse_overrides(&self.set)?)?;
+        let reporter = Reporter::new(self.quiet);
+        let text = with_threads(config.run.threads, || {
+            let (session, splits) = Session::open(&config, &reporter)?;
+            let mut model = session.build_model()?;
+            config.blend.start(&session.heads)?;
+            let source = session.source.as_ref();
+            let [train, held_out, validation, test] = splits.sizes();
+            let mut lines = vec![format!(
+                "samples: {train} training, {held_out} held out, {validation} validation, {test} test, such as {}",
+                source.sample(0).id
+            )];
+            lines.push(format!("classes: {}", source.classes().join(", ")));
+            for (modality, shape) in config.modalities.iter().zip(session.sample_shapes()) {
+                let kind = modality.plugin.typetag_name();
+                lines.push(format!(
+                    "modality {}: {kind}, samples of shape {shape:?}",
+                    modality.name
+                ));
+            }
+            lines.push(format!("parameters: {}", parameter_count(&mut model)?));
+            lines.push("everything that training needs is there".to_owned());
+            Ok(lines.join("\n"))
+        })?;
+        reporter.finish();
+        print(&text)
+    }
+}

@@ -1,0 +1,148 @@
+//! `gblend evaluate`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use gblend_core::params::load_state;
+use serde::Serialize;
+
+use super::table::{percent, table};
+use super::{print, print_json};
+use crate::config::Config;
+use crate::data::split::{Evaluable, Splits};
+use crate::error::{Error, Result};
+use crate::eval::{Evaluation, Score, evaluate};
+use crate::model::{ActiveHeads, Multimodal};
+use crate::progress::Reporter;
+use crate::run_folder::FinishedRun;
+use crate::session::{Session, with_threads};
+
+/// Evaluates a trained model.
+#[derive(Debug, Args)]
+pub(super) struct Evaluate {
+    /// The run folder.
+    run: PathBuf,
+    /// The samples to evaluate on.
+    #[arg(long, value_enum, default_value_t = Split::Test)]
+    split: Split,
+    /// Prints JSON in place of the table.
+    #[arg(long)]
+    json: bool,
+    /// Shows no progress.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// A part of the dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Split {
+    Train,
+    Validation,
+    Test,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    split: Split,
+    samples: usize,
+    heads: Vec<HeadReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct HeadReport {
+    name: String,
+    accuracy: f64,
+    loss: f64,
+}
+
+impl Evaluate {
+    pub(super) fn run(self) -> Result<()> {
+        let reporter = Reporter::new(self.quiet);
+        let report = with_trained(&self.run, &reporter, |trained, splits| {
+            let evaluation = match self.split {
+                Split::Train => trained.evaluate(&splits.train),
+                Split::Validation => trained.evaluate(&splits.validation),
+                Split::Test => trained.evaluate(&splits.into_test()),
+            }?;
+            let names = trained.session.heads.names().iter().zip(evaluation.scores()?);
+            let heads = names.filter_map(|(name, score)| {
+                let Score { accuracy, loss } = score?;
+                Some(HeadReport {
+                    name: name.clone(),
+                    accuracy,
+                    loss,
+                })
+            });
+            Ok(Report {
+                split: self.split,
+                samples: evaluation.labels.len(),
+                heads: heads.collect(),
+            })
+        })?;
+        reporter.finish();
+        if report.samples == 0 {
+            let problem = "the run has no samples in this split; run.validation sets some aside".to_owned();
+            return Err(Error::Run {
+                folder: self.run,
+                problem,
+            });
+        }
+        if self.json {
+            return print_json(&report);
+        }
+        let rows = report.heads.iter();
+        let rows = rows.map(|head| {
+            vec![
+                head.name.clone(),
+                percent(head.accuracy),
+                format!("{:.3}", head.loss),
+            ]
+        });
+        print(&table(&["head", "accuracy", "loss"], 1, rows))
+    }
+}
+
+/// A trained model with the data that it was trained on.
+pub(super) struct TrainedModel<'a> {
+    pub(super) session: Session<'a>,
+    pub(super) model: Multimodal,
+}
+
+impl TrainedModel<'_> {
+    /// Every head on some samples.
+    pub(super) fn evaluate(&mut self, samples: &dyn Evaluable) -> Result<Evaluation> {
+        let active = ActiveHeads::all(self.session.heads.len());
+        let loader = self.session.loader(active.encoders());
+        let (batch_size, device) = (self.session.batch_size(), &self.session.device);
+        evaluate(&mut self.model, &loader, samples, batch_size, device, &active)
+    }
+}
+
+/// Opens a run and its data, and runs `work` on the configured threads.
+pub(super) fn with_trained<T: Send>(
+    folder: &Path,
+    reporter: &Reporter,
+    work: impl FnOnce(&mut TrainedModel<'_>, Splits) -> Result<T> + Send,
+) -> Result<T> {
+    let run = FinishedRun::open(folder)?;
+    let config = Config::load(Some(&run.config_path()), &[])?;
+    with_threads(config.run.threads, || {
+        let (session, splits) = Session::open(&config, reporter)?;
+        let classes = session.source.classes();
+        let shapes = session.sample_shapes();
+        let trained_on = run.model.modalities.iter().map(|modality| &modality.sample_shape);
+        if classes != run.model.classes || !trained_on.eq(shapes.iter()) {
+            let problem = "the dataset has other classes or samples of other shapes than when the model was \
+                           trained; bring the data back, or train again"
+                .to_owned();
+            return Err(Error::Run {
+                folder: run.path.clone(),
+                problem,
+            });
+        }
+        let mut model = session.build_model()?;
+        load_state(&mut model, &run.state)?;
+        work(&mut TrainedModel { session, model }, splits)
+    })
+}

@@ -1,0 +1,83 @@
+//! The commands. Results go to stdout, everything else to stderr.
+
+mod check;
+mod evaluate;
+mod init;
+mod plugins;
+mod predict;
+mod schema;
+mod table;
+mod train;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, Result};
+
+/// Trains multimodal classifiers with one head per modality and blends their losses.
+#[derive(Debug, Parser)]
+#[command(name = "gblend", version, about, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a model; without a configuration, on the built-in scene.
+    Train(train::Train),
+    /// Evaluate a trained model on a split of its dataset.
+    Evaluate(evaluate::Evaluate),
+    /// Predict the classes of samples.
+    Predict(predict::Predict),
+    /// Check a configuration, its files and every sample without training.
+    Check(check::Check),
+    /// List the plugins of this binary.
+    Plugins(plugins::Plugins),
+    /// Write a configuration to start from.
+    Init(init::Init),
+    /// Print the JSON schema of configurations.
+    #[command(hide = true)]
+    Schema(schema::PrintSchema),
+}
+
+/// Runs the command line of the process and returns its exit code: 0 done, 2 the input is at fault, 1 gblend
+/// or the machine is.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Train(command) => command.run(),
+        Command::Evaluate(command) => command.run(),
+        Command::Predict(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Plugins(command) => command.run(),
+        Command::Init(command) => command.run(),
+        Command::Schema(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr().lock(), "error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Writes a result to stdout. A reader that has gone away is no error: `gblend plugins | head -1`.
+fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::Write {
+            path: "stdout".into(),
+            source: error,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let json = serde_json::to_string_pretty(value).map_err(|error| Error::Internal(error.to_string()))?;
+    print(&json)
+}

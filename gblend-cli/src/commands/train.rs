@@ -1,0 +1,195 @@
+//! `gblend train`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use gblend_core::params::{load_state, state_of};
+
+use super::table::{percent, table};
+use super::{print, print_json};
+use crate::config::{Config, Override};
+use crate::data::split::Evaluable;
+use crate::error::Result;
+use crate::eval::evaluate;
+use crate::model::ActiveHeads;
+use crate::progress::Reporter;
+use crate::run_folder::{HeadSummary, ModelDescription, ModelModality, RunFolder, Seconds, Summary};
+use crate::session::{Session, with_threads};
+use crate::train::train;
+use crate::{device, machine};
+
+/// Trains a model and leaves a run folder.
+#[derive(Debug, Args)]
+pub(super) struct Train {
+    /// The configuration file. Without one the built-in scene is trained on.
+    config: Option<PathBuf>,
+    /// The run folder, which must not be there or be empty. Default: the first free runs/NAME-N.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Overrides a key of the configuration, as in --set blend.kind=equal.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Overrides run.seed.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Prints the summary as JSON in place of the table.
+    #[arg(long)]
+    json: bool,
+    /// Shows no progress.
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl Train {
+    pub(super) fn run(self) -> Result<()> {
+        let mut overrides = parse_overrides(&self.set)?;
+        if let Some(seed) = self.seed {
+            let seed = i64::try_from(seed).unwrap_or(i64::MAX);
+            overrides.push(Override::new(&["run", "seed"], seed));
+        }
+        let config = Config::load(self.config.as_deref(), &overrides)?;
+        let reporter = Reporter::new(self.quiet);
+        let threads = config.run.threads;
+        let (summary, folder) = with_threads(threads, || run(&config, &self, &reporter))?;
+        if self.json {
+            return print_json(&summary);
+        }
+        print(&closing(&summary, &folder))
+    }
+
+    /// The first part of the run folder's name.
+    fn name(&self) -> String {
+        let stem = self.config.as_deref().and_then(Path::file_stem);
+        stem.map_or_else(|| "scene".to_owned(), |stem| stem.to_string_lossy().into_owned())
+    }
+}
+
+pub(super) fn parse_overrides(arguments: &[String]) -> Result<Vec<Override>> {
+    Ok(arguments
+        .iter()
+        .map(|argument| argument.parse())
+        .collect::<Result<_, _>>()?)
+}
+
+fn run(config: &Config, arguments: &Train, reporter: &Reporter) -> Result<(Summary, PathBuf)> {
+    let started = Instant::now();
+    let (session, splits) = Session::open(config, reporter)?;
+    let prepare = started.elapsed().as_secs_f64();
+    let mut model = session.build_model()?;
+    let mut blend = config.blend.start(&session.heads)?;
+    let [train_size, _, validation_size, test_size] = splits.sizes();
+    // Nothing is written before everything that can be wrong with the input was looked at.
+    let mut folder = RunFolder::create(arguments.out.as_deref(), &arguments.name(), &config.to_toml()?)?;
+    reporter.line(&format!(
+        "{}: {train_size} training, {validation_size} validation and {test_size} test samples of {} classes; \
+         {} parameters; {} thread(s)",
+        folder.path().display(),
+        session.source.classes().len(),
+        gblend_core::params::parameter_count(&mut model)?,
+        rayon::current_num_threads(),
+    ));
+    let trained = train(
+        &session,
+        &splits,
+        &mut model,
+        blend.as_mut(),
+        &mut folder,
+        reporter,
+    )?;
+    reporter.finish();
+    if let Some(state) = &trained.selected {
+        load_state(&mut model, state)?;
+    }
+
+    let evaluating = Instant::now();
+    let active = ActiveHeads::all(session.heads.len());
+    let test = splits.into_test();
+    let loader = session.loader(active.encoders());
+    let batch_size = session.batch_size();
+    let evaluation = evaluate(&mut model, &loader, &test, batch_size, &session.device, &active)?;
+    let scores = evaluation.scores()?;
+    let kinds = config
+        .modalities
+        .iter()
+        .map(|modality| modality.plugin.typetag_name());
+    let kinds = kinds.chain([config.fusion.plugin.typetag_name()]);
+    let heads = session
+        .heads
+        .names()
+        .iter()
+        .zip(kinds)
+        .zip(scores)
+        .zip(blend.weights().as_slice());
+    let heads = heads.filter_map(|(((name, kind), score), &weight)| {
+        let score = score?;
+        Some(HeadSummary {
+            name: name.clone(),
+            kind: kind.to_owned(),
+            test_accuracy: score.accuracy,
+            test_loss: score.loss,
+            weight,
+        })
+    });
+    debug_assert_eq!(test.samples().len(), test_size);
+    let train_seconds = trained.elapsed.as_secs_f64();
+    let summary = Summary {
+        seed: config.run.seed,
+        device: device::name().to_owned(),
+        threads: rayon::current_num_threads(),
+        strategy: config.blend.typetag_name().to_owned(),
+        epochs: config.run.epochs,
+        selected_epoch: trained.selected_epoch,
+        heads: heads.collect(),
+        blends: Vec::new(),
+        seconds: Seconds {
+            prepare,
+            train: train_seconds,
+            evaluate: evaluating.elapsed().as_secs_f64(),
+            total: started.elapsed().as_secs_f64(),
+        },
+        samples_per_second: trained.samples as f64 / train_seconds.max(1e-9),
+        peak_rss_bytes: machine::peak_rss_bytes(),
+    };
+    let modalities = config.modalities.iter().zip(session.sample_shapes());
+    let modalities = modalities.map(|(modality, sample_shape)| ModelModality {
+        name: modality.name.clone(),
+        sample_shape,
+    });
+    let description = ModelDescription::new(
+        session.source.classes().to_vec(),
+        modalities.collect(),
+        trained.selected_epoch,
+    );
+    let path = folder.path().to_owned();
+    folder.finish(&state_of(&mut model)?, &description, &summary)?;
+    Ok((summary, path))
+}
+
+/// The closing table and where to go from here.
+fn closing(summary: &Summary, folder: &Path) -> String {
+    let rows = summary.heads.iter().map(|head| {
+        let trained = head.weight > 0.0;
+        vec![
+            head.name.clone(),
+            head.kind.clone(),
+            if trained {
+                format!("{:.3}", head.weight)
+            } else {
+                "not trained".into()
+            },
+            percent(head.test_accuracy),
+            format!("{:.3}", head.test_loss),
+        ]
+    });
+    let table = table(&["head", "kind", "weight", "test accuracy", "test loss"], 2, rows);
+    format!(
+        "{table}\n\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s)\nrun folder: {}",
+        summary.strategy,
+        summary.seed,
+        summary.epochs,
+        summary.seconds.total,
+        summary.samples_per_second,
+        folder.display(),
+    )
+}

@@ -1,0 +1,276 @@
+//! The configuration: a TOML file, overridden from the command line, resolved into plugins.
+
+mod document;
+mod environment;
+mod error;
+mod overrides;
+mod run;
+mod schema;
+mod section;
+
+use std::path::{Path, PathBuf};
+
+use gblend_core::{BlendStrategy, Dataset, Fusion, Heads, Modality, Optimizer, Role};
+use gblend_optim::schedule::Schedule;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use document::Document;
+pub use error::ConfigError;
+pub use overrides::Override;
+pub use run::{DeviceChoice, RunConfig, Select};
+pub use schema::json_schema;
+use section::Section;
+
+/// The configuration that `gblend train` uses without a file, and `gblend init` writes.
+pub const BUILTIN: &str = include_str!("../../builtin/scene.toml");
+
+/// The tables that a configuration may have, in the order of the documentation.
+const TABLES: [&str; 6] = ["run", "data", "modality", "fusion", "blend", "optimizer"];
+
+/// A configuration with every plugin chosen and every setting checked.
+#[derive(Debug)]
+pub struct Config {
+    /// `[run]`.
+    pub run: RunConfig,
+    /// `[data]`.
+    pub data: Box<dyn Dataset>,
+    /// `[modality.NAME]`, in the order of the file.
+    pub modalities: Vec<ModalityConfig>,
+    /// `[fusion]`.
+    pub fusion: FusionConfig,
+    /// `[blend]`.
+    pub blend: Box<dyn BlendStrategy>,
+    /// `[optimizer]`.
+    pub optimizer: OptimizerConfig,
+    /// The folder that relative paths start from.
+    pub base: PathBuf,
+}
+
+/// One `[modality.NAME]` table.
+#[derive(Debug)]
+pub struct ModalityConfig {
+    /// The instance's name, which is its head's name too.
+    pub name: String,
+    /// What the pipeline reads of the table.
+    pub pipeline: ModalityPipeline,
+    /// What the plugin reads of it.
+    pub plugin: Box<dyn Modality>,
+}
+
+/// Keys of every `[modality.NAME]` table, whatever its kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModalityPipeline {
+    /// The dataset's stream that feeds this modality. Default: the stream of the same name, else the only
+    /// stream with media that the modality takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// The `[fusion]` table.
+#[derive(Debug)]
+pub struct FusionConfig {
+    /// What the pipeline reads of the table.
+    pub pipeline: FusionPipeline,
+    /// What the plugin reads of it.
+    pub plugin: Box<dyn Fusion>,
+}
+
+/// Keys of every `[fusion]` table, whatever its kind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FusionPipeline {
+    /// The joint head on the fused vector.
+    pub head: JointHeadConfig,
+}
+
+/// The joint head: fully connected layers with ReLU between them, then one unit per class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct JointHeadConfig {
+    /// Widths of the hidden layers.
+    pub hidden: Vec<usize>,
+    /// Share of hidden units dropped in training, 0 to below 1.
+    pub dropout: f32,
+}
+
+impl Default for JointHeadConfig {
+    fn default() -> Self {
+        Self {
+            hidden: vec![128, 128],
+            dropout: 0.0,
+        }
+    }
+}
+
+/// The `[optimizer]` table.
+#[derive(Debug)]
+pub struct OptimizerConfig {
+    /// What the pipeline reads of the table.
+    pub pipeline: OptimizerPipeline,
+    /// What the plugin reads of it.
+    pub plugin: Box<dyn Optimizer>,
+}
+
+/// Keys of every `[optimizer]` table, whatever its kind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerPipeline {
+    /// The learning rate's course over the run.
+    pub schedule: Schedule,
+    /// The largest norm that the gradient of all parameters together may have; longer ones are scaled
+    /// down to it. Default: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+}
+
+impl Config {
+    /// Reads a configuration file, or the built-in one, and applies overrides.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming file, line and key, what was expected and what was found.
+    pub fn load(file: Option<&Path>, overrides: &[Override]) -> Result<Self, ConfigError> {
+        match file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+                    path: path.to_owned(),
+                    source,
+                })?;
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                let base = folder.unwrap_or(Path::new("."));
+                let base = std::path::absolute(base).unwrap_or_else(|_| base.to_owned());
+                Self::parse(&path.display().to_string(), &text, base, overrides)
+            }
+            None => Self::parse(
+                "the built-in configuration",
+                BUILTIN,
+                PathBuf::from("."),
+                overrides,
+            ),
+        }
+    }
+
+    /// Reads a configuration from its text. `origin` names the text in messages; relative paths start from
+    /// `base`, unless the text says otherwise.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(
+        origin: &str,
+        text: &str,
+        base: PathBuf,
+        overrides: &[Override],
+    ) -> Result<Self, ConfigError> {
+        // Before any kind is looked up: two plugins of one kind must be reported as such.
+        gblend_core::catalogue().map_err(|error| ConfigError::Plugins(error.to_string()))?;
+        let mut document = Document::parse(origin, text)?;
+        for change in overrides {
+            document.apply(change)?;
+        }
+        document.expand_environment()?;
+        document.check_tables(&TABLES)?;
+
+        let run: RunConfig = document.plain("run")?;
+        let base = run.base.clone().unwrap_or(base);
+        let data = Section::required(&document, Role::Data, &["data"])?.plugin()?;
+
+        let mut modalities = Vec::new();
+        for name in document.table_names("modality")? {
+            let section = Section::required(&document, Role::Modality, &["modality", &name])?;
+            modalities.push(ModalityConfig {
+                pipeline: section.pipeline()?,
+                plugin: section.plugin()?,
+                name,
+            });
+        }
+        Heads::new(modalities.iter().map(|modality| modality.name.clone()))
+            .map_err(|error| document.invalid(&["modality"], error.to_string()))?;
+
+        let section = Section::with_default(&document, Role::Fusion, &["fusion"], "concat")?;
+        let fusion = FusionConfig {
+            pipeline: section.pipeline()?,
+            plugin: section.plugin()?,
+        };
+        let blend = Section::with_default(&document, Role::Blend, &["blend"], "equal")?.plugin()?;
+        let section = Section::with_default(&document, Role::Optimizer, &["optimizer"], "sgd")?;
+        let optimizer = OptimizerConfig {
+            pipeline: section.pipeline()?,
+            plugin: section.plugin()?,
+        };
+        let config = Self {
+            run,
+            data,
+            modalities,
+            fusion,
+            blend,
+            optimizer,
+            base,
+        };
+        config.check(&document)?;
+        Ok(config)
+    }
+
+    /// The heads of this configuration.
+    ///
+    /// # Errors
+    /// Never for a configuration that was read; see [`Heads::new`].
+    pub fn heads(&self) -> gblend_core::Result<Heads> {
+        Heads::new(self.modalities.iter().map(|modality| modality.name.clone()))
+    }
+
+    /// Ranges that no single plugin can check.
+    fn check(&self, document: &Document) -> Result<(), ConfigError> {
+        self.run
+            .check()
+            .map_err(|(key, problem)| document.invalid(&["run", key], problem))?;
+        let dropout = self.fusion.pipeline.head.dropout;
+        if !(0.0..1.0).contains(&dropout) {
+            let problem = format!("found {dropout}, expected 0 to below 1");
+            return Err(document.invalid(&["fusion", "head", "dropout"], problem));
+        }
+        if let Some(limit) = self.optimizer.pipeline.clip_norm
+            && !(limit.is_finite() && limit > 0.0)
+        {
+            let problem = format!("found {limit}, expected a number above 0");
+            return Err(document.invalid(&["optimizer", "clip_norm"], problem));
+        }
+        let located = |table: &'static str| {
+            move |error: gblend_core::Error| document.invalid(&[table], error.to_string())
+        };
+        let heads = self.heads().map_err(located("modality"))?;
+        self.blend.start(&heads).map_err(located("blend"))?;
+        self.optimizer.plugin.start().map_err(located("optimizer"))?;
+        Ok(())
+    }
+
+    /// The configuration with every default written out, as it is kept in the run folder.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unwritable`] if a plugin has a setting that TOML cannot express.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        let mut run = self.run.clone();
+        run.base = Some(self.base.clone());
+        let mut document = toml::Table::new();
+        document.insert("run".into(), section::to_value("run", &run)?);
+        document.insert("data".into(), section::to_value("data", &self.data)?);
+        let mut modalities = toml::Table::new();
+        for modality in &self.modalities {
+            let table = section::merge(&modality.name, &modality.plugin, &modality.pipeline)?;
+            modalities.insert(modality.name.clone(), table);
+        }
+        document.insert("modality".into(), toml::Value::Table(modalities));
+        let fusion = section::merge("fusion", &self.fusion.plugin, &self.fusion.pipeline)?;
+        document.insert("fusion".into(), fusion);
+        document.insert("blend".into(), section::to_value("blend", &self.blend)?);
+        let optimizer = section::merge("optimizer", &self.optimizer.plugin, &self.optimizer.pipeline)?;
+        document.insert("optimizer".into(), optimizer);
+        toml::to_string(&document).map_err(|error| ConfigError::Unwritable {
+            table: "the configuration".into(),
+            problem: error.to_string(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

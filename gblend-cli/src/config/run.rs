@@ -1,0 +1,102 @@
+//! The `[run]` table.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How long to train, on what, and from which seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// Seed of everything random: splits, initial parameters, the order of samples, dropout, augmentation.
+    /// The same seed gives the same result to the bit, at any number of threads.
+    pub seed: u64,
+    /// Passes over the training samples.
+    pub epochs: usize,
+    /// Samples per step. The samples of an epoch are dealt evenly, so that no batch is small.
+    pub batch_size: usize,
+    /// Threads that compute; 0 takes every core.
+    pub threads: usize,
+    /// Where to compute.
+    pub device: DeviceChoice,
+    /// Share of the training samples set aside for validation, where the dataset brings no validation
+    /// samples of its own.
+    pub validation: f64,
+    /// Which parameters are evaluated on the test set and saved.
+    pub select: Select,
+    /// Folder of prepared samples, relative to the working folder; they are keyed by content and settings,
+    /// so that any number of runs can share it.
+    pub cache: PathBuf,
+    /// Memory for prepared samples in MiB; what does not fit is read from the cache again in each epoch.
+    pub memory: u64,
+    /// Folder that relative paths start from. Default: that of the configuration file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<PathBuf>,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            epochs: 20,
+            batch_size: 32,
+            threads: 0,
+            device: DeviceChoice::Auto,
+            validation: 0.1,
+            select: Select::Last,
+            cache: PathBuf::from("runs/cache"),
+            memory: 2048,
+            base: None,
+        }
+    }
+}
+
+/// Where to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// What this binary was built for.
+    Auto,
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU; needs a binary built with `--features cuda`.
+    Cuda,
+}
+
+/// Which of a run's parameters are its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Select {
+    /// Those after the last epoch.
+    Last,
+    /// Those after the epoch with the best validation accuracy of the joint head, or of the one head that
+    /// is trained.
+    Best,
+}
+
+impl RunConfig {
+    /// The key that is out of its range, and how.
+    pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
+        let at_least_one = |key, value: usize| {
+            if value == 0 {
+                Err((key, "found 0, expected at least 1".to_owned()))
+            } else {
+                Ok(())
+            }
+        };
+        at_least_one("epochs", self.epochs)?;
+        at_least_one("batch_size", self.batch_size)?;
+        /// More threads than any machine has; a slip of the finger should not start them.
+        const MOST_THREADS: usize = 1024;
+        if self.threads > MOST_THREADS {
+            let problem = format!("found {}, expected at most {MOST_THREADS}", self.threads);
+            return Err(("threads", problem));
+        }
+        if !(0.0..1.0).contains(&self.validation) {
+            let problem = format!("found {}, expected 0 to below 1", self.validation);
+            return Err(("validation", problem));
+        }
+        Ok(())
+    }
+}

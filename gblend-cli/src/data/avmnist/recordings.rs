@@ -1,0 +1,173 @@
+//! Recordings of spoken digits.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use gblend_core::media::Waveform;
+use gblend_core::{Error, Result};
+use hound::{SampleFormat, WavReader};
+
+use super::CLASSES;
+
+/// The recordings of a folder, divided by speaker.
+pub(super) struct Recordings {
+    folder: PathBuf,
+    all: Vec<Recording>,
+    /// Positions in `all` by digit.
+    train: Vec<Vec<usize>>,
+    test: Vec<Vec<usize>>,
+}
+
+struct Recording {
+    file: String,
+    speaker: String,
+    fingerprint: OnceLock<String>,
+}
+
+impl Recordings {
+    /// Lists a folder; files that are not called `{digit}_{speaker}_{number}.wav` are passed over.
+    pub(super) fn open(folder: &Path, test_speakers: &[String]) -> Result<Self> {
+        let failed =
+            |error: std::io::Error| Error::data(folder.display(), format!("cannot be listed: {error}"));
+        let mut files: Vec<String> = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(failed)? {
+            files.extend(entry.map_err(failed)?.file_name().into_string().ok());
+        }
+        // The order of a folder is not the same everywhere.
+        files.sort_unstable();
+        let mut opened = Self {
+            folder: folder.to_owned(),
+            all: Vec::new(),
+            train: vec![Vec::new(); CLASSES],
+            test: vec![Vec::new(); CLASSES],
+        };
+        let mut speakers = BTreeSet::new();
+        for file in files {
+            let Some((digit, speaker)) = parse_name(&file) else {
+                continue;
+            };
+            let part = if test_speakers.contains(&speaker) {
+                &mut opened.test
+            } else {
+                &mut opened.train
+            };
+            part[digit].push(opened.all.len());
+            speakers.insert(speaker.clone());
+            opened.all.push(Recording {
+                file,
+                speaker,
+                fingerprint: OnceLock::new(),
+            });
+        }
+        if let Some(unknown) = test_speakers.iter().find(|speaker| !speakers.contains(*speaker)) {
+            let known: Vec<&str> = speakers.iter().map(String::as_str).collect();
+            let expected = format!("speakers of {}: {}", folder.display(), known.join(", "));
+            return Err(Error::setting("data.test_speakers", unknown, expected));
+        }
+        Ok(opened)
+    }
+
+    /// The recordings of a digit by test speakers, or by the others; at least one.
+    pub(super) fn of(&self, digit: usize, test: bool) -> Result<&[usize]> {
+        let (part, who) = if test {
+            (&self.test, "test")
+        } else {
+            (&self.train, "training")
+        };
+        match part.get(digit).map(Vec::as_slice) {
+            Some(found) if !found.is_empty() => Ok(found),
+            _ => Err(Error::data(
+                self.folder.display(),
+                format!(
+                    "no recording `{digit}_SPEAKER_NUMBER.wav` of a {who} speaker, expected at least one"
+                ),
+            )),
+        }
+    }
+
+    /// File name and speaker.
+    pub(super) fn name(&self, recording: usize) -> (&str, &str) {
+        let recording = &self.all[recording];
+        (&recording.file, &recording.speaker)
+    }
+
+    fn path(&self, recording: usize) -> PathBuf {
+        self.folder.join(&self.all[recording].file)
+    }
+
+    /// A hash of the file.
+    pub(super) fn fingerprint(&self, recording: usize) -> Result<&str> {
+        let known = &self.all[recording].fingerprint;
+        if let Some(fingerprint) = known.get() {
+            return Ok(fingerprint);
+        }
+        let path = self.path(recording);
+        let bytes = std::fs::read(&path)
+            .map_err(|error| Error::data(path.display(), format!("cannot be read: {error}")))?;
+        Ok(known.get_or_init(|| blake3::hash(&bytes).to_hex().to_string()))
+    }
+
+    /// Decodes a recording; several channels are averaged.
+    pub(super) fn read(&self, recording: usize) -> Result<Waveform> {
+        let path = self.path(recording);
+        read_wav(&path).map_err(|error| {
+            Error::data(
+                path.display(),
+                format!("not a whole wav file of integer or float samples: {error}"),
+            )
+        })
+    }
+}
+
+/// Digit and speaker of `{digit}_{speaker}_{number}.wav`.
+fn parse_name(file: &str) -> Option<(usize, String)> {
+    let mut parts = file.strip_suffix(".wav")?.split('_');
+    let (digit, speaker, number) = (parts.next()?, parts.next()?, parts.next()?);
+    let digit: usize = digit.parse().ok()?;
+    number.parse::<u32>().ok()?;
+    (digit < CLASSES && parts.next().is_none()).then(|| (digit, speaker.to_owned()))
+}
+
+fn read_wav(path: &Path) -> hound::Result<Waveform> {
+    let mut reader = WavReader::open(path)?;
+    let spec = reader.spec();
+    let interleaved: Vec<f32> = match spec.sample_format {
+        SampleFormat::Float => reader.samples::<f32>().collect::<Result<_, _>>()?,
+        SampleFormat::Int => {
+            let full = 2_f32.powi(i32::from(spec.bits_per_sample) - 1);
+            let samples = reader.samples::<i32>();
+            samples
+                .map(|sample| sample.map(|value| value as f32 / full))
+                .collect::<Result<_, _>>()?
+        }
+    };
+    let channels = usize::from(spec.channels.max(1));
+    let samples = interleaved.chunks_exact(channels);
+    Ok(Waveform {
+        sample_rate: spec.sample_rate,
+        samples: samples
+            .map(|frame| frame.iter().sum::<f32>() / channels as f32)
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_recordings_are_taken() {
+        assert_eq!(parse_name("7_theo_12.wav"), Some((7, "theo".into())));
+        for name in [
+            "README.md",
+            "7_theo.wav",
+            "17_theo_1.wav",
+            "7_theo_x.wav",
+            "7_theo_1_2.wav",
+            "_a_1.wav",
+        ] {
+            assert_eq!(parse_name(name), None, "{name}");
+        }
+    }
+}

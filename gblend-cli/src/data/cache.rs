@@ -1,0 +1,227 @@
+//! Prepared samples on disk, keyed by what they were made from.
+//!
+//! A segment holds a few hundred prepared samples of one modality. Its file name is a hash of everything
+//! that could change them: gblend's version, the plugin's crate and version, its settings, and the
+//! fingerprint of every sample. So a changed file or setting is simply another segment, and an interrupted
+//! preparation keeps what it has finished.
+//!
+//! Format: `gblend-segment-1\n`, a line of JSON (sample shape, number of samples, checksum), then the
+//! samples as little-endian `f32`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use gblend_core::Array;
+use serde::{Deserialize, Serialize};
+
+const MAGIC: &str = "gblend-segment-1\n";
+
+/// What stands before the samples.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    shape: Vec<usize>,
+    samples: usize,
+    blake3: String,
+}
+
+/// The identity of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SegmentKey(String);
+
+impl SegmentKey {
+    /// The key of samples with these `fingerprints`, prepared by what `preparation` describes.
+    pub(super) fn new<'a>(preparation: &'a str, fingerprints: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        // Lengths keep two different lists of parts from hashing alike.
+        for part in std::iter::once(preparation).chain(fingerprints) {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        Self(hasher.finalize().to_hex().to_string())
+    }
+}
+
+/// The folder that holds the segments.
+#[derive(Clone, Debug)]
+pub(super) struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    pub(super) fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// Where a segment is, or would be.
+    pub(super) fn path(&self, key: &SegmentKey) -> PathBuf {
+        let (head, tail) = key.0.split_at(2);
+        self.folder.join(head).join(format!("{tail}.segment"))
+    }
+
+    /// The samples of a segment; `None` if there is no such segment or it is damaged, which the caller
+    /// mends by preparing the samples again.
+    pub(super) fn load(&self, key: &SegmentKey) -> Option<Vec<Array>> {
+        let path = self.path(key);
+        let file = File::open(path).ok()?;
+        let size = file.metadata().ok()?.len();
+        read_segment(BufReader::new(file), size)
+    }
+
+    /// One sample of a segment that [`load`](Self::load) found whole earlier in the run.
+    pub(super) fn load_one(&self, key: &SegmentKey, position: usize) -> Option<Array> {
+        let mut reader = BufReader::new(File::open(self.path(key)).ok()?);
+        let (header, _) = read_header(&mut reader)?;
+        let elements = header.elements()?;
+        let offset = elements.checked_mul(4)?.checked_mul(position)?;
+        reader.seek_relative(i64::try_from(offset).ok()?).ok()?;
+        let mut bytes = vec![0; elements.checked_mul(4)?];
+        reader.read_exact(&mut bytes).ok()?;
+        Array::new(header.shape, floats(&bytes)).ok()
+    }
+
+    /// Stores a segment. Whole or not at all: it is written under another name and then renamed.
+    ///
+    /// # Errors
+    /// The file that could not be written, and why.
+    pub(super) fn store(&self, key: &SegmentKey, samples: &[Array]) -> Result<(), (PathBuf, std::io::Error)> {
+        let path = self.path(key);
+        write_segment(&path, samples).map_err(|error| (path, error))
+    }
+}
+
+fn write_segment(path: &Path, samples: &[Array]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut bytes = Vec::with_capacity(samples.iter().map(|sample| 4 * sample.len()).sum());
+    for sample in samples {
+        bytes.extend(sample.values().iter().flat_map(|value| value.to_le_bytes()));
+    }
+    let header = Header {
+        shape: samples
+            .first()
+            .map(|sample| sample.shape().to_vec())
+            .unwrap_or_default(),
+        samples: samples.len(),
+        blake3: blake3::hash(&bytes).to_hex().to_string(),
+    };
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(MAGIC.as_bytes())?;
+    serde_json::to_writer(&mut file, &header)?;
+    file.write_all(b"\n")?;
+    file.write_all(&bytes)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+impl Header {
+    /// Values of one sample.
+    fn elements(&self) -> Option<usize> {
+        self.shape.iter().try_fold(1_usize, |a, &b| a.checked_mul(b))
+    }
+}
+
+/// The header, and the length of everything before the samples.
+fn read_header(reader: &mut impl BufRead) -> Option<(Header, u64)> {
+    let mut magic = [0; MAGIC.len()];
+    reader.read_exact(&mut magic).ok()?;
+    if magic != MAGIC.as_bytes() {
+        return None;
+    }
+    /// Far more than a header needs; a damaged file must not be read into memory as one line.
+    const LONGEST_HEADER: u64 = 4096;
+    let mut line = String::new();
+    reader.by_ref().take(LONGEST_HEADER).read_line(&mut line).ok()?;
+    let header = serde_json::from_str(&line).ok()?;
+    Some((header, (MAGIC.len() + line.len()) as u64))
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    let values = bytes.chunks_exact(4);
+    values
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect()
+}
+
+fn read_segment(mut reader: impl BufRead, size: u64) -> Option<Vec<Array>> {
+    let (header, before) = read_header(&mut reader)?;
+    let elements = header.elements()?;
+    let expected = elements.checked_mul(header.samples)?.checked_mul(4)?;
+    if expected as u64 + before != size {
+        return None;
+    }
+    let mut bytes = vec![0; expected];
+    reader.read_exact(&mut bytes).ok()?;
+    if blake3::hash(&bytes).to_hex().as_str() != header.blake3 {
+        return None;
+    }
+    floats(&bytes)
+        .chunks(elements.max(1))
+        .map(|sample| Array::new(header.shape.clone(), sample.to_vec()).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn samples(count: usize) -> Vec<Array> {
+        let sample = |i: usize| Array::new([2, 3], (0..6).map(|e| (i * 6 + e) as f32 * 0.37).collect());
+        (0..count).map(|i| sample(i).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_stored_segment_is_loaded_bit_for_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, key) = (Cache::new(folder.path()), SegmentKey::new("rgb", ["a", "b"]));
+        assert_eq!(cache.load(&key), None);
+        cache.store(&key, &samples(5)).unwrap();
+        assert_eq!(cache.load(&key).unwrap(), samples(5));
+        for (position, sample) in samples(5).into_iter().enumerate() {
+            assert_eq!(cache.load_one(&key, position), Some(sample));
+        }
+        assert_eq!(cache.load_one(&key, 5), None);
+    }
+
+    #[test]
+    fn keys_differ_in_whatever_the_samples_depend_on() {
+        let key = SegmentKey::new("rgb", ["a", "b"]);
+        assert_ne!(key, SegmentKey::new("flow", ["a", "b"]));
+        assert_ne!(key, SegmentKey::new("rgb", ["b", "a"]));
+        assert_ne!(key, SegmentKey::new("rgb", ["ab"]));
+        assert_ne!(key, SegmentKey::new("rgba", ["b"]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_segment_is_never_loaded(position in 0_usize..300, bit in 0_u8..8) {
+            let folder = tempfile::tempdir().unwrap();
+            let (cache, key) = (Cache::new(folder.path()), SegmentKey::new("rgb", ["a"]));
+            cache.store(&key, &samples(4)).unwrap();
+            let path = cache.path(&key);
+            let mut bytes = std::fs::read(&path).unwrap();
+            prop_assume!(position < bytes.len());
+            bytes[position] ^= 1 << bit;
+            std::fs::write(&path, &bytes).unwrap();
+            // A flipped bit in the header's white space may leave the same header; the samples never change.
+            prop_assert!(cache.load(&key).is_none_or(|loaded| loaded == samples(4)));
+        }
+
+        #[test]
+        fn a_segment_cut_short_is_never_loaded(length in 0_usize..300) {
+            let folder = tempfile::tempdir().unwrap();
+            let (cache, key) = (Cache::new(folder.path()), SegmentKey::new("rgb", ["a"]));
+            cache.store(&key, &samples(9)).unwrap();
+            let path = cache.path(&key);
+            let bytes = std::fs::read(&path).unwrap();
+            prop_assume!(length < bytes.len());
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            prop_assert_eq!(cache.load(&key), None);
+        }
+    }
+}

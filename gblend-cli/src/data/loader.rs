@@ -1,0 +1,195 @@
+//! Loader threads: batches are stacked ahead of the step that needs them.
+//!
+//! Workers take batches in turn, each with a short queue of its own; the consumer asks the workers in the
+//! same turn. So the order of batches, and with it the result, does not depend on which worker is faster.
+
+use std::num::NonZeroUsize;
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+
+use gblend_core::tensor::StackedSamples;
+use gblend_core::{Array, Modality, Result, Seed};
+use rand::seq::SliceRandom;
+
+use super::prepared::Prepared;
+
+/// Batches that each worker may be ahead.
+const AHEAD: usize = 2;
+
+/// A batch in host memory.
+#[derive(Debug)]
+pub struct LoadedBatch {
+    /// Positions in the dataset.
+    pub samples: Vec<usize>,
+    /// One class per sample.
+    pub labels: Vec<usize>,
+    /// One stack per modality; `None` where it was not asked for.
+    pub inputs: Vec<Option<StackedSamples>>,
+}
+
+/// The batches of one pass over some samples.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    batches: Vec<Vec<usize>>,
+    augment: Option<Seed>,
+}
+
+impl Plan {
+    /// A pass in training: shuffled and augmented by the seed of the epoch.
+    pub fn training(samples: &[usize], batch_size: NonZeroUsize, epoch: Seed) -> Self {
+        let mut order = samples.to_vec();
+        order.shuffle(&mut epoch.derive("order").rng());
+        Self {
+            batches: deal(&order, batch_size),
+            augment: Some(epoch.derive("augment")),
+        }
+    }
+
+    /// A pass in evaluation: in order, as prepared.
+    pub fn evaluation(samples: &[usize], batch_size: NonZeroUsize) -> Self {
+        Self {
+            batches: deal(samples, batch_size),
+            augment: None,
+        }
+    }
+
+    /// The number of batches.
+    pub fn len(&self) -> usize {
+        self.batches.len()
+    }
+
+    /// Whether there is no batch.
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+}
+
+/// Deals samples into the fewest batches of at most `batch_size`, of sizes that differ by one at most: a
+/// small last batch would have noisy batch statistics.
+fn deal(samples: &[usize], batch_size: NonZeroUsize) -> Vec<Vec<usize>> {
+    let count = samples.len().div_ceil(batch_size.get());
+    let bound = |batch: usize| batch * samples.len() / count.max(1);
+    (0..count)
+        .map(|batch| samples[bound(batch)..bound(batch + 1)].to_vec())
+        .collect()
+}
+
+/// Where batches come from.
+pub struct Loader<'a> {
+    /// The samples.
+    pub prepared: &'a Prepared,
+    /// The modalities, in the order of [`Prepared`].
+    pub modalities: Vec<&'a dyn Modality>,
+    /// Which modalities to load.
+    pub wanted: Vec<bool>,
+    /// Loader threads.
+    pub workers: NonZeroUsize,
+}
+
+impl Loader<'_> {
+    /// Runs `consume` on every batch of the plan, in order, and tells how long it waited for data.
+    ///
+    /// # Errors
+    /// The first error of a sample or of `consume`; no batch is consumed after it.
+    pub fn for_each<E: From<gblend_core::Error>>(
+        &self,
+        plan: &Plan,
+        mut consume: impl FnMut(usize, LoadedBatch) -> Result<(), E>,
+    ) -> Result<Duration, E> {
+        let workers = self.workers.get().min(plan.len().max(1));
+        let mut waited = Duration::ZERO;
+        std::thread::scope(|scope| {
+            let queues: Vec<_> = (0..workers)
+                .map(|worker| {
+                    let (sender, receiver) = sync_channel(AHEAD);
+                    scope.spawn(move || {
+                        for batch in plan.batches.iter().skip(worker).step_by(workers) {
+                            // The consumer hangs up at the first error.
+                            if sender.send(self.load(batch, plan.augment)).is_err() {
+                                break;
+                            }
+                        }
+                    });
+                    receiver
+                })
+                .collect();
+            for index in 0..plan.len() {
+                let asked = Instant::now();
+                let Ok(batch) = queues[index % workers].recv() else {
+                    // Only a worker that panicked hangs up early, and the scope passes its panic on.
+                    break;
+                };
+                waited += asked.elapsed();
+                consume(index, batch?)?;
+            }
+            Ok(waited)
+        })
+    }
+
+    fn load(&self, samples: &[usize], augment: Option<Seed>) -> Result<LoadedBatch> {
+        let mut inputs = Vec::with_capacity(self.modalities.len());
+        for (position, modality) in self.modalities.iter().enumerate() {
+            if !self.wanted[position] {
+                inputs.push(None);
+                continue;
+            }
+            let arrays: Vec<Array> = samples
+                .iter()
+                .map(|&sample| {
+                    let array = self.prepared.sample(position, sample)?;
+                    match augment {
+                        None => Ok(array),
+                        Some(seed) => {
+                            let mut rng = seed.nth(position as u64).nth(sample as u64).rng();
+                            modality.augment(array, &mut rng)
+                        }
+                    }
+                })
+                .collect::<Result<_>>()?;
+            let arrays: Vec<&Array> = arrays.iter().collect();
+            inputs.push(Some(StackedSamples::new(&arrays)?));
+        }
+        Ok(LoadedBatch {
+            samples: samples.to_vec(),
+            labels: samples
+                .iter()
+                .map(|&sample| self.prepared.label(sample))
+                .collect(),
+            inputs,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_sample_is_dealt_once_and_batches_are_even(samples in 0_usize..300, size in 1_usize..50) {
+            let size = NonZeroUsize::new(size).unwrap();
+            let order: Vec<usize> = (0..samples).collect();
+            let batches = deal(&order, size);
+            prop_assert_eq!(batches.concat(), order);
+            prop_assert_eq!(batches.len(), samples.div_ceil(size.get()));
+            let sizes = batches.iter().map(Vec::len);
+            if let (Some(least), Some(most)) = (sizes.clone().min(), sizes.max()) {
+                prop_assert!(most <= size.get() && most - least <= 1);
+            }
+        }
+
+        #[test]
+        fn an_epoch_is_a_permutation_that_depends_on_its_seed(samples in 20_usize..200, seed: u64) {
+            let size = NonZeroUsize::new(8).unwrap();
+            let order: Vec<usize> = (0..samples).collect();
+            let epoch = |n| Plan::training(&order, size, Seed::new(seed).nth(n)).batches.concat();
+            let mut sorted = epoch(0);
+            sorted.sort_unstable();
+            prop_assert_eq!(sorted, order.clone());
+            prop_assert_eq!(epoch(0), epoch(0));
+            prop_assert_ne!(epoch(0), epoch(1));
+        }
+    }
+}

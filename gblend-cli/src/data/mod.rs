@@ -1,0 +1,10 @@
+//! From a dataset to batches: streams bound to modalities, typed splits, prepared samples, loader threads.
+//! The datasets that gblend brings along are here too, one folder each.
+
+pub mod avmnist;
+pub mod binding;
+mod cache;
+pub mod loader;
+pub mod prepared;
+pub mod scene;
+pub mod split;

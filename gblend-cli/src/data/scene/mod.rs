@@ -1,0 +1,236 @@
+//! A procedural world that needs no file.
+//!
+//! Every sample shows one thing: a textured object that moves in front of a textured wall and sounds. It is
+//! rendered to color frames, with the exact optical flow and depth of the same pixels, and a sound made of
+//! the resonances of its material. A kind of thing (the class) has a typical look, movement, shape and
+//! material; each stream shows one of the four. Two knobs per stream set how hard it is:
+//!
+//! - `noise` blurs the stream's evidence sample by sample (clutter, wandering directions, sensor noise, a
+//!   noisy room);
+//! - `distractor` is the share of things that are untypical in this one respect: they look, move, are
+//!   shaped or sound like another kind. No single stream can tell those, and no stream carries the label
+//!   fully.
+//!
+//! The default follows what makes multimodal training hard: frames full of texture that can be memorized
+//! sample by sample and yet informative, beside movement, which is low-dimensional and learned more slowly.
+
+mod render;
+mod sound;
+mod thing;
+
+use gblend_core::media::{Media, MediaKind};
+use gblend_core::{Dataset, Error, OpenContext, Partition, Result, Sample, Seed, Source, Stream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use thing::Thing;
+
+/// Kinds of things.
+pub(super) const CLASSES: usize = 8;
+
+/// Their names: what one would call a thing of this look, movement, shape and material.
+const NAMES: [&str; CLASSES] = [
+    "acorn", "bell", "bottle", "coin", "crate", "drum", "kettle", "marble",
+];
+
+/// Changes whenever a sample of the same settings would look different.
+const VERSION: u32 = 1;
+
+/// The built-in procedural world: colored frames, exact optical flow, exact depth and sound of a moving object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scene {
+    /// Seed of the world. It does not depend on the seed of the run, so runs with different seeds see the
+    /// same samples.
+    pub seed: u64,
+    /// Samples to train on, validation included.
+    pub train_samples: usize,
+    /// Samples for the final evaluation.
+    pub test_samples: usize,
+    /// Frames of a sample.
+    pub frames: usize,
+    /// Height and width of a frame in pixels.
+    pub size: usize,
+    /// Length of the sound in seconds.
+    pub seconds: f64,
+    /// How hard the look of things is to recognize.
+    pub rgb: Difficulty,
+    /// How hard their movement is to recognize.
+    pub flow: Difficulty,
+    /// How hard their shape is to recognize.
+    pub depth: Difficulty,
+    /// How hard their material is to recognize.
+    pub audio: Difficulty,
+}
+
+/// How hard one stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Difficulty {
+    /// Strength of what covers the evidence; 0 for none, 1 for about as strong as the evidence.
+    pub noise: f64,
+    /// Share of things that are like another kind in this respect, 0 to 1.
+    pub distractor: f64,
+}
+
+impl Default for Scene {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            train_samples: 1000,
+            test_samples: 600,
+            frames: 6,
+            size: 24,
+            seconds: 0.4,
+            rgb: Difficulty {
+                noise: 1.0,
+                distractor: 0.2,
+            },
+            flow: Difficulty {
+                noise: 0.5,
+                distractor: 0.2,
+            },
+            depth: Difficulty {
+                noise: 0.5,
+                distractor: 0.2,
+            },
+            audio: Difficulty {
+                noise: 0.5,
+                distractor: 0.2,
+            },
+        }
+    }
+}
+
+impl Scene {
+    fn check(&self) -> Result<()> {
+        let within = |key: &str, value: usize, least: usize, most: usize| {
+            if (least..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::setting(
+                    format!("data.{key}"),
+                    value,
+                    format!("{least} to {most}"),
+                ))
+            }
+        };
+        within("train_samples", self.train_samples, CLASSES, 10_000_000)?;
+        within("test_samples", self.test_samples, CLASSES, 10_000_000)?;
+        within("frames", self.frames, 1, 1000)?;
+        within("size", self.size, 8, 1024)?;
+        if !(self.seconds > 0.0 && self.seconds <= 60.0) {
+            return Err(Error::setting(
+                "data.seconds",
+                self.seconds,
+                "above 0, at most 60",
+            ));
+        }
+        for (name, difficulty) in [
+            ("rgb", self.rgb),
+            ("flow", self.flow),
+            ("depth", self.depth),
+            ("audio", self.audio),
+        ] {
+            if !(difficulty.noise.is_finite() && difficulty.noise >= 0.0) {
+                let key = format!("data.{name}.noise");
+                return Err(Error::setting(
+                    key,
+                    difficulty.noise,
+                    "a number that is not negative",
+                ));
+            }
+            if !(0.0..=1.0).contains(&difficulty.distractor) {
+                let key = format!("data.{name}.distractor");
+                return Err(Error::setting(key, difficulty.distractor, "a share from 0 to 1"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[typetag::serde(name = "scene")]
+impl Dataset for Scene {
+    fn open(&self, _: &OpenContext<'_>) -> Result<Box<dyn Source>> {
+        self.check()?;
+        let stream = |name: &str, media| Stream {
+            name: name.to_owned(),
+            media,
+        };
+        Ok(Box::new(World {
+            settings: serde_json::to_string(self).map_err(Error::plugin)?,
+            scene: self.clone(),
+            classes: NAMES.map(str::to_owned).to_vec(),
+            streams: vec![
+                stream("camera", MediaKind::Frames),
+                stream("motion", MediaKind::Flow),
+                stream("distance", MediaKind::Depth),
+                stream("microphone", MediaKind::Waveform),
+            ],
+        }))
+    }
+}
+
+gblend_core::register!(Data, "scene" => Scene);
+
+/// The world as opened.
+struct World {
+    scene: Scene,
+    settings: String,
+    classes: Vec<String>,
+    streams: Vec<Stream>,
+}
+
+impl World {
+    fn thing(&self, index: usize) -> Thing {
+        let seed = Seed::new(self.scene.seed).derive("scene").nth(index as u64);
+        Thing::draw(&self.scene, index % CLASSES, seed)
+    }
+}
+
+impl Source for World {
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn streams(&self) -> &[Stream] {
+        &self.streams
+    }
+
+    fn len(&self) -> usize {
+        self.scene.train_samples + self.scene.test_samples
+    }
+
+    fn sample(&self, index: usize) -> Sample {
+        Sample {
+            id: format!("scene-{index}"),
+            label: index % CLASSES,
+            group: None,
+            partition: if index < self.scene.train_samples {
+                Partition::Train
+            } else {
+                Partition::Test
+            },
+        }
+    }
+
+    fn read(&self, index: usize, stream: usize) -> Result<Media> {
+        let thing = self.thing(index);
+        match self.streams[stream].media {
+            MediaKind::Frames => render::frames(&self.scene, &thing).map(Media::Frames),
+            MediaKind::Flow => render::flow(&self.scene, &thing).map(Media::Flow),
+            MediaKind::Depth => render::depth(&self.scene, &thing).map(Media::Depth),
+            _ => Ok(Media::Waveform(sound::waveform(&self.scene, &thing))),
+        }
+    }
+
+    fn fingerprint(&self, index: usize, stream: usize) -> Result<String> {
+        Ok(format!(
+            "scene {VERSION} {index} {} {}",
+            self.streams[stream].name, self.settings
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

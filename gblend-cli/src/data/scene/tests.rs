@@ -1,0 +1,195 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+use super::*;
+use proptest::prelude::*;
+use std::path::Path;
+
+fn open(scene: &Scene) -> Box<dyn Source> {
+    scene
+        .open(&OpenContext {
+            base: Path::new("."),
+            seed: Seed::new(0),
+        })
+        .unwrap()
+}
+
+fn small() -> Scene {
+    Scene {
+        train_samples: 16,
+        test_samples: 8,
+        ..Scene::default()
+    }
+}
+
+fn still(noise: f64) -> Scene {
+    let difficulty = Difficulty {
+        noise,
+        distractor: 0.0,
+    };
+    Scene {
+        rgb: difficulty,
+        flow: difficulty,
+        depth: difficulty,
+        audio: difficulty,
+        ..small()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_sample_is_the_same_whenever_it_is_read(index in 0_usize..24, stream in 0_usize..4) {
+        let (a, b) = (open(&small()), open(&small()));
+        prop_assert_eq!(a.read(index, stream).unwrap(), b.read(index, stream).unwrap());
+    }
+
+    #[test]
+    fn another_seed_is_another_world(index in 0_usize..24, stream in 0_usize..4, seed in 1_u64..1000) {
+        let (a, b) = (open(&small()), open(&Scene { seed, ..small() }));
+        prop_assert_ne!(a.read(index, stream).unwrap(), b.read(index, stream).unwrap());
+        prop_assert_ne!(a.fingerprint(index, stream).unwrap(), b.fingerprint(index, stream).unwrap());
+    }
+
+    #[test]
+    fn more_samples_leave_the_first_ones_as_they_are(index in 0_usize..16, stream in 0_usize..4) {
+        let (a, b) = (open(&small()), open(&Scene { train_samples: 64, ..small() }));
+        prop_assert_eq!(a.read(index, stream).unwrap(), b.read(index, stream).unwrap());
+    }
+
+    #[test]
+    fn flow_takes_each_pixel_of_the_object_to_the_object(index in 0_usize..16, noise in 0.0..1.0) {
+        // Exact flow: a pixel of the object, moved by its vector, lies on the object of the next frame.
+        let scene = still(noise);
+        let world = open(&scene);
+        let (Media::Flow(flow), Media::Depth(depth)) = (world.read(index, 1).unwrap(), world.read(index, 2).unwrap())
+        else { panic!("streams 1 and 2 are flow and depth") };
+        let thing = Thing::draw(&scene, index % CLASSES, Seed::new(0).derive("scene").nth(index as u64));
+        let pixels = scene.size * scene.size;
+        let mut moved = 0;
+        for frame in 0..scene.frames - 1 {
+            let [now, next] = [frame, frame + 1].map(|frame| thing.center_at(frame, scene.frames));
+            for pixel in 0..pixels {
+                let (x, y) = ((pixel % scene.size) as f64 + 0.5, (pixel / scene.size) as f64 + 0.5);
+                if (x - now[0]).hypot(y - now[1]) < 0.95 * thing.radius {
+                    let at = 2 * (frame * pixels + pixel);
+                    let vector = [flow.vectors()[at], flow.vectors()[at + 1]].map(f64::from);
+                    let place = [x + vector[0] - next[0], y + vector[1] - next[1]];
+                    prop_assert!((place[0] - (x - now[0])).abs() < 1e-5 && (place[1] - (y - now[1])).abs() < 1e-5);
+                    moved += 1;
+                }
+            }
+        }
+        prop_assert!(moved > 20 * (scene.frames - 1), "the object is out of view: {}", moved);
+        prop_assert!(depth.meters().iter().all(|&meters| (0.0..20.0).contains(&meters)));
+    }
+}
+
+#[test]
+fn without_distractors_every_cue_is_that_of_the_label_and_with_them_the_asked_share_is_not() {
+    let share = |distractor: f64| {
+        let difficulty = Difficulty {
+            noise: 0.0,
+            distractor,
+        };
+        let scene = Scene {
+            rgb: difficulty,
+            depth: difficulty,
+            audio: difficulty,
+            ..small()
+        };
+        let things = (0..4000).map(|i| {
+            (
+                i % CLASSES,
+                Thing::draw(&scene, i % CLASSES, Seed::new(1).nth(i as u64)),
+            )
+        });
+        let wrong = things.map(|(label, thing)| {
+            [thing.look != label, thing.shape != label, thing.material != label].map(usize::from)
+        });
+        wrong.fold([0, 0, 0], |sum, wrong| [0, 1, 2].map(|i| sum[i] + wrong[i]))
+    };
+    assert_eq!(share(0.0), [0, 0, 0]);
+    assert_eq!(share(1.0), [4000, 4000, 4000]);
+    for count in share(0.3) {
+        assert!((1200 - 120..1200 + 120).contains(&count), "{count}");
+    }
+}
+
+#[test]
+fn a_distractor_in_one_stream_leaves_the_others_alone() {
+    let distracted = Scene {
+        audio: Difficulty {
+            noise: 0.5,
+            distractor: 1.0,
+        },
+        ..small()
+    };
+    let (plain, distracted) = (open(&small()), open(&distracted));
+    for stream in 0..3 {
+        assert_eq!(
+            plain.read(3, stream).unwrap(),
+            distracted.read(3, stream).unwrap()
+        );
+    }
+    assert_ne!(plain.read(3, 3).unwrap(), distracted.read(3, 3).unwrap());
+}
+
+#[test]
+fn classes_are_balanced_and_partitions_have_the_asked_sizes() {
+    let world = open(&small());
+    let samples: Vec<Sample> = (0..world.len()).map(|index| world.sample(index)).collect();
+    assert_eq!(
+        samples.iter().filter(|s| s.partition == Partition::Test).count(),
+        8
+    );
+    for class in 0..CLASSES {
+        assert_eq!(samples.iter().filter(|s| s.label == class).count(), 3);
+    }
+}
+
+#[test]
+fn settings_out_of_range_are_refused_by_name() {
+    let off = Difficulty {
+        noise: -1.0,
+        distractor: 0.0,
+    };
+    let share = Difficulty {
+        noise: 0.0,
+        distractor: 1.5,
+    };
+    for (scene, key) in [
+        (
+            Scene {
+                train_samples: 0,
+                ..small()
+            },
+            "data.train_samples",
+        ),
+        (Scene { size: 4, ..small() }, "data.size"),
+        (Scene { frames: 0, ..small() }, "data.frames"),
+        (
+            Scene {
+                seconds: f64::NAN,
+                ..small()
+            },
+            "data.seconds",
+        ),
+        (Scene { flow: off, ..small() }, "data.flow.noise"),
+        (
+            Scene {
+                audio: share,
+                ..small()
+            },
+            "data.audio.distractor",
+        ),
+    ] {
+        let error = scene
+            .open(&OpenContext {
+                base: Path::new("."),
+                seed: Seed::new(0),
+            })
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains(key), "{error}");
+    }
+}

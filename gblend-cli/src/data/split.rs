@@ -1,0 +1,343 @@
+//! Typed splits: train, held-out, validation, test.
+//!
+//! Each split is a type of its own, so that no function can be handed the wrong one. The test split is
+//! sealed: it is reached by giving up the others, which only the final evaluation does.
+
+use std::collections::BTreeMap;
+
+use gblend_core::dataset::{Partition, Source};
+use gblend_core::{Error, Result, Seed};
+use rand::seq::SliceRandom;
+
+/// Samples that the parameters are fitted to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrainSplit(Vec<usize>);
+
+/// Samples taken from train that decide blend weights, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldOutSplit(Vec<usize>);
+
+/// Samples for model selection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidationSplit(Vec<usize>);
+
+/// Samples for the final evaluation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestSplit(Vec<usize>);
+
+/// Samples that a network may be evaluated on.
+pub trait Evaluable {
+    /// The samples, as positions in the dataset.
+    fn samples(&self) -> &[usize];
+}
+
+macro_rules! evaluable {
+    ($($split:ident),*) => {
+        $(impl Evaluable for $split {
+            fn samples(&self) -> &[usize] {
+                &self.0
+            }
+        })*
+    };
+}
+evaluable!(TrainSplit, HeldOutSplit, ValidationSplit, TestSplit);
+
+/// Shares of the training samples that are set aside.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Shares {
+    /// For validation, where the dataset brings no validation samples.
+    pub validation: f64,
+    /// For blend weights.
+    pub held_out: f64,
+}
+
+/// The splits of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splits {
+    /// Samples that the parameters are fitted to.
+    pub train: TrainSplit,
+    /// Samples that decide blend weights; empty if no strategy asks for them.
+    pub held_out: HeldOutSplit,
+    /// Samples for model selection; may be empty.
+    pub validation: ValidationSplit,
+    test: TestSplit,
+}
+
+impl Splits {
+    /// Divides a dataset: class by class, so that every split has every class in the same proportion, or
+    /// group by group where samples have groups. The same seed gives the same splits.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if a label is out of range, a class has no sample to train on, or there is no test
+    /// sample.
+    pub fn new(source: &dyn Source, shares: Shares, seed: Seed) -> Result<Self> {
+        let mut pool = Vec::new();
+        let mut validation = Vec::new();
+        let mut test = Vec::new();
+        let classes = source.classes().len();
+        let mut labels = Vec::with_capacity(source.len());
+        let mut groups: BTreeMap<usize, String> = BTreeMap::new();
+        for index in 0..source.len() {
+            let sample = source.sample(index);
+            if sample.label >= classes {
+                let problem = format!("label {}, expected 0 to below {classes}", sample.label);
+                return Err(Error::data(sample.id, problem));
+            }
+            labels.push(sample.label);
+            if let Some(group) = sample.group {
+                groups.insert(index, group);
+            }
+            match sample.partition {
+                Partition::Train => pool.push(index),
+                Partition::Validation => validation.push(index),
+                Partition::Test => test.push(index),
+            }
+        }
+        if test.is_empty() {
+            return Err(Error::data(
+                "the dataset",
+                "no test sample, expected at least one",
+            ));
+        }
+        let mut take = |share: f64, label: &str| {
+            let seed = seed.derive(label);
+            if groups.is_empty() {
+                take_stratified(&mut pool, &labels, share, seed)
+            } else {
+                take_groups(&mut pool, &groups, share, seed)
+            }
+        };
+        if validation.is_empty() {
+            validation = take(shares.validation, "validation");
+        }
+        let held_out = take(shares.held_out, "held-out");
+        for (class, name) in source.classes().iter().enumerate() {
+            if !pool.iter().any(|&index| labels[index] == class) {
+                let problem = format!("class `{name}` has no training sample, expected at least one");
+                return Err(Error::data("the dataset", problem));
+            }
+        }
+        Ok(Self {
+            train: TrainSplit(pool),
+            held_out: HeldOutSplit(held_out),
+            validation: ValidationSplit(validation),
+            test: TestSplit(test),
+        })
+    }
+
+    /// The test split, at the price of all others: nothing can be fitted or selected once it is known.
+    pub fn into_test(self) -> TestSplit {
+        self.test
+    }
+
+    /// Every sample of every split in ascending order, for preparation.
+    pub fn all(&self) -> Vec<usize> {
+        let parts = [&self.train.0, &self.held_out.0, &self.validation.0, &self.test.0];
+        let mut all: Vec<usize> = parts.into_iter().flatten().copied().collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// The number of samples in train, held-out, validation and test.
+    pub fn sizes(&self) -> [usize; 4] {
+        [
+            self.train.0.len(),
+            self.held_out.0.len(),
+            self.validation.0.len(),
+            self.test.0.len(),
+        ]
+    }
+}
+
+/// Takes `share` of every class out of `pool`, at least leaving one sample of it.
+fn take_stratified(pool: &mut Vec<usize>, labels: &[usize], share: f64, seed: Seed) -> Vec<usize> {
+    let mut by_class: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for &index in pool.iter() {
+        by_class.entry(labels[index]).or_default().push(index);
+    }
+    let mut taken = Vec::new();
+    for (class, mut members) in by_class {
+        members.shuffle(&mut seed.nth(class as u64).rng());
+        // A share of a small class may round to nothing; the samples are dealt by the rounded share.
+        let count = (members.len() as f64 * share).round() as usize;
+        members.truncate(count.min(members.len().saturating_sub(1)));
+        taken.extend(members);
+    }
+    remove(pool, &mut taken);
+    taken
+}
+
+/// Takes whole groups out of `pool` until `share` of the samples is reached, leaving at least one group.
+fn take_groups(
+    pool: &mut Vec<usize>,
+    groups: &BTreeMap<usize, String>,
+    share: f64,
+    seed: Seed,
+) -> Vec<usize> {
+    let mut by_group: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for &index in pool.iter() {
+        let group = groups.get(&index).map_or("", String::as_str);
+        by_group.entry(group).or_default().push(index);
+    }
+    let wanted = (pool.len() as f64 * share).round() as usize;
+    let mut order: Vec<&str> = by_group.keys().copied().collect();
+    order.shuffle(&mut seed.rng());
+    order.pop();
+    let mut taken = Vec::new();
+    for group in order {
+        let members = &by_group[group];
+        // A group is taken only if that brings the size nearer to the share.
+        if 2 * taken.len() + members.len() <= 2 * wanted {
+            taken.extend_from_slice(members);
+        }
+    }
+    remove(pool, &mut taken);
+    taken
+}
+
+fn remove(pool: &mut Vec<usize>, taken: &mut [usize]) {
+    taken.sort_unstable();
+    pool.retain(|index| taken.binary_search(index).is_err());
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use gblend_core::dataset::{Sample, Stream};
+    use gblend_core::media::Media;
+    use proptest::prelude::*;
+
+    struct Labels {
+        classes: Vec<String>,
+        samples: Vec<Sample>,
+    }
+
+    impl Labels {
+        /// `per_class` training samples and one test sample of each class.
+        fn new(classes: usize, per_class: usize, groups: usize) -> Self {
+            let sample = |index: usize, partition| Sample {
+                id: index.to_string(),
+                label: index % classes,
+                group: (groups > 0).then(|| format!("g{}", index % groups)),
+                partition,
+            };
+            let trained = (0..classes * per_class).map(|index| sample(index, Partition::Train));
+            let tested = (0..classes).map(|index| sample(index, Partition::Test));
+            Self {
+                classes: (0..classes).map(|class| class.to_string()).collect(),
+                samples: trained.chain(tested).collect(),
+            }
+        }
+    }
+
+    impl Source for Labels {
+        fn classes(&self) -> &[String] {
+            &self.classes
+        }
+        fn streams(&self) -> &[Stream] {
+            &[]
+        }
+        fn len(&self) -> usize {
+            self.samples.len()
+        }
+        fn sample(&self, index: usize) -> Sample {
+            self.samples[index].clone()
+        }
+        fn read(&self, _: usize, _: usize) -> Result<Media> {
+            Err(Error::data("labels", "no media"))
+        }
+        fn fingerprint(&self, _: usize, _: usize) -> Result<String> {
+            Ok(String::new())
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_sample_is_in_exactly_one_split(
+            classes in 1_usize..6, per_class in 2_usize..20, groups in prop_oneof![Just(0_usize), 2..7_usize],
+            validation in 0.0..0.5, held_out in 0.0..0.4, seed: u64,
+        ) {
+            let source = Labels::new(classes, per_class, groups);
+            let shares = Shares { validation, held_out };
+            if let Ok(splits) = Splits::new(&source, shares, Seed::new(seed)) {
+                prop_assert_eq!(splits.all(), (0..source.len()).collect::<Vec<_>>());
+                prop_assert_eq!(splits.sizes().iter().sum::<usize>(), source.len());
+            }
+        }
+
+        #[test]
+        fn without_groups_every_class_keeps_its_share(
+            classes in 1_usize..6, per_class in 10_usize..30, share in 0.1..0.5, seed: u64,
+        ) {
+            let source = Labels::new(classes, per_class, 0);
+            let shares = Shares { validation: share, held_out: 0.0 };
+            let splits = Splits::new(&source, shares, Seed::new(seed)).unwrap();
+            let expected = (per_class as f64 * share).round() as usize;
+            for class in 0..classes {
+                let found = splits.validation.samples().iter().filter(|&&i| i % classes == class).count();
+                prop_assert_eq!(found, expected);
+            }
+        }
+
+        #[test]
+        fn no_group_is_divided(groups in 2_usize..8, share in 0.1..0.6, seed: u64) {
+            let source = Labels::new(1, 40, groups);
+            let shares = Shares { validation: share, held_out: 0.2 };
+            let splits = Splits::new(&source, shares, Seed::new(seed)).unwrap();
+            let groups_of = |samples: &[usize]| -> std::collections::BTreeSet<_> {
+                samples.iter().map(|&i| source.samples[i].group.clone()).collect()
+            };
+            let train = groups_of(splits.train.samples());
+            let validation = groups_of(splits.validation.samples());
+            let held_out = groups_of(splits.held_out.samples());
+            prop_assert!(train.is_disjoint(&validation) && train.is_disjoint(&held_out));
+            prop_assert!(validation.is_disjoint(&held_out));
+        }
+    }
+
+    #[test]
+    fn the_held_out_samples_are_not_the_first_ones() {
+        let source = Labels::new(2, 100, 0);
+        let shares = Shares {
+            validation: 0.0,
+            held_out: 0.1,
+        };
+        let splits = Splits::new(&source, shares, Seed::new(0)).unwrap();
+        assert!(splits.held_out.samples().iter().any(|&index| index > 100));
+    }
+
+    #[test]
+    fn another_seed_gives_other_splits_and_the_same_seed_the_same() {
+        let source = Labels::new(2, 50, 0);
+        let shares = Shares {
+            validation: 0.2,
+            held_out: 0.2,
+        };
+        let splits = |seed| Splits::new(&source, shares, Seed::new(seed)).unwrap();
+        assert_eq!(splits(1), splits(1));
+        assert_ne!(splits(1), splits(2));
+    }
+
+    #[test]
+    fn a_class_without_training_samples_is_named() {
+        let mut source = Labels::new(3, 5, 0);
+        source
+            .samples
+            .retain(|sample| sample.label != 1 || sample.partition == Partition::Test);
+        let error = Splits::new(&source, Shares::default(), Seed::new(0))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("class `1`"), "{error}");
+    }
+
+    #[test]
+    fn a_label_out_of_range_names_the_sample() {
+        let mut source = Labels::new(3, 5, 0);
+        source.samples[4].label = 3;
+        let error = Splits::new(&source, Shares::default(), Seed::new(0))
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("4: label 3"), "{error}");
+    }
+}

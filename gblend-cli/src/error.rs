@@ -1,0 +1,94 @@
+//! What the command line says when it cannot go on, and the exit code that goes with it.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::ConfigError;
+
+/// The result of a command.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a command ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A plugin, a layer or a sample failed.
+    #[error(transparent)]
+    Core(#[from] gblend_core::Error),
+    /// A file that the user named cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of the run folder or the cache cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A loss or gradient stopped being a number.
+    #[error(
+        "{what} is {value} in step {step} (epoch {epoch}): training stopped, and no model was written. \
+         A smaller optimizer.learning_rate, or optimizer.clip_norm, usually helps; `gblend check` finds \
+         samples with broken values"
+    )]
+    Diverged {
+        /// The head or parameter.
+        what: String,
+        /// The value that was found.
+        value: f64,
+        /// The step, counted from 1 over the whole run.
+        step: u64,
+        /// The epoch, counted from 1.
+        epoch: usize,
+    },
+    /// A run folder is not what the command needs.
+    #[error("{}: {problem}", folder.display())]
+    Run {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// Arguments that do not go together, or name something that is not there.
+    #[error("{0}")]
+    Usage(String),
+    /// Something that no input should be able to cause.
+    #[error("internal error: {0}; please report it with the command and the configuration")]
+    Internal(String),
+}
+
+impl Error {
+    /// 2 if the user's input is at fault, 1 if gblend or the machine is.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Core(gblend_core::Error::Device(_) | gblend_core::Error::EmptyRegistry)
+            | Self::Write { .. }
+            | Self::Internal(_) => 1,
+            _ => 2,
+        }
+    }
+
+    /// For `map_err` on reading `path`.
+    pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Read {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// For `map_err` on writing `path`.
+    pub(crate) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Write {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

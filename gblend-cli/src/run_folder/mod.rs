@@ -1,0 +1,202 @@
+//! The folder that a run leaves behind.
+//!
+//! | file | content |
+//! |---|---|
+//! | `config.toml` | the configuration, every default written out |
+//! | `metrics.jsonl` | a line per epoch |
+//! | `checkpoints/` | parameters: `last.safetensors`, and `best.safetensors` by validation accuracy |
+//! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
+//! | `summary.json` | the result; written last, so a folder without it is of a run that did not end |
+
+mod model_file;
+mod summary;
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use gblend_core::params::{State, state_of};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::model::Multimodal;
+use crate::train::{EpochMetrics, Sink};
+
+pub use model_file::{ModelDescription, ModelModality};
+pub use summary::{HeadSummary, Seconds, Summary};
+
+/// A run folder that is being written.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    metrics: File,
+}
+
+impl RunFolder {
+    /// Makes the folder, which must not be there or be empty, and writes the configuration into it. Without
+    /// a path it is the first free `runs/NAME-1`, `runs/NAME-2`, …
+    ///
+    /// # Errors
+    /// [`Error::Run`] if the folder has something in it, [`Error::Write`].
+    pub fn create(path: Option<&Path>, name: &str, config: &str) -> Result<Self> {
+        let path = match path {
+            Some(path) => {
+                std::fs::create_dir_all(path).map_err(Error::write(path))?;
+                let mut entries = std::fs::read_dir(path).map_err(Error::write(path))?;
+                if entries.next().is_some() {
+                    return Err(Error::Run {
+                        folder: path.to_owned(),
+                        problem: "is not empty; name another folder with --out, or remove this one".into(),
+                    });
+                }
+                path.to_owned()
+            }
+            None => free_folder(Path::new("runs"), name)?,
+        };
+        write_whole(&path.join("config.toml"), config.as_bytes())?;
+        let metrics = path.join("metrics.jsonl");
+        let metrics = File::create(&metrics).map_err(Error::write(&metrics))?;
+        Ok(Self { path, metrics })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the result: the model, its description, and last the summary.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn finish(self, state: &State, model: &ModelDescription, summary: &Summary) -> Result<()> {
+        let bytes = model_file::to_safetensors(state)?;
+        let model = ModelDescription {
+            blake3: blake3::hash(&bytes).to_hex().to_string(),
+            ..model.clone()
+        };
+        write_whole(&self.path.join("model.safetensors"), &bytes)?;
+        write_whole(&self.path.join("model.json"), &to_json(&model)?)?;
+        write_whole(&self.path.join("summary.json"), &to_json(summary)?)
+    }
+}
+
+impl Sink for RunFolder {
+    fn epoch(&mut self, metrics: &EpochMetrics, model: &mut Multimodal, best: bool) -> Result<()> {
+        let mut line = serde_json::to_vec(metrics).map_err(|error| Error::Internal(error.to_string()))?;
+        line.push(b'\n');
+        let path = self.path.join("metrics.jsonl");
+        self.metrics.write_all(&line).map_err(Error::write(&path))?;
+        let bytes = model_file::to_safetensors(&state_of(model)?)?;
+        let folder = self.path.join("checkpoints");
+        std::fs::create_dir_all(&folder).map_err(Error::write(&folder))?;
+        write_whole(&folder.join("last.safetensors"), &bytes)?;
+        if best {
+            write_whole(&folder.join("best.safetensors"), &bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// A run folder of a run that has ended.
+#[derive(Debug)]
+pub struct FinishedRun {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What the model looks like.
+    pub model: ModelDescription,
+    /// Its parameters and running statistics.
+    pub state: State,
+}
+
+impl FinishedRun {
+    /// Reads a run folder.
+    ///
+    /// # Errors
+    /// [`Error::Run`] if the run did not end, or a file is damaged or of another version of gblend.
+    pub fn open(path: &Path) -> Result<Self> {
+        let problem = |problem: String| Error::Run {
+            folder: path.to_owned(),
+            problem,
+        };
+        if !path.join("config.toml").is_file() {
+            return Err(problem(
+                "no config.toml: this is not a folder that `gblend train` wrote".into(),
+            ));
+        }
+        if !path.join("summary.json").is_file() {
+            return Err(problem(
+                "no summary.json: the run did not end; train again".into(),
+            ));
+        }
+        let description = path.join("model.json");
+        let text = std::fs::read_to_string(&description).map_err(Error::read(&description))?;
+        let model: ModelDescription = serde_json::from_str(&text)
+            .map_err(|error| problem(format!("model.json cannot be understood: {error}")))?;
+        model.check_format().map_err(problem)?;
+        let weights = path.join("model.safetensors");
+        let bytes = std::fs::read(&weights).map_err(Error::read(&weights))?;
+        if blake3::hash(&bytes).to_hex().as_str() != model.blake3 {
+            return Err(problem(
+                "model.safetensors is not the file that model.json describes".into(),
+            ));
+        }
+        let state = model_file::from_safetensors(&bytes)
+            .map_err(|error| problem(format!("model.safetensors: {error}")))?;
+        Ok(Self {
+            path: path.to_owned(),
+            model,
+            state,
+        })
+    }
+
+    /// The configuration of the run.
+    pub fn config_path(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+}
+
+/// The first of `NAME-1`, `NAME-2`, … that nobody has, made here so that nobody else takes it.
+fn free_folder(parent: &Path, name: &str) -> Result<PathBuf> {
+    std::fs::create_dir_all(parent).map_err(Error::write(parent))?;
+    for number in 1_u32.. {
+        let path = parent.join(format!("{name}-{number}"));
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::write(&path)(error)),
+        }
+    }
+    Err(Error::Internal(format!("every folder {name}-N is taken")))
+}
+
+/// Writes a file whole or not at all.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        // Temporary files are for their owner alone; results are for whoever may read the folder.
+        make_readable(file.as_file())?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().map_err(Error::write(path))
+}
+
+#[cfg(unix)]
+fn make_readable(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn make_readable(_: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut json = serde_json::to_vec_pretty(value).map_err(|error| Error::Internal(error.to_string()))?;
+    json.push(b'\n');
+    Ok(json)
+}

@@ -1,0 +1,65 @@
+//! `summary.json`.
+
+use serde::{Deserialize, Serialize};
+
+/// The result of a run.
+///
+/// The same configuration and seed give the same summary to the bit at any number of threads, but for what
+/// was measured on the machine: `threads`, `seconds`, `samples_per_second`, `peak_rss_bytes`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// The seed of the run.
+    pub seed: u64,
+    /// `cpu` or `cuda`.
+    pub device: String,
+    /// Computing threads.
+    pub threads: usize,
+    /// The kind of the blend strategy.
+    pub strategy: String,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// The epoch whose parameters were evaluated and saved.
+    pub selected_epoch: usize,
+    /// Every head, the joint one last.
+    pub heads: Vec<HeadSummary>,
+    /// One per estimate of the blend; empty for strategies that estimate nothing.
+    pub blends: Vec<serde_json::Value>,
+    /// Where the time went.
+    pub seconds: Seconds,
+    /// Training samples per second of training.
+    pub samples_per_second: f64,
+    /// The largest resident memory of the process; absent where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+}
+
+/// One head of a [`Summary`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadSummary {
+    /// Its name: the modality's, or `joint`.
+    pub name: String,
+    /// The kind of the modality, or of the fusion.
+    pub kind: String,
+    /// Share of test samples that it gets right.
+    pub test_accuracy: f64,
+    /// Mean cross entropy on the test samples.
+    pub test_loss: f64,
+    /// The weight of its loss at the end of training; a head of weight 0 was not trained.
+    pub weight: f64,
+}
+
+/// Seconds of the parts of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seconds {
+    /// Opening the dataset and preparing samples.
+    pub prepare: f64,
+    /// Training, evaluations on validation included.
+    pub train: f64,
+    /// The final evaluation.
+    pub evaluate: f64,
+    /// Everything.
+    pub total: f64,
+}

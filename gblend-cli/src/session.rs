@@ -1,0 +1,134 @@
+//! What every command that needs a model has to put together first: data, splits, threads, model.
+
+use std::num::NonZeroUsize;
+
+use gblend_core::{AutoDevice, Heads, Modality, OpenContext, Seed, Source};
+
+use crate::config::Config;
+use crate::data::binding::bind;
+use crate::data::loader::Loader;
+use crate::data::prepared::{Prepared, Storage};
+use crate::data::split::{Shares, Splits};
+use crate::device;
+use crate::error::{Error, Result};
+use crate::model::Multimodal;
+use crate::progress::Reporter;
+
+/// Data and splits of a configuration, ready to train or evaluate on.
+pub struct Session<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The heads, the joint one last.
+    pub heads: Heads,
+    /// The opened dataset.
+    pub source: Box<dyn Source>,
+    /// Every sample, transformed.
+    pub prepared: Prepared,
+    /// The device.
+    pub device: AutoDevice,
+    seed: Seed,
+}
+
+impl<'a> Session<'a> {
+    /// Opens the dataset, divides it, and prepares every sample.
+    ///
+    /// # Errors
+    /// What the dataset, the binding of streams or a sample has to complain about.
+    pub fn open(config: &'a Config, reporter: &Reporter) -> Result<(Self, Splits)> {
+        let seed = Seed::new(config.run.seed);
+        let device = device::open(config.run.device)?;
+        let source = config.data.open(&OpenContext {
+            base: &config.base,
+            seed: seed.derive("data"),
+        })?;
+        let streams = bind(&config.modalities, source.as_ref())?;
+        let shares = Shares {
+            validation: config.run.validation,
+            held_out: 0.0,
+        };
+        let splits = Splits::new(source.as_ref(), shares, seed.derive("split"))?;
+        let storage = Storage {
+            cache: &config.run.cache,
+            memory: config.run.memory.saturating_mul(1 << 20),
+            progress: &|done, total| reporter.prepared(done, total),
+            warn: &|message| reporter.warn(&message),
+        };
+        let prepared = Prepared::new(source.as_ref(), &config.modalities, &streams, &storage)?;
+        reporter.preparation_done();
+        let session = Self {
+            config,
+            heads: config.heads()?,
+            source,
+            prepared,
+            device,
+            seed,
+        };
+        Ok((session, splits))
+    }
+
+    /// Shapes of one prepared sample of each modality.
+    pub fn sample_shapes(&self) -> Vec<Vec<usize>> {
+        let modalities = 0..self.prepared.modalities();
+        modalities
+            .map(|modality| self.prepared.sample_shape(modality).to_vec())
+            .collect()
+    }
+
+    /// The random stream called `label`.
+    pub fn seed(&self, label: &str) -> Seed {
+        self.seed.derive(label)
+    }
+
+    /// The network with its initial parameters.
+    ///
+    /// # Errors
+    /// What its parts refuse.
+    pub fn build_model(&self) -> Result<Multimodal> {
+        let classes = self.source.classes().len();
+        let seed = self.seed("model");
+        Ok(Multimodal::build(
+            self.config,
+            &self.sample_shapes(),
+            classes,
+            &self.device,
+            seed,
+        )?)
+    }
+
+    /// A loader of the modalities that are wanted.
+    pub fn loader(&self, wanted: Vec<bool>) -> Loader<'_> {
+        let modalities = self.config.modalities.iter();
+        Loader {
+            prepared: &self.prepared,
+            modalities: modalities
+                .map(|modality| modality.plugin.as_ref() as &dyn Modality)
+                .collect(),
+            wanted,
+            workers: workers(),
+        }
+    }
+
+    /// Samples of one batch.
+    pub fn batch_size(&self) -> NonZeroUsize {
+        // The configuration was checked to ask for at least one.
+        NonZeroUsize::new(self.config.run.batch_size).unwrap_or(NonZeroUsize::MIN)
+    }
+}
+
+/// Loader threads: as many as the computing threads, which they feed. Batches come in the same order
+/// whatever their number.
+fn workers() -> NonZeroUsize {
+    NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Runs `work` on as many computing threads as asked for; 0 takes every core.
+///
+/// # Errors
+/// What `work` returns, or [`Error::Internal`] if the threads cannot be started.
+pub fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| Error::Internal(format!("cannot start {threads} threads: {error}")))?;
+    pool.install(work)
+}
