@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use gblend_core::media::Waveform;
-use gblend_core::{Array, BuildContext, Encoder, Error, Media, MediaKind, Modality, Result};
+use gblend_core::{Array, BuildContext, Encoder, Error, Media, MediaKind, Modality, Result, SampleRng};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{EncoderSettings, PictureEncoder};
 use crate::frontend::log_mel::{LogMel, LogMelSettings};
+use crate::frontend::spec_augment::SpecAugment;
 use crate::rgb::wrong_media;
 
 /// Sound: a log-mel spectrogram, encoded as a picture.
@@ -27,8 +28,43 @@ pub struct Audio {
     pub mean: f32,
     /// Divides them afterwards.
     pub deviation: f32,
+    /// Which mean and deviation are used.
+    pub normalization: Normalization,
+    /// Range below the loudest value that is kept, in decibels; what is quieter is raised to its lower end,
+    /// so that the noise of a room or a microphone is not learned. Default: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dynamic_range: Option<f64>,
+    /// Random changes in training. Default: none.
+    pub augment: SpecAugment,
     /// The network.
     pub encoder: EncoderSettings,
+}
+
+/// Where the mean and deviation of a spectrogram's values come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Normalization {
+    /// The settings `mean` and `deviation`.
+    #[default]
+    Fixed,
+    /// The sound itself: loudness is lost.
+    Sample,
+    /// Each mel filter of the sound: loudness and the color of voice and microphone are lost.
+    Band,
+}
+
+/// Brings values to mean 0 and deviation 1; values that are all the same to 0.
+fn standardize(values: &mut [f32]) {
+    let count = values.len().max(1) as f64;
+    let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
+    let squares = values
+        .iter()
+        .map(|&value| (f64::from(value) - mean).powi(2))
+        .sum::<f64>();
+    let deviation = (squares / count).sqrt().max(1e-3);
+    for value in values {
+        *value = ((f64::from(*value) - mean) / deviation) as f32;
+    }
 }
 
 impl Default for Audio {
@@ -39,6 +75,9 @@ impl Default for Audio {
             spectrogram: LogMelSettings::default(),
             mean: -6.0,
             deviation: 4.0,
+            normalization: Normalization::Fixed,
+            dynamic_range: None,
+            augment: SpecAugment::default(),
             encoder: EncoderSettings::default(),
         }
     }
@@ -81,11 +120,46 @@ impl Modality for Audio {
         }
         let log_mel = LogMel::new(&self.spectrogram, self.sample_rate)?;
         let mut spectrogram = log_mel.spectrogram(self.fitted(sound)?.as_ref())?;
-        for value in spectrogram.values_mut() {
-            *value = (*value - self.mean) / self.deviation;
+        if let Some(decibels) = self.dynamic_range {
+            if !(decibels.is_finite() && decibels > 0.0) {
+                return Err(Error::setting(
+                    "dynamic_range",
+                    decibels,
+                    "a number of decibels above 0",
+                ));
+            }
+            let loudest = spectrogram
+                .values()
+                .iter()
+                .copied()
+                .fold(f32::NEG_INFINITY, f32::max);
+            let least = loudest - (decibels * std::f64::consts::LN_10 / 10.0) as f32;
+            spectrogram
+                .values_mut()
+                .iter_mut()
+                .for_each(|value| *value = value.max(least));
+        }
+        match self.normalization {
+            Normalization::Fixed => {
+                for value in spectrogram.values_mut() {
+                    *value = (*value - self.mean) / self.deviation;
+                }
+            }
+            Normalization::Sample => standardize(spectrogram.values_mut()),
+            Normalization::Band => {
+                let frames = spectrogram.shape()[1].max(1);
+                spectrogram
+                    .values_mut()
+                    .chunks_exact_mut(frames)
+                    .for_each(standardize);
+            }
         }
         let shape = [1, spectrogram.shape()[0], spectrogram.shape()[1], 1];
         Array::new(shape, spectrogram.into_values())
+    }
+
+    fn augment(&self, sample: Array, rng: &mut SampleRng) -> Result<Array> {
+        self.augment.apply(sample, rng)
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {

@@ -157,7 +157,15 @@ impl Document {
             if inner != "." {
                 full.extend(inner.split('.'));
             }
-            let message = error.inner().message().trim().replace('\n', ", ");
+            // Further lines repeat the path.
+            let message = error
+                .inner()
+                .message()
+                .trim()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned();
             // serde names an unknown key in the message only; the path ends at its table.
             if let Some(unknown) = message
                 .strip_prefix("unknown field `")

@@ -3,3 +3,4 @@
 pub mod log_mel;
 pub mod mel;
 pub mod pictures;
+pub mod spec_augment;

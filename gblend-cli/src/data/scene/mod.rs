@@ -53,24 +53,23 @@ pub struct Scene {
     pub size: usize,
     /// Length of the sound in seconds.
     pub seconds: f64,
-    /// How hard the look of things is to recognize.
-    pub rgb: Difficulty,
-    /// How hard their movement is to recognize.
-    pub flow: Difficulty,
-    /// How hard their shape is to recognize.
-    pub depth: Difficulty,
-    /// How hard their material is to recognize.
-    pub audio: Difficulty,
-}
-
-/// How hard one stream is.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Difficulty {
-    /// Strength of what covers the evidence; 0 for none, 1 for about as strong as the evidence.
-    pub noise: f64,
-    /// Share of things that are like another kind in this respect, 0 to 1.
-    pub distractor: f64,
+    /// What covers the look of things: clutter on the wall and on them, wandering colors. 0 for none, 1 for
+    /// about as strong as the look itself.
+    pub rgb_noise: f64,
+    /// Share of things that look like another kind, 0 to 1.
+    pub rgb_distractor: f64,
+    /// What covers their movement: wandering directions and a shaking camera.
+    pub flow_noise: f64,
+    /// Share of things that move like another kind.
+    pub flow_distractor: f64,
+    /// What covers their shape: errors and gaps of the depth sensor.
+    pub depth_noise: f64,
+    /// Share of things that are shaped like another kind.
+    pub depth_distractor: f64,
+    /// What covers their material: wandering pitch and a noisy room.
+    pub audio_noise: f64,
+    /// Share of things that sound like another kind.
+    pub audio_distractor: f64,
 }
 
 impl Default for Scene {
@@ -82,22 +81,14 @@ impl Default for Scene {
             frames: 6,
             size: 24,
             seconds: 0.4,
-            rgb: Difficulty {
-                noise: 1.0,
-                distractor: 0.2,
-            },
-            flow: Difficulty {
-                noise: 0.5,
-                distractor: 0.2,
-            },
-            depth: Difficulty {
-                noise: 0.5,
-                distractor: 0.2,
-            },
-            audio: Difficulty {
-                noise: 0.5,
-                distractor: 0.2,
-            },
+            rgb_noise: 1.1,
+            rgb_distractor: 0.3,
+            flow_noise: 0.2,
+            flow_distractor: 0.2,
+            depth_noise: 0.5,
+            depth_distractor: 0.2,
+            audio_noise: 1.0,
+            audio_distractor: 0.35,
         }
     }
 }
@@ -126,23 +117,19 @@ impl Scene {
                 "above 0, at most 60",
             ));
         }
-        for (name, difficulty) in [
-            ("rgb", self.rgb),
-            ("flow", self.flow),
-            ("depth", self.depth),
-            ("audio", self.audio),
+        for (name, noise, distractor) in [
+            ("rgb", self.rgb_noise, self.rgb_distractor),
+            ("flow", self.flow_noise, self.flow_distractor),
+            ("depth", self.depth_noise, self.depth_distractor),
+            ("audio", self.audio_noise, self.audio_distractor),
         ] {
-            if !(difficulty.noise.is_finite() && difficulty.noise >= 0.0) {
-                let key = format!("data.{name}.noise");
-                return Err(Error::setting(
-                    key,
-                    difficulty.noise,
-                    "a number that is not negative",
-                ));
+            if !(noise.is_finite() && noise >= 0.0) {
+                let key = format!("data.{name}_noise");
+                return Err(Error::setting(key, noise, "a number that is not negative"));
             }
-            if !(0.0..=1.0).contains(&difficulty.distractor) {
-                let key = format!("data.{name}.distractor");
-                return Err(Error::setting(key, difficulty.distractor, "a share from 0 to 1"));
+            if !(0.0..=1.0).contains(&distractor) {
+                let key = format!("data.{name}_distractor");
+                return Err(Error::setting(key, distractor, "a share from 0 to 1"));
             }
         }
         Ok(())

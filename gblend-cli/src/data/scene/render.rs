@@ -105,7 +105,7 @@ pub(super) fn frames(scene: &Scene, thing: &Thing) -> Result<Frames> {
     let dirt = Clutter::new(thing.details.derive("dirt"), scene.size);
     let base: f64 = rng.random_range(0.4..0.6);
     let step = 1.0 / CLASSES as f64;
-    let spread = 0.5 * scene.rgb.noise * step;
+    let spread = 0.5 * scene.rgb_noise * step;
     let wobble: f64 = StandardNormal.sample(&mut rng);
     let tint = color(TAU * (thing.look as f64 * step + spread * wobble));
     let wobble: f64 = StandardNormal.sample(&mut rng);
@@ -113,7 +113,7 @@ pub(super) fn frames(scene: &Scene, thing: &Thing) -> Result<Frames> {
     // in the other.
     let turn = PI * ((thing.look * 3 % CLASSES) as f64 * step + spread * wobble);
     let (phase, stripes) = (rng.random_range(0.0..TAU), rng.random_range(2.0..3.0));
-    let clutter = CLUTTER * scene.rgb.noise;
+    let clutter = CLUTTER * scene.rgb_noise;
     let mut pixels = Vec::with_capacity(shape(scene, 3).len());
     each_pixel(scene, thing, |_, place, object| {
         let value = match object {
@@ -172,7 +172,7 @@ const SENSOR: f64 = 0.6;
 pub(super) fn depth(scene: &Scene, thing: &Thing) -> Result<DepthMaps> {
     let mut rng = thing.details.derive("sensor").rng();
     let tilt: [f64; 2] = [rng.random_range(-0.3..0.3), rng.random_range(-0.3..0.3)];
-    let missing = (0.05 * scene.depth.noise).min(0.5);
+    let missing = (0.05 * scene.depth_noise).min(0.5);
     let mut meters = Vec::with_capacity(shape(scene, 1).len());
     each_pixel(scene, thing, |_, place, object| {
         let side = scene.size as f64;
@@ -185,7 +185,7 @@ pub(super) fn depth(scene: &Scene, thing: &Thing) -> Result<DepthMaps> {
             Some(place) => thing.distance - THICKNESS * relief(thing.shape, place),
         };
         let error: f64 = StandardNormal.sample(&mut rng);
-        let measured = exact + SENSOR * scene.depth.noise * error;
+        let measured = exact + SENSOR * scene.depth_noise * error;
         let missed = rng.random::<f64>() < missing;
         meters.push(if missed { 0.0 } else { measured.max(0.1) as f32 });
     });

@@ -34,7 +34,7 @@ pub(super) fn waveform(scene: &Scene, thing: &Thing) -> Waveform {
     let rate = f64::from(SAMPLE_RATE);
     let length = ((scene.seconds * rate).round() as usize).max(1);
     let wobble: f64 = StandardNormal.sample(&mut rng);
-    let step = (thing.material as f64 + PITCH_SPREAD * scene.audio.noise * wobble) / (CLASSES - 1) as f64;
+    let step = (thing.material as f64 + PITCH_SPREAD * scene.audio_noise * wobble) / (CLASSES - 1) as f64;
     let lowest = LOWEST.0 * (LOWEST.1 / LOWEST.0).powf(step);
     // Every second material rings long, the others are dull.
     let ring = if thing.material % 2 == 0 { 0.12 } else { 0.03 } * (0.2 * wobble).exp();
@@ -56,7 +56,7 @@ pub(super) fn waveform(scene: &Scene, thing: &Thing) -> Waveform {
             let object: f64 = resonators.iter_mut().map(|mode| mode.step(excitation)).sum();
             let room: f64 = StandardNormal.sample(&mut rng);
             let hum = 0.3 * (TAU * 50.0 * at as f64 / rate + phase).sin();
-            let value = 0.15 * loudness * object + ROOM * scene.audio.noise * (room + hum);
+            let value = 0.15 * loudness * object + ROOM * scene.audio_noise * (room + hum);
             value.clamp(-1.0, 1.0) as f32
         })
         .collect();

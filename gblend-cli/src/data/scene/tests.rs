@@ -21,15 +21,11 @@ fn small() -> Scene {
 }
 
 fn still(noise: f64) -> Scene {
-    let difficulty = Difficulty {
-        noise,
-        distractor: 0.0,
-    };
     Scene {
-        rgb: difficulty,
-        flow: difficulty,
-        depth: difficulty,
-        audio: difficulty,
+        rgb_noise: noise,
+        flow_noise: noise,
+        depth_noise: noise,
+        audio_noise: noise,
         ..small()
     }
 }
@@ -87,14 +83,10 @@ proptest! {
 #[test]
 fn without_distractors_every_cue_is_that_of_the_label_and_with_them_the_asked_share_is_not() {
     let share = |distractor: f64| {
-        let difficulty = Difficulty {
-            noise: 0.0,
-            distractor,
-        };
         let scene = Scene {
-            rgb: difficulty,
-            depth: difficulty,
-            audio: difficulty,
+            rgb_distractor: distractor,
+            depth_distractor: distractor,
+            audio_distractor: distractor,
             ..small()
         };
         let things = (0..4000).map(|i| {
@@ -118,10 +110,7 @@ fn without_distractors_every_cue_is_that_of_the_label_and_with_them_the_asked_sh
 #[test]
 fn a_distractor_in_one_stream_leaves_the_others_alone() {
     let distracted = Scene {
-        audio: Difficulty {
-            noise: 0.5,
-            distractor: 1.0,
-        },
+        audio_distractor: 1.0,
         ..small()
     };
     let (plain, distracted) = (open(&small()), open(&distracted));
@@ -149,14 +138,6 @@ fn classes_are_balanced_and_partitions_have_the_asked_sizes() {
 
 #[test]
 fn settings_out_of_range_are_refused_by_name() {
-    let off = Difficulty {
-        noise: -1.0,
-        distractor: 0.0,
-    };
-    let share = Difficulty {
-        noise: 0.0,
-        distractor: 1.5,
-    };
     for (scene, key) in [
         (
             Scene {
@@ -174,13 +155,19 @@ fn settings_out_of_range_are_refused_by_name() {
             },
             "data.seconds",
         ),
-        (Scene { flow: off, ..small() }, "data.flow.noise"),
         (
             Scene {
-                audio: share,
+                flow_noise: -1.0,
                 ..small()
             },
-            "data.audio.distractor",
+            "data.flow_noise",
+        ),
+        (
+            Scene {
+                audio_distractor: 1.5,
+                ..small()
+            },
+            "data.audio_distractor",
         ),
     ] {
         let error = scene

@@ -6,7 +6,7 @@ use gblend_core::Seed;
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::{CLASSES, Difficulty, Scene};
+use super::{CLASSES, Scene};
 
 /// One thing and the way it is seen and heard.
 #[derive(Clone, Debug)]
@@ -42,19 +42,19 @@ const SHAKE: f64 = 0.5;
 
 impl Thing {
     pub(super) fn draw(scene: &Scene, label: usize, seed: Seed) -> Self {
-        let cue = |name: &str, difficulty: Difficulty| {
+        let cue = |name: &str, distractor: f64| {
             let mut rng = seed.derive(name).rng();
-            if rng.random::<f64>() < difficulty.distractor {
+            if rng.random::<f64>() < distractor {
                 (label + rng.random_range(1..CLASSES)) % CLASSES
             } else {
                 label
             }
         };
-        let movement = cue("movement", scene.flow);
+        let movement = cue("movement", scene.flow_distractor);
         let mut rng = seed.derive("path").rng();
         let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
         let direction =
-            TAU * movement as f64 / CLASSES as f64 + normal() * DIRECTION_SPREAD * scene.flow.noise;
+            TAU * movement as f64 / CLASSES as f64 + normal() * DIRECTION_SPREAD * scene.flow_noise;
         let side = scene.size as f64;
         // The whole path is a third of the picture long, so that the object stays in view.
         let speed = side / 3.0 / scene.frames as f64 * (0.25 * normal()).exp();
@@ -65,14 +65,14 @@ impl Thing {
         ];
         let mut camera = vec![[0.0; 2]];
         for frame in 0..scene.frames {
-            let step = SHAKE * scene.flow.noise;
+            let step = SHAKE * scene.flow_noise;
             let [x, y] = camera[frame];
             camera.push([x + step * normal(), y + step * normal()]);
         }
         Self {
-            look: cue("look", scene.rgb),
-            shape: cue("shape", scene.depth),
-            material: cue("material", scene.audio),
+            look: cue("look", scene.rgb_distractor),
+            shape: cue("shape", scene.depth_distractor),
+            material: cue("material", scene.audio_distractor),
             velocity: [speed * direction.cos(), speed * direction.sin()],
             center,
             radius: 0.24 * side * DISTANCE / distance,

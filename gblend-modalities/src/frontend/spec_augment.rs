@@ -1,0 +1,118 @@
+//! Random changes to a spectrogram in training.
+
+use gblend_core::{Array, Error, Result, SampleRng};
+use rand::RngExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Shifts and masks of a spectrogram, drawn anew for each sample and epoch (masks: SpecAugment, Park et al.,
+/// Interspeech 2019, section 2, one of each kind).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpecAugment {
+    /// Most frames that the sound is moved by, to either side.
+    pub time_shift: usize,
+    /// Most mel filters that the sound is moved by, up or down: other pitches and voices.
+    pub frequency_shift: usize,
+    /// Most frames in a row that are masked.
+    pub time_mask: usize,
+    /// Most mel filters in a row that are masked.
+    pub frequency_mask: usize,
+}
+
+impl SpecAugment {
+    /// Changes a sample `[1, mels, frames, 1]`; what is moved out of it is lost, and what is moved in or
+    /// masked has the sample's mean.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the sample has another rank.
+    pub fn apply(&self, sample: Array, rng: &mut SampleRng) -> Result<Array> {
+        if *self == Self::default() {
+            return Ok(sample);
+        }
+        let &[1, mels, frames, 1] = sample.shape() else {
+            return Err(Error::shape(
+                "a spectrogram",
+                "[1, mels, frames, 1]",
+                sample.shape(),
+            ));
+        };
+        let mut either = |most: usize| rng.random_range(0..=2 * most) as isize - most as isize;
+        let (up, right) = (either(self.frequency_shift), either(self.time_shift));
+        let mut span = |most: usize, length: usize| {
+            let width = rng.random_range(0..=most.min(length));
+            let start = rng.random_range(0..=length - width);
+            start..start + width
+        };
+        let masked_mels = span(self.frequency_mask, mels);
+        let masked_frames = span(self.time_mask, frames);
+        let values = sample.values();
+        let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
+        let source = |at: usize, by: isize, length: usize| {
+            at.checked_add_signed(-by).filter(|&source| source < length)
+        };
+        let mut changed = vec![mean; values.len()];
+        for mel in (0..mels).filter(|mel| !masked_mels.contains(mel)) {
+            for frame in (0..frames).filter(|frame| !masked_frames.contains(frame)) {
+                if let (Some(row), Some(column)) = (source(mel, up, mels), source(frame, right, frames)) {
+                    changed[mel * frames + frame] = values[row * frames + column];
+                }
+            }
+        }
+        Array::new(sample.shape(), changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use gblend_core::Seed;
+    use proptest::prelude::*;
+
+    fn sample() -> Array {
+        Array::new([1, 6, 8, 1], (0..48).map(|i| 100.0 + i as f32).collect()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn masks_take_at_most_their_size_and_leave_the_rest(
+            time_mask in 0_usize..12, frequency_mask in 0_usize..12, seed: u64,
+        ) {
+            let augment = SpecAugment { time_mask, frequency_mask, ..SpecAugment::default() };
+            let changed = augment.apply(sample(), &mut Seed::new(seed).rng()).unwrap();
+            let same = changed.values().iter().zip(sample().values()).filter(|(a, b)| a == b).count();
+            let least = 6_usize.saturating_sub(frequency_mask) * 8_usize.saturating_sub(time_mask);
+            prop_assert!(same >= least, "{} of at least {}", same, least);
+        }
+
+        #[test]
+        fn a_shift_moves_every_value_by_the_same_step(time_shift in 0_usize..4, frequency_shift in 0_usize..4, seed: u64) {
+            let augment = SpecAugment { time_shift, frequency_shift, ..SpecAugment::default() };
+            let changed = augment.apply(sample(), &mut Seed::new(seed).rng()).unwrap();
+            let steps: std::collections::BTreeSet<(isize, isize)> = changed
+                .values()
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| value.fract() == 0.0)
+                .map(|(at, &value)| {
+                    let from = (value - 100.0) as isize;
+                    ((at / 8) as isize - from / 8, (at % 8) as isize - from % 8)
+                })
+                .collect();
+            prop_assert_eq!(steps.len(), 1);
+            let (up, right) = steps.into_iter().next().unwrap();
+            prop_assert!(up.unsigned_abs() <= frequency_shift && right.unsigned_abs() <= time_shift);
+        }
+    }
+
+    #[test]
+    fn without_settings_nothing_is_changed_or_drawn() {
+        let (mut rng, mut other) = (Seed::new(1).rng(), Seed::new(1).rng());
+        assert_eq!(
+            SpecAugment::default().apply(sample(), &mut rng).unwrap(),
+            sample()
+        );
+        assert_eq!(rng.random::<u64>(), other.random::<u64>());
+    }
+}
