@@ -18,7 +18,8 @@ impl Heads {
     /// The heads of these modalities and the joint head.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is no modality, a name is taken twice, or one is called `joint`.
+    /// [`Error::Setting`] if there is no modality, a name is taken twice, has other characters than letters,
+    /// digits, `-` and `_`, or is `joint`.
     pub fn new(modalities: impl IntoIterator<Item = String>) -> Result<Self> {
         let mut names: Vec<String> = Vec::new();
         for name in modalities {
@@ -32,6 +33,11 @@ impl Heads {
                     name,
                     "a name that no other modality has",
                 ));
+            }
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if name.is_empty() || !name.chars().all(plain) {
+                let expected = "letters, digits, `-` and `_`: the name becomes part of parameter paths";
+                return Err(Error::setting("modality", name, expected));
             }
             names.push(name);
         }
@@ -129,6 +135,8 @@ mod tests {
         assert!(heads(&[]).is_err());
         assert!(heads(&["a", "a"]).is_err());
         assert!(heads(&["a", "joint"]).is_err());
+        assert!(heads(&["a.b"]).is_err());
+        assert!(heads(&[""]).is_err());
     }
 
     #[test]

@@ -1,1 +1,232 @@
-//! Shared test strategies of gblend.
+//! What the integration tests share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// A world and a network so small that an epoch takes milliseconds.
+pub const TINY: &str = r#"
+[run]
+epochs = 2
+batch_size = 16
+
+[data]
+kind = "scene"
+train_samples = 72
+test_samples = 40
+frames = 3
+size = 12
+seconds = 0.1
+
+[modality.camera]
+kind = "rgb"
+encoder.channels = [4, 8]
+
+[modality.motion]
+kind = "flow"
+limit = 4
+encoder.channels = [4, 8]
+
+[modality.microphone]
+kind = "audio"
+sample_rate = 8000
+spectrogram = { n_fft = 64, hop_length = 40, win_length = 64, n_mels = 12 }
+encoder.channels = [4, 8]
+
+[fusion]
+kind = "concat"
+head = { hidden = [16], dropout = 0.2 }
+"#;
+
+/// A folder of its own in which a test runs the binary.
+pub struct Playground {
+    folder: tempfile::TempDir,
+    binary: &'static str,
+}
+
+/// What a run of the binary left.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The exit code.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Playground {
+    /// A folder with the tiny configuration as `tiny.toml`.
+    pub fn new(binary: &'static str) -> Self {
+        let playground = Self {
+            folder: tempfile::tempdir().unwrap(),
+            binary,
+        };
+        playground.write("tiny.toml", TINY);
+        playground
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), content).unwrap();
+    }
+
+    /// Runs the binary in the folder.
+    pub fn run(&self, arguments: &[&str]) -> Outcome {
+        let output = Command::new(self.binary)
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_remove("GBLEND_DATA")
+            .output()
+            .unwrap();
+        Outcome {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Runs the binary, which must succeed, and returns its standard output.
+    pub fn succeed(&self, arguments: &[&str]) -> String {
+        let outcome = self.run(arguments);
+        assert_eq!(outcome.code, Some(0), "{arguments:?}: {}", outcome.stderr);
+        outcome.stdout
+    }
+
+    /// Runs the binary, which must succeed, and reads its standard output as JSON.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.succeed(arguments)).unwrap()
+    }
+
+    /// Runs the binary, which must end with 2 and say each of `parts`, and leave no run that looks whole.
+    pub fn refuse(&self, arguments: &[&str], parts: &[&str]) {
+        let outcome = self.run(arguments);
+        assert_eq!(
+            outcome.code,
+            Some(2),
+            "{arguments:?}: {} {}",
+            outcome.stdout,
+            outcome.stderr
+        );
+        assert_eq!(outcome.stdout, "", "{arguments:?} wrote a result");
+        for part in parts {
+            assert!(
+                outcome.stderr.contains(part),
+                "{arguments:?}: `{part}` is not in: {}",
+                outcome.stderr
+            );
+        }
+        assert_no_whole_run(&self.path("runs"));
+    }
+}
+
+impl Playground {
+    /// Runs the binary, which must end with 2 and say `part`, in a folder that may have whole runs.
+    pub fn refuse_after_run(&self, arguments: &[&str], part: &str) {
+        let outcome = self.run(arguments);
+        assert_eq!(
+            outcome.code,
+            Some(2),
+            "{arguments:?}: {} {}",
+            outcome.stdout,
+            outcome.stderr
+        );
+        assert!(
+            outcome.stderr.contains(part),
+            "{arguments:?}: `{part}` is not in: {}",
+            outcome.stderr
+        );
+    }
+}
+
+/// No folder below has a summary or a model.
+fn assert_no_whole_run(runs: &Path) {
+    let Ok(entries) = std::fs::read_dir(runs) else {
+        return;
+    };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        for file in ["summary.json", "model.safetensors"] {
+            assert!(!path.join(file).exists(), "{} has {file}", path.display());
+        }
+    }
+}
+
+/// A summary without what was measured on the machine.
+pub fn without_measurements(mut summary: Value) -> Value {
+    for key in ["threads", "seconds", "samples_per_second", "peak_rss_bytes"] {
+        summary.as_object_mut().unwrap().remove(key);
+    }
+    summary
+}
+
+/// The folder of real data, if `GBLEND_DATA` names it; says so if not.
+pub fn real_data() -> Option<PathBuf> {
+    let Some(folder) = std::env::var_os("GBLEND_DATA") else {
+        #[allow(clippy::print_stderr)] // For whoever reads the output of the tests.
+        {
+            eprintln!("skipped: GBLEND_DATA is not set");
+        }
+        return None;
+    };
+    // Tests run in their crate's folder; a relative path is meant from the workspace's.
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    Some(workspace.join(folder))
+}
+
+/// Writes an AV-MNIST of 30 training and 10 test digits of 6 x 6 pixels, two recordings each.
+pub fn write_avmnist(folder: &Path) {
+    for (part, count) in [("train", 30_usize), ("t10k", 10)] {
+        let mut images = vec![0, 0, 8, 3, 0, 0, 0, count as u8, 0, 0, 0, 6, 0, 0, 0, 6];
+        images.extend((0..count).flat_map(|i| (0..36).map(move |pixel| ((i % 10) * 25 + pixel) as u8)));
+        std::fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        let mut labels = vec![0, 0, 8, 1, 0, 0, 0, count as u8];
+        labels.extend((0..count).map(|i| (i % 10) as u8));
+        std::fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+    }
+    for digit in 0..10 {
+        for speaker in ["ann", "bob"] {
+            let spec = hound::WavSpec {
+                channels: 1,
+                sample_rate: 8000,
+                bits_per_sample: 16,
+                sample_format: hound::SampleFormat::Int,
+            };
+            let path = folder.join(format!("{digit}_{speaker}_0.wav"));
+            let mut writer = hound::WavWriter::create(path, spec).unwrap();
+            (0..800).for_each(|i| writer.write_sample(((i * (digit + 3)) % 2000) as i16).unwrap());
+            writer.finalize().unwrap();
+        }
+    }
+}
+
+/// A configuration for [`write_avmnist`]'s files in the same folder.
+pub const TINY_AVMNIST: &str = r#"
+[run]
+epochs = 1
+batch_size = 8
+validation = 0
+
+[data]
+kind = "avmnist"
+mnist = "."
+fsdd = "."
+test_speakers = ["bob"]
+
+[modality.image]
+kind = "rgb"
+encoder.channels = [4]
+
+[modality.audio]
+kind = "audio"
+sample_rate = 8000
+spectrogram = { n_fft = 64, hop_length = 40, win_length = 64, n_mels = 12 }
+encoder.channels = [4]
+"#;

@@ -229,6 +229,8 @@ impl Config {
             let problem = format!("found {dropout}, expected 0 to below 1");
             return Err(document.invalid(&["fusion", "head", "dropout"], problem));
         }
+        let schedule = self.optimizer.pipeline.schedule.check();
+        schedule.map_err(|error| document.invalid(&["optimizer", "schedule"], error.to_string()))?;
         if let Some(limit) = self.optimizer.pipeline.clip_norm
             && !(limit.is_finite() && limit > 0.0)
         {

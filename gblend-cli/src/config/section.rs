@@ -41,20 +41,18 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The table at `path`, or one with this kind and nothing else.
+    /// The table at `path`; this kind where it names none, and where there is no table.
     pub(super) fn with_default(
         document: &'a Document,
         role: Role,
         path: &[&'a str],
         kind: &str,
     ) -> Result<Self, ConfigError> {
-        match document.get(path) {
-            Some(value) => Self::divide(document, role, path, value),
-            None => {
-                let table = Table::from_iter([("kind".to_owned(), Value::from(kind))]);
-                Self::divide(document, role, path, &Value::Table(table))
-            }
+        let mut value = document.get(path).cloned().unwrap_or(Value::Table(Table::new()));
+        if let Value::Table(table) = &mut value {
+            table.entry("kind").or_insert_with(|| Value::from(kind));
         }
+        Self::divide(document, role, path, &value)
     }
 
     fn divide(

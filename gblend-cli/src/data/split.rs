@@ -186,8 +186,9 @@ fn take_groups(
     let mut taken = Vec::new();
     for group in order {
         let members = &by_group[group];
-        // A group is taken only if that brings the size nearer to the share.
-        if 2 * taken.len() + members.len() <= 2 * wanted {
+        // A group is taken only if that brings the size nearer to the share, but where a share was asked
+        // for there is at least one.
+        if wanted > 0 && taken.is_empty() || 2 * taken.len() + members.len() <= 2 * wanted {
             taken.extend_from_slice(members);
         }
     }

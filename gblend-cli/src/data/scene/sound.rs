@@ -37,7 +37,11 @@ pub(super) fn waveform(scene: &Scene, thing: &Thing) -> Waveform {
     let step = (thing.material as f64 + PITCH_SPREAD * scene.audio_noise * wobble) / (CLASSES - 1) as f64;
     let lowest = LOWEST.0 * (LOWEST.1 / LOWEST.0).powf(step);
     // Every second material rings long, the others are dull.
-    let ring = if thing.material % 2 == 0 { 0.12 } else { 0.03 } * (0.2 * wobble).exp();
+    let ring = if thing.material.is_multiple_of(2) {
+        0.12
+    } else {
+        0.03
+    } * (0.2 * wobble).exp();
     let loudness = DISTANCE / thing.distance;
     let knock = rng.random_range(0.0..0.3) * scene.seconds;
     let rolling = 0.05 * thing.speed() * 24.0 / scene.size as f64 / ROLLING_SPEED;

@@ -1,0 +1,98 @@
+//! The smaller commands, and what goes where.
+
+use crate::playground;
+
+#[test]
+fn init_writes_a_configuration_that_check_accepts_and_never_overwrites() {
+    let p = playground();
+    p.succeed(&["init"]);
+    let written = std::fs::read_to_string(p.path("gblend.toml")).unwrap();
+    assert_eq!(written, gblend_cli::config::BUILTIN);
+    let small = ["--set", "data.train_samples=24", "--set", "data.test_samples=8"];
+    let text = p.succeed(&[&["check", "gblend.toml"][..], &small].concat());
+    for part in ["scene-0", "acorn", "modality camera: rgb", "parameters:"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(!p.path("runs/gblend-1").exists());
+    p.refuse_after_run(&["init"], "there already");
+}
+
+#[test]
+fn plugins_are_listed_by_role_with_their_schema() {
+    let p = playground();
+    let listed = p.json(&["plugins", "--json"]);
+    let kinds = |role: &str| -> Vec<String> {
+        let listed = listed.as_array().unwrap().iter();
+        let of_role = listed.filter(|plugin| plugin["role"] == role);
+        of_role
+            .map(|plugin| plugin["kind"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(kinds("data"), ["avmnist", "scene"]);
+    assert_eq!(kinds("modality"), ["audio", "depth", "flow", "rgb"]);
+    assert_eq!(kinds("fusion"), ["concat"]);
+    assert_eq!(kinds("blend"), ["equal", "fixed", "joint", "unimodal"]);
+    assert_eq!(kinds("optimizer"), ["adam", "adamw", "rmsprop", "sgd"]);
+    assert!(listed[0]["schema"]["properties"].is_object());
+    assert!(p.succeed(&["plugins", "blend"]).contains("unimodal"));
+    p.refuse(&["plugins", "blnd"], &["blnd", "did you mean `blend`"]);
+}
+
+#[test]
+fn only_the_result_goes_to_stdout() {
+    let p = playground();
+    let outcome = p.run(&["train", "tiny.toml", "--json"]);
+    assert!(serde_json::from_str::<serde_json::Value>(&outcome.stdout).is_ok());
+    assert!(
+        outcome.stderr.contains("epoch 1/2") && outcome.stderr.contains("left"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(outcome.stderr.contains("camera loss"), "{}", outcome.stderr);
+    let quiet = p.run(&["train", "tiny.toml", "--quiet"]);
+    assert_eq!(quiet.stderr, "");
+    for part in ["camera", "joint", "weight", "test accuracy", "runs/tiny-2"] {
+        assert!(quiet.stdout.contains(part), "{}", quiet.stdout);
+    }
+}
+
+#[test]
+fn help_and_version_succeed_and_no_command_is_a_mistake() {
+    let p = playground();
+    assert!(p.succeed(&["--help"]).contains("train"));
+    assert!(p.succeed(&["--version"]).starts_with("gblend "));
+    assert_eq!(p.run(&[]).code, Some(2));
+    assert_eq!(p.run(&["trian"]).code, Some(2));
+}
+
+#[test]
+fn every_architecture_optimizer_and_schedule_trains() {
+    let p = playground();
+    for set in [
+        "modality.camera.encoder.architecture=residual",
+        "modality.camera.encoder.architecture=factorized",
+        "optimizer={kind=\"sgd\", nesterov=true, weight_decay=1e-4, clip_norm=1.0}",
+        "optimizer={kind=\"adam\", schedule={kind=\"step\", every_epochs=1}}",
+        "optimizer={kind=\"adamw\", schedule={kind=\"cosine\", warmup_epochs=1}}",
+        "optimizer={kind=\"rmsprop\"}",
+        "blend={kind=\"fixed\", weights={camera=1, joint=2}}",
+    ] {
+        let summary = p.json(&["train", "tiny.toml", "--quiet", "--json", "--set", set]);
+        assert!(
+            summary["heads"][3]["test_loss"].as_f64().unwrap().is_finite(),
+            "{set}"
+        );
+    }
+}
+
+#[test]
+fn depth_trains_on_the_scenes_exact_maps() {
+    let p = playground();
+    let config = gblend_tests::TINY.replace(
+        "[modality.motion]\nkind = \"flow\"\nlimit = 4",
+        "[modality.distance]\nkind = \"depth\"",
+    );
+    p.write("depth.toml", config);
+    let summary = p.json(&["train", "depth.toml", "--quiet", "--json"]);
+    assert_eq!(summary["heads"][1]["kind"], "depth");
+}

@@ -1,0 +1,14 @@
+//! The binary, as users run it.
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod commands;
+mod determinism;
+mod real_data;
+mod run_folder;
+
+use gblend_tests::Playground;
+
+fn playground() -> Playground {
+    Playground::new(env!("CARGO_BIN_EXE_gblend-under-test"))
+}

@@ -1,0 +1,36 @@
+//! AV-MNIST's real files, if `GBLEND_DATA` names their folder.
+
+use crate::playground;
+use gblend_tests::real_data;
+
+#[test]
+fn avmnist_trains_on_the_real_files() {
+    let Some(data) = real_data() else { return };
+    let p = playground();
+    let example = include_str!("../../../examples/avmnist.toml");
+    p.write(
+        "avmnist.toml",
+        example.replace("${GBLEND_DATA}", data.to_str().unwrap()),
+    );
+    let small = [
+        "--set",
+        "data.train_samples=3000",
+        "--set",
+        "data.test_samples=500",
+        "--set",
+        "run.epochs=3",
+    ];
+    let run = |extra: &[&str]| {
+        let arguments = [&["train", "avmnist.toml", "--quiet", "--json"][..], &small, extra].concat();
+        let summary = p.json(&arguments);
+        [0, 1, 2].map(|head: usize| summary["heads"][head]["test_accuracy"].as_f64().unwrap())
+    };
+    let [image, audio, joint] = run(&[]);
+    assert!(
+        image > 0.5 && audio > 0.2 && joint > 0.5,
+        "{image} {audio} {joint}"
+    );
+    // The benchmark's degradation makes the pictures harder.
+    let [degraded, ..] = run(&["--set", "data.image_energy=0.25", "--set", "data.audio_snr=-1"]);
+    assert!(degraded < image && degraded > 0.2, "{degraded} {image}");
+}
