@@ -26,7 +26,8 @@ pub mod train;
 pub use commands::main;
 pub use error::{Error, Result};
 
-/// Training frees and asks for the same large blocks in every step; this allocator keeps them, where the
-/// system's hands them back to the kernel and has every page zeroed anew.
+/// Training frees and asks for the same large blocks in every step. This allocator keeps them for the next
+/// step, where the system's hands them back to the kernel and has every page zeroed anew, and it does so
+/// with little beyond what is in use. `.cargo/config.toml` tunes it when it is built.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -1,2 +1,53 @@
-//! Project automation for gblend.
-fn main() {}
+//! Project automation: `cargo xtask TASK`.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod bench;
+mod ci;
+mod generate;
+mod process;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+#[derive(Debug, Parser)]
+#[command(about = "Project automation for gblend", arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Everything that continuous integration checks after the tests.
+    Ci,
+    /// Check who depends on whom, and that files say what they should.
+    Tidy,
+    /// Write docs/config.md and docs/config.schema.json from the code.
+    Gen {
+        /// Change nothing; fail if a file is not what the code says.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Time training steps.
+    Bench(bench::Bench),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Ci => ci::run(),
+        Task::Tidy => tidy::run(),
+        Task::Gen { check } => generate::run(check),
+        Task::Bench(bench) => bench.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -134,6 +134,16 @@ struct Run {
     step: usize,
 }
 
+/// Copies columns `start..start + width` of a matrix with rows of `stride` elements, so that its rows follow
+/// each other. Rows whose distance is a power of two would fight for the same few lines of the cache; the
+/// copy costs far less than that.
+fn pack(matrix: &[f32], stride: usize, start: usize, width: usize, packed: &mut Vec<f32>) {
+    packed.clear();
+    for row in matrix.chunks_exact(stride) {
+        packed.extend_from_slice(&row[start..start + width]);
+    }
+}
+
 fn add(target: &mut [f32], values: &[f32]) {
     for (target, value) in target.iter_mut().zip(values) {
         *target += value;
@@ -208,13 +218,21 @@ pub(in crate::nn) fn weight_gradient(
                     stride,
                 );
                 let right = size.columns_of(input, range, &mut gathered);
-                MatrixMut::new(&mut sum, size.out_channels, depth).product(left, right.transposed(), true);
+                MatrixMut::new(&mut sum, depth, size.out_channels).product(right, left.transposed(), true);
             }
             sum
         })
         .collect();
+    // The sums stand transposed: so the product rearranges the few rows of the output's gradient and not
+    // the many of the columns.
     for part in parts {
-        add(gradient, &part);
+        for (row, gradient) in gradient.chunks_exact_mut(depth.max(1)).enumerate() {
+            let column = part[row..].iter().step_by(size.out_channels);
+            gradient
+                .iter_mut()
+                .zip(column)
+                .for_each(|(gradient, value)| *gradient += value);
+        }
     }
 }
 
@@ -236,19 +254,15 @@ pub(in crate::nn) fn input_gradient(
     let channels = size.in_channels.div_ceil(PARTS).max(1);
     let pixels = size.chunk_pixels(channels * taps);
     gradient.par_chunks_mut(channels * map).enumerate().for_each_init(
-        Vec::new,
-        |columns, (task, gradient)| {
+        Default::default,
+        |(columns, packed): &mut (Vec<f32>, Vec<f32>), (task, gradient)| {
             let rows = gradient.len() / map * taps;
             let left = Matrix::rows(&weight[task * channels * taps..], size.out_channels, rows, depth);
             for start in (0..out_pixels).step_by(pixels) {
                 let range = start..(start + pixels).min(out_pixels);
                 let width = range.len() * batch;
-                let right = Matrix::rows(
-                    &output_gradient[start * batch..],
-                    size.out_channels,
-                    width,
-                    stride,
-                );
+                pack(output_gradient, stride, start * batch, width, packed);
+                let right = Matrix::rows(packed, size.out_channels, width, width);
                 columns.resize(rows * width, 0.0);
                 MatrixMut::new(columns, rows, width).product(left.transposed(), right, false);
                 for (map, columns) in gradient

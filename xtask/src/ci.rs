@@ -1,0 +1,21 @@
+//! `cargo xtask ci`: formatting, lints, documentation, tidiness, generated files, the CUDA type-check.
+
+use crate::process::{cargo, succeed};
+use crate::{Result, generate, tidy};
+
+pub(crate) fn run() -> Result {
+    succeed(cargo().args(["fmt", "--all", "--check"]))?;
+    succeed(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    succeed(
+        cargo()
+            .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    tidy::run()?;
+    generate::run(true)?;
+    // dfdx's `ci-check` needs no CUDA toolkit.
+    for package in ["gblend-core", "gblend-optim", "gblend-modalities", "gblend-cli"] {
+        succeed(cargo().args(["check", "--package", package, "--features", "cuda,dfdx/ci-check"]))?;
+    }
+    Ok(())
+}

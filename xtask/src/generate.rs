@@ -1,0 +1,155 @@
+//! `cargo xtask gen`: the reference of the configuration, from the types that read it.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value};
+
+use crate::Result;
+use crate::process::{cargo, output_of, workspace};
+
+pub(crate) fn run(check: bool) -> Result {
+    let schema = output_of(cargo().args(["run", "--quiet", "--package", "gblend-cli", "--", "schema"]))?;
+    let parsed: Value = serde_json::from_str(&schema)?;
+    for (name, content) in [("config.schema.json", schema), ("config.md", reference(&parsed))] {
+        let path = workspace().join("docs").join(name);
+        let current = std::fs::read_to_string(&path).unwrap_or_default();
+        if current == content {
+            continue;
+        }
+        if check {
+            return Err(format!("docs/{name} is not what the code says; run `cargo xtask gen`").into());
+        }
+        std::fs::create_dir_all(workspace().join("docs"))?;
+        std::fs::write(&path, content)?;
+        println!("wrote docs/{name}");
+    }
+    Ok(())
+}
+
+/// The reference as Markdown.
+fn reference(schema: &Value) -> String {
+    let mut text = String::from(
+        "# The configuration\n\n\
+         Written by `cargo xtask gen` from the types that read it; do not edit.\n\n\
+         A configuration is a TOML file. Relative paths start from its folder; `${VAR}` in a string is an\n\
+         environment variable. On the command line `--set KEY=VALUE` overrides one key, as in\n\
+         `--set blend.kind=equal`. Editors complete and check keys with `config.schema.json`: begin the file\n\
+         with `#:schema PATH/config.schema.json`.\n",
+    );
+    let definitions = schema["$defs"].as_object().cloned().unwrap_or_default();
+    let empty = Map::new();
+    let tables = schema["properties"].as_object().unwrap_or(&empty);
+    for (table, content) in tables {
+        let kinds = match table.as_str() {
+            "modality" => &content["additionalProperties"]["oneOf"],
+            _ => &content["oneOf"],
+        };
+        match kinds.as_array() {
+            None => section(&mut text, &format!("[{table}]"), content, &definitions),
+            Some(kinds) => {
+                let shown = if table == "modality" {
+                    "[modality.NAME]"
+                } else {
+                    &format!("[{table}]")
+                };
+                for kind in kinds {
+                    let name = kind["title"].as_str().unwrap_or_default();
+                    section(
+                        &mut text,
+                        &format!("{shown} kind = \"{name}\""),
+                        kind,
+                        &definitions,
+                    );
+                }
+            }
+        }
+    }
+    text
+}
+
+fn section(text: &mut String, title: &str, schema: &Value, definitions: &Map<String, Value>) {
+    // Writing to a string cannot fail.
+    let _ = write!(text, "\n## `{title}`\n\n{}\n", prose(schema));
+    let mut rows = Vec::new();
+    collect(&mut rows, "", schema, definitions);
+    if rows.is_empty() {
+        return;
+    }
+    text.push_str("\n| key | type | default | |\n|---|---|---|---|\n");
+    for [key, kind, default, description] in rows {
+        let _ = writeln!(text, "| `{key}` | {kind} | {default} | {description} |");
+    }
+}
+
+/// A row for each key, those of inner tables with their path.
+fn collect(rows: &mut Vec<[String; 4]>, prefix: &str, schema: &Value, definitions: &Map<String, Value>) {
+    let Some(properties) = schema["properties"].as_object() else {
+        return;
+    };
+    let required = schema["required"].as_array();
+    for (key, property) in properties.iter().filter(|(key, _)| *key != "kind") {
+        let path = format!("{prefix}{key}");
+        let resolved = resolve(property, definitions);
+        let description = if property.get("description").is_some() {
+            property
+        } else {
+            resolved
+        };
+        if resolved["properties"].is_object() {
+            collect(rows, &format!("{path}."), resolved, definitions);
+            continue;
+        }
+        let default = match property.get("default") {
+            Some(Value::Null) | None => String::new(),
+            Some(value) => format!("`{value}`"),
+        };
+        let required = required.is_some_and(|list| list.iter().any(|name| name == key));
+        let default = if required { "required".to_owned() } else { default };
+        rows.push([path, kind(resolved, definitions), default, prose(description)]);
+    }
+}
+
+/// The definition that a schema refers to, or itself.
+fn resolve<'a>(schema: &'a Value, definitions: &'a Map<String, Value>) -> &'a Value {
+    let reference = schema["$ref"]
+        .as_str()
+        .or_else(|| schema["allOf"][0]["$ref"].as_str());
+    let name = reference.and_then(|reference| reference.rsplit('/').next());
+    name.and_then(|name| definitions.get(name)).unwrap_or(schema)
+}
+
+/// The type in words.
+fn kind(schema: &Value, definitions: &Map<String, Value>) -> String {
+    if let Some(kinds) = schema["oneOf"].as_array() {
+        let alternatives = kinds.iter().map(|kind| match kind["const"].as_str() {
+            Some(name) => format!("`\"{name}\"`"),
+            None => {
+                let mut rows = Vec::new();
+                collect(&mut rows, "", kind, definitions);
+                let keys: Vec<String> = rows.into_iter().map(|[key, ..]| key).collect();
+                let name = kind["properties"]["kind"]["const"].as_str().unwrap_or_default();
+                format!("`{{ kind = \"{name}\" }}` with `{}`", keys.join("`, `"))
+            }
+        });
+        return alternatives.collect::<Vec<_>>().join(" or ");
+    }
+    let names = match &schema["type"] {
+        Value::String(name) => vec![name.as_str()],
+        Value::Array(names) => names
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|name| *name != "null")
+            .collect(),
+        _ => Vec::new(),
+    };
+    names.join(" or ")
+}
+
+/// The description in one paragraph, safe inside a table.
+fn prose(schema: &Value) -> String {
+    let text = schema["description"].as_str().unwrap_or_default();
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace('|', "\\|")
+}
