@@ -80,6 +80,12 @@ pub enum Error {
         /// What was expected and what was found.
         problem: String,
     },
+    /// There is no optimal blend.
+    #[error(transparent)]
+    Blend(#[from] crate::ogr::BlendError),
+    /// A strategy got a state that is none of its own, or a call that it did not ask for.
+    #[error("blend strategy: {0}")]
+    Strategy(String),
     /// The weights of a blend are not a point of the simplex.
     #[error(transparent)]
     Weights(#[from] crate::weights::WeightsError),

@@ -3,6 +3,10 @@
 use std::fmt::Debug;
 
 use crate::error::{Error, Result};
+use crate::estimate::{BlendReport, Estimate, EstimateRequest};
+#[cfg(doc)]
+use crate::evidence::GradientEvidence;
+use crate::evidence::{BlendedGradient, ContestedGradient, Evidence, Observation, StepStart};
 use crate::weights::BlendWeights;
 
 /// The name of the joint head; no modality may take it.
@@ -92,12 +96,110 @@ pub trait BlendStrategy: Debug + Send + Sync {
     /// # Errors
     /// [`Error::Setting`] if the configuration does not fit the heads.
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>>;
+
+    /// The share of the training samples that is set aside for estimates, 0 to below 1.
+    fn held_out(&self) -> f64 {
+        0.0
+    }
 }
 
 /// A blend strategy at work: its weights and whatever it has learned so far.
+///
+/// In each step the pipeline calls [`begin_step`](Self::begin_step), runs the network, and calls
+/// [`observe`](Self::observe); then [`modulate`](Self::modulate) or [`combine`](Self::combine), if the
+/// strategy wants gradients; then it reads [`weights`](Self::weights) and takes the step; then
+/// [`observe_after`](Self::observe_after). Whatever a strategy does not ask for in
+/// [`evidence`](Self::evidence) is neither computed nor called.
 pub trait Blend: Debug + Send {
-    /// The weights of the next step.
+    /// The weights of the step at hand.
+    ///
+    /// A head of weight 0 is not trained, and not computed either unless the strategy wants evidence.
     fn weights(&self) -> &BlendWeights;
+
+    /// What it wants to be told in every step.
+    fn evidence(&self) -> Evidence {
+        Evidence::default()
+    }
+
+    /// A step begins. Called in every step, whatever evidence is wanted.
+    ///
+    /// # Errors
+    /// Whatever makes going on senseless.
+    fn begin_step(&mut self, start: StepStart) -> Result<()> {
+        let _ = start;
+        Ok(())
+    }
+
+    /// The losses, scores and coalitions that were asked for. Every loss is finite.
+    ///
+    /// # Errors
+    /// Whatever makes going on senseless.
+    fn observe(&mut self, observation: &Observation) -> Result<()> {
+        let _ = observation;
+        Ok(())
+    }
+
+    /// With [`GradientEvidence::Blended`]: each encoder's gradient of the blended loss, in the order of the
+    /// modalities, to be changed in place before the optimizer follows it.
+    ///
+    /// # Errors
+    /// Whatever makes going on senseless.
+    fn modulate(&mut self, encoders: &mut [BlendedGradient]) -> Result<()> {
+        let _ = encoders;
+        Ok(())
+    }
+
+    /// With [`GradientEvidence::PerHead`]: each encoder's two gradients, in the order of the modalities, to
+    /// be looked at and changed in place. Afterwards the [`weights`](Self::weights) are read and the encoder
+    /// follows `w_own own + w_joint joint`.
+    ///
+    /// # Errors
+    /// Whatever makes going on senseless.
+    fn combine(&mut self, encoders: &mut [ContestedGradient]) -> Result<()> {
+        let _ = encoders;
+        Ok(())
+    }
+
+    /// With [`Evidence::losses_after`]: the losses of the same batch once the step is taken.
+    ///
+    /// # Errors
+    /// Whatever makes going on senseless.
+    fn observe_after(&mut self, losses: &[f64]) -> Result<()> {
+        let _ = losses;
+        Ok(())
+    }
+
+    /// An epoch is over; with [`Evidence::losses`] its mean training losses, else nothing.
+    ///
+    /// # Errors
+    /// Whatever makes going on senseless.
+    fn end_epoch(&mut self, losses: &[f64]) -> Result<()> {
+        let _ = losses;
+        Ok(())
+    }
+
+    /// The estimate that it wants once `epoch` epochs are trained, of a run of `epochs`.
+    fn estimate_due(&self, epoch: usize, epochs: usize) -> Option<EstimateRequest> {
+        let _ = (epoch, epochs);
+        None
+    }
+
+    /// Takes the estimate that it asked for, and tells what it made of it.
+    ///
+    /// # Errors
+    /// [`Error::Blend`] if no head gains and that is to be an error.
+    fn take_estimate(&mut self, epoch: usize, estimate: &Estimate) -> Result<BlendReport> {
+        let _ = estimate;
+        Err(Error::Strategy(format!(
+            "it was given an estimate after epoch {epoch} that it did not ask for"
+        )))
+    }
+
+    /// Whether samples that were held out for estimates may be trained on from here on, because no further
+    /// estimate will come.
+    fn releases_held_out(&self) -> bool {
+        false
+    }
 
     /// What a checkpoint must keep of it.
     fn state(&self) -> serde_json::Value {

@@ -1,0 +1,111 @@
+//! Estimates of how heads overfit and generalize: what a strategy asks for, and what it gets.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ogr::{Interval, Movements};
+
+/// An estimate that a strategy wants before the next epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EstimateRequest {
+    /// How to make it.
+    pub estimator: Estimator,
+    /// How many times to resample it, for intervals.
+    pub resamples: usize,
+}
+
+/// How the movement of heads is measured. Both work on copies: the live network, its optimizer and its
+/// random streams are the same to the bit afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Estimator {
+    /// The paper's GB_Estimate: each single-modality network, and the naive joint one, starts from the live
+    /// parameters and trains alone; losses before and after are taken in evaluation mode.
+    Probe {
+        /// Lengths to try, in epochs, in ascending order; the one with the lowest held-out loss of the joint
+        /// network counts, for all heads.
+        epochs: Vec<usize>,
+    },
+    /// Proposition 1 evaluated at the live parameters: gradients of each head on training and held-out
+    /// batches. No training.
+    Gradient {
+        /// Batches of each.
+        batches: usize,
+    },
+}
+
+impl Estimator {
+    /// `probe` or `gradient`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Probe { .. } => "probe",
+            Self::Gradient { .. } => "gradient",
+        }
+    }
+}
+
+/// How the heads moved, or would.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// `probe`, `gradient` or `curves`.
+    pub estimator: &'static str,
+    /// The length of the probes in epochs.
+    pub probe_epochs: Option<usize>,
+    /// The movement of each head.
+    pub movements: Movements,
+    /// The same from resampled samples or batches; may be empty.
+    pub resampled: Vec<Movements>,
+}
+
+/// What a strategy made of an estimate: one entry of `blends` in a run's summary.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlendReport {
+    /// Epochs trained before the estimate.
+    pub epoch: usize,
+    /// The estimator's name.
+    pub estimator: String,
+    /// The length of the probes in epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_epochs: Option<usize>,
+    /// Each head, the joint one last.
+    pub heads: Vec<HeadReport>,
+    /// The predicted OGR of the blend; absent if no head gains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ogr_blend: Option<f64>,
+    /// Where it lies with 95 % of the resamples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ogr_blend_interval: Option<Interval>,
+    /// What the user should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// One head of a [`BlendReport`]. Intervals are absent where nothing was resampled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadReport {
+    /// Its name.
+    pub name: String,
+    /// `ΔO`: how much more it overfits.
+    pub delta_o: f64,
+    /// `ΔG`: how much better it generalizes.
+    pub delta_g: f64,
+    /// `|ΔO / ΔG|`; absent where it is not finite.
+    pub ogr: Option<f64>,
+    /// The weight that it gets.
+    pub weight: f64,
+    /// Intervals of the four figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta_o_interval: Option<Interval>,
+    #[allow(missing_docs)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta_g_interval: Option<Interval>,
+    #[allow(missing_docs)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ogr_interval: Option<Interval>,
+    /// The low end of the weight's interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_low: Option<f64>,
+    /// The high end of the weight's interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_high: Option<f64>,
+}
