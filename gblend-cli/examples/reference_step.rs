@@ -14,9 +14,10 @@ use gblend_cli::config::Config;
 use gblend_cli::model::{ActiveHeads, Multimodal};
 use gblend_core::nn::cross_entropy;
 use gblend_core::params::{State, state_of};
-use gblend_core::{Array, AutoDevice, Batch, BlendWeights, Pass, Seed};
+use gblend_core::{Array, AutoDevice, Batch, BlendStrategy, Pass, Seed};
+use gblend_optim::blend::Equal;
 use gblend_optim::schedule::RunLength;
-use gblend_optim::{BlendedOptimizer, BlendedSettings};
+use gblend_optim::{Apply, BlendedOptimizer, BlendedSettings, StepLosses};
 use rand::RngExt;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -100,6 +101,8 @@ fn serve(folder: &Path) -> Result<(), String> {
     let settings = BlendedSettings {
         schedule: config.optimizer.pipeline.schedule,
         clip_norm: None,
+        apply: Apply::default(),
+        first_step: 0,
         run: RunLength {
             steps_per_epoch: 1,
             epochs: 1,
@@ -107,7 +110,8 @@ fn serve(folder: &Path) -> Result<(), String> {
     };
     let mut optimizer =
         BlendedOptimizer::new(config.optimizer.plugin.as_ref(), settings).map_err(|e| text(&e))?;
-    let weights = BlendWeights::equal(4).map_err(|e| text(&e))?;
+    let heads = config.heads().map_err(|e| text(&e))?;
+    let mut blend = Equal {}.start(&heads).map_err(|e| text(&e))?;
     let active = ActiveHeads::all(4);
     println!("ready");
     for line in std::io::stdin().lock().lines() {
@@ -136,7 +140,11 @@ fn serve(folder: &Path) -> Result<(), String> {
                 .map_err(|e| text(&e))?;
             let values: Vec<f32> = step.iter().flatten().map(|loss| loss.as_vec()[0]).collect();
             optimizer
-                .step(&mut model.active(&active), step, &weights)
+                .step(
+                    &mut model.active(&active),
+                    StepLosses::Blended(step),
+                    blend.as_mut(),
+                )
                 .map_err(|e| text(&e))?;
             seconds.push(started.elapsed().as_secs_f64());
             losses.push(values);

@@ -49,6 +49,16 @@ pub enum Error {
         /// The epoch, counted from 1.
         epoch: usize,
     },
+    /// Loss curves cannot be used.
+    #[error("{}:{line}: {problem}", path.display())]
+    Curves {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// What was expected and what was found.
+        problem: String,
+    },
     /// A run folder is not what the command needs.
     #[error("{}: {problem}", folder.display())]
     Run {

@@ -11,6 +11,7 @@
 
 pub mod commands;
 pub mod config;
+pub mod curves;
 pub mod data;
 mod device;
 mod error;
@@ -18,9 +19,12 @@ pub mod eval;
 mod machine;
 pub mod model;
 mod plugins;
+pub mod prediction;
+pub mod probe;
 mod progress;
 pub mod run_folder;
 pub mod session;
+pub mod step;
 pub mod train;
 
 pub use commands::main;

@@ -1,13 +1,16 @@
 //! The network: one encoder and one linear head per modality, a fusion, and the joint head
 //! (Wang et al., CVPR 2020, figure 2).
 
+use dfdx::prelude::{HasShape, PutTape, TensorFromVec};
 use gblend_core::nn::{Linear, Mlp, fork};
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
 use gblend_core::tensor::{Features, Logits};
 use gblend_core::{
-    AutoDevice, Batch, BlendWeights, BuildContext, Encoder, Error, FusionContext, FusionModule, JOINT, Pass,
-    Result, Seed,
+    Array, AutoDevice, Batch, BlendWeights, BuildContext, Encoder, Error, FusionContext, FusionModule, JOINT,
+    Pass, Result, Seed,
 };
+
+use gblend_optim::network::{Network, Part};
 
 use crate::config::Config;
 
@@ -21,9 +24,24 @@ impl ActiveHeads {
         Self(vec![true; heads])
     }
 
+    /// Head `head` of `heads` alone.
+    pub fn only(heads: usize, head: usize) -> Self {
+        Self((0..heads).map(|k| k == head).collect())
+    }
+
+    /// The heads of the modalities, without the joint one.
+    pub fn unimodal(heads: usize) -> Self {
+        Self((0..heads).map(|k| k + 1 < heads).collect())
+    }
+
     /// Those whose loss has a weight.
     pub fn weighted(weights: &BlendWeights) -> Self {
-        Self(weights.as_slice().iter().map(|&weight| weight > 0.0).collect())
+        Self::trained(weights.as_slice())
+    }
+
+    /// Those that were trained with these weights.
+    pub fn trained(weights: &[f64]) -> Self {
+        Self(weights.iter().map(|&weight| weight > 0.0).collect())
     }
 
     /// Whether head `head` is computed.
@@ -127,6 +145,21 @@ impl Multimodal {
         pass: &Pass,
         active: &ActiveHeads,
     ) -> Result<Vec<Option<Logits>>> {
+        self.forward_seeing(inputs, pass, active, |_| ())
+    }
+
+    /// As [`forward`](Self::forward), and shows the features `[batch, feature_dim]` of every modality that is
+    /// computed to `see`, in order.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_seeing(
+        &mut self,
+        inputs: &[Option<Batch>],
+        pass: &Pass,
+        active: &ActiveHeads,
+        mut see: impl FnMut(&Features),
+    ) -> Result<Vec<Option<Logits>>> {
         let joint = active.joint();
         let mut logits = Vec::with_capacity(self.heads());
         let mut fused: Vec<Features> = Vec::new();
@@ -141,6 +174,7 @@ impl Multimodal {
                 return Err(Error::shape(operation, "a batch of its samples", [0]));
             };
             let features = branch.encoder.encode(batch, pass)?;
+            see(&features);
             // The features' history goes with the joint head if there is one, else with their own.
             let own_features = match (own, joint) {
                 (true, true) => {
@@ -169,8 +203,34 @@ impl Multimodal {
         Ok(logits)
     }
 
+    /// Class scores `[batch, classes]` of the joint head in evaluation mode, from features `[batch, feature_dim]`
+    /// of which those of the modalities that `present` leaves out are zeros.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if features are missing or of another shape, [`Error::Device`].
+    pub fn joint_from(&mut self, features: &[Array], present: &[bool], device: &AutoDevice) -> Result<Array> {
+        let pass = Pass::evaluate();
+        let fused = features.iter().zip(present).map(|(features, &present)| {
+            let &[batch, width] = features.shape() else {
+                return Err(Error::shape("features", "[batch, feature_dim]", features.shape()));
+            };
+            let values = if present {
+                features.values().to_vec()
+            } else {
+                vec![0.0; batch * width]
+            };
+            let tensor = device
+                .try_tensor_from_vec(values, (batch, width))
+                .map_err(Error::device)?;
+            Ok(tensor.put_tape(pass.recorder()))
+        });
+        let fused = fused.collect::<Result<Vec<Features>>>()?;
+        let fused = self.fusion.fuse(fused, &pass)?;
+        to_host(&self.joint.forward(fused, &pass)?)
+    }
+
     /// The parts that a blend with these active heads trains.
-    pub fn active<'a>(&'a mut self, active: &'a ActiveHeads) -> impl Module + 'a {
+    pub fn active<'a>(&'a mut self, active: &'a ActiveHeads) -> impl Module + Network + 'a {
         ActiveParts { model: self, active }
     }
 }
@@ -182,27 +242,59 @@ impl Module for Multimodal {
     }
 }
 
+/// A copy of `[batch, width]` on the host.
+///
+/// # Errors
+/// None that a tensor of that rank could cause.
+pub fn to_host(tensor: &Features) -> Result<Array> {
+    let &(batch, width) = tensor.shape();
+    Array::new([batch, width], tensor.as_vec())
+}
+
 struct ActiveParts<'a> {
     model: &'a mut Multimodal,
     active: &'a ActiveHeads,
 }
 
+impl Network for ActiveParts<'_> {
+    fn visit_parts(
+        &mut self,
+        visit: &mut dyn FnMut(Part, &ParamPath, &mut dyn Module) -> Result<()>,
+    ) -> Result<()> {
+        self.visit_parts_at(&ParamPath::root(), visit)
+    }
+}
+
 impl Module for ActiveParts<'_> {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.visit_parts_at(path, &mut |_, path, module| module.visit_params(path, visitor))
+    }
+}
+
+impl ActiveParts<'_> {
+    fn visit_parts_at(
+        &mut self,
+        path: &ParamPath,
+        visit: &mut dyn FnMut(Part, &ParamPath, &mut dyn Module) -> Result<()>,
+    ) -> Result<()> {
         let joint = self.active.joint();
-        for (head, branch) in self.model.branches.iter_mut().enumerate() {
+        for (modality, branch) in self.model.branches.iter_mut().enumerate() {
             let path = path.join(&branch.name);
-            let own = self.active.contains(head);
+            let own = self.active.contains(modality);
             if own || joint {
-                branch.encoder.visit_params(&path.join("encoder"), visitor)?;
+                visit(
+                    Part::Encoder(modality),
+                    &path.join("encoder"),
+                    branch.encoder.as_mut(),
+                )?;
             }
             if own {
-                branch.head.visit_params(&path.join("head"), visitor)?;
+                visit(Part::Head(modality), &path.join("head"), &mut branch.head)?;
             }
         }
         if joint {
-            self.model.fusion.visit_params(&path.join("fusion"), visitor)?;
-            self.model.joint.visit_params(&path.join(JOINT), visitor)?;
+            visit(Part::Joint, &path.join("fusion"), self.model.fusion.as_mut())?;
+            visit(Part::Joint, &path.join(JOINT), &mut self.model.joint)?;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 
 use gblend_core::{AutoDevice, Heads, Modality, OpenContext, Seed, Source};
+use gblend_optim::schedule::RunLength;
+use gblend_optim::{BlendedOptimizer, BlendedSettings};
 
 use crate::config::Config;
 use crate::data::binding::bind;
@@ -44,7 +46,7 @@ impl<'a> Session<'a> {
         let streams = bind(&config.modalities, source.as_ref())?;
         let shares = Shares {
             validation: config.run.validation,
-            held_out: 0.0,
+            held_out: config.blend.plugin.held_out(),
         };
         let splits = Splits::new(source.as_ref(), shares, seed.derive("split"))?;
         let storage = Storage {
@@ -93,6 +95,23 @@ impl<'a> Session<'a> {
             &self.device,
             seed,
         )?)
+    }
+
+    /// The configured optimizer with the blend applied, for a run of this length that begins at `first_step` of the
+    /// schedule.
+    ///
+    /// # Errors
+    /// What the optimizer or the schedule refuses.
+    pub fn optimizer(&self, run: RunLength, first_step: u64) -> Result<BlendedOptimizer> {
+        let optimizer = &self.config.optimizer;
+        let settings = BlendedSettings {
+            schedule: optimizer.pipeline.schedule,
+            clip_norm: optimizer.pipeline.clip_norm,
+            apply: optimizer.pipeline.apply,
+            run,
+            first_step,
+        };
+        Ok(BlendedOptimizer::new(optimizer.plugin.as_ref(), settings)?)
     }
 
     /// A loader of the modalities that are wanted.

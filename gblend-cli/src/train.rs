@@ -2,22 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use gblend_core::nn::cross_entropy;
 use gblend_core::params::{State, state_of};
-use gblend_core::tensor::Loss;
-use gblend_core::{Array, Blend, Pass};
+use gblend_core::{Blend, BlendReport};
+use gblend_optim::BlendedOptimizer;
 use gblend_optim::schedule::RunLength;
-use gblend_optim::{BlendedOptimizer, BlendedSettings};
 use serde::Serialize;
 
+use crate::commands::blend_table;
 use crate::config::Select;
 use crate::data::loader::{LoadedBatch, Plan};
-use crate::data::split::{Evaluable, Splits};
-use crate::error::{Error, Result};
-use crate::eval::{Score, evaluate, score, to_device};
+use crate::data::split::{Evaluable, Splits, TrainSplit};
+use crate::error::Result;
+use crate::eval::{Score, evaluate};
 use crate::model::{ActiveHeads, Multimodal};
+use crate::probe::{Live, estimate};
 use crate::progress::Reporter;
 use crate::session::Session;
+use crate::step::{Place, active_heads, step};
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,7 +45,7 @@ pub struct EpochMetrics {
 pub struct HeadMetrics {
     /// Its name.
     pub name: String,
-    /// The weight of its loss.
+    /// The weight of its loss, as a mean over the steps.
     pub weight: f64,
     /// In training mode, over the samples as they were trained on; absent for heads without a weight.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +63,12 @@ pub trait Sink {
     /// # Errors
     /// What could not be written.
     fn epoch(&mut self, metrics: &EpochMetrics, model: &mut Multimodal, best: bool) -> Result<()>;
+
+    /// The strategy has made something of an estimate, which took `seconds`.
+    ///
+    /// # Errors
+    /// What could not be written.
+    fn blend(&mut self, report: &BlendReport, seconds: f64) -> Result<()>;
 }
 
 /// What training ends with.
@@ -70,17 +77,23 @@ pub struct Trained {
     pub selected: Option<State>,
     /// The epoch that they are from.
     pub selected_epoch: usize,
-    /// Samples trained on, over all epochs.
+    /// The weight of each head, as a mean over the steps of that epoch.
+    pub weights: Vec<f64>,
+    /// What the strategy made of each estimate.
+    pub blends: Vec<BlendReport>,
+    /// Samples trained on, over all epochs, estimates not counted.
     pub samples: u64,
-    /// The time that it took, evaluations on validation included.
+    /// The time that training took, evaluations on validation included and estimates not.
     pub elapsed: Duration,
+    /// The time that estimates took.
+    pub estimating: Duration,
 }
 
 /// Trains `model` on the training split under the configured blend.
 ///
 /// # Errors
-/// [`Error::Diverged`] at the first loss that is not finite; what a sample, the device or `sink` complains
-/// about.
+/// [`Error::Diverged`](crate::Error::Diverged) at the first loss that is not finite; what a sample, the device, the
+/// strategy or `sink` complains about.
 pub fn train(
     session: &Session<'_>,
     splits: &Splits,
@@ -92,71 +105,108 @@ pub fn train(
     let started = Instant::now();
     let run = &session.config.run;
     let batch_size = session.batch_size();
-    let steps = splits.train.samples().len().div_ceil(batch_size.get());
-    let optimizer = &session.config.optimizer;
-    let settings = BlendedSettings {
-        schedule: optimizer.pipeline.schedule,
-        clip_norm: optimizer.pipeline.clip_norm,
-        run: RunLength {
-            steps_per_epoch: steps as u64,
-            epochs: run.epochs as u64,
-        },
+    let mut train_split = splits.train.clone();
+    let mut optimizer = session.optimizer(run_length(session, &train_split), 0)?;
+    let mut best: Option<(f64, usize, Option<State>, Vec<f64>)> = None;
+    let mut trained = Trained {
+        selected: None,
+        selected_epoch: run.epochs,
+        weights: blend.weights().as_slice().to_vec(),
+        blends: Vec::new(),
+        samples: 0,
+        elapsed: Duration::ZERO,
+        estimating: Duration::ZERO,
     };
-    let mut optimizer = BlendedOptimizer::new(optimizer.plugin.as_ref(), settings)?;
-    let mut best: Option<(f64, usize, Option<State>)> = None;
-    let mut samples = 0;
-    reporter.training(run.epochs, steps);
+    reporter.training(
+        run.epochs,
+        run_length(session, &train_split).steps_per_epoch as usize,
+    );
     for epoch in 1..=run.epochs {
-        let mut epoch_run = Epoch::new(session, epoch, blend, reporter);
+        if let Some(request) = blend.estimate_due(epoch - 1, run.epochs) {
+            let began = Instant::now();
+            let live = Live {
+                epoch: epoch - 1,
+                schedule_step: optimizer.schedule_step(),
+            };
+            let estimate = estimate(session, splits, &state_of(model)?, &request, live, reporter)?;
+            let report = blend.take_estimate(epoch - 1, &estimate)?;
+            let seconds = began.elapsed();
+            trained.estimating += seconds;
+            sink.blend(&report, seconds.as_secs_f64())?;
+            reporter.line(&blend_table(&report, seconds));
+            for warning in &report.warnings {
+                reporter.warn(warning);
+            }
+            trained.blends.push(report);
+        }
+        if blend.releases_held_out() && train_split == splits.train {
+            train_split = splits.train_and_held_out();
+            optimizer.set_run(run_length(session, &train_split));
+            reporter.training(
+                run.epochs,
+                run_length(session, &train_split).steps_per_epoch as usize,
+            );
+        }
         let began = Instant::now();
+        let mut epoch_run = Epoch::new(session, epoch, reporter);
         let plan = Plan::training(
-            splits.train.samples(),
+            train_split.samples(),
             batch_size,
             session.seed("epoch").nth(epoch as u64),
         );
-        let loader = session.loader(epoch_run.active.encoders());
+        let loader = session.loader(active_heads(blend).encoders());
         let waited = loader.for_each(&plan, |_, batch| {
             epoch_run.step(model, &mut optimizer, blend, batch)
         })?;
-        samples += splits.train.samples().len() as u64;
-        let mut metrics = epoch_run.finish(optimizer.steps())?;
+        trained.samples += train_split.samples().len() as u64;
+        blend.end_epoch(&epoch_run.losses_of_all())?;
+        let mut metrics = epoch_run.finish(optimizer.steps());
         metrics.waited_seconds = waited.as_secs_f64();
+        let weights: Vec<f64> = metrics.heads.iter().map(|head| head.weight).collect();
 
         let mut improved = false;
         if !splits.validation.samples().is_empty() {
-            let active = ActiveHeads::weighted(blend.weights());
+            let active = ActiveHeads::trained(&weights);
             let loader = session.loader(active.encoders());
             let split = &splits.validation;
-            let scores = evaluate(model, &loader, split, batch_size, &session.device, &active)?.scores()?;
-            let accuracy = deciding(&scores).map_or(0.0, |score| score.accuracy);
+            let evaluation = evaluate(model, &loader, split, batch_size, &session.device, &active)?;
+            let rule = session.config.blend.pipeline.predict;
+            let accuracy = rule
+                .score(&evaluation, &weights)?
+                .map_or(0.0, |score| score.accuracy);
             if best.as_ref().is_none_or(|(highest, ..)| accuracy > *highest) {
                 improved = true;
                 let keep = run.select == Select::Best;
-                best = Some((accuracy, epoch, keep.then(|| state_of(model)).transpose()?));
+                let state = keep.then(|| state_of(model)).transpose()?;
+                best = Some((accuracy, epoch, state, weights.clone()));
             }
-            for (head, score) in metrics.heads.iter_mut().zip(scores) {
+            for (head, score) in metrics.heads.iter_mut().zip(evaluation.scores()?) {
                 head.validation = score;
             }
         }
         metrics.seconds = began.elapsed().as_secs_f64();
         sink.epoch(&metrics, model, improved)?;
-        reporter.epoch(epoch, run.epochs, started.elapsed(), &summary_line(&metrics));
+        let elapsed = started.elapsed() - trained.estimating;
+        reporter.epoch(epoch, run.epochs, elapsed, &summary_line(&metrics));
+        trained.weights = weights;
     }
-    let (selected_epoch, selected) = match (run.select, best) {
-        (Select::Best, Some((_, epoch, state))) => (epoch, state),
-        _ => (run.epochs, None),
-    };
-    Ok(Trained {
-        selected,
-        selected_epoch,
-        samples,
-        elapsed: started.elapsed(),
-    })
+    if run.select == Select::Best
+        && let Some((_, epoch, state, weights)) = best
+    {
+        trained.selected_epoch = epoch;
+        trained.selected = state;
+        trained.weights = weights;
+    }
+    trained.elapsed = started.elapsed() - trained.estimating;
+    Ok(trained)
 }
 
-/// The score that decides which epoch is best: the joint head's, or the only head's.
-fn deciding(scores: &[Option<Score>]) -> Option<Score> {
-    scores.iter().rev().copied().find_map(|score| score)
+/// The length of a run on these samples.
+fn run_length(session: &Session<'_>, split: &TrainSplit) -> RunLength {
+    RunLength {
+        steps_per_epoch: split.samples().len().div_ceil(session.batch_size().get()) as u64,
+        epochs: session.config.run.epochs as u64,
+    }
 }
 
 /// What is counted during one epoch.
@@ -164,30 +214,29 @@ struct Epoch<'a> {
     session: &'a Session<'a>,
     reporter: &'a Reporter,
     epoch: usize,
-    active: ActiveHeads,
-    weights: Vec<f64>,
     tallies: Vec<Tally>,
+    steps: usize,
     learning_rate: f64,
     largest_gradient_norm: Option<f64>,
 }
 
-/// Sums over the samples of an epoch.
+/// Sums over the samples of an epoch, and over its steps.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     right: f64,
     loss: f64,
     samples: usize,
+    weight: f64,
 }
 
 impl<'a> Epoch<'a> {
-    fn new(session: &'a Session<'a>, epoch: usize, blend: &dyn Blend, reporter: &'a Reporter) -> Self {
+    fn new(session: &'a Session<'a>, epoch: usize, reporter: &'a Reporter) -> Self {
         Self {
             session,
             reporter,
             epoch,
-            active: ActiveHeads::weighted(blend.weights()),
-            weights: blend.weights().as_slice().to_vec(),
             tallies: vec![Tally::default(); session.heads.len()],
+            steps: 0,
             learning_rate: 0.0,
             largest_gradient_norm: None,
         }
@@ -197,39 +246,25 @@ impl<'a> Epoch<'a> {
         &mut self,
         model: &mut Multimodal,
         optimizer: &mut BlendedOptimizer,
-        blend: &dyn Blend,
+        blend: &mut dyn Blend,
         batch: LoadedBatch,
     ) -> Result<()> {
-        let LoadedBatch { labels, inputs, .. } = batch;
-        let inputs = to_device(&self.session.device, inputs)?;
-        let step = optimizer.steps();
-        let pass = Pass::train(self.session.seed("step").nth(step));
-        let logits = model.forward(&inputs, &pass, &self.active)?;
-        let mut losses: Vec<Option<Loss>> = Vec::with_capacity(logits.len());
-        for (head, logits) in logits.into_iter().enumerate() {
-            let Some(logits) = logits else {
-                losses.push(None);
-                continue;
-            };
-            let values = logits.as_vec();
-            let rows = Array::new([labels.len(), values.len() / labels.len().max(1)], values)?;
-            let score = score(&rows, &labels)?;
-            if !score.loss.is_finite() {
-                let name = &self.session.heads.names()[head];
-                return Err(self.diverged(format!("the loss of head `{name}`"), score.loss, step));
+        let place = Place {
+            label: "step",
+            prefix: "",
+            epoch: self.epoch,
+        };
+        let outcome = step(self.session, model, optimizer, blend, batch, place)?;
+        self.steps += 1;
+        for ((tally, score), weight) in self.tallies.iter_mut().zip(&outcome.scores).zip(&outcome.weights) {
+            tally.weight += weight;
+            if let Some(score) = score {
+                tally.right += score.accuracy * outcome.samples as f64;
+                tally.loss += score.loss * outcome.samples as f64;
+                tally.samples += outcome.samples;
             }
-            let tally = &mut self.tallies[head];
-            tally.right += score.accuracy * labels.len() as f64;
-            tally.loss += score.loss * labels.len() as f64;
-            tally.samples += labels.len();
-            losses.push(Some(cross_entropy(logits, &labels)?));
         }
-        let report = optimizer
-            .step(&mut model.active(&self.active), losses, blend.weights())
-            .map_err(|error| match error {
-                gblend_core::Error::NonFinite { location, value } => self.diverged(location, value, step),
-                other => other.into(),
-            })?;
+        let report = outcome.report;
         self.learning_rate = report.learning_rate;
         if let Some(norm) = report.gradient_norm {
             self.largest_gradient_norm =
@@ -247,12 +282,14 @@ impl<'a> Epoch<'a> {
         Ok(())
     }
 
-    fn diverged(&self, what: String, value: f64, step: u64) -> Error {
-        Error::Diverged {
-            what,
-            value,
-            step: step + 1,
-            epoch: self.epoch,
+    /// The mean loss of each head, if every head was computed in every step.
+    fn losses_of_all(&self) -> Vec<f64> {
+        let computed = self.tallies.iter().filter(|tally| tally.samples > 0);
+        let losses: Vec<f64> = computed.map(|tally| tally.loss / tally.samples as f64).collect();
+        if losses.len() == self.tallies.len() {
+            losses
+        } else {
+            Vec::new()
         }
     }
 
@@ -266,19 +303,14 @@ impl<'a> Epoch<'a> {
         parts.join("  ")
     }
 
-    fn finish(self, step: u64) -> Result<EpochMetrics> {
-        let names = self
-            .session
-            .heads
-            .names()
-            .iter()
-            .zip(self.weights)
-            .zip(self.tallies);
-        let heads = names.map(|((name, weight), tally)| {
+    fn finish(self, step: u64) -> EpochMetrics {
+        let steps = self.steps.max(1) as f64;
+        let names = self.session.heads.names().iter().zip(self.tallies);
+        let heads = names.map(|(name, tally)| {
             let count = tally.samples as f64;
             HeadMetrics {
                 name: name.clone(),
-                weight,
+                weight: tally.weight / steps,
                 train: (tally.samples > 0).then(|| Score {
                     accuracy: tally.right / count,
                     loss: tally.loss / count,
@@ -286,7 +318,7 @@ impl<'a> Epoch<'a> {
                 validation: None,
             }
         });
-        Ok(EpochMetrics {
+        EpochMetrics {
             epoch: self.epoch,
             step,
             learning_rate: self.learning_rate,
@@ -294,7 +326,7 @@ impl<'a> Epoch<'a> {
             heads: heads.collect(),
             seconds: 0.0,
             waited_seconds: 0.0,
-        })
+        }
     }
 }
 

@@ -93,13 +93,13 @@ pub struct HeadReport {
     pub ogr: Option<f64>,
     /// The weight that it gets.
     pub weight: f64,
-    /// Intervals of the four figures.
+    /// Where `ΔO` lies with 95 % of the resamples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delta_o_interval: Option<Interval>,
-    #[allow(missing_docs)]
+    /// Where `ΔG` lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delta_g_interval: Option<Interval>,
-    #[allow(missing_docs)]
+    /// Where the ratio lies; absent where an end is not finite.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ogr_interval: Option<Interval>,
     /// The low end of the weight's interval.

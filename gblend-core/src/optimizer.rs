@@ -26,11 +26,19 @@ pub trait OptimizerState: Debug + Send {
     /// Begins a step; every parameter is then updated once.
     fn begin_step(&mut self, learning_rate: f64);
 
-    /// Moves one parameter by its gradient.
+    /// Moves one parameter by `share` times what the rule makes of its gradient. `share` is above 0, and 1
+    /// where nothing is blended. It is a factor of the learning rate that weight decay does not feel: a part of
+    /// the network that a loss of small weight trains forgets no faster than others.
     ///
     /// # Errors
     /// [`Error::Device`](crate::Error::Device) if the device fails.
-    fn update(&mut self, path: &ParamPath, param: ParamMut<'_>, gradients: &mut Gradients) -> Result<()>;
+    fn update(
+        &mut self,
+        path: &ParamPath,
+        param: ParamMut<'_>,
+        gradients: &mut Gradients,
+        share: f64,
+    ) -> Result<()>;
 
     /// The number of steps begun.
     fn steps(&self) -> u64;

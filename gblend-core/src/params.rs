@@ -123,7 +123,7 @@ impl ParamMut<'_> {
     /// # Errors
     /// [`Error::Shape`] if `array` has another shape, [`Error::Device`].
     pub fn set_gradient(&self, gradients: &mut Gradients, array: &Array) -> Result<()> {
-        use dfdx::prelude::{Backward, OwnedTape, SumTo, TensorFromVec, TryMul};
+        use dfdx::prelude::TensorFromVec;
         if array.shape() != self.shape() {
             return Err(Error::shape(
                 "gradient",
@@ -133,19 +133,46 @@ impl ParamMut<'_> {
         }
         with_param!(self, tensor => {
             let tensor = &**tensor;
-            // The gradient of Σ parameter · value is the value, on any device.
-            let mut single = tensor
+            let values = tensor
                 .device()
                 .try_tensor_from_vec(array.values().to_vec(), *tensor.shape())
-                .and_then(|values| tensor.retaped::<OwnedTape<f32, _>>().try_mul(values))
-                .and_then(SumTo::try_sum::<dfdx::shapes::Rank0, _>)
-                .and_then(|sum| sum.try_backward())
                 .map_err(Error::device)?;
-            let target = gradients.get_or_alloc_mut(tensor).map_err(Error::device)?;
-            std::mem::swap(target, single.get_or_alloc_mut(tensor).map_err(Error::device)?);
-        });
-        Ok(())
+            put_gradient(tensor, values, gradients)
+        })
     }
+
+    /// Multiplies the parameter's entry in `gradients`, on the device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device has no memory for it.
+    pub fn scale_gradient(&self, gradients: &mut Gradients, factor: f64) -> Result<()> {
+        use dfdx::prelude::TryMul;
+        with_param!(self, tensor => {
+            let tensor = &**tensor;
+            gradients.try_alloc_for(tensor).map_err(Error::device)?;
+            let scaled = gradients.get(tensor).try_mul(factor as f32).map_err(Error::device)?;
+            put_gradient(tensor, scaled, gradients)
+        })
+    }
+}
+
+/// Makes `values` the entry of `tensor` in `gradients`: the gradient of Σ tensor · values is values, on any
+/// device, and dfdx has no other way to write one.
+fn put_gradient<S: dfdx::shapes::Shape>(
+    tensor: &Plain<S>,
+    values: Plain<S>,
+    gradients: &mut Gradients,
+) -> Result<()> {
+    use dfdx::prelude::{Backward, OwnedTape, SumTo, TryMul};
+    let mut single = tensor
+        .retaped::<OwnedTape<f32, _>>()
+        .try_mul(values)
+        .and_then(SumTo::try_sum::<dfdx::shapes::Rank0, _>)
+        .and_then(|sum| sum.try_backward())
+        .map_err(Error::device)?;
+    let target = gradients.get_or_alloc_mut(tensor).map_err(Error::device)?;
+    std::mem::swap(target, single.get_or_alloc_mut(tensor).map_err(Error::device)?);
+    Ok(())
 }
 
 macro_rules! param_from {

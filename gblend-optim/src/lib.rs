@@ -7,7 +7,9 @@
 
 pub mod blend;
 mod blended;
+pub mod network;
 pub mod optim;
 pub mod schedule;
 
-pub use blended::{BlendedOptimizer, BlendedSettings, StepReport};
+pub use blended::{Apply, BlendedOptimizer, BlendedSettings, StepLosses, StepReport};
+pub use network::{Network, Part};

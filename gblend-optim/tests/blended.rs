@@ -3,11 +3,14 @@
 
 use dfdx::prelude::TensorFromVec;
 use gblend_core::nn::{Mlp, cross_entropy, fork};
-use gblend_core::params::{Module, ParamPath, ParamVisitor, state_of};
-use gblend_core::tensor::{Dims2, Loss, Plain};
-use gblend_core::{AutoDevice, BlendWeights, Optimizer, Pass, Result, Seed};
+use gblend_core::params::{Module, ParamPath, ParamVisitor, State, state_of};
+use gblend_core::tensor::{Dims2, Features, Loss, Plain};
+use gblend_core::{
+    AutoDevice, Blend, BlendStrategy, BlendedGradient, Evidence, GradientEvidence, Heads, Optimizer, Pass,
+    Result, Seed,
+};
 use gblend_optim::schedule::{RunLength, Schedule};
-use gblend_optim::{BlendedOptimizer, BlendedSettings, StepReport};
+use gblend_optim::{Apply, BlendedOptimizer, BlendedSettings, Network, Part, StepLosses, StepReport};
 use proptest::prelude::*;
 
 /// An encoder that two heads read.
@@ -26,22 +29,44 @@ impl Net {
         }
     }
 
-    fn losses(&self) -> Vec<Option<Loss>> {
-        let pass = Pass::train(Seed::new(0));
+    fn features(&self, pass: &Pass) -> Features {
+        use dfdx::prelude::PutTape;
         let values: Vec<f32> = (0..20).map(|i| ((i * 7 % 13) as f32 - 6.0) / 5.0).collect();
         let data: Plain<Dims2> = AutoDevice::default().tensor_from_vec(values, (5, 4));
-        use dfdx::prelude::PutTape;
-        let features = self
-            .encoder
-            .forward(data.put_tape(pass.recorder()), &pass)
-            .unwrap();
-        let (own, joint) = fork(features);
-        let loss =
-            |head: &Mlp, features| cross_entropy(head.forward(features, &pass).unwrap(), &[0, 1, 2, 0, 1]);
-        vec![
-            Some(loss(&self.heads[0], own).unwrap()),
-            Some(loss(&self.heads[1], joint).unwrap()),
-        ]
+        self.encoder
+            .forward(data.put_tape(pass.recorder()), pass)
+            .unwrap()
+    }
+
+    fn loss(&self, head: usize, features: Features, pass: &Pass) -> Loss {
+        let logits = self.heads[head].forward(features, pass).unwrap();
+        cross_entropy(logits, &[0, 1, 2, 0, 1]).unwrap()
+    }
+
+    /// Both losses of one forward pass.
+    fn losses(&self) -> Vec<Option<Loss>> {
+        let pass = Pass::train(Seed::new(0));
+        let (own, joint) = fork(self.features(&pass));
+        vec![Some(self.loss(0, own, &pass)), Some(self.loss(1, joint, &pass))]
+    }
+
+    /// One loss, of a forward pass of its own.
+    fn loss_alone(&self, head: usize) -> Loss {
+        let pass = Pass::train(Seed::new(0));
+        self.loss(head, self.features(&pass), &pass)
+    }
+}
+
+impl Network for Net {
+    fn visit_parts(
+        &mut self,
+        visit: &mut dyn FnMut(Part, &ParamPath, &mut dyn Module) -> Result<()>,
+    ) -> Result<()> {
+        let root = ParamPath::root();
+        visit(Part::Encoder(0), &root.join("encoder"), &mut self.encoder)?;
+        let [own, joint] = &mut self.heads;
+        visit(Part::Head(0), &root.join("head0"), own)?;
+        visit(Part::Joint, &root.join("head1"), joint)
     }
 }
 
@@ -55,11 +80,24 @@ impl Module for Net {
     }
 }
 
+/// A strategy with these weights, for one modality and the joint head.
+fn weighted(weights: [f64; 2]) -> Box<dyn Blend> {
+    let json = serde_json::json!({ "kind": "fixed", "weights": { "own": weights[0], "joint": weights[1] } });
+    let strategy: Box<dyn BlendStrategy> = serde_json::from_value(json).unwrap();
+    strategy.start(&Heads::new(["own".to_owned()]).unwrap()).unwrap()
+}
+
 fn blended(optimizer: &str, clip_norm: Option<f64>) -> BlendedOptimizer {
+    applying(Apply::Losses, optimizer, clip_norm)
+}
+
+fn applying(apply: Apply, optimizer: &str, clip_norm: Option<f64>) -> BlendedOptimizer {
     let optimizer: Box<dyn Optimizer> = serde_json::from_str(optimizer).unwrap();
     let settings = BlendedSettings {
         schedule: Schedule::default(),
         clip_norm,
+        apply,
+        first_step: 0,
         run: RunLength {
             steps_per_epoch: 1,
             epochs: 1,
@@ -75,8 +113,10 @@ fn movement(weights: [f64; 2], clip_norm: Option<f64>) -> (Vec<f64>, StepReport)
     let mut net = Net::new();
     let before = state_of(&mut net).unwrap();
     let losses = net.losses();
-    let weights = BlendWeights::new(weights).unwrap();
-    let report = blended(SGD, clip_norm).step(&mut net, losses, &weights).unwrap();
+    let losses = StepLosses::Blended(losses);
+    let report = blended(SGD, clip_norm)
+        .step(&mut net, losses, weighted(weights).as_mut())
+        .unwrap();
     let after = state_of(&mut net).unwrap();
     let moved = before.iter().flat_map(|(path, array)| {
         let pairs = array.values().iter().zip(after[path].values());
@@ -116,29 +156,36 @@ proptest! {
 #[test]
 fn a_head_of_weight_zero_may_be_absent_and_a_weighted_one_may_not() {
     let mut net = Net::new();
-    let weights = BlendWeights::new([1.0, 0.0]).unwrap();
+    let mut blend = weighted([1.0, 0.0]);
     let mut losses = net.losses();
     losses[1] = None;
-    assert!(blended(SGD, None).step(&mut net, losses, &weights).is_ok());
+    assert!(
+        blended(SGD, None)
+            .step(&mut net, StepLosses::Blended(losses), blend.as_mut())
+            .is_ok()
+    );
     let mut losses = net.losses();
     losses[0] = None;
     let error = blended(SGD, None)
-        .step(&mut net, losses, &weights)
+        .step(&mut net, StepLosses::Blended(losses), blend.as_mut())
         .unwrap_err()
         .to_string();
     assert!(error.contains("head 0"), "{error}");
-    let losses = net.losses();
-    let three = BlendWeights::equal(3).unwrap();
-    assert!(blended(SGD, None).step(&mut net, losses, &three).is_err());
+    let mut losses = net.losses();
+    losses.push(None);
+    let losses = StepLosses::Blended(losses);
+    assert!(blended(SGD, None).step(&mut net, losses, blend.as_mut()).is_err());
 }
 
 #[test]
 fn parameters_that_no_loss_reaches_are_reported_in_the_first_step_only() {
     let mut net = Net::new();
-    let weights = BlendWeights::new([1.0, 0.0]).unwrap();
+    let mut blend = weighted([1.0, 0.0]);
     let mut optimizer = blended(SGD, None);
     let losses = net.losses();
-    let report = optimizer.step(&mut net, losses, &weights).unwrap();
+    let report = optimizer
+        .step(&mut net, StepLosses::Blended(losses), blend.as_mut())
+        .unwrap();
     assert!(
         report
             .without_gradient
@@ -147,7 +194,9 @@ fn parameters_that_no_loss_reaches_are_reported_in_the_first_step_only() {
     );
     assert_eq!(report.without_gradient.len(), 4);
     let losses = net.losses();
-    let report = optimizer.step(&mut net, losses, &weights).unwrap();
+    let report = optimizer
+        .step(&mut net, StepLosses::Blended(losses), blend.as_mut())
+        .unwrap();
     assert!(report.without_gradient.is_empty());
 }
 
@@ -157,9 +206,9 @@ fn a_gradient_that_is_not_finite_stops_before_any_parameter_moves() {
     let before = state_of(&mut net).unwrap();
     let mut losses = net.losses();
     losses[0] = losses[0].take().map(|loss| loss * f32::NAN);
-    let weights = BlendWeights::new([0.5, 0.5]).unwrap();
+    let mut blend = weighted([0.5, 0.5]);
     let error = blended(SGD, Some(1.0))
-        .step(&mut net, losses, &weights)
+        .step(&mut net, StepLosses::Blended(losses), blend.as_mut())
         .unwrap_err();
     assert!(error.to_string().contains("NaN"), "{error}");
     assert_eq!(state_of(&mut net).unwrap(), before);
@@ -175,6 +224,8 @@ fn the_schedule_sets_the_rate_of_each_step() {
             warmup_epochs: 0.0,
         },
         clip_norm: None,
+        apply: Apply::default(),
+        first_step: 0,
         run: RunLength {
             steps_per_epoch: 2,
             epochs: 2,
@@ -182,12 +233,133 @@ fn the_schedule_sets_the_rate_of_each_step() {
     };
     let mut blended = BlendedOptimizer::new(optimizer.as_ref(), settings).unwrap();
     let mut net = Net::new();
-    let weights = BlendWeights::equal(2).unwrap();
+    let mut blend = weighted([0.5, 0.5]);
     let rates: Vec<f64> = (0..4)
         .map(|_| {
             let losses = net.losses();
-            blended.step(&mut net, losses, &weights).unwrap().learning_rate
+            blended
+                .step(&mut net, StepLosses::Blended(losses), blend.as_mut())
+                .unwrap()
+                .learning_rate
         })
         .collect();
     assert_eq!(rates, [0.5, 0.5, 0.05, 0.05]);
+}
+
+/// The parameters after some steps from the same start, by path.
+fn after_steps(apply: Apply, optimizer: &str, weights: [f64; 2], steps: usize) -> State {
+    let mut net = Net::new();
+    let mut blended = applying(apply, optimizer, None);
+    let mut blend = weighted(weights);
+    for _ in 0..steps {
+        let losses = StepLosses::Blended(net.losses());
+        blended.step(&mut net, losses, blend.as_mut()).unwrap();
+    }
+    state_of(&mut net).unwrap()
+}
+
+fn largest_difference(a: &State, b: &State) -> f64 {
+    let pairs = a
+        .iter()
+        .flat_map(|(path, array)| array.values().iter().zip(b[path].values()));
+    pairs.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+
+    #[test]
+    fn under_sgd_weights_on_updates_are_weights_on_losses(
+        weight in 0.02_f64..0.98, momentum in prop_oneof![Just(0.0), Just(0.9)], decay in prop_oneof![Just(0.0), Just(0.1)]
+    ) {
+        let sgd = serde_json::json!({
+            "kind": "sgd", "learning_rate": 0.1, "momentum": momentum, "weight_decay": decay
+        }).to_string();
+        let weights = [weight, 1.0 - weight];
+        let losses = after_steps(Apply::Losses, &sgd, weights, 5);
+        let updates = after_steps(Apply::Updates, &sgd, weights, 5);
+        prop_assert!(largest_difference(&losses, &updates) < 2e-6);
+    }
+
+    #[test]
+    fn under_adam_weights_on_updates_scale_the_step_of_a_head_and_weights_on_losses_do_not(weight in 0.1_f64..0.9) {
+        // Adam's first step is the learning rate in each direction, whatever the gradient's scale.
+        const ADAM: &str = r#"{"kind": "adam", "learning_rate": 0.01}"#;
+        let start = state_of(&mut Net::new()).unwrap();
+        let step = |apply, path: &str| {
+            let after = after_steps(apply, ADAM, [weight, 1.0 - weight], 1);
+            let pairs = after[path].values().iter().zip(start[path].values());
+            pairs.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max)
+        };
+        for (path, share) in [
+            ("head0.0.weight", weight), ("head1.0.weight", 1.0 - weight), ("encoder.0.weight", 1.0),
+        ] {
+            prop_assert!((step(Apply::Losses, path) - 0.01).abs() < 1e-5);
+            prop_assert!((step(Apply::Updates, path) - 0.01 * share).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn gradients_per_head_that_nobody_changes_give_the_step_of_the_blended_loss(weight in 0.1_f64..0.9) {
+        /// Wants gradients per head and leaves them alone.
+        #[derive(Debug)]
+        struct Looking(Box<dyn Blend>);
+        impl Blend for Looking {
+            fn weights(&self) -> &gblend_core::BlendWeights {
+                self.0.weights()
+            }
+            fn evidence(&self) -> Evidence {
+                Evidence { gradients: GradientEvidence::PerHead, ..Evidence::default() }
+            }
+        }
+        let weights = [weight, 1.0 - weight];
+        let mut net = Net::new();
+        let losses = StepLosses::PerHead { own: vec![net.loss_alone(0)], joint: net.loss_alone(1) };
+        blended(SGD, None).step(&mut net, losses, &mut Looking(weighted(weights))).unwrap();
+        let apart = state_of(&mut net).unwrap();
+        prop_assert!(largest_difference(&apart, &after_steps(Apply::Losses, SGD, weights, 1)) < 1e-6);
+    }
+}
+
+#[test]
+fn a_modulated_gradient_is_the_one_that_the_encoder_follows() {
+    /// Doubles every encoder's gradient.
+    #[derive(Debug)]
+    struct Doubling(Box<dyn Blend>);
+    impl Blend for Doubling {
+        fn weights(&self) -> &gblend_core::BlendWeights {
+            self.0.weights()
+        }
+        fn evidence(&self) -> Evidence {
+            Evidence {
+                gradients: GradientEvidence::Blended,
+                ..Evidence::default()
+            }
+        }
+        fn modulate(&mut self, encoders: &mut [BlendedGradient]) -> Result<()> {
+            for encoder in encoders {
+                assert_eq!(encoder.parameters.iter().sum::<usize>(), encoder.values.len());
+                encoder.values.iter_mut().for_each(|value| *value *= 2.0);
+            }
+            Ok(())
+        }
+    }
+    let start = state_of(&mut Net::new()).unwrap();
+    let plain = after_steps(Apply::Losses, SGD, [0.5, 0.5], 1);
+    let mut net = Net::new();
+    let losses = StepLosses::Blended(net.losses());
+    let mut blend = Doubling(weighted([0.5, 0.5]));
+    blended(SGD, None).step(&mut net, losses, &mut blend).unwrap();
+    let doubled = state_of(&mut net).unwrap();
+    for (path, start) in &start {
+        let factor = if path.starts_with("encoder") { 2.0 } else { 1.0 };
+        for ((s, p), d) in start
+            .values()
+            .iter()
+            .zip(plain[path].values())
+            .zip(doubled[path].values())
+        {
+            assert!((factor * (p - s) - (d - s)).abs() < 1e-6, "{path}");
+        }
+    }
 }

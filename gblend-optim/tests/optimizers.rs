@@ -31,6 +31,16 @@ fn param(values: &[f32]) -> Plain<Dims1> {
 }
 
 fn step(state: &mut dyn OptimizerState, rate: f64, param: &mut Plain<Dims1>, gradient: &[f32]) {
+    shared_step(state, rate, param, gradient, 1.0);
+}
+
+fn shared_step(
+    state: &mut dyn OptimizerState,
+    rate: f64,
+    param: &mut Plain<Dims1>,
+    gradient: &[f32],
+    share: f64,
+) {
     let mut gradients = Gradients::leaky();
     let array = Array::new([gradient.len()], gradient.to_vec()).unwrap();
     let mut param = ParamMut::from(param);
@@ -44,6 +54,7 @@ fn step(state: &mut dyn OptimizerState, rate: f64, param: &mut Plain<Dims1>, gra
             &ParamPath::root().join("p"),
             ParamMut::Rank1(tensor),
             &mut gradients,
+            share,
         )
         .unwrap();
 }
@@ -134,5 +145,27 @@ fn settings_out_of_range_are_refused_by_name() {
         let optimizer: Box<dyn Optimizer> = serde_json::from_str(json).unwrap();
         let error = optimizer.start().unwrap_err().to_string();
         assert!(error.contains(key), "{error}");
+    }
+}
+
+#[test]
+fn a_share_scales_the_move_and_not_the_decay() {
+    for kind in ["sgd", "adamw"] {
+        let moved = |decay: f64, share: f64, gradient: f32| {
+            let json = serde_json::json!({ "kind": kind, "learning_rate": 0.1, "weight_decay": decay });
+            let optimizer: Box<dyn Optimizer> = serde_json::from_value(json).unwrap();
+            let mut state = optimizer.start().unwrap();
+            let mut tensor = param(&[2.0]);
+            shared_step(state.as_mut(), 0.1, &mut tensor, &[gradient], share);
+            f64::from(tensor.as_vec()[0]) - 2.0
+        };
+        assert!(
+            (moved(0.0, 0.25, 3.0) - 0.25 * moved(0.0, 1.0, 3.0)).abs() < 1e-6,
+            "{kind}"
+        );
+        assert!(
+            (moved(0.5, 0.25, 0.0) - moved(0.5, 1.0, 0.0)).abs() < 1e-6,
+            "{kind}"
+        );
     }
 }

@@ -38,6 +38,9 @@ encoder.channels = [4, 8]
 [fusion]
 kind = "concat"
 head = { hidden = [16], dropout = 0.2 }
+
+[blend]
+kind = "equal"
 "#;
 
 /// A folder of its own in which a test runs the binary.
@@ -229,4 +232,7 @@ kind = "audio"
 sample_rate = 8000
 spectrogram = { n_fft = 64, hop_length = 40, win_length = 64, n_mels = 12 }
 encoder.channels = [4]
+
+[blend]
+kind = "equal"
 "#;

@@ -32,7 +32,7 @@ impl Check {
         let text = with_threads(config.run.threads, || {
             let (session, splits) = Session::open(&config, &reporter)?;
             let mut model = session.build_model()?;
-            config.blend.start(&session.heads)?;
+            config.blend.plugin.start(&session.heads)?;
             let source = session.source.as_ref();
             let [train, held_out, validation, test] = splits.sizes();
             let mut lines = vec![format!(

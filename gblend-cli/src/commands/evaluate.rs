@@ -13,6 +13,7 @@ use crate::data::split::{Evaluable, Splits};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluation, Score, evaluate};
 use crate::model::{ActiveHeads, Multimodal};
+use crate::prediction::PredictionRule;
 use crate::progress::Reporter;
 use crate::run_folder::FinishedRun;
 use crate::session::{Session, with_threads};
@@ -47,11 +48,20 @@ struct Report {
     split: Split,
     samples: usize,
     heads: Vec<HeadReport>,
+    predict: PredictionRule,
+    predictions: Vec<PredictionReport>,
 }
 
 #[derive(Debug, Serialize)]
 struct HeadReport {
     name: String,
+    accuracy: f64,
+    loss: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct PredictionReport {
+    rule: PredictionRule,
     accuracy: f64,
     loss: f64,
 }
@@ -74,10 +84,17 @@ impl Evaluate {
                     loss,
                 })
             });
+            let predictions = PredictionRule::ALL.into_iter().map(|rule| {
+                let score = rule.score(&evaluation, &trained.weights)?;
+                Ok(score.map(|Score { accuracy, loss }| PredictionReport { rule, accuracy, loss }))
+            });
+            let predictions = predictions.collect::<Result<Vec<_>>>()?;
             Ok(Report {
                 split: self.split,
                 samples: evaluation.labels.len(),
                 heads: heads.collect(),
+                predict: trained.session.config.blend.pipeline.predict,
+                predictions: predictions.into_iter().flatten().collect(),
             })
         })?;
         reporter.finish();
@@ -99,7 +116,23 @@ impl Evaluate {
                 format!("{:.3}", head.loss),
             ]
         });
-        print(&table(&["head", "accuracy", "loss"], 1, rows))
+        let predictions = report.predictions.iter().map(|prediction| {
+            let chosen = if prediction.rule == report.predict {
+                " (predict)"
+            } else {
+                ""
+            };
+            format!(
+                "{} {}{chosen}",
+                prediction.rule.name(),
+                percent(prediction.accuracy)
+            )
+        });
+        let predictions = predictions.collect::<Vec<_>>().join(", ");
+        print(&format!(
+            "{}\n\npredictions from: {predictions}",
+            table(&["head", "accuracy", "loss"], 1, rows)
+        ))
     }
 }
 
@@ -107,6 +140,8 @@ impl Evaluate {
 pub(super) struct TrainedModel<'a> {
     pub(super) session: Session<'a>,
     pub(super) model: Multimodal,
+    /// The weights of the heads' losses; a head of weight 0 was not trained.
+    pub(super) weights: Vec<f64>,
 }
 
 impl TrainedModel<'_> {
@@ -143,6 +178,14 @@ pub(super) fn with_trained<T: Send>(
         }
         let mut model = session.build_model()?;
         load_state(&mut model, &run.state)?;
-        work(&mut TrainedModel { session, model }, splits)
+        let weights = run.summary.heads.iter().map(|head| head.weight).collect();
+        work(
+            &mut TrainedModel {
+                session,
+                model,
+                weights,
+            },
+            splits,
+        )
     })
 }

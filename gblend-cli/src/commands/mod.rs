@@ -1,6 +1,8 @@
 //! The commands. Results go to stdout, everything else to stderr.
 
+mod blend;
 mod check;
+mod estimate;
 mod evaluate;
 mod init;
 mod plugins;
@@ -13,6 +15,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+pub(crate) use blend::blend_table;
 
 use crate::error::{Error, Result};
 
@@ -28,6 +32,8 @@ struct Arguments {
 enum Command {
     /// Train a model; without a configuration, on the built-in scene.
     Train(train::Train),
+    /// Estimate blend weights, from a network or from loss curves of any framework.
+    Estimate(estimate::Estimate),
     /// Evaluate a trained model on a split of its dataset.
     Evaluate(evaluate::Evaluate),
     /// Predict the classes of samples.
@@ -49,6 +55,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Train(command) => command.run(),
+        Command::Estimate(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Predict(command) => command.run(),
         Command::Check(command) => command.run(),

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use clap::Args;
-use gblend_core::JOINT;
 use gblend_core::registry::nearest;
 use serde::Serialize;
 
@@ -44,7 +43,7 @@ impl Evaluable for Named {
 #[derive(Debug, Serialize)]
 struct Prediction {
     id: String,
-    /// By the joint head.
+    /// By what the configuration says predictions are taken from.
     predicted: String,
     probability: f64,
     /// What the dataset says.
@@ -80,17 +79,19 @@ impl Predict {
             let probabilities: Vec<Vec<Vec<f64>>> = (0..heads.len())
                 .map(|head| evaluation.probabilities(head))
                 .collect::<Result<_>>()?;
+            let rule = trained.session.config.blend.pipeline.predict;
+            let mixed = rule.probabilities(&evaluation, &trained.weights)?;
             let prediction = |(row, &sample): (usize, &usize)| {
-                let joint = &probabilities[heads.len() - 1][row];
-                let best = highest(joint).ok_or_else(|| gblend_core::Error::NonFinite {
-                    location: format!("the {JOINT} head's score of sample {}", ids[sample]),
+                let mixed = &mixed[row];
+                let best = highest(mixed).ok_or_else(|| gblend_core::Error::NonFinite {
+                    location: format!("the prediction of sample {}", ids[sample]),
                     value: f64::NAN,
                 })?;
                 let by_class = |row: &Vec<f64>| classes.iter().cloned().zip(row.iter().copied()).collect();
                 Ok(Prediction {
                     id: source.sample(sample).id,
                     predicted: classes[best].clone(),
-                    probability: joint[best],
+                    probability: mixed[best],
                     label: classes[evaluation.labels[row]].clone(),
                     heads: heads
                         .iter()

@@ -13,8 +13,11 @@ use crate::data::split::Evaluable;
 use crate::error::Result;
 use crate::eval::evaluate;
 use crate::model::ActiveHeads;
+use crate::prediction::PredictionRule;
 use crate::progress::Reporter;
-use crate::run_folder::{HeadSummary, ModelDescription, ModelModality, RunFolder, Seconds, Summary};
+use crate::run_folder::{
+    HeadSummary, ModelDescription, ModelModality, PredictionSummary, RunFolder, Seconds, Summary,
+};
 use crate::session::{Session, with_threads};
 use crate::train::train;
 use crate::{device, machine};
@@ -77,12 +80,12 @@ fn run(config: &Config, arguments: &Train, reporter: &Reporter) -> Result<(Summa
     let (session, splits) = Session::open(config, reporter)?;
     let prepare = started.elapsed().as_secs_f64();
     let mut model = session.build_model()?;
-    let mut blend = config.blend.start(&session.heads)?;
-    let [train_size, _, validation_size, test_size] = splits.sizes();
+    let mut blend = config.blend.plugin.start(&session.heads)?;
+    let [train_size, held_out_size, validation_size, test_size] = splits.sizes();
     // Nothing is written before everything that can be wrong with the input was looked at.
     let mut folder = RunFolder::create(arguments.out.as_deref(), &arguments.name(), &config.to_toml()?)?;
     reporter.line(&format!(
-        "{}: {train_size} training, {validation_size} validation and {test_size} test samples of {} classes; \
+        "{}: {train_size} training, {held_out_size} held out, {validation_size} validation and {test_size} test samples of {} classes; \
          {} parameters; {} thread(s)",
         folder.path().display(),
         session.source.classes().len(),
@@ -120,7 +123,7 @@ fn run(config: &Config, arguments: &Train, reporter: &Reporter) -> Result<(Summa
         .iter()
         .zip(kinds)
         .zip(scores)
-        .zip(blend.weights().as_slice());
+        .zip(&trained.weights);
     let heads = heads.filter_map(|(((name, kind), score), &weight)| {
         let score = score?;
         Some(HeadSummary {
@@ -131,20 +134,36 @@ fn run(config: &Config, arguments: &Train, reporter: &Reporter) -> Result<(Summa
             weight,
         })
     });
+    let predictions = PredictionRule::ALL.into_iter().map(|rule| {
+        let score = rule.score(&evaluation, &trained.weights)?;
+        Ok(score.map(|score| PredictionSummary {
+            rule,
+            test_accuracy: score.accuracy,
+            test_loss: score.loss,
+        }))
+    });
+    let predictions = predictions
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+        .collect();
     debug_assert_eq!(test.samples().len(), test_size);
     let train_seconds = trained.elapsed.as_secs_f64();
     let summary = Summary {
         seed: config.run.seed,
         device: device::name().to_owned(),
         threads: rayon::current_num_threads(),
-        strategy: config.blend.typetag_name().to_owned(),
+        strategy: config.blend.plugin.typetag_name().to_owned(),
         epochs: config.run.epochs,
         selected_epoch: trained.selected_epoch,
         heads: heads.collect(),
-        blends: Vec::new(),
+        predict: config.blend.pipeline.predict,
+        predictions,
+        blends: trained.blends,
         seconds: Seconds {
             prepare,
             train: train_seconds,
+            estimate: trained.estimating.as_secs_f64(),
             evaluate: evaluating.elapsed().as_secs_f64(),
             total: started.elapsed().as_secs_f64(),
         },
@@ -183,8 +202,32 @@ fn closing(summary: &Summary, folder: &Path) -> String {
         ]
     });
     let table = table(&["head", "kind", "weight", "test accuracy", "test loss"], 2, rows);
+    let seconds = &summary.seconds;
+    let estimates = if summary.blends.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "\nestimates took {:.1} s, the whole run {:.2} times plain training",
+            seconds.estimate,
+            (seconds.train + seconds.estimate) / seconds.train.max(1e-9)
+        )
+    };
+    let predictions = summary.predictions.iter().map(|prediction| {
+        let chosen = if prediction.rule == summary.predict {
+            " (predict)"
+        } else {
+            ""
+        };
+        format!(
+            "{} {}{chosen}",
+            prediction.rule.name(),
+            percent(prediction.test_accuracy)
+        )
+    });
+    let predictions = predictions.collect::<Vec<_>>().join(", ");
     format!(
-        "{table}\n\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s)\nrun folder: {}",
+        "{table}\n\npredictions from: {predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s){estimates}\n\
+         run folder: {}",
         summary.strategy,
         summary.seed,
         summary.epochs,

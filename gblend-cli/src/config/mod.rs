@@ -11,10 +11,12 @@ mod section;
 use std::path::{Path, PathBuf};
 
 use gblend_core::{BlendStrategy, Dataset, Fusion, Heads, Modality, Optimizer, Role};
+use gblend_optim::Apply;
 use gblend_optim::schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::prediction::PredictionRule;
 use document::Document;
 pub use error::ConfigError;
 pub use overrides::Override;
@@ -40,7 +42,7 @@ pub struct Config {
     /// `[fusion]`.
     pub fusion: FusionConfig,
     /// `[blend]`.
-    pub blend: Box<dyn BlendStrategy>,
+    pub blend: BlendConfig,
     /// `[optimizer]`.
     pub optimizer: OptimizerConfig,
     /// The folder that relative paths start from.
@@ -104,6 +106,24 @@ impl Default for JointHeadConfig {
     }
 }
 
+/// The `[blend]` table.
+#[derive(Debug)]
+pub struct BlendConfig {
+    /// What the pipeline reads of the table.
+    pub pipeline: BlendPipeline,
+    /// What the plugin reads of it.
+    pub plugin: Box<dyn BlendStrategy>,
+}
+
+/// Keys of every `[blend]` table, whatever its kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BlendPipeline {
+    /// What a prediction is taken from. Results are given for all three; this one decides which epoch is best
+    /// and what `gblend predict` says.
+    pub predict: PredictionRule,
+}
+
 /// The `[optimizer]` table.
 #[derive(Debug)]
 pub struct OptimizerConfig {
@@ -123,6 +143,9 @@ pub struct OptimizerPipeline {
     /// down to it. Default: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+    /// What the blend weights are applied to. Optimizers such as Adam undo weights on losses, because their
+    /// update does not depend on the scale of a gradient; weights on updates mean the same under any optimizer.
+    pub apply: Apply,
 }
 
 impl Config {
@@ -192,7 +215,11 @@ impl Config {
             pipeline: section.pipeline()?,
             plugin: section.plugin()?,
         };
-        let blend = Section::with_default(&document, Role::Blend, &["blend"], "equal")?.plugin()?;
+        let section = Section::with_default(&document, Role::Blend, &["blend"], "ogr")?;
+        let blend = BlendConfig {
+            pipeline: section.pipeline()?,
+            plugin: section.plugin()?,
+        };
         let section = Section::with_default(&document, Role::Optimizer, &["optimizer"], "sgd")?;
         let optimizer = OptimizerConfig {
             pipeline: section.pipeline()?,
@@ -241,7 +268,7 @@ impl Config {
             move |error: gblend_core::Error| document.invalid(&[table], error.to_string())
         };
         let heads = self.heads().map_err(located("modality"))?;
-        self.blend.start(&heads).map_err(located("blend"))?;
+        self.blend.plugin.start(&heads).map_err(located("blend"))?;
         self.optimizer.plugin.start().map_err(located("optimizer"))?;
         Ok(())
     }
@@ -264,7 +291,8 @@ impl Config {
         document.insert("modality".into(), toml::Value::Table(modalities));
         let fusion = section::merge("fusion", &self.fusion.plugin, &self.fusion.pipeline)?;
         document.insert("fusion".into(), fusion);
-        document.insert("blend".into(), section::to_value("blend", &self.blend)?);
+        let blend = section::merge("blend", &self.blend.plugin, &self.blend.pipeline)?;
+        document.insert("blend".into(), blend);
         let optimizer = section::merge("optimizer", &self.optimizer.plugin, &self.optimizer.pipeline)?;
         document.insert("optimizer".into(), optimizer);
         toml::to_string(&document).map_err(|error| ConfigError::Unwritable {

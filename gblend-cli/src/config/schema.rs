@@ -3,7 +3,7 @@
 use gblend_core::{Role, catalogue};
 use serde_json::{Map, Value, json};
 
-use super::{FusionPipeline, ModalityPipeline, OptimizerPipeline, RunConfig};
+use super::{BlendPipeline, FusionPipeline, ModalityPipeline, OptimizerPipeline, RunConfig};
 
 /// The JSON schema of a configuration with the plugins of this binary.
 ///
@@ -23,7 +23,11 @@ pub fn json_schema() -> gblend_core::Result<Value> {
         Some(schemars::schema_for!(FusionPipeline).into()),
         &mut definitions,
     )?;
-    let blend = choice(Role::Blend, None, &mut definitions)?;
+    let blend = choice(
+        Role::Blend,
+        Some(schemars::schema_for!(BlendPipeline).into()),
+        &mut definitions,
+    )?;
     let optimizer = choice(
         Role::Optimizer,
         Some(schemars::schema_for!(OptimizerPipeline).into()),

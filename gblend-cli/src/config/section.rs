@@ -129,7 +129,8 @@ pub(super) fn pipeline_keys(table: &str) -> &'static [&'static str] {
     match table {
         "modality" => &["source"],
         "fusion" => &["head"],
-        "optimizer" => &["schedule", "clip_norm"],
+        "blend" => &["predict"],
+        "optimizer" => &["schedule", "clip_norm", "apply"],
         _ => &[],
     }
 }

@@ -25,6 +25,21 @@ pub struct ValidationSplit(Vec<usize>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestSplit(Vec<usize>);
 
+/// A fixed part of the training samples, on which the training loss is measured in evaluation mode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrainSubset(Vec<usize>);
+
+impl TrainSplit {
+    /// At most `count` of the samples, drawn by `seed`.
+    pub fn subset(&self, count: usize, seed: Seed) -> TrainSubset {
+        let mut samples = self.0.clone();
+        samples.shuffle(&mut seed.rng());
+        samples.truncate(count);
+        samples.sort_unstable();
+        TrainSubset(samples)
+    }
+}
+
 /// Samples that a network may be evaluated on.
 pub trait Evaluable {
     /// The samples, as positions in the dataset.
@@ -40,7 +55,7 @@ macro_rules! evaluable {
         })*
     };
 }
-evaluable!(TrainSplit, HeldOutSplit, ValidationSplit, TestSplit);
+evaluable!(TrainSplit, TrainSubset, HeldOutSplit, ValidationSplit, TestSplit);
 
 /// Shares of the training samples that are set aside.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -111,6 +126,15 @@ impl Splits {
             validation = take(shares.validation, "validation");
         }
         let held_out = take(shares.held_out, "held-out");
+        if shares.held_out > 0.0 && held_out.is_empty() {
+            let problem = format!(
+                "no sample could be held out for estimates: a share of {} of {} samples; groups stay whole, and one \
+                 must be left to train on",
+                shares.held_out,
+                pool.len()
+            );
+            return Err(Error::data("the dataset", problem));
+        }
         for (class, name) in source.classes().iter().enumerate() {
             if !pool.iter().any(|&index| labels[index] == class) {
                 let problem = format!("class `{name}` has no training sample, expected at least one");
@@ -128,6 +152,13 @@ impl Splits {
     /// The test split, at the price of all others: nothing can be fitted or selected once it is known.
     pub fn into_test(self) -> TestSplit {
         self.test
+    }
+
+    /// Training and held-out samples together, for when no further estimate will come.
+    pub fn train_and_held_out(&self) -> TrainSplit {
+        let mut samples = [&self.train.0[..], &self.held_out.0[..]].concat();
+        samples.sort_unstable();
+        TrainSplit(samples)
     }
 
     /// Every sample of every split in ascending order, for preparation.

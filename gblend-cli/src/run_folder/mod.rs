@@ -3,7 +3,7 @@
 //! | file | content |
 //! |---|---|
 //! | `config.toml` | the configuration, every default written out |
-//! | `metrics.jsonl` | a line per epoch |
+//! | `metrics.jsonl` | a line per epoch, and one per estimate of the blend, under `blend` |
 //! | `checkpoints/` | parameters: `last.safetensors`, and `best.safetensors` by validation accuracy |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
 //! | `summary.json` | the result; written last, so a folder without it is of a run that did not end |
@@ -15,6 +15,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use gblend_core::BlendReport;
 use gblend_core::params::{State, state_of};
 use serde::Serialize;
 
@@ -23,7 +24,7 @@ use crate::model::Multimodal;
 use crate::train::{EpochMetrics, Sink};
 
 pub use model_file::{ModelDescription, ModelModality};
-pub use summary::{HeadSummary, Seconds, Summary};
+pub use summary::{HeadSummary, PredictionSummary, Seconds, Summary};
 
 /// A run folder that is being written.
 #[derive(Debug)]
@@ -64,6 +65,14 @@ impl RunFolder {
         &self.path
     }
 
+    /// Appends a line to `metrics.jsonl`.
+    fn line(&mut self, value: &impl Serialize) -> Result<()> {
+        let mut line = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
+        line.push(b'\n');
+        let path = self.path.join("metrics.jsonl");
+        self.metrics.write_all(&line).map_err(Error::write(&path))
+    }
+
     /// Writes the result: the model, its description, and last the summary.
     ///
     /// # Errors
@@ -81,11 +90,12 @@ impl RunFolder {
 }
 
 impl Sink for RunFolder {
+    fn blend(&mut self, report: &BlendReport, seconds: f64) -> Result<()> {
+        self.line(&serde_json::json!({ "blend": report, "seconds": seconds }))
+    }
+
     fn epoch(&mut self, metrics: &EpochMetrics, model: &mut Multimodal, best: bool) -> Result<()> {
-        let mut line = serde_json::to_vec(metrics).map_err(|error| Error::Internal(error.to_string()))?;
-        line.push(b'\n');
-        let path = self.path.join("metrics.jsonl");
-        self.metrics.write_all(&line).map_err(Error::write(&path))?;
+        self.line(metrics)?;
         let bytes = model_file::to_safetensors(&state_of(model)?)?;
         let folder = self.path.join("checkpoints");
         std::fs::create_dir_all(&folder).map_err(Error::write(&folder))?;
@@ -106,6 +116,8 @@ pub struct FinishedRun {
     pub model: ModelDescription,
     /// Its parameters and running statistics.
     pub state: State,
+    /// Its result.
+    pub summary: Summary,
 }
 
 impl FinishedRun {
@@ -123,11 +135,15 @@ impl FinishedRun {
                 "no config.toml: this is not a folder that `gblend train` wrote".into(),
             ));
         }
-        if !path.join("summary.json").is_file() {
+        let summary = path.join("summary.json");
+        if !summary.is_file() {
             return Err(problem(
                 "no summary.json: the run did not end; train again".into(),
             ));
         }
+        let text = std::fs::read_to_string(&summary).map_err(Error::read(&summary))?;
+        let summary: Summary = serde_json::from_str(&text)
+            .map_err(|error| problem(format!("summary.json cannot be understood: {error}")))?;
         let description = path.join("model.json");
         let text = std::fs::read_to_string(&description).map_err(Error::read(&description))?;
         let model: ModelDescription = serde_json::from_str(&text)
@@ -146,6 +162,7 @@ impl FinishedRun {
             path: path.to_owned(),
             model,
             state,
+            summary,
         })
     }
 

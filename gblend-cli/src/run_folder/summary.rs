@@ -1,6 +1,9 @@
 //! `summary.json`.
 
+use gblend_core::BlendReport;
 use serde::{Deserialize, Serialize};
+
+use crate::prediction::PredictionRule;
 
 /// The result of a run.
 ///
@@ -23,8 +26,12 @@ pub struct Summary {
     pub selected_epoch: usize,
     /// Every head, the joint one last.
     pub heads: Vec<HeadSummary>,
+    /// What predictions are taken from: one of the rules in `predictions`.
+    pub predict: PredictionRule,
+    /// How good each way of predicting is. Heads that were not trained have no say.
+    pub predictions: Vec<PredictionSummary>,
     /// One per estimate of the blend; empty for strategies that estimate nothing.
-    pub blends: Vec<serde_json::Value>,
+    pub blends: Vec<BlendReport>,
     /// Where the time went.
     pub seconds: Seconds,
     /// Training samples per second of training.
@@ -46,8 +53,20 @@ pub struct HeadSummary {
     pub test_accuracy: f64,
     /// Mean cross entropy on the test samples.
     pub test_loss: f64,
-    /// The weight of its loss at the end of training; a head of weight 0 was not trained.
+    /// The weight of its loss in the epoch whose parameters were evaluated, as a mean over its steps; a head of weight 0 was not trained.
     pub weight: f64,
+}
+
+/// One way of predicting.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PredictionSummary {
+    /// Which heads predict.
+    pub rule: PredictionRule,
+    /// Share of test samples that it gets right.
+    pub test_accuracy: f64,
+    /// Mean cross entropy on the test samples.
+    pub test_loss: f64,
 }
 
 /// Seconds of the parts of a run.
@@ -56,8 +75,10 @@ pub struct HeadSummary {
 pub struct Seconds {
     /// Opening the dataset and preparing samples.
     pub prepare: f64,
-    /// Training, evaluations on validation included.
+    /// Training, evaluations on validation included, estimates not.
     pub train: f64,
+    /// Estimates of the blend.
+    pub estimate: f64,
     /// The final evaluation.
     pub evaluate: f64,
     /// Everything.

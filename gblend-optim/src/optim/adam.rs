@@ -6,7 +6,7 @@ use gblend_core::{Error, Optimizer, OptimizerState, ParamMut, ParamPath, Result,
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::moments::{Moments, keep_moments};
+use super::moments::{Moments, keep_moments, shared_decay};
 use super::{below_one, not_negative};
 
 /// Adam (Kingma and Ba, ICLR 2015, algorithm 1) with L2 weight decay.
@@ -82,14 +82,25 @@ struct State {
 impl OptimizerState for State {
     keep_moments!();
 
-    fn update(&mut self, _: &ParamPath, param: ParamMut<'_>, gradients: &mut Gradients) -> Result<()> {
+    fn update(
+        &mut self,
+        _: &ParamPath,
+        param: ParamMut<'_>,
+        gradients: &mut Gradients,
+        share: f64,
+    ) -> Result<()> {
+        let rule = AdamConfig {
+            lr: share * self.rule.lr,
+            weight_decay: shared_decay(self.rule.weight_decay, share),
+            ..self.rule
+        };
         let [mean, square] = &mut self.moments.stores;
         let step = i32::try_from(self.steps).unwrap_or(i32::MAX);
         with_param!(param, tensor => {
             let mean = mean.get_or_alloc_mut(&*tensor).map_err(Error::device)?;
             let square = square.get_or_alloc_mut(&*tensor).map_err(Error::device)?;
             let gradient = gradients.get_or_alloc_mut(&*tensor).map_err(Error::device)?;
-            self.rule.try_update(step, tensor, mean, square, gradient).map_err(Error::device)
+            rule.try_update(step, tensor, mean, square, gradient).map_err(Error::device)
         })
     }
 }

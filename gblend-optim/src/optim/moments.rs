@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dfdx::tensor_ops::WeightDecay;
 use gblend_core::tensor::Gradients;
 use gblend_core::{Array, Error, ParamMut, ParamPath, Result};
 
@@ -49,6 +50,14 @@ impl<const N: usize> Moments<N> {
         }
         Ok(())
     }
+}
+
+/// The weight decay of an update whose learning rate has a factor: it must not feel the factor.
+pub(super) fn shared_decay(decay: Option<WeightDecay>, share: f64) -> Option<WeightDecay> {
+    decay.map(|decay| match decay {
+        WeightDecay::L2(decay) => WeightDecay::L2(decay / share),
+        WeightDecay::Decoupled(decay) => WeightDecay::Decoupled(decay / share),
+    })
 }
 
 /// The part of [`OptimizerState`](gblend_core::OptimizerState) that is the same for all.

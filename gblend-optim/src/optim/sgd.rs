@@ -6,7 +6,7 @@ use gblend_core::{Error, Optimizer, OptimizerState, ParamMut, ParamPath, Result,
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::moments::{Moments, keep_moments};
+use super::moments::{Moments, keep_moments, shared_decay};
 use super::{below_one, not_negative};
 
 /// Stochastic gradient descent with momentum, Nesterov's variant if asked for, and L2 weight decay.
@@ -82,12 +82,23 @@ struct State {
 impl OptimizerState for State {
     keep_moments!();
 
-    fn update(&mut self, _: &ParamPath, param: ParamMut<'_>, gradients: &mut Gradients) -> Result<()> {
+    fn update(
+        &mut self,
+        _: &ParamPath,
+        param: ParamMut<'_>,
+        gradients: &mut Gradients,
+        share: f64,
+    ) -> Result<()> {
+        let rule = SgdConfig {
+            lr: share * self.rule.lr,
+            weight_decay: shared_decay(self.rule.weight_decay, share),
+            ..self.rule
+        };
         let [velocity] = &mut self.moments.stores;
         with_param!(param, tensor => {
             let velocity = velocity.get_or_alloc_mut(&*tensor).map_err(Error::device)?;
             let gradient = gradients.get_or_alloc_mut(&*tensor).map_err(Error::device)?;
-            self.rule.try_update(tensor, velocity, gradient).map_err(Error::device)
+            rule.try_update(tensor, velocity, gradient).map_err(Error::device)
         })
     }
 }

@@ -1,0 +1,273 @@
+//! `gblend estimate`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use gblend_core::ogr::Movements;
+use gblend_core::params::state_of;
+use gblend_core::{BlendReport, BlendWeights, Estimate as Estimated, HeadReport, JOINT};
+use gblend_optim::blend::ogr::{Covariance, NoGain, Policy, PolicySettings, named_report};
+use serde::Serialize;
+
+use super::blend::{blend_table, estimate_table};
+use super::train::parse_overrides;
+use super::{print, print_json};
+use crate::config::{Config, Override};
+use crate::curves::Curves;
+use crate::error::{Error, Result};
+use crate::probe::{Live, estimate};
+use crate::progress::Reporter;
+use crate::session::{Session, with_threads};
+
+/// Estimates blend weights, from a configuration's network or from loss curves, and trains nothing.
+#[derive(Debug, Args)]
+pub(super) struct Estimate {
+    /// The configuration file. Without one, and without curves, the built-in scene is used.
+    config: Option<PathBuf>,
+    /// Loss curves in place of a configuration: a CSV file with the columns head,epoch,train_loss,val_loss.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "set", "seed"])]
+    curves: Option<PathBuf>,
+    /// The epoch of the curves to start from. Default: the first.
+    #[arg(long, value_name = "EPOCH", requires = "curves")]
+    from: Option<u64>,
+    /// The epoch of the curves to end with. Default: the last.
+    #[arg(long, value_name = "EPOCH", requires = "curves")]
+    to: Option<u64>,
+    /// Where the defaults of the options below come from. Default: the configuration's, or robust.
+    #[arg(long, value_enum)]
+    policy: Option<PolicyArgument>,
+    /// What is assumed of the heads' overfitting.
+    #[arg(long, value_enum)]
+    covariance: Option<CovarianceArgument>,
+    /// What to do if no head gains.
+    #[arg(long, value_enum)]
+    no_gain: Option<NoGainArgument>,
+    /// Least |ΔO| of a head as a share of the largest.
+    #[arg(long, value_name = "SHARE")]
+    floor: Option<f64>,
+    /// Least weight of the joint head, the one called `joint`.
+    #[arg(long, value_name = "WEIGHT")]
+    joint_floor: Option<f64>,
+    /// Largest weight of any head.
+    #[arg(long, value_name = "WEIGHT")]
+    cap: Option<f64>,
+    /// Share of equal weights in the blend.
+    #[arg(long, value_name = "SHARE")]
+    smoothing: Option<f64>,
+    /// Overrides a key of the configuration, as in --set blend.estimator=gradient.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Overrides run.seed.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Prints JSON in place of the table.
+    #[arg(long)]
+    json: bool,
+    /// Shows no progress.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// An option with the names of one of the strategy's settings.
+macro_rules! argument {
+    ($argument:ident for $setting:ident { $($variant:ident = $name:literal),* }) => {
+        #[derive(Clone, Copy, Debug, ValueEnum)]
+        enum $argument {
+            $(#[allow(missing_docs)] $variant,)*
+        }
+
+        impl $argument {
+            fn setting(self) -> $setting {
+                match self {
+                    $(Self::$variant => $setting::$variant,)*
+                }
+            }
+
+            fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+argument!(PolicyArgument for Policy { Paper = "paper", Robust = "robust" });
+argument!(CovarianceArgument for Covariance { Diagonal = "diagonal", Full = "full" });
+argument!(NoGainArgument for NoGain { Keep = "keep", Equal = "equal", Error = "error" });
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Output {
+    estimator: String,
+    policy: String,
+    from: u64,
+    /// Absent for the gradient estimator, which does not train.
+    to: Option<u64>,
+    heads: Vec<HeadReport>,
+    ogr_blend: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+impl Estimate {
+    pub(super) fn run(self) -> Result<()> {
+        let reporter = Reporter::new(self.quiet);
+        match &self.curves {
+            Some(path) => self.from_curves(&Curves::read(path)?, &reporter),
+            None => self.from_network(&reporter),
+        }
+    }
+
+    fn from_curves(&self, curves: &Curves, reporter: &Reporter) -> Result<()> {
+        let span = curves.between(self.from, self.to)?;
+        let names = curves.heads();
+        let settings = PolicySettings {
+            policy: self.policy.map(PolicyArgument::setting).unwrap_or_default(),
+            covariance: self
+                .covariance
+                .map(CovarianceArgument::setting)
+                .unwrap_or_default(),
+            no_gain: self.no_gain.map(NoGainArgument::setting).unwrap_or_default(),
+            floor: self.floor,
+            joint_floor: self.joint_floor,
+            cap: self.cap,
+            smoothing: self.smoothing,
+        };
+        let estimate = Estimated {
+            estimator: "curves",
+            probe_epochs: None,
+            movements: Movements::between(&span.before, &span.after),
+            resampled: Vec::new(),
+        };
+        let joint = names.iter().position(|name| name == JOINT);
+        let equal = BlendWeights::equal(names.len()).map_err(gblend_core::Error::from)?;
+        let rule = settings.rule("--", names.len())?;
+        let (_, report) = named_report(&rule, names, joint, &estimate, 0, &equal)?;
+        let policy = match settings.policy {
+            Policy::Paper => "paper",
+            Policy::Robust => "robust",
+        };
+        self.show(
+            report,
+            policy.to_owned(),
+            span.from,
+            Some(span.to),
+            None,
+            reporter,
+        )
+    }
+
+    fn from_network(&self, reporter: &Reporter) -> Result<()> {
+        let config = self.config()?;
+        let (report, policy, elapsed) = with_threads(config.run.threads, || {
+            let began = Instant::now();
+            let (session, splits) = Session::open(&config, reporter)?;
+            let mut blend = config.blend.plugin.start(&session.heads)?;
+            let epochs = config.run.epochs;
+            let Some(request) = blend.estimate_due(0, epochs) else {
+                let kind = config.blend.plugin.typetag_name();
+                return Err(Error::Usage(format!(
+                    "the strategy `{kind}` asks for no estimate before training; --set blend.kind=ogr does"
+                )));
+            };
+            let live = Live {
+                epoch: 0,
+                schedule_step: 0,
+            };
+            let state = state_of(&mut session.build_model()?)?;
+            let estimate = estimate(&session, &splits, &state, &request, live, reporter)?;
+            let report = blend.take_estimate(0, &estimate)?;
+            // Strategies other than `ogr` have no policy by that name.
+            let settings = serde_json::to_value(&config.blend.plugin).unwrap_or_default();
+            let policy = settings["policy"]
+                .as_str()
+                .unwrap_or(config.blend.plugin.typetag_name());
+            Ok((report, policy.to_owned(), began.elapsed()))
+        })?;
+        reporter.finish();
+        let to = report.probe_epochs.map(|epochs| epochs as u64);
+        self.show(report, policy, 0, to, Some(elapsed), reporter)
+    }
+
+    /// The configuration with the options applied; one whose strategy estimates nothing gets `ogr`.
+    fn config(&self) -> Result<Config> {
+        let path = self.config.as_deref();
+        let mut overrides = parse_overrides(&self.set)?;
+        if let Some(seed) = self.seed {
+            overrides.push(Override::new(
+                &["run", "seed"],
+                i64::try_from(seed).unwrap_or(i64::MAX),
+            ));
+        }
+        let options = self.blend_overrides();
+        let plain = Config::load(path, &overrides)?;
+        let estimates = plain
+            .blend
+            .plugin
+            .start(&plain.heads()?)?
+            .estimate_due(0, plain.run.epochs)
+            .is_some();
+        if !estimates
+            && !self
+                .set
+                .iter()
+                .any(|set| set.trim_start().starts_with("blend.kind"))
+        {
+            overrides.push(Override::new(&["blend", "kind"], "ogr"));
+        }
+        overrides.extend(options);
+        Ok(Config::load(path, &overrides)?)
+    }
+
+    fn blend_overrides(&self) -> Vec<Override> {
+        let text = [
+            ("policy", self.policy.map(PolicyArgument::name)),
+            ("covariance", self.covariance.map(CovarianceArgument::name)),
+            ("no_gain", self.no_gain.map(NoGainArgument::name)),
+        ];
+        let numbers = [
+            ("floor", self.floor),
+            ("joint_floor", self.joint_floor),
+            ("cap", self.cap),
+            ("smoothing", self.smoothing),
+        ];
+        let text = text
+            .into_iter()
+            .filter_map(|(key, value)| Some(Override::new(&["blend", key], value?)));
+        let numbers = numbers.into_iter();
+        let numbers = numbers.filter_map(|(key, value)| Some(Override::new(&["blend", key], value?)));
+        text.chain(numbers).collect()
+    }
+
+    fn show(
+        &self,
+        report: BlendReport,
+        policy: String,
+        from: u64,
+        to: Option<u64>,
+        elapsed: Option<std::time::Duration>,
+        reporter: &Reporter,
+    ) -> Result<()> {
+        for warning in &report.warnings {
+            reporter.warn(warning);
+        }
+        if !self.json {
+            let table = match elapsed {
+                Some(elapsed) => blend_table(&report, elapsed),
+                None => estimate_table(&report),
+            };
+            let span = to.map_or(String::new(), |to| format!(", epoch {from} to {to}"));
+            return print(&format!("{table}\npolicy {policy}{span}"));
+        }
+        print_json(&Output {
+            estimator: report.estimator,
+            policy,
+            from,
+            to,
+            heads: report.heads,
+            ogr_blend: report.ogr_blend,
+            warnings: report.warnings,
+        })
+    }
+}

@@ -1,0 +1,342 @@
+//! Gradient-Blending: weights from how heads overfit and generalize.
+
+mod policy;
+mod probe_epochs;
+
+use gblend_core::ogr::{Interval, Movements, ogr};
+use gblend_core::{
+    Blend, BlendReport, BlendStrategy, BlendWeights, Error, Estimate, EstimateRequest, Estimator, HeadReport,
+    Heads, Result,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use policy::{Covariance, Decision, NoGain, Policy, PolicySettings, Rule};
+pub use probe_epochs::ProbeEpochs;
+
+/// A weight above this is worth a word: one head takes all.
+const COLLAPSED: f64 = 0.95;
+
+/// Gradient-Blending: each loss weighed by how much its head generalizes for how much it overfits.
+///
+/// Wang et al., CVPR 2020, section 3, algorithms 1 to 3.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ogr {
+    /// How heads are measured.
+    pub estimator: EstimatorKind,
+    /// When they are.
+    pub schedule: Timing,
+    /// Online: epochs with the first weights.
+    pub warmup: usize,
+    /// Online: epochs from one estimate to the next after the warm-up. What is left at the end is a shorter
+    /// one.
+    pub super_epoch: usize,
+    /// Share of the training samples that is set aside for estimates: class by class, or whole groups where the
+    /// data has groups.
+    pub held_out: f64,
+    /// Offline: whether those samples are trained on once the estimate is made.
+    pub release_held_out: bool,
+    /// Epochs that a probe trains, or "auto": that of 2, 5, 10, 20 and 40, but not beyond the run's own, with the
+    /// lowest held-out loss of the joint network.
+    pub probe_epochs: ProbeEpochs,
+    /// Batches of training and of held-out samples that the gradient estimator looks at.
+    pub gradient_batches: usize,
+    /// Where the defaults of the settings below come from.
+    pub policy: Policy,
+    /// What is assumed of the heads' overfitting.
+    pub covariance: Covariance,
+    /// What to do if no head gains.
+    pub no_gain: NoGain,
+    /// Least |ΔO| of a head as a share of the largest; the variance of its measurement comes on top. Default: 0.25
+    /// (paper: 0, and no variance).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor: Option<f64>,
+    /// Least weight of the joint head. Default: 0.15 (paper: 0).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joint_floor: Option<f64>,
+    /// Largest weight of any head. Default: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cap: Option<f64>,
+    /// Share of equal weights in the blend. Default: 0.1 (paper: 0).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smoothing: Option<f64>,
+    /// How often an estimate is resampled for the intervals of its figures; 0 for none.
+    pub resamples: usize,
+}
+
+/// How heads are measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EstimatorKind {
+    /// Every single-modality network and the joint one train alone for a while, on copies.
+    #[default]
+    Probe,
+    /// Gradients on training and held-out batches; no training.
+    Gradient,
+}
+
+/// When heads are measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Timing {
+    /// Once, before training.
+    #[default]
+    Offline,
+    /// Before training, after the warm-up, and every super-epoch from there.
+    Online,
+}
+
+impl Default for Ogr {
+    fn default() -> Self {
+        Self {
+            estimator: EstimatorKind::default(),
+            schedule: Timing::default(),
+            warmup: 10,
+            super_epoch: 5,
+            held_out: 0.2,
+            release_held_out: true,
+            probe_epochs: ProbeEpochs::default(),
+            gradient_batches: 16,
+            policy: Policy::default(),
+            covariance: Covariance::default(),
+            no_gain: NoGain::default(),
+            floor: None,
+            joint_floor: None,
+            cap: None,
+            smoothing: None,
+            resamples: 200,
+        }
+    }
+}
+
+impl Ogr {
+    /// The settings of the rule from movements to weights.
+    pub fn policy_settings(&self) -> PolicySettings {
+        PolicySettings {
+            policy: self.policy,
+            covariance: self.covariance,
+            no_gain: self.no_gain,
+            floor: self.floor,
+            joint_floor: self.joint_floor,
+            cap: self.cap,
+            smoothing: self.smoothing,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let at_least_one = |key: &str, value: usize| match value {
+            0 => Err(Error::setting(format!("blend.{key}"), 0, "at least 1")),
+            _ => Ok(()),
+        };
+        at_least_one("warmup", self.warmup)?;
+        at_least_one("super_epoch", self.super_epoch)?;
+        if self.gradient_batches < 2 {
+            let expected = "at least 2: from one batch nothing can be said about the others";
+            return Err(Error::setting(
+                "blend.gradient_batches",
+                self.gradient_batches,
+                expected,
+            ));
+        }
+        if self.held_out > 0.0 && self.held_out < 1.0 {
+            Ok(())
+        } else {
+            let expected = "a share above 0 and below 1: estimates need samples that are not trained on";
+            Err(Error::setting("blend.held_out", self.held_out, expected))
+        }
+    }
+}
+
+#[typetag::serde(name = "ogr")]
+impl BlendStrategy for Ogr {
+    fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
+        self.check()?;
+        Ok(Box::new(State {
+            settings: self.clone(),
+            heads: heads.clone(),
+            rule: self.policy_settings().rule("blend.", heads.len())?,
+            weights: BlendWeights::equal(heads.len())?,
+            estimated: None,
+        }))
+    }
+
+    fn held_out(&self) -> f64 {
+        self.held_out
+    }
+}
+
+gblend_core::register!(Blend, "ogr" => Ogr);
+
+#[derive(Debug)]
+struct State {
+    settings: Ogr,
+    heads: Heads,
+    rule: Rule,
+    weights: BlendWeights,
+    /// The epoch of the last estimate.
+    estimated: Option<usize>,
+}
+
+/// What a checkpoint keeps.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    weights: BlendWeights,
+    estimated: Option<usize>,
+}
+
+impl Blend for State {
+    fn weights(&self) -> &BlendWeights {
+        &self.weights
+    }
+
+    fn estimate_due(&self, epoch: usize, epochs: usize) -> Option<EstimateRequest> {
+        let settings = &self.settings;
+        let due = match settings.schedule {
+            Timing::Offline => self.estimated.is_none(),
+            Timing::Online => {
+                self.estimated != Some(epoch)
+                    && (epoch == 0
+                        || epoch >= settings.warmup
+                            && (epoch - settings.warmup).is_multiple_of(settings.super_epoch))
+            }
+        };
+        (due && epoch < epochs).then(|| EstimateRequest {
+            estimator: match settings.estimator {
+                EstimatorKind::Probe => Estimator::Probe {
+                    epochs: settings.probe_epochs.candidates(epochs),
+                },
+                EstimatorKind::Gradient => Estimator::Gradient {
+                    batches: settings.gradient_batches,
+                },
+            },
+            resamples: settings.resamples,
+        })
+    }
+
+    fn take_estimate(&mut self, epoch: usize, estimate: &Estimate) -> Result<BlendReport> {
+        let (decision, report) = report(&self.rule, &self.heads, estimate, epoch, &self.weights)?;
+        self.weights = decision.weights;
+        self.estimated = Some(epoch);
+        Ok(report)
+    }
+
+    fn releases_held_out(&self) -> bool {
+        let settings = &self.settings;
+        settings.schedule == Timing::Offline && settings.release_held_out && self.estimated.is_some()
+    }
+
+    fn state(&self) -> serde_json::Value {
+        serde_json::json!({ "weights": self.weights, "estimated": self.estimated })
+    }
+
+    fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
+        let kept: Kept = serde_json::from_value(state.clone())
+            .map_err(|error| Error::Strategy(format!("the stored state of `ogr`: {error}")))?;
+        if kept.weights.len() != self.heads.len() {
+            let (found, expected) = (kept.weights.len(), self.heads.len());
+            let problem = format!("the stored state of `ogr` has {found} weights, expected {expected}");
+            return Err(Error::Strategy(problem));
+        }
+        self.weights = kept.weights;
+        self.estimated = kept.estimated;
+        Ok(())
+    }
+}
+
+/// Decides on weights, and says how: one entry of a summary's `blends`.
+///
+/// # Errors
+/// As [`Rule::decide`].
+pub fn report(
+    rule: &Rule,
+    heads: &Heads,
+    estimate: &Estimate,
+    epoch: usize,
+    previous: &BlendWeights,
+) -> Result<(Decision, BlendReport)> {
+    named_report(
+        rule,
+        heads.names(),
+        Some(heads.joint()),
+        estimate,
+        epoch,
+        previous,
+    )
+}
+
+/// As [`report`], for heads of any names; `joint` is the position of the joint one, if there is one.
+///
+/// # Errors
+/// As [`Rule::decide`].
+pub fn named_report(
+    rule: &Rule,
+    names: &[String],
+    joint: Option<usize>,
+    estimate: &Estimate,
+    epoch: usize,
+    previous: &BlendWeights,
+) -> Result<(Decision, BlendReport)> {
+    let inner_products = estimate.estimator == "gradient";
+    let moved = &estimate.movements;
+    if moved.len() != names.len() {
+        let expected = format!("movements of {} heads", names.len());
+        return Err(Error::shape("an estimate", expected, [moved.len()]));
+    }
+    let decision = rule.decide(moved, joint, previous, inner_products)?;
+    // A resample in which no head gains says that the weights might have stayed.
+    let resampled: Vec<(&Movements, Decision)> = estimate
+        .resampled
+        .iter()
+        .filter_map(|moved| Some((moved, rule.decide(moved, joint, previous, inner_products).ok()?)))
+        .collect();
+    let interval = |figure: &dyn Fn(&Movements, &Decision) -> f64| {
+        Interval::of(resampled.iter().map(|(moved, decision)| figure(moved, decision)))
+    };
+    let finite = |interval: Option<Interval>| interval.filter(|i| i.low.is_finite() && i.high.is_finite());
+    let reports = names.iter().enumerate().map(|(k, name)| {
+        let ratio = ogr(moved.delta_o[k], moved.delta_g[k]);
+        let weight = interval(&|_, decision| decision.weights.as_slice()[k]);
+        HeadReport {
+            name: name.clone(),
+            delta_o: moved.delta_o[k],
+            delta_g: moved.delta_g[k],
+            ogr: ratio.is_finite().then_some(ratio),
+            weight: decision.weights.as_slice()[k],
+            delta_o_interval: interval(&|moved, _| moved.delta_o[k]),
+            delta_g_interval: interval(&|moved, _| moved.delta_g[k]),
+            ogr_interval: finite(interval(&|moved, _| ogr(moved.delta_o[k], moved.delta_g[k]))),
+            weight_low: weight.map(|interval| interval.low),
+            weight_high: weight.map(|interval| interval.high),
+        }
+    });
+    let report = BlendReport {
+        epoch,
+        estimator: estimate.estimator.to_owned(),
+        probe_epochs: estimate.probe_epochs,
+        heads: reports.collect(),
+        ogr_blend: decision.ogr,
+        ogr_blend_interval: finite(Interval::of(
+            resampled.iter().filter_map(|(_, decision)| decision.ogr),
+        )),
+        warnings: warnings(names, &decision),
+    };
+    Ok((decision, report))
+}
+
+fn warnings(names: &[String], decision: &Decision) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !decision.gains {
+        warnings.push("no head gains on the held-out samples; the weights stay as they were, or as no_gain says; shorter probes may help".to_owned());
+    }
+    for (name, &weight) in names.iter().zip(decision.weights.as_slice()) {
+        if weight > COLLAPSED {
+            warnings.push(format!(
+                "`{name}` takes {:.1} % of the weight and the other heads are hardly trained; policy = \"robust\", \
+                 or floor, cap and joint_floor, keep them going",
+                100.0 * weight
+            ));
+        }
+    }
+    warnings
+}

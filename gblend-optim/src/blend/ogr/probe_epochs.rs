@@ -1,0 +1,120 @@
+//! `probe_epochs = 5` or `probe_epochs = "auto"`.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Lengths that `auto` tries.
+const CANDIDATES: [usize; 5] = [2, 5, 10, 20, 40];
+
+/// The length of a probe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProbeEpochs {
+    /// That of 2, 5, 10, 20 and 40 epochs, but not beyond the run's own, with the lowest held-out loss of the
+    /// joint network: long enough to overfit, and not so long that no head gains.
+    #[default]
+    Auto,
+    /// This many epochs.
+    Fixed(usize),
+}
+
+impl ProbeEpochs {
+    /// The lengths to try in a run of `epochs`, in ascending order; at least one.
+    pub fn candidates(self, epochs: usize) -> Vec<usize> {
+        match self {
+            Self::Fixed(length) => vec![length],
+            Self::Auto => {
+                let fitting: Vec<usize> = CANDIDATES
+                    .into_iter()
+                    .filter(|&length| length <= epochs)
+                    .collect();
+                if fitting.is_empty() {
+                    vec![epochs.max(1)]
+                } else {
+                    fitting
+                }
+            }
+        }
+    }
+}
+
+impl Serialize for ProbeEpochs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Fixed(length) => serializer.serialize_u64(*length as u64),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ProbeEpochs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = ProbeEpochs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of epochs of at least 1, or \"auto\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ProbeEpochs, E> {
+                match text {
+                    "auto" => Ok(ProbeEpochs::Auto),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<ProbeEpochs, E> {
+                match usize::try_from(number) {
+                    Ok(length) if length > 0 => Ok(ProbeEpochs::Fixed(length)),
+                    _ => Err(E::invalid_value(de::Unexpected::Unsigned(number), &self)),
+                }
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<ProbeEpochs, E> {
+                let refused = || E::invalid_value(de::Unexpected::Signed(number), &self);
+                u64::try_from(number)
+                    .map_err(|_| refused())
+                    .and_then(|number| self.visit_u64(number))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for ProbeEpochs {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ProbeEpochs".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "oneOf": [{ "type": "integer", "minimum": 1 }, { "const": "auto" }] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_number_and_auto_are_read_and_written_back() {
+        for json in ["5", "\"auto\""] {
+            let read: ProbeEpochs = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), json);
+        }
+        for json in ["0", "-1", "\"five\"", "1.5", "[]"] {
+            let error = serde_json::from_str::<ProbeEpochs>(json).unwrap_err().to_string();
+            assert!(error.contains("\"auto\""), "{error}");
+        }
+    }
+
+    #[test]
+    fn auto_tries_lengths_up_to_the_run_s_own() {
+        assert_eq!(ProbeEpochs::Auto.candidates(20), [2, 5, 10, 20]);
+        assert_eq!(ProbeEpochs::Auto.candidates(1), [1]);
+        assert_eq!(ProbeEpochs::Fixed(7).candidates(3), [7]);
+    }
+}
