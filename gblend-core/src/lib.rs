@@ -18,6 +18,8 @@
 //! [`schemars`] and [`dfdx`].
 
 pub mod array;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod dataset;
 pub mod error;
 pub mod estimate;

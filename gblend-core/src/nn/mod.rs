@@ -39,7 +39,7 @@ pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use loss::{backward, cross_entropy, cross_entropy_of_each, softmax_of_each};
 pub use mlp::Mlp;
-pub use pool::{average_pool, global_average_pool, max_pool};
+pub use pool::{average_pool, frame_average, global_average_pool, max_pool};
 pub use residual::{ResidualBlock, fork, relu};
 pub use temporal::{FactorizedBlock, FactorizedStrides, TemporalConvNorm};
 pub use window::{Window, WindowPlan};

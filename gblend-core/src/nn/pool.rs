@@ -5,7 +5,7 @@ use dfdx::shapes::HasShape;
 use super::engine::Engine;
 use super::window::Window;
 use crate::error::{Error, Result};
-use crate::tensor::{AutoDevice, Features, Maps};
+use crate::tensor::{AutoDevice, Features, Maps, reshape};
 
 /// Maximum under each window.
 ///
@@ -41,4 +41,17 @@ pub fn global_average_pool(input: Maps, frames: usize) -> Result<Features> {
         ));
     }
     AutoDevice::global_mean(input, frames)
+}
+
+/// Mean over the `frames` of each sample, with every place kept as a feature of its own:
+/// `[channels, height, width, frames × batch]` to `[batch, channels × height × width]`.
+///
+/// # Errors
+/// As [`global_average_pool`].
+pub fn frame_average(input: Maps, frames: usize) -> Result<Features> {
+    let &(channels, height, width, columns) = input.shape();
+    global_average_pool(
+        reshape(input, (channels * height * width, 1, 1, columns))?,
+        frames,
+    )
 }

@@ -1,7 +1,8 @@
 //! Convolutional encoders of one or several pictures.
 
 use gblend_core::nn::{
-    ConvNorm, Dropout, FactorizedBlock, FactorizedStrides, ResidualBlock, Window, global_average_pool,
+    ConvNorm, Dropout, FactorizedBlock, FactorizedStrides, Linear, ResidualBlock, Window, frame_average,
+    global_average_pool, relu,
 };
 use gblend_core::tensor::Maps;
 use gblend_core::{
@@ -25,7 +26,7 @@ pub enum Architecture {
 
 /// The network between a modality's front end and its feature vector.
 ///
-/// Each stage halves the picture; the last one is averaged over pixels and frames.
+/// Each stage halves the picture; the last one is averaged over frames, and by default over pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EncoderSettings {
@@ -35,8 +36,26 @@ pub struct EncoderSettings {
     pub channels: Vec<usize>,
     /// Blocks of each stage; the first of them halves the picture.
     pub blocks: usize,
+    /// What becomes of the last stage's maps.
+    pub pooling: Pooling,
+    /// Length of the feature vector, by a fully connected layer with ReLU on what pooling leaves. Default: no such
+    /// layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features: Option<usize>,
     /// Share of features dropped in training, 0 to below 1.
     pub dropout: f32,
+}
+
+/// How maps become a feature vector. Either way the mean over frames is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// The mean over pixels: one feature per channel, wherever something is seen.
+    #[default]
+    Average,
+    /// Every pixel of every channel is a feature: for things that keep their place. More features, and more
+    /// that can be memorized.
+    Flatten,
 }
 
 impl Default for EncoderSettings {
@@ -45,6 +64,8 @@ impl Default for EncoderSettings {
             architecture: Architecture::Plain,
             channels: vec![16, 32, 64, 128],
             blocks: 1,
+            pooling: Pooling::default(),
+            features: None,
             dropout: 0.0,
         }
     }
@@ -62,6 +83,8 @@ enum Block {
 pub struct PictureEncoder {
     sample_shape: [usize; 4],
     blocks: Vec<Block>,
+    pooling: Pooling,
+    projection: Option<Linear>,
     dropout: Dropout,
     feature_dim: usize,
 }
@@ -77,7 +100,7 @@ impl PictureEncoder {
             let expected = "samples of shape [channels, height, width, frames]";
             return Err(Error::shape("a picture encoder", expected, cx.sample_shape));
         };
-        let Some(&feature_dim) = settings.channels.last() else {
+        let Some(&last) = settings.channels.last() else {
             return Err(Error::setting("encoder.channels", "[]", "at least one stage"));
         };
         if settings.blocks == 0 {
@@ -119,11 +142,28 @@ impl PictureEncoder {
                 inputs = outputs;
             }
         }
+        let halved = |side: usize| settings.channels.iter().fold(side, |side, _| side.div_ceil(2));
+        let pooled = match settings.pooling {
+            Pooling::Average => last,
+            Pooling::Flatten => last * halved(height) * halved(width),
+        };
+        let projection = match settings.features {
+            None => None,
+            Some(0) => return Err(Error::setting("encoder.features", 0, "at least 1")),
+            Some(features) => Some(Linear::new(
+                cx.device,
+                pooled,
+                features,
+                cx.seed.derive("projection"),
+            )?),
+        };
         Ok(Self {
+            feature_dim: settings.features.unwrap_or(pooled),
+            projection,
             sample_shape: [channels, height, width, frames],
             blocks,
+            pooling: settings.pooling,
             dropout: Dropout::new(settings.dropout, cx.seed.derive("dropout"))?,
-            feature_dim,
         })
     }
 }
@@ -151,7 +191,15 @@ impl Encoder for PictureEncoder {
                 }
             };
         }
-        self.dropout.forward(global_average_pool(maps, frames)?, pass)
+        let features = match self.pooling {
+            Pooling::Average => global_average_pool(maps, frames)?,
+            Pooling::Flatten => frame_average(maps, frames)?,
+        };
+        let features = match &self.projection {
+            None => features,
+            Some(projection) => relu(projection.forward(features)?)?,
+        };
+        self.dropout.forward(features, pass)
     }
 }
 
@@ -164,6 +212,9 @@ impl Module for PictureEncoder {
                 Block::Residual(block) => block.visit_params(&path, visitor)?,
                 Block::Factorized(block) => block.visit_params(&path, visitor)?,
             }
+        }
+        if let Some(projection) = &mut self.projection {
+            projection.visit_params(&path.join("projection"), visitor)?;
         }
         Ok(())
     }

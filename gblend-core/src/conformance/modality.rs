@@ -1,0 +1,171 @@
+//! Checks of modalities, and of the encoders that they build.
+
+use super::arbitrary::{self, MediaSize};
+use super::built::Built;
+use super::tensors::{bits, finite};
+use super::{Rule, Violation, config, harness};
+use crate::array::Array;
+use crate::media::{Media, MediaKind};
+use crate::modality::{BuildContext, Encoder, Modality};
+use crate::pass::Pass;
+use crate::seed::Seed;
+use crate::tensor::{AutoDevice, Batch};
+
+/// Pieces of media that the check wants.
+const LEAST: usize = 3;
+
+const KINDS: [MediaKind; 5] = [
+    MediaKind::Frames,
+    MediaKind::Flow,
+    MediaKind::Depth,
+    MediaKind::Waveform,
+    MediaKind::Array,
+];
+
+/// Checks a modality on these pieces of media: at least three that differ and are of one shape, such as
+/// [`arbitrary::samples`] makes.
+///
+/// # Errors
+/// The first [`Violation`] that is found.
+pub fn modality(modality: &dyn Modality, media: &[Media]) -> Result<(), Violation> {
+    harness::of_plugin(modality.typetag_name(), || {
+        config::survives_json::<_, Box<dyn Modality>>(modality.typetag_name(), modality)?;
+        check_media(modality, media)?;
+        let prepared = prepare(modality, media)?;
+        refuses_other_media(modality)?;
+        augment(modality, &prepared)?;
+        check_encoder(modality, &prepared)
+    })
+}
+
+fn check_media(modality: &dyn Modality, media: &[Media]) -> Result<(), Violation> {
+    let rule = Rule::MediaFits;
+    rule.holds(
+        media.len() >= LEAST,
+        format!("at least {LEAST} pieces of media"),
+        media.len(),
+    )?;
+    let kinds: Vec<MediaKind> = media.iter().map(Media::kind).collect();
+    let expected = format!("{} alone", modality.media());
+    rule.holds(
+        kinds.iter().all(|&kind| kind == modality.media()),
+        expected,
+        &kinds,
+    )?;
+    let shapes: Vec<Vec<usize>> = media.iter().map(shape).collect();
+    rule.holds(
+        shapes.iter().all(|shape| *shape == shapes[0]),
+        "media of one shape",
+        &shapes,
+    )
+}
+
+fn shape(media: &Media) -> Vec<usize> {
+    let sequence = match media {
+        Media::Frames(frames) => frames.shape(),
+        Media::Flow(fields) => fields.shape(),
+        Media::Depth(maps) => maps.shape(),
+        Media::Waveform(sound) => return vec![sound.sample_rate as usize, sound.samples.len()],
+        Media::Array(array) => return array.shape().to_vec(),
+    };
+    vec![
+        sequence.frames,
+        sequence.height,
+        sequence.width,
+        sequence.channels,
+    ]
+}
+
+fn prepare(modality: &dyn Modality, media: &[Media]) -> Result<Vec<Array>, Violation> {
+    let mut prepared: Vec<Array> = Vec::with_capacity(media.len());
+    for media in media {
+        let sample = Rule::Prepares.works("preparing", modality.prepare(media))?;
+        let again = Rule::Prepares.works("preparing again", modality.prepare(media))?;
+        let same = sample.shape() == again.shape() && bits(&sample) == bits(&again);
+        Rule::PreparesAlike.holds(same, format!("{:?}", sample.values()), again.values())?;
+        Rule::PreparesFinite.holds(finite(sample.values()), "finite values", sample.values())?;
+        let first = prepared.first().unwrap_or(&sample).shape().to_vec();
+        let expected = format!("the shape {first:?}");
+        Rule::PreparesOneShape.holds(sample.shape() == first, expected, sample.shape())?;
+        prepared.push(sample);
+    }
+    Ok(prepared)
+}
+
+fn refuses_other_media(modality: &dyn Modality) -> Result<(), Violation> {
+    for kind in KINDS.into_iter().filter(|&kind| kind != modality.media()) {
+        let media = arbitrary::sample(kind, &MediaSize::default(), Seed::new(0));
+        let media = Rule::CasesExist.works(format!("making {kind}"), media)?;
+        Rule::OtherMediaRefused.refused(format!("media of the kind {kind}"), modality.prepare(&media))?;
+    }
+    Ok(())
+}
+
+fn augment(modality: &dyn Modality, prepared: &[Array]) -> Result<(), Violation> {
+    for sample in prepared {
+        for seed in (0..3).map(Seed::new) {
+            let augment = || {
+                let augmented = modality.augment(sample.clone(), &mut seed.rng());
+                Rule::Augments.works("augmenting", augmented)
+            };
+            let (one, other) = (augment()?, augment()?);
+            let same = one.shape() == other.shape() && bits(&one) == bits(&other);
+            let expected = format!("{:?} from {seed:?}", one.values());
+            Rule::AugmentsBySeed.holds(same, expected, other.values())?;
+            let expected = format!("the shape {:?}", sample.shape());
+            Rule::AugmentsInShape.holds(one.shape() == sample.shape(), expected, one.shape())?;
+            Rule::AugmentsFinite.holds(finite(one.values()), "finite values", one.values())?;
+        }
+    }
+    Ok(())
+}
+
+fn check_encoder(modality: &dyn Modality, prepared: &[Array]) -> Result<(), Violation> {
+    let device = AutoDevice::default();
+    let sample_shape = prepared.first().map(Array::shape).unwrap_or_default();
+    let build = |seed| {
+        modality.build(&BuildContext {
+            device: &device,
+            sample_shape,
+            seed,
+        })
+    };
+    let batch = |samples: &[usize]| {
+        let samples: Vec<&Array> = samples
+            .iter()
+            .filter_map(|&sample| prepared.get(sample))
+            .collect();
+        Batch::stack(&device, &samples)
+    };
+    let built = Built::<dyn Encoder> {
+        build: &build,
+        run: &|encoder, samples, pass| encoder.encode(&batch(samples)?, pass),
+        length: &|encoder| encoder.feature_dim(),
+        samples: prepared.len(),
+    };
+    built.check()?;
+    let mut encoder = Rule::Builds.works("building", build(Seed::new(1)))?;
+    for shape in other_shapes(sample_shape) {
+        let sample = Array::zeros(shape.clone());
+        let batch = Batch::stack(&device, &[&sample, &sample]);
+        let batch = Rule::CasesExist.works(format!("a batch of samples {shape:?}"), batch)?;
+        let encoded = encoder.encode(&batch, &Pass::evaluate());
+        let what = format!("samples of shape {shape:?} where it was built for {sample_shape:?}");
+        Rule::OtherInputRefused.refused(what, encoded)?;
+    }
+    Ok(())
+}
+
+/// One longer along each axis, and of as many values but with other axes.
+fn other_shapes(shape: &[usize]) -> Vec<Vec<usize>> {
+    let longer = (0..shape.len()).map(|axis| {
+        let mut longer = shape.to_vec();
+        longer[axis] += 1;
+        longer
+    });
+    let mut unsqueezed = shape.to_vec();
+    unsqueezed.push(1);
+    let flat = vec![shape.iter().product()];
+    let others = longer.chain([unsqueezed, flat]);
+    others.filter(|other| other != shape).collect()
+}

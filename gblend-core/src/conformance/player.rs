@@ -1,0 +1,257 @@
+//! Takes a strategy through a run, in the order that the pipeline keeps.
+
+use super::arbitrary::{Epoch, Step};
+use super::tensors::finite;
+use super::{Rule, Violation};
+use crate::estimate::{BlendReport, Estimate, EstimateRequest, Estimator};
+use crate::evidence::{BlendedGradient, Evidence, GradientEvidence, Observation, StepStart};
+use crate::seed::Seed;
+use crate::strategy::{Blend, Heads};
+use crate::weights::BlendWeights;
+
+/// A strategy at work, and what it did so far.
+pub(super) struct Player<'a> {
+    pub(super) blend: Box<dyn Blend>,
+    heads: &'a Heads,
+    seed: Seed,
+    /// Epochs of the run.
+    epochs: usize,
+    epoch: usize,
+    step: u64,
+    /// The run ended with an error that it may end with.
+    over: bool,
+    /// The bits of all weights and gradients.
+    trace: Vec<u64>,
+}
+
+impl<'a> Player<'a> {
+    /// At the beginning of a run.
+    pub(super) fn new(
+        blend: Box<dyn Blend>,
+        heads: &'a Heads,
+        seed: Seed,
+        epochs: usize,
+    ) -> Result<Self, Violation> {
+        check_weights(blend.as_ref(), heads, "as it starts")?;
+        Ok(Self {
+            blend,
+            heads,
+            seed,
+            epochs,
+            epoch: 0,
+            step: 0,
+            over: false,
+            trace: Vec::new(),
+        })
+    }
+
+    /// Where this one is, with another blend.
+    pub(super) fn resumed(&self, blend: Box<dyn Blend>) -> Self {
+        Self {
+            blend,
+            trace: Vec::new(),
+            ..*self
+        }
+    }
+
+    /// What it did since the last call.
+    pub(super) fn take_trace(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.trace)
+    }
+
+    /// Takes an epoch, with the estimate before it if that is asked for.
+    pub(super) fn play(&mut self, epoch: &Epoch) -> Result<(), Violation> {
+        if let Some(request) = self.blend.estimate_due(self.epoch, self.epochs) {
+            check_request(&request)?;
+            self.take_estimate(&as_asked(&epoch.estimate, &request))?;
+        }
+        if self.over {
+            return Ok(());
+        }
+        self.trace.push(self.blend.releases_held_out().into());
+        let mut sums = vec![0.0; self.heads.len()];
+        for step in &epoch.steps {
+            if self.take_step(step)?.losses {
+                for (sum, loss) in sums.iter_mut().zip(&step.observation.losses) {
+                    *sum += loss / epoch.steps.len() as f64;
+                }
+            }
+        }
+        let losses = kept(self.blend.evidence().losses, &sums);
+        Rule::CopesWithEvidence.works("the end of an epoch", self.blend.end_epoch(&losses))?;
+        self.epoch += 1;
+        self.record_weights("after an epoch")
+    }
+
+    fn record_weights(&mut self, when: &str) -> Result<(), Violation> {
+        check_weights(self.blend.as_ref(), self.heads, when)?;
+        let weights = self.blend.weights().as_slice();
+        self.trace.extend(weights.iter().map(|weight| weight.to_bits()));
+        Ok(())
+    }
+
+    /// Takes a step, and tells what evidence was wanted.
+    fn take_step(&mut self, step: &Step) -> Result<Evidence, Violation> {
+        let rule = Rule::CopesWithEvidence;
+        let start = StepStart {
+            step: self.step,
+            seed: self.seed.nth(self.step),
+        };
+        rule.works("the beginning of a step", self.blend.begin_step(start))?;
+        check_weights(self.blend.as_ref(), self.heads, "as a step begins")?;
+        let wanted = self.blend.evidence();
+        if wanted.losses || wanted.scores || wanted.coalitions {
+            let observation = Observation {
+                losses: kept(wanted.losses, &step.observation.losses),
+                scores: kept(wanted.scores, &step.observation.scores),
+                coalitions: kept(wanted.coalitions, &step.observation.coalitions),
+            };
+            rule.works("observing a step", self.blend.observe(&observation))?;
+        }
+        match wanted.gradients {
+            GradientEvidence::None => {}
+            GradientEvidence::Blended => self.modulate(step)?,
+            GradientEvidence::PerHead => self.combine(step)?,
+        }
+        self.record_weights("in a step")?;
+        if wanted.losses_after {
+            let after = self.blend.observe_after(&step.losses_after);
+            rule.works("observing the losses after a step", after)?;
+            check_weights(self.blend.as_ref(), self.heads, "after a step")?;
+        }
+        self.step += 1;
+        Ok(wanted)
+    }
+
+    fn modulate(&mut self, step: &Step) -> Result<(), Violation> {
+        let given: Vec<BlendedGradient> = step
+            .encoders
+            .iter()
+            .map(|encoder| {
+                let values = encoder.own.clone();
+                // Two parameters where there are values for two.
+                let first = values.len() / 2;
+                let parameters = [first, values.len() - first];
+                BlendedGradient {
+                    parameters: parameters.into_iter().filter(|&length| length > 0).collect(),
+                    values,
+                }
+            })
+            .collect();
+        let mut changed = given.clone();
+        Rule::CopesWithEvidence.works("modulating gradients", self.blend.modulate(&mut changed))?;
+        for (given, changed) in given.iter().zip(&changed) {
+            self.record_gradient(&given.values, &changed.values)?;
+            Rule::GradientsKeepLength.holds(
+                given.parameters == changed.parameters,
+                format!("parameters of lengths {:?}", given.parameters),
+                &changed.parameters,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn combine(&mut self, step: &Step) -> Result<(), Violation> {
+        let mut changed = step.encoders.clone();
+        Rule::CopesWithEvidence.works("combining gradients", self.blend.combine(&mut changed))?;
+        for (given, changed) in step.encoders.iter().zip(&changed) {
+            self.record_gradient(&given.own, &changed.own)?;
+            self.record_gradient(&given.joint, &changed.joint)?;
+        }
+        Ok(())
+    }
+
+    fn record_gradient(&mut self, given: &[f32], changed: &[f32]) -> Result<(), Violation> {
+        Rule::GradientsKeepLength.holds(
+            given.len() == changed.len(),
+            format!("{} values", given.len()),
+            changed.len(),
+        )?;
+        let expected = format!("finite values where {given:?} was given");
+        Rule::GradientsStayFinite.holds(finite(changed), expected, changed)?;
+        self.trace
+            .extend(changed.iter().map(|value| u64::from(value.to_bits())));
+        Ok(())
+    }
+
+    fn take_estimate(&mut self, estimate: &Estimate) -> Result<(), Violation> {
+        match self.blend.take_estimate(self.epoch, estimate) {
+            Ok(report) => {
+                self.record_weights("after an estimate")?;
+                self.check_report(&report)
+            }
+            Err(error) => {
+                let gains = estimate.movements.delta_g.iter().any(|&gain| gain > 0.0);
+                if gains {
+                    Rule::EstimateTaken.works("taking an estimate", Err(error))
+                } else {
+                    self.over = true;
+                    self.record_weights("after an estimate that it refused")
+                }
+            }
+        }
+    }
+
+    fn check_report(&self, report: &BlendReport) -> Result<(), Violation> {
+        let rule = Rule::ReportTellsWeights;
+        rule.holds(
+            report.epoch == self.epoch,
+            format!("the report of epoch {}", self.epoch),
+            report.epoch,
+        )?;
+        let names: Vec<&str> = report.heads.iter().map(|head| head.name.as_str()).collect();
+        rule.holds(
+            names == self.heads.names(),
+            format!("heads {:?}", self.heads.names()),
+            &names,
+        )?;
+        let told: Vec<f64> = report.heads.iter().map(|head| head.weight).collect();
+        let weights = self.blend.weights().as_slice();
+        rule.holds(told == weights, format!("the weights {weights:?}"), &told)
+    }
+}
+
+/// A list that was asked for, or nothing.
+fn kept(wanted: bool, values: &[f64]) -> Vec<f64> {
+    if wanted { values.to_vec() } else { Vec::new() }
+}
+
+/// One weight per head, on the simplex.
+pub(super) fn check_weights(blend: &dyn Blend, heads: &Heads, when: &str) -> Result<(), Violation> {
+    let rule = Rule::WeightsOnSimplex;
+    let weights = blend.weights().as_slice();
+    rule.holds(
+        weights.len() == heads.len(),
+        format!("{} weights {when}", heads.len()),
+        weights,
+    )?;
+    rule.works(
+        format!("the weights {weights:?} {when}"),
+        BlendWeights::new(weights),
+    )?;
+    Ok(())
+}
+
+fn check_request(request: &EstimateRequest) -> Result<(), Violation> {
+    let rule = Rule::RequestIsSound;
+    match &request.estimator {
+        Estimator::Probe { epochs } => rule.holds(
+            epochs.first().is_some_and(|&first| first > 0) && epochs.is_sorted_by(|a, b| a < b),
+            "at least one probe length, of at least 1, in ascending order",
+            epochs,
+        ),
+        Estimator::Gradient { batches } => rule.holds(*batches > 0, "at least 1 batch", batches),
+    }
+}
+
+/// The estimate as the estimator that was asked for would tell it.
+fn as_asked(estimate: &Estimate, request: &EstimateRequest) -> Estimate {
+    let mut asked = estimate.clone();
+    asked.estimator = request.estimator.name();
+    asked.probe_epochs = match &request.estimator {
+        Estimator::Probe { epochs } => epochs.first().copied(),
+        Estimator::Gradient { .. } => None,
+    };
+    asked.resampled.truncate(request.resamples);
+    asked
+}

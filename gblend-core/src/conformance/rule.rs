@@ -1,0 +1,95 @@
+//! The rules.
+
+use std::fmt;
+
+macro_rules! rules {
+    ($($rule:ident: $claim:literal,)*) => {
+        /// What the traits promise.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Rule {
+            $(#[doc = $claim] $rule,)*
+        }
+
+        impl Rule {
+            /// The rule in words.
+            pub fn claim(self) -> &'static str {
+                match self {
+                    $(Self::$rule => $claim,)*
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    // Every plugin.
+    NeverPanics: "nothing panics, whatever is asked",
+    CasesExist: "the cases that the check wants can be made",
+    ConfigNamesKind: "the configuration as JSON is an object with the plugin's `kind`",
+    ConfigSurvivesJson: "the configuration written as JSON and read again is the same",
+
+    // Strategies.
+    Starts: "it starts with the heads that it is meant for",
+    WeightsOnSimplex: "at any time there is one weight for each head, and they are a point of the simplex",
+    CopesWithEvidence: "finite evidence of what it asked for, and of that alone, is no error",
+    GradientsKeepLength: "gradients that it changes keep their lengths",
+    GradientsStayFinite: "gradients that it changes stay finite",
+    EvidenceDecides: "the same seeds and evidence give the same weights and gradients to the bit",
+    StateSurvivesJson: "its state is restored from JSON text",
+    RestoredGoesOn: "restored from its state it goes on as if it had not stopped, to the bit",
+    ForeignStateRefused: "a state that is none of its own is refused",
+    HeldOutIsShare: "the held-out share is at least 0 and below 1, and above 0 if it asks for estimates",
+    RequestIsSound: "an estimate that it asks for can be made",
+    EstimateTaken: "the estimate that it asked for is taken if a head gains",
+    ReportTellsWeights: "its report has every head in order, with the weights that it has from there on",
+    UnaskedEstimateRefused: "a strategy that asks for no estimate refuses one",
+
+    // Modalities.
+    MediaFits: "the check is given at least three pieces of media of the modality's kind and of one shape",
+    Prepares: "media of its kind are prepared",
+    PreparesAlike: "the same media are prepared to the same array",
+    PreparesFinite: "prepared values are finite",
+    PreparesOneShape: "media of one shape are prepared to arrays of one shape",
+    OtherMediaRefused: "media of another kind are refused",
+    Augments: "prepared samples are augmented",
+    AugmentsBySeed: "the random stream alone decides what augmentation does",
+    AugmentsInShape: "augmentation keeps the shape",
+    AugmentsFinite: "augmented values are finite",
+
+    // Encoders and fusions.
+    Builds: "it is built for what it is meant for",
+    SeedDecides: "the seed decides the initial parameters: the same one the same, another one others",
+    PathsAreUnique: "every parameter and buffer has a path of its own, and always the same",
+    Runs: "it runs in every mode on what it was built for",
+    OutputHasShape: "its output is `[batch, length]`, of the length that it tells",
+    OutputIsFinite: "its output is finite",
+    EvaluationChangesNothing: "evaluation leaves parameters and buffers as they are",
+    EvaluationRepeats: "evaluation of the same samples gives the same output to the bit",
+    DifferentiationEvaluates: "differentiation gives the output of evaluation, and leaves buffers as they are",
+    SamplesAreIndependent: "in evaluation a sample's output depends on no other sample of the batch",
+    TrainingRepeats: "training passes of the same seed give the same output and buffers to the bit",
+    EverythingLearns: "every parameter gets a gradient from its output",
+    StateIsWhole: "its parameters and buffers are all there is to it: loaded into another, they give the same output",
+    OtherInputRefused: "input of another shape than it was built for is refused",
+    EveryInputLearns: "every modality's features get a gradient",
+
+    // Optimizers.
+    OptimizerStarts: "it starts, with a learning rate that is finite and not negative",
+    Updates: "a parameter of any rank is updated",
+    GradientsDecide: "the same gradients move the same parameters alike, to the bit",
+    ZeroGradientStays: "at first a gradient of zero does not move a parameter of zeros",
+    ZeroRateStays: "with a learning rate of 0 nothing moves",
+    Descends: "it descends a convex quadratic",
+    ShareScalesStep: "the share scales the first step",
+    CountsSteps: "it counts the steps begun, and goes on counting from a checkpoint",
+    MomentsRestored: "its moments are told and restored",
+    MissingMomentRefused: "a checkpoint without a moment that it keeps is refused",
+    MomentsAreWhole: "steps and moments are all there is to it: restored from them it goes on to the bit",
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.claim())
+    }
+}

@@ -1,0 +1,9 @@
+//! Every plugin that gblend brings along keeps the rules of its trait, and the kit that says so finds those that
+//! do not.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod fusions;
+mod modalities;
+mod optimizers;
+mod registered;
+mod strategies;

@@ -1,0 +1,169 @@
+//! The kit on every registered plugin.
+
+use gblend_cli as _;
+use gblend_core::conformance::arbitrary::{MediaSize, samples};
+use gblend_core::conformance::{self, Violation};
+use gblend_core::serde_json::{self, Value, json};
+use gblend_core::{BlendStrategy, Fusion, Modality, Optimizer, Role, Seed, catalogue};
+
+/// Settings that a plugin cannot do without.
+const SETTINGS: [(Role, &str, &str); 2] = [
+    (Role::Blend, "fixed", r#"{"weights": {"m0": 3, "joint": 1}}"#),
+    (Role::Blend, "unimodal", r#"{"head": "m0"}"#),
+];
+
+/// Other settings under which a plugin does other things.
+const VARIANTS: [(Role, &str, &str); 16] = [
+    (
+        Role::Blend,
+        "ogr",
+        r#"{"estimator": "gradient", "policy": "paper"}"#,
+    ),
+    (
+        Role::Blend,
+        "ogr",
+        r#"{"schedule": "online", "warmup": 1, "super_epoch": 1}"#,
+    ),
+    (
+        Role::Blend,
+        "ogr",
+        r#"{"covariance": "full", "no_gain": "equal", "resamples": 0}"#,
+    ),
+    (
+        Role::Blend,
+        "ogr",
+        r#"{"no_gain": "error", "cap": 0.6, "smoothing": 0}"#,
+    ),
+    (Role::Blend, "ogm-ge", r#"{"noise": false}"#),
+    (Role::Modality, "rgb", r#"{"size": [8, 8], "frames": 2}"#),
+    (
+        Role::Modality,
+        "rgb",
+        r#"{"encoder": {"architecture": "residual", "channels": [4, 6]}}"#,
+    ),
+    (
+        Role::Modality,
+        "rgb",
+        r#"{"encoder": {"architecture": "factorized", "channels": [4, 6]}}"#,
+    ),
+    (
+        Role::Modality,
+        "rgb",
+        r#"{"encoder": {"dropout": 0.5, "channels": [4, 6]}}"#,
+    ),
+    (Role::Modality, "flow", r#"{"size": [6, 6]}"#),
+    (Role::Modality, "depth", r#"{"range": [1, 4], "size": [7, 6]}"#),
+    (
+        Role::Modality,
+        "audio",
+        r#"{"normalization": "band", "dynamic_range": 40, "seconds": 0.1}"#,
+    ),
+    (
+        Role::Optimizer,
+        "sgd",
+        r#"{"nesterov": true, "weight_decay": 0.01}"#,
+    ),
+    (Role::Optimizer, "sgd", r#"{"momentum": 0}"#),
+    (Role::Optimizer, "adam", r#"{"weight_decay": 0.01}"#),
+    (
+        Role::Optimizer,
+        "rmsprop",
+        r#"{"momentum": 0.9, "centered": true, "weight_decay": 0.01}"#,
+    ),
+];
+
+/// The table of a plugin with these settings.
+fn table(kind: &str, settings: &str) -> Value {
+    let mut table: Value = serde_json::from_str(settings).unwrap();
+    table["kind"] = json!(kind);
+    table
+}
+
+/// The tables of a kind: as it is or with what it cannot do without, and its variants.
+fn tables(role: Role, kind: &str) -> Vec<Value> {
+    let of = |rows: &[(Role, &str, &str)]| -> Vec<Value> {
+        let rows = rows.iter().filter(|row| (row.0, row.1) == (role, kind));
+        rows.map(|row| table(kind, row.2)).collect()
+    };
+    let mut tables = of(&SETTINGS);
+    if tables.is_empty() {
+        tables.push(table(kind, "{}"));
+    }
+    tables.extend(of(&VARIANTS));
+    tables
+}
+
+/// What is wrong with this plugin, if anything.
+fn check(role: Role, table: &Value) -> Result<Result<(), Violation>, serde_json::Error> {
+    let table = table.clone();
+    Ok(match role {
+        Role::Blend => {
+            let strategy: Box<dyn BlendStrategy> = serde_json::from_value(table)?;
+            conformance::strategy(strategy.as_ref())
+        }
+        Role::Modality => {
+            let modality: Box<dyn Modality> = serde_json::from_value(table)?;
+            let media = samples(modality.media(), &MediaSize::default(), 4, Seed::new(1)).unwrap();
+            conformance::modality(modality.as_ref(), &media)
+        }
+        Role::Fusion => {
+            let fusion: Box<dyn Fusion> = serde_json::from_value(table)?;
+            conformance::fusion(fusion.as_ref())
+        }
+        Role::Optimizer => {
+            let optimizer: Box<dyn Optimizer> = serde_json::from_value(table)?;
+            conformance::optimizer(optimizer.as_ref())
+        }
+        Role::Data => Ok(()),
+    })
+}
+
+/// Every kind of a role keeps the rules.
+fn all_keep_the_rules(role: Role) {
+    let mut problems = Vec::new();
+    for plugin in catalogue().unwrap().of(role) {
+        for table in tables(role, plugin.kind) {
+            match check(role, &table) {
+                Ok(Ok(())) => {}
+                Ok(Err(violation)) => problems.push(format!("{table}: {violation}")),
+                Err(error) => problems.push(format!(
+                    "{table}: {error}; SETTINGS must have what the kind cannot do without"
+                )),
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n\n"));
+}
+
+#[test]
+fn every_strategy_keeps_the_rules() {
+    all_keep_the_rules(Role::Blend);
+}
+
+#[test]
+fn every_modality_keeps_the_rules() {
+    all_keep_the_rules(Role::Modality);
+}
+
+#[test]
+fn every_fusion_keeps_the_rules() {
+    all_keep_the_rules(Role::Fusion);
+}
+
+#[test]
+fn every_optimizer_keeps_the_rules() {
+    all_keep_the_rules(Role::Optimizer);
+}
+
+#[test]
+fn the_tables_name_registered_kinds_and_only_what_is_needed() {
+    for (role, kind, _) in SETTINGS.iter().chain(&VARIANTS) {
+        catalogue().unwrap().find(*role, kind).unwrap();
+    }
+    for (role, kind, _) in SETTINGS {
+        assert!(
+            check(role, &table(kind, "{}")).is_err(),
+            "{role} `{kind}` can do without the settings in SETTINGS"
+        );
+    }
+}
