@@ -67,8 +67,7 @@ pub fn conv(
     let wants_input = recorder.requires_grad();
     let size = conv_size(plan, *input.shape(), *weight.shape());
     let shape = (size.out_channels, plan.out_height, plan.out_width, size.batch);
-    let mut maps = vec![0.0; shape.num_elements()];
-    conv_kernels::forward(&size, values(&input)?, values(weight)?, &mut maps);
+    let mut maps = conv_kernels::forward(&size, values(&input)?, values(weight)?);
     let map = (plan.out_pixels() * size.batch).max(1);
     if let Some(bias) = bias {
         for (map, &bias) in maps.chunks_exact_mut(map).zip(values(bias)?) {
@@ -157,15 +156,7 @@ pub fn batch_norm(
     let shape = *input.shape();
     let maps = values(&input)?;
     let (moments, from_batch) = moments(maps, shape.0, &options);
-    let mut normalized = vec![0.0; maps.len()];
-    norm::normalize(
-        maps,
-        &moments,
-        values(gamma)?,
-        values(beta)?,
-        options.relu,
-        &mut normalized,
-    );
+    let normalized = norm::normalize(maps, &moments, values(gamma)?, values(beta)?, options.relu);
     let batch_moments = batch_moments(&moments, from_batch);
     let output = tensor(input.device(), normalized, shape)?;
     recorder.require_grad();
@@ -208,18 +199,9 @@ pub fn conv_norm(
     let wants_input = recorder.requires_grad();
     let size = conv_size(plan, *input.shape(), *weight.shape());
     let shape = (size.out_channels, plan.out_height, plan.out_width, size.batch);
-    let mut maps = vec![0.0; shape.num_elements()];
-    conv_kernels::forward(&size, values(&input)?, values(weight)?, &mut maps);
+    let maps = conv_kernels::forward(&size, values(&input)?, values(weight)?);
     let (moments, from_batch) = moments(&maps, size.out_channels, &options);
-    let mut normalized = vec![0.0; maps.len()];
-    norm::normalize(
-        &maps,
-        &moments,
-        values(gamma)?,
-        values(beta)?,
-        options.relu,
-        &mut normalized,
-    );
+    let normalized = norm::normalize(&maps, &moments, values(gamma)?, values(beta)?, options.relu);
     let batch_moments = batch_moments(&moments, from_batch);
     let output = tensor(input.device(), normalized, shape)?;
     recorder.require_grad();

@@ -114,6 +114,24 @@ impl WindowPlan {
         Some(row * self.width + column)
     }
 
+    /// The output pixel whose window has input pixel `source` under tap `tap`, if there is one.
+    pub(super) fn reader(&self, source: usize, tap: usize) -> Option<usize> {
+        let axis = |position: usize, stride: usize, offset: usize, padding: usize, extent: usize| {
+            let from_first = (position + padding).checked_sub(offset)?;
+            let at = from_first / stride;
+            (at * stride == from_first && at < extent).then_some(at)
+        };
+        let Window {
+            kernel,
+            stride,
+            padding,
+        } = self.window;
+        let (row, column) = (source / self.width, source % self.width);
+        let row = axis(row, stride.0, tap / kernel.1, padding.0, self.out_height)?;
+        let column = axis(column, stride.1, tap % kernel.1, padding.1, self.out_width)?;
+        Some(row * self.out_width + column)
+    }
+
     /// The output columns whose tap column `tap_column` lies inside the picture.
     pub(super) fn inner_columns(&self, tap_column: usize) -> std::ops::Range<usize> {
         let (stride, padding) = (self.window.stride.1, self.window.padding.1);
@@ -147,6 +165,22 @@ mod tests {
                     let inner = plan.inner_columns(tap);
                     for pixel in 0..plan.out_width {
                         prop_assert_eq!(plan.source(pixel, tap).is_some(), inner.contains(&pixel));
+                    }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_reader_is_who_has_the_pixel_as_its_source(
+            height in 1_usize..9, width in 1_usize..9, kernel in 1_usize..5, stride in 1_usize..4, padding in 0_usize..4,
+        ) {
+            if let Ok(plan) = Window::square(kernel, stride, padding).over(height, width) {
+                for tap in 0..plan.taps() {
+                    for source in 0..plan.in_pixels() {
+                        let reader = (0..plan.out_pixels()).find(|&pixel| plan.source(pixel, tap) == Some(source));
+                        prop_assert_eq!(plan.reader(source, tap), reader);
                     }
                 }
             }

@@ -1,19 +1,26 @@
-//! Convolution of maps `[channels, height, width, batch]` by matrix products over row copies.
+//! Convolution of maps `[channels, height, width, batch]`.
 //!
-//! With the batch innermost, the matrix of a chunk of output pixels is made of whole rows of the input:
-//! one copy (or zero fill) per weight column and pixel. Each pass is then one matrix product per chunk,
-//! and chunks are sized so that their columns stay in the second-level cache.
+//! Where the batch is a multiple of a few vectors, and always for the gradient of the weights, the kernels
+//! of [`direct`](super::direct) read the maps as they are. Other batches go through matrix products over row
+//! copies: the matrix of a chunk of output pixels is made of whole rows of the input, one copy (or zero
+//! fill) per weight column and pixel, and chunks are sized so that their columns stay in the second-level
+//! cache.
 
 use rayon::prelude::*;
 
-use super::raw::{Matrix, MatrixMut};
+use super::direct::{GRAIN, Link, OuterProduct, PackedWeights, Product, padded_columns, sample_block};
+use super::raw::{Matrix, MatrixMut, column_blocks};
 use crate::nn::window::WindowPlan;
 
 /// Elements of a chunk's columns: half a megabyte.
 const CHUNK: usize = 131_072;
 
-/// Partial sums of a weight gradient. Fixed, so that the sum is the same at any number of threads.
-const PARTS: usize = 4;
+/// Parts that the gradient of the weights is computed in, about. Fixed, so that the sums are the same at any
+/// number of threads.
+const PARTS: usize = 8;
+
+/// Tasks that an input's gradient by matrix products is divided into.
+const TASKS: usize = 4;
 
 /// A convolution of `batch` maps.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +35,24 @@ impl ConvSize {
     /// Columns of the weight matrix.
     fn depth(&self) -> usize {
         self.in_channels * self.plan.taps()
+    }
+
+    /// The input pixels in the window of output pixel `pixel`.
+    fn window(&self, pixel: usize) -> impl Iterator<Item = Link> {
+        let link = move |tap| {
+            let source = self.plan.source(pixel, tap)?;
+            Some(Link { tap, source })
+        };
+        (0..self.plan.taps()).filter_map(link)
+    }
+
+    /// The output pixels in whose windows input pixel `pixel` is.
+    fn readers(&self, pixel: usize) -> impl Iterator<Item = Link> {
+        let link = move |tap| {
+            let source = self.plan.reader(pixel, tap)?;
+            Some(Link { tap, source })
+        };
+        (0..self.plan.taps()).filter_map(link)
     }
 
     /// Output pixels of one chunk, given the rows of its matrix.
@@ -151,24 +176,41 @@ fn add(target: &mut [f32], values: &[f32]) {
 }
 
 /// `output[o, p, n] = Σ weight[o, c, t] · input[c, source(p, t), n]`.
-pub(in crate::nn) fn forward(size: &ConvSize, input: &[f32], weight: &[f32], output: &mut [f32]) {
-    let (batch, depth) = (size.batch, size.depth());
-    let pixels = size.chunk_pixels(depth);
-    let weight = Matrix::rows(weight, size.out_channels, depth, depth);
-    let columns = size.plan.out_pixels() * batch;
-    if columns == 0 {
-        return;
+pub(in crate::nn) fn forward(size: &ConvSize, input: &[f32], weight: &[f32]) -> Vec<f32> {
+    let (batch, depth, taps) = (size.batch, size.depth(), size.plan.taps());
+    let (rows, columns) = (size.out_channels, size.plan.out_pixels() * batch);
+    if let Some(width) = sample_block(batch) {
+        let weights = PackedWeights::new([rows, taps, size.in_channels], |row, tap, channel| {
+            weight[row * depth + channel * taps + tap]
+        });
+        return column_blocks(rows, columns, width, Vec::new, |links, block, output| {
+            let first = block * width;
+            links.clear();
+            links.extend(size.window(first / batch));
+            let product = Product {
+                input,
+                batch,
+                weights: &weights,
+                links,
+                first: first % batch,
+                output,
+            };
+            product.run();
+        });
     }
-    let chunks = MatrixMut::new(output, size.out_channels, columns).split_columns(pixels * batch);
-    chunks
-        .into_par_iter()
-        .enumerate()
-        .for_each_init(Vec::new, |gathered, (chunk, mut block)| {
-            let width = block.columns();
-            let first = chunk * pixels;
+    let pixels = size.chunk_pixels(depth);
+    let weight = Matrix::rows(weight, rows, depth, depth);
+    column_blocks(
+        rows,
+        columns,
+        pixels * batch,
+        Vec::new,
+        |gathered, chunk, mut block| {
+            let (first, width) = (chunk * pixels, block.columns());
             let right = size.columns_of(input, first..first + width / batch, gathered);
             block.product(weight, right, false);
-        });
+        },
+    )
 }
 
 impl ConvSize {
@@ -198,42 +240,57 @@ pub(in crate::nn) fn weight_gradient(
     input: &[f32],
     gradient: &mut [f32],
 ) {
-    let (batch, depth) = (size.batch, size.depth());
+    let (batch, depth, taps) = (size.batch, size.depth(), size.plan.taps());
+    let (in_map, out_map) = (size.plan.in_pixels() * batch, size.plan.out_pixels() * batch);
+    if depth * out_map * size.out_channels == 0 {
+        return;
+    }
+    // Each group of output channels has sums of its own, for some parts of the pixels.
+    let groups = size.out_channels.div_ceil(GRAIN);
     let out_pixels = size.plan.out_pixels();
-    let stride = out_pixels * batch;
-    let pixels = size.chunk_pixels(depth);
-    let chunks: Vec<usize> = (0..out_pixels).step_by(pixels).collect();
-    let parts: Vec<Vec<f32>> = chunks
-        .par_chunks(chunks.len().div_ceil(PARTS).max(1))
-        .map(|starts| {
-            let mut sum = vec![0.0; size.out_channels * depth];
-            let mut gathered = Vec::new();
-            for &start in starts {
-                let range = start..(start + pixels).min(out_pixels);
-                let width = range.len() * batch;
-                let left = Matrix::rows(
-                    &output_gradient[start * batch..],
-                    size.out_channels,
-                    width,
-                    stride,
-                );
-                let right = size.columns_of(input, range, &mut gathered);
-                MatrixMut::new(&mut sum, depth, size.out_channels).product(right, left.transposed(), true);
+    let pixels = out_pixels.div_ceil(PARTS.div_ceil(groups));
+    let parts = out_pixels.div_ceil(pixels);
+    let sums: Vec<Vec<f32>> = (0..groups * parts)
+        .into_par_iter()
+        .map(|task| {
+            let (group, part) = (task / parts, task % parts);
+            let channels = group * GRAIN..size.out_channels.min((group + 1) * GRAIN);
+            let mut sums = vec![0.0; depth * padded_columns(channels.len())];
+            let (mut transposed, mut rows) = (Vec::new(), Vec::new());
+            for pixel in (part * pixels..out_pixels).take(pixels) {
+                // Where each row of the sums finds its samples.
+                rows.clear();
+                for link in size.window(pixel) {
+                    let row = |c: usize| (c * taps + link.tap, c * in_map + link.source * batch);
+                    rows.extend((0..size.in_channels).map(row));
+                }
+                let samples = |o: usize| &output_gradient[o * out_map + pixel * batch..][..batch];
+                let gradient: Vec<&[f32]> = channels.clone().map(samples).collect();
+                let product = OuterProduct {
+                    input,
+                    rows: &rows,
+                    gradient: &gradient,
+                    transposed: &mut transposed,
+                    sums: &mut sums,
+                };
+                product.run();
             }
-            sum
+            sums
         })
         .collect();
-    // The sums stand transposed: so the product rearranges the few rows of the output's gradient and not
-    // the many of the columns.
-    for part in parts {
-        for (row, gradient) in gradient.chunks_exact_mut(depth.max(1)).enumerate() {
-            let column = part[row..].iter().step_by(size.out_channels);
-            gradient
-                .iter_mut()
-                .zip(column)
-                .for_each(|(gradient, value)| *gradient += value);
+    let targets = gradient.par_chunks_mut(GRAIN * depth).zip(sums.par_chunks(parts));
+    targets.for_each(|(gradient, sums)| {
+        let columns = padded_columns(gradient.len() / depth);
+        for (o, gradient) in gradient.chunks_exact_mut(depth).enumerate() {
+            for sums in sums {
+                let column = sums[o..].iter().step_by(columns);
+                gradient
+                    .iter_mut()
+                    .zip(column)
+                    .for_each(|(gradient, sum)| *gradient += sum);
+            }
         }
-    }
+    });
 }
 
 /// `gradient[c, q, n] += Σ weight[o, c, t] · output_gradient[o, p, n]` over all (p, t) with source q.
@@ -250,8 +307,32 @@ pub(in crate::nn) fn input_gradient(
     if map == 0 || stride == 0 {
         return;
     }
+    if let Some(width) = sample_block(batch) {
+        let (rows, channels) = (size.in_channels, size.out_channels);
+        let weights = PackedWeights::new([rows, taps, channels], |row, tap, channel| {
+            weight[channel * depth + row * taps + tap]
+        });
+        let blocks = MatrixMut::new(gradient, rows, map).split_columns(width);
+        return blocks
+            .into_par_iter()
+            .enumerate()
+            .for_each_init(Vec::new, |links, (block, output)| {
+                let first = block * width;
+                links.clear();
+                links.extend(size.readers(first / batch));
+                let product = Product {
+                    input: output_gradient,
+                    batch,
+                    weights: &weights,
+                    links,
+                    first: first % batch,
+                    output,
+                };
+                product.run();
+            });
+    }
     // Each task owns some channels of the gradient.
-    let channels = size.in_channels.div_ceil(PARTS).max(1);
+    let channels = size.in_channels.div_ceil(TASKS).max(1);
     let pixels = size.chunk_pixels(channels * taps);
     gradient.par_chunks_mut(channels * map).enumerate().for_each_init(
         Default::default,
@@ -274,4 +355,57 @@ pub(in crate::nn) fn input_gradient(
             }
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::window::Window;
+    use proptest::prelude::*;
+
+    /// Small whole numbers, of which every order of summation gives the same sum.
+    fn values(count: usize, salt: usize) -> Vec<f32> {
+        (0..count)
+            .map(|i| ((i * 37 + salt * 11) % 13) as f32 - 6.0)
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn all_passes_are_sums_over_windows(
+            height in 1_usize..6, width in 1_usize..6, kernel in 1_usize..4, stride in 1_usize..3,
+            padding in 0_usize..3, in_channels in 1_usize..11, out_channels in 1_usize..50,
+            batch in prop_oneof![Just(32_usize), Just(64), Just(160), Just(256), 1_usize..40],
+        ) {
+            let Ok(plan) = Window::square(kernel, stride, padding).over(height, width) else { return Ok(()) };
+            let size = ConvSize { plan, in_channels, out_channels, batch };
+            let (in_map, out_map) = (plan.in_pixels() * batch, plan.out_pixels() * batch);
+            let (input, weight) = (values(in_channels * in_map, 1), values(out_channels * size.depth(), 2));
+            let gradient = values(out_channels * out_map, 3);
+            let mut output = vec![0.0; out_channels * out_map];
+            let mut weights = values(weight.len(), 4);
+            let mut inputs = values(input.len(), 5);
+            let (mut added_weights, mut added_inputs) = (weights.clone(), inputs.clone());
+            for o in 0..out_channels {
+                for (c, tap) in (0..in_channels).flat_map(|c| (0..plan.taps()).map(move |tap| (c, tap))) {
+                    let w = o * size.depth() + c * plan.taps() + tap;
+                    for pixel in 0..plan.out_pixels() {
+                        let Some(source) = plan.source(pixel, tap) else { continue };
+                        for n in 0..batch {
+                            let (x, y) = (c * in_map + source * batch + n, o * out_map + pixel * batch + n);
+                            output[y] += weight[w] * input[x];
+                            weights[w] += gradient[y] * input[x];
+                            inputs[x] += gradient[y] * weight[w];
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(forward(&size, &input, &weight), output);
+            weight_gradient(&size, &gradient, &input, &mut added_weights);
+            prop_assert_eq!(added_weights, weights);
+            input_gradient(&size, &gradient, &weight, &mut added_inputs);
+            prop_assert_eq!(added_inputs, inputs);
+        }
+    }
 }

@@ -3,6 +3,8 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
+use super::raw::map_runs;
+
 /// Lanes of a partial sum: a few vectors of the widest instruction set.
 const LANES: usize = 64;
 
@@ -64,31 +66,23 @@ pub(in crate::nn) fn moments(values: &[f32], channel: usize, epsilon: f32) -> Ve
         .collect()
 }
 
-/// `y = γ (x − μ) / σ + β` in place, then `max(y, 0)` if `relu`.
+/// `γ (x − μ) / σ + β`, then `max(…, 0)` if `relu`.
 pub(in crate::nn) fn normalize(
     values: &[f32],
     moments: &[Moments],
     gamma: &[f32],
     beta: &[f32],
     relu: bool,
-    output: &mut [f32],
-) {
-    let arch = Arch::new();
-    let channel = values.len() / moments.len().max(1);
-    let work = values
-        .par_chunks_exact(channel.max(1))
-        .zip(output.par_chunks_exact_mut(channel.max(1)));
-    work.enumerate().for_each(|(c, (values, output))| {
+) -> Vec<f32> {
+    let least = if relu { 0.0 } else { f32::NEG_INFINITY };
+    map_runs(values, values.len() / moments.len().max(1), |c| {
         let (scale, shift) = affine(&moments[c], gamma[c], beta[c]);
-        arch.dispatch(|| {
-            let least = if relu { 0.0 } else { f32::NEG_INFINITY };
-            for (output, &value) in output.iter_mut().zip(values) {
-                let normalized = value * scale + shift;
-                // Written so that a NaN stays one: `f32::max` would hide it.
-                *output = if normalized < least { least } else { normalized };
-            }
-        });
-    });
+        move |value| {
+            let normalized = value * scale + shift;
+            // Written so that a NaN stays one: `f32::max` would hide it.
+            if normalized < least { least } else { normalized }
+        }
+    })
 }
 
 /// Normalization as one multiplication and one addition.
@@ -124,10 +118,11 @@ pub(in crate::nn) fn backward(
             let (scale, shift) = affine(moments, gamma[c], beta[c]);
             let mean = moments.mean;
             arch.dispatch(|| {
-                if relu {
-                    mask(gradient, values, scale, shift);
-                }
-                let (sum, product) = sums(gradient, values, mean);
+                let (sum, product) = if relu {
+                    sums(gradient, values, mean, |value| value * scale + shift > 0.0)
+                } else {
+                    sums(gradient, values, mean, |_| true)
+                };
                 if from_batch {
                     let count = values.len() as f32;
                     let inverse = moments.inverse_deviation;
@@ -145,35 +140,27 @@ pub(in crate::nn) fn backward(
         .collect()
 }
 
-/// Zeroes the gradient where the ReLU was flat.
+/// Zeroes the gradient where the ReLU was flat, which is where `passes` is false of the value, and gives Σ g
+/// and Σ g (x − μ), blocked as in [`blocked_sum`].
 #[inline(always)]
-fn mask(gradient: &mut [f32], values: &[f32], scale: f32, shift: f32) {
-    for (gradient, &value) in gradient.iter_mut().zip(values) {
-        *gradient = if value * scale + shift > 0.0 {
-            *gradient
-        } else {
-            0.0
-        };
-    }
-}
-
-/// Σ g and Σ g (x − μ), blocked as in [`blocked_sum`].
-#[inline(always)]
-fn sums(gradient: &[f32], values: &[f32], mean: f32) -> (f64, f64) {
+fn sums(gradient: &mut [f32], values: &[f32], mean: f32, passes: impl Fn(f32) -> bool) -> (f64, f64) {
+    let masked = |gradient: f32, value: f32| if passes(value) { gradient } else { 0.0 };
     let (mut sum, mut product) = (0.0, 0.0);
-    for (gradient, values) in gradient.chunks(BLOCK).zip(values.chunks(BLOCK)) {
+    for (gradient, values) in gradient.chunks_mut(BLOCK).zip(values.chunks(BLOCK)) {
         let (mut lanes, mut products) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-        let rows = gradient.chunks_exact(LANES).zip(values.chunks_exact(LANES));
-        for (gradient, values) in rows {
+        let (gradient, gradient_rest) = gradient.as_chunks_mut::<LANES>();
+        let (values, values_rest) = values.as_chunks::<LANES>();
+        for (gradient, values) in gradient.iter_mut().zip(values) {
             for lane in 0..LANES {
+                gradient[lane] = masked(gradient[lane], values[lane]);
                 lanes[lane] += gradient[lane];
                 products[lane] += gradient[lane] * (values[lane] - mean);
             }
         }
-        let whole = gradient.len() / LANES * LANES;
-        for (&gradient, &value) in gradient[whole..].iter().zip(&values[whole..]) {
-            sum += f64::from(gradient);
-            product += f64::from(gradient * (value - mean));
+        for (gradient, &value) in gradient_rest.iter_mut().zip(values_rest) {
+            *gradient = masked(*gradient, value);
+            sum += f64::from(*gradient);
+            product += f64::from(*gradient * (value - mean));
         }
         sum += lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>();
         product += products.iter().map(|&lane| f64::from(lane)).sum::<f64>();

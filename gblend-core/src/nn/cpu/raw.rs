@@ -1,15 +1,18 @@
 //! The one place with `unsafe` code.
 //!
-//! Two things cannot be had without it. The matrix product of the `gemm` crate takes raw pointers and
-//! strides; and dfdx hands out a tensor's storage on the CPU one element at a time only, while a copy of
-//! every operand would cost more than many of the operations do. Both are wrapped here in functions that
-//! check every size and that no caller can misuse.
+//! Three things cannot be had without it. The matrix product of the `gemm` crate takes raw pointers and
+//! strides; dfdx hands out a tensor's storage on the CPU one element at a time only, while a copy of
+//! every operand would cost more than many of the operations do; and memory for maps comes filled with zeros
+//! by one thread, which takes as long as some of the operations that fill it again. All are wrapped here in
+//! functions that check every size and that no caller can misuse.
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
 
 use dfdx::shapes::{HasShape, Shape};
 use dfdx::tensor::{Cpu, Tensor};
+use pulp::Arch;
+use rayon::prelude::*;
 
 /// The elements of a contiguous tensor, without a copy. `None` if the tensor is not contiguous.
 pub(in crate::nn) fn contiguous<S: Shape, T>(tensor: &Tensor<S, f32, Cpu, T>) -> Option<&[f32]> {
@@ -127,6 +130,22 @@ impl<'a> MatrixMut<'a> {
             .collect()
     }
 
+    /// The number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The elements of one row.
+    ///
+    /// # Panics
+    /// If there is no such row: a bug of the caller.
+    pub(super) fn row(&mut self, row: usize) -> &mut [f32] {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        // SAFETY: the row is one of the matrix's, whose elements are consecutive and reached by no other way
+        // while `self` is borrowed.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.row_stride), self.columns) }
+    }
+
     /// The number of columns.
     pub(super) fn columns(&self) -> usize {
         self.columns
@@ -170,6 +189,62 @@ impl<'a> MatrixMut<'a> {
             );
         }
     }
+}
+
+/// A new matrix, computed in blocks of at most `width` columns, each of zeros at first. `compute` is given
+/// what `init` makes for its thread, the block's number and the block.
+pub(super) fn column_blocks<T>(
+    rows: usize,
+    columns: usize,
+    width: usize,
+    init: impl Fn() -> T + Send + Sync,
+    compute: impl Fn(&mut T, usize, MatrixMut<'_>) + Send + Sync,
+) -> Vec<f32> {
+    let mut data: Vec<f32> = Vec::with_capacity(rows * columns);
+    let matrix = MatrixMut {
+        start: data.as_mut_ptr(),
+        rows,
+        columns,
+        row_stride: columns,
+        lifetime: PhantomData,
+    };
+    let blocks = matrix.split_columns(width).into_par_iter().enumerate();
+    blocks.for_each_init(init, |scratch, (number, block)| {
+        for row in 0..block.rows {
+            // SAFETY: the row lies inside the allocation, as in `row`, and nothing else reaches it.
+            let start = unsafe { block.start.add(row * block.row_stride) };
+            // SAFETY: as above, and any bytes are an `f32`.
+            unsafe { start.write_bytes(0, block.columns) };
+        }
+        compute(scratch, number, block);
+    });
+    // SAFETY: the capacity is that, and the blocks, which cover all of it, have been filled with zeros.
+    unsafe { data.set_len(rows * columns) };
+    data
+}
+
+/// A new vector of a function of each of `values`, which is made for each run of `run` of them.
+pub(super) fn map_runs<F: Fn(f32) -> f32>(
+    values: &[f32],
+    run: usize,
+    function: impl Fn(usize) -> F + Send + Sync,
+) -> Vec<f32> {
+    let arch = Arch::new();
+    let mut data: Vec<f32> = Vec::with_capacity(values.len());
+    let targets = data.spare_capacity_mut()[..values.len()].par_chunks_mut(run.max(1));
+    let runs = targets.zip(values.par_chunks(run.max(1))).enumerate();
+    runs.for_each(|(number, (targets, values))| {
+        let function = function(number);
+        arch.dispatch(|| {
+            for (target, &value) in targets.iter_mut().zip(values) {
+                target.write(function(value));
+            }
+        });
+    });
+    // SAFETY: the capacity is at least that, and both sides of the loop had as many elements, so each of the
+    // vector's has been written.
+    unsafe { data.set_len(values.len()) };
+    data
 }
 
 #[cfg(test)]

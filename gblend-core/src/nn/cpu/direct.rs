@@ -1,0 +1,239 @@
+//! Convolution straight from the maps, without a matrix of row copies.
+//!
+//! With the batch innermost, a pixel of a channel is a row of samples, which is all that a tile of sums in
+//! vector registers needs. Windows skip the padding, which in small maps is every third of their pixels.
+
+use std::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::raw::MatrixMut;
+
+/// Rows of a tile of sums.
+const ROWS: usize = 8;
+
+/// Vectors in a row of a tile: with 32 registers a tile leaves room for its operands.
+const VECTORS: usize = 2;
+
+/// Elements that [`VECTORS`] vectors of the widest instruction set have; those of all others divide it.
+pub(super) const GRAIN: usize = 32;
+
+/// At most so many samples go through all rows of a product before the next, in multiples of [`GRAIN`]:
+/// what they read stays in the second-level cache.
+const SAMPLES: usize = 128;
+
+/// One pixel of a window: the tap that it is under, and which pixel it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    pub(super) tap: usize,
+    pub(super) source: usize,
+}
+
+/// Weights `[rows, taps, channels]` in the order in which the tiles of a [`Product`] read them.
+#[derive(Debug)]
+pub(super) struct PackedWeights {
+    values: Vec<f32>,
+    taps: usize,
+    channels: usize,
+}
+
+impl PackedWeights {
+    /// Reads every weight once, by row, tap and channel.
+    pub(super) fn new(
+        [rows, taps, channels]: [usize; 3],
+        weight: impl Fn(usize, usize, usize) -> f32,
+    ) -> Self {
+        let mut values = vec![0.0; rows.next_multiple_of(ROWS) * taps * channels];
+        let mut targets = values.chunks_exact_mut(ROWS);
+        for tile in (0..rows).step_by(ROWS) {
+            let indices = (0..taps).flat_map(|tap| (0..channels).map(move |channel| (tap, channel)));
+            for ((tap, channel), target) in indices.zip(&mut targets) {
+                for (row, target) in (tile..rows).zip(target) {
+                    *target = weight(row, tap, channel);
+                }
+            }
+        }
+        Self {
+            values,
+            taps,
+            channels,
+        }
+    }
+}
+
+/// The widest blocks of samples that divide the batch; `None` if vectors do not.
+pub(super) fn sample_block(batch: usize) -> Option<usize> {
+    let mut widths = (GRAIN..=SAMPLES).rev().step_by(GRAIN);
+    widths.find(|&width| batch > 0 && batch.is_multiple_of(width))
+}
+
+/// `output[r, n] += Σ weight[r, tap, c] · input[c, source, n]` over the channels c and the links.
+#[derive(Debug)]
+pub(super) struct Product<'a> {
+    /// `[channels, pixels, batch]`.
+    pub(super) input: &'a [f32],
+    pub(super) batch: usize,
+    pub(super) weights: &'a PackedWeights,
+    pub(super) links: &'a [Link],
+    /// The first sample.
+    pub(super) first: usize,
+    /// The rows of one pixel, for as many samples as it has columns: a multiple of [`GRAIN`].
+    pub(super) output: MatrixMut<'a>,
+}
+
+impl Product<'_> {
+    pub(super) fn run(self) {
+        Arch::new().dispatch(self);
+    }
+
+    /// Rows `row..row + R` and columns `start..` of the output, one tile.
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize>(&mut self, simd: S, row: usize, start: usize) {
+        let (width, channels) = (VECTORS * S::F32_LANES, self.weights.channels);
+        let depth = ROWS * self.weights.taps * channels;
+        let weights = &self.weights.values[row / ROWS * depth..][..depth];
+        let skip = row % ROWS;
+        let map = self.input.len() / channels.max(1);
+        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; R];
+        for link in self.links {
+            let weights = &weights[link.tap * channels * ROWS..][..channels * ROWS];
+            let mut at = link.source * self.batch + self.first + start;
+            for weights in weights.as_chunks::<ROWS>().0 {
+                let (values, _) = S::as_simd_f32s(&self.input[at..at + width]);
+                for (sums, &weight) in sums.iter_mut().zip(&weights[skip..skip + R]) {
+                    let weight = simd.splat_f32s(weight);
+                    for (sum, &value) in sums.iter_mut().zip(values) {
+                        *sum = simd.mul_add_e_f32s(weight, value, *sum);
+                    }
+                }
+                at += map;
+            }
+        }
+        for (row, sums) in (row..self.output.rows()).zip(sums) {
+            let (output, _) = S::as_mut_simd_f32s(&mut self.output.row(row)[start..start + width]);
+            for (output, sum) in output.iter_mut().zip(sums) {
+                *output = simd.add_f32s(*output, sum);
+            }
+        }
+    }
+}
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for row in (0..self.output.rows()).step_by(ROWS) {
+            for start in (0..self.output.columns()).step_by(VECTORS * S::F32_LANES) {
+                if S::REGISTER_COUNT > 16 {
+                    self.tile::<S, ROWS>(simd, row, start);
+                } else {
+                    self.tile::<S, { ROWS / 2 }>(simd, row, start);
+                    self.tile::<S, { ROWS / 2 }>(simd, row + ROWS / 2, start);
+                }
+            }
+        }
+    }
+}
+
+/// A row of an [`OuterProduct`]'s sums, and where its samples begin in the input.
+pub(super) type OuterRow = (usize, usize);
+
+/// `sums[k, o] += Σ input[row k, n] · gradient[o, n]` over the samples of one pixel.
+///
+/// The tiles go along the output's channels, so that the only values to rearrange are those of the gradient.
+#[derive(Debug)]
+pub(super) struct OuterProduct<'a> {
+    pub(super) input: &'a [f32],
+    pub(super) rows: &'a [OuterRow],
+    /// The pixel's samples of each channel, at most [`GRAIN`] channels.
+    pub(super) gradient: &'a [&'a [f32]],
+    /// Keeps its memory from one product to the next.
+    pub(super) transposed: &'a mut Vec<f32>,
+    /// Rows of [`padded_columns`] of the channels.
+    pub(super) sums: &'a mut [f32],
+}
+
+/// Columns of the sums for so many channels: whole vectors.
+pub(super) fn padded_columns(channels: usize) -> usize {
+    channels.next_multiple_of(GRAIN / VECTORS)
+}
+
+impl OuterProduct<'_> {
+    pub(super) fn run(self) {
+        Arch::new().dispatch(self);
+    }
+
+    /// Makes `transposed` the gradient as `[samples, columns]`.
+    #[inline(always)]
+    fn transpose(&mut self, columns: Range<usize>, samples: Range<usize>) {
+        const GROUP: usize = 8;
+        let width = columns.len();
+        self.transposed.resize(width * samples.len(), 0.0);
+        let last = self.gradient.len() - 1;
+        for group in columns.clone().step_by(GROUP) {
+            let rows: [&[f32]; GROUP] =
+                std::array::from_fn(|lane| &self.gradient[(group + lane).min(last)][samples.clone()]);
+            for (n, target) in self.transposed.chunks_exact_mut(width).enumerate() {
+                let target = &mut target[group - columns.start..][..GROUP.min(width)];
+                target
+                    .iter_mut()
+                    .zip(&rows)
+                    .for_each(|(target, row)| *target = row[n]);
+            }
+        }
+    }
+
+    /// Adds to `V` vectors of columns of all rows, `R` rows at a time.
+    #[inline(always)]
+    fn tiles<S: Simd, const V: usize, const R: usize>(&mut self, simd: S, first: usize) {
+        let (width, all) = (V * S::F32_LANES, padded_columns(self.gradient.len()));
+        let batch = self.gradient[0].len();
+        for start in (0..batch).step_by(SAMPLES) {
+            let samples = start..(start + SAMPLES).min(batch);
+            self.transpose(first..first + width, samples.clone());
+            for rows in self.rows.chunks(R) {
+                // The last rows may be fewer; the tile then computes one of them several times.
+                let values: [&[f32]; R] = std::array::from_fn(|row| {
+                    let (_, start) = rows[row.min(rows.len() - 1)];
+                    &self.input[start..][samples.clone()]
+                });
+                let mut sums = [[simd.splat_f32s(0.0); V]; R];
+                for (n, gradient) in self.transposed.chunks_exact(width).enumerate() {
+                    let (gradient, _) = S::as_simd_f32s(gradient);
+                    for (sums, values) in sums.iter_mut().zip(&values) {
+                        let value = simd.splat_f32s(values[n]);
+                        for (sum, &gradient) in sums.iter_mut().zip(gradient) {
+                            *sum = simd.mul_add_e_f32s(value, gradient, *sum);
+                        }
+                    }
+                }
+                for (&(row, _), sums) in rows.iter().zip(sums) {
+                    let (target, _) = S::as_mut_simd_f32s(&mut self.sums[row * all + first..][..width]);
+                    for (target, sum) in target.iter_mut().zip(sums) {
+                        *target = simd.add_f32s(*target, sum);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl WithSimd for OuterProduct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (columns, lanes) = (padded_columns(self.gradient.len()), S::F32_LANES);
+        let mut first = 0;
+        while first < columns {
+            let pair = first + VECTORS * lanes <= columns;
+            match (pair, S::REGISTER_COUNT > 16) {
+                (true, true) => self.tiles::<S, VECTORS, ROWS>(simd, first),
+                (true, false) => self.tiles::<S, VECTORS, { ROWS / 2 }>(simd, first),
+                (false, _) => self.tiles::<S, 1, ROWS>(simd, first),
+            }
+            first += if pair { VECTORS * lanes } else { lanes };
+        }
+    }
+}
