@@ -12,7 +12,8 @@
 //!   fully.
 //!
 //! The default follows what makes multimodal training hard: frames full of texture that can be memorized
-//! sample by sample and yet informative, beside movement, which is low-dimensional and learned more slowly.
+//! sample by sample and yet informative, beside movement and sound, which are low-dimensional, say more, and can
+//! hardly be memorized.
 
 mod render;
 mod sound;
@@ -77,7 +78,7 @@ impl Default for Scene {
         Self {
             seed: 0,
             train_samples: 1000,
-            test_samples: 600,
+            test_samples: 1000,
             frames: 6,
             size: 24,
             seconds: 0.4,
@@ -87,8 +88,8 @@ impl Default for Scene {
             flow_distractor: 0.2,
             depth_noise: 0.5,
             depth_distractor: 0.2,
-            audio_noise: 1.0,
-            audio_distractor: 0.35,
+            audio_noise: 0.4,
+            audio_distractor: 0.25,
         }
     }
 }
