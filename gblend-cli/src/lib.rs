@@ -21,7 +21,7 @@ pub mod model;
 mod plugins;
 pub mod prediction;
 pub mod probe;
-mod progress;
+pub mod progress;
 pub mod run_folder;
 pub mod session;
 pub mod step;

@@ -277,10 +277,7 @@ impl Probes<'_> {
 
 /// Whether the last two checkpoints are worse on held-out samples than the best before them.
 fn past_the_best(course: &[Checkpoint]) -> bool {
-    let Some((earlier, [a, b])) = course
-        .split_last_chunk::<2>()
-        .map(|(earlier, last)| (earlier, last))
-    else {
+    let Some((earlier, [a, b])) = course.split_last_chunk::<2>() else {
         return false;
     };
     let best = earlier

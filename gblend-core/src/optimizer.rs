@@ -27,8 +27,8 @@ pub trait OptimizerState: Debug + Send {
     fn begin_step(&mut self, learning_rate: f64);
 
     /// Moves one parameter by `share` times what the rule makes of its gradient. `share` is above 0, and 1
-    /// where nothing is blended. It is a factor of the learning rate that weight decay does not feel: a part of
-    /// the network that a loss of small weight trains forgets no faster than others.
+    /// where nothing is blended. It is a factor of the learning rate that weight decay does not feel, unless it is
+    /// part of a gradient whose scale the rule takes out: a part of the network that a loss of small weight trains forgets no faster than others.
     ///
     /// # Errors
     /// [`Error::Device`](crate::Error::Device) if the device fails.
@@ -47,7 +47,7 @@ pub trait OptimizerState: Debug + Send {
     ///
     /// # Errors
     /// [`Error::Device`](crate::Error::Device) if the device fails.
-    fn moments(&mut self, param: ParamMut<'_>) -> Result<BTreeMap<&'static str, Array>>;
+    fn moments(&mut self, path: &ParamPath, param: ParamMut<'_>) -> Result<BTreeMap<&'static str, Array>>;
 
     /// Goes on from a checkpoint: the number of steps begun.
     fn restore_steps(&mut self, steps: u64);

@@ -211,8 +211,12 @@ pub trait Blend: Debug + Send {
     /// # Errors
     /// If the state is not one that [`state`](Self::state) made.
     fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
-        let _ = state;
-        Ok(())
+        if state.is_null() {
+            Ok(())
+        } else {
+            let problem = "a stored state for a strategy that keeps none".to_owned();
+            Err(Error::Strategy(problem))
+        }
     }
 }
 

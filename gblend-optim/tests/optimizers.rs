@@ -97,7 +97,7 @@ fn an_optimizer_goes_on_from_a_checkpoint_as_if_it_had_not_stopped() {
         let mut resumed = param(&whole.as_vec());
         let mut other = case.optimizer.start().unwrap();
         let moments: BTreeMap<String, Array> = state
-            .moments(ParamMut::from(&mut whole))
+            .moments(&ParamPath::root().join("p"), ParamMut::from(&mut whole))
             .unwrap()
             .into_iter()
             .map(|(name, array)| (name.to_owned(), array))

@@ -40,7 +40,15 @@ const FORBIDDEN: [(&str, &[&str]); 3] = [
 ];
 
 /// Files whose mathematics must not know the engine.
-const WITHOUT_ENGINE: [&str; 1] = ["gblend-core/src/weights.rs"];
+const WITHOUT_ENGINE: [&str; 7] = [
+    "gblend-core/src/weights.rs",
+    "gblend-core/src/ogr/mod.rs",
+    "gblend-core/src/ogr/blend.rs",
+    "gblend-core/src/ogr/bootstrap.rs",
+    "gblend-core/src/ogr/matrix.rs",
+    "gblend-core/src/ogr/movement.rs",
+    "gblend-optim/src/blend/ogr/policy.rs",
+];
 
 /// The one file with `unsafe` code.
 const UNSAFE: &str = "gblend-core/src/nn/cpu/raw.rs";

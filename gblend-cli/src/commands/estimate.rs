@@ -114,12 +114,12 @@ impl Estimate {
     pub(super) fn run(self) -> Result<()> {
         let reporter = Reporter::new(self.quiet);
         match &self.curves {
-            Some(path) => self.from_curves(&Curves::read(path)?, &reporter),
-            None => self.from_network(&reporter),
+            Some(path) => self.estimate_curves(&Curves::read(path)?, &reporter),
+            None => self.estimate_network(&reporter),
         }
     }
 
-    fn from_curves(&self, curves: &Curves, reporter: &Reporter) -> Result<()> {
+    fn estimate_curves(&self, curves: &Curves, reporter: &Reporter) -> Result<()> {
         let span = curves.between(self.from, self.to)?;
         let names = curves.heads();
         let settings = PolicySettings {
@@ -158,7 +158,7 @@ impl Estimate {
         )
     }
 
-    fn from_network(&self, reporter: &Reporter) -> Result<()> {
+    fn estimate_network(&self, reporter: &Reporter) -> Result<()> {
         let config = self.config()?;
         let (report, policy, elapsed) = with_threads(config.run.threads, || {
             let began = Instant::now();

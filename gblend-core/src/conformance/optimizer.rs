@@ -255,7 +255,7 @@ impl Checked<'_> {
             steps,
         )?;
         for index in 0..descent.params.len() {
-            let told = descent.state.moments(descent.params[index].param());
+            let told = descent.state.moments(&path(index), descent.params[index].param());
             let moments: BTreeMap<String, Array> = Rule::MomentsRestored
                 .works("telling the moments", told)?
                 .into_iter()

@@ -207,7 +207,8 @@ impl Scaled {
             if j == k && entry == 0.0 { 1.0 } else { entry }
         });
         let scaled: Vec<f64> = gains.iter().zip(&deviations).map(|(b, d)| b / d).collect();
-        let largest = scaled.iter().fold(0.0_f64, |most, b| most.max(b.abs()));
+        // Not the largest loss: beside a huge one, the gains would drown in rounding.
+        let largest = scaled.iter().copied().fold(0.0, f64::max);
         let unit = if largest > 0.0 { largest } else { 1.0 };
         Ok(Self {
             matrix,

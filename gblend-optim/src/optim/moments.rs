@@ -74,6 +74,7 @@ macro_rules! keep_moments {
 
         fn moments(
             &mut self,
+            _: &gblend_core::ParamPath,
             param: gblend_core::ParamMut<'_>,
         ) -> gblend_core::Result<std::collections::BTreeMap<&'static str, gblend_core::Array>> {
             self.moments.arrays(&param)

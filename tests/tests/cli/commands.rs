@@ -31,7 +31,26 @@ fn plugins_are_listed_by_role_with_their_schema() {
     assert_eq!(kinds("data"), ["avmnist", "scene"]);
     assert_eq!(kinds("modality"), ["audio", "depth", "flow", "rgb"]);
     assert_eq!(kinds("fusion"), ["concat"]);
-    assert_eq!(kinds("blend"), ["equal", "fixed", "joint", "unimodal"]);
+    assert_eq!(
+        kinds("blend"),
+        [
+            "agm",
+            "dwa",
+            "equal",
+            "famo",
+            "fixed",
+            "gradnorm",
+            "joint",
+            "mgda",
+            "mmpareto",
+            "ogm-ge",
+            "ogr",
+            "pcgrad",
+            "rlw",
+            "uncertainty",
+            "unimodal"
+        ]
+    );
     assert_eq!(kinds("optimizer"), ["adam", "adamw", "rmsprop", "sgd"]);
     assert!(listed[0]["schema"]["properties"].is_object());
     assert!(p.succeed(&["plugins", "blend"]).contains("unimodal"));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod blend;
 mod commands;
 mod determinism;
 mod real_data;

@@ -104,7 +104,7 @@ impl OptimizerState for HeavyBall {
         self.steps
     }
 
-    fn moments(&mut self, param: ParamMut<'_>) -> Result<BTreeMap<&'static str, Array>> {
+    fn moments(&mut self, _: &ParamPath, param: ParamMut<'_>) -> Result<BTreeMap<&'static str, Array>> {
         Ok(match self.fault {
             Fault::KeepsMomentsToItself => BTreeMap::new(),
             _ => BTreeMap::from([("velocity", param.gradient(&mut self.velocity)?)]),
