@@ -25,6 +25,7 @@ pub mod progress;
 pub mod run_folder;
 pub mod session;
 pub mod step;
+pub mod subsets;
 pub mod train;
 
 pub use commands::main;

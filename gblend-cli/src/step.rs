@@ -35,7 +35,7 @@ pub fn active_heads(blend: &dyn Blend) -> ActiveHeads {
     }
 }
 
-/// Takes a step. `label` names the random streams: probes draw others than the live run.
+/// Takes a step. `place` names its random streams: probes draw others than the live run.
 ///
 /// # Errors
 /// [`Error::Diverged`] if a loss or gradient is not finite, before any parameter moves; what the batch, the

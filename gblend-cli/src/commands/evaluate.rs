@@ -17,6 +17,7 @@ use crate::prediction::PredictionRule;
 use crate::progress::Reporter;
 use crate::run_folder::FinishedRun;
 use crate::session::{Session, with_threads};
+use crate::subsets::{MOST_MODALITIES, SubsetScore, score_subsets};
 
 /// Evaluates a trained model.
 #[derive(Debug, Args)]
@@ -26,6 +27,9 @@ pub(super) struct Evaluate {
     /// The samples to evaluate on.
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
+    /// Also runs the joint head on every subset of the modalities.
+    #[arg(long)]
+    subsets: bool,
     /// Prints JSON in place of the table.
     #[arg(long)]
     json: bool,
@@ -50,6 +54,8 @@ struct Report {
     heads: Vec<HeadReport>,
     predict: PredictionRule,
     predictions: Vec<PredictionReport>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    subsets: Vec<SubsetScore>,
 }
 
 #[derive(Debug, Serialize)]
@@ -70,11 +76,27 @@ impl Evaluate {
     pub(super) fn run(self) -> Result<()> {
         let reporter = Reporter::new(self.quiet);
         let report = with_trained(&self.run, &reporter, |trained, splits| {
-            let evaluation = match self.split {
-                Split::Train => trained.evaluate(&splits.train),
-                Split::Validation => trained.evaluate(&splits.validation),
-                Split::Test => trained.evaluate(&splits.into_test()),
-            }?;
+            let (train, validation, test);
+            let samples: &dyn Evaluable = match self.split {
+                Split::Train => {
+                    train = splits.train;
+                    &train
+                }
+                Split::Validation => {
+                    validation = splits.validation;
+                    &validation
+                }
+                Split::Test => {
+                    test = splits.into_test();
+                    &test
+                }
+            };
+            let evaluation = trained.evaluate(samples)?;
+            let subsets = if self.subsets {
+                trained.score_subsets(samples)?
+            } else {
+                Vec::new()
+            };
             let names = trained.session.heads.names().iter().zip(evaluation.scores()?);
             let heads = names.filter_map(|(name, score)| {
                 let Score { accuracy, loss } = score?;
@@ -95,6 +117,7 @@ impl Evaluate {
                 heads: heads.collect(),
                 predict: trained.session.config.blend.pipeline.predict,
                 predictions: predictions.into_iter().flatten().collect(),
+                subsets,
             })
         })?;
         reporter.finish();
@@ -129,10 +152,20 @@ impl Evaluate {
             )
         });
         let predictions = predictions.collect::<Vec<_>>().join(", ");
-        print(&format!(
-            "{}\n\npredictions from: {predictions}",
-            table(&["head", "accuracy", "loss"], 1, rows)
-        ))
+        let heads = table(&["head", "accuracy", "loss"], 1, rows);
+        let mut text = format!("{heads}\n\npredictions from: {predictions}");
+        if !report.subsets.is_empty() {
+            let rows = report.subsets.iter().map(|subset| {
+                vec![
+                    subset.modalities.join(" + "),
+                    percent(subset.accuracy),
+                    format!("{:.3}", subset.loss),
+                ]
+            });
+            let header = ["the joint head on", "accuracy", "loss"];
+            text = format!("{text}\n\n{}", table(&header, 1, rows));
+        }
+        print(&text)
     }
 }
 
@@ -145,6 +178,24 @@ pub(super) struct TrainedModel<'a> {
 }
 
 impl TrainedModel<'_> {
+    /// The joint head with every subset of the modalities.
+    fn score_subsets(&mut self, samples: &dyn Evaluable) -> Result<Vec<SubsetScore>> {
+        let names = &self.session.heads.names()[..self.session.heads.joint()];
+        if self.weights.last().is_none_or(|&weight| weight == 0.0) {
+            let problem = "--subsets: the joint head of this run was not trained";
+            return Err(Error::Usage(problem.to_owned()));
+        }
+        if names.len() > MOST_MODALITIES {
+            return Err(Error::Usage(format!(
+                "--subsets: {} modalities, expected at most {MOST_MODALITIES}",
+                names.len()
+            )));
+        }
+        let loader = self.session.loader(vec![true; names.len()]);
+        let (batch_size, device) = (self.session.batch_size(), &self.session.device);
+        score_subsets(&mut self.model, &loader, samples, batch_size, device, names)
+    }
+
     /// Every head on some samples.
     pub(super) fn evaluate(&mut self, samples: &dyn Evaluable) -> Result<Evaluation> {
         let active = ActiveHeads::all(self.session.heads.len());

@@ -115,3 +115,28 @@ fn depth_trains_on_the_scenes_exact_maps() {
     let summary = p.json(&["train", "depth.toml", "--quiet", "--json"]);
     assert_eq!(summary["heads"][1]["kind"], "depth");
 }
+
+#[test]
+fn evaluate_tells_how_the_joint_head_does_on_every_subset_of_the_modalities() {
+    let p = playground();
+    p.succeed(&["train", "tiny.toml", "--quiet", "--out", "run"]);
+    let report = p.json(&["evaluate", "run", "--subsets", "--json", "--quiet"]);
+    let subsets = report["subsets"].as_array().unwrap();
+    assert_eq!(subsets.len(), 7);
+    assert_eq!(subsets[0]["modalities"], serde_json::json!(["camera"]));
+    // All of them are what the joint head sees anyway.
+    assert_eq!(subsets[6]["modalities"].as_array().unwrap().len(), 3);
+    assert_eq!(subsets[6]["accuracy"], report["heads"][3]["accuracy"]);
+    let (all, joint) = (
+        subsets[6]["loss"].as_f64().unwrap(),
+        report["heads"][3]["loss"].as_f64().unwrap(),
+    );
+    assert!((all - joint).abs() < 1e-6);
+    assert!(
+        p.succeed(&["evaluate", "run", "--subsets", "--quiet"])
+            .contains("camera + motion")
+    );
+    let single = ["--set", "blend.kind=unimodal", "--set", "blend.head=motion"];
+    p.succeed(&[&["train", "tiny.toml", "--quiet", "--out", "single"][..], &single].concat());
+    p.refuse_after_run(&["evaluate", "single", "--subsets", "--quiet"], "was not trained");
+}

@@ -97,7 +97,7 @@ impl Default for Ogr {
             held_out: 0.2,
             release_held_out: true,
             probe_epochs: ProbeEpochs::default(),
-            gradient_batches: 16,
+            gradient_batches: 8,
             policy: Policy::default(),
             covariance: Covariance::default(),
             no_gain: NoGain::default(),
@@ -327,7 +327,10 @@ pub fn named_report(
 fn warnings(names: &[String], decision: &Decision) -> Vec<String> {
     let mut warnings = Vec::new();
     if !decision.gains {
-        warnings.push("no head gains on the held-out samples; the weights stay as they were, or as no_gain says; shorter probes may help".to_owned());
+        warnings.push(
+            "no head gains on the held-out samples, so the weights are what no_gain says; shorter probes may help"
+                .to_owned(),
+        );
     }
     for (name, &weight) in names.iter().zip(decision.weights.as_slice()) {
         if weight > COLLAPSED {
@@ -339,4 +342,81 @@ fn warnings(names: &[String], decision: &Decision) -> Vec<String> {
         }
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use gblend_core::ogr::Symmetric;
+
+    fn heads() -> Heads {
+        Heads::new(["a".to_owned(), "b".to_owned()]).unwrap()
+    }
+
+    fn estimate(delta_o: [f64; 3], delta_g: [f64; 3]) -> Estimate {
+        Estimate {
+            estimator: "probe",
+            probe_epochs: Some(2),
+            movements: Movements {
+                delta_o: delta_o.to_vec(),
+                delta_g: delta_g.to_vec(),
+                covariance: Symmetric::zeros(3),
+            },
+            resampled: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn trap_weights_survive_a_checkpoint() {
+        let mut blend = Ogr::default().start(&heads()).unwrap();
+        blend
+            .take_estimate(0, &estimate([0.5, 0.1, 0.3], [0.1, 0.4, 0.5]))
+            .unwrap();
+        let mut resumed = Ogr::default().start(&heads()).unwrap();
+        assert_ne!(resumed.weights(), blend.weights());
+        resumed.restore(&blend.state()).unwrap();
+        assert_eq!(resumed.weights(), blend.weights());
+        // Nor is the estimate made again.
+        assert!(resumed.estimate_due(0, 20).is_none());
+    }
+
+    #[test]
+    fn estimates_are_due_before_training_after_the_warm_up_and_every_super_epoch() {
+        let due = |settings: Ogr| -> Vec<usize> {
+            let blend = settings.start(&heads()).unwrap();
+            (0..45)
+                .filter(|&epoch| blend.estimate_due(epoch, 45).is_some())
+                .collect()
+        };
+        let online = Ogr {
+            schedule: Timing::Online,
+            ..Ogr::default()
+        };
+        // The paper's 45 epochs: 10 with the first weights, then every 5.
+        assert_eq!(due(online), [0, 10, 15, 20, 25, 30, 35, 40]);
+    }
+
+    #[test]
+    fn a_head_that_takes_nearly_all_the_weight_is_worth_a_warning() {
+        let settings = Ogr {
+            policy: Policy::Paper,
+            ..Ogr::default()
+        };
+        let mut blend = settings.start(&heads()).unwrap();
+        let report = blend
+            .take_estimate(0, &estimate([0.001, 0.5, 0.5], [0.4, 0.4, 0.5]))
+            .unwrap();
+        assert!(
+            report
+                .warnings
+                .iter()
+                .any(|warning| warning.contains("`a` takes")),
+            "{report:?}"
+        );
+        let report = blend
+            .take_estimate(0, &estimate([0.5, 0.5, 0.5], [0.4, 0.4, 0.5]))
+            .unwrap();
+        assert!(report.warnings.is_empty());
+    }
 }
