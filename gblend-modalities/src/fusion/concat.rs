@@ -2,7 +2,9 @@
 
 use gblend_core::nn::Engine;
 use gblend_core::tensor::Features;
-use gblend_core::{AutoDevice, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result};
+use gblend_core::{
+    AutoDevice, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

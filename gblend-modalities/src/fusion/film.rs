@@ -39,16 +39,20 @@ impl Fusion for Film {
         let width = at_least_one("fusion.width", self.width)?;
         let inputs = Inputs::of_several("FiLM", cx, "fusion.kind", "film")?;
         let total = inputs.total();
-        let conditioners = inputs.feature_dims().iter().enumerate().map(|(modality, length)| {
-            let layer = |name| {
-                let seed = cx.seed.derive(name).nth(modality as u64);
-                Linear::new(cx.device, total - length, width, seed)
-            };
-            Ok(Conditioner {
-                scale: layer("scale")?,
-                shift: layer("shift")?,
-            })
-        });
+        let conditioners = inputs
+            .feature_dims()
+            .iter()
+            .enumerate()
+            .map(|(modality, length)| {
+                let layer = |name| {
+                    let seed = cx.seed.derive(name).nth(modality as u64);
+                    Linear::new(cx.device, total - length, width, seed)
+                };
+                Ok(Conditioner {
+                    scale: layer("scale")?,
+                    shift: layer("shift")?,
+                })
+            });
         Ok(Box::new(Built {
             projections: Projections::new(cx, width, cx.seed.derive("projection"))?,
             conditioners: conditioners.collect::<Result<_>>()?,

@@ -3,7 +3,9 @@
 use dfdx::shapes::Axis;
 use dfdx::tensor_ops::{SumTo, TryMul};
 use gblend_core::tensor::{Features, reshape};
-use gblend_core::{Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result};
+use gblend_core::{
+    Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

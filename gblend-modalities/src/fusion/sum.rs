@@ -2,7 +2,9 @@
 
 use dfdx::tensor_ops::TryAdd;
 use gblend_core::tensor::Features;
-use gblend_core::{Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result};
+use gblend_core::{
+    Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
