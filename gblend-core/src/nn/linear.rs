@@ -9,11 +9,11 @@ use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::seed::Seed;
 use crate::tensor::{AutoDevice, Dims1, Dims2, Features, Plain};
 
-/// `x · Wᵀ + b`.
+/// `x · Wᵀ + b`, or `x · Wᵀ`.
 #[derive(Clone, Debug)]
 pub struct Linear {
     weight: Plain<Dims2>,
-    bias: Plain<Dims1>,
+    bias: Option<Plain<Dims1>>,
 }
 
 impl Linear {
@@ -22,10 +22,20 @@ impl Linear {
     /// # Errors
     /// [`Error::Setting`] if a side is empty, [`Error::Device`].
     pub fn new(device: &AutoDevice, inputs: usize, outputs: usize, seed: Seed) -> Result<Self> {
+        let mut layer = Self::without_bias(device, inputs, outputs, seed)?;
+        layer.bias = Some(lecun_uniform(device, (outputs,), inputs, seed.derive("bias"))?);
+        Ok(layer)
+    }
+
+    /// As [`new`](Self::new), for places where a bias would do nothing, such as the keys of an attention.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn without_bias(device: &AutoDevice, inputs: usize, outputs: usize, seed: Seed) -> Result<Self> {
         let (inputs, outputs) = (positive("inputs", inputs)?, positive("outputs", outputs)?);
         Ok(Self {
             weight: lecun_uniform(device, (outputs, inputs), inputs, seed.derive("weight"))?,
-            bias: lecun_uniform(device, (outputs,), inputs, seed.derive("bias"))?,
+            bias: None,
         })
     }
 
@@ -43,13 +53,16 @@ impl Linear {
                 [batch, features],
             ));
         }
-        AutoDevice::linear(input, &self.weight, Some(&self.bias))
+        AutoDevice::linear(input, &self.weight, self.bias.as_ref())
     }
 }
 
 impl Module for Linear {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         visitor.param(&path.join("weight"), (&mut self.weight).into())?;
-        visitor.param(&path.join("bias"), (&mut self.bias).into())
+        match &mut self.bias {
+            Some(bias) => visitor.param(&path.join("bias"), bias.into()),
+            None => Ok(()),
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use dfdx::prelude::{HasShape, SplitTape, TensorFromVec};
 use gblend_core::nn::{
-    BatchNorm, ConvNorm, Dropout, FactorizedBlock, FactorizedStrides, LayerNorm, Mlp, ResidualBlock, Window,
-    backward, cross_entropy, fork, global_average_pool,
+    BatchNorm, ConvNorm, Dropout, FactorizedBlock, FactorizedStrides, LayerNorm, Linear, Mlp, ResidualBlock,
+    Window, backward, cross_entropy, fork, global_average_pool,
 };
 use gblend_core::params::{Module, ParamPath, load_state, parameter_count, state_of};
 use gblend_core::tensor::{AutoDevice, Batch, Dims2, Features, Plain};
@@ -71,6 +71,18 @@ fn running_statistics_move_in_training_only_and_towards_the_batch() {
             "{mean} {square}"
         );
     }
+}
+
+#[test]
+fn a_linear_layer_without_bias_has_a_weight_alone_and_leaves_zeros() {
+    let device = AutoDevice::default();
+    let mut layer = Linear::without_bias(&device, 3, 2, Seed::new(1)).unwrap();
+    let paths: Vec<String> = state_of(&mut layer).unwrap().into_keys().collect();
+    assert_eq!(paths, ["weight"]);
+    let zeros: Plain<Dims2> = device.tensor_from_vec(vec![0.0; 6], (2, 3));
+    assert_eq!(layer.forward(zeros.retaped()).unwrap().as_vec(), [0.0; 4]);
+    let with = state_of(&mut Linear::new(&device, 3, 2, Seed::new(1)).unwrap()).unwrap();
+    assert_eq!(state_of(&mut layer).unwrap()["weight"], with["weight"]);
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use gblend_core::nn::Engine;
 use gblend_core::tensor::Features;
 use gblend_core::{
-    AutoDevice, Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+    AutoDevice, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::inputs::Inputs;
 
 /// Feature vectors side by side: late fusion as in the paper.
 ///
@@ -19,7 +21,7 @@ pub struct Concat {}
 impl Fusion for Concat {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
         Ok(Box::new(Built {
-            feature_dims: cx.feature_dims.to_vec(),
+            inputs: Inputs::new("concatenation", cx),
         }))
     }
 }
@@ -28,22 +30,16 @@ gblend_core::register!(Fusion, "concat" => Concat);
 
 #[derive(Debug)]
 struct Built {
-    feature_dims: Vec<usize>,
+    inputs: Inputs,
 }
 
 impl FusionModule for Built {
     fn fused_dim(&self) -> usize {
-        self.feature_dims.iter().sum()
+        self.inputs.total()
     }
 
     fn fuse(&mut self, features: Vec<Features>, _: &Pass) -> Result<Features> {
-        use dfdx::shapes::HasShape;
-        let found: Vec<usize> = features.iter().map(|features| features.shape().1).collect();
-        let batches = features.iter().map(|features| features.shape().0);
-        if found != self.feature_dims || batches.clone().min() != batches.max() {
-            let expected = format!("one batch with features of lengths {:?}", self.feature_dims);
-            return Err(Error::shape("concatenation", expected, found));
-        }
+        self.inputs.check(&features)?;
         AutoDevice::concat(features)
     }
 }

@@ -30,7 +30,10 @@ fn plugins_are_listed_by_role_with_their_schema() {
     };
     assert_eq!(kinds("data"), ["avmnist", "scene"]);
     assert_eq!(kinds("modality"), ["audio", "depth", "flow", "rgb"]);
-    assert_eq!(kinds("fusion"), ["concat"]);
+    assert_eq!(
+        kinds("fusion"),
+        ["attention", "concat", "film", "gated", "lmf", "se", "sum"]
+    );
     assert_eq!(
         kinds("blend"),
         [

@@ -13,7 +13,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 16] = [
+const VARIANTS: [(Role, &str, &str); 21] = [
     (
         Role::Blend,
         "ogr",
@@ -58,6 +58,11 @@ const VARIANTS: [(Role, &str, &str); 16] = [
         "audio",
         r#"{"normalization": "band", "dynamic_range": 40, "seconds": 0.1}"#,
     ),
+    (Role::Fusion, "sum", r#"{"width": 3}"#),
+    (Role::Fusion, "gated", r#"{"gates": "competing", "width": 3}"#),
+    (Role::Fusion, "lmf", r#"{"rank": 1, "width": 3}"#),
+    (Role::Fusion, "se", r#"{"reduction": 1}"#),
+    (Role::Fusion, "attention", r#"{"width": 6, "heads": 1}"#),
     (
         Role::Optimizer,
         "sgd",

@@ -1,0 +1,134 @@
+//! Self-attention over modalities.
+
+use dfdx::shapes::{Axes4, Axis};
+use dfdx::tensor_ops::{PermuteTo, ReshapeTo, TryAdd, TryMatMul, TryMul};
+use gblend_core::nn::{Engine, Linear, fork};
+use gblend_core::tensor::{Dims4, Features, Taped, reshape};
+use gblend_core::{
+    AutoDevice, Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::inputs::{Inputs, at_least_one};
+use super::projections::Projections;
+
+/// Self-attention with one token per modality: each takes from the others what it asks for.
+///
+/// The tokens `t_k = W_k f_k + b_k` become `t + O · [head_1, …, head_H]` with
+/// `head_i = softmax(Q_i t (K_i t)ᵀ / √(width / H)) V_i t`, and the fused vector is the new tokens side by side. It
+/// is a non-local block, Wang et al., "Non-local Neural Networks", CVPR 2018, <https://arxiv.org/abs/1711.07971>,
+/// equation 6, whose positions are the modalities, with the scaled heads of Vaswani et al., "Attention Is All You
+/// Need", NeurIPS 2017, <https://arxiv.org/abs/1706.03762>, section 3.2. `b_k` tells a token's modality. Needs at
+/// least two modalities.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Attention {
+    /// Length of a token, a multiple of `heads`; the fused vector has that many values per modality.
+    pub width: usize,
+    /// Number of attention heads, at least 1.
+    pub heads: usize,
+}
+
+impl Default for Attention {
+    fn default() -> Self {
+        Self { width: 64, heads: 4 }
+    }
+}
+
+#[typetag::serde(name = "attention")]
+impl Fusion for Attention {
+    fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
+        let width = at_least_one("fusion.width", self.width)?;
+        let heads = at_least_one("fusion.heads", self.heads)?;
+        if !width.is_multiple_of(heads) {
+            let expected = format!("a multiple of fusion.heads, which is {heads}");
+            return Err(Error::setting("fusion.width", width, expected));
+        }
+        let inputs = Inputs::of_several("attention over modalities", cx, "fusion.kind", "attention")?;
+        let linear = |name| Linear::without_bias(cx.device, width, width, cx.seed.derive(name));
+        Ok(Box::new(Built {
+            tokens: Projections::new(cx, width, cx.seed.derive("token"))?,
+            query: linear("query")?,
+            key: linear("key")?,
+            value: linear("value")?,
+            output: linear("output")?,
+            inputs,
+            width,
+            heads,
+        }))
+    }
+}
+
+gblend_core::register!(Fusion, "attention" => Attention);
+
+#[derive(Debug)]
+struct Built {
+    inputs: Inputs,
+    tokens: Projections,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Linear,
+    width: usize,
+    heads: usize,
+}
+
+impl Built {
+    /// `[batch × modalities, width]` to `[batch, heads, modalities, width / heads]`.
+    fn split(&self, rows: Features, batch: usize) -> Result<Taped<Dims4>> {
+        let share = self.width / self.heads;
+        let split = reshape(rows, (batch, self.inputs.len(), self.heads, share))?;
+        split
+            .try_permute::<Dims4, Axes4<0, 2, 1, 3>>()
+            .and_then(ReshapeTo::try_contiguous)
+            .map_err(Error::device)
+    }
+
+    /// All heads' outputs side by side, `[batch × modalities, width]`, for tokens of the same shape.
+    fn attend(&self, tokens: Features, batch: usize) -> Result<Features> {
+        let (tokens, for_key) = fork(tokens);
+        let (tokens, for_value) = fork(tokens);
+        let query = self.split(self.query.forward(tokens)?, batch)?;
+        let key = self.split(self.key.forward(for_key)?, batch)?;
+        let value = self.split(self.value.forward(for_value)?, batch)?;
+        let scale = 1.0 / ((self.width / self.heads) as f32).sqrt();
+        let key = key.try_permute::<Dims4, Axes4<0, 1, 3, 2>>();
+        let attended = key
+            .and_then(ReshapeTo::try_contiguous)
+            .and_then(|key| query.try_matmul(key))
+            .and_then(|scores| scores.try_mul(scale))
+            .and_then(|scores| scores.try_softmax::<Axis<3>>())
+            .and_then(|shares| shares.try_matmul(value))
+            .and_then(|heads| heads.try_permute::<Dims4, Axes4<0, 2, 1, 3>>())
+            .and_then(ReshapeTo::try_contiguous)
+            .map_err(Error::device)?;
+        reshape(attended, (batch * self.inputs.len(), self.width))
+    }
+}
+
+impl FusionModule for Built {
+    fn fused_dim(&self) -> usize {
+        self.inputs.len() * self.width
+    }
+
+    fn fuse(&mut self, features: Vec<Features>, _: &Pass) -> Result<Features> {
+        let batch = self.inputs.check(&features)?;
+        let tokens = AutoDevice::concat(self.tokens.forward(features)?)?;
+        let tokens = reshape(tokens, (batch * self.inputs.len(), self.width))?;
+        let (tokens, around) = fork(tokens);
+        let attended = self.output.forward(self.attend(tokens, batch)?)?;
+        let tokens = attended.try_add(around).map_err(Error::device)?;
+        reshape(tokens, (batch, self.fused_dim()))
+    }
+}
+
+impl Module for Built {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.tokens.visit_params(&path.join("token"), visitor)?;
+        self.query.visit_params(&path.join("query"), visitor)?;
+        self.key.visit_params(&path.join("key"), visitor)?;
+        self.value.visit_params(&path.join("value"), visitor)?;
+        self.output.visit_params(&path.join("output"), visitor)
+    }
+}

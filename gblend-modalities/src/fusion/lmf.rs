@@ -1,0 +1,82 @@
+//! Low-rank multimodal fusion.
+
+use dfdx::shapes::Axis;
+use dfdx::tensor_ops::{SumTo, TryMul};
+use gblend_core::tensor::{Features, reshape};
+use gblend_core::{
+    Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::inputs::{Inputs, at_least_one};
+use super::projections::Projections;
+
+/// Low-rank multimodal fusion: every product of one feature per modality, weighted by a tensor of low rank.
+///
+/// `h = Σ_r ⊙_k W_k^r [f_k; 1]`: the sum over r of the product over modalities. The 1 beside the features lets
+/// products leave modalities out, so sums and products of fewer modalities are among what `h` can be. The tensor of
+/// all products is never made. Liu et al., "Efficient Low-rank Multimodal Fusion with Modality-Specific Factors", ACL
+/// 2018, <https://arxiv.org/abs/1806.00064>, equation 7.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LowRank {
+    /// Length of the fused vector, at least 1.
+    pub width: usize,
+    /// Rank of the weight tensor, at least 1; parameters and time grow with it.
+    pub rank: usize,
+}
+
+impl Default for LowRank {
+    fn default() -> Self {
+        Self { width: 128, rank: 4 }
+    }
+}
+
+#[typetag::serde(name = "lmf")]
+impl Fusion for LowRank {
+    fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
+        let width = at_least_one("fusion.width", self.width)?;
+        let rank = at_least_one("fusion.rank", self.rank)?;
+        Ok(Box::new(Built {
+            inputs: Inputs::new("low-rank fusion", cx),
+            factors: Projections::new(cx, rank * width, cx.seed.derive("factor"))?,
+            width,
+            rank,
+        }))
+    }
+}
+
+gblend_core::register!(Fusion, "lmf" => LowRank);
+
+#[derive(Debug)]
+struct Built {
+    inputs: Inputs,
+    /// `W_k^1`, then `W_k^2`, …; the bias is what the 1 beside the features is multiplied with.
+    factors: Projections,
+    width: usize,
+    rank: usize,
+}
+
+impl FusionModule for Built {
+    fn fused_dim(&self) -> usize {
+        self.width
+    }
+
+    fn fuse(&mut self, features: Vec<Features>, _: &Pass) -> Result<Features> {
+        let batch = self.inputs.check(&features)?;
+        let factors = self.factors.forward(features)?.into_iter().map(Ok);
+        let product = factors.reduce(|product, next| product?.try_mul(next?).map_err(Error::device));
+        let product =
+            product.unwrap_or_else(|| Err(Error::shape("low-rank fusion", "at least one modality", [0])))?;
+        reshape(product, (batch, self.rank, self.width))?
+            .try_sum::<_, Axis<1>>()
+            .map_err(Error::device)
+    }
+}
+
+impl Module for Built {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.factors.visit_params(&path.join("factor"), visitor)
+    }
+}

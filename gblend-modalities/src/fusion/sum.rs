@@ -1,0 +1,70 @@
+//! Sum of projections.
+
+use dfdx::tensor_ops::TryAdd;
+use gblend_core::tensor::Features;
+use gblend_core::{
+    Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::inputs::{Inputs, at_least_one};
+use super::projections::Projections;
+
+/// Features projected to one length and added.
+///
+/// `h = Σ_k (W_k f_k + b_k)`. The fused vector does not grow with the number of modalities. It is what one linear
+/// layer makes of the features side by side, so it says no more than `concat` does; it is the fusion to compare
+/// `gated`, `film` and `lmf` with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sum {
+    /// Length that each modality's features are projected to, and of the fused vector; at least 1.
+    pub width: usize,
+}
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self { width: 128 }
+    }
+}
+
+#[typetag::serde(name = "sum")]
+impl Fusion for Sum {
+    fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
+        let width = at_least_one("fusion.width", self.width)?;
+        Ok(Box::new(Built {
+            inputs: Inputs::new("sum of projections", cx),
+            projections: Projections::new(cx, width, cx.seed.derive("projection"))?,
+            width,
+        }))
+    }
+}
+
+gblend_core::register!(Fusion, "sum" => Sum);
+
+#[derive(Debug)]
+struct Built {
+    inputs: Inputs,
+    projections: Projections,
+    width: usize,
+}
+
+impl FusionModule for Built {
+    fn fused_dim(&self) -> usize {
+        self.width
+    }
+
+    fn fuse(&mut self, features: Vec<Features>, _: &Pass) -> Result<Features> {
+        self.inputs.check(&features)?;
+        let projected = self.projections.forward(features)?.into_iter().map(Ok);
+        let sum = projected.reduce(|sum, next| sum?.try_add(next?).map_err(Error::device));
+        sum.unwrap_or_else(|| Err(Error::shape("sum of projections", "at least one modality", [0])))
+    }
+}
+
+impl Module for Built {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.projections.visit_params(&path.join("projection"), visitor)
+    }
+}
