@@ -145,7 +145,6 @@ fn every_fusion_has_the_output_and_the_gradients_of_pytorch() {
             worst,
         };
         module.visit_params(&ParamPath::root(), &mut compare).unwrap();
-        println!("{} {:?}: {:.1e}", stored.fusion, stored.lengths, compare.worst);
     }
 }
 
