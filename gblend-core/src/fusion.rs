@@ -31,7 +31,7 @@ pub struct FusionContext<'a> {
 }
 
 /// A fusion as built: owns parameters.
-pub trait FusionModule: Module + Send {
+pub trait FusionModule: Module {
     /// Length of the fused vector.
     fn fused_dim(&self) -> usize;
 

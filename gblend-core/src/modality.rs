@@ -55,7 +55,7 @@ pub struct BuildContext<'a> {
 }
 
 /// A modality as built: owns parameters.
-pub trait Encoder: Module + Send {
+pub trait Encoder: Module {
     /// Length of the feature vector.
     fn feature_dim(&self) -> usize;
 
