@@ -15,7 +15,7 @@ use crate::rgb::{choose, wrong_media};
 #[serde(deny_unknown_fields, default)]
 pub struct Flow {
     /// Whether the dataset's stream carries flow or frames.
-    pub from: Origin,
+    pub from: FlowOrigin,
     /// Height and width that fields are brought to; displacements are scaled along. Default: as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
@@ -31,7 +31,7 @@ pub struct Flow {
 /// Where flow comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Origin {
+pub enum FlowOrigin {
     /// The dataset's own flow.
     #[default]
     Flow,
@@ -44,7 +44,7 @@ pub enum Origin {
 impl Default for Flow {
     fn default() -> Self {
         Self {
-            from: Origin::default(),
+            from: FlowOrigin::default(),
             size: None,
             frames: None,
             limit: 20.0,
@@ -113,8 +113,8 @@ impl Flow {
 impl Modality for Flow {
     fn media(&self) -> MediaKind {
         match self.from {
-            Origin::Flow => MediaKind::Flow,
-            Origin::Frames => MediaKind::Frames,
+            FlowOrigin::Flow => MediaKind::Flow,
+            FlowOrigin::Frames => MediaKind::Frames,
         }
     }
 
@@ -123,8 +123,8 @@ impl Modality for Flow {
             return Err(Error::setting("limit", self.limit, "a number of pixels above 0"));
         }
         let mut planes = match (self.from, media) {
-            (Origin::Flow, Media::Flow(fields)) => self.given(fields)?,
-            (Origin::Frames, Media::Frames(frames)) => self.computed(frames)?,
+            (FlowOrigin::Flow, Media::Flow(fields)) => self.given(fields)?,
+            (FlowOrigin::Frames, Media::Frames(frames)) => self.computed(frames)?,
             _ => return Err(wrong_media("flow", self.media(), media)),
         };
         for channel in 0..2 {

@@ -46,8 +46,8 @@ pub fn between(first: &Array, second: &Array) -> Result<Array> {
             [second.height, second.width],
         ));
     }
-    let firsts = pyramid::of(first)?;
-    let seconds = pyramid::of(second)?;
+    let firsts = pyramid::of(&first)?;
+    let seconds = pyramid::of(&second)?;
     let mut flow: Option<[Plane; 2]> = None;
     for (level, (first, second)) in firsts.iter().zip(&seconds).enumerate().rev() {
         let (mut current, warps) = match &flow {

@@ -17,9 +17,9 @@ const BLUR: f32 = 0.8;
 ///
 /// # Errors
 /// If a side is longer than pictures may be.
-pub(super) fn of(picture: Plane) -> Result<Vec<Plane>> {
+pub(super) fn of(picture: &Plane) -> Result<Vec<Plane>> {
     let mut size = [picture.height, picture.width];
-    let mut levels = vec![blurred(&picture)];
+    let mut levels = vec![blurred(picture)];
     loop {
         size = size.map(|side| side.div_ceil(2));
         match levels.last() {
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn sizes(height: usize, width: usize) -> Vec<[usize; 2]> {
-        let levels = of(Plane::zeros(height, width)).unwrap();
+        let levels = of(&Plane::zeros(height, width)).unwrap();
         levels.iter().map(|level| [level.height, level.width]).collect()
     }
 
