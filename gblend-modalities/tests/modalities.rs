@@ -145,6 +145,68 @@ fn halving_flow_halves_its_displacements() {
     assert!((half.values()[half.len() - 1] + 0.3).abs() < 1e-6);
 }
 
+/// Frames of a texture that moves `step` pixels to the right from one to the next.
+fn moving(frames: usize, channels: usize, step: usize) -> Media {
+    let shape = SequenceShape {
+        frames,
+        height: 40,
+        width: 40,
+        channels,
+    };
+    let value = |at: usize| {
+        let (frame, row, column) = (at / 1600, (at / 40 % 40) as f32, (at % 40) as f32);
+        let x = column - (step * frame) as f32;
+        128.0 + 40.0 * (0.3 * x + 0.15 * row).sin() + 40.0 * (0.2 * x - 0.4 * row).sin()
+    };
+    let pixels = (0..shape.len()).map(|at| value(at / channels).round() as u8);
+    Media::Frames(Frames::new(shape, pixels.collect()).unwrap())
+}
+
+#[test]
+fn flow_from_frames_has_a_field_fewer_and_is_their_movement() {
+    let flow = modality(r#"{"kind": "flow", "from": "frames", "limit": 4}"#);
+    assert_eq!(flow.media(), gblend_core::MediaKind::Frames);
+    for channels in [1, 3] {
+        let sample = flow.prepare(&moving(4, channels, 2)).unwrap();
+        assert_eq!(sample.shape(), [2, 40, 40, 3]);
+        let middle = (20 * 40 + 20) * 3;
+        for field in 0..3 {
+            let (x, y) = (
+                sample.values()[middle + field],
+                sample.values()[4800 + middle + field],
+            );
+            assert!((x - 0.5).abs() < 0.05 && y.abs() < 0.05, "{x} {y}");
+        }
+    }
+    let still = flow.prepare(&moving(2, 1, 0)).unwrap();
+    assert!(still.values().iter().all(|&value| value == 0.0));
+}
+
+#[test]
+fn flow_from_frames_is_in_pixels_of_the_size_and_clipped_at_the_limit() {
+    let at_middle = |json: &str, side: usize| {
+        let sample = modality(json).prepare(&moving(3, 1, 4)).unwrap();
+        assert_eq!(sample.shape()[1..3], [side, side]);
+        sample.values()[(side / 2 * side + side / 2) * sample.shape()[3]]
+    };
+    let half = at_middle(
+        r#"{"kind": "flow", "from": "frames", "limit": 4, "size": [20, 20], "frames": 1}"#,
+        20,
+    );
+    assert!((half - 0.5).abs() < 0.05, "{half}");
+    let clipped = at_middle(r#"{"kind": "flow", "from": "frames", "limit": 2}"#, 40);
+    assert_eq!(clipped, 1.0);
+}
+
+#[test]
+fn one_frame_alone_has_no_flow() {
+    let flow = modality(r#"{"kind": "flow", "from": "frames"}"#);
+    let error = flow.prepare(&moving(1, 1, 0)).unwrap_err().to_string();
+    assert!(error.contains("found 1 frame, expected at least 2"), "{error}");
+    let error = flow.prepare(&media("flow")).unwrap_err().to_string();
+    assert!(error.contains("expected frames"), "{error}");
+}
+
 #[test]
 fn a_pixel_without_depth_is_marked_and_counts_as_the_middle() {
     let maps = DepthMaps::new(SequenceShape { frames: 1, ..SHAPE }, vec![0.0; 120]).unwrap();

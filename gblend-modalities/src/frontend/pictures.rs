@@ -47,9 +47,54 @@ impl Planes {
         }
     }
 
+    /// Pictures from their values, `[frames, channels, height, width]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there are not as many values as the shape says.
+    pub fn new(shape: SequenceShape, values: Vec<f32>) -> Result<Self> {
+        let SequenceShape {
+            frames,
+            height,
+            width,
+            channels,
+        } = shape;
+        let values = Array::new([frames, channels, height, width], values)?.into_values();
+        Ok(Self { values, shape })
+    }
+
     /// The extents.
     pub fn shape(&self) -> SequenceShape {
         self.shape
+    }
+
+    /// The values of each frame, `[channels, height, width]`.
+    pub fn pictures(&self) -> impl Iterator<Item = &[f32]> {
+        let values = self.shape.channels * self.shape.height * self.shape.width;
+        self.values.chunks_exact(values.max(1))
+    }
+
+    /// The brightness of red, green and blue as television weighs them (ITU-R BT.601); pictures of another
+    /// number of channels stay as they are.
+    #[must_use]
+    pub fn gray(self) -> Self {
+        let pixels = self.shape.height * self.shape.width;
+        if self.shape.channels != 3 || pixels == 0 {
+            return self;
+        }
+        let mut values = Vec::with_capacity(self.shape.frames * pixels);
+        for picture in self.pictures() {
+            let (red, rest) = picture.split_at(pixels);
+            let (green, blue) = rest.split_at(pixels);
+            let colors = red.iter().zip(green).zip(blue);
+            values.extend(colors.map(|((red, green), blue)| 0.299 * red + 0.587 * green + 0.114 * blue));
+        }
+        Self {
+            values,
+            shape: SequenceShape {
+                channels: 1,
+                ..self.shape
+            },
+        }
     }
 
     /// Changes every value of one channel.
@@ -198,6 +243,25 @@ mod tests {
             prop_assert!(resized.values.iter().all(|&value| (value - 0.25).abs() < 1e-6));
             prop_assert_eq!(resized.values.len(), height * width);
         }
+    }
+
+    #[test]
+    fn gray_keeps_the_brightness_of_gray_and_weighs_colors() {
+        let shape = SequenceShape {
+            frames: 2,
+            height: 1,
+            width: 2,
+            channels: 3,
+        };
+        let colors = [
+            90.0, 90.0, 90.0, 255.0, 0.0, 0.0, 0.0, 255.0, 0.0, 0.0, 0.0, 255.0_f32,
+        ];
+        let gray = Planes::gather(&colors, shape, &[0, 1]).gray();
+        assert_eq!(gray.shape().channels, 1);
+        for (value, expected) in gray.values.iter().zip([90.0, 76.245, 149.685, 29.07]) {
+            assert!((value - expected).abs() < 1e-3);
+        }
+        assert_eq!(planes(2, 3, 4, 1).gray(), planes(2, 3, 4, 1));
     }
 
     #[test]

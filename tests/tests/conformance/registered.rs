@@ -52,6 +52,12 @@ const VARIANTS: [(Role, &str, &str); 21] = [
         r#"{"encoder": {"dropout": 0.5, "channels": [4, 6]}}"#,
     ),
     (Role::Modality, "flow", r#"{"size": [6, 6]}"#),
+    (Role::Modality, "flow", r#"{"from": "frames"}"#),
+    (
+        Role::Modality,
+        "flow",
+        r#"{"from": "frames", "size": [8, 6], "frames": 1}"#,
+    ),
     (Role::Modality, "depth", r#"{"range": [1, 4], "size": [7, 6]}"#),
     (
         Role::Modality,

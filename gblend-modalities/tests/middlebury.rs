@@ -1,0 +1,85 @@
+//! Computed flow against Middlebury's ground truth, if `GBLEND_DATA` names the data folder.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use gblend_core::Array;
+use gblend_modalities::frontend::{flo, optical_flow};
+
+/// Mean endpoint errors of OpenCV 5.0.0 in pixels on the same gray frames, where the truth is known: of
+/// `calcOpticalFlowFarneback(a, b, None, 0.5, 5, 15, 3, 5, 1.2, 0)` and of
+/// `DISOpticalFlow_create(DISOPTICAL_FLOW_PRESET_MEDIUM)`, both frames read with `imread(…, IMREAD_GRAYSCALE)`.
+const OPENCV: [(&str, f64, f64); 8] = [
+    ("Dimetrodon", 0.9368, 0.1534),
+    ("Grove2", 0.5830, 0.3239),
+    ("Grove3", 1.3329, 0.8532),
+    ("Hydrangea", 0.5916, 0.2509),
+    ("RubberWhale", 0.3615, 0.2235),
+    ("Urban2", 1.4256, 0.6520),
+    ("Urban3", 2.9729, 1.9859),
+    ("Venus", 1.4407, 0.3907),
+];
+
+fn data() -> Option<PathBuf> {
+    let Some(folder) = std::env::var_os("GBLEND_DATA") else {
+        eprintln!("skipped: GBLEND_DATA is not set");
+        return None;
+    };
+    // Tests run in their crate's folder, a relative path is meant from the workspace's.
+    Some(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .unwrap()
+            .join(folder),
+    )
+}
+
+/// A colored picture's brightness, `[height, width]`.
+fn brightness(path: &Path) -> Array {
+    let file = BufReader::new(std::fs::File::open(path).unwrap());
+    let mut reader = png::Decoder::new(file).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!(
+        (info.color_type, info.bit_depth),
+        (png::ColorType::Rgb, png::BitDepth::Eight)
+    );
+    let gray = pixels.chunks_exact(3).map(|pixel| {
+        let [red, green, blue] = [0, 1, 2].map(|channel| f32::from(pixel[channel]));
+        0.299 * red + 0.587 * green + 0.114 * blue
+    });
+    Array::new([info.height as usize, info.width as usize], gray.collect()).unwrap()
+}
+
+#[test]
+fn every_pair_has_a_smaller_endpoint_error_than_with_farneback_and_dis() {
+    let Some(data) = data() else { return };
+    let mut problems = Vec::new();
+    for (name, farneback, dis) in OPENCV {
+        let folder = data.join("frontend_gt/middlebury").join(name);
+        let flow = optical_flow::between(
+            &brightness(&folder.join("frame10.png")),
+            &brightness(&folder.join("frame11.png")),
+        )
+        .unwrap();
+        let stored = std::fs::read(folder.join("flow10.flo")).unwrap();
+        let truth = flo::decode(&stored, name).unwrap();
+        let shape = truth.field.shape();
+        assert_eq!(flow.shape(), [2, shape.height, shape.width]);
+        let (x, y) = flow.values().split_at(shape.height * shape.width);
+        let (mut sum, mut count) = (0.0, 0_usize);
+        for (at, expected) in truth.field.vectors().chunks_exact(2).enumerate() {
+            if truth.known[at] {
+                sum += f64::from((x[at] - expected[0]).hypot(y[at] - expected[1]));
+                count += 1;
+            }
+        }
+        let error = sum / count as f64;
+        eprintln!("{name}: {error:.4} pixels, Farnebäck {farneback}, DIS {dis}");
+        if error > farneback || error > dis {
+            problems.push(format!("{name}: {error:.4} pixels"));
+        }
+    }
+    assert!(problems.is_empty(), "{problems:?}");
+}
