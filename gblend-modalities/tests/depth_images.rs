@@ -8,7 +8,9 @@
 
 use std::path::{Path, PathBuf};
 
+use gblend_modalities::frontend::depth_geometry::{DepthMap, Intrinsics, normals};
 use gblend_modalities::frontend::depth_image::DepthConvention;
+use gblend_modalities::frontend::hha::estimated_gravity;
 
 fn folder() -> Option<PathBuf> {
     let Some(folder) = std::env::var_os("GBLEND_DATA") else {
@@ -109,4 +111,41 @@ fn depth_files_have_the_distances_of_their_toolboxes() {
             );
         }
     }
+}
+
+/// `numpy.linalg.lstsq` of `1 / z` on `[(column − 319.5) / 525, (row − 239.5) / 525, 1]` over the pixels up to 10 to each
+/// side whose depth is within a tenth, in float64; the negative of the solution, of length 1.
+const NORMALS: [(usize, usize, [f64; 3]); 5] = [
+    (240, 320, [-0.425274, 0.048501, -0.903764]),
+    (400, 100, [0.33256, -0.93538, -0.120286]),
+    (420, 400, [-0.015581, -0.99976, -0.015386]),
+    (300, 250, [0.963113, -0.010455, -0.268894]),
+    (200, 450, [0.141035, -0.455288, -0.879103]),
+];
+
+#[test]
+fn normals_of_a_real_room_are_those_of_least_squares() {
+    let Some(folder) = folder() else { return };
+    let bytes = std::fs::read(folder.join("depth/00000.png")).unwrap();
+    let maps = DepthConvention::Scaled(1000.0).decode(&bytes).unwrap();
+    let camera = Intrinsics {
+        fx: 525.0,
+        fy: 525.0,
+        cx: 319.5,
+        cy: 239.5,
+    };
+    let map = DepthMap {
+        meters: maps.meters(),
+        width: 640,
+    };
+    let found = normals(map, camera, 10);
+    for (row, column, expected) in NORMALS {
+        let normal = found[row * 640 + column].unwrap();
+        for (found, expected) in normal.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-4, "({row}, {column}): {normal:?}");
+        }
+    }
+    // The picture shows a level floor at the bottom, which a level camera would see along the rows.
+    let down = estimated_gravity(&found);
+    assert!(down.y > 0.95, "{down:?}");
 }

@@ -1,7 +1,12 @@
 //! Transforms from media to arrays, on the host.
 
+pub mod depth_geometry;
 pub mod depth_image;
+pub mod hha;
 pub mod log_mel;
 pub mod mel;
+pub mod picture_augment;
 pub mod pictures;
+pub mod resample;
 pub mod spec_augment;
+pub mod spectrogram_noise;
