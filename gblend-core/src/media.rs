@@ -211,6 +211,29 @@ pub struct Waveform {
     pub samples: Vec<f32>,
 }
 
+impl Waveform {
+    /// The mean of the channels of a sound whose samples are interleaved, `[samples, channels]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there is no channel, or the last sample lacks some.
+    pub fn mixed(sample_rate: u32, channels: usize, interleaved: &[f32]) -> Result<Self> {
+        if channels == 0 || !interleaved.len().is_multiple_of(channels) {
+            return Err(Error::shape(
+                "a waveform",
+                format!("a multiple of its {channels} channels, and at least one channel"),
+                [interleaved.len()],
+            ));
+        }
+        let frames = interleaved.chunks_exact(channels);
+        Ok(Self {
+            sample_rate,
+            samples: frames
+                .map(|frame| frame.iter().sum::<f32>() / channels as f32)
+                .collect(),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -228,6 +251,15 @@ mod tests {
         assert!(Frames::new(SHAPE, vec![0; 72]).is_ok());
         assert!(Frames::new(SHAPE, vec![0; 71]).is_err());
         assert!(Frames::new(SequenceShape { frames: 0, ..SHAPE }, vec![]).is_err());
+    }
+
+    #[test]
+    fn several_channels_are_averaged_and_must_be_whole() {
+        let stereo = Waveform::mixed(8000, 2, &[1.0, 0.0, -0.5, 0.5]).unwrap();
+        assert_eq!(stereo.samples, [0.5, 0.0]);
+        assert_eq!(Waveform::mixed(8000, 1, &[0.25]).unwrap().samples, [0.25]);
+        assert!(Waveform::mixed(8000, 2, &[1.0; 3]).is_err());
+        assert!(Waveform::mixed(8000, 0, &[]).is_err());
     }
 
     #[test]

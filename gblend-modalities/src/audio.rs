@@ -9,14 +9,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoder::{EncoderSettings, PictureEncoder};
 use crate::frontend::log_mel::{LogMel, LogMelSettings};
+use crate::frontend::resample::resampled;
 use crate::frontend::spec_augment::SpecAugment;
+use crate::frontend::spectrogram_noise::add_noise;
 use crate::rgb::wrong_media;
 
 /// Sound: a log-mel spectrogram, encoded as a picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Audio {
-    /// Samples per second that sounds must have.
+    /// Samples per second of the sound that the spectrogram is made of; sounds of another rate are resampled, 1000 to
+    /// 768000 Hz.
     pub sample_rate: u32,
     /// Length that sounds are brought to, in seconds: longer ones are cut, silence follows shorter ones.
     /// Default: as they are, and every sample must be as long.
@@ -85,9 +88,9 @@ impl Default for Audio {
 
 impl Audio {
     /// The sound at the configured length.
-    fn fitted<'a>(&self, sound: &'a Waveform) -> Result<Cow<'a, Waveform>> {
+    fn fitted<'a>(&self, sound: Cow<'a, Waveform>) -> Result<Cow<'a, Waveform>> {
         let Some(seconds) = self.seconds else {
-            return Ok(Cow::Borrowed(sound));
+            return Ok(sound);
         };
         /// A day; a slip of the finger should not fill the memory.
         const LONGEST: f64 = 86_400.0;
@@ -99,9 +102,29 @@ impl Audio {
             ));
         }
         let length = (seconds * f64::from(sound.sample_rate)).round() as usize;
-        let mut samples = sound.samples.clone();
-        samples.resize(length, 0.0);
-        Ok(Cow::Owned(Waveform { samples, ..*sound }))
+        let mut sound = sound.into_owned();
+        sound.samples.resize(length, 0.0);
+        Ok(Cow::Owned(sound))
+    }
+
+    /// White noise added to a prepared sample.
+    fn with_noise(&self, mut sample: Array, ratios: [f64; 2], rng: &mut SampleRng) -> Result<Array> {
+        if self.normalization != Normalization::Fixed {
+            return Err(Error::setting(
+                "augment.noise_snr",
+                format!("[{}, {}]", ratios[0], ratios[1]),
+                "normalization = \"fixed\": the others lose the power that noise is measured by",
+            ));
+        }
+        let noise = LogMel::new(&self.spectrogram, self.sample_rate)?.white_noise()?;
+        for value in sample.values_mut() {
+            *value = *value * self.deviation + self.mean;
+        }
+        add_noise(sample.values_mut(), &noise, ratios, rng)?;
+        for value in sample.values_mut() {
+            *value = (*value - self.mean) / self.deviation;
+        }
+        Ok(sample)
     }
 }
 
@@ -118,8 +141,9 @@ impl Modality for Audio {
         if !(self.deviation.is_finite() && self.deviation > 0.0) {
             return Err(Error::setting("deviation", self.deviation, "a number above 0"));
         }
+        let sound = self.fitted(resampled(sound, self.sample_rate)?)?;
         let log_mel = LogMel::new(&self.spectrogram, self.sample_rate)?;
-        let mut spectrogram = log_mel.spectrogram(self.fitted(sound)?.as_ref())?;
+        let mut spectrogram = log_mel.spectrogram(&sound)?;
         if let Some(decibels) = self.dynamic_range {
             if !(decibels.is_finite() && decibels > 0.0) {
                 return Err(Error::setting(
@@ -159,6 +183,10 @@ impl Modality for Audio {
     }
 
     fn augment(&self, sample: Array, rng: &mut SampleRng) -> Result<Array> {
+        let sample = match self.augment.noise_snr {
+            None => sample,
+            Some(ratios) => self.with_noise(sample, ratios, rng)?,
+        };
         self.augment.apply(sample, rng)
     }
 

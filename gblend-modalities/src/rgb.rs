@@ -1,12 +1,13 @@
 //! Pictures and video in color or gray.
 
 use gblend_core::media::SequenceShape;
-use gblend_core::{Array, BuildContext, Encoder, Error, Media, MediaKind, Modality, Result};
+use gblend_core::{Array, BuildContext, Encoder, Error, Media, MediaKind, Modality, Result, SampleRng};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{EncoderSettings, PictureEncoder};
-use crate::frontend::pictures::{Planes, spread};
+use crate::frontend::picture_augment::{PictureAugment, Standardized};
+use crate::frontend::pictures::{Planes, clip, spread};
 
 /// Pictures and video: frames, encoded one by one or with time, and averaged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,15 +16,33 @@ pub struct Rgb {
     /// Height and width that frames are brought to. Default: as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
-    /// Frames taken of each sample, evenly spread. Default: all, and every sample must have as many.
+    /// Frames taken of each sample. Default: all, and every sample must have as many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames: Option<usize>,
+    /// Which frames are taken.
+    pub sampling: Sampling,
+    /// Frames from one frame of a clip to the next, at least 1.
+    pub stride: usize,
     /// Subtracted from values between 0 and 1.
     pub mean: f32,
     /// Divides them afterwards.
     pub deviation: f32,
+    /// Random changes in training. Default: none.
+    pub augment: PictureAugment,
     /// The network.
     pub encoder: EncoderSettings,
+}
+
+/// Which frames of a video are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Sampling {
+    /// Evenly spread over all of it: the middle one of each of `frames` equal parts (as in Temporal Segment Networks,
+    /// Wang et al., ECCV 2016).
+    #[default]
+    Spread,
+    /// A clip from its middle: `frames` in a row, every `stride`-th.
+    Clip,
 }
 
 impl Default for Rgb {
@@ -31,8 +50,11 @@ impl Default for Rgb {
         Self {
             size: None,
             frames: None,
+            sampling: Sampling::default(),
+            stride: 1,
             mean: 0.5,
             deviation: 0.25,
+            augment: PictureAugment::default(),
             encoder: EncoderSettings::default(),
         }
     }
@@ -51,7 +73,13 @@ impl Modality for Rgb {
         if !(self.deviation.is_finite() && self.deviation > 0.0) {
             return Err(Error::setting("deviation", self.deviation, "a number above 0"));
         }
-        let chosen = choose(frames.shape(), self.frames)?;
+        if self.stride == 0 {
+            return Err(Error::setting("stride", 0, "at least 1"));
+        }
+        let chosen = match (self.sampling, self.frames) {
+            (Sampling::Clip, Some(count)) if count > 0 => clip(frames.shape().frames, count, self.stride),
+            _ => choose(frames.shape(), self.frames)?,
+        };
         let mut planes = Planes::gather(frames.pixels(), frames.shape(), &chosen);
         if let Some([height, width]) = self.size {
             planes = planes.resized(height, width)?;
@@ -60,6 +88,14 @@ impl Modality for Rgb {
             planes.map_channel(channel, |value| (value / 255.0 - self.mean) / self.deviation);
         }
         planes.into_sample()
+    }
+
+    fn augment(&self, sample: Array, rng: &mut SampleRng) -> Result<Array> {
+        let values = Standardized {
+            mean: self.mean,
+            deviation: self.deviation,
+        };
+        self.augment.apply(sample, values, rng)
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {

@@ -217,20 +217,171 @@ fn a_pixel_without_depth_is_marked_and_counts_as_the_middle() {
     assert!(sample.values().iter().all(|&value| value == 0.0));
 }
 
+const CAMERA: &str = r#""intrinsics": {"fx": 120, "fy": 120, "cx": 4.5, "cy": -30}"#;
+
+#[test]
+fn a_level_floor_is_encoded_by_its_normal_and_by_hha() {
+    // The floor 1.5 m below a level camera, seen in the lower rows; nothing was measured in the others.
+    let depth = |row: usize| {
+        if row > 5 {
+            1.5 * 120.0 / (row as f32 + 30.0)
+        } else {
+            0.0
+        }
+    };
+    let shape = SequenceShape { frames: 1, ..SHAPE };
+    let maps = DepthMaps::new(shape, (0..120).map(|at| depth(at / 10)).collect()).unwrap();
+    let media = Media::Depth(maps);
+    let sample = |encoding: &str| {
+        let json = format!(r#"{{"kind": "depth", "range": [1, 9], "encoding": "{encoding}", {CAMERA}}}"#);
+        modality(&json).prepare(&media).unwrap()
+    };
+    let at = |sample: &Array, channel: usize, row: usize| sample.values()[channel * 120 + row * 10 + 5];
+    let normals = sample("normals");
+    assert_eq!(normals.shape(), [4, 12, 10, 1]);
+    let hha = sample("hha");
+    assert_eq!(hha.shape(), [4, 12, 10, 1]);
+    // The last row is 1.5 · 120 / 41 m away, on the ground and flat.
+    let disparity = (41.0 / 180.0 - 1.0 / 9.0) / (1.0 - 1.0 / 9.0) * 2.0 - 1.0;
+    for (found, expected) in [
+        (at(&normals, 0, 11), 0.0),
+        (at(&normals, 1, 11), -1.0),
+        (at(&normals, 2, 11), 0.0),
+        (at(&normals, 3, 11), 1.0),
+        (at(&hha, 0, 11), disparity),
+        (at(&hha, 1, 11), -1.0),
+        (at(&hha, 2, 11), -1.0),
+        (at(&hha, 3, 11), 1.0),
+    ] {
+        assert!((found - expected).abs() < 2e-3, "{found} against {expected}");
+    }
+    for channel in 0..4 {
+        assert_eq!(at(&normals, channel, 0), 0.0);
+        assert_eq!(at(&hha, channel, 0), 0.0);
+    }
+}
+
+#[test]
+fn every_scale_of_depth_ends_at_the_range_and_differs_between() {
+    let shape = SequenceShape {
+        frames: 1,
+        height: 1,
+        width: 3,
+        channels: 1,
+    };
+    let media = Media::Depth(DepthMaps::new(shape, vec![1.0, 2.0, 4.0]).unwrap());
+    for (scale, middle) in [
+        ("linear", -1.0 / 3.0),
+        ("inverse", 1.0 / 3.0),
+        ("logarithmic", 0.0),
+    ] {
+        let json = format!(r#"{{"kind": "depth", "range": [1, 4], "scale": "{scale}"}}"#);
+        let sample = modality(&json).prepare(&media).unwrap();
+        for (found, expected) in sample.values().iter().zip([-1.0, middle, 1.0]) {
+            assert!(
+                (found - expected).abs() < 1e-6,
+                "{scale}: {found} against {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_clip_takes_frames_in_a_row_from_the_middle() {
+    let shape = SequenceShape {
+        frames: 9,
+        height: 1,
+        width: 1,
+        channels: 1,
+    };
+    let media = Media::Frames(Frames::new(shape, (0..9).collect()).unwrap());
+    let frames = |settings: &str| {
+        let json = format!(r#"{{"kind": "rgb", "mean": 0, "deviation": 1, "frames": 3, {settings}}}"#);
+        let sample = modality(&json).prepare(&media).unwrap().into_values();
+        sample
+            .iter()
+            .map(|value| (value * 255.0).round() as usize)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(frames(r#""sampling": "spread""#), [1, 4, 7]);
+    assert_eq!(frames(r#""sampling": "clip""#), [3, 4, 5]);
+    assert_eq!(frames(r#""sampling": "clip", "stride": 2"#), [2, 4, 6]);
+}
+
+#[test]
+fn a_sound_of_another_rate_has_nearly_the_spectrogram_of_its_own() {
+    let sound = |rate: u32| {
+        let step = std::f64::consts::TAU * 700.0 / f64::from(rate);
+        let samples = (0..rate / 2).map(|at| (0.5 * (f64::from(at) * step).sin()) as f32);
+        Media::Waveform(Waveform {
+            sample_rate: rate,
+            samples: samples.collect(),
+        })
+    };
+    let audio = modality(r#"{"kind": "audio", "dynamic_range": 60}"#);
+    let expected = audio.prepare(&sound(16_000)).unwrap();
+    for rate in [8000, 22_050, 44_100, 48_000] {
+        let found = audio.prepare(&sound(rate)).unwrap();
+        assert_eq!(found.shape(), expected.shape());
+        let frames = found.shape()[2];
+        let inner = (0..found.len()).filter(|at| (4..frames - 4).contains(&(at % frames)));
+        let worst = inner
+            .map(|at| (found.values()[at] - expected.values()[at]).abs())
+            .fold(0.0, f32::max);
+        assert!(worst < 0.01, "{rate}: {worst}");
+    }
+}
+
+#[test]
+fn noise_in_training_needs_fixed_normalization_and_follows_the_seed() {
+    let augmented = |settings: &str, seed| {
+        let json = format!(r#"{{"kind": "audio", {settings} "augment": {{"noise_snr": [5, 15]}}}}"#);
+        let audio = modality(&json);
+        let sample = audio.prepare(&media("audio")).unwrap();
+        let found = audio.augment(sample.clone(), &mut Seed::new(seed).rng());
+        found.map(|found| (sample, found))
+    };
+    let (sample, noisy) = augmented("", 1).unwrap();
+    assert_eq!(noisy, augmented("", 1).unwrap().1);
+    assert_ne!(noisy, augmented("", 2).unwrap().1);
+    let louder = noisy
+        .values()
+        .iter()
+        .zip(sample.values())
+        .filter(|(a, b)| a > b)
+        .count();
+    assert!(louder > noisy.len() / 2);
+    let error = augmented(r#""normalization": "band","#, 1)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("augment.noise_snr") && error.contains("fixed"),
+        "{error}"
+    );
+}
+
 #[test]
 fn settings_that_cannot_be_are_refused_by_name() {
     for (json, kind, key) in [
+        (r#"{"kind": "rgb", "stride": 0}"#, "rgb", "stride"),
+        (
+            r#"{"kind": "depth", "range": [0, 1], "scale": "inverse"}"#,
+            "depth",
+            "range",
+        ),
+        (r#"{"kind": "depth", "encoding": "hha"}"#, "depth", "intrinsics"),
+        (
+            r#"{"kind": "depth", "encoding": "normals", "intrinsics": {"fx": 0, "fy": 1, "cx": 0, "cy": 0}}"#,
+            "depth",
+            "intrinsics.fx",
+        ),
         (r#"{"kind": "rgb", "deviation": 0}"#, "rgb", "deviation"),
         (r#"{"kind": "rgb", "frames": 0}"#, "rgb", "frames"),
         (r#"{"kind": "rgb", "size": [0, 4]}"#, "rgb", "size"),
         (r#"{"kind": "flow", "limit": -1}"#, "flow", "limit"),
         (r#"{"kind": "depth", "range": [3, 1]}"#, "depth", "range"),
         (r#"{"kind": "audio", "seconds": 0}"#, "audio", "seconds"),
-        (
-            r#"{"kind": "audio", "sample_rate": 8000}"#,
-            "audio",
-            "sample_rate",
-        ),
+        (r#"{"kind": "audio", "sample_rate": 10}"#, "audio", "sample_rate"),
     ] {
         let error = modality(json).prepare(&media(kind)).unwrap_err().to_string();
         assert!(error.contains(key), "{error}");

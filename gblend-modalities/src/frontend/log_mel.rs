@@ -52,6 +52,16 @@ impl Default for LogMelSettings {
     }
 }
 
+/// White noise of variance 1 as one mel filter sees it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FilteredNoise {
+    /// Its mean power; 0 if no bin is within the filter.
+    pub power: f64,
+    /// Independent bins that the power is the sum of, as far as its variance is concerned: that is the square of the
+    /// mean over this number.
+    pub bins: f64,
+}
+
 /// A log-mel front end for one sample rate.
 #[derive(Clone)]
 pub struct LogMel {
@@ -135,6 +145,50 @@ impl LogMel {
     /// The number of frames of a sound.
     pub fn frames(&self, samples: usize) -> usize {
         1 + samples / self.settings.hop_length
+    }
+
+    /// What white noise of variance 1 becomes in each filter.
+    ///
+    /// # Errors
+    /// [`Error::Plugin`] if the Fourier transform fails, which it does not.
+    pub fn white_noise(&self) -> Result<Vec<FilteredNoise>> {
+        let mut squares: Vec<f64> = self.window.iter().map(|weight| weight * weight).collect();
+        let energy: f64 = squares.iter().sum();
+        let mut spectrum = self.fft.make_output_vec();
+        self.fft
+            .process(&mut squares, &mut spectrum)
+            .map_err(Error::plugin)?;
+        // Bins d apart are correlated by the transform of the squared window at d.
+        let together: Vec<f64> = spectrum
+            .iter()
+            .map(|value| value.norm_sqr() / (energy * energy))
+            .collect();
+        let of_filter = |filter: &[f64]| {
+            let height: f64 = filter.iter().sum();
+            let bins: Vec<(usize, f64)> = filter
+                .iter()
+                .copied()
+                .enumerate()
+                .filter(|bin| bin.1 > 0.0)
+                .collect();
+            let variance: f64 = bins
+                .iter()
+                .flat_map(|&(at, weight)| {
+                    let together = &together;
+                    bins.iter()
+                        .map(move |&(other, second)| weight * second * together[at.abs_diff(other)])
+                })
+                .sum();
+            FilteredNoise {
+                power: energy * height,
+                bins: if variance > 0.0 {
+                    height * height / variance
+                } else {
+                    1.0
+                },
+            }
+        };
+        Ok(self.filters.chunks_exact(spectrum.len()).map(of_filter).collect())
     }
 
     /// The spectrogram of a sound, `[n_mels, frames]`.

@@ -1,8 +1,14 @@
 //! Transforms from media to arrays, on the host.
 
+pub mod depth_geometry;
+pub mod depth_image;
 pub mod flo;
+pub mod hha;
 pub mod log_mel;
 pub mod mel;
 pub mod optical_flow;
+pub mod picture_augment;
 pub mod pictures;
+pub mod resample;
 pub mod spec_augment;
+pub mod spectrogram_noise;

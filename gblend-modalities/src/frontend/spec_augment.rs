@@ -5,9 +5,12 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Shifts and masks of a spectrogram, drawn anew for each sample and epoch (masks: SpecAugment, Park et al.,
-/// Interspeech 2019, section 2, one of each kind).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Noise, shifts and masks of a spectrogram, drawn anew for each sample and epoch (masks: SpecAugment, Park et al.,
+/// Interspeech 2019, section 2, without time warping).
+///
+/// A mask's width is drawn from 0 to its setting, and then its place from all where it fits, the last one included.
+/// Spectrograms have one length, so that the paper's bound on a time mask as a share of it needs no setting.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpecAugment {
     /// Most frames that the sound is moved by, to either side.
@@ -18,17 +21,53 @@ pub struct SpecAugment {
     pub time_mask: usize,
     /// Most mel filters in a row that are masked.
     pub frequency_mask: usize,
+    /// Masks of each kind, which may overlap.
+    pub masks: usize,
+    /// Least and greatest ratio, in decibels, of the sound's power to that of white noise that is added; the ratio is
+    /// drawn evenly. The noise is drawn in the power spectrogram, with the mean and the spread that noise in the
+    /// waveform has there; powers are means over the spectrogram's cells. Needs `normalization = "fixed"`. Default:
+    /// no noise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise_snr: Option<[f64; 2]>,
+}
+
+impl Default for SpecAugment {
+    fn default() -> Self {
+        Self {
+            time_shift: 0,
+            frequency_shift: 0,
+            time_mask: 0,
+            frequency_mask: 0,
+            masks: 1,
+            noise_snr: None,
+        }
+    }
 }
 
 impl SpecAugment {
-    /// Changes a sample `[1, mels, frames, 1]`; what is moved out of it is lost, and what is moved in or
-    /// masked has the sample's mean.
+    /// Shifts and masks a sample `[1, mels, frames, 1]`; what is moved out of it is lost, and what is moved in or
+    /// masked has the sample's mean. Noise is [`add_noise`](super::spectrogram_noise::add_noise)'s part.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the sample has another rank.
+    /// [`Error::Shape`] if the sample has another rank, [`Error::Setting`] if there are too many masks.
     pub fn apply(&self, sample: Array, rng: &mut SampleRng) -> Result<Array> {
-        if *self == Self::default() {
+        let sizes = [
+            self.time_shift,
+            self.frequency_shift,
+            self.time_mask,
+            self.frequency_mask,
+        ];
+        if sizes == [0; 4] {
             return Ok(sample);
+        }
+        /// More masks than any spectrogram needs.
+        const MOST: usize = 1000;
+        if self.masks > MOST {
+            return Err(Error::setting(
+                "augment.masks",
+                self.masks,
+                format!("at most {MOST}"),
+            ));
         }
         let &[1, mels, frames, 1] = sample.shape() else {
             return Err(Error::shape(
@@ -44,16 +83,19 @@ impl SpecAugment {
             let start = rng.random_range(0..=length - width);
             start..start + width
         };
-        let masked_mels = span(self.frequency_mask, mels);
-        let masked_frames = span(self.time_mask, frames);
+        let (mut mels_left, mut frames_left) = (vec![true; mels], vec![true; frames]);
+        for _ in 0..self.masks {
+            mels_left[span(self.frequency_mask, mels)].fill(false);
+            frames_left[span(self.time_mask, frames)].fill(false);
+        }
         let values = sample.values();
         let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
         let source = |at: usize, by: isize, length: usize| {
             at.checked_add_signed(-by).filter(|&source| source < length)
         };
         let mut changed = vec![mean; values.len()];
-        for mel in (0..mels).filter(|mel| !masked_mels.contains(mel)) {
-            for frame in (0..frames).filter(|frame| !masked_frames.contains(frame)) {
+        for mel in (0..mels).filter(|&mel| mels_left[mel]) {
+            for frame in (0..frames).filter(|&frame| frames_left[frame]) {
                 if let (Some(row), Some(column)) = (source(mel, up, mels), source(frame, right, frames)) {
                     changed[mel * frames + frame] = values[row * frames + column];
                 }
@@ -77,12 +119,12 @@ mod tests {
     proptest! {
         #[test]
         fn masks_take_at_most_their_size_and_leave_the_rest(
-            time_mask in 0_usize..12, frequency_mask in 0_usize..12, seed: u64,
+            time_mask in 0_usize..12, frequency_mask in 0_usize..12, masks in 0_usize..3, seed: u64,
         ) {
-            let augment = SpecAugment { time_mask, frequency_mask, ..SpecAugment::default() };
+            let augment = SpecAugment { time_mask, frequency_mask, masks, ..SpecAugment::default() };
             let changed = augment.apply(sample(), &mut Seed::new(seed).rng()).unwrap();
             let same = changed.values().iter().zip(sample().values()).filter(|(a, b)| a == b).count();
-            let least = 6_usize.saturating_sub(frequency_mask) * 8_usize.saturating_sub(time_mask);
+            let least = 6_usize.saturating_sub(masks * frequency_mask) * 8_usize.saturating_sub(masks * time_mask);
             prop_assert!(same >= least, "{} of at least {}", same, least);
         }
 
@@ -104,6 +146,23 @@ mod tests {
             let (up, right) = steps.into_iter().next().unwrap();
             prop_assert!(up.unsigned_abs() <= frequency_shift && right.unsigned_abs() <= time_shift);
         }
+    }
+
+    #[test]
+    fn every_width_and_place_of_a_mask_comes_up() {
+        let augment = SpecAugment {
+            time_mask: 3,
+            ..SpecAugment::default()
+        };
+        let masks: std::collections::BTreeSet<Vec<bool>> = (0..500)
+            .map(|seed| {
+                let changed = augment.apply(sample(), &mut Seed::new(seed).rng()).unwrap();
+                let first = changed.values().iter().zip(sample().into_values()).take(8);
+                first.map(|(&found, was)| found != was).collect()
+            })
+            .collect();
+        // None, and 8, 7 and 6 places for 1 to 3 frames.
+        assert_eq!(masks.len(), 1 + 8 + 7 + 6);
     }
 
     #[test]

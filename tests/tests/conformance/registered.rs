@@ -13,7 +13,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 21] = [
+const VARIANTS: [(Role, &str, &str); 28] = [
     (
         Role::Blend,
         "ogr",
@@ -51,6 +51,11 @@ const VARIANTS: [(Role, &str, &str); 21] = [
         "rgb",
         r#"{"encoder": {"dropout": 0.5, "channels": [4, 6]}}"#,
     ),
+    (
+        Role::Modality,
+        "rgb",
+        r#"{"sampling": "clip", "frames": 2, "augment": {"crop": 0.3, "flip": true, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "time_shift": 1}}"#,
+    ),
     (Role::Modality, "flow", r#"{"size": [6, 6]}"#),
     (Role::Modality, "flow", r#"{"from": "frames"}"#),
     (
@@ -58,6 +63,22 @@ const VARIANTS: [(Role, &str, &str); 21] = [
         "flow",
         r#"{"from": "frames", "size": [8, 6], "frames": 1}"#,
     ),
+    (
+        Role::Modality,
+        "depth",
+        r#"{"encoding": "normals", "intrinsics": {"fx": 9, "fy": 9, "cx": 4.5, "cy": 5.5}}"#,
+    ),
+    (
+        Role::Modality,
+        "depth",
+        r#"{"encoding": "hha", "intrinsics": {"fx": 9, "fy": 9, "cx": 4.5, "cy": 5.5}, "size": [8, 8]}"#,
+    ),
+    (
+        Role::Modality,
+        "audio",
+        r#"{"sample_rate": 8000, "augment": {"noise_snr": [0, 20], "time_mask": 4, "masks": 2}}"#,
+    ),
+    (Role::Modality, "depth", r#"{"scale": "logarithmic"}"#),
     (Role::Modality, "depth", r#"{"range": [1, 4], "size": [7, 6]}"#),
     (
         Role::Modality,

@@ -1,0 +1,264 @@
+//! Depth pictures of 16 bits, in the conventions of the usual datasets.
+//!
+//! A depth map in a file is a gray picture of 16 bits, PNG or PGM; what its values mean is a matter of the dataset.
+//! 0 means nothing was measured in all of them.
+
+use std::io::Cursor;
+
+use gblend_core::Error;
+use gblend_core::media::{DepthMaps, SequenceShape};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the values of a depth picture mean.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DepthConvention {
+    /// Multiples of a length, of which this many make a meter: 1000 for millimeters.
+    Scaled(f64),
+    /// The TUM RGB-D benchmark (Sturm et al., IROS 2012): 5000 to a meter.
+    Tum,
+    /// SUN RGB-D (Song et al., CVPR 2015): millimeters, their 16 bits rotated left by 3.
+    Sun,
+    /// The raw frames of NYU Depth v2 (Silberman et al., ECCV 2012): disparities of the Kinect, 11 bits, whose two
+    /// bytes stand in the PGM file in the wrong order. The toolbox's `351.3 / (1092.5 − disparity)` meters; as there,
+    /// what is beyond 10 meters becomes 10, and a disparity without a distance becomes 0.
+    Nyu,
+}
+
+/// Why a depth picture cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DepthImageError {
+    /// Neither a PNG nor a PGM.
+    #[error("not a PNG or PGM file, expected a gray picture of 16 bits in either")]
+    Format,
+    /// The file says that it holds more than its bytes can.
+    #[error("{width} × {height} pixels cannot be in a file of {bytes} bytes, expected a whole file")]
+    Size {
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+        /// Length of the file.
+        bytes: usize,
+    },
+    /// The pixels are not 16-bit gray.
+    #[error(
+        "pixels are {found:?}, expected L16: depth of 8 bits or in color was made for looking at, and has lost its unit"
+    )]
+    Pixels {
+        /// What they are.
+        found: image::ColorType,
+    },
+    /// The unit is no length.
+    #[error("{0} units to a meter, expected a number above 0")]
+    Scale(f64),
+    /// The file is damaged.
+    #[error("cannot be decoded: {0}")]
+    Damaged(#[from] image::ImageError),
+}
+
+impl From<DepthImageError> for Error {
+    fn from(error: DepthImageError) -> Self {
+        Self::plugin(error)
+    }
+}
+
+/// A gray picture of 16 bits, as it stands in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gray16 {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// `[height, width]`.
+    pub values: Vec<u16>,
+}
+
+/// Reads the values of a PNG or PGM file of 16-bit gray, from its bytes.
+///
+/// # Errors
+/// [`DepthImageError`] if the file is none of the two, is damaged, or has other pixels. Nothing is reserved for pixels
+/// before the header was held against the length of the file.
+pub fn gray16(bytes: &[u8]) -> Result<Gray16, DepthImageError> {
+    let format = image::guess_format(bytes).map_err(|_| DepthImageError::Format)?;
+    if !matches!(format, ImageFormat::Png | ImageFormat::Pnm) {
+        return Err(DepthImageError::Format);
+    }
+    let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder()?;
+    let (width, height) = decoder.dimensions();
+    /// Bytes that one byte of a deflate stream can become at most; in a PGM file it is one.
+    const MOST_EXPANSION: u64 = 1032;
+    let needed = u64::from(width) * u64::from(height) * 2;
+    if needed > MOST_EXPANSION * bytes.len() as u64 {
+        return Err(DepthImageError::Size {
+            width,
+            height,
+            bytes: bytes.len(),
+        });
+    }
+    let found = decoder.color_type();
+    if found != image::ColorType::L16 {
+        return Err(DepthImageError::Pixels { found });
+    }
+    match DynamicImage::from_decoder(decoder)? {
+        DynamicImage::ImageLuma16(picture) => Ok(Gray16 {
+            height: height as usize,
+            width: width as usize,
+            values: picture.into_raw(),
+        }),
+        other => Err(DepthImageError::Pixels { found: other.color() }),
+    }
+}
+
+impl DepthConvention {
+    /// Distances in meters of the values of a picture; 0 where nothing was measured.
+    ///
+    /// # Errors
+    /// [`DepthImageError::Scale`] if the unit is no length.
+    pub fn meters(self, values: &[u16]) -> Result<Vec<f32>, DepthImageError> {
+        let scaled = |values: &mut dyn Iterator<Item = u16>, per_meter: f64| {
+            values
+                .map(|value| (f64::from(value) / per_meter) as f32)
+                .collect()
+        };
+        let mut raw = values.iter().copied();
+        Ok(match self {
+            Self::Scaled(per_meter) if per_meter.is_finite() && per_meter > 0.0 => {
+                scaled(&mut raw, per_meter)
+            }
+            Self::Scaled(per_meter) => return Err(DepthImageError::Scale(per_meter)),
+            Self::Tum => scaled(&mut raw, 5000.0),
+            Self::Sun => scaled(&mut raw.map(|value| value.rotate_right(3)), 1000.0),
+            Self::Nyu => raw.map(|value| kinect_meters(u16::swap_bytes(value))).collect(),
+        })
+    }
+
+    /// Reads a depth map from the bytes of a file: one picture, `[1, height, width, 1]`.
+    ///
+    /// # Errors
+    /// [`DepthImageError`] as [`gray16`] and [`meters`](Self::meters); an [`Error::Shape`] if there is no pixel.
+    pub fn decode(self, bytes: &[u8]) -> gblend_core::Result<DepthMaps> {
+        let picture = gray16(bytes)?;
+        let shape = SequenceShape {
+            frames: 1,
+            height: picture.height,
+            width: picture.width,
+            channels: 1,
+        };
+        DepthMaps::new(shape, self.meters(&picture.values)?)
+    }
+}
+
+/// Distance of a disparity of the Kinect, with the constants of the NYU Depth v2 toolbox.
+fn kinect_meters(disparity: u16) -> f32 {
+    const FARTHEST: f64 = 10.0;
+    let meters = 351.3 / (1092.5 - f64::from(disparity));
+    // 2047 stands for no measurement, and what is beyond the pole is none either. 0 would be 32 cm.
+    if disparity > 0 && meters > 0.0 {
+        meters.min(FARTHEST) as f32
+    } else {
+        0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use image::{ImageBuffer, Luma, Rgb};
+    use proptest::prelude::*;
+
+    fn png<P: image::Pixel + image::PixelWithColorType>(pixel: P) -> Vec<u8>
+    where
+        [P::Subpixel]: image::EncodableLayout,
+    {
+        let mut bytes = Vec::new();
+        ImageBuffer::from_pixel(3, 2, pixel)
+            .write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)
+            .unwrap();
+        bytes
+    }
+
+    const CONVENTIONS: [DepthConvention; 4] = [
+        DepthConvention::Scaled(1000.0),
+        DepthConvention::Tum,
+        DepthConvention::Sun,
+        DepthConvention::Nyu,
+    ];
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_picture_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for convention in CONVENTIONS {
+                let _ = convention.decode(&bytes);
+            }
+        }
+
+        #[test]
+        fn a_damaged_png_is_a_picture_or_an_error(at in 0_usize..70, value: u8) {
+            let mut bytes = png(Luma([1234_u16]));
+            let length = bytes.len();
+            bytes[at % length] = value;
+            let _ = DepthConvention::Tum.decode(&bytes);
+        }
+
+        #[test]
+        fn any_header_of_a_pgm_is_held_against_its_length(width: u32, height: u32, most: u16) {
+            let bytes = format!("P5 {width} {height} {most}\n  ").into_bytes();
+            prop_assert!(gray16(&bytes).is_err());
+        }
+
+        #[test]
+        fn any_value_is_a_distance(value: u16) {
+            for convention in CONVENTIONS {
+                let meters = convention.meters(&[value]).unwrap()[0];
+                prop_assert!(meters.is_finite() && meters >= 0.0);
+            }
+        }
+
+        #[test]
+        fn sun_is_millimeters_with_rotated_bits(millimeters: u16) {
+            let found = DepthConvention::Sun.meters(&[millimeters.rotate_left(3)]).unwrap();
+            prop_assert_eq!(found, DepthConvention::Scaled(1000.0).meters(&[millimeters]).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_gray_png_of_16_bits_has_its_unit() {
+        let maps = DepthConvention::Tum.decode(&png(Luma([12_500_u16]))).unwrap();
+        assert_eq!((maps.shape().height, maps.shape().width), (2, 3));
+        assert_eq!(maps.meters(), [2.5; 6]);
+    }
+
+    #[test]
+    fn pictures_of_8_bits_or_in_color_are_refused_by_what_they_are() {
+        for (bytes, name) in [
+            (png(Luma([7_u8])), "L8"),
+            (png(Rgb([7_u8; 3])), "Rgb8"),
+            (png(Rgb([7_u16; 3])), "Rgb16"),
+        ] {
+            let error = gray16(&bytes).unwrap_err();
+            assert!(matches!(error, DepthImageError::Pixels { .. }));
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        let pgm = b"P5 2 1 255\nab";
+        assert!(matches!(gray16(pgm), Err(DepthImageError::Pixels { .. })));
+    }
+
+    #[test]
+    fn what_is_no_picture_or_no_unit_is_refused() {
+        assert!(matches!(gray16(b"GIF89a"), Err(DepthImageError::Format)));
+        assert!(matches!(gray16(b""), Err(DepthImageError::Format)));
+        let whole = png(Luma([1_u16]));
+        assert!(matches!(
+            gray16(&whole[..whole.len() / 2]),
+            Err(DepthImageError::Damaged(_))
+        ));
+        for scale in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(DepthConvention::Scaled(scale).meters(&[1]).is_err());
+        }
+    }
+}
