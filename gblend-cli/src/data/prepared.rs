@@ -227,6 +227,9 @@ struct SegmentWork<'a> {
     storage: &'a Storage<'a>,
 }
 
+/// Position in the dataset and fingerprint of a sample.
+type Candidate = (usize, String);
+
 /// What came of a segment.
 struct Finished {
     key: SegmentKey,
@@ -282,10 +285,10 @@ impl SegmentWork<'_> {
     /// Prepares samples; those that cannot be used are left out, if that is asked for.
     fn prepare_all(
         &self,
-        candidates: Vec<(usize, String)>,
+        candidates: Vec<Candidate>,
         faults: &mut Vec<(usize, Error)>,
         odd_shapes: &mut Vec<Error>,
-    ) -> Result<(Vec<(usize, String)>, Vec<Array>)> {
+    ) -> Result<(Vec<Candidate>, Vec<Array>)> {
         let mut sound = Vec::with_capacity(candidates.len());
         let mut samples: Vec<Array> = Vec::with_capacity(candidates.len());
         for (index, fingerprint) in candidates {
@@ -338,7 +341,7 @@ impl SegmentWork<'_> {
         }
     }
 
-    fn key(&self, samples: &[(usize, String)]) -> SegmentKey {
+    fn key(&self, samples: &[Candidate]) -> SegmentKey {
         let fingerprints = samples.iter().map(|(_, fingerprint)| fingerprint.as_str());
         SegmentKey::new(self.preparation, fingerprints)
     }

@@ -333,7 +333,7 @@ mod tests {
             let source = Labels::new(1, 40, groups);
             let shares = Shares { validation: share, held_out: 0.2 };
             let splits = Splits::new(&source, shares, Seed::new(seed)).unwrap();
-            let groups_of = |samples: &[usize]| -> std::collections::BTreeSet<_> {
+            let groups_of = |samples: &[usize]| -> BTreeSet<_> {
                 samples.iter().map(|&i| source.samples[i].group.clone()).collect()
             };
             let train = groups_of(splits.train.samples());

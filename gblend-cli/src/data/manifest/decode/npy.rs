@@ -102,6 +102,8 @@ impl Kind {
         }
     }
 
+    // One macro for all widths, some of which would fit without loss.
+    #[allow(clippy::cast_lossless)]
     fn values(self, body: &[u8], big_endian: bool) -> Vec<f32> {
         macro_rules! read {
             ($type:ty) => {
