@@ -1,5 +1,6 @@
 //! What the command line says when it cannot go on, and the exit code that goes with it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
@@ -33,6 +34,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Samples cannot be used.
+    #[error("{}", Problems(.0))]
+    Samples(Vec<gblend_core::Error>),
     /// A loss or gradient stopped being a number.
     #[error(
         "{what} is {value} in step {step} (epoch {epoch}): training stopped, and no model was written. \
@@ -99,6 +103,21 @@ impl Error {
         move |source| Self::Write {
             path: path.to_owned(),
             source,
+        }
+    }
+}
+
+/// Every problem on a line of its own.
+struct Problems<'a>(&'a [gblend_core::Error]);
+
+impl fmt::Display for Problems<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [only] => write!(f, "{only}"),
+            problems => {
+                write!(f, "{} problems with the data:", problems.len())?;
+                problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+            }
         }
     }
 }

@@ -1,15 +1,16 @@
 //! What every command that needs a model has to put together first: data, splits, threads, model.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
-use gblend_core::{AutoDevice, Heads, Modality, OpenContext, Seed, Source};
+use gblend_core::{AutoDevice, Heads, Modality, OnBadSample, OpenContext, Seed, Source};
 use gblend_optim::schedule::RunLength;
 use gblend_optim::{BlendedOptimizer, BlendedSettings};
 
 use crate::config::Config;
 use crate::data::binding::bind;
 use crate::data::loader::Loader;
-use crate::data::prepared::{Prepared, Storage};
+use crate::data::prepared::{Faults, Prepared, Storage};
 use crate::data::split::{Shares, Splits};
 use crate::device;
 use crate::error::{Error, Result};
@@ -26,9 +27,22 @@ pub struct Session<'a> {
     pub source: Box<dyn Source>,
     /// Every sample, transformed.
     pub prepared: Prepared,
+    /// What is wrong with the samples that the run goes on without, one entry for each of them at least.
+    pub skipped: Vec<gblend_core::Error>,
+    /// How many samples that are.
+    pub skipped_samples: usize,
     /// The device.
     pub device: AutoDevice,
     seed: Seed,
+}
+
+/// How far samples are looked at when one cannot be used and that is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// To the first.
+    First,
+    /// To the last, so that the error names every one.
+    Every,
 }
 
 impl<'a> Session<'a> {
@@ -37,31 +51,83 @@ impl<'a> Session<'a> {
     /// # Errors
     /// What the dataset, the binding of streams or a sample has to complain about.
     pub fn open(config: &'a Config, reporter: &Reporter) -> Result<(Self, Splits)> {
+        Self::look(config, reporter, Look::First)
+    }
+
+    /// As [`open`](Self::open), but looks at every sample, whatever is wrong with others.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`Error::Samples`] names every sample that cannot be used.
+    pub fn open_thoroughly(config: &'a Config, reporter: &Reporter) -> Result<(Self, Splits)> {
+        Self::look(config, reporter, Look::Every)
+    }
+
+    fn look(config: &'a Config, reporter: &Reporter, look: Look) -> Result<(Self, Splits)> {
         let seed = Seed::new(config.run.seed);
         let device = device::open(config.run.device)?;
         let source = config.data.open(&OpenContext {
             base: &config.base,
             seed: seed.derive("data"),
         })?;
+        let skip = source.on_bad_sample() == OnBadSample::Skip;
+        let left_out = || source.left_out().iter().map(again);
+        if look == Look::First && !skip && !source.left_out().is_empty() {
+            return Err(Error::Samples(left_out().collect()));
+        }
         let streams = bind(&config.modalities, source.as_ref())?;
         let shares = Shares {
             validation: config.run.validation,
             held_out: config.blend.plugin.held_out(),
         };
-        let splits = Splits::new(source.as_ref(), shares, seed.derive("split"))?;
+        let divide = |dropped: &BTreeSet<usize>| {
+            Splits::without(source.as_ref(), dropped, shares, seed.derive("split"))
+        };
+        // Before the long work, although skipped samples will change it.
+        if look == Look::First {
+            divide(&BTreeSet::new())?;
+        }
         let storage = Storage {
             cache: &config.run.cache,
             memory: config.run.memory.saturating_mul(1 << 20),
             progress: &|done, total| reporter.prepared(done, total),
             warn: &|message| reporter.warn(&message),
+            faults: match (look, skip) {
+                (Look::First, false) => Faults::Stop,
+                (Look::First, true) => Faults::Gather,
+                (Look::Every, _) => Faults::GatherAnew,
+            },
         };
         let prepared = Prepared::new(source.as_ref(), &config.modalities, &streams, &storage)?;
         reporter.preparation_done();
+        let faults = prepared.faults();
+        let odd_shapes = prepared.odd_shapes();
+        let skipped: Vec<_> = left_out().chain(faults.values().flatten().map(again)).collect();
+        if !odd_shapes.is_empty() || (!skip && !skipped.is_empty()) {
+            return Err(Error::Samples(
+                skipped.into_iter().chain(odd_shapes.iter().map(again)).collect(),
+            ));
+        }
+        // What is missing now may be what was skipped.
+        let splits = divide(&faults.keys().copied().collect()).map_err(|error| match &skipped[..] {
+            [] => Error::from(error),
+            skipped => Error::Samples(skipped.iter().map(again).chain([error]).collect()),
+        })?;
+        let skipped_samples = source.left_out().len() + faults.len();
+        if let Some(first) = skipped.first()
+            && look == Look::First
+        {
+            let all = source.len() + source.left_out().len();
+            reporter.warn(&format!(
+                "{skipped_samples} of {all} samples are skipped, such as {first}; `gblend check` lists all of them"
+            ));
+        }
         let session = Self {
             config,
             heads: config.heads()?,
             source,
             prepared,
+            skipped,
+            skipped_samples,
             device,
             seed,
         };
@@ -131,6 +197,14 @@ impl<'a> Session<'a> {
     pub fn batch_size(&self) -> NonZeroUsize {
         // The configuration was checked to ask for at least one.
         NonZeroUsize::new(self.config.run.batch_size).unwrap_or(NonZeroUsize::MIN)
+    }
+}
+
+/// The same problem once more: errors cannot be cloned.
+fn again(error: &gblend_core::Error) -> gblend_core::Error {
+    match error {
+        gblend_core::Error::Data { location, problem } => gblend_core::Error::data(location, problem),
+        other => gblend_core::Error::data("the dataset", other),
     }
 }
 

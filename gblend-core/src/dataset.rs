@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::path::Path;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::media::{Media, MediaKind};
 use crate::seed::Seed;
 
@@ -60,6 +60,16 @@ pub struct Sample {
     pub partition: Partition,
 }
 
+/// What becomes of a sample that cannot be decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBadSample {
+    /// The run ends before it begins.
+    #[default]
+    Error,
+    /// The run goes on without the sample, and says how many it lacks.
+    Skip,
+}
+
 /// A dataset as opened. Loader threads read from it side by side.
 pub trait Source: Send + Sync {
     /// The names of the classes.
@@ -91,4 +101,17 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// [`Error::Data`](crate::Error::Data) if the file is gone.
     fn fingerprint(&self, index: usize, stream: usize) -> Result<String>;
+
+    /// What becomes of a sample for which [`read`](Self::read) or [`fingerprint`](Self::fingerprint) returns
+    /// [`Error::Data`], or from which no modality can prepare its input. Other errors always end the run.
+    fn on_bad_sample(&self) -> OnBadSample {
+        OnBadSample::Error
+    }
+
+    /// Samples that the index names but that are none of the [`len`](Self::len), and why: a label that is
+    /// empty, an id that another sample has. Under [`OnBadSample::Error`] they end the run, all named at once;
+    /// under [`OnBadSample::Skip`] they count as skipped.
+    fn left_out(&self) -> &[Error] {
+        &[]
+    }
 }

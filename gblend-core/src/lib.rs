@@ -40,7 +40,7 @@ pub mod tensor;
 pub mod weights;
 
 pub use array::Array;
-pub use dataset::{Dataset, OpenContext, Partition, Sample, Source, Stream};
+pub use dataset::{Dataset, OnBadSample, OpenContext, Partition, Sample, Source, Stream};
 pub use error::{Error, Result};
 pub use estimate::{BlendReport, Estimate, EstimateRequest, Estimator, HeadReport};
 pub use evidence::{BlendedGradient, ContestedGradient, Evidence, GradientEvidence, Observation, StepStart};

@@ -83,10 +83,16 @@ impl Playground {
 
     /// Runs the binary in the folder.
     pub fn run(&self, arguments: &[&str]) -> Outcome {
+        self.run_with(arguments, &[])
+    }
+
+    /// Runs the binary in the folder with these environment variables.
+    pub fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
         let output = Command::new(self.binary)
             .args(arguments)
             .current_dir(self.folder.path())
             .env_remove("GBLEND_DATA")
+            .envs(environment.iter().copied())
             .output()
             .unwrap();
         Outcome {
@@ -182,6 +188,18 @@ pub fn real_data() -> Option<PathBuf> {
     // Tests run in their crate's folder; a relative path is meant from the workspace's.
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     Some(workspace.join(folder))
+}
+
+/// Whether the program `ffmpeg` is there; says so if not.
+pub fn ffmpeg() -> bool {
+    let found = Command::new("ffmpeg").arg("-version").output().is_ok();
+    if !found {
+        #[allow(clippy::print_stderr)] // For whoever reads the output of the tests.
+        {
+            eprintln!("skipped: the program `ffmpeg` is not on the PATH");
+        }
+    }
+    found
 }
 
 /// Writes an AV-MNIST of 30 training and 10 test digits of 6 x 6 pixels, two recordings each.

@@ -30,7 +30,7 @@ impl Check {
         let config = Config::load(self.config.as_deref(), &parse_overrides(&self.set)?)?;
         let reporter = Reporter::new(self.quiet);
         let text = with_threads(config.run.threads, || {
-            let (session, splits) = Session::open(&config, &reporter)?;
+            let (session, splits) = Session::open_thoroughly(&config, &reporter)?;
             let mut model = session.build_model()?;
             config.blend.plugin.start(&session.heads)?;
             let source = session.source.as_ref();
@@ -39,6 +39,10 @@ impl Check {
                 "samples: {train} training, {held_out} held out, {validation} validation, {test} test, such as {}",
                 source.sample(0).id
             )];
+            if session.skipped_samples > 0 {
+                lines.push(format!("skipped: {} samples", session.skipped_samples));
+                lines.extend(session.skipped.iter().map(|problem| format!("  {problem}")));
+            }
             lines.push(format!("classes: {}", source.classes().join(", ")));
             for (modality, shape) in config.modalities.iter().zip(session.sample_shapes()) {
                 let kind = modality.plugin.typetag_name();

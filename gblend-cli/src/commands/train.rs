@@ -154,6 +154,7 @@ fn run(config: &Config, arguments: &Train, reporter: &Reporter) -> Result<(Summa
         device: device::name().to_owned(),
         threads: rayon::current_num_threads(),
         strategy: config.blend.plugin.typetag_name().to_owned(),
+        samples_skipped: session.skipped_samples,
         epochs: config.run.epochs,
         selected_epoch: trained.selected_epoch,
         heads: heads.collect(),

@@ -83,6 +83,33 @@ impl Cache {
         Array::new(header.shape, floats(&bytes)).ok()
     }
 
+    /// What was wrong with the one sample that this key is of, as [`remember_fault`](Self::remember_fault) was told.
+    pub(super) fn fault(&self, key: &SegmentKey) -> Option<String> {
+        std::fs::read_to_string(self.fault_path(key)).ok()
+    }
+
+    /// Remembers that a sample cannot be used, so that the samples around it need not be prepared again to
+    /// find out. Whether that works decides nothing but the time that the next run takes.
+    pub(super) fn remember_fault(&self, key: &SegmentKey, problem: &str) {
+        let path = self.fault_path(key);
+        let written = path.parent().map(|folder| {
+            std::fs::create_dir_all(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.write_all(problem.as_bytes())?;
+            file.persist(&path).map_err(|error| error.error)
+        });
+        drop(written);
+    }
+
+    /// Forgets a fault that is none any more.
+    pub(super) fn forget_fault(&self, key: &SegmentKey) {
+        let _ = std::fs::remove_file(self.fault_path(key));
+    }
+
+    fn fault_path(&self, key: &SegmentKey) -> PathBuf {
+        self.path(key).with_extension("fault")
+    }
+
     /// Stores a segment. Whole or not at all: it is written under another name and then renamed.
     ///
     /// # Errors

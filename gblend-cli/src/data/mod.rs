@@ -5,6 +5,7 @@ pub mod avmnist;
 pub mod binding;
 mod cache;
 pub mod loader;
+pub mod manifest;
 pub mod prepared;
 pub mod scene;
 pub mod split;

@@ -1,5 +1,6 @@
 //! Every sample of a run, transformed by its modality's front end, in memory or in the cache.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -24,12 +25,27 @@ pub struct Storage<'a> {
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
     /// Told what went wrong without doing harm.
     pub warn: &'a (dyn Fn(String) + Sync),
+    /// What is done about a sample that cannot be prepared.
+    pub faults: Faults,
+}
+
+/// What is done about a sample that cannot be prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Faults {
+    /// The first one is an error.
+    Stop,
+    /// They are left out and gathered.
+    Gather,
+    /// They are left out and gathered, and those that the cache remembers are tried again.
+    GatherAnew,
 }
 
 /// The prepared samples of every modality.
 pub struct Prepared {
     modalities: Vec<PreparedModality>,
     labels: Vec<usize>,
+    faults: BTreeMap<usize, Vec<Error>>,
+    odd_shapes: Vec<Error>,
 }
 
 struct PreparedModality {
@@ -38,7 +54,13 @@ struct PreparedModality {
     segments: Vec<Segment>,
 }
 
-enum Segment {
+struct Segment {
+    /// The samples that it has, if some of its range are left out.
+    kept: Option<Vec<usize>>,
+    samples: Stored,
+}
+
+enum Stored {
     Resident(Vec<Array>),
     Cached { cache: Arc<Cache>, key: SegmentKey },
 }
@@ -48,8 +70,9 @@ impl Prepared {
     /// pool; what the cache has is not prepared again.
     ///
     /// # Errors
-    /// [`Error::Data`] naming the first sample, in the order of the dataset, that cannot be read or
-    /// prepared, has another shape than the first, or a value that is not finite.
+    /// Under [`Faults::Stop`], [`Error::Data`] naming the first sample, in the order of the dataset, that cannot
+    /// be read or prepared, has another shape than the first, or a value that is not finite. Otherwise only
+    /// errors that are no sample's own.
     pub fn new(
         source: &dyn Source,
         modalities: &[ModalityConfig],
@@ -61,10 +84,12 @@ impl Prepared {
         let done = AtomicUsize::new(0);
         let resident = AtomicU64::new(0);
         let mut prepared = Vec::with_capacity(modalities.len());
+        let mut faults: BTreeMap<usize, Vec<Error>> = BTreeMap::new();
+        let mut odd_shapes = Vec::new();
         for (modality, &stream) in modalities.iter().zip(streams) {
             let preparation = preparation(modality)?;
             let starts: Vec<usize> = (0..source.len()).step_by(SEGMENT).collect();
-            let segments: Vec<Result<(Segment, Vec<usize>)>> = starts
+            let finished: Vec<Result<(Segment, Finished)>> = starts
                 .par_iter()
                 .map(|&start| {
                     let range = start..(start + SEGMENT).min(source.len());
@@ -73,38 +98,53 @@ impl Prepared {
                         modality,
                         stream,
                         preparation: &preparation,
+                        cache: &cache,
+                        storage,
                     };
                     let count = range.len();
-                    let (key, samples) = work.run(range, &cache, storage)?;
-                    let shape = samples.first().map(|s| s.shape().to_vec()).unwrap_or_default();
+                    let mut finished = work.run(range)?;
+                    let samples = std::mem::take(&mut finished.samples);
                     let bytes: u64 = samples.iter().map(|s| 4 * s.len() as u64).sum();
                     let so_far = done.fetch_add(count, Ordering::Relaxed) + count;
                     (storage.progress)(so_far, total);
                     let fits = resident.fetch_add(bytes, Ordering::Relaxed) + bytes <= storage.memory;
                     // What could not be stored has to stay, whatever the limit says.
-                    let segment = if fits || !cache.path(&key).exists() {
-                        Segment::Resident(samples)
+                    let samples = if fits || !cache.path(&finished.key).exists() {
+                        Stored::Resident(samples)
                     } else {
-                        let cache = Arc::clone(&cache);
-                        Segment::Cached { cache, key }
+                        let (cache, key) = (Arc::clone(&cache), finished.key.clone());
+                        Stored::Cached { cache, key }
                     };
-                    Ok((segment, shape))
+                    let kept = (finished.kept.len() < count).then(|| finished.kept.clone());
+                    Ok((Segment { kept, samples }, finished))
                 })
                 .collect();
-            let mut kept = Vec::with_capacity(segments.len());
+            let mut segments = Vec::with_capacity(finished.len());
             let mut sample_shape: Option<Vec<usize>> = None;
-            for (segment, start) in segments.into_iter().zip(starts) {
-                let (segment, shape) = segment?;
-                let first = sample_shape.get_or_insert_with(|| shape.clone());
-                if *first != shape {
-                    return Err(odd_shape(&source.sample(start).id, &modality.name, first, &shape));
+            for finished in finished {
+                let (segment, finished) = finished?;
+                for (index, error) in finished.faults {
+                    faults.entry(index).or_default().push(error);
                 }
-                kept.push(segment);
+                odd_shapes.extend(finished.odd_shapes);
+                if let Some(shape) = finished.shape {
+                    let first = sample_shape.get_or_insert_with(|| shape.clone());
+                    if *first != shape {
+                        for &index in &finished.kept {
+                            let odd = odd_shape(&source.sample(index).id, &modality.name, first, &shape);
+                            if storage.faults == Faults::Stop {
+                                return Err(odd);
+                            }
+                            odd_shapes.push(odd);
+                        }
+                    }
+                }
+                segments.push(segment);
             }
             prepared.push(PreparedModality {
                 name: modality.name.clone(),
                 sample_shape: sample_shape.unwrap_or_default(),
-                segments: kept,
+                segments,
             });
         }
         let labels = (0..source.len())
@@ -113,7 +153,21 @@ impl Prepared {
         Ok(Self {
             modalities: prepared,
             labels,
+            faults,
+            odd_shapes,
         })
+    }
+
+    /// The samples that were left out, as positions in the dataset, and what is wrong with each, one error for
+    /// each modality that cannot be prepared.
+    pub fn faults(&self) -> &BTreeMap<usize, Vec<Error>> {
+        &self.faults
+    }
+
+    /// Samples whose media is sound but of another shape than the first: a matter of settings, which no
+    /// training can do with.
+    pub fn odd_shapes(&self) -> &[Error] {
+        &self.odd_shapes
     }
 
     /// The class of a sample.
@@ -134,13 +188,22 @@ impl Prepared {
     /// One prepared sample.
     ///
     /// # Errors
-    /// [`Error::Data`] if its segment has vanished from the cache, or was damaged there, since the run began.
+    /// [`Error::Data`] if it was left out, or if its segment has vanished from the cache, or was damaged there,
+    /// since the run began.
     pub fn sample(&self, modality: usize, sample: usize) -> Result<Array> {
         let modality = &self.modalities[modality];
-        let position = sample % SEGMENT;
-        match &modality.segments[sample / SEGMENT] {
-            Segment::Resident(samples) => Ok(samples[position].clone()),
-            Segment::Cached { cache, key } => cache.load_one(key, position).ok_or_else(|| {
+        let segment = &modality.segments[sample / SEGMENT];
+        let position = match &segment.kept {
+            None => sample % SEGMENT,
+            Some(kept) => kept.binary_search(&sample).map_err(|_| {
+                let faults = self.faults.get(&sample).into_iter().flatten();
+                let problems: Vec<String> = faults.map(ToString::to_string).collect();
+                Error::data("a sample that was skipped", problems.join("; "))
+            })?,
+        };
+        match &segment.samples {
+            Stored::Resident(samples) => Ok(samples[position].clone()),
+            Stored::Cached { cache, key } => cache.load_one(key, position).ok_or_else(|| {
                 Error::data(
                     cache.path(key).display(),
                     format!(
@@ -160,58 +223,173 @@ struct SegmentWork<'a> {
     modality: &'a ModalityConfig,
     stream: usize,
     preparation: &'a str,
+    cache: &'a Cache,
+    storage: &'a Storage<'a>,
+}
+
+/// Position in the dataset and fingerprint of a sample.
+type Candidate = (usize, String);
+
+/// What came of a segment.
+struct Finished {
+    key: SegmentKey,
+    /// Positions in the dataset of the samples.
+    kept: Vec<usize>,
+    samples: Vec<Array>,
+    /// The shape of every one of them, if there is one.
+    shape: Option<Vec<usize>>,
+    faults: Vec<(usize, Error)>,
+    odd_shapes: Vec<Error>,
 }
 
 impl SegmentWork<'_> {
-    fn run(
-        &self,
-        range: std::ops::Range<usize>,
-        cache: &Cache,
-        storage: &Storage<'_>,
-    ) -> Result<(SegmentKey, Vec<Array>)> {
-        let fingerprints: Vec<String> = range
-            .clone()
-            .map(|index| self.source.fingerprint(index, self.stream))
-            .collect::<Result<_>>()?;
-        let key = SegmentKey::new(self.preparation, fingerprints.iter().map(String::as_str));
-        if let Some(samples) = cache.load(&key)
-            && samples.len() == range.len()
-        {
-            return Ok((key, samples));
-        }
-        let mut samples: Vec<Array> = Vec::with_capacity(range.len());
+    fn run(&self, range: std::ops::Range<usize>) -> Result<Finished> {
+        let mut faults = Vec::new();
+        let mut candidates = Vec::with_capacity(range.len());
         for index in range {
-            let sample = self.prepare(index)?;
+            match self.source.fingerprint(index, self.stream) {
+                Ok(fingerprint) => match self.remembered_fault(index, &fingerprint) {
+                    Some(error) => faults.push((index, error)),
+                    None => candidates.push((index, fingerprint)),
+                },
+                Err(error) => faults.push((index, self.gathered(error)?)),
+            }
+        }
+        let key = self.key(&candidates);
+        let stored = self
+            .cache
+            .load(&key)
+            .filter(|samples| samples.len() == candidates.len());
+        let mut odd_shapes = Vec::new();
+        let (key, samples) = match stored {
+            Some(samples) => (key, samples),
+            None => {
+                let (sound, samples) = self.prepare_all(candidates, &mut faults, &mut odd_shapes)?;
+                candidates = sound;
+                // Without the faulty samples, it is another segment.
+                let key = self.key(&candidates);
+                self.store(&key, &samples);
+                (key, samples)
+            }
+        };
+        Ok(Finished {
+            key,
+            kept: candidates.into_iter().map(|(index, _)| index).collect(),
+            shape: samples.first().map(|sample| sample.shape().to_vec()),
+            samples,
+            faults,
+            odd_shapes,
+        })
+    }
+
+    /// Prepares samples; those that cannot be used are left out, if that is asked for.
+    fn prepare_all(
+        &self,
+        candidates: Vec<Candidate>,
+        faults: &mut Vec<(usize, Error)>,
+        odd_shapes: &mut Vec<Error>,
+    ) -> Result<(Vec<Candidate>, Vec<Array>)> {
+        let mut sound = Vec::with_capacity(candidates.len());
+        let mut samples: Vec<Array> = Vec::with_capacity(candidates.len());
+        for (index, fingerprint) in candidates {
+            let sample = match self.prepare(index) {
+                Ok(sample) => sample,
+                Err(error) => {
+                    let error = self.gathered(error)?;
+                    if let Error::Data { problem, .. } = &error {
+                        self.cache.remember_fault(&self.sample_key(&fingerprint), problem);
+                    }
+                    faults.push((index, error));
+                    continue;
+                }
+            };
             if let Some(first) = samples.first()
                 && first.shape() != sample.shape()
             {
                 let id = self.source.sample(index).id;
-                return Err(odd_shape(&id, &self.modality.name, first.shape(), sample.shape()));
+                let odd = odd_shape(&id, &self.modality.name, first.shape(), sample.shape());
+                odd_shapes.push(self.gathered(odd)?);
+                continue;
             }
             samples.push(sample);
+            sound.push((index, fingerprint));
         }
-        if let Err((path, error)) = cache.store(&key, &samples) {
-            (storage.warn)(format!(
+        Ok((sound, samples))
+    }
+
+    /// An error that is a sample's own, if such are gathered; other errors end the preparation.
+    fn gathered(&self, error: Error) -> Result<Error> {
+        match error {
+            Error::Data { .. } if self.storage.faults != Faults::Stop => Ok(error),
+            other => Err(other),
+        }
+    }
+
+    /// What an earlier run found wrong with a sample of the same content.
+    fn remembered_fault(&self, index: usize, fingerprint: &str) -> Option<Error> {
+        let key = self.sample_key(fingerprint);
+        match self.storage.faults {
+            Faults::Stop => None,
+            Faults::Gather => {
+                let problem = self.cache.fault(&key)?;
+                Some(Error::data(self.location(index), problem))
+            }
+            Faults::GatherAnew => {
+                self.cache.forget_fault(&key);
+                None
+            }
+        }
+    }
+
+    fn key(&self, samples: &[Candidate]) -> SegmentKey {
+        let fingerprints = samples.iter().map(|(_, fingerprint)| fingerprint.as_str());
+        SegmentKey::new(self.preparation, fingerprints)
+    }
+
+    fn sample_key(&self, fingerprint: &str) -> SegmentKey {
+        SegmentKey::new(self.preparation, [fingerprint])
+    }
+
+    fn store(&self, key: &SegmentKey, samples: &[Array]) {
+        if samples.is_empty() {
+            return;
+        }
+        if let Err((path, error)) = self.cache.store(key, samples) {
+            (self.storage.warn)(format!(
                 "cannot keep prepared samples in {}: {error}; they are prepared anew in the next run",
                 path.display()
             ));
         }
-        Ok((key, samples))
+    }
+
+    fn location(&self, index: usize) -> String {
+        let id = self.source.sample(index).id;
+        format!("sample {id}, modality {}", self.modality.name)
     }
 
     fn prepare(&self, index: usize) -> Result<Array> {
-        let located = |error: Error| {
-            let id = self.source.sample(index).id;
-            Error::data(format!("sample {id}, modality {}", self.modality.name), error)
-        };
         let media = self.source.read(index, self.stream)?;
-        let sample = self.modality.plugin.prepare(&media).map_err(located)?;
+        let sample = self
+            .modality
+            .plugin
+            .prepare(&media)
+            .map_err(|error| match error {
+                // Settings are at fault for every sample alike, so no sample is.
+                Error::Setting { key, value, expected } => {
+                    Error::setting(format!("modality.{}.{key}", self.modality.name), value, expected)
+                }
+                Error::Plugin(_) | Error::Device(_) => error,
+                sample => Error::data(self.location(index), sample),
+            })?;
         match sample.values().iter().find(|value| !value.is_finite()) {
             None => Ok(sample),
-            Some(&value) => Err(located(Error::NonFinite {
-                location: "the prepared sample".into(),
-                value: f64::from(value),
-            })),
+            Some(&value) => Err(Error::data(
+                self.location(index),
+                Error::NonFinite {
+                    location: "the prepared sample".into(),
+                    value: f64::from(value),
+                },
+            )),
         }
     }
 }
@@ -219,7 +397,10 @@ impl SegmentWork<'_> {
 fn odd_shape(id: &str, modality: &str, expected: &[usize], found: &[usize]) -> Error {
     Error::data(
         format!("sample {id}, modality {modality}"),
-        format!("prepared to shape {found:?}, expected {expected:?} as the first sample"),
+        format!(
+            "prepared to shape {found:?}, expected {expected:?} as the first sample; settings such as `frames`, `size` or `seconds` bring samples \
+             to one shape"
+        ),
     )
 }
 

@@ -3,7 +3,7 @@
 //! Each split is a type of its own, so that no function can be handed the wrong one. The test split is
 //! sealed: it is reached by giving up the others, which only the final evaluation does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gblend_core::dataset::{Partition, Source};
 use gblend_core::{Error, Result, Seed};
@@ -86,6 +86,19 @@ impl Splits {
     /// [`Error::Data`] if a label is out of range, a class has no sample to train on, or there is no test
     /// sample.
     pub fn new(source: &dyn Source, shares: Shares, seed: Seed) -> Result<Self> {
+        Self::without(source, &BTreeSet::new(), shares, seed)
+    }
+
+    /// Divides what `dropped` leaves of a dataset, as [`new`](Self::new) does.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn without(
+        source: &dyn Source,
+        dropped: &BTreeSet<usize>,
+        shares: Shares,
+        seed: Seed,
+    ) -> Result<Self> {
         let mut pool = Vec::new();
         let mut validation = Vec::new();
         let mut test = Vec::new();
@@ -99,6 +112,9 @@ impl Splits {
                 return Err(Error::data(sample.id, problem));
             }
             labels.push(sample.label);
+            if dropped.contains(&index) {
+                continue;
+            }
             if let Some(group) = sample.group {
                 groups.insert(index, group);
             }
@@ -181,7 +197,7 @@ impl Splits {
 }
 
 /// Takes `share` of every class out of `pool`, at least leaving one sample of it.
-fn take_stratified(pool: &mut Vec<usize>, labels: &[usize], share: f64, seed: Seed) -> Vec<usize> {
+pub(super) fn take_stratified(pool: &mut Vec<usize>, labels: &[usize], share: f64, seed: Seed) -> Vec<usize> {
     let mut by_class: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for &index in pool.iter() {
         by_class.entry(labels[index]).or_default().push(index);
@@ -199,7 +215,7 @@ fn take_stratified(pool: &mut Vec<usize>, labels: &[usize], share: f64, seed: Se
 }
 
 /// Takes whole groups out of `pool` until `share` of the samples is reached, leaving at least one group.
-fn take_groups(
+pub(super) fn take_groups(
     pool: &mut Vec<usize>,
     groups: &BTreeMap<usize, String>,
     share: f64,
@@ -317,7 +333,7 @@ mod tests {
             let source = Labels::new(1, 40, groups);
             let shares = Shares { validation: share, held_out: 0.2 };
             let splits = Splits::new(&source, shares, Seed::new(seed)).unwrap();
-            let groups_of = |samples: &[usize]| -> std::collections::BTreeSet<_> {
+            let groups_of = |samples: &[usize]| -> BTreeSet<_> {
                 samples.iter().map(|&i| source.samples[i].group.clone()).collect()
             };
             let train = groups_of(splits.train.samples());
@@ -337,6 +353,17 @@ mod tests {
         };
         let splits = Splits::new(&source, shares, Seed::new(0)).unwrap();
         assert!(splits.held_out.samples().iter().any(|&index| index > 100));
+    }
+
+    #[test]
+    fn a_dropped_sample_is_in_no_split() {
+        let source = Labels::new(2, 20, 0);
+        let dropped = [0, 7, 30].into();
+        let splits = Splits::without(&source, &dropped, Shares::default(), Seed::new(0)).unwrap();
+        let left: Vec<usize> = (0..source.len())
+            .filter(|index| !dropped.contains(index))
+            .collect();
+        assert_eq!(splits.all(), left);
     }
 
     #[test]

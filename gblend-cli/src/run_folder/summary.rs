@@ -20,6 +20,9 @@ pub struct Summary {
     pub threads: usize,
     /// The kind of the blend strategy.
     pub strategy: String,
+    /// Samples that could not be used and were skipped, as the dataset allows.
+    #[serde(default)]
+    pub samples_skipped: usize,
     /// Epochs trained.
     pub epochs: usize,
     /// The epoch whose parameters were evaluated and saved.

@@ -28,7 +28,7 @@ fn plugins_are_listed_by_role_with_their_schema() {
             .map(|plugin| plugin["kind"].as_str().unwrap().to_owned())
             .collect()
     };
-    assert_eq!(kinds("data"), ["avmnist", "scene"]);
+    assert_eq!(kinds("data"), ["avmnist", "manifest", "scene"]);
     assert_eq!(kinds("modality"), ["audio", "depth", "flow", "rgb"]);
     assert_eq!(
         kinds("fusion"),

@@ -1,0 +1,136 @@
+//! Where the bytes of a piece of media are: a file, or a part of a shard.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+/// A file, or a member of a shard that is read where it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Blob {
+    /// The name under which the user knows it.
+    name: String,
+    /// The file that has it, absolute.
+    file: PathBuf,
+    /// Its place in the file; the whole file if there is none.
+    part: Option<Part>,
+    length: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Part {
+    offset: u64,
+}
+
+/// What a path of the table leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A file.
+    One(Blob),
+    /// The files of a folder in natural order.
+    Sequence(Vec<Blob>),
+}
+
+impl Blob {
+    /// A whole file.
+    pub(super) fn file(name: String, file: PathBuf) -> Result<Self, String> {
+        let metadata =
+            std::fs::metadata(&file).map_err(|error| format!("{name}: cannot be read: {error}"))?;
+        if !metadata.is_file() {
+            return Err(format!("{name}: is no ordinary file"));
+        }
+        Ok(Self {
+            name,
+            file,
+            part: None,
+            length: metadata.len(),
+        })
+    }
+
+    /// A member of a shard.
+    pub(super) fn member(name: String, shard: PathBuf, offset: u64, length: u64) -> Self {
+        Self {
+            name,
+            file: shard,
+            part: Some(Part { offset }),
+            length,
+        }
+    }
+
+    /// The name under which the user knows it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its length in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// What stands behind the last dot of the name, in small letters.
+    pub(super) fn extension(&self) -> String {
+        let file = self.name.rsplit('/').next().unwrap_or_default();
+        let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+        extension.to_ascii_lowercase()
+    }
+
+    fn open(&self) -> Result<std::io::Take<File>, String> {
+        let failed = |error| format!("{}: cannot be read: {error}", self.name);
+        let mut file = File::open(&self.file).map_err(failed)?;
+        if let Some(part) = self.part {
+            file.seek(SeekFrom::Start(part.offset)).map_err(failed)?;
+        }
+        Ok(file.take(self.length))
+    }
+
+    /// All of its bytes, if they are `limit` at most.
+    pub(super) fn read(&self, limit: usize) -> Result<Vec<u8>, String> {
+        if self.length > limit as u64 {
+            return Err(format!(
+                "{}: found {} bytes, expected at most {} MiB; if that is meant, raise the stream's `max_mib`",
+                self.name,
+                self.length,
+                limit >> 20
+            ));
+        }
+        let mut bytes = Vec::with_capacity(self.length as usize);
+        let read = self.open()?.read_to_end(&mut bytes);
+        read.map_err(|error| format!("{}: cannot be read: {error}", self.name))?;
+        if bytes.len() as u64 != self.length {
+            return Err(format!(
+                "{}: found {} bytes, expected {}; it changed while it was read",
+                self.name,
+                bytes.len(),
+                self.length
+            ));
+        }
+        Ok(bytes)
+    }
+
+    /// At most `count` bytes of its beginning.
+    pub(super) fn head(&self, count: u64) -> Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
+        let read = self.open()?.take(count).read_to_end(&mut bytes);
+        read.map_err(|error| format!("{}: cannot be read: {error}", self.name))?;
+        Ok(bytes)
+    }
+
+    /// Adds its bytes to a hash.
+    pub(super) fn hash(&self, hasher: &mut blake3::Hasher) -> Result<(), String> {
+        let hashed = hasher.update_reader(self.open()?);
+        hashed.map_err(|error| format!("{}: cannot be read: {error}", self.name))?;
+        Ok(())
+    }
+
+    /// How `ffmpeg` is told where it is. The prefix keeps a name with a colon or a dash from being taken for
+    /// something else.
+    pub(super) fn address(&self) -> OsString {
+        let mut address = OsString::new();
+        if let Some(Part { offset }) = self.part {
+            address.push(format!("subfile,,start,{offset},end,{},,:", offset + self.length));
+        }
+        address.push("file:");
+        address.push(&self.file);
+        address
+    }
+}

@@ -1,0 +1,147 @@
+//! Video and its sound, through the program `ffmpeg`: decoding video is as much work as the rest of gblend,
+//! and nothing that is written anew would read what it reads.
+//!
+//! Files are not trusted. The program may open nothing but the one file, in one of the formats that are
+//! known as video, so that a playlist in disguise cannot have it read other files.
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use gblend_core::media::Waveform;
+
+use super::super::blob::Blob;
+use super::video_check::cut_short;
+use super::{Fault, Picture, portable, too_large};
+
+/// Bytes of ffmpeg's complaints that are kept.
+const COMPLAINTS: u64 = 4096;
+
+/// The program cannot be used; that says nothing about the file.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(
+    "{file}: cannot run `ffmpeg`, which decodes video and its sound: {problem}; install ffmpeg 5.1 or later and \
+     see that it is on the PATH"
+)]
+pub(in super::super) struct ProgramError {
+    file: String,
+    problem: String,
+}
+
+/// The frames of a video in time order, in color.
+pub(super) fn frames(blob: &Blob, limit: usize) -> Result<Vec<Picture<u8>>, Fault> {
+    let output = [
+        "-map",
+        "0:v:0",
+        "-fps_mode",
+        "passthrough",
+        "-pix_fmt",
+        "rgb24",
+        "-c:v",
+        "ppm",
+        "-f",
+        "image2pipe",
+    ];
+    let pictures = portable::pixmaps(&run(blob, &output, limit)?)?;
+    if pictures.is_empty() {
+        return Err("found no frame in the video".into());
+    }
+    Ok(pictures)
+}
+
+/// The first sound track of a video; several channels are averaged.
+pub(super) fn sound(blob: &Blob, limit: usize) -> Result<Waveform, Fault> {
+    let output = ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au"];
+    portable::au(&run(blob, &output, limit)?)
+}
+
+/// The first line of `ffmpeg -version`: other versions may decode to other pixels.
+pub(in super::super) fn version(blob: &Blob) -> Result<&'static str, Fault> {
+    static VERSION: OnceLock<Result<String, String>> = OnceLock::new();
+    let version = VERSION.get_or_init(|| {
+        let output = Command::new("ffmpeg")
+            .args(["-nostdin", "-version"])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| error.to_string())?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(text.lines().next().unwrap_or_default().to_owned())
+    });
+    version.as_deref().map_err(|problem| program(blob, problem))
+}
+
+fn program(blob: &Blob, problem: impl std::fmt::Display) -> Fault {
+    Fault::Program(ProgramError {
+        file: blob.name().to_owned(),
+        problem: problem.to_string(),
+    })
+}
+
+/// What ffmpeg writes in the format that `output` asks for.
+fn run(blob: &Blob, output: &[&str], limit: usize) -> Result<Vec<u8>, Fault> {
+    if let Some(problem) = cut_short(&blob.head(8)?, blob.length()) {
+        return Err(Fault::Media(problem));
+    }
+    let mut child = Command::new("ffmpeg")
+        .args(["-nostdin", "-hide_banner", "-v", "error"])
+        .args(["-protocol_whitelist", "file,subfile,pipe"])
+        .args([
+            "-format_whitelist",
+            "mov,mp4,avi,mpeg,mpegts,mpegvideo,matroska,webm",
+        ])
+        // Samples are decoded side by side already.
+        .args(["-threads", "1"])
+        .arg("-i")
+        .arg(blob.address())
+        .args(output)
+        .args(["-threads", "1", "pipe:1"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| program(blob, error))?;
+    let result = collect(&mut child, limit);
+    // Past the limit it would write on, or wait for a reader forever.
+    let _ = child.kill();
+    let status = child.wait().map_err(|error| program(blob, error))?;
+    let (bytes, complaints) = result.map_err(|error| program(blob, error))?;
+    if bytes.len() > limit {
+        return Err(Fault::Media(too_large(limit)));
+    }
+    let complaint = complaints.lines().map(str::trim).find(|line| !line.is_empty());
+    match complaint {
+        // With the exit code alone, half a video would pass for a whole one.
+        Some(line) => Err(Fault::Media(format!("ffmpeg cannot decode all of it: {line}"))),
+        None if status.success() => Ok(bytes),
+        None => Err(Fault::Media(format!("ffmpeg cannot decode it: {status}"))),
+    }
+}
+
+/// Output, at most one byte more than `limit`, and complaints.
+fn collect(child: &mut Child, limit: usize) -> std::io::Result<(Vec<u8>, String)> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    std::thread::scope(|scope| {
+        // Both pipes are emptied side by side: ffmpeg stops when either is full.
+        let complaints = scope.spawn(move || {
+            let mut text = Vec::new();
+            if let Some(mut stderr) = stderr {
+                let _ = stderr.by_ref().take(COMPLAINTS).read_to_end(&mut text);
+                let _ = std::io::copy(&mut stderr, &mut std::io::sink());
+            }
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        let mut bytes = Vec::new();
+        let mut read = Ok(0);
+        if let Some(stdout) = stdout {
+            read = stdout.take(limit as u64 + 1).read_to_end(&mut bytes);
+        }
+        if bytes.len() > limit || read.is_err() {
+            let _ = child.kill();
+        } else {
+            // Its status is asked for only after it has ended by itself.
+            child.wait()?;
+        }
+        read?;
+        Ok((bytes, complaints.join().unwrap_or_default()))
+    })
+}

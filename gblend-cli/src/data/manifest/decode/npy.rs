@@ -1,0 +1,300 @@
+//! `.npy`: one NumPy array of numbers.
+//!
+//! The header is the text of a Python dictionary. Only the form that NumPy writes is read (NEP 1): three keys,
+//! no nesting but the shape.
+
+use gblend_core::Array;
+
+use super::Fault;
+
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// The most axes that NumPy itself has.
+const AXES: usize = 64;
+
+/// An array in row-major order, whatever the order and type in the file.
+pub(super) fn decode(bytes: &[u8]) -> Result<Array, Fault> {
+    let (header, body) = split(bytes)?;
+    let header = Header::parse(header)?;
+    let count = header.shape.iter().try_fold(1_usize, |a, &b| a.checked_mul(b));
+    let expected = count.and_then(|count| count.checked_mul(header.kind.size()));
+    if expected != Some(body.len()) || body.is_empty() {
+        return Err(Fault::Media(format!(
+            "found {} bytes of values, expected those of shape {:?} with {} bytes each, and at least one value",
+            body.len(),
+            header.shape,
+            header.kind.size()
+        )));
+    }
+    let mut values = header.kind.values(body, header.big_endian);
+    if header.fortran_order {
+        values = row_major(&values, &header.shape);
+    }
+    Array::new(header.shape, values).map_err(|error| Fault::Media(error.to_string()))
+}
+
+/// Header text and values.
+fn split(bytes: &[u8]) -> Result<(&str, &[u8]), Fault> {
+    let cut = || Fault::Media("cut short inside the header of a .npy file".into());
+    let rest = bytes
+        .strip_prefix(MAGIC)
+        .ok_or("not a .npy file: it does not begin with \\x93NUMPY")?;
+    let (&version, rest) = rest.split_first().ok_or_else(cut)?;
+    let (_, rest) = rest.split_first().ok_or_else(cut)?;
+    let (length, rest) = match version {
+        1 => {
+            let (length, rest) = rest.split_first_chunk::<2>().ok_or_else(cut)?;
+            (usize::from(u16::from_le_bytes(*length)), rest)
+        }
+        2 | 3 => {
+            let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
+            (u32::from_le_bytes(*length) as usize, rest)
+        }
+        other => {
+            return Err(Fault::Media(format!(
+                "found version {other} of the .npy format, expected 1 to 3"
+            )));
+        }
+    };
+    let (header, body) = rest.split_at_checked(length).ok_or_else(cut)?;
+    let header = std::str::from_utf8(header).map_err(|_| "the header of the .npy file is no text")?;
+    Ok((header, body))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Bool,
+    I8,
+    U8,
+    I16,
+    U16,
+    I32,
+    U32,
+    I64,
+    U64,
+    F32,
+    F64,
+}
+
+impl Kind {
+    fn parse(code: &str) -> Option<Self> {
+        Some(match code {
+            "b1" => Self::Bool,
+            "i1" => Self::I8,
+            "u1" => Self::U8,
+            "i2" => Self::I16,
+            "u2" => Self::U16,
+            "i4" => Self::I32,
+            "u4" => Self::U32,
+            "i8" => Self::I64,
+            "u8" => Self::U64,
+            "f4" => Self::F32,
+            "f8" => Self::F64,
+            _ => return None,
+        })
+    }
+
+    fn size(self) -> usize {
+        match self {
+            Self::Bool | Self::I8 | Self::U8 => 1,
+            Self::I16 | Self::U16 => 2,
+            Self::I32 | Self::U32 | Self::F32 => 4,
+            Self::I64 | Self::U64 | Self::F64 => 8,
+        }
+    }
+
+    // One macro for all widths, some of which would fit without loss.
+    #[allow(clippy::cast_lossless)]
+    fn values(self, body: &[u8], big_endian: bool) -> Vec<f32> {
+        macro_rules! read {
+            ($type:ty) => {
+                body.chunks_exact(size_of::<$type>())
+                    .map(|chunk| {
+                        let mut bytes = [0; size_of::<$type>()];
+                        bytes.copy_from_slice(chunk);
+                        if big_endian {
+                            <$type>::from_be_bytes(bytes) as f32
+                        } else {
+                            <$type>::from_le_bytes(bytes) as f32
+                        }
+                    })
+                    .collect()
+            };
+        }
+        match self {
+            Self::Bool => body
+                .iter()
+                .map(|&byte| if byte == 0 { 0.0 } else { 1.0 })
+                .collect(),
+            Self::I8 => read!(i8),
+            Self::U8 => read!(u8),
+            Self::I16 => read!(i16),
+            Self::U16 => read!(u16),
+            Self::I32 => read!(i32),
+            Self::U32 => read!(u32),
+            Self::I64 => read!(i64),
+            Self::U64 => read!(u64),
+            Self::F32 => read!(f32),
+            Self::F64 => read!(f64),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Header {
+    kind: Kind,
+    big_endian: bool,
+    fortran_order: bool,
+    shape: Vec<usize>,
+}
+
+impl Header {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let after = |key: &str| {
+            let missing = || Fault::Media(format!("the header of the .npy file has no {key}"));
+            let quoted = format!("'{key}'");
+            let (_, rest) = text.split_once(&quoted).ok_or_else(missing)?;
+            let rest = rest.trim_start().strip_prefix(':').ok_or_else(missing)?;
+            Ok::<_, Fault>(rest.trim_start())
+        };
+        let descr = after("descr")?;
+        let code = descr
+            .strip_prefix('\'')
+            .and_then(|rest| rest.split_once('\''))
+            .map(|(code, _)| code);
+        let code = code.ok_or("found an array of records, expected one of numbers")?;
+        let bare = code.trim_start_matches(['<', '>', '|', '=']);
+        let kind = Kind::parse(bare).ok_or_else(|| {
+            Fault::Media(format!(
+                "found values of type `{code}`, expected bool, integers of 1 to 8 bytes, or floats of 4 or 8"
+            ))
+        })?;
+        let order = after("fortran_order")?;
+        let fortran_order = if order.starts_with("True") {
+            true
+        } else if order.starts_with("False") {
+            false
+        } else {
+            return Err("the header's fortran_order is neither True nor False".into());
+        };
+        let shape = after("shape")?
+            .strip_prefix('(')
+            .and_then(|rest| rest.split_once(')'));
+        let (shape, _) = shape.ok_or("the header's shape is no tuple")?;
+        let extents = shape
+            .split(',')
+            .map(str::trim)
+            .filter(|extent| !extent.is_empty());
+        let shape: Vec<usize> = extents
+            .map(|extent| {
+                extent.parse().map_err(|_| {
+                    Fault::Media(format!(
+                        "found the extent `{extent}` in the header, expected a number"
+                    ))
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        if shape.len() > AXES {
+            return Err(Fault::Media(format!(
+                "found {} axes, expected at most {AXES}",
+                shape.len()
+            )));
+        }
+        Ok(Self {
+            kind,
+            big_endian: code.starts_with('>'),
+            fortran_order,
+            shape,
+        })
+    }
+}
+
+/// Reorders values whose first axis runs fastest.
+fn row_major(values: &[f32], shape: &[usize]) -> Vec<f32> {
+    let mut strides = Vec::with_capacity(shape.len());
+    let mut stride = 1;
+    for &extent in shape {
+        strides.push(stride);
+        stride *= extent;
+    }
+    let mut index = vec![0; shape.len()];
+    let mut ordered = Vec::with_capacity(values.len());
+    for _ in 0..values.len() {
+        let at: usize = index.iter().zip(&strides).map(|(i, stride)| i * stride).sum();
+        ordered.push(values[at]);
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            if index[axis] < shape[axis] {
+                break;
+            }
+            index[axis] = 0;
+        }
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn file(header: &str, body: &[u8]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend([1, 0]);
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
+    fn header(descr: &str, fortran: &str, shape: &str) -> String {
+        format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n")
+    }
+
+    #[test]
+    fn types_and_orders_give_the_same_array() {
+        let rows = [1_i16, 2, 3, 4, 5, 6];
+        let columns = [1_i16, 4, 2, 5, 3, 6];
+        let little: Vec<u8> = rows.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let big: Vec<u8> = columns.iter().flat_map(|v| v.to_be_bytes()).collect();
+        let double: Vec<u8> = rows.iter().flat_map(|&v| f64::from(v).to_le_bytes()).collect();
+        for bytes in [
+            file(&header("<i2", "False", "(2, 3)"), &little),
+            file(&header(">i2", "True", "(2, 3)"), &big),
+            file(&header("<f8", "False", "(2, 3)"), &double),
+        ] {
+            let array = decode(&bytes).unwrap();
+            assert_eq!(array.shape(), [2, 3]);
+            assert_eq!(array.values(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_the_file_is_refused() {
+        for (descr, order, shape) in [
+            ("<f4", "False", "(3,)"),
+            ("<f4", "False", "(18446744073709551615, 18446744073709551615)"),
+            ("<f4", "False", "(-1,)"),
+            ("<c8", "False", "(1,)"),
+            ("|O", "False", "(1,)"),
+            ("<f4", "Maybe", "(2,)"),
+        ] {
+            assert!(
+                decode(&file(&header(descr, order, shape), &[0; 8])).is_err(),
+                "{descr} {shape}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>, text in "\\PC{0,80}", shape in "[(),0-9 ]{0,40}") {
+            let _ = decode(&bytes);
+            let _ = decode(&file(&text, &bytes));
+            let _ = decode(&file(&header("<f4", "True", &shape), &bytes));
+            let mut magic = MAGIC.to_vec();
+            magic.extend(&bytes);
+            let _ = decode(&magic);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Pictures: png and jpeg, in color or gray.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageReader, Limits};
+
+use super::{Fault, Picture};
+
+/// A picture with one channel if it is gray, with three if not; transparency is dropped.
+pub(super) fn decode(bytes: &[u8], limit: usize) -> Result<Picture<u8>, Fault> {
+    let image = open(bytes, limit)?;
+    let (height, width) = (image.height() as usize, image.width() as usize);
+    let (channels, values) = if image.color().has_color() {
+        (3, image.into_rgb8().into_raw())
+    } else {
+        (1, image.into_luma8().into_raw())
+    };
+    Ok(Picture {
+        height,
+        width,
+        channels,
+        values,
+    })
+}
+
+/// A png or jpeg as it is stored.
+pub(super) fn open(bytes: &[u8], limit: usize) -> Result<DynamicImage, Fault> {
+    if bytes.is_empty() {
+        return Err("found an empty file, expected a picture".into());
+    }
+    if bytes.starts_with(&[0xFF, 0xD8]) && !jpeg_ends(bytes) {
+        return Err("cut short: the jpeg has no end-of-image marker".into());
+    }
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(limit as u64);
+    let mut reader = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .map_err(|error| error.to_string())?;
+    if reader.format().is_none() {
+        return Err("found neither a png nor a jpeg".into());
+    }
+    reader.limits(limits);
+    reader
+        .decode()
+        .map_err(|error| Fault::Media(format!("not a whole picture: {error}")))
+}
+
+/// Whether a jpeg's coded pixels end in an end-of-image marker: decoders fill up what is missing without a
+/// word. Inside the coded pixels the marker cannot occur by chance, but a thumbnail before them has its own.
+fn jpeg_ends(bytes: &[u8]) -> bool {
+    const START_OF_SCAN: u8 = 0xDA;
+    let mut rest = &bytes[2..];
+    loop {
+        let Some((&[lead, marker, high, low], _)) = rest.split_first_chunk::<4>() else {
+            return false;
+        };
+        if lead != 0xFF {
+            // Nothing that a marker could be found in; the decoder will say what is wrong.
+            return true;
+        }
+        if marker == START_OF_SCAN {
+            return rest.windows(2).any(|pair| pair == [0xFF, 0xD9]);
+        }
+        if marker == 0xFF {
+            // Padding before a marker.
+            rest = &rest[1..];
+            continue;
+        }
+        let length = 2 + usize::from(u16::from_be_bytes([high, low]));
+        match rest.get(length..) {
+            Some(after) => rest = after,
+            None => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use image::{GrayImage, ImageFormat, RgbImage};
+    use proptest::prelude::*;
+
+    fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn gray_stays_gray_and_color_has_three_channels() {
+        let color = RgbImage::from_fn(3, 2, |x, y| image::Rgb([x as u8, y as u8, 7]));
+        let picture = decode(&encoded(&color.clone().into(), ImageFormat::Png), 1 << 20).unwrap();
+        assert_eq!((picture.height, picture.width, picture.channels), (2, 3, 3));
+        assert_eq!(picture.values, color.into_raw());
+        let gray = GrayImage::from_fn(3, 2, |x, _| image::Luma([x as u8]));
+        let picture = decode(&encoded(&gray.into(), ImageFormat::Png), 1 << 20).unwrap();
+        assert_eq!(picture.channels, 1);
+    }
+
+    #[test]
+    fn a_picture_cut_short_anywhere_is_refused() {
+        let image: DynamicImage =
+            RgbImage::from_fn(40, 40, |x, y| image::Rgb([(x * y) as u8, y as u8, 7])).into();
+        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
+            let bytes = encoded(&image, format);
+            assert!(decode(&bytes, 1 << 20).is_ok());
+            // The last chunk of a png has nothing that is needed.
+            let last = if format == ImageFormat::Png {
+                bytes.len() - 20
+            } else {
+                bytes.len()
+            };
+            for length in 0..last {
+                assert!(decode(&bytes[..length], 1 << 20).is_err(), "{format:?} {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_size_that_would_fill_the_memory_is_refused() {
+        let image: DynamicImage = GrayImage::new(4000, 4000).into();
+        assert!(decode(&encoded(&image, ImageFormat::Png), 1 << 20).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic_the_search_for_the_end(bytes: Vec<u8>) {
+            let _ = jpeg_ends(&[&[0xFF, 0xD8][..], &bytes].concat());
+        }
+    }
+}

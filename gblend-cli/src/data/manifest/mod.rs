@@ -1,0 +1,357 @@
+//! `manifest`: a table of samples over ordinary files.
+//!
+//! ```text
+//! table ──► rows ──► samples (id, label, group, partition)      rows.rs, partition.rs
+//!             │
+//!             └► paths ──► files of a folder, members of shards   folder.rs, shards.rs
+//!                             │
+//!                             └► media                            decode/
+//! ```
+//!
+//! Nothing here trusts its input: paths stay inside the root, sizes are checked against files, and a sample
+//! that cannot be read is an error or a counted skip, never a silent blank.
+
+mod blob;
+mod decode;
+mod folder;
+mod opened;
+mod order;
+mod partition;
+mod rows;
+mod shards;
+mod table;
+mod template;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use gblend_core::media::MediaKind;
+use gblend_core::{Dataset, Error, OnBadSample, OpenContext, Result, Seed, Source};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use decode::Reading;
+use folder::Folder;
+use opened::{Opened, OpenedStream, Store};
+use rows::Columns;
+use shards::Shards;
+use table::Table;
+use template::Template;
+
+/// Your own files, listed in a table: pictures, frame folders, video, sound, depth, optical flow, arrays.
+///
+/// The table is a CSV file with a header line, or JSON Lines. Each row is a sample; columns name its label,
+/// its split and its files. Video, and the sound of a video, is decoded by the program `ffmpeg`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The table: a `.csv`, `.jsonl` or `.ndjson` file. Without one, the shards' own members `KEY.cls`, `KEY.txt`
+    /// and `KEY.json` are the table, with the columns `cls`, `txt`, the keys of the JSON objects, `__key__` and
+    /// `__shard__`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<PathBuf>,
+    /// The folder that paths start from, and that they must not leave. Default: the table's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
+    /// WebDataset shards: tar files in which paths are looked up in place of a folder. They are read where they
+    /// lie and never unpacked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<PathBuf>,
+    /// Column with a name for each sample that no other has. Default: the number of the row, from 1, or the key
+    /// in the shards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Column with the class.
+    pub label: String,
+    /// The classes that there are, in order. Default: those of the table, in natural order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
+    /// Where a sample belongs: a column that says `train`, `validation` (or `val`, `valid`, `dev`) or `test`, or
+    /// shares that are drawn, as in `{ test = 0.2, validation = 0.1 }`.
+    pub split: Split,
+    /// Column of what must not be divided, such as a speaker: samples with the same value stay in one split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Samples to use of each class in each split, the first ones. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples_per_class: Option<usize>,
+    /// What becomes of a sample that cannot be used: its file is missing or damaged, its label is empty, its name
+    /// is another's. `gblend check` lists all of them.
+    #[serde(default)]
+    pub on_bad_sample: BadSample,
+    /// Seed of drawn splits. It does not depend on the seed of the run, so runs with different seeds are tested
+    /// on the same samples.
+    #[serde(default)]
+    pub seed: u64,
+    /// The media of a sample, by the name that a modality may ask for with `source = "…"`.
+    pub streams: BTreeMap<String, StreamSettings>,
+}
+
+/// Where a sample belongs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected the name of a column, or shares as in `{ test = 0.2 }`"
+)]
+pub enum Split {
+    /// The name of a column.
+    Column(String),
+    /// Shares of the samples, class by class, or of the groups.
+    Shares(DrawnSplit),
+}
+
+/// Shares of the samples that are drawn; the others are for training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DrawnSplit {
+    /// For the final evaluation, above 0 and below 1.
+    pub test: f64,
+    /// For model selection, of what the test leaves. Default: none is drawn here, and `run.validation` decides.
+    #[serde(default)]
+    pub validation: f64,
+}
+
+/// What becomes of a sample that cannot be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BadSample {
+    /// The run ends before it begins.
+    #[default]
+    Error,
+    /// The run goes on without it, and says how many it lacks.
+    Skip,
+}
+
+/// One stream of media.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StreamSettings {
+    /// Column with the path of the file or folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// The path itself, with names of columns in braces, as in `clips/{id}.mp4`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What the files hold.
+    pub media: MediaName,
+    /// Frames to take of longer sequences, evenly spread. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_frames: Option<usize>,
+    /// Units of a depth picture per meter. Default: 1000, as sensors that store millimeters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth_scale: Option<f64>,
+    /// MiB that the decoded media of one sample may take; a file that would take more is refused.
+    #[serde(default = "default_max_mib")]
+    pub max_mib: usize,
+}
+
+/// What files hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MediaName {
+    /// A png or jpeg, a folder of them in natural order, or a video (mp4, m4v, mov, avi, mpg, mpeg, mkv, webm).
+    Frames,
+    /// Sound: wav, flac, mp3, ogg vorbis, or the first sound track of a video.
+    Waveform,
+    /// A 16-bit gray png, or a folder of them; 0 where nothing was measured.
+    Depth,
+    /// Optical flow: a `.flo` file, or a folder of them.
+    Flow,
+    /// A `.npy` file of numbers.
+    Array,
+}
+
+impl MediaName {
+    fn kind(self) -> MediaKind {
+        match self {
+            Self::Frames => MediaKind::Frames,
+            Self::Waveform => MediaKind::Waveform,
+            Self::Depth => MediaKind::Depth,
+            Self::Flow => MediaKind::Flow,
+            Self::Array => MediaKind::Array,
+        }
+    }
+}
+
+fn default_max_mib() -> usize {
+    1024
+}
+
+#[typetag::serde(name = "manifest")]
+impl Dataset for Manifest {
+    fn open(&self, cx: &OpenContext<'_>) -> Result<Box<dyn Source>> {
+        self.check()?;
+        let mut problems = Vec::new();
+        let table_path = self.table.as_ref().map(|path| cx.base.join(path));
+        let shards: Vec<PathBuf> = self.shards.iter().map(|path| cx.base.join(path)).collect();
+        let (store, own_table) = if shards.is_empty() {
+            (Store::Folder(self.folder(cx.base, table_path.as_deref())?), None)
+        } else {
+            let shards = Shards::open(&shards, &mut problems)?;
+            let table = match table_path {
+                None => Some(shards.table()?),
+                Some(_) => None,
+            };
+            (Store::Shards(shards), table)
+        };
+        let from_shards = own_table.is_some();
+        let table = match (table_path, own_table) {
+            (Some(path), _) => Table::read(&path)?,
+            (None, Some(table)) => table,
+            (None, None) => return Err(missing_table()),
+        };
+        let columns = Columns::find(self, &table, from_shards)?;
+        let streams: Vec<OpenedStream> = self
+            .streams
+            .iter()
+            .map(|(name, stream)| stream.open(name, &table))
+            .collect::<Result<_>>()?;
+        let classes = rows::classes(self, &table, &columns);
+        let mut rows = rows::read(&table, &columns, &classes, &mut problems);
+        if let Split::Shares(shares) = &self.split {
+            partition::draw(&mut rows, *shares, Seed::new(self.seed).derive("manifest"));
+        }
+        partition::check_groups(&rows)?;
+        if let Some(most) = self.samples_per_class {
+            partition::limit(&mut rows, most);
+        }
+        if rows.is_empty() && problems.is_empty() {
+            return Err(Error::data("the table", "found no row, expected at least one"));
+        }
+        Ok(Box::new(Opened::new(
+            self.on_bad(),
+            store,
+            table,
+            rows,
+            classes,
+            streams,
+            problems,
+        )))
+    }
+}
+
+gblend_core::register!(Data, "manifest" => Manifest);
+
+fn missing_table() -> Error {
+    Error::setting(
+        "data.table",
+        "nothing",
+        "the path of a table, or `shards` that have their own",
+    )
+}
+
+impl Manifest {
+    fn on_bad(&self) -> OnBadSample {
+        match self.on_bad_sample {
+            BadSample::Error => OnBadSample::Error,
+            BadSample::Skip => OnBadSample::Skip,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.table.is_none() && self.shards.is_empty() {
+            return Err(missing_table());
+        }
+        if self.root.is_some() && !self.shards.is_empty() {
+            let expected = "no `root` beside `shards`: paths are looked up in the shards";
+            return Err(Error::setting("data.root", "a folder", expected));
+        }
+        if self.streams.is_empty() {
+            return Err(Error::setting("data.streams", "{}", "at least one stream"));
+        }
+        if self.samples_per_class == Some(0) {
+            return Err(Error::setting("data.samples_per_class", 0, "at least 1"));
+        }
+        if let Split::Shares(DrawnSplit { test, validation }) = &self.split {
+            if !(*test > 0.0 && *test < 1.0) {
+                return Err(Error::setting("data.split.test", test, "above 0 and below 1"));
+            }
+            if !(*validation >= 0.0 && *validation < 1.0) {
+                return Err(Error::setting(
+                    "data.split.validation",
+                    validation,
+                    "0 to below 1",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&self, base: &Path, table: Option<&Path>) -> Result<Folder> {
+        let root = match &self.root {
+            Some(root) => base.join(root),
+            None => match table.and_then(Path::parent) {
+                Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+                _ => base.to_owned(),
+            },
+        };
+        Folder::open(&root)
+            .map_err(|error| Error::data(root.display(), format!("is no folder to read: {error}")))
+    }
+}
+
+impl StreamSettings {
+    fn open(&self, name: &str, table: &Table) -> Result<OpenedStream> {
+        let key = |setting: &str| format!("data.streams.{name}.{setting}");
+        let paths = match (&self.column, &self.path) {
+            (Some(column), None) => Template::column(table.column(column, &key("column"))?),
+            (None, Some(path)) => Template::parse(path, table, &key("path"))?,
+            (found, _) => {
+                let found = if found.is_some() {
+                    "with both"
+                } else {
+                    "with neither"
+                };
+                let expected = "either `column` or `path`";
+                return Err(Error::setting(format!("data.streams.{name}"), found, expected));
+            }
+        };
+        let media = self.media.kind();
+        if let Some(scale) = self.depth_scale {
+            if media != MediaKind::Depth {
+                return Err(Error::setting(
+                    key("depth_scale"),
+                    scale,
+                    format!("none for {media}"),
+                ));
+            }
+            if !(scale.is_finite() && scale > 0.0) {
+                return Err(Error::setting(
+                    key("depth_scale"),
+                    scale,
+                    "a number of units above 0",
+                ));
+            }
+        }
+        match self.max_frames {
+            Some(0) => return Err(Error::setting(key("max_frames"), 0, "at least 1")),
+            Some(most) if matches!(media, MediaKind::Waveform | MediaKind::Array) => {
+                return Err(Error::setting(
+                    key("max_frames"),
+                    most,
+                    format!("none for {media}"),
+                ));
+            }
+            _ => {}
+        }
+        /// A TiB.
+        const MOST: usize = 1 << 20;
+        if !(1..=MOST).contains(&self.max_mib) {
+            return Err(Error::setting(
+                key("max_mib"),
+                self.max_mib,
+                format!("1 to {MOST}"),
+            ));
+        }
+        Ok(OpenedStream {
+            name: name.to_owned(),
+            paths,
+            reading: Reading {
+                media,
+                max_frames: self.max_frames,
+                depth_scale: self.depth_scale.unwrap_or(1000.0),
+                limit: self.max_mib.saturating_mul(1 << 20),
+            },
+        })
+    }
+}

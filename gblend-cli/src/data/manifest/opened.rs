@@ -1,0 +1,182 @@
+//! The dataset as opened: paths are looked up and files decoded when they are asked for.
+
+use gblend_core::{Error, Media, OnBadSample, Result, Sample, Source, Stream};
+
+use super::blob::{Blob, Found};
+use super::decode::{Fault, Reading, VIDEOS, ffmpeg_version};
+use super::folder::Folder;
+use super::rows::Row;
+use super::shards::Shards;
+use super::table::Table;
+use super::template::Template;
+
+/// Changes whenever the same file would be decoded to other media.
+const VERSION: u32 = 1;
+
+/// Where paths are looked up.
+#[derive(Debug)]
+pub(super) enum Store {
+    Folder(Folder),
+    Shards(Shards),
+}
+
+impl Store {
+    fn find(&self, path: &str, members: &[&str]) -> Result<Found, String> {
+        match self {
+            Self::Folder(folder) => folder.find(path, members),
+            Self::Shards(shards) => shards.find(path, members),
+        }
+    }
+}
+
+/// One stream of every sample.
+#[derive(Debug)]
+pub(super) struct OpenedStream {
+    pub(super) name: String,
+    pub(super) paths: Template,
+    pub(super) reading: Reading,
+}
+
+/// The opened dataset.
+#[derive(Debug)]
+pub(super) struct Opened {
+    on_bad: OnBadSample,
+    store: Store,
+    table: Table,
+    rows: Vec<Row>,
+    classes: Vec<String>,
+    streams: Vec<Stream>,
+    readings: Vec<OpenedStream>,
+    left_out: Vec<Error>,
+}
+
+impl Opened {
+    pub(super) fn new(
+        on_bad: OnBadSample,
+        store: Store,
+        table: Table,
+        rows: Vec<Row>,
+        classes: Vec<String>,
+        readings: Vec<OpenedStream>,
+        left_out: Vec<Error>,
+    ) -> Self {
+        let streams = readings.iter().map(|stream| Stream {
+            name: stream.name.clone(),
+            media: stream.reading.media,
+        });
+        Self {
+            on_bad,
+            store,
+            table,
+            rows,
+            classes,
+            streams: streams.collect(),
+            readings,
+            left_out,
+        }
+    }
+
+    /// The files of a sample, and what is made of them.
+    fn with_files<T>(
+        &self,
+        index: usize,
+        stream: usize,
+        make: impl FnOnce(&Reading, &Found) -> Result<T, Fault>,
+    ) -> Result<T> {
+        let row = &self.rows[index];
+        let stream = &self.readings[stream];
+        let mut path = String::new();
+        let made = stream
+            .paths
+            .fill(&self.table, row.index)
+            .and_then(|filled| {
+                path = filled;
+                self.store.find(&path, stream.reading.members())
+            })
+            .map_err(Fault::Media)
+            .and_then(|found| make(&stream.reading, &found));
+        made.map_err(|fault| match fault {
+            Fault::Program(error) => Error::plugin(error),
+            Fault::Media(problem) => {
+                let place = self.table.place(row.index);
+                let location = format!("{place}: sample {}, stream {}", row.id, stream.name);
+                // Most problems name the file already.
+                let problem = if path.is_empty() || problem.contains(&path) {
+                    problem
+                } else {
+                    format!("{path}: {problem}")
+                };
+                Error::data(location, problem)
+            }
+        })
+    }
+}
+
+impl Source for Opened {
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn streams(&self) -> &[Stream] {
+        &self.streams
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn sample(&self, index: usize) -> Sample {
+        let row = &self.rows[index];
+        Sample {
+            id: row.id.clone(),
+            label: row.label,
+            group: row.group.clone(),
+            partition: row.partition,
+        }
+    }
+
+    fn read(&self, index: usize, stream: usize) -> Result<Media> {
+        self.with_files(index, stream, |reading, found| reading.decode(found))
+    }
+
+    fn fingerprint(&self, index: usize, stream: usize) -> Result<String> {
+        self.with_files(index, stream, |reading, found| {
+            let mut hasher = blake3::Hasher::new();
+            let mut program = "";
+            for blob in reading.chosen(found) {
+                // Lengths keep the files of two sequences from hashing alike; names do not matter, kinds do.
+                hasher.update(&blob.length().to_le_bytes());
+                hasher.update(blob.extension().as_bytes());
+                blob.hash(&mut hasher)?;
+                program = decoder(blob)?;
+            }
+            let Reading {
+                media,
+                max_frames,
+                depth_scale,
+                limit: _,
+            } = reading;
+            Ok(format!(
+                "manifest {VERSION} {media:?} {max_frames:?} {depth_scale} {} {program}",
+                hasher.finalize().to_hex()
+            ))
+        })
+    }
+
+    fn on_bad_sample(&self) -> OnBadSample {
+        self.on_bad
+    }
+
+    fn left_out(&self) -> &[Error] {
+        &self.left_out
+    }
+}
+
+/// The program that decodes a file, with its version; empty if it is gblend.
+fn decoder(blob: &Blob) -> Result<&'static str, Fault> {
+    if VIDEOS.contains(&blob.extension().as_str()) {
+        ffmpeg_version(blob)
+    } else {
+        Ok("")
+    }
+}

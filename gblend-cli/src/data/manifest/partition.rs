@@ -1,0 +1,119 @@
+//! Which split a row is in: as drawn, and as checked.
+
+use std::collections::BTreeMap;
+
+use gblend_core::{Error, Partition, Result, Seed};
+
+use super::DrawnSplit;
+use super::rows::Row;
+use crate::data::split::{take_groups, take_stratified};
+
+/// Draws test and validation rows: class by class, or whole groups where rows have them.
+pub(super) fn draw(rows: &mut [Row], shares: DrawnSplit, seed: Seed) {
+    let labels: Vec<usize> = rows.iter().map(|row| row.label).collect();
+    let groups: BTreeMap<usize, String> = rows
+        .iter()
+        .enumerate()
+        .filter_map(|(index, row)| Some((index, row.group.clone()?)))
+        .collect();
+    let mut pool: Vec<usize> = (0..rows.len()).collect();
+    let mut take = |share: f64, label: &str, partition: Partition| {
+        let seed = seed.derive(label);
+        let taken = if groups.is_empty() {
+            take_stratified(&mut pool, &labels, share, seed)
+        } else {
+            take_groups(&mut pool, &groups, share, seed)
+        };
+        for index in taken {
+            rows[index].partition = partition;
+        }
+    };
+    take(shares.test, "test", Partition::Test);
+    if shares.validation > 0.0 {
+        take(shares.validation, "validation", Partition::Validation);
+    }
+}
+
+/// Checks that no group is divided.
+///
+/// # Errors
+/// [`Error::Data`] naming a sample whose group is in another split too.
+pub(super) fn check_groups(rows: &[Row]) -> Result<()> {
+    let mut first: BTreeMap<&str, &Row> = BTreeMap::new();
+    for row in rows {
+        let Some(group) = &row.group else { continue };
+        let earlier = *first.entry(group).or_insert(row);
+        if earlier.partition != row.partition {
+            let problem = format!(
+                "its group `{group}` is in two splits, {:?} and, with sample {}, {:?}; expected one split for a \
+                 group: change the column that says the split, or leave out `data.group`",
+                row.partition, earlier.id, earlier.partition
+            );
+            return Err(Error::data(format!("sample {}", row.id), problem));
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the first `most` rows of each class in each split.
+pub(super) fn limit(rows: &mut Vec<Row>, most: usize) {
+    let mut counts: BTreeMap<(Partition, usize), usize> = BTreeMap::new();
+    rows.retain(|row| {
+        let count = counts.entry((row.partition, row.label)).or_default();
+        *count += 1;
+        *count <= most
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rows(count: usize, groups: usize) -> Vec<Row> {
+        let row = |index: usize| Row {
+            index,
+            id: index.to_string(),
+            label: index % 3,
+            group: (groups > 0).then(|| format!("g{}", index % groups)),
+            partition: Partition::Train,
+        };
+        (0..count).map(row).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn drawn_splits_keep_groups_whole_and_depend_on_the_seed_alone(
+            groups in prop_oneof![Just(0_usize), 3..9_usize], test in 0.1..0.5, validation in 0.0..0.4, seed: u64,
+        ) {
+            let drawn = |seed| {
+                let mut rows = rows(60, groups);
+                draw(&mut rows, DrawnSplit { test, validation }, Seed::new(seed));
+                rows
+            };
+            let first = drawn(seed);
+            prop_assert!(check_groups(&first).is_ok());
+            prop_assert!(first.iter().any(|row| row.partition == Partition::Test));
+            prop_assert!(first.iter().any(|row| row.partition == Partition::Train));
+            prop_assert_eq!(first, drawn(seed));
+        }
+    }
+
+    #[test]
+    fn a_divided_group_is_named() {
+        let mut rows = rows(6, 3);
+        rows[4].partition = Partition::Test;
+        let error = check_groups(&rows).unwrap_err().to_string();
+        assert!(error.contains("sample 4") && error.contains("`g1`"), "{error}");
+    }
+
+    #[test]
+    fn a_limit_counts_each_class_of_each_split() {
+        let mut rows = rows(10, 0);
+        rows[8].partition = Partition::Test;
+        limit(&mut rows, 1);
+        let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!(ids, ["0", "1", "2", "8"]);
+    }
+}

@@ -1,0 +1,165 @@
+//! From rows to samples, and what is wrong with those that make none.
+
+use std::collections::{BTreeSet, HashMap};
+
+use gblend_core::registry::nearest;
+use gblend_core::{Error, Partition, Result};
+
+use super::order::natural;
+use super::table::Table;
+use super::{Manifest, Split};
+
+/// What a row says of its sample.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    /// Position in the table.
+    pub(super) index: usize,
+    pub(super) id: String,
+    pub(super) label: usize,
+    pub(super) group: Option<String>,
+    pub(super) partition: Partition,
+}
+
+/// Positions of the columns that settings name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Columns {
+    id: Option<usize>,
+    label: usize,
+    split: Option<usize>,
+    group: Option<usize>,
+}
+
+impl Columns {
+    /// # Errors
+    /// [`Error::Setting`] with the columns that there are, if one of them is not.
+    pub(super) fn find(settings: &Manifest, table: &Table, from_shards: bool) -> Result<Self> {
+        let optional =
+            |name: &Option<String>, key: &str| name.as_ref().map(|name| table.column(name, key)).transpose();
+        Ok(Self {
+            // The first column of the shards' own table is the key.
+            id: optional(&settings.id, "data.id")?.or(from_shards.then_some(0)),
+            label: table.column(&settings.label, "data.label")?,
+            split: match &settings.split {
+                Split::Column(name) => Some(table.column(name, "data.split")?),
+                Split::Shares(_) => None,
+            },
+            group: optional(&settings.group, "data.group")?,
+        })
+    }
+}
+
+/// The names of the classes: those of the settings, or those that occur.
+pub(super) fn classes(settings: &Manifest, table: &Table, columns: &Columns) -> Vec<String> {
+    if let Some(classes) = &settings.classes {
+        return classes.clone();
+    }
+    let found: BTreeSet<&str> = (0..table.len())
+        .map(|row| table.value(row, columns.label))
+        .collect();
+    let mut found: Vec<String> = found
+        .into_iter()
+        .filter(|label| !label.is_empty())
+        .map(str::to_owned)
+        .collect();
+    found.sort_by(|a, b| natural(a, b));
+    found
+}
+
+/// The samples of a table; every row that makes none goes to `problems`.
+pub(super) fn read(
+    table: &Table,
+    columns: &Columns,
+    classes: &[String],
+    problems: &mut Vec<Error>,
+) -> Vec<Row> {
+    let positions: HashMap<&str, usize> = classes
+        .iter()
+        .enumerate()
+        .map(|(i, class)| (class.as_str(), i))
+        .collect();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut rows = Vec::new();
+    for index in 0..table.len() {
+        match row(table, columns, &positions, index) {
+            Ok(row) => match places.get(&row.id) {
+                Some(&first) => {
+                    let problem = format!(
+                        "another sample has this id, at {}; expected one each",
+                        table.place(first)
+                    );
+                    problems.push(problem_of(table, index, &row.id, &problem));
+                }
+                None => {
+                    places.insert(row.id.clone(), index);
+                    rows.push(row);
+                }
+            },
+            Err((id, problem)) => problems.push(problem_of(table, index, &id, &problem)),
+        }
+    }
+    rows
+}
+
+fn problem_of(table: &Table, index: usize, id: &str, problem: &str) -> Error {
+    Error::data(format!("{}: sample {id}", table.place(index)), problem)
+}
+
+fn row(
+    table: &Table,
+    columns: &Columns,
+    classes: &HashMap<&str, usize>,
+    index: usize,
+) -> Result<Row, (String, String)> {
+    let column = |column: usize| format!("column `{}`", table.columns()[column]);
+    let number = (index + 1).to_string();
+    let id = match columns.id {
+        None => number,
+        Some(id) => match table.value(index, id) {
+            "" => return Err((number, format!("{} is empty, expected an id", column(id)))),
+            id => id.to_owned(),
+        },
+    };
+    let label = table.value(index, columns.label);
+    let Some(&class) = classes.get(label) else {
+        let mut known: Vec<&str> = classes.keys().copied().collect();
+        known.sort_by(|a, b| natural(a, b));
+        let problem = if label.is_empty() {
+            format!("{} is empty, expected a label", column(columns.label))
+        } else {
+            let near = nearest(label, known.iter().copied()).into_iter().next();
+            let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            format!(
+                "unknown label `{label}`, expected one of: {}{hint}",
+                known.join(", ")
+            )
+        };
+        return Err((id, problem));
+    };
+    let partition = match columns.split.map(|split| (split, table.value(index, split))) {
+        None => Partition::Train,
+        Some((split, value)) => match value.to_ascii_lowercase().as_str() {
+            "train" | "training" => Partition::Train,
+            "validation" | "val" | "valid" | "dev" => Partition::Validation,
+            "test" => Partition::Test,
+            _ => {
+                let problem = format!(
+                    "{} is `{value}`, expected train, validation or test",
+                    column(split)
+                );
+                return Err((id, problem));
+            }
+        },
+    };
+    let group = match columns.group.map(|group| (group, table.value(index, group))) {
+        None => None,
+        Some((group, "")) => return Err((id, format!("{} is empty, expected a group", column(group)))),
+        Some((_, value)) => Some(value.to_owned()),
+    };
+    Ok(Row {
+        index,
+        id,
+        label: class,
+        group,
+        partition,
+    })
+}

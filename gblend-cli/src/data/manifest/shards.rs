@@ -1,0 +1,299 @@
+//! WebDataset shards: tar files whose members `KEY.EXT` make up the sample `KEY`.
+//!
+//! Shards are indexed once and never unpacked: a member is read where it lies.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use gblend_core::{Error, Result};
+
+use super::blob::{Blob, Found};
+use super::order::natural;
+use super::table::{Table, plain};
+
+/// The column of a sample's key, in the table that shards make.
+const KEY: &str = "__key__";
+/// The column of the shard that has it.
+const SHARD: &str = "__shard__";
+/// Extensions of members that are values and not media.
+const VALUES: [&str; 2] = ["cls", "txt"];
+/// Bytes that such a member may have.
+const LONGEST_VALUE: usize = 1 << 16;
+const BLOCK: u64 = 512;
+
+/// The members of some shards by name.
+#[derive(Debug, Default)]
+pub(super) struct Shards {
+    members: BTreeMap<String, Blob>,
+    /// Shard of each member.
+    shards: BTreeMap<String, String>,
+}
+
+impl Shards {
+    /// Indexes shards. What is wrong with one of them goes to `problems`, and its sound members are kept.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if a shard cannot be opened at all.
+    pub(super) fn open(paths: &[PathBuf], problems: &mut Vec<Error>) -> Result<Self> {
+        let mut opened = Self::default();
+        for path in paths {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            opened.index(&path, problems)?;
+        }
+        Ok(opened)
+    }
+
+    fn index(&mut self, path: &Path, problems: &mut Vec<Error>) -> Result<()> {
+        let shard = path.display().to_string();
+        let failed = |error: std::io::Error| Error::data(&shard, format!("cannot be read: {error}"));
+        let file = File::open(path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        let mut archive = tar::Archive::new(BufReader::new(file));
+        let mut end = 0;
+        let mut last = String::new();
+        for entry in archive.entries_with_seek().map_err(failed)? {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    problems.push(Error::data(
+                        &shard,
+                        format!(
+                            "no whole tar file: {error}; what follows {} is lost",
+                            after(&last)
+                        ),
+                    ));
+                    return Ok(());
+                }
+            };
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let (offset, size) = (entry.raw_file_position(), entry.size());
+            end = offset.saturating_add(size);
+            if end > length {
+                problems.push(Error::data(
+                    &shard,
+                    format!("cut short inside member {name}: it and what followed are lost"),
+                ));
+                return Ok(());
+            }
+            // Links and devices have nothing to read, and a link could lead anywhere.
+            if entry.header().entry_type().is_file() {
+                let name = name.trim_start_matches("./").to_owned();
+                if let Some(other) = self.shards.get(&name) {
+                    problems.push(Error::data(
+                        &shard,
+                        format!("member {name} is in {other} too; the second one is not used"),
+                    ));
+                } else {
+                    let blob = Blob::member(name.clone(), path.to_owned(), offset, size);
+                    self.members.insert(name.clone(), blob);
+                    self.shards.insert(name.clone(), shard.clone());
+                }
+                last = name;
+            }
+        }
+        if !ends_in_zeros(path, end, length).map_err(failed)? {
+            problems.push(Error::data(
+                &shard,
+                format!(
+                    "cut short: no end of the archive follows {}; what followed is lost",
+                    after(&last)
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The member of this name, or the members with one of these extensions in the folder of this name.
+    pub(super) fn find(&self, path: &str, extensions: &[&str]) -> Result<Found, String> {
+        if let Some(blob) = self.members.get(path) {
+            return Ok(Found::One(blob.clone()));
+        }
+        let folder = format!("{}/", path.trim_end_matches('/'));
+        let inside = self
+            .members
+            .range(folder.clone()..)
+            .take_while(|(name, _)| name.starts_with(&folder));
+        let mut blobs: Vec<Blob> = inside
+            .filter(|(name, blob)| {
+                !name[folder.len()..].contains('/') && extensions.contains(&blob.extension().as_str())
+            })
+            .map(|(_, blob)| blob.clone())
+            .collect();
+        if blobs.is_empty() {
+            return Err(format!("{path}: not found in the shards"));
+        }
+        blobs.sort_by(|a, b| natural(a.name(), b.name()));
+        Ok(Found::Sequence(blobs))
+    }
+
+    /// The table that the shards make: a row for each key, with the key, the shard, and what its members
+    /// `.cls`, `.txt` and `.json` say.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming a member that is no text, or no JSON object.
+    pub(super) fn table(&self) -> Result<Table> {
+        let mut columns = vec![KEY.to_owned(), SHARD.to_owned()];
+        let mut rows: Vec<(String, BTreeMap<String, String>)> = Vec::new();
+        // Members of one key need not follow each other in the order of names.
+        let mut positions: BTreeMap<String, usize> = BTreeMap::new();
+        for (name, blob) in &self.members {
+            let (key, extension) = split(name);
+            let position = *positions.entry(key.to_owned()).or_insert_with(|| {
+                let shard = self.shards.get(name).cloned().unwrap_or_default();
+                let row = [(KEY, key.to_owned()), (SHARD, shard)];
+                rows.push((key.to_owned(), row.map(|(k, v)| (k.to_owned(), v)).into()));
+                rows.len() - 1
+            });
+            let located = |problem: String| Error::data(format!("sample {key}"), problem);
+            let mut values = Vec::new();
+            if VALUES.contains(&extension) {
+                let bytes = blob.read(LONGEST_VALUE).map_err(located)?;
+                let text = String::from_utf8(bytes).map_err(|error| located(format!("{name}: {error}")))?;
+                values.push((extension.to_owned(), text.trim().to_owned()));
+            } else if extension == "json" {
+                let bytes = blob.read(LONGEST_VALUE).map_err(located)?;
+                let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&bytes)
+                    .map_err(|error| located(format!("{name}: no JSON object: {error}")))?;
+                values.extend(
+                    object
+                        .iter()
+                        .filter_map(|(key, value)| Some((key.clone(), plain(value)?))),
+                );
+            }
+            for (column, value) in values {
+                if !columns.contains(&column) {
+                    columns.push(column.clone());
+                }
+                rows[position].1.insert(column, value);
+            }
+        }
+        let mut table = Table::new("the shards", columns)?;
+        for (key, mut values) in rows {
+            let row = table
+                .columns()
+                .iter()
+                .map(|column| values.remove(column).unwrap_or_default());
+            let row = row.collect();
+            table.push(row, format!("key {key}"));
+        }
+        Ok(table)
+    }
+}
+
+fn after(last: &str) -> String {
+    if last.is_empty() {
+        "its beginning".to_owned()
+    } else {
+        format!("member {last}")
+    }
+}
+
+/// Key and extension: the name up to the first dot of its last part, and what follows it.
+fn split(name: &str) -> (&str, &str) {
+    let start = name.rfind('/').map_or(0, |slash| slash + 1);
+    match name[start..].find('.') {
+        Some(dot) => (&name[..start + dot], &name[start + dot + 1..]),
+        None => (name, ""),
+    }
+}
+
+/// Whether zeros follow the last member, as an archive ends: reading stops at the end of the file without a
+/// word, even if that came too early.
+fn ends_in_zeros(path: &Path, end: u64, length: u64) -> std::io::Result<bool> {
+    let block = end.div_ceil(BLOCK) * BLOCK;
+    if block.saturating_add(BLOCK) > length {
+        return Ok(false);
+    }
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(block))?;
+    let mut bytes = [1; BLOCK as usize];
+    file.read_exact(&mut bytes)?;
+    Ok(bytes.iter().all(|&byte| byte == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shard(path: &Path, members: &[(&str, &[u8])]) {
+        let mut builder = tar::Builder::new(File::create(path).unwrap());
+        for (name, bytes) in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, name, *bytes).unwrap();
+        }
+        builder.finish().unwrap();
+    }
+
+    const MEMBERS: [(&str, &[u8]); 5] = [
+        ("a/1.wav", b"sound one"),
+        ("a/1.cls", b"3\n"),
+        ("b.seg/2.left.png", b"picture"),
+        ("b.seg/2.json", b"{\"who\": \"ann\", \"list\": [1]}"),
+        ("b.seg/2.cls", b"5"),
+    ];
+
+    fn open(path: &Path) -> (Shards, Vec<String>) {
+        let mut problems = Vec::new();
+        let shards = Shards::open(&[path.to_owned()], &mut problems).unwrap();
+        (shards, problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn members_are_read_where_they_lie_and_values_make_a_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.tar");
+        shard(&path, &MEMBERS);
+        let (shards, problems) = open(&path);
+        assert_eq!(problems, [""; 0]);
+        let Found::One(blob) = shards.find("a/1.wav", &[]).unwrap() else {
+            unreachable!()
+        };
+        assert_eq!(blob.read(100).unwrap(), b"sound one");
+        assert!(shards.find("a/2.wav", &[]).is_err());
+        assert!(matches!(shards.find("a", &["wav"]), Ok(Found::Sequence(blobs)) if blobs.len() == 1));
+        let table = shards.table().unwrap();
+        assert_eq!(table.columns(), [KEY, SHARD, "cls", "who"]);
+        assert_eq!((table.value(0, 0), table.value(0, 2)), ("a/1", "3"));
+        assert_eq!(
+            (table.value(1, 0), table.value(1, 2), table.value(1, 3)),
+            ("b.seg/2", "5", "ann")
+        );
+    }
+
+    #[test]
+    fn a_shard_cut_short_anywhere_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.tar");
+        shard(&path, &MEMBERS);
+        let bytes = std::fs::read(&path).unwrap();
+        let content = bytes.len() - 2 * BLOCK as usize;
+        for length in (0..=content).step_by(100) {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            let (_, problems) = open(&path);
+            assert_eq!(problems.len(), 1, "{length}");
+            assert!(problems[0].contains("x.tar"), "{problems:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(mut bytes: Vec<u8>, at in 0_usize..2048, value: u8) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("x.tar");
+            std::fs::write(&path, &bytes).unwrap();
+            let _ = open(&path);
+            shard(&path, &MEMBERS);
+            bytes = std::fs::read(&path).unwrap();
+            bytes[at] = value;
+            std::fs::write(&path, &bytes).unwrap();
+            let (shards, _) = open(&path);
+            let _ = shards.table();
+        }
+    }
+}
