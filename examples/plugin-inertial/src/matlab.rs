@@ -325,7 +325,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = parse(&bytes, "small");
-            let _ = parse(&file(&[bytes.clone()]), "small");
+            let _ = parse(&file(std::slice::from_ref(&bytes)), "small");
             let _ = parse(&file(&[compressed(&bytes)]), "small");
         }
 
