@@ -1,7 +1,8 @@
-//! `cargo xtask ci`: formatting, lints, documentation, tidiness, generated files, the CUDA type-check.
+//! `cargo xtask ci`: formatting, lints, documentation, tidiness, generated files, plugins from outside, the
+//! CUDA type-check.
 
 use crate::process::{cargo, succeed};
-use crate::{Result, generate, tidy};
+use crate::{Result, generate, plugins, tidy};
 
 pub(crate) fn run() -> Result {
     succeed(cargo().args(["fmt", "--all", "--check"]))?;
@@ -13,6 +14,7 @@ pub(crate) fn run() -> Result {
     )?;
     tidy::run()?;
     generate::run(true)?;
+    plugins::run()?;
     // dfdx's `ci-check` needs no CUDA toolkit.
     for package in ["gblend-core", "gblend-optim", "gblend-modalities", "gblend-cli"] {
         succeed(cargo().args(["check", "--package", package, "--features", "cuda,dfdx/ci-check"]))?;

@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod generate;
+mod plugins;
 mod process;
 mod tidy;
 
@@ -32,6 +33,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Build, test and run the plugin crate in `examples` and one that `gblend init --plugin` writes.
+    Plugins,
     /// Time training steps.
     Bench(bench::Bench),
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
         Task::Gen { check } => generate::run(check),
+        Task::Plugins => plugins::run(),
         Task::Bench(bench) => bench.run(),
     };
     match result {

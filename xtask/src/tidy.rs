@@ -143,7 +143,7 @@ fn file_problems(name: &str, text: &str) -> Vec<String> {
 fn rust_files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders: Vec<PathBuf> = ALLOWED.iter().map(|(name, _)| root.join(name)).collect();
-    folders.push(root.join("tests"));
+    folders.extend(["tests", "examples"].map(|folder| root.join(folder)));
     while let Some(folder) = folders.pop() {
         let Ok(entries) = std::fs::read_dir(&folder) else {
             continue;
@@ -151,7 +151,10 @@ fn rust_files(root: &Path) -> Result<Vec<PathBuf>> {
         for entry in entries {
             let path = entry?.path();
             if path.is_dir() {
-                folders.push(path);
+                // An example that is a workspace of its own may have been built in its folder.
+                if !path.ends_with("target") {
+                    folders.push(path);
+                }
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 files.push(path);
             }

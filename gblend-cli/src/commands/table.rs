@@ -17,7 +17,40 @@ pub(super) fn table(header: &[&str], left: usize, rows: impl IntoIterator<Item =
     table.to_string()
 }
 
+/// Words in lines of at most `width` letters, as far as words are no longer.
+pub(super) fn wrapped(words: impl IntoIterator<Item: AsRef<str>>, width: usize) -> String {
+    let mut wrapped = String::new();
+    let mut column = 0;
+    for word in words {
+        let word = word.as_ref();
+        let length = word.chars().count();
+        let (gap, at) = match column {
+            0 => ("", length),
+            _ if column + 1 + length > width => ("\n", length),
+            _ => (" ", column + 1 + length),
+        };
+        wrapped.push_str(gap);
+        wrapped.push_str(word);
+        column = at;
+    }
+    wrapped
+}
+
 /// `71.4 %`.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_between_words_alone() {
+        assert_eq!(
+            wrapped(["one", "two", "unbreakable", "x"], 7),
+            "one two\nunbreakable\nx"
+        );
+        assert_eq!(wrapped([""; 0], 7), "");
+    }
 }

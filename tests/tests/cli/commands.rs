@@ -56,8 +56,61 @@ fn plugins_are_listed_by_role_with_their_schema() {
     );
     assert_eq!(kinds("optimizer"), ["adam", "adamw", "rmsprop", "sgd"]);
     assert!(listed[0]["schema"]["properties"].is_object());
+    let depth = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|plugin| plugin["kind"] == "depth");
+    let depth = depth.unwrap();
+    assert_eq!(depth["crate"], "gblend-modalities");
+    let key = |path: &str| -> &serde_json::Value {
+        let mut keys = depth["keys"].as_array().unwrap().iter();
+        keys.find(|key| key["key"] == path).unwrap()
+    };
+    assert_eq!(key("range")["default"], serde_json::json!([0.5, 8.0]));
+    assert_eq!(key("encoder.blocks")["default"], 1);
+    assert!(key("size").get("default").is_none());
+    assert!(
+        key("frames")["summary"]
+            .as_str()
+            .unwrap()
+            .starts_with("Maps taken")
+    );
+    let table = p.succeed(&["plugins", "modality"]);
+    for part in [
+        "depth",
+        "range = [0.5,8.0]",
+        "encoder.blocks = 1,",
+        "size,",
+        "gblend-modalities 0",
+    ] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
     assert!(p.succeed(&["plugins", "blend"]).contains("unimodal"));
     p.refuse(&["plugins", "blnd"], &["blnd", "did you mean `blend`"]);
+}
+
+#[test]
+fn init_writes_a_plugin_crate_and_never_into_a_folder_that_is_there() {
+    let p = playground();
+    let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    p.succeed(&["init", "--plugin", "side-sonar", "--gblend", repository]);
+    let written = |file: &str| std::fs::read_to_string(p.path("side-sonar").join(file)).unwrap();
+    let manifest: toml::Table = written("Cargo.toml").parse().unwrap();
+    assert_eq!(manifest["package"]["name"].as_str(), Some("side-sonar"));
+    let core = manifest["dependencies"]["gblend-core"]["path"].as_str().unwrap();
+    assert!(std::path::Path::new(core).join("src/lib.rs").is_file());
+    assert!(written("src/main.rs").contains("use side_sonar as _;"));
+    assert!(written("src/lib.rs").contains("struct SideSonarModality"));
+    assert!(written("side-sonar.toml").contains("kind = \"side-sonar\""));
+    p.refuse(&["init", "--plugin", "side-sonar"], &["there already"]);
+    p.refuse(&["init", "--plugin", "audio"], &["taken by gblend-modalities"]);
+    p.refuse(&["init", "--plugin", "../sonar"], &["cannot be the name"]);
+    p.refuse(
+        &["init", "--plugin", "sonar", "--gblend", "."],
+        &["gblend-core/Cargo.toml is not there"],
+    );
+    assert!(!p.path("sonar").exists());
 }
 
 #[test]

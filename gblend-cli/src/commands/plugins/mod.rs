@@ -1,20 +1,27 @@
 //! `gblend plugins`.
 
+mod keys;
+
 use clap::Args;
 use gblend_core::registry::nearest;
 use gblend_core::{Role, catalogue};
 use serde::Serialize;
 
-use super::table::table;
+use keys::{Key, entries, keys_of};
+
+use super::table::{table, wrapped};
 use super::{print, print_json};
 use crate::error::{Error, Result};
 
-/// Lists plugins.
+/// Letters of a line in the table's widest column.
+const WIDTH: usize = 76;
+
+/// Lists plugins with the keys of their settings: `key = default`, and a key alone where the default is to go without.
 #[derive(Debug, Args)]
 pub(super) struct Plugins {
     /// One role: data, modality, fusion, blend or optimizer.
     role: Option<String>,
-    /// Prints JSON in place of the table, with the schema of each plugin's settings.
+    /// Prints JSON in place of the table, with the schema of each plugin's settings and what each key means.
     #[arg(long)]
     json: bool,
 }
@@ -27,6 +34,7 @@ struct Listed {
     crate_name: &'static str,
     version: &'static str,
     summary: String,
+    keys: Vec<Key>,
     schema: schemars::Schema,
 }
 
@@ -36,13 +44,17 @@ impl Plugins {
         let plugins = catalogue()?.plugins().iter();
         let listed: Vec<Listed> = plugins
             .filter(|plugin| wanted.is_none_or(|role| plugin.role == role))
-            .map(|plugin| Listed {
-                role: plugin.role,
-                kind: plugin.kind,
-                crate_name: plugin.crate_name,
-                version: plugin.crate_version,
-                summary: plugin.summary(),
-                schema: (plugin.schema)(),
+            .map(|plugin| {
+                let schema = (plugin.schema)();
+                Listed {
+                    role: plugin.role,
+                    kind: plugin.kind,
+                    crate_name: plugin.crate_name,
+                    version: plugin.crate_version,
+                    summary: plugin.summary(),
+                    keys: keys_of(schema.as_value()),
+                    schema,
+                }
             })
             .collect();
         if self.json {
@@ -50,14 +62,18 @@ impl Plugins {
         }
         let rows = listed.into_iter().map(|plugin| {
             let origin = format!("{} {}", plugin.crate_name, plugin.version);
-            vec![
-                plugin.role.to_string(),
-                plugin.kind.to_owned(),
-                plugin.summary,
-                origin,
-            ]
+            let mut text = wrapped(plugin.summary.split_whitespace(), WIDTH);
+            if !plugin.keys.is_empty() {
+                text.push('\n');
+                text.push_str(&wrapped(entries(&plugin.keys), WIDTH));
+            }
+            vec![plugin.role.to_string(), plugin.kind.to_owned(), text, origin]
         });
-        print(&table(&["role", "kind", "what it is", "from"], 4, rows))
+        print(&table(
+            &["role", "kind", "what it is, and its keys", "from"],
+            4,
+            rows,
+        ))
     }
 }
 
