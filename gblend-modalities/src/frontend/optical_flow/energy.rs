@@ -7,7 +7,7 @@
 //! 3.1.3).
 
 use super::checkerboard::Equations;
-use super::plane::Plane;
+use super::plane::{Plane, repeat_edges};
 use super::warp::warp;
 
 /// The weight of the brightness's constancy.
@@ -73,24 +73,35 @@ impl Constancy {
         let (height, width) = (right.height, right.width);
         let mut a = [0, 1, 2].map(|_| Plane::zeros(height, width));
         let mut b = [0, 1].map(|_| Plane::zeros(height, width));
-        let at_pixel = |planes: &[Plane; 3], at: usize| [0, 1, 2].map(|index| planes[index].values[at]);
-        for at in 0..height * width {
-            let uv = [flow[0].values[at], flow[1].values[at]];
-            let brightness = Line::new(at_pixel(&self.brightness, at), uv);
-            let along_x = Line::new(at_pixel(&self.along_x, at), uv);
-            let along_y = Line::new(at_pixel(&self.along_y, at), uv);
+        // Slices of one length, so that the compiler sees that no index is out of range and computes several
+        // pixels at once.
+        let pixels = height * width;
+        let (brightness, along_x, along_y) = (
+            slices(&self.brightness, pixels),
+            slices(&self.along_x, pixels),
+            slices(&self.along_y, pixels),
+        );
+        let [u, v] = slices(flow, pixels);
+        let [p, q, r] = a.each_mut().map(|plane| &mut plane.values[..pixels]);
+        let [x, y] = b.each_mut().map(|plane| &mut plane.values[..pixels]);
+        for at in 0..pixels {
+            let line = |[gx, gy, gt]: [&[f32]; 3]| Line::new([gx[at], gy[at], gt[at]], [u[at], v[at]]);
+            let (brightness, along_x, along_y) = (line(brightness), line(along_x), line(along_y));
             let weight = BRIGHTNESS / penalty(brightness.square);
             let gradient_weight = GRADIENT / penalty(along_x.square + along_y.square);
             let mut sums = [0.0; 5];
             brightness.add_to(&mut sums, weight);
             along_x.add_to(&mut sums, gradient_weight);
             along_y.add_to(&mut sums, gradient_weight);
-            for (plane, sum) in a.iter_mut().chain(&mut b).zip(sums) {
-                plane.values[at] = sum;
-            }
+            [p[at], q[at], r[at], x[at], y[at]] = sums;
         }
         Equations { a, b, right, below }
     }
+}
+
+/// The first `length` values of each plane.
+fn slices<const N: usize>(planes: &[Plane; N], length: usize) -> [&[f32]; N] {
+    planes.each_ref().map(|plane| &plane.values[..length])
 }
 
 /// `√(s² + ε²)`, whose inverse is the weight of the penalty on s.
@@ -134,15 +145,20 @@ impl Line {
 fn smoothness(flow: &[Plane; 2]) -> [Plane; 2] {
     let (height, width) = (flow[0].height, flow[0].width);
     let mut weights = Plane::zeros(height, width);
+    let mut squares = vec![0.0; width];
+    let mut padded = vec![0.0; width + 2];
     for row in 0..height {
-        for (column, weight) in weights.row_mut(row).iter_mut().enumerate() {
-            let mut square = SMOOTHNESS_EPSILON * SMOOTHNESS_EPSILON;
-            for plane in flow {
-                let here = plane.row(row);
-                let across = here[(column + 1).min(width - 1)] - here[column.saturating_sub(1)];
-                let down = plane.row_near(row, 1)[column] - plane.row_near(row, -1)[column];
-                square += 0.25 * (across * across + down * down);
+        squares.fill(SMOOTHNESS_EPSILON * SMOOTHNESS_EPSILON);
+        for plane in flow {
+            repeat_edges(plane.row(row), &mut padded);
+            let vertical = plane.row_near(row, -1).iter().zip(plane.row_near(row, 1));
+            let horizontal = padded.iter().zip(&padded[2..]);
+            for (square, ((left, right), (above, below))) in squares.iter_mut().zip(horizontal.zip(vertical))
+            {
+                *square += 0.25 * ((right - left).powi(2) + (below - above).powi(2));
             }
+        }
+        for (weight, square) in weights.row_mut(row).iter_mut().zip(&squares) {
             *weight = SMOOTHNESS / square.sqrt();
         }
     }
