@@ -455,18 +455,21 @@ fn video(p: &Playground, name: &str) {
             "-f",
             "lavfi",
             "-i",
-            "testsrc=size=32x24:rate=10:duration=1",
+            "testsrc=size=32x24:rate=25:duration=1",
         ])
         .args([
             "-f",
             "lavfi",
             "-i",
-            "sine=sample_rate=8000:duration=1",
+            "sine=sample_rate=16000:duration=1",
             "-threads",
             "1",
         ])
-        .args(["-c:v", "mpeg4", "-c:a"])
-        .arg(if name.ends_with("mp4") { "aac" } else { "pcm_s16le" })
+        .args(match name.rsplit('.').next() {
+            Some("mp4") => ["-c:v", "mpeg4", "-c:a", "aac"],
+            Some("mpg") => ["-c:v", "mpeg2video", "-c:a", "mp2"],
+            _ => ["-c:v", "mpeg4", "-c:a", "pcm_s16le"],
+        })
         .arg(p.path(name))
         .status()
         .unwrap();
@@ -492,6 +495,7 @@ fn videos(extension: &str) -> Playground {
     p.write("table.csv", table);
     let file = format!("path = \"{{id}}.{extension}\"");
     let config = CONFIG
+        .replace("sample_rate = 8000", "sample_rate = 16000")
         .replace("column = \"frames\"", &format!("{file}\nmax_frames = 4"))
         .replace("path = \"{id}.wav\"", &file);
     p.write("v.toml", config);
@@ -503,7 +507,7 @@ fn video_and_its_sound_are_read_and_a_truncated_one_is_named_or_counted() {
     if !ffmpeg() {
         return;
     }
-    for extension in ["mp4", "avi", "mkv"] {
+    for extension in ["mp4", "avi", "mkv", "mpg"] {
         let p = videos(extension);
         let checked = p.succeed(&["check", "v.toml", "--quiet"]);
         assert!(checked.contains("[3, 24, 32, 4]"), "{checked}");

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 /// A file, or a member of a shard that is read where it lies.
@@ -75,12 +75,21 @@ impl Blob {
     }
 
     fn open(&self) -> Result<std::io::Take<File>, String> {
+        Ok(self.positioned()?.take(self.length))
+    }
+
+    /// A reader from its first byte on, which may go beyond its last.
+    pub(super) fn reader(&self) -> Result<BufReader<File>, String> {
+        self.positioned().map(BufReader::new)
+    }
+
+    fn positioned(&self) -> Result<File, String> {
         let failed = |error| format!("{}: cannot be read: {error}", self.name);
         let mut file = File::open(&self.file).map_err(failed)?;
         if let Some(part) = self.part {
             file.seek(SeekFrom::Start(part.offset)).map_err(failed)?;
         }
-        Ok(file.take(self.length))
+        Ok(file)
     }
 
     /// All of its bytes, if they are `limit` at most.

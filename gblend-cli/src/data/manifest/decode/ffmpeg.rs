@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use gblend_core::media::Waveform;
 
 use super::super::blob::Blob;
-use super::video_check::cut_short;
+use super::video_check::{cut_short, last_packet_cut};
 use super::{Fault, Picture, portable, too_large};
 
 /// Bytes of ffmpeg's complaints that are kept.
@@ -79,7 +79,9 @@ fn program(blob: &Blob, problem: impl std::fmt::Display) -> Fault {
 
 /// What ffmpeg writes in the format that `output` asks for.
 fn run(blob: &Blob, output: &[&str], limit: usize) -> Result<Vec<u8>, Fault> {
-    if let Some(problem) = cut_short(&blob.head(8)?, blob.length()) {
+    let length = blob.length();
+    let cut = cut_short(&blob.head(8)?, length);
+    if let Some(problem) = cut.or(last_packet_cut(&mut blob.reader()?, length)) {
         return Err(Fault::Media(problem));
     }
     let mut child = Command::new("ffmpeg")
