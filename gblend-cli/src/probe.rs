@@ -15,7 +15,6 @@ use gblend_core::{
 use gblend_optim::blend::{Joint, Unimodal};
 use gblend_optim::network::{Network, Part};
 use gblend_optim::schedule::RunLength;
-use rayon::prelude::*;
 
 use crate::data::loader::{LoadedBatch, Plan};
 use crate::data::split::{Evaluable, Splits, TrainSubset};
@@ -176,7 +175,17 @@ impl Probes<'_> {
         Ok((changes, length))
     }
 
+    /// The courses of these heads, in order. A GPU works on one probe at a time, and dfdx's handle of it belongs to
+    /// one thread.
+    #[cfg(feature = "cuda")]
     fn side_by_side(&self, heads: &[usize], lengths: &[usize]) -> Result<Vec<Course>> {
+        heads.iter().map(|&head| self.probe(head, lengths)).collect()
+    }
+
+    /// The courses of these heads, in order, whatever order the threads take them in.
+    #[cfg(not(feature = "cuda"))]
+    fn side_by_side(&self, heads: &[usize], lengths: &[usize]) -> Result<Vec<Course>> {
+        use rayon::prelude::*;
         heads.par_iter().map(|&head| self.probe(head, lengths)).collect()
     }
 

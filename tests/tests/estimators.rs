@@ -221,7 +221,9 @@ fn trap_the_evaluation_batch_size_does_not_matter() {
 
 #[test]
 fn trap_evaluation_moves_no_parameter_and_no_running_statistic() {
-    let config = Config::parse("tiny", gblend_tests::TINY, std::env::temp_dir(), &[]).unwrap();
+    let cache = std::env::temp_dir().join(format!("gblend-estimators-{}", std::process::id()));
+    let set = format!("run.cache={}", cache.display()).parse().unwrap();
+    let config = Config::parse("tiny", gblend_tests::TINY, std::env::temp_dir(), &[set]).unwrap();
     with_session(&config, |session, splits| {
         let mut model = session.build_model().unwrap();
         let before = state_of(&mut model).unwrap();

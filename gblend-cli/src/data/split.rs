@@ -329,7 +329,7 @@ mod tests {
         }
 
         #[test]
-        fn no_group_is_divided(groups in 2_usize..8, share in 0.1..0.6, seed: u64) {
+        fn no_group_is_divided(groups in 3_usize..8, share in 0.1..0.6, seed: u64) {
             let source = Labels::new(1, 40, groups);
             let shares = Shares { validation: share, held_out: 0.2 };
             let splits = Splits::new(&source, shares, Seed::new(seed)).unwrap();
