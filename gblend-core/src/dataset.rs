@@ -13,8 +13,8 @@ pub trait Dataset: Debug + Send + Sync {
     /// Opens the dataset: reads its index, not its media.
     ///
     /// # Errors
-    /// [`Error::Data`](crate::Error::Data) naming the file and what is wrong with it, or
-    /// [`Error::Setting`](crate::Error::Setting).
+    /// [`Error::Data`] naming the file and what is wrong with it, or
+    /// [`Error::Setting`].
     fn open(&self, cx: &OpenContext<'_>) -> Result<Box<dyn Source>>;
 }
 
@@ -92,14 +92,14 @@ pub trait Source: Send + Sync {
     /// Decodes one stream (a position in [`streams`](Self::streams)) of sample `index`.
     ///
     /// # Errors
-    /// [`Error::Data`](crate::Error::Data) naming the file or sample and what is wrong with it.
+    /// [`Error::Data`] naming the file or sample and what is wrong with it.
     fn read(&self, index: usize, stream: usize) -> Result<Media>;
 
     /// Identifies what [`read`](Self::read) would return for this sample and stream, without decoding it:
     /// prepared samples are cached under it. Whatever changes the media must change the fingerprint.
     ///
     /// # Errors
-    /// [`Error::Data`](crate::Error::Data) if the file is gone.
+    /// [`Error::Data`] if the file is gone.
     fn fingerprint(&self, index: usize, stream: usize) -> Result<String>;
 
     /// What becomes of a sample for which [`read`](Self::read) or [`fingerprint`](Self::fingerprint) returns

@@ -329,7 +329,7 @@ mod tests {
         }
 
         #[test]
-        fn no_group_is_divided(groups in 3_usize..8, share in 0.1..0.6, seed: u64) {
+        fn no_group_is_divided(groups in 4_usize..9, share in 0.1..0.45, seed: u64) {
             let source = Labels::new(1, 40, groups);
             let shares = Shares { validation: share, held_out: 0.2 };
             let splits = Splits::new(&source, shares, Seed::new(seed)).unwrap();
@@ -342,6 +342,20 @@ mod tests {
             prop_assert!(train.is_disjoint(&validation) && train.is_disjoint(&held_out));
             prop_assert!(validation.is_disjoint(&held_out));
         }
+    }
+
+    #[test]
+    fn groups_too_few_to_hold_one_out_are_an_error_that_says_so() {
+        // One of two is for validation, and the other must be left to train on.
+        let source = Labels::new(1, 40, 2);
+        let shares = Shares {
+            validation: 0.1,
+            held_out: 0.2,
+        };
+        let error = Splits::new(&source, shares, Seed::new(0))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("groups stay whole"), "{error}");
     }
 
     #[test]
