@@ -27,7 +27,7 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<()> {
-        let config = Config::load(self.config.as_deref(), &parse_overrides(&self.set)?)?;
+        let config = Config::load(self.config.as_deref(), &parse_overrides(&self.set, None)?)?;
         let reporter = Reporter::new(self.quiet);
         let text = with_threads(config.run.threads, || {
             let (session, splits) = Session::open_thoroughly(&config, &reporter)?;

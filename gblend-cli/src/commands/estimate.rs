@@ -193,13 +193,7 @@ impl Estimate {
     /// The configuration with the options applied; one whose strategy estimates nothing gets `ogr`.
     fn config(&self) -> Result<Config> {
         let path = self.config.as_deref();
-        let mut overrides = parse_overrides(&self.set)?;
-        if let Some(seed) = self.seed {
-            overrides.push(Override::new(
-                &["run", "seed"],
-                i64::try_from(seed).unwrap_or(i64::MAX),
-            ));
-        }
+        let mut overrides = parse_overrides(&self.set, self.seed)?;
         let options = self.blend_overrides();
         let plain = Config::load(path, &overrides)?;
         let estimates = plain

@@ -46,11 +46,7 @@ pub(super) struct Train {
 
 impl Train {
     pub(super) fn run(self) -> Result<()> {
-        let mut overrides = parse_overrides(&self.set)?;
-        if let Some(seed) = self.seed {
-            let seed = i64::try_from(seed).unwrap_or(i64::MAX);
-            overrides.push(Override::new(&["run", "seed"], seed));
-        }
+        let overrides = parse_overrides(&self.set, self.seed)?;
         let config = Config::load(self.config.as_deref(), &overrides)?;
         let reporter = Reporter::new(self.quiet);
         let threads = config.run.threads;
@@ -68,11 +64,17 @@ impl Train {
     }
 }
 
-pub(super) fn parse_overrides(arguments: &[String]) -> Result<Vec<Override>> {
-    Ok(arguments
+/// What `--set` and `--seed` override.
+pub(super) fn parse_overrides(arguments: &[String], seed: Option<u64>) -> Result<Vec<Override>> {
+    let mut overrides: Vec<Override> = arguments
         .iter()
         .map(|argument| argument.parse())
-        .collect::<Result<_, _>>()?)
+        .collect::<Result<_, _>>()?;
+    if let Some(seed) = seed {
+        let seed = i64::try_from(seed).unwrap_or(i64::MAX);
+        overrides.push(Override::new(&["run", "seed"], seed));
+    }
+    Ok(overrides)
 }
 
 fn run(config: &Config, arguments: &Train, reporter: &Reporter) -> Result<(Summary, PathBuf)> {
