@@ -91,8 +91,8 @@ pub fn gray16(bytes: &[u8]) -> Result<Gray16, DepthImageError> {
     let (width, height) = decoder.dimensions();
     /// Bytes that one byte of a deflate stream can become at most; in a PGM file it is one.
     const MOST_EXPANSION: u64 = 1032;
-    let needed = u64::from(width) * u64::from(height) * 2;
-    if needed > MOST_EXPANSION * bytes.len() as u64 {
+    let needed = u128::from(width) * u128::from(height) * 2;
+    if needed > u128::from(MOST_EXPANSION) * bytes.len() as u128 {
         return Err(DepthImageError::Size {
             width,
             height,
@@ -208,6 +208,12 @@ mod tests {
         #[test]
         fn any_header_of_a_pgm_is_held_against_its_length(width: u32, height: u32, most: u16) {
             let bytes = format!("P5 {width} {height} {most}\n  ").into_bytes();
+            prop_assert!(gray16(&bytes).is_err());
+        }
+
+        #[test]
+        fn the_largest_header_of_a_pgm_is_held_against_its_length(width in u32::MAX - 9.., height in u32::MAX - 9..) {
+            let bytes = format!("P5 {width} {height} 65535\n  ").into_bytes();
             prop_assert!(gray16(&bytes).is_err());
         }
 
