@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use gblend_cli::config::Config;
+use gblend_cli::inputs::Inputs;
 use gblend_cli::model::{ActiveHeads, Multimodal};
 use gblend_core::nn::cross_entropy;
 use gblend_core::params::{State, state_of};
@@ -92,11 +93,12 @@ fn serve(folder: &Path) -> Result<(), String> {
         &folder.join("weights.safetensors"),
         &state_of(&mut model).map_err(|e| text(&e))?,
     )?;
-    let inputs: Vec<Option<Batch>> = samples
+    let batches: Vec<Batch> = samples
         .iter()
-        .map(|samples| Batch::stack(&device, &samples.iter().collect::<Vec<_>>()).map(Some))
+        .map(|samples| Batch::stack(&device, &samples.iter().collect::<Vec<_>>()))
         .collect::<Result<_, _>>()
         .map_err(|e| text(&e))?;
+    let inputs = Inputs::whole(BATCH, batches);
     drop(samples);
     let settings = BlendedSettings {
         schedule: config.optimizer.pipeline.schedule,

@@ -2,92 +2,87 @@
 
 use std::num::NonZeroUsize;
 
-use gblend_core::nn::{cross_entropy_of_each, softmax_of_each};
-use gblend_core::{Array, AutoDevice, Batch, Pass};
-use serde::{Deserialize, Serialize};
+use gblend_core::{Array, AutoDevice, Pass, Targets, Task};
 
 use crate::data::loader::{LoadedBatch, Loader, Plan};
 use crate::data::split::Evaluable;
 use crate::error::Result;
+use crate::inputs::Inputs;
+use crate::metrics::Metrics;
 use crate::model::{ActiveHeads, Multimodal};
-
-/// How good a head is on some samples.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Score {
-    /// Share of samples whose class has the highest score.
-    pub accuracy: f64,
-    /// Mean cross entropy.
-    pub loss: f64,
-}
 
 /// The class scores of every active head for some samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// Positions in the dataset.
     pub samples: Vec<usize>,
-    /// One class per sample.
-    pub labels: Vec<usize>,
-    /// `[samples, classes]` per head; `None` where it was not asked for.
-    pub logits: Vec<Option<Array>>,
+    /// What the heads should say.
+    pub targets: Targets,
+    /// One entry per head; `None` where it was not asked for.
+    pub heads: Vec<Option<HeadScores>>,
+}
+
+/// The class scores of one head.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeadScores {
+    /// Positions in the evaluation of the samples that the head sees.
+    pub rows: Vec<usize>,
+    /// `[rows, classes]`. Of several views of a sample, the logits of the mean of their probabilities.
+    pub logits: Array,
 }
 
 impl Evaluation {
-    /// Accuracy and loss of each head, as means over samples; `None` without samples.
+    /// How good each head is on the samples that it sees; `None` where it was not asked for, or sees none.
     ///
     /// # Errors
     /// Never for an evaluation of [`evaluate`].
-    pub fn scores(&self) -> Result<Vec<Option<Score>>> {
-        let score = |logits: &Option<Array>| match logits {
-            Some(logits) if !self.labels.is_empty() => score(logits, &self.labels).map(Some),
-            _ => Ok(None),
+    pub fn metrics(&self) -> Result<Vec<Option<Metrics>>> {
+        let metrics = |head: &Option<HeadScores>| -> Result<Option<Metrics>> {
+            let Some(HeadScores { rows, logits }) = head else {
+                return Ok(None);
+            };
+            let targets = self.targets.select(rows);
+            let probabilities = targets.task().probabilities(logits)?;
+            Ok(Metrics::of(
+                &probabilities,
+                &targets.loss_of_each(logits)?,
+                &targets,
+            ))
         };
-        self.logits.iter().map(score).collect()
+        self.heads.iter().map(metrics).collect()
     }
 
-    /// Class probabilities of each sample by one head.
+    /// The loss of each sample by one head; `None` for samples that it does not see.
     ///
     /// # Errors
     /// Never for an evaluation of [`evaluate`].
-    pub fn probabilities(&self, head: usize) -> Result<Vec<Vec<f64>>> {
-        match &self.logits[head] {
-            Some(logits) => Ok(softmax_of_each(logits)?),
-            None => Ok(Vec::new()),
+    pub fn losses(&self, head: usize) -> Result<Vec<Option<f64>>> {
+        let mut losses = vec![None; self.samples.len()];
+        if let Some(HeadScores { rows, logits }) = &self.heads[head] {
+            let each = self.targets.select(rows).loss_of_each(logits)?;
+            for (&row, loss) in rows.iter().zip(each) {
+                losses[row] = Some(loss);
+            }
         }
+        Ok(losses)
+    }
+
+    /// Class probabilities of each sample by one head; `None` for samples that it does not see.
+    ///
+    /// # Errors
+    /// Never for an evaluation of [`evaluate`].
+    pub fn probabilities(&self, head: usize) -> Result<Vec<Option<Vec<f64>>>> {
+        let mut probabilities = vec![None; self.samples.len()];
+        if let Some(HeadScores { rows, logits }) = &self.heads[head] {
+            for (&row, of_each) in rows.iter().zip(self.targets.task().probabilities(logits)?) {
+                probabilities[row] = Some(of_each);
+            }
+        }
+        Ok(probabilities)
     }
 }
 
-/// Accuracy and mean cross entropy of class scores `[samples, classes]`.
-///
-/// # Errors
-/// If there is not one label for each row, or a label is out of range.
-pub fn score(logits: &Array, labels: &[usize]) -> Result<Score> {
-    let losses = cross_entropy_of_each(logits, labels)?;
-    let classes = logits.shape()[1].max(1);
-    let rows = logits.values().chunks_exact(classes).zip(labels);
-    let right = rows.filter(|(row, label)| highest(row) == Some(**label)).count();
-    let count = labels.len().max(1) as f64;
-    Ok(Score {
-        accuracy: right as f64 / count,
-        loss: losses.iter().sum::<f64>() / count,
-    })
-}
-
-/// The first position of the highest value; `None` if there is a NaN, which is no prediction.
-pub fn highest<T: PartialOrd + Copy>(row: &[T]) -> Option<usize> {
-    let mut best: Option<(usize, T)> = None;
-    for (index, &value) in row.iter().enumerate() {
-        #[allow(clippy::eq_op)] // A NaN is the one value that differs from itself.
-        if value != value {
-            return None;
-        }
-        if best.is_none_or(|(_, highest)| value > highest) {
-            best = Some((index, value));
-        }
-    }
-    best.map(|(index, _)| index)
-}
-
-/// Runs the active heads over a split in evaluation mode.
+/// Runs the active heads over a split in evaluation mode, over every view of its samples.
 ///
 /// # Errors
 /// The first sample that cannot be loaded, or a failure of the device.
@@ -100,78 +95,126 @@ pub fn evaluate(
     active: &ActiveHeads,
 ) -> Result<Evaluation> {
     let plan = Plan::evaluation(split.samples(), batch_size);
-    let mut evaluation = Evaluation {
-        samples: Vec::new(),
-        labels: Vec::new(),
-        logits: Vec::new(),
-    };
-    let mut rows: Vec<Option<Vec<f32>>> = (0..model.heads())
-        .map(|head| active.contains(head).then(Vec::new))
-        .collect();
-    loader.for_each(&plan, |_, batch| -> Result<()> {
-        let LoadedBatch {
-            samples,
-            labels,
-            inputs,
-        } = batch;
-        let inputs = to_device(device, inputs)?;
-        let logits = model.forward(&inputs, &Pass::evaluate(), active)?;
-        for (rows, logits) in rows.iter_mut().zip(logits) {
-            if let (Some(rows), Some(logits)) = (rows, logits) {
-                rows.extend(logits.as_vec());
-            }
+    let views = loader.views();
+    let mut evaluation = evaluate_view(model, loader, &plan.clone().of_view(0), device, active)?;
+    if views == 1 {
+        return Ok(evaluation);
+    }
+    let task = evaluation.targets.task();
+    let mut sums = probabilities(task, &evaluation)?;
+    for view in 1..views {
+        let further = evaluate_view(model, loader, &plan.clone().of_view(view), device, active)?;
+        for (sum, further) in sums
+            .iter_mut()
+            .flatten()
+            .zip(probabilities(task, &further)?.iter().flatten())
+        {
+            sum.iter_mut().zip(further).for_each(|(sum, p)| *sum += p);
         }
-        evaluation.samples.extend(samples);
-        evaluation.labels.extend(labels);
-        Ok(())
-    })?;
-    let count = evaluation.labels.len();
-    let array = |rows: Vec<f32>| {
-        let classes = rows.len() / count.max(1);
-        Array::new([count, classes], rows)
-    };
-    evaluation.logits = rows
-        .into_iter()
-        .map(|rows| rows.map(array).transpose())
-        .collect::<gblend_core::Result<_>>()?;
+    }
+    for (head, sum) in evaluation.heads.iter_mut().zip(sums) {
+        if let (Some(head), Some(sum)) = (head, sum) {
+            let mean = sum.into_iter().map(|sum| logit(task, sum / views as f64));
+            head.logits = Array::new(head.logits.shape().to_vec(), mean.collect())?;
+        }
+    }
     Ok(evaluation)
 }
 
-/// Moves loaded inputs to the device.
-///
-/// # Errors
-/// If the device has no memory for them.
-pub fn to_device(
+/// The probabilities of each head, one row after another.
+fn probabilities(task: Task, evaluation: &Evaluation) -> Result<Vec<Option<Vec<f64>>>> {
+    let heads = evaluation.heads.iter().map(|head| {
+        let rows = head
+            .as_ref()
+            .map(|head| task.probabilities(&head.logits))
+            .transpose()?;
+        Ok(rows.map(|rows| rows.concat()))
+    });
+    heads.collect()
+}
+
+/// A class score that has this probability.
+fn logit(task: Task, probability: f64) -> f32 {
+    let ln = |p: f64| p.max(f64::MIN_POSITIVE).ln();
+    match task {
+        Task::SingleLabel => ln(probability) as f32,
+        Task::MultiLabel => (ln(probability) - ln(1.0 - probability)) as f32,
+    }
+}
+
+fn evaluate_view(
+    model: &mut Multimodal,
+    loader: &Loader<'_>,
+    plan: &Plan,
     device: &AutoDevice,
-    inputs: Vec<Option<gblend_core::tensor::StackedSamples>>,
-) -> gblend_core::Result<Vec<Option<Batch>>> {
-    let move_one = |input: Option<_>| {
-        input
-            .map(|stacked| Batch::from_stacked(device, stacked))
-            .transpose()
-    };
-    inputs.into_iter().map(move_one).collect()
+    active: &ActiveHeads,
+) -> Result<Evaluation> {
+    let heads = model.heads();
+    let mut samples = Vec::new();
+    let mut targets: Option<Targets> = None;
+    let mut rows: Vec<Vec<usize>> = vec![Vec::new(); heads];
+    let mut values: Vec<Vec<f32>> = vec![Vec::new(); heads];
+    loader.for_each(plan, |_, batch: LoadedBatch| -> Result<()> {
+        let first = samples.len();
+        let inputs = Inputs::new(device, batch.samples.len(), batch.inputs)?;
+        let logits = model.forward(&inputs, &Pass::evaluate(), active)?;
+        for (head, logits) in logits.into_iter().enumerate() {
+            let Some(logits) = logits else { continue };
+            values[head].extend(logits.as_vec());
+            match inputs.rows(head) {
+                None => rows[head].extend(first..first + inputs.samples()),
+                Some(seen) => rows[head].extend(seen.iter().map(|row| first + row)),
+            }
+        }
+        samples.extend(batch.samples);
+        match &mut targets {
+            None => targets = Some(batch.targets),
+            Some(targets) => targets.append(batch.targets)?,
+        }
+        Ok(())
+    })?;
+    let scores = rows
+        .into_iter()
+        .zip(values)
+        .enumerate()
+        .map(|(head, (rows, values))| {
+            if !active.contains(head) {
+                return Ok(None);
+            }
+            let classes = values.len() / rows.len().max(1);
+            let logits = Array::new([rows.len(), classes], values)?;
+            Ok(Some(HeadScores { rows, logits }))
+        });
+    Ok(Evaluation {
+        heads: scores.collect::<Result<_>>()?,
+        samples,
+        targets: targets.unwrap_or_else(|| Targets::none(Task::default())),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use proptest::prelude::*;
 
-    #[test]
-    fn a_score_is_the_share_of_right_samples_and_the_mean_loss() {
-        let logits = Array::new([3, 2], vec![2.0, 0.0, 0.0, 2.0, 5.0, 0.0]).unwrap();
-        let score = score(&logits, &[0, 1, 1]).unwrap();
-        let small = (1.0 + (-2.0_f64).exp()).ln();
-        let large = 5.0 + (1.0 + (-5.0_f64).exp()).ln();
-        assert_eq!(score.accuracy, 2.0 / 3.0);
-        assert!((score.loss - (2.0 * small + large) / 3.0).abs() < 1e-12);
+    proptest! {
+        #[test]
+        fn a_logit_has_the_probability_that_it_was_made_from(p in 1e-6_f64..1.0, rest in 1e-6_f64..1.0) {
+            let shares = [p / (p + rest), rest / (p + rest)];
+            let logits = shares.map(|p| logit(Task::SingleLabel, p)).to_vec();
+            let softmax = Task::SingleLabel.probabilities(&Array::new([1, 2], logits).unwrap()).unwrap();
+            prop_assert!((softmax[0][0] - shares[0]).abs() < 1e-6);
+            let logits = vec![logit(Task::MultiLabel, shares[0])];
+            let sigmoid = Task::MultiLabel.probabilities(&Array::new([1, 1], logits).unwrap()).unwrap();
+            prop_assert!((sigmoid[0][0] - shares[0]).abs() < 1e-6);
+        }
     }
 
     #[test]
-    fn a_tie_goes_to_the_first_and_a_nan_to_nobody() {
-        assert_eq!(highest(&[1.0, 3.0, 3.0]), Some(1));
-        assert_eq!(highest(&[f32::NAN, 1.0]), None);
-        assert_eq!(highest::<f32>(&[]), None);
+    fn certainty_stays_finite() {
+        for task in [Task::SingleLabel, Task::MultiLabel] {
+            assert!(logit(task, 0.0).is_finite() && logit(task, 1.0).is_finite());
+        }
     }
 }

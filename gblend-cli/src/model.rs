@@ -2,17 +2,18 @@
 //! (Wang et al., CVPR 2020, figure 2).
 
 use dfdx::prelude::{HasShape, PutTape, TensorFromVec};
-use gblend_core::nn::{Linear, Mlp, fork};
+use gblend_core::nn::{Linear, Mlp, fork, scatter_rows};
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
 use gblend_core::tensor::{Features, Logits};
 use gblend_core::{
-    Array, AutoDevice, Batch, BlendWeights, BuildContext, Encoder, Error, FusionContext, FusionModule, JOINT,
-    Pass, Result, Seed,
+    Array, AutoDevice, BlendWeights, BuildContext, Encoder, Error, FusionContext, FusionModule, JOINT, Pass,
+    Result, Seed,
 };
 
 use gblend_optim::network::{Network, Part};
 
 use crate::config::Config;
+use crate::inputs::Inputs;
 
 /// Which heads are computed, the joint head last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,7 @@ pub struct Multimodal {
     branches: Vec<Branch>,
     fusion: Box<dyn FusionModule>,
     joint: Mlp,
+    device: AutoDevice,
 }
 
 impl Multimodal {
@@ -126,6 +128,7 @@ impl Multimodal {
             branches,
             fusion,
             joint,
+            device: device.clone(),
         })
     }
 
@@ -134,31 +137,32 @@ impl Multimodal {
         self.branches.len() + 1
     }
 
-    /// Class scores `[batch, classes]` of the active heads. Each encoder runs once, whatever number of
-    /// heads reads its features.
+    /// Class scores `[samples, classes]` of the active heads: of the samples that a head sees, in the order of
+    /// [`Inputs::rows`], and `None` if it sees none. Each encoder runs once, whatever number of heads reads its
+    /// features.
     ///
     /// # Errors
     /// [`Error::Shape`] if a batch is missing or of another shape, [`Error::Device`].
     pub fn forward(
         &mut self,
-        inputs: &[Option<Batch>],
+        inputs: &Inputs,
         pass: &Pass,
         active: &ActiveHeads,
     ) -> Result<Vec<Option<Logits>>> {
-        self.forward_seeing(inputs, pass, active, |_| ())
+        self.forward_seeing(inputs, pass, active, None)
     }
 
     /// As [`forward`](Self::forward), and shows the features `[batch, feature_dim]` of every modality that is
-    /// computed to `see`, in order.
+    /// computed to `see`, in order; those of samples that lack it are zeros.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
     pub fn forward_seeing(
         &mut self,
-        inputs: &[Option<Batch>],
+        inputs: &Inputs,
         pass: &Pass,
         active: &ActiveHeads,
-        mut see: impl FnMut(&Features),
+        mut see: Option<&mut dyn FnMut(&Features)>,
     ) -> Result<Vec<Option<Logits>>> {
         let joint = active.joint();
         let mut logits = Vec::with_capacity(self.heads());
@@ -169,25 +173,46 @@ impl Multimodal {
                 logits.push(None);
                 continue;
             }
-            let Some(Some(batch)) = inputs.get(head) else {
+            let Some(input) = inputs.modality(head) else {
                 let operation = format!("modality `{}`", branch.name);
                 return Err(Error::shape(operation, "a batch of its samples", [0]));
             };
-            let features = branch.encoder.encode(batch, pass)?;
-            see(&features);
-            // The features' history goes with the joint head if there is one, else with their own.
-            let own_features = match (own, joint) {
-                (true, true) => {
-                    let (to_joint, to_own) = fork(features);
-                    fused.push(to_joint);
-                    Some(to_own)
+            let (features, own_features) = match input.present() {
+                None => {
+                    let features =
+                        absent(&self.device, inputs.samples(), branch.encoder.feature_dim(), pass)?;
+                    (Some(features), None)
                 }
-                (true, false) => Some(features),
-                (false, _) => {
-                    fused.push(features);
-                    None
+                Some((batch, rows)) => {
+                    let features = branch.encoder.encode(batch, pass)?;
+                    let for_all = joint || see.is_some();
+                    // The features' history goes with the joint head if there is one, else with their own.
+                    let (for_all, own) = match (for_all, own) {
+                        (true, true) => {
+                            let (history, branch) = fork(features);
+                            let (for_all, own) = if joint {
+                                (history, branch)
+                            } else {
+                                (branch, history)
+                            };
+                            (Some(for_all), Some(own))
+                        }
+                        (true, false) => (Some(features), None),
+                        (false, _) => (None, Some(features)),
+                    };
+                    let for_all = match (for_all, rows) {
+                        (Some(features), Some(rows)) => Some(scatter_rows(features, rows, inputs.samples())?),
+                        (features, _) => features,
+                    };
+                    (for_all, own)
                 }
             };
+            if let (Some(see), Some(features)) = (&mut see, &features) {
+                see(features);
+            }
+            if joint {
+                fused.extend(features);
+            }
             logits.push(
                 own_features
                     .map(|features| branch.head.forward(features))
@@ -240,6 +265,14 @@ impl Module for Multimodal {
         let active = ActiveHeads::all(self.heads());
         self.active(&active).visit_params(path, visitor)
     }
+}
+
+/// The features `[batch, width]` of a modality that no sample has: zeros.
+fn absent(device: &AutoDevice, batch: usize, width: usize, pass: &Pass) -> Result<Features> {
+    let zeros = device
+        .try_tensor_from_vec(vec![0.0; batch * width], (batch, width))
+        .map_err(Error::device)?;
+    Ok(zeros.put_tape(pass.recorder()))
 }
 
 /// A copy of `[batch, width]` on the host.

@@ -4,7 +4,8 @@ use crate::error::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::eval::{Evaluation, Score, highest};
+use crate::eval::Evaluation;
+use crate::metrics::Metrics;
 
 /// Which heads predict. Heads that were not trained have no say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,51 +50,56 @@ impl PredictionRule {
         counts.into_iter().map(|count| count / sum).collect()
     }
 
-    /// Class probabilities of each sample. Heads that were not evaluated count for nothing.
+    /// Class probabilities of each sample; `None` if none of the heads that predict sees it. Heads that do not see a
+    /// sample, or were not evaluated, count for nothing, and the others' shares make up for them.
     ///
     /// # Errors
     /// Never for an evaluation of [`evaluate`](crate::eval::evaluate).
-    pub fn probabilities(self, evaluation: &Evaluation, weights: &[f64]) -> Result<Vec<Vec<f64>>> {
-        let mut mixed: Vec<Vec<f64>> = Vec::new();
-        for (head, share) in self.shares(weights).into_iter().enumerate() {
-            if share == 0.0 {
+    pub fn probabilities(self, evaluation: &Evaluation, weights: &[f64]) -> Result<Vec<Option<Vec<f64>>>> {
+        let shares = self.shares(weights);
+        let mut mixed: Vec<Option<Vec<f64>>> = vec![None; evaluation.samples.len()];
+        let mut missing = vec![0.0; evaluation.samples.len()];
+        for (head, share) in shares.into_iter().enumerate() {
+            if share == 0.0 || evaluation.heads[head].is_none() {
                 continue;
             }
             let rows = evaluation.probabilities(head)?;
-            if mixed.is_empty() {
-                mixed = rows.iter().map(|row| vec![0.0; row.len()]).collect();
-            }
-            for (mixed, row) in mixed.iter_mut().zip(rows) {
+            for ((mixed, missing), row) in mixed.iter_mut().zip(&mut missing).zip(rows) {
+                let Some(row) = row else {
+                    *missing += share;
+                    continue;
+                };
+                let mixed = mixed.get_or_insert_with(|| vec![0.0; row.len()]);
                 mixed
                     .iter_mut()
                     .zip(row)
                     .for_each(|(mixed, p)| *mixed += share * p);
             }
         }
+        for (mixed, missing) in mixed.iter_mut().zip(missing) {
+            if let Some(mixed) = mixed
+                && missing > 0.0
+            {
+                mixed.iter_mut().for_each(|p| *p /= 1.0 - missing);
+            }
+        }
         Ok(mixed)
     }
 
-    /// Accuracy and mean cross entropy of the prediction; `None` without samples.
+    /// How good the predictions are on the samples that there is one for; `None` without any.
     ///
     /// # Errors
     /// As [`probabilities`](Self::probabilities).
-    pub fn score(self, evaluation: &Evaluation, weights: &[f64]) -> Result<Option<Score>> {
+    pub fn metrics(self, evaluation: &Evaluation, weights: &[f64]) -> Result<Option<Metrics>> {
         let rows = self.probabilities(evaluation, weights)?;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        let pairs = || rows.iter().zip(&evaluation.labels);
-        let right = pairs()
-            .filter(|(row, label)| highest(row) == Some(**label))
-            .count();
-        // A probability that rounds to 0 would make the mean infinite.
-        let loss: f64 = pairs()
-            .map(|(row, &label)| -row[label].max(f64::MIN_POSITIVE).ln())
-            .sum();
-        Ok(Some(Score {
-            accuracy: right as f64 / rows.len() as f64,
-            loss: loss / rows.len() as f64,
-        }))
+        let (samples, rows): (Vec<usize>, Vec<Vec<f64>>) = rows
+            .into_iter()
+            .enumerate()
+            .filter_map(|(sample, row)| Some((sample, row?)))
+            .unzip();
+        let targets = evaluation.targets.select(&samples);
+        let losses = targets.loss_of_probabilities(&rows);
+        Ok(Metrics::of(&rows, &losses, &targets))
     }
 }
 
@@ -101,23 +107,29 @@ impl PredictionRule {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use gblend_core::Array;
+    use crate::eval::HeadScores;
+    use gblend_core::{Array, Targets};
 
     /// Two samples, two classes: the first head is sure and wrong on the second sample, the joint one unsure and
     /// right on both.
     fn evaluation() -> Evaluation {
-        let logits = |values: [f32; 4]| Some(Array::new([2, 2], values.to_vec()).unwrap());
+        let scores = |values: [f32; 4]| {
+            Some(HeadScores {
+                rows: vec![0, 1],
+                logits: Array::new([2, 2], values.to_vec()).unwrap(),
+            })
+        };
         Evaluation {
             samples: vec![0, 1],
-            labels: vec![0, 1],
-            logits: vec![logits([4.0, 0.0, 4.0, 0.0]), logits([0.1, 0.0, 0.0, 0.1])],
+            targets: Targets::Single(vec![0, 1]),
+            heads: vec![scores([4.0, 0.0, 4.0, 0.0]), scores([0.1, 0.0, 0.0, 0.1])],
         }
     }
 
     #[test]
     fn the_joint_rule_is_the_joint_head() {
         let score = PredictionRule::Joint
-            .score(&evaluation(), &[0.9, 0.1])
+            .metrics(&evaluation(), &[0.9, 0.1])
             .unwrap()
             .unwrap();
         assert_eq!(score.accuracy, 1.0);
@@ -127,9 +139,30 @@ mod tests {
     #[test]
     fn the_mean_counts_heads_and_the_blend_their_weights() {
         let accuracy =
-            |rule: PredictionRule, weights| rule.score(&evaluation(), weights).unwrap().unwrap().accuracy;
+            |rule: PredictionRule, weights| rule.metrics(&evaluation(), weights).unwrap().unwrap().accuracy;
         assert_eq!(accuracy(PredictionRule::Mean, &[0.01, 0.99]), 0.5);
         assert_eq!(accuracy(PredictionRule::Blend, &[0.01, 0.99]), 1.0);
+    }
+
+    #[test]
+    fn a_head_that_lacks_a_sample_leaves_it_to_the_others() {
+        let mut evaluation = evaluation();
+        evaluation.heads[0] = Some(HeadScores {
+            rows: vec![1],
+            logits: Array::new([1, 2], vec![4.0, 0.0]).unwrap(),
+        });
+        let joint = evaluation.probabilities(1).unwrap();
+        let mixed = PredictionRule::Mean
+            .probabilities(&evaluation, &[0.5, 0.5])
+            .unwrap();
+        assert_eq!(mixed[0], joint[0]);
+        assert_ne!(mixed[1], joint[1]);
+        let alone = PredictionRule::Joint
+            .probabilities(&evaluation, &[1.0, 0.0])
+            .unwrap();
+        assert_eq!(alone[0], None);
+        let sum: f64 = mixed[1].as_ref().unwrap().iter().sum();
+        assert!((sum - 1.0).abs() < 1e-12);
     }
 
     #[test]

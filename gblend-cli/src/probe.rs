@@ -5,7 +5,7 @@
 
 use std::num::NonZeroUsize;
 
-use gblend_core::nn::{backward, cross_entropy, cross_entropy_of_each};
+use gblend_core::nn::backward;
 use gblend_core::ogr::{InnerProducts, LossChanges, Movements};
 use gblend_core::params::{Module, ParamPath, ParamVisitor, State, load_state};
 use gblend_core::tensor::{Gradients, Loss};
@@ -19,7 +19,8 @@ use gblend_optim::schedule::RunLength;
 use crate::data::loader::{LoadedBatch, Plan};
 use crate::data::split::{Evaluable, Splits, TrainSubset};
 use crate::error::{Error, Result};
-use crate::eval::{evaluate, to_device};
+use crate::eval::evaluate;
+use crate::inputs::Inputs;
 use crate::model::{ActiveHeads, Multimodal};
 use crate::progress::Reporter;
 use crate::session::Session;
@@ -112,15 +113,16 @@ struct Probes<'a> {
     seed: Seed,
 }
 
-/// The loss of each sample at one checkpoint of a probe.
+/// The loss of each sample at one checkpoint of a probe; `None` for those that the head does not see.
 struct Checkpoint {
-    train: Vec<f64>,
-    held_out: Vec<f64>,
+    train: Vec<Option<f64>>,
+    held_out: Vec<Option<f64>>,
 }
 
 impl Checkpoint {
     fn held_out_mean(&self) -> f64 {
-        self.held_out.iter().sum::<f64>() / self.held_out.len().max(1) as f64
+        let seen = || self.held_out.iter().flatten();
+        seen().sum::<f64>() / seen().count().max(1) as f64
     }
 }
 
@@ -161,17 +163,19 @@ impl Probes<'_> {
             });
             length
         };
-        let changes = |of: fn(&Checkpoint) -> &Vec<f64>| -> Vec<Vec<f64>> {
+        let changes = |of: fn(&Checkpoint) -> &Vec<Option<f64>>| -> Vec<Vec<Option<f64>>> {
             let courses = courses.iter();
             courses
                 .map(|course| {
                     let after = course.after.first().map_or(&course.before, |after| after);
                     let pairs = of(after).iter().zip(of(&course.before));
-                    pairs.map(|(after, before)| after - before).collect()
+                    pairs
+                        .map(|(after, before)| Some((*after)? - (*before)?))
+                        .collect()
                 })
                 .collect()
         };
-        let changes = LossChanges::new(changes(|at| &at.train), changes(|at| &at.held_out))?;
+        let changes = LossChanges::with_gaps(changes(|at| &at.train), changes(|at| &at.held_out))?;
         Ok((changes, length))
     }
 
@@ -199,7 +203,7 @@ impl Probes<'_> {
         load_state(&mut model, self.state)?;
         let mut blend = self.alone(head)?;
         let active = ActiveHeads::only(session.heads.len(), head);
-        let samples = self.splits.train.samples();
+        let samples = &session.seen(self.splits.train.samples(), &active.encoders());
         let run = RunLength {
             steps_per_epoch: samples.len().div_ceil(session.batch_size().get()) as u64,
             epochs: session.config.run.epochs as u64,
@@ -257,7 +261,7 @@ impl Probes<'_> {
         split: &dyn Evaluable,
         head: usize,
         active: &ActiveHeads,
-    ) -> Result<Vec<f64>> {
+    ) -> Result<Vec<Option<f64>>> {
         let session = self.session;
         let loader = session.loader(active.encoders());
         let evaluation = evaluate(
@@ -268,11 +272,8 @@ impl Probes<'_> {
             &session.device,
             active,
         )?;
-        let Some(logits) = &evaluation.logits[head] else {
-            return Err(Error::Internal("a probe without its head".into()));
-        };
-        let losses = cross_entropy_of_each(logits, &evaluation.labels)?;
-        match losses.iter().find(|loss| !loss.is_finite()) {
+        let losses = evaluation.losses(head)?;
+        match losses.iter().flatten().find(|loss| !loss.is_finite()) {
             None => Ok(losses),
             Some(&value) => Err(Error::Diverged {
                 what: format!("in a probe, the loss of head `{}`", session.heads.names()[head]),
@@ -338,7 +339,8 @@ fn draw(samples: &[usize], count: usize, seed: Seed) -> Vec<usize> {
 
 /// One batch's gradient of each head's loss: `[head][parameter]`.
 struct BatchGradients {
-    samples: usize,
+    /// The samples that each head sees.
+    samples: Vec<usize>,
     heads: Vec<Vec<f32>>,
 }
 
@@ -350,6 +352,11 @@ fn products(train: &[BatchGradients], held_out: &[BatchGradients], epoch: usize)
     for head in 0..heads {
         let on_held_out = mean_gradient(held_out, head, None);
         for (position, batch) in train.iter().enumerate() {
+            if batch.samples[head] == 0 {
+                gain[head].push(None);
+                overfitting[head].push(None);
+                continue;
+            }
             let direction = &batch.heads[head];
             let along = |gradient: &[f64]| -> f64 {
                 gradient
@@ -363,11 +370,11 @@ fn products(train: &[BatchGradients], held_out: &[BatchGradients], epoch: usize)
             let share = if train.len() == 1 { 1.0 } else { 1.0 / epoch as f64 };
             let on_train = share * own + (1.0 - share) * others;
             let gained = along(&on_held_out);
-            gain[head].push(gained);
-            overfitting[head].push(on_train - gained);
+            gain[head].push(Some(gained));
+            overfitting[head].push(Some(on_train - gained));
         }
     }
-    Ok(InnerProducts::new(overfitting, gain)?)
+    Ok(InnerProducts::with_gaps(overfitting, gain)?)
 }
 
 /// The mean over samples of a head's gradient, over all batches but one.
@@ -379,9 +386,10 @@ fn mean_gradient(batches: &[BatchGradients], head: usize, without: Option<usize>
         if Some(position) == without {
             continue;
         }
-        samples += batch.samples;
+        let seen = batch.samples[head];
+        samples += seen;
         for (sum, &value) in sum.iter_mut().zip(&batch.heads[head]) {
-            *sum += batch.samples as f64 * f64::from(value);
+            *sum += seen as f64 * f64::from(value);
         }
     }
     let samples = samples.max(1) as f64;
@@ -401,15 +409,19 @@ fn gradients(
     let plan = Plan::evaluation(samples, size);
     let mut batches = Vec::with_capacity(plan.len());
     loader.for_each(&plan, |_, batch| -> Result<()> {
-        let LoadedBatch { labels, inputs, .. } = batch;
-        let inputs = to_device(&session.device, inputs)?;
+        let LoadedBatch {
+            samples,
+            targets,
+            inputs,
+        } = batch;
+        let inputs = Inputs::new(&session.device, samples.len(), inputs)?;
         let mut collected = vec![Vec::new(); heads];
         // The modalities' own losses share no parameter, so one backward pass gives the gradient of each.
         for active in [ActiveHeads::unimodal(heads), ActiveHeads::only(heads, heads - 1)] {
             let logits = model.forward(&inputs, &Pass::differentiate(), &active)?;
-            let losses = logits.into_iter().flatten();
-            let losses: Vec<Loss> = losses
-                .map(|logits| cross_entropy(logits, &labels))
+            let logits = logits.into_iter().enumerate();
+            let losses: Vec<Loss> = logits
+                .filter_map(|(head, logits)| Some(inputs.targets_of(head, &targets).loss(logits?)))
                 .collect::<gblend_core::Result<_>>()?;
             let Some(loss) = losses.into_iter().reduce(|sum, loss| sum + loss) else {
                 continue;
@@ -417,7 +429,7 @@ fn gradients(
             collect(model, &active, &mut backward(loss)?, &mut collected)?;
         }
         batches.push(BatchGradients {
-            samples: labels.len(),
+            samples: (0..heads).map(|head| inputs.seen(head)).collect(),
             heads: collected,
         });
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
-use gblend_core::{AutoDevice, Heads, Modality, OnBadSample, OpenContext, Seed, Source};
+use gblend_core::{Array, AutoDevice, Heads, Modality, OnBadSample, OpenContext, Seed, Source};
 use gblend_optim::schedule::RunLength;
 use gblend_optim::{BlendedOptimizer, BlendedSettings};
 
@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::data::binding::bind;
 use crate::data::loader::Loader;
 use crate::data::prepared::{Faults, Prepared, Storage};
-use crate::data::split::{Shares, Splits};
+use crate::data::split::{Evaluable, Shares, Splits};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::Multimodal;
@@ -131,15 +131,62 @@ impl<'a> Session<'a> {
             device,
             seed,
         };
+        session.check_seen(&splits)?;
         Ok((session, splits))
     }
 
-    /// Shapes of one prepared sample of each modality.
-    pub fn sample_shapes(&self) -> Vec<Vec<usize>> {
-        let modalities = 0..self.prepared.modalities();
-        modalities
-            .map(|modality| self.prepared.sample_shape(modality).to_vec())
+    /// Shapes of one prepared sample of each modality, or of one view of it.
+    ///
+    /// # Errors
+    /// If a modality refuses to show a view of what it has prepared.
+    pub fn sample_shapes(&self) -> Result<Vec<Vec<usize>>> {
+        let modalities = self.config.modalities.iter().enumerate();
+        let shapes = modalities.map(|(position, modality)| {
+            let prepared = self.prepared.sample_shape(position);
+            if modality.plugin.views() == NonZeroUsize::MIN {
+                return Ok(prepared.to_vec());
+            }
+            // The shape of a view does not depend on the values.
+            Ok(modality.plugin.view(Array::zeros(prepared), 0)?.shape().to_vec())
+        });
+        shapes.collect()
+    }
+
+    /// Of some samples, those that have at least one of the wanted modalities.
+    pub fn seen(&self, samples: &[usize], wanted: &[bool]) -> Vec<usize> {
+        let wanted = wanted.iter().enumerate().filter(|(_, wanted)| **wanted);
+        let modalities: Vec<usize> = wanted.map(|(modality, _)| modality).collect();
+        let has_one = |sample: usize| {
+            modalities
+                .iter()
+                .any(|&modality| self.prepared.has(modality, sample))
+        };
+        samples
+            .iter()
+            .copied()
+            .filter(|&sample| has_one(sample))
             .collect()
+    }
+
+    /// Every head must see a sample in each split that it learns or is judged by.
+    fn check_seen(&self, splits: &Splits) -> Result<()> {
+        let parts = [
+            ("training", splits.train.samples()),
+            ("held-out", splits.held_out.samples()),
+        ];
+        for (position, modality) in self.config.modalities.iter().enumerate() {
+            for (part, samples) in parts {
+                let seen = samples.iter().any(|&sample| self.prepared.has(position, sample));
+                if !samples.is_empty() && !seen {
+                    let problem = format!(
+                        "no {part} sample has modality `{}`, expected at least one",
+                        modality.name
+                    );
+                    return Err(gblend_core::Error::data("the dataset", problem).into());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The random stream called `label`.
@@ -156,7 +203,7 @@ impl<'a> Session<'a> {
         let seed = self.seed("model");
         Ok(Multimodal::build(
             self.config,
-            &self.sample_shapes(),
+            &self.sample_shapes()?,
             classes,
             &self.device,
             seed,

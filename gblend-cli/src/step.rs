@@ -1,25 +1,27 @@
 //! One training step: forward, what the strategy wants to know, backward, and the parameters' move.
 
-use gblend_core::nn::cross_entropy;
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
 use gblend_core::tensor::Loss;
 use gblend_core::{
-    Array, Batch, Blend, Evidence, GradientEvidence, Logits, Observation, ParamMut, Pass, StepStart,
+    Array, Blend, Evidence, Features, GradientEvidence, Logits, Observation, ParamMut, Pass, StepStart,
+    Targets,
 };
 use gblend_optim::{BlendedOptimizer, StepLosses, StepReport};
 
 use crate::data::loader::LoadedBatch;
 use crate::error::{Error, Result};
-use crate::eval::{Score, score, to_device};
+use crate::inputs::Inputs;
+use crate::metrics::Score;
 use crate::model::{ActiveHeads, Multimodal, to_host};
 use crate::session::Session;
 
 /// What a step showed.
 pub struct StepOutcome {
-    /// Accuracy and loss of each head on the batch, in training mode; `None` for heads that were not computed.
+    /// Accuracy and loss of each head on the samples of the batch that it sees, in training mode; `None` for heads
+    /// that were not computed, or see none.
     pub scores: Vec<Option<Score>>,
-    /// The number of samples.
-    pub samples: usize,
+    /// The number of samples that each head sees.
+    pub samples: Vec<usize>,
     /// The weights that the step used.
     pub weights: Vec<f64>,
     /// What the optimizer says.
@@ -48,8 +50,12 @@ pub fn step(
     batch: LoadedBatch,
     place: Place<'_>,
 ) -> Result<StepOutcome> {
-    let LoadedBatch { labels, inputs, .. } = batch;
-    let inputs = to_device(&session.device, inputs)?;
+    let LoadedBatch {
+        samples,
+        targets,
+        inputs,
+    } = batch;
+    let inputs = Inputs::new(&session.device, samples.len(), inputs)?;
     let step = optimizer.steps();
     let seed = session.seed(place.label).nth(step);
     let pass = Pass::train(seed);
@@ -70,7 +76,8 @@ pub fn step(
     let rows = on_host(&logits)?;
     let mut scores = Vec::with_capacity(rows.len());
     for (head, rows) in rows.iter().enumerate() {
-        let score = rows.as_ref().map(|rows| score(rows, &labels)).transpose()?;
+        let targets = inputs.targets_of(head, &targets);
+        let score = rows.as_ref().map(|rows| Score::of(rows, &targets)).transpose()?;
         if let Some(score) = score
             && !score.loss.is_finite()
         {
@@ -82,26 +89,31 @@ pub fn step(
         }
         scores.push(score);
     }
-    if evidence.losses || evidence.scores || evidence.coalitions {
-        blend.observe(&observation(
-            session, model, evidence, &rows, &scores, &labels, &features,
-        )?)?;
+    // A strategy compares heads, so it is told of steps in which every one of them saw something.
+    let observed = scores.iter().all(Option::is_some);
+    if observed && (evidence.losses || evidence.scores || evidence.coalitions) {
+        let shown = Shown {
+            inputs: &inputs,
+            targets: &targets,
+            rows: &rows,
+            scores: &scores,
+            features,
+        };
+        blend.observe(&shown.observation(session, model, evidence)?)?;
     }
     let mut losses: Vec<Option<Loss>> = Vec::with_capacity(logits.len());
-    for logits in logits {
-        losses.push(logits.map(|logits| cross_entropy(logits, &labels)).transpose()?);
+    for (head, logits) in logits.into_iter().enumerate() {
+        let targets = inputs.targets_of(head, &targets);
+        losses.push(logits.map(|logits| targets.loss(logits)).transpose()?);
     }
     let losses = if evidence.gradients == GradientEvidence::PerHead {
         let joint = losses.pop().flatten();
         let joint = joint.ok_or_else(|| Error::Internal("a step without the joint loss".into()))?;
-        StepLosses::PerHead {
-            own: losses.into_iter().flatten().collect(),
-            joint,
-        }
+        StepLosses::PerHead { own: losses, joint }
     } else {
         StepLosses::Blended(losses)
     };
-    let report = optimizer
+    let mut report = optimizer
         .step(&mut model.active(&active), losses, blend)
         .map_err(|error| match error {
             gblend_core::Error::NonFinite { location, value } => {
@@ -110,17 +122,29 @@ pub fn step(
             other => other.into(),
         })?;
     let weights = blend.weights().as_slice().to_vec();
-    if evidence.losses_after {
+    // A parameter behind a modality that the batch lacks has no gradient yet.
+    report.without_gradient.retain(|parameter| {
+        let absent = |head: usize| {
+            let name = &session.heads.names()[head];
+            inputs.seen(head) == 0
+                && parameter
+                    .strip_prefix(name.as_str())
+                    .is_some_and(|rest| rest.starts_with('.'))
+        };
+        !(0..session.heads.joint()).any(absent)
+    });
+    if observed && evidence.losses_after {
         let logits = keeping_buffers(model, |model| model.forward(&inputs, &pass, &active))?;
-        let losses = on_host(&logits)?.into_iter().flatten();
+        let rows = on_host(&logits)?.into_iter().enumerate();
+        let losses = rows.filter_map(|(head, rows)| Some((inputs.targets_of(head, &targets), rows?)));
         let losses: Vec<f64> = losses
-            .map(|rows| Ok(score(&rows, &labels)?.loss))
+            .map(|(targets, rows)| Ok(Score::of(&rows, &targets)?.loss))
             .collect::<Result<_>>()?;
         blend.observe_after(&losses)?;
     }
     Ok(StepOutcome {
         scores,
-        samples: labels.len(),
+        samples: (0..session.heads.len()).map(|head| inputs.seen(head)).collect(),
         weights,
         report,
     })
@@ -140,19 +164,20 @@ pub struct Place<'a> {
 /// Class scores of the active heads; from two passes if each head's gradient is wanted.
 fn forward(
     model: &mut Multimodal,
-    inputs: &[Option<Batch>],
+    inputs: &Inputs,
     pass: &Pass,
     active: &ActiveHeads,
     evidence: Evidence,
     features: &mut Vec<gblend_core::Result<Array>>,
 ) -> Result<Vec<Option<Logits>>> {
     if evidence.gradients != GradientEvidence::PerHead {
-        let keep = evidence.coalitions;
-        return Ok(model.forward_seeing(inputs, pass, active, |seen| {
-            if keep {
-                features.push(to_host(seen));
-            }
-        })?);
+        let mut keep = |seen: &Features| features.push(to_host(seen));
+        let see: Option<&mut dyn FnMut(&Features)> = if evidence.coalitions {
+            Some(&mut keep)
+        } else {
+            None
+        };
+        return Ok(model.forward_seeing(inputs, pass, active, see)?);
     }
     let heads = model.heads();
     // The second pass sees the same batch with the same dropout, and must not count in the running statistics.
@@ -173,44 +198,49 @@ fn on_host(logits: &[Option<Logits>]) -> Result<Vec<Option<Array>>> {
     Ok(rows.collect::<gblend_core::Result<_>>()?)
 }
 
-fn observation(
-    session: &Session<'_>,
-    model: &mut Multimodal,
-    evidence: Evidence,
-    rows: &[Option<Array>],
-    scores: &[Option<Score>],
-    labels: &[usize],
-    features: &[gblend_core::Result<Array>],
-) -> Result<Observation> {
-    let mut observation = Observation::default();
-    if evidence.losses {
-        observation.losses = scores.iter().flatten().map(|score| score.loss).collect();
-    }
-    if evidence.scores {
-        for rows in rows.iter().flatten() {
-            let right = gblend_core::nn::softmax_of_each(rows)?;
-            let sum: f64 = right.iter().zip(labels).map(|(row, &label)| row[label]).sum();
-            observation.scores.push(sum / labels.len().max(1) as f64);
+/// What a step's forward pass showed.
+struct Shown<'a> {
+    inputs: &'a Inputs,
+    targets: &'a Targets,
+    rows: &'a [Option<Array>],
+    scores: &'a [Option<Score>],
+    features: Vec<gblend_core::Result<Array>>,
+}
+
+impl Shown<'_> {
+    fn observation(
+        self,
+        session: &Session<'_>,
+        model: &mut Multimodal,
+        evidence: Evidence,
+    ) -> Result<Observation> {
+        let mut observation = Observation::default();
+        if evidence.losses {
+            observation.losses = self.scores.iter().flatten().map(|score| score.loss).collect();
         }
-    }
-    if evidence.coalitions {
-        let features: Vec<Array> = features
-            .iter()
-            .map(|array| {
-                array
-                    .as_ref()
-                    .cloned()
-                    .map_err(|error| Error::Internal(error.to_string()))
-            })
-            .collect::<Result<_>>()?;
-        let modalities = features.len();
-        for subset in 0..1_usize << modalities {
-            let present: Vec<bool> = (0..modalities).map(|k| subset >> k & 1 == 1).collect();
-            let rows = model.joint_from(&features, &present, &session.device)?;
-            observation.coalitions.push(-score(&rows, labels)?.loss);
+        if evidence.scores {
+            for (head, rows) in self.rows.iter().enumerate() {
+                let Some(rows) = rows else { continue };
+                let targets = self.inputs.targets_of(head, self.targets);
+                let right = targets.probability_of_right(&targets.task().probabilities(rows)?);
+                let sum: f64 = right.iter().sum();
+                observation.scores.push(sum / right.len().max(1) as f64);
+            }
         }
+        if evidence.coalitions {
+            let features = self
+                .features
+                .into_iter()
+                .collect::<gblend_core::Result<Vec<_>>>()?;
+            let modalities = features.len();
+            for subset in 0..1_usize << modalities {
+                let present: Vec<bool> = (0..modalities).map(|k| subset >> k & 1 == 1).collect();
+                let rows = model.joint_from(&features, &present, &session.device)?;
+                observation.coalitions.push(-Score::of(&rows, self.targets)?.loss);
+            }
+        }
+        Ok(observation)
     }
-    Ok(observation)
 }
 
 /// Runs `work`, and puts the running statistics back as they were.

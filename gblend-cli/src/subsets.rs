@@ -2,13 +2,14 @@
 
 use std::num::NonZeroUsize;
 
-use gblend_core::{Array, AutoDevice, Pass};
+use gblend_core::{Array, AutoDevice, Features, Pass};
 use serde::Serialize;
 
 use crate::data::loader::{LoadedBatch, Loader, Plan};
 use crate::data::split::Evaluable;
 use crate::error::Result;
-use crate::eval::{score, to_device};
+use crate::inputs::Inputs;
+use crate::metrics::Score;
 use crate::model::{ActiveHeads, Multimodal, to_host};
 
 /// More modalities have too many subsets to run through.
@@ -45,19 +46,22 @@ pub fn score_subsets(
     let mut samples = 0;
     let plan = Plan::evaluation(split.samples(), batch_size);
     loader.for_each(&plan, |_, batch| -> Result<()> {
-        let LoadedBatch { labels, inputs, .. } = batch;
-        let inputs = to_device(device, inputs)?;
+        let LoadedBatch {
+            samples: seen,
+            targets,
+            inputs,
+        } = batch;
+        let inputs = Inputs::new(device, seen.len(), inputs)?;
         let mut features: Vec<gblend_core::Result<Array>> = Vec::new();
-        model.forward_seeing(&inputs, &Pass::evaluate(), &active, |seen| {
-            features.push(to_host(seen));
-        })?;
+        let mut keep = |seen: &Features| features.push(to_host(seen));
+        model.forward_seeing(&inputs, &Pass::evaluate(), &active, Some(&mut keep))?;
         let features = features.into_iter().collect::<gblend_core::Result<Vec<_>>>()?;
         for (mask, (right, loss)) in masks.iter().zip(&mut sums) {
-            let score = score(&model.joint_from(&features, mask, device)?, &labels)?;
-            *right += score.accuracy * labels.len() as f64;
-            *loss += score.loss * labels.len() as f64;
+            let score = Score::of(&model.joint_from(&features, mask, device)?, &targets)?;
+            *right += score.accuracy * seen.len() as f64;
+            *loss += score.loss * seen.len() as f64;
         }
-        samples += labels.len();
+        samples += seen.len();
         Ok(())
     })?;
     let count = samples.max(1) as f64;

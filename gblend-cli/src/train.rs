@@ -13,7 +13,8 @@ use crate::config::Select;
 use crate::data::loader::{LoadedBatch, Plan};
 use crate::data::split::{Evaluable, Splits, TrainSplit};
 use crate::error::Result;
-use crate::eval::{Score, evaluate};
+use crate::eval::evaluate;
+use crate::metrics::{Metrics, Score};
 use crate::model::{ActiveHeads, Multimodal};
 use crate::probe::{Live, estimate};
 use crate::progress::Reporter;
@@ -52,7 +53,7 @@ pub struct HeadMetrics {
     pub train: Option<Score>,
     /// After the epoch; absent without validation samples.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub validation: Option<Score>,
+    pub validation: Option<Metrics>,
 }
 
 /// Receives what training leaves behind on its way.
@@ -106,7 +107,7 @@ pub fn train(
     let run = &session.config.run;
     let batch_size = session.batch_size();
     let mut train_split = splits.train.clone();
-    let mut optimizer = session.optimizer(run_length(session, &train_split), 0)?;
+    let mut optimizer = session.optimizer(run_length(session, blend, &train_split), 0)?;
     let mut best: Option<(f64, usize, Option<State>, Vec<f64>)> = None;
     let mut trained = Trained {
         selected: None,
@@ -119,7 +120,7 @@ pub fn train(
     };
     reporter.training(
         run.epochs,
-        run_length(session, &train_split).steps_per_epoch as usize,
+        run_length(session, blend, &train_split).steps_per_epoch as usize,
     );
     for epoch in 1..=run.epochs {
         if let Some(request) = blend.estimate_due(epoch - 1, run.epochs) {
@@ -141,24 +142,22 @@ pub fn train(
         }
         if blend.releases_held_out() && train_split == splits.train {
             train_split = splits.train_and_held_out();
-            optimizer.set_run(run_length(session, &train_split));
+            optimizer.set_run(run_length(session, blend, &train_split));
             reporter.training(
                 run.epochs,
-                run_length(session, &train_split).steps_per_epoch as usize,
+                run_length(session, blend, &train_split).steps_per_epoch as usize,
             );
         }
         let began = Instant::now();
         let mut epoch_run = Epoch::new(session, epoch, reporter);
-        let plan = Plan::training(
-            train_split.samples(),
-            batch_size,
-            session.seed("epoch").nth(epoch as u64),
-        );
-        let loader = session.loader(active_heads(blend).encoders());
+        let wanted = active_heads(blend).encoders();
+        let samples = session.seen(train_split.samples(), &wanted);
+        let plan = Plan::training(&samples, batch_size, session.seed("epoch").nth(epoch as u64));
+        let loader = session.loader(wanted);
         let waited = loader.for_each(&plan, |_, batch| {
             epoch_run.step(model, &mut optimizer, blend, batch)
         })?;
-        trained.samples += train_split.samples().len() as u64;
+        trained.samples += samples.len() as u64;
         blend.end_epoch(&epoch_run.losses_of_all())?;
         let mut metrics = epoch_run.finish(optimizer.steps());
         metrics.waited_seconds = waited.as_secs_f64();
@@ -171,17 +170,17 @@ pub fn train(
             let split = &splits.validation;
             let evaluation = evaluate(model, &loader, split, batch_size, &session.device, &active)?;
             let rule = session.config.blend.pipeline.predict;
-            let accuracy = rule
-                .score(&evaluation, &weights)?
-                .map_or(0.0, |score| score.accuracy);
-            if best.as_ref().is_none_or(|(highest, ..)| accuracy > *highest) {
+            let figure = rule
+                .metrics(&evaluation, &weights)?
+                .map_or(0.0, |metrics| metrics.selection());
+            if best.as_ref().is_none_or(|(highest, ..)| figure > *highest) {
                 improved = true;
                 let keep = run.select == Select::Best;
                 let state = keep.then(|| state_of(model)).transpose()?;
-                best = Some((accuracy, epoch, state, weights.clone()));
+                best = Some((figure, epoch, state, weights.clone()));
             }
-            for (head, score) in metrics.heads.iter_mut().zip(evaluation.scores()?) {
-                head.validation = score;
+            for (head, of_head) in metrics.heads.iter_mut().zip(evaluation.metrics()?) {
+                head.validation = of_head;
             }
         }
         metrics.seconds = began.elapsed().as_secs_f64();
@@ -201,10 +200,11 @@ pub fn train(
     Ok(trained)
 }
 
-/// The length of a run on these samples.
-fn run_length(session: &Session<'_>, split: &TrainSplit) -> RunLength {
+/// The length of a run on those of these samples that the active heads see.
+fn run_length(session: &Session<'_>, blend: &dyn Blend, split: &TrainSplit) -> RunLength {
+    let samples = session.seen(split.samples(), &active_heads(blend).encoders());
     RunLength {
-        steps_per_epoch: split.samples().len().div_ceil(session.batch_size().get()) as u64,
+        steps_per_epoch: samples.len().div_ceil(session.batch_size().get()) as u64,
         epochs: session.config.run.epochs as u64,
     }
 }
@@ -256,12 +256,13 @@ impl<'a> Epoch<'a> {
         };
         let outcome = step(self.session, model, optimizer, blend, batch, place)?;
         self.steps += 1;
-        for ((tally, score), weight) in self.tallies.iter_mut().zip(&outcome.scores).zip(&outcome.weights) {
-            tally.weight += weight;
-            if let Some(score) = score {
-                tally.right += score.accuracy * outcome.samples as f64;
-                tally.loss += score.loss * outcome.samples as f64;
-                tally.samples += outcome.samples;
+        for (head, tally) in self.tallies.iter_mut().enumerate() {
+            tally.weight += outcome.weights[head];
+            if let Some(score) = outcome.scores[head] {
+                let samples = outcome.samples[head];
+                tally.right += score.accuracy * samples as f64;
+                tally.loss += score.loss * samples as f64;
+                tally.samples += samples;
             }
         }
         let report = outcome.report;

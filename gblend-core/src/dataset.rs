@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::media::{Media, MediaKind};
 use crate::seed::Seed;
+use crate::task::{Label, Task};
 
 /// A dataset as configured: plain data, read from the `[data]` table.
 #[typetag::serde(tag = "kind")]
@@ -27,7 +28,7 @@ pub struct OpenContext<'a> {
     pub seed: Seed,
 }
 
-/// A stream that every sample of a dataset has.
+/// A stream that the samples of a dataset have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
     /// Its name, which a modality may ask for with `source = "…"`.
@@ -52,8 +53,8 @@ pub enum Partition {
 pub struct Sample {
     /// A name that is unique in the dataset and says where to find the sample.
     pub id: String,
-    /// Index into [`Source::classes`].
-    pub label: usize,
+    /// Its class, or its classes, as indices into [`Source::classes`].
+    pub label: Label,
     /// Samples of one group (a speaker, a subject) stay in one split.
     pub group: Option<String>,
     /// Where the dataset puts it.
@@ -75,7 +76,12 @@ pub trait Source: Send + Sync {
     /// The names of the classes.
     fn classes(&self) -> &[String];
 
-    /// The streams that every sample has.
+    /// Whether a sample has one class or any number of them.
+    fn task(&self) -> Task {
+        Task::SingleLabel
+    }
+
+    /// The streams that samples have.
     fn streams(&self) -> &[Stream];
 
     /// The number of samples.
@@ -88,6 +94,14 @@ pub trait Source: Send + Sync {
 
     /// What is known about sample `index`, below [`len`](Self::len).
     fn sample(&self, index: usize) -> Sample;
+
+    /// Whether sample `index` has this stream (a position in [`streams`](Self::streams)). One that it lacks is neither
+    /// fingerprinted nor read: the head of a modality that is fed from it does not see the sample, and the fusion
+    /// gets zeros in place of its features.
+    fn has(&self, index: usize, stream: usize) -> bool {
+        let _ = (index, stream);
+        true
+    }
 
     /// Decodes one stream (a position in [`streams`](Self::streams)) of sample `index`.
     ///

@@ -36,6 +36,7 @@ pub mod recorder;
 pub mod registry;
 pub mod seed;
 pub mod strategy;
+pub mod task;
 pub mod tensor;
 pub mod weights;
 
@@ -53,6 +54,7 @@ pub use pass::{Mode, Pass};
 pub use registry::{Role, catalogue};
 pub use seed::{SampleRng, Seed};
 pub use strategy::{Blend, BlendStrategy, Heads, JOINT};
+pub use task::{Label, Targets, Task};
 pub use tensor::{AutoDevice, Batch, Features, Logits};
 pub use weights::BlendWeights;
 

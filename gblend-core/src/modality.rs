@@ -1,6 +1,7 @@
 //! Modalities: how one kind of media becomes a feature vector.
 
 use std::fmt::Debug;
+use std::num::NonZeroUsize;
 
 use crate::array::Array;
 use crate::error::Result;
@@ -26,7 +27,23 @@ pub trait Modality: Debug + Send + Sync {
     /// [`Error::Data`](crate::Error::Data) or [`Error::Shape`](crate::Error::Shape) if the media cannot be used.
     fn prepare(&self, media: &Media) -> Result<Array>;
 
-    /// Random changes to a prepared sample, drawn anew in each epoch. Training only, after the cache.
+    /// How many views of a prepared sample there are, such as clips of a video. Training sees one that is drawn anew in
+    /// each epoch; evaluation sees all, and takes the mean of their class probabilities. Modalities with equally many
+    /// views are shown the same one of a sample.
+    fn views(&self) -> NonZeroUsize {
+        NonZeroUsize::MIN
+    }
+
+    /// One view of a prepared sample, `view` below [`views`](Self::views); all views have one shape.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) if the sample is not one that [`prepare`](Self::prepare) made.
+    fn view(&self, sample: Array, view: usize) -> Result<Array> {
+        let _ = view;
+        Ok(sample)
+    }
+
+    /// Random changes to a view of a sample, drawn anew in each epoch. Training only, after the cache.
     ///
     /// # Errors
     /// Whatever makes the sample unusable.
@@ -35,7 +52,7 @@ pub trait Modality: Debug + Send + Sync {
         Ok(sample)
     }
 
-    /// Builds the encoder for samples of the shape that [`prepare`](Self::prepare) made.
+    /// Builds the encoder for samples of the shape that [`prepare`](Self::prepare) made, or [`view`](Self::view).
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) or [`Error::Shape`](crate::Error::Shape) if the configuration does
@@ -48,7 +65,7 @@ pub trait Modality: Debug + Send + Sync {
 pub struct BuildContext<'a> {
     /// The device that parameters live on.
     pub device: &'a AutoDevice,
-    /// The shape of one prepared sample.
+    /// The shape of one prepared sample, or of one view of it.
     pub sample_shape: &'a [usize],
     /// The random stream of this encoder's initial parameters.
     pub seed: Seed,

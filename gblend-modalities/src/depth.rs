@@ -1,5 +1,7 @@
 //! Depth maps.
 
+use std::num::NonZeroUsize;
+
 use gblend_core::media::{DepthMaps, SequenceShape};
 use gblend_core::{Array, BuildContext, Encoder, Error, Media, MediaKind, Modality, Result};
 use schemars::JsonSchema;
@@ -7,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoder::{EncoderSettings, PictureEncoder};
 use crate::frontend::depth_geometry::{DepthMap, Intrinsics, normals};
+use crate::frontend::frame_sampling::{FrameChoice, Sampling};
 use crate::frontend::hha::{Gravity, hha};
 use crate::frontend::pictures::Planes;
-use crate::rgb::{choose, wrong_media};
+use crate::rgb::wrong_media;
 
 /// Depth: distances scaled to a range, surface normals or HHA, and beside them which pixels were measured at all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -18,9 +21,16 @@ pub struct Depth {
     /// Height and width that maps are brought to. Default: as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
-    /// Maps taken of each sample, evenly spread. Default: all, and every sample must have as many.
+    /// Maps taken of each sample, or of each clip. Default: all, and every sample must have as many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames: Option<usize>,
+    /// Which frames are taken.
+    pub sampling: Sampling,
+    /// Frames from one frame of a clip to the next, at least 1.
+    pub stride: usize,
+    /// Clips of each sample, evenly spread over it: training sees one of them at random, and evaluation takes the mean
+    /// of the class probabilities of all (as Wang et al., "Non-local Neural Networks", CVPR 2018, do with 10).
+    pub clips: usize,
     /// Nearest and farthest distance in meters, which become −1 and 1; what lies beyond is clipped.
     pub range: [f32; 2],
     /// How distances lie between the two.
@@ -78,6 +88,15 @@ fn between(value: f64, low: f64, high: f64) -> f32 {
 }
 
 impl Depth {
+    fn choice(&self) -> FrameChoice {
+        FrameChoice {
+            frames: self.frames,
+            sampling: self.sampling,
+            stride: self.stride,
+            clips: self.clips,
+        }
+    }
+
     /// The range, if it can be one.
     fn checked_range(&self) -> Result<(f32, f32)> {
         let [near, far] = self.range;
@@ -181,6 +200,9 @@ impl Default for Depth {
         Self {
             size: None,
             frames: None,
+            sampling: Sampling::default(),
+            stride: 1,
+            clips: 1,
             range: [0.5, 8.0],
             scale: DepthScale::default(),
             encoding: DepthEncoding::default(),
@@ -202,7 +224,7 @@ impl Modality for Depth {
         let Media::Depth(maps) = media else {
             return Err(wrong_media("depth", MediaKind::Depth, media));
         };
-        let chosen = choose(maps.shape(), self.frames)?;
+        let chosen = self.choice().of(maps.shape().frames)?;
         let mut planes = match self.encoding {
             DepthEncoding::Depth => self.distances(maps, &chosen)?,
             DepthEncoding::Normals | DepthEncoding::Hha => self.surfaces(maps, &chosen)?,
@@ -211,6 +233,14 @@ impl Modality for Depth {
             planes = planes.resized(height, width)?;
         }
         planes.into_sample()
+    }
+
+    fn views(&self) -> NonZeroUsize {
+        self.choice().views()
+    }
+
+    fn view(&self, sample: Array, view: usize) -> Result<Array> {
+        self.choice().view(sample, view)
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {

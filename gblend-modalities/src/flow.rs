@@ -1,14 +1,17 @@
 //! Optical flow.
 
+use std::num::NonZeroUsize;
+
 use gblend_core::media::{FlowFields, Frames, SequenceShape};
 use gblend_core::{Array, BuildContext, Encoder, Error, Media, MediaKind, Modality, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{EncoderSettings, PictureEncoder};
+use crate::frontend::frame_sampling::{FrameChoice, Sampling};
 use crate::frontend::optical_flow;
 use crate::frontend::pictures::Planes;
-use crate::rgb::{choose, wrong_media};
+use crate::rgb::wrong_media;
 
 /// Optical flow: displacements to the next frame, clipped and scaled (Simonyan and Zisserman, NeurIPS 2014).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,9 +22,16 @@ pub struct Flow {
     /// Height and width that fields are brought to; displacements are scaled along. Default: as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
-    /// Fields taken of each sample, evenly spread. Default: all, and every sample must have as many.
+    /// Fields taken of each sample, or of each clip. Default: all, and every sample must have as many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames: Option<usize>,
+    /// Which fields are taken.
+    pub sampling: Sampling,
+    /// Fields from one field of a clip to the next, at least 1.
+    pub stride: usize,
+    /// Clips of each sample, evenly spread over it: training sees one of them at random, and evaluation takes the mean
+    /// of the class probabilities of all (as Wang et al., "Non-local Neural Networks", CVPR 2018, do with 10).
+    pub clips: usize,
     /// The largest displacement in pixels; longer ones are clipped, and all are divided by it.
     pub limit: f32,
     /// The network.
@@ -47,6 +57,9 @@ impl Default for Flow {
             from: FlowOrigin::default(),
             size: None,
             frames: None,
+            sampling: Sampling::default(),
+            stride: 1,
+            clips: 1,
             limit: 20.0,
             encoder: EncoderSettings::default(),
         }
@@ -54,10 +67,19 @@ impl Default for Flow {
 }
 
 impl Flow {
+    fn choice(&self) -> FrameChoice {
+        FrameChoice {
+            frames: self.frames,
+            sampling: self.sampling,
+            stride: self.stride,
+            clips: self.clips,
+        }
+    }
+
     /// The chosen fields of a dataset's flow, in pixels of the size that they are brought to.
     fn given(&self, fields: &FlowFields) -> Result<Planes> {
         let shape = fields.shape();
-        let chosen = choose(shape, self.frames)?;
+        let chosen = self.choice().of(shape.frames)?;
         let [height, width] = self.size.unwrap_or([shape.height, shape.width]);
         let mut planes = Planes::gather(fields.vectors(), shape, &chosen).resized(height, width)?;
         let scales = [
@@ -82,11 +104,7 @@ impl Flow {
                 ),
             ));
         }
-        let between = SequenceShape {
-            frames: shape.frames - 1,
-            ..shape
-        };
-        let chosen = choose(between, self.frames)?;
+        let chosen = self.choice().of(shape.frames - 1)?;
         let [height, width] = self.size.unwrap_or([shape.height, shape.width]);
         let mut values = Vec::with_capacity(chosen.len() * 2 * height * width);
         for &frame in &chosen {
@@ -131,6 +149,14 @@ impl Modality for Flow {
             planes.map_channel(channel, |value| (value / self.limit).clamp(-1.0, 1.0));
         }
         planes.into_sample()
+    }
+
+    fn views(&self) -> NonZeroUsize {
+        self.choice().views()
+    }
+
+    fn view(&self, sample: Array, view: usize) -> Result<Array> {
+        self.choice().view(sample, view)
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {

@@ -1,13 +1,15 @@
 //! Pictures and video in color or gray.
 
-use gblend_core::media::SequenceShape;
+use std::num::NonZeroUsize;
+
 use gblend_core::{Array, BuildContext, Encoder, Error, Media, MediaKind, Modality, Result, SampleRng};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{EncoderSettings, PictureEncoder};
+use crate::frontend::frame_sampling::{FrameChoice, Sampling};
 use crate::frontend::picture_augment::{PictureAugment, Standardized};
-use crate::frontend::pictures::{Planes, clip, spread};
+use crate::frontend::pictures::Planes;
 
 /// Pictures and video: frames, encoded one by one or with time, and averaged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,13 +18,16 @@ pub struct Rgb {
     /// Height and width that frames are brought to. Default: as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
-    /// Frames taken of each sample. Default: all, and every sample must have as many.
+    /// Frames taken of each sample, or of each clip. Default: all, and every sample must have as many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames: Option<usize>,
     /// Which frames are taken.
     pub sampling: Sampling,
     /// Frames from one frame of a clip to the next, at least 1.
     pub stride: usize,
+    /// Clips of each sample, evenly spread over it: training sees one of them at random, and evaluation takes the mean
+    /// of the class probabilities of all (as Wang et al., "Non-local Neural Networks", CVPR 2018, do with 10).
+    pub clips: usize,
     /// Subtracted from values between 0 and 1.
     pub mean: f32,
     /// Divides them afterwards.
@@ -33,18 +38,6 @@ pub struct Rgb {
     pub encoder: EncoderSettings,
 }
 
-/// Which frames of a video are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Sampling {
-    /// Evenly spread over all of it: the middle one of each of `frames` equal parts (as in Temporal Segment Networks,
-    /// Wang et al., ECCV 2016).
-    #[default]
-    Spread,
-    /// A clip from its middle: `frames` in a row, every `stride`-th.
-    Clip,
-}
-
 impl Default for Rgb {
     fn default() -> Self {
         Self {
@@ -52,10 +45,22 @@ impl Default for Rgb {
             frames: None,
             sampling: Sampling::default(),
             stride: 1,
+            clips: 1,
             mean: 0.5,
             deviation: 0.25,
             augment: PictureAugment::default(),
             encoder: EncoderSettings::default(),
+        }
+    }
+}
+
+impl Rgb {
+    fn choice(&self) -> FrameChoice {
+        FrameChoice {
+            frames: self.frames,
+            sampling: self.sampling,
+            stride: self.stride,
+            clips: self.clips,
         }
     }
 }
@@ -73,13 +78,7 @@ impl Modality for Rgb {
         if !(self.deviation.is_finite() && self.deviation > 0.0) {
             return Err(Error::setting("deviation", self.deviation, "a number above 0"));
         }
-        if self.stride == 0 {
-            return Err(Error::setting("stride", 0, "at least 1"));
-        }
-        let chosen = match (self.sampling, self.frames) {
-            (Sampling::Clip, Some(count)) if count > 0 => clip(frames.shape().frames, count, self.stride),
-            _ => choose(frames.shape(), self.frames)?,
-        };
+        let chosen = self.choice().of(frames.shape().frames)?;
         let mut planes = Planes::gather(frames.pixels(), frames.shape(), &chosen);
         if let Some([height, width]) = self.size {
             planes = planes.resized(height, width)?;
@@ -88,6 +87,14 @@ impl Modality for Rgb {
             planes.map_channel(channel, |value| (value / 255.0 - self.mean) / self.deviation);
         }
         planes.into_sample()
+    }
+
+    fn views(&self) -> NonZeroUsize {
+        self.choice().views()
+    }
+
+    fn view(&self, sample: Array, view: usize) -> Result<Array> {
+        self.choice().view(sample, view)
     }
 
     fn augment(&self, sample: Array, rng: &mut SampleRng) -> Result<Array> {
@@ -104,15 +111,6 @@ impl Modality for Rgb {
 }
 
 gblend_core::register!(Modality, "rgb" => Rgb);
-
-/// The frames that a `frames` setting takes of a sequence.
-pub(crate) fn choose(shape: SequenceShape, frames: Option<usize>) -> Result<Vec<usize>> {
-    match frames {
-        None => Ok((0..shape.frames).collect()),
-        Some(0) => Err(Error::setting("frames", 0, "at least 1")),
-        Some(count) => Ok(spread(shape.frames, count)),
-    }
-}
 
 /// The error of a modality that was given media of another kind.
 pub(crate) fn wrong_media(modality: &str, expected: MediaKind, found: &Media) -> Error {

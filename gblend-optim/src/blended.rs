@@ -64,14 +64,14 @@ pub struct BlendedOptimizer {
 #[derive(Debug)]
 pub enum StepLosses {
     /// From one forward pass, to be blended and differentiated in one backward pass. Those of weight 0 add
-    /// nothing and may be absent.
+    /// nothing and may be absent, as may that of a head that sees no sample of the batch.
     Blended(Vec<Option<Loss>>),
     /// From two forward passes over the same batch, for strategies that want gradients per head
     /// ([`GradientEvidence::PerHead`]). The losses of the modalities' heads have no parameter in common, so one
     /// backward pass of their sum gives the gradient of each.
     PerHead {
-        /// Those of the modalities' own heads.
-        own: Vec<Loss>,
+        /// Those of the modalities' own heads; absent where a head sees no sample of the batch.
+        own: Vec<Option<Loss>>,
         /// The joint one.
         joint: Loss,
     },
@@ -134,7 +134,7 @@ impl BlendedOptimizer {
     /// momentum and weight decay alone. Parts whose losses all have weight 0 in this step stay where they are.
     ///
     /// # Errors
-    /// [`Error::Shape`] if there is not one loss per weight, or a weighted loss is absent;
+    /// [`Error::Shape`] if there is not one loss per weight, or all that have a weight are absent;
     /// [`Error::NonFinite`] if the gradient's norm is measured and is not finite; [`Error::Device`]; what the
     /// strategy says of the gradients.
     pub fn step(
@@ -156,7 +156,7 @@ impl BlendedOptimizer {
                     let expected = format!("one for each of the {} blend weights", blend.weights().len());
                     return Err(Error::shape("losses", expected, [own.len() + 1]));
                 }
-                let own = own.into_iter().reduce(|sum, loss| sum + loss);
+                let own = own.into_iter().flatten().reduce(|sum, loss| sum + loss);
                 let own = own.ok_or_else(|| Error::shape("losses", "at least one modality's", [0]))?;
                 combine(network, backward(own)?, backward(joint)?, blend)?
             }
@@ -209,18 +209,12 @@ fn sum(losses: Vec<Option<Loss>>, weights: &BlendWeights) -> Result<Loss> {
     }
     let mut sum: Option<Loss> = None;
     let mut unweighted = Vec::new();
-    for (head, (loss, &weight)) in losses.into_iter().zip(weights.as_slice()).enumerate() {
+    for (loss, &weight) in losses.into_iter().zip(weights.as_slice()) {
         if weight == 0.0 {
             unweighted.extend(loss.map(|loss| loss.split_tape().1));
             continue;
         }
-        let loss = loss.ok_or_else(|| {
-            Error::shape(
-                "losses",
-                format!("one for head {head}, whose weight is {weight}"),
-                [0],
-            )
-        })?;
+        let Some(loss) = loss else { continue };
         let term = loss * weight as f32;
         sum = Some(match sum {
             None => term,
@@ -232,7 +226,6 @@ fn sum(losses: Vec<Option<Loss>>, weights: &BlendWeights) -> Result<Loss> {
         let (sum, recorder) = sum.split_tape();
         sum.put_tape(unweighted.into_iter().fold(recorder, Merge::merge))
     });
-    // Weights add up to 1, so one of them is above 0.
     sum.ok_or_else(|| Error::shape("losses", "at least one with a weight", [0]))
 }
 

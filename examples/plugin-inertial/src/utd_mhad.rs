@@ -131,7 +131,7 @@ impl Source for Opened {
         let entry = &self.entries[index];
         Sample {
             id: entry.name(),
-            label: self.labels[index],
+            label: self.labels[index].into(),
             group: Some(format!("subject {}", entry.subject)),
             // The usual cross-subject protocol; validation samples are taken from whole training subjects.
             partition: if entry.test {

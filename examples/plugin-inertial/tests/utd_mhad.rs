@@ -40,7 +40,7 @@ fn the_streams_of_a_sample_are_what_another_reader_says() {
         .unwrap();
     let sample = source.sample(index);
     assert_eq!(source.classes().len(), 27);
-    assert_eq!((sample.label, sample.partition), (9, Partition::Train));
+    assert_eq!((sample.label, sample.partition), (9.into(), Partition::Train));
     let Media::Depth(depth) = source.read(index, 0).unwrap() else {
         unreachable!()
     };

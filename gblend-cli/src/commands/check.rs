@@ -44,7 +44,7 @@ impl Check {
                 lines.extend(session.skipped.iter().map(|problem| format!("  {problem}")));
             }
             lines.push(format!("classes: {}", source.classes().join(", ")));
-            for (modality, shape) in config.modalities.iter().zip(session.sample_shapes()) {
+            for (modality, shape) in config.modalities.iter().zip(session.sample_shapes()?) {
                 let kind = modality.plugin.typetag_name();
                 lines.push(format!(
                     "modality {}: {kind}, samples of shape {shape:?}",

@@ -6,12 +6,12 @@ use clap::{Args, ValueEnum};
 use gblend_core::params::load_state;
 use serde::Serialize;
 
-use super::table::{percent, table};
+use super::table::{percent, predictions_line, table};
 use super::{print, print_json};
 use crate::config::Config;
 use crate::data::split::{Evaluable, Splits};
 use crate::error::{Error, Result};
-use crate::eval::{Evaluation, Score, evaluate};
+use crate::eval::{Evaluation, evaluate};
 use crate::model::{ActiveHeads, Multimodal};
 use crate::prediction::PredictionRule;
 use crate::progress::Reporter;
@@ -61,7 +61,12 @@ struct Report {
 #[derive(Debug, Serialize)]
 struct HeadReport {
     name: String,
+    /// Those that it sees.
+    samples: usize,
     accuracy: f64,
+    macro_f1: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean_average_precision: Option<f64>,
     loss: f64,
 }
 
@@ -69,6 +74,9 @@ struct HeadReport {
 struct PredictionReport {
     rule: PredictionRule,
     accuracy: f64,
+    macro_f1: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean_average_precision: Option<f64>,
     loss: f64,
 }
 
@@ -97,23 +105,33 @@ impl Evaluate {
             } else {
                 Vec::new()
             };
-            let names = trained.session.heads.names().iter().zip(evaluation.scores()?);
-            let heads = names.filter_map(|(name, score)| {
-                let Score { accuracy, loss } = score?;
+            let names = trained.session.heads.names().iter();
+            let heads = names.zip(&evaluation.heads).zip(evaluation.metrics()?);
+            let heads = heads.filter_map(|((name, scores), metrics)| {
+                let metrics = metrics?;
                 Some(HeadReport {
                     name: name.clone(),
-                    accuracy,
-                    loss,
+                    samples: scores.as_ref()?.rows.len(),
+                    accuracy: metrics.accuracy,
+                    macro_f1: metrics.macro_f1,
+                    mean_average_precision: metrics.mean_average_precision,
+                    loss: metrics.loss,
                 })
             });
             let predictions = PredictionRule::ALL.into_iter().map(|rule| {
-                let score = rule.score(&evaluation, &trained.weights)?;
-                Ok(score.map(|Score { accuracy, loss }| PredictionReport { rule, accuracy, loss }))
+                let metrics = rule.metrics(&evaluation, &trained.weights)?;
+                Ok(metrics.map(|metrics| PredictionReport {
+                    rule,
+                    accuracy: metrics.accuracy,
+                    macro_f1: metrics.macro_f1,
+                    mean_average_precision: metrics.mean_average_precision,
+                    loss: metrics.loss,
+                }))
             });
             let predictions = predictions.collect::<Result<Vec<_>>>()?;
             Ok(Report {
                 split: self.split,
-                samples: evaluation.labels.len(),
+                samples: evaluation.samples.len(),
                 heads: heads.collect(),
                 predict: trained.session.config.blend.pipeline.predict,
                 predictions: predictions.into_iter().flatten().collect(),
@@ -131,29 +149,35 @@ impl Evaluate {
         if self.json {
             return print_json(&report);
         }
+        let several_labels = report
+            .heads
+            .iter()
+            .any(|head| head.mean_average_precision.is_some());
         let rows = report.heads.iter();
         let rows = rows.map(|head| {
-            vec![
+            let mut row = vec![
                 head.name.clone(),
+                head.samples.to_string(),
                 percent(head.accuracy),
-                format!("{:.3}", head.loss),
-            ]
+                percent(head.macro_f1),
+            ];
+            if several_labels {
+                row.push(
+                    head.mean_average_precision
+                        .map_or_else(|| "-".to_owned(), percent),
+                );
+            }
+            row.push(format!("{:.3}", head.loss));
+            row
         });
-        let predictions = report.predictions.iter().map(|prediction| {
-            let chosen = if prediction.rule == report.predict {
-                " (predict)"
-            } else {
-                ""
-            };
-            format!(
-                "{} {}{chosen}",
-                prediction.rule.name(),
-                percent(prediction.accuracy)
-            )
-        });
-        let predictions = predictions.collect::<Vec<_>>().join(", ");
-        let heads = table(&["head", "accuracy", "loss"], 1, rows);
-        let mut text = format!("{heads}\n\npredictions from: {predictions}");
+        let predictions = report.predictions.iter();
+        let predictions = predictions.map(|prediction| (prediction.rule, prediction.accuracy));
+        let predictions = predictions_line(report.predict, predictions);
+        let mut header = vec!["head", "samples", "accuracy", "macro F1"];
+        header.extend(several_labels.then_some("mAP"));
+        header.push("loss");
+        let heads = table(&header, 1, rows);
+        let mut text = format!("{heads}\n\n{predictions}");
         if !report.subsets.is_empty() {
             let rows = report.subsets.iter().map(|subset| {
                 vec![
@@ -216,7 +240,7 @@ pub(super) fn with_trained<T: Send>(
     with_threads(config.run.threads, || {
         let (session, splits) = Session::open(&config, reporter)?;
         let classes = session.source.classes();
-        let shapes = session.sample_shapes();
+        let shapes = session.sample_shapes()?;
         let trained_on = run.model.modalities.iter().map(|modality| &modality.sample_shape);
         if classes != run.model.classes || !trained_on.eq(shapes.iter()) {
             let problem = "the dataset has other classes or samples of other shapes than when the model was \

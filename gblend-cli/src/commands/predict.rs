@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use clap::Args;
+use gblend_core::Task;
 use gblend_core::registry::nearest;
 use serde::Serialize;
 
@@ -12,7 +13,7 @@ use super::table::{percent, table};
 use super::{print, print_json};
 use crate::data::split::Evaluable;
 use crate::error::{Error, Result};
-use crate::eval::highest;
+use crate::metrics::predicted;
 use crate::progress::Reporter;
 
 /// Predicts the classes of samples of the run's dataset.
@@ -31,10 +32,34 @@ pub(super) struct Predict {
     quiet: bool,
 }
 
-/// Samples that the user named.
-struct Named(Vec<usize>);
+/// What stands for each class that is named: one where a sample has one class, a list where it may have several.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Named<T> {
+    One(T),
+    Several(Vec<T>),
+}
 
-impl Evaluable for Named {
+impl<T> Named<T> {
+    fn new(task: Task, mut named: Vec<T>) -> Self {
+        match (task, named.len()) {
+            (Task::SingleLabel, 1) => Self::One(named.remove(0)),
+            _ => Self::Several(named),
+        }
+    }
+
+    fn text(self, of: impl Fn(T) -> String) -> String {
+        match self {
+            Self::One(named) => of(named),
+            Self::Several(named) => named.into_iter().map(of).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+/// Samples that the user named.
+struct Asked(Vec<usize>);
+
+impl Evaluable for Asked {
     fn samples(&self) -> &[usize] {
         &self.0
     }
@@ -43,12 +68,14 @@ impl Evaluable for Named {
 #[derive(Debug, Serialize)]
 struct Prediction {
     id: String,
-    /// By what the configuration says predictions are taken from.
-    predicted: String,
-    probability: f64,
+    /// By what the configuration says predictions are taken from: the class, or every class with a probability of at
+    /// least one half.
+    predicted: Named<String>,
+    /// The probability of each of them.
+    probability: Named<f64>,
     /// What the dataset says.
-    label: String,
-    /// Head to class to probability.
+    label: Named<String>,
+    /// Head to class to probability, by the heads that see the sample.
     heads: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
@@ -71,32 +98,41 @@ impl Predict {
                     Error::Usage(format!("no sample is called `{name}`; one is called `{near}`"))
                 })
             };
-            let named = Named(self.samples.iter().map(find).collect::<Result<_>>()?);
-            let evaluation = trained.evaluate(&named)?;
+            let asked = Asked(self.samples.iter().map(find).collect::<Result<_>>()?);
+            let evaluation = trained.evaluate(&asked)?;
             let source = trained.session.source.as_ref();
             let classes = source.classes();
             let heads = trained.session.heads.names();
-            let probabilities: Vec<Vec<Vec<f64>>> = (0..heads.len())
+            let probabilities: Vec<Vec<Option<Vec<f64>>>> = (0..heads.len())
                 .map(|head| evaluation.probabilities(head))
                 .collect::<Result<_>>()?;
             let rule = trained.session.config.blend.pipeline.predict;
             let mixed = rule.probabilities(&evaluation, &trained.weights)?;
             let prediction = |(row, &sample): (usize, &usize)| {
-                let mixed = &mixed[row];
-                let best = highest(mixed).ok_or_else(|| gblend_core::Error::NonFinite {
-                    location: format!("the prediction of sample {}", ids[sample]),
-                    value: f64::NAN,
+                let location = || format!("the prediction of sample {}", ids[sample]);
+                let mixed = mixed[row].as_ref().ok_or_else(|| {
+                    let problem = "none of the heads that predictions are taken from sees the sample";
+                    gblend_core::Error::data(location(), problem)
                 })?;
+                if mixed.iter().any(|p| p.is_nan()) {
+                    let (location, value) = (location(), f64::NAN);
+                    return Err(gblend_core::Error::NonFinite { location, value }.into());
+                }
+                let task = evaluation.targets.task();
+                let predicted = predicted(task, mixed, 0.5);
+                let named = |named: &[usize]| {
+                    Named::new(task, named.iter().map(|&class| classes[class].clone()).collect())
+                };
                 let by_class = |row: &Vec<f64>| classes.iter().cloned().zip(row.iter().copied()).collect();
                 Ok(Prediction {
                     id: source.sample(sample).id,
-                    predicted: classes[best].clone(),
-                    probability: mixed[best],
-                    label: classes[evaluation.labels[row]].clone(),
+                    probability: Named::new(task, predicted.iter().map(|&class| mixed[class]).collect()),
+                    predicted: named(&predicted),
+                    label: named(evaluation.targets.classes(row)),
                     heads: heads
                         .iter()
                         .zip(&probabilities)
-                        .map(|(head, rows)| (head.clone(), by_class(&rows[row])))
+                        .filter_map(|(head, rows)| Some((head.clone(), by_class(rows[row].as_ref()?))))
                         .collect(),
                 })
             };
@@ -119,7 +155,13 @@ impl Predict {
                 label,
                 ..
             } = prediction;
-            vec![id, predicted, percent(probability), label]
+            let same = |name| name;
+            vec![
+                id,
+                predicted.text(same),
+                probability.text(percent),
+                label.text(same),
+            ]
         });
         print(&table(&["sample", "predicted", "probability", "label"], 2, rows))
     }

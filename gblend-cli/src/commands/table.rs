@@ -3,6 +3,8 @@
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 
+use crate::prediction::PredictionRule;
+
 /// A table; columns after the first `left` ones are aligned to the right.
 pub(super) fn table(header: &[&str], left: usize, rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
@@ -15,6 +17,19 @@ pub(super) fn table(header: &[&str], left: usize, rows: impl IntoIterator<Item =
         column.set_cell_alignment(CellAlignment::Right);
     }
     table.to_string()
+}
+
+/// `predictions from: joint 71.6 % (predict), mean 70.1 %`: the accuracy of each way of predicting, and which one the
+/// run takes.
+pub(super) fn predictions_line(
+    chosen: PredictionRule,
+    accuracies: impl Iterator<Item = (PredictionRule, f64)>,
+) -> String {
+    let each = accuracies.map(|(rule, accuracy)| {
+        let mark = if rule == chosen { " (predict)" } else { "" };
+        format!("{} {}{mark}", rule.name(), percent(accuracy))
+    });
+    format!("predictions from: {}", each.collect::<Vec<_>>().join(", "))
 }
 
 /// Words in lines of at most `width` letters, as far as words are no longer.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use gblend_core::params::{load_state, state_of};
 
-use super::table::{percent, table};
+use super::table::{percent, predictions_line, table};
 use super::{print, print_json};
 use crate::config::{Config, Override};
 use crate::data::split::Evaluable;
@@ -113,7 +113,7 @@ fn run(config: &Config, arguments: &Train, reporter: &Reporter) -> Result<(Summa
     let loader = session.loader(active.encoders());
     let batch_size = session.batch_size();
     let evaluation = evaluate(&mut model, &loader, &test, batch_size, &session.device, &active)?;
-    let scores = evaluation.scores()?;
+    let metrics = evaluation.metrics()?;
     let kinds = config
         .modalities
         .iter()
@@ -124,24 +124,29 @@ fn run(config: &Config, arguments: &Train, reporter: &Reporter) -> Result<(Summa
         .names()
         .iter()
         .zip(kinds)
-        .zip(scores)
+        .zip(metrics.into_iter().zip(&evaluation.heads))
         .zip(&trained.weights);
-    let heads = heads.filter_map(|(((name, kind), score), &weight)| {
-        let score = score?;
+    let heads = heads.filter_map(|(((name, kind), (metrics, scores)), &weight)| {
+        let metrics = metrics?;
         Some(HeadSummary {
             name: name.clone(),
             kind: kind.to_owned(),
-            test_accuracy: score.accuracy,
-            test_loss: score.loss,
+            test_samples: scores.as_ref()?.rows.len(),
+            test_accuracy: metrics.accuracy,
+            test_macro_f1: metrics.macro_f1,
+            test_mean_average_precision: metrics.mean_average_precision,
+            test_loss: metrics.loss,
             weight,
         })
     });
     let predictions = PredictionRule::ALL.into_iter().map(|rule| {
-        let score = rule.score(&evaluation, &trained.weights)?;
-        Ok(score.map(|score| PredictionSummary {
+        let metrics = rule.metrics(&evaluation, &trained.weights)?;
+        Ok(metrics.map(|metrics| PredictionSummary {
             rule,
-            test_accuracy: score.accuracy,
-            test_loss: score.loss,
+            test_accuracy: metrics.accuracy,
+            test_macro_f1: metrics.macro_f1,
+            test_mean_average_precision: metrics.mean_average_precision,
+            test_loss: metrics.loss,
         }))
     });
     let predictions = predictions
@@ -173,7 +178,7 @@ fn run(config: &Config, arguments: &Train, reporter: &Reporter) -> Result<(Summa
         samples_per_second: trained.samples as f64 / train_seconds.max(1e-9),
         peak_rss_bytes: machine::peak_rss_bytes(),
     };
-    let modalities = config.modalities.iter().zip(session.sample_shapes());
+    let modalities = config.modalities.iter().zip(session.sample_shapes()?);
     let modalities = modalities.map(|(modality, sample_shape)| ModelModality {
         name: modality.name.clone(),
         sample_shape,
@@ -190,9 +195,13 @@ fn run(config: &Config, arguments: &Train, reporter: &Reporter) -> Result<(Summa
 
 /// The closing table and where to go from here.
 fn closing(summary: &Summary, folder: &Path) -> String {
+    let several_labels = summary
+        .heads
+        .iter()
+        .any(|head| head.test_mean_average_precision.is_some());
     let rows = summary.heads.iter().map(|head| {
         let trained = head.weight > 0.0;
-        vec![
+        let mut row = vec![
             head.name.clone(),
             head.kind.clone(),
             if trained {
@@ -201,10 +210,21 @@ fn closing(summary: &Summary, folder: &Path) -> String {
                 "not trained".into()
             },
             percent(head.test_accuracy),
-            format!("{:.3}", head.test_loss),
-        ]
+            percent(head.test_macro_f1),
+        ];
+        if several_labels {
+            row.push(
+                head.test_mean_average_precision
+                    .map_or_else(|| "-".to_owned(), percent),
+            );
+        }
+        row.push(format!("{:.3}", head.test_loss));
+        row
     });
-    let table = table(&["head", "kind", "weight", "test accuracy", "test loss"], 2, rows);
+    let mut header = vec!["head", "kind", "weight", "test accuracy", "macro F1"];
+    header.extend(several_labels.then_some("mAP"));
+    header.push("test loss");
+    let table = table(&header, 2, rows);
     let seconds = &summary.seconds;
     let estimates = if summary.blends.is_empty() {
         String::new()
@@ -215,21 +235,11 @@ fn closing(summary: &Summary, folder: &Path) -> String {
             (seconds.train + seconds.estimate) / seconds.train.max(1e-9)
         )
     };
-    let predictions = summary.predictions.iter().map(|prediction| {
-        let chosen = if prediction.rule == summary.predict {
-            " (predict)"
-        } else {
-            ""
-        };
-        format!(
-            "{} {}{chosen}",
-            prediction.rule.name(),
-            percent(prediction.test_accuracy)
-        )
-    });
-    let predictions = predictions.collect::<Vec<_>>().join(", ");
+    let predictions = summary.predictions.iter();
+    let predictions = predictions.map(|prediction| (prediction.rule, prediction.test_accuracy));
+    let predictions = predictions_line(summary.predict, predictions);
     format!(
-        "{table}\n\npredictions from: {predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s){estimates}\n\
+        "{table}\n\n{predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s){estimates}\n\
          run folder: {}",
         summary.strategy,
         summary.seed,

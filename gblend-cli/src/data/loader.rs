@@ -8,7 +8,8 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use gblend_core::tensor::StackedSamples;
-use gblend_core::{Array, Modality, Result, Seed};
+use gblend_core::{Array, Modality, Result, Seed, Targets};
+use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use super::prepared::Prepared;
@@ -21,17 +22,37 @@ const AHEAD: usize = 2;
 pub struct LoadedBatch {
     /// Positions in the dataset.
     pub samples: Vec<usize>,
-    /// One class per sample.
-    pub labels: Vec<usize>,
-    /// One stack per modality; `None` where it was not asked for.
-    pub inputs: Vec<Option<StackedSamples>>,
+    /// What the heads should say.
+    pub targets: Targets,
+    /// One entry per modality; `None` where it was not asked for.
+    pub inputs: Vec<Option<LoadedInput>>,
+}
+
+/// One modality of a batch in host memory.
+#[derive(Debug)]
+pub struct LoadedInput {
+    /// Positions in the batch of the samples that have the modality; `None` if all do.
+    pub rows: Option<Vec<usize>>,
+    /// Those samples; `None` if there is none.
+    pub samples: Option<StackedSamples>,
 }
 
 /// The batches of one pass over some samples.
 #[derive(Clone, Debug)]
 pub struct Plan {
     batches: Vec<Vec<usize>>,
-    augment: Option<Seed>,
+    look: Look,
+}
+
+/// How samples are looked at.
+#[derive(Clone, Copy, Debug)]
+enum Look {
+    /// A random view, augmented.
+    Random(Seed),
+    /// One of the views; of fewer, in turn.
+    View(usize),
+    /// The middle one.
+    Middle,
 }
 
 impl Plan {
@@ -41,15 +62,24 @@ impl Plan {
         order.shuffle(&mut epoch.derive("order").rng());
         Self {
             batches: deal(&order, batch_size),
-            augment: Some(epoch.derive("augment")),
+            look: Look::Random(epoch.derive("augment")),
         }
     }
 
-    /// A pass in evaluation: in order, as prepared.
+    /// A pass in evaluation: in order, as prepared, the middle view of each sample.
     pub fn evaluation(samples: &[usize], batch_size: NonZeroUsize) -> Self {
         Self {
             batches: deal(samples, batch_size),
-            augment: None,
+            look: Look::Middle,
+        }
+    }
+
+    /// The same pass over view `view` of each sample. A modality with fewer views shows them in turn.
+    #[must_use]
+    pub fn of_view(self, view: usize) -> Self {
+        Self {
+            look: Look::View(view),
+            ..self
         }
     }
 
@@ -105,7 +135,7 @@ impl Loader<'_> {
                     scope.spawn(move || {
                         for batch in plan.batches.iter().skip(worker).step_by(workers) {
                             // The consumer hangs up at the first error.
-                            if sender.send(self.load(batch, plan.augment)).is_err() {
+                            if sender.send(self.load(batch, plan.look)).is_err() {
                                 break;
                             }
                         }
@@ -126,37 +156,69 @@ impl Loader<'_> {
         })
     }
 
-    fn load(&self, samples: &[usize], augment: Option<Seed>) -> Result<LoadedBatch> {
+    /// The largest number of views that a wanted modality has.
+    pub fn views(&self) -> usize {
+        let wanted = self.modalities.iter().zip(&self.wanted);
+        let views = wanted
+            .filter(|(_, wanted)| **wanted)
+            .map(|(modality, _)| modality.views().get());
+        views.max().unwrap_or(1)
+    }
+
+    fn load(&self, samples: &[usize], look: Look) -> Result<LoadedBatch> {
         let mut inputs = Vec::with_capacity(self.modalities.len());
-        for (position, modality) in self.modalities.iter().enumerate() {
-            if !self.wanted[position] {
-                inputs.push(None);
-                continue;
-            }
-            let arrays: Vec<Array> = samples
-                .iter()
-                .map(|&sample| {
-                    let array = self.prepared.sample(position, sample)?;
-                    match augment {
-                        None => Ok(array),
-                        Some(seed) => {
-                            let mut rng = seed.nth(position as u64).nth(sample as u64).rng();
-                            modality.augment(array, &mut rng)
-                        }
-                    }
-                })
-                .collect::<Result<_>>()?;
-            let arrays: Vec<&Array> = arrays.iter().collect();
-            inputs.push(Some(StackedSamples::new(&arrays)?));
+        for position in 0..self.modalities.len() {
+            let wanted = self.wanted[position];
+            inputs.push(
+                wanted
+                    .then(|| self.load_modality(position, samples, look))
+                    .transpose()?,
+            );
         }
         Ok(LoadedBatch {
             samples: samples.to_vec(),
-            labels: samples
-                .iter()
-                .map(|&sample| self.prepared.label(sample))
-                .collect(),
+            targets: self.prepared.targets(samples)?,
             inputs,
         })
+    }
+
+    fn load_modality(&self, position: usize, samples: &[usize], look: Look) -> Result<LoadedInput> {
+        let rows: Vec<usize> = (0..samples.len())
+            .filter(|&row| self.prepared.has(position, samples[row]))
+            .collect();
+        let arrays: Vec<Array> = rows
+            .iter()
+            .map(|&row| self.load_sample(position, samples[row], look))
+            .collect::<Result<_>>()?;
+        let arrays: Vec<&Array> = arrays.iter().collect();
+        Ok(LoadedInput {
+            samples: (!arrays.is_empty())
+                .then(|| StackedSamples::new(&arrays))
+                .transpose()?,
+            rows: (rows.len() < samples.len()).then_some(rows),
+        })
+    }
+
+    fn load_sample(&self, position: usize, sample: usize, look: Look) -> Result<Array> {
+        let modality = self.modalities[position];
+        let array = self.prepared.sample(position, sample)?;
+        let views = modality.views().get();
+        match look {
+            Look::Random(seed) => {
+                let view = match views {
+                    1 => 0,
+                    // The same place in every modality of a sample.
+                    _ => {
+                        (seed.derive("view").nth(sample as u64).rng().random::<f64>() * views as f64) as usize
+                    }
+                };
+                let array = modality.view(array, view.min(views - 1))?;
+                let mut rng = seed.nth(position as u64).nth(sample as u64).rng();
+                modality.augment(array, &mut rng)
+            }
+            Look::View(view) => modality.view(array, view % views),
+            Look::Middle => modality.view(array, views / 2),
+        }
     }
 }
 

@@ -9,3 +9,4 @@ pub mod manifest;
 pub mod prepared;
 pub mod scene;
 pub mod split;
+mod stratify;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use gblend_core::dataset::Source;
-use gblend_core::{Array, Error, Modality, Result, Role};
+use gblend_core::{Array, Error, Label, Modality, Result, Role, Targets, Task};
 use rayon::prelude::*;
 
 use super::cache::{Cache, SegmentKey};
@@ -43,7 +43,8 @@ pub enum Faults {
 /// The prepared samples of every modality.
 pub struct Prepared {
     modalities: Vec<PreparedModality>,
-    labels: Vec<usize>,
+    task: Task,
+    labels: Vec<Label>,
     faults: BTreeMap<usize, Vec<Error>>,
     odd_shapes: Vec<Error>,
 }
@@ -150,12 +151,41 @@ impl Prepared {
         let labels = (0..source.len())
             .map(|index| source.sample(index).label)
             .collect();
-        Ok(Self {
+        let mut prepared = Self {
             modalities: prepared,
+            task: source.task(),
             labels,
             faults,
             odd_shapes,
-        })
+        };
+        prepared.find_empty(source, storage.faults)?;
+        Ok(prepared)
+    }
+
+    /// A sample without any modality can neither be trained on nor predicted.
+    fn find_empty(&mut self, source: &dyn Source, faults: Faults) -> Result<()> {
+        for modality in &self.modalities {
+            if modality.sample_shape.is_empty() && self.faults.is_empty() && !source.is_empty() {
+                let problem = format!(
+                    "no sample has modality `{}`, expected at least one",
+                    modality.name
+                );
+                return Err(Error::data("the dataset", problem));
+            }
+        }
+        for index in 0..source.len() {
+            if (0..self.modalities.len()).any(|modality| self.has(modality, index)) {
+                continue;
+            }
+            let location = format!("sample {}", source.sample(index).id);
+            let problem = "has none of the modalities, expected at least one";
+            let error = Error::data(location, problem);
+            if faults == Faults::Stop {
+                return Err(error);
+            }
+            self.faults.entry(index).or_default().push(error);
+        }
+        Ok(())
     }
 
     /// The samples that were left out, as positions in the dataset, and what is wrong with each, one error for
@@ -170,9 +200,25 @@ impl Prepared {
         &self.odd_shapes
     }
 
-    /// The class of a sample.
-    pub fn label(&self, sample: usize) -> usize {
-        self.labels[sample]
+    /// What the heads should say of some samples.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the dataset gave a label for another task than its own.
+    pub fn targets(&self, samples: &[usize]) -> Result<Targets> {
+        Targets::of(self.task, samples.iter().map(|&sample| &self.labels[sample]))
+    }
+
+    /// Whether a sample has a modality. One that was left out for a fault counts as having it, so that asking for it is
+    /// an error and not a silent gap.
+    pub fn has(&self, modality: usize, sample: usize) -> bool {
+        if self.faults.contains_key(&sample) {
+            return true;
+        }
+        let segment = &self.modalities[modality].segments[sample / SEGMENT];
+        segment
+            .kept
+            .as_ref()
+            .is_none_or(|kept| kept.binary_search(&sample).is_ok())
     }
 
     /// The number of modalities.
@@ -246,7 +292,7 @@ impl SegmentWork<'_> {
     fn run(&self, range: std::ops::Range<usize>) -> Result<Finished> {
         let mut faults = Vec::new();
         let mut candidates = Vec::with_capacity(range.len());
-        for index in range {
+        for index in range.filter(|&index| self.source.has(index, self.stream)) {
             match self.source.fingerprint(index, self.stream) {
                 Ok(fingerprint) => match self.remembered_fault(index, &fingerprint) {
                     Some(error) => faults.push((index, error)),

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gblend_core::dataset::{Partition, Source};
-use gblend_core::{Error, Result, Seed};
+use gblend_core::{Error, Label, Result, Seed};
+
+use super::stratify::{remove, take_stratified};
 use rand::seq::SliceRandom;
 
 /// Samples that the parameters are fitted to.
@@ -103,12 +105,12 @@ impl Splits {
         let mut validation = Vec::new();
         let mut test = Vec::new();
         let classes = source.classes().len();
-        let mut labels = Vec::with_capacity(source.len());
+        let mut labels: Vec<Label> = Vec::with_capacity(source.len());
         let mut groups: BTreeMap<usize, String> = BTreeMap::new();
         for index in 0..source.len() {
             let sample = source.sample(index);
-            if sample.label >= classes {
-                let problem = format!("label {}, expected 0 to below {classes}", sample.label);
+            if let Some(class) = sample.label.classes().iter().find(|&&class| class >= classes) {
+                let problem = format!("label {class}, expected 0 to below {classes}");
                 return Err(Error::data(sample.id, problem));
             }
             labels.push(sample.label);
@@ -152,7 +154,7 @@ impl Splits {
             return Err(Error::data("the dataset", problem));
         }
         for (class, name) in source.classes().iter().enumerate() {
-            if !pool.iter().any(|&index| labels[index] == class) {
+            if !pool.iter().any(|&index| labels[index].classes().contains(&class)) {
                 let problem = format!("class `{name}` has no training sample, expected at least one");
                 return Err(Error::data("the dataset", problem));
             }
@@ -196,24 +198,6 @@ impl Splits {
     }
 }
 
-/// Takes `share` of every class out of `pool`, at least leaving one sample of it.
-pub(super) fn take_stratified(pool: &mut Vec<usize>, labels: &[usize], share: f64, seed: Seed) -> Vec<usize> {
-    let mut by_class: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for &index in pool.iter() {
-        by_class.entry(labels[index]).or_default().push(index);
-    }
-    let mut taken = Vec::new();
-    for (class, mut members) in by_class {
-        members.shuffle(&mut seed.nth(class as u64).rng());
-        // A share of a small class may round to nothing; the samples are dealt by the rounded share.
-        let count = (members.len() as f64 * share).round() as usize;
-        members.truncate(count.min(members.len().saturating_sub(1)));
-        taken.extend(members);
-    }
-    remove(pool, &mut taken);
-    taken
-}
-
 /// Takes whole groups out of `pool` until `share` of the samples is reached, leaving at least one group.
 pub(super) fn take_groups(
     pool: &mut Vec<usize>,
@@ -243,11 +227,6 @@ pub(super) fn take_groups(
     taken
 }
 
-fn remove(pool: &mut Vec<usize>, taken: &mut [usize]) {
-    taken.sort_unstable();
-    pool.retain(|index| taken.binary_search(index).is_err());
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -266,7 +245,7 @@ mod tests {
         fn new(classes: usize, per_class: usize, groups: usize) -> Self {
             let sample = |index: usize, partition| Sample {
                 id: index.to_string(),
-                label: index % classes,
+                label: (index % classes).into(),
                 group: (groups > 0).then(|| format!("g{}", index % groups)),
                 partition,
             };
@@ -397,7 +376,7 @@ mod tests {
         let mut source = Labels::new(3, 5, 0);
         source
             .samples
-            .retain(|sample| sample.label != 1 || sample.partition == Partition::Test);
+            .retain(|sample| sample.label != 1.into() || sample.partition == Partition::Test);
         let error = Splits::new(&source, Shares::default(), Seed::new(0))
             .unwrap_err()
             .to_string();
@@ -407,7 +386,7 @@ mod tests {
     #[test]
     fn a_label_out_of_range_names_the_sample() {
         let mut source = Labels::new(3, 5, 0);
-        source.samples[4].label = 3;
+        source.samples[4].label = 3.into();
         let error = Splits::new(&source, Shares::default(), Seed::new(0))
             .unwrap_err()
             .to_string();

@@ -52,9 +52,16 @@ pub struct HeadSummary {
     pub name: String,
     /// The kind of the modality, or of the fusion.
     pub kind: String,
-    /// Share of test samples that it gets right.
+    /// Test samples that it sees: those that have its modality.
+    pub test_samples: usize,
+    /// Share of those that it gets right; with several labels, exactly right.
     pub test_accuracy: f64,
-    /// Mean cross entropy on the test samples.
+    /// The mean over classes of the F1 score.
+    pub test_macro_f1: f64,
+    /// With several labels, the mean over classes of the average precision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_mean_average_precision: Option<f64>,
+    /// Mean loss on the test samples.
     pub test_loss: f64,
     /// The weight of its loss in the epoch whose parameters were evaluated, as a mean over its steps; a head of weight 0 was not trained.
     pub weight: f64,
@@ -66,9 +73,14 @@ pub struct HeadSummary {
 pub struct PredictionSummary {
     /// Which heads predict.
     pub rule: PredictionRule,
-    /// Share of test samples that it gets right.
+    /// Share of test samples that it gets right; with several labels, exactly right.
     pub test_accuracy: f64,
-    /// Mean cross entropy on the test samples.
+    /// The mean over classes of the F1 score.
+    pub test_macro_f1: f64,
+    /// With several labels, the mean over classes of the average precision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_mean_average_precision: Option<f64>,
+    /// Mean loss on the test samples.
     pub test_loss: f64,
 }
 

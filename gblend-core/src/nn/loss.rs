@@ -82,7 +82,8 @@ fn log_sum_exp(row: &[f32]) -> f64 {
     largest + sum.ln()
 }
 
-fn matrix(logits: &Array) -> Result<(usize, usize)> {
+/// Batch and classes of logits on the host.
+pub(super) fn matrix(logits: &Array) -> Result<(usize, usize)> {
     match *logits.shape() {
         [batch, classes] => Ok((batch, classes)),
         _ => Err(Error::shape("logits", "[batch, classes]", logits.shape())),
@@ -90,18 +91,29 @@ fn matrix(logits: &Array) -> Result<(usize, usize)> {
 }
 
 fn check_labels(batch: usize, classes: usize, labels: &[usize]) -> Result<()> {
-    if labels.len() != batch {
-        return Err(Error::shape(
-            "labels",
-            format!("one for each of {batch} rows of logits"),
-            [labels.len()],
-        ));
+    check_rows(batch, labels.len())?;
+    for (row, label) in labels.iter().enumerate() {
+        check_classes(row, classes, std::slice::from_ref(label))?;
     }
-    match labels.iter().position(|&label| label >= classes) {
+    Ok(())
+}
+
+/// There is one label for each row of logits.
+pub(super) fn check_rows(batch: usize, labels: usize) -> Result<()> {
+    if labels == batch {
+        return Ok(());
+    }
+    let expected = format!("one for each of {batch} rows of logits");
+    Err(Error::shape("labels", expected, [labels]))
+}
+
+/// The classes of a row are below their number.
+pub(super) fn check_classes(row: usize, width: usize, classes: &[usize]) -> Result<()> {
+    match classes.iter().find(|&&class| class >= width) {
         None => Ok(()),
-        Some(row) => Err(Error::data(
+        Some(class) => Err(Error::data(
             format!("label of row {row}"),
-            format!("expected a class below {classes}, found {}", labels[row]),
+            format!("expected a class below {width}, found {class}"),
         )),
     }
 }

@@ -13,6 +13,7 @@
 //! The CPU uses the first, a GPU the second, and the tests hold one against the other.
 
 mod batch_norm;
+mod binary_cross_entropy;
 pub mod composed;
 mod conv;
 mod conv_norm;
@@ -27,10 +28,12 @@ mod loss;
 mod mlp;
 mod pool;
 mod residual;
+mod rows;
 mod temporal;
 mod window;
 
 pub use batch_norm::BatchNorm;
+pub use binary_cross_entropy::{binary_cross_entropy, binary_cross_entropy_of_each, sigmoid_of_each};
 pub use conv::Conv2d;
 pub use conv_norm::ConvNorm;
 pub use dropout::Dropout;
@@ -41,5 +44,6 @@ pub use loss::{backward, cross_entropy, cross_entropy_of_each, softmax_of_each};
 pub use mlp::Mlp;
 pub use pool::{average_pool, frame_average, global_average_pool, max_pool};
 pub use residual::{ResidualBlock, fork, relu};
+pub use rows::scatter_rows;
 pub use temporal::{FactorizedBlock, FactorizedStrides, TemporalConvNorm};
 pub use window::{Window, WindowPlan};

@@ -10,9 +10,9 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq)]
 pub struct LossChanges {
     /// `[head][sample]`: loss after minus loss before, on samples that were trained on.
-    train: Vec<Vec<f64>>,
+    train: Vec<Vec<Option<f64>>>,
     /// The same on samples that were not.
-    held_out: Vec<Vec<f64>>,
+    held_out: Vec<Vec<Option<f64>>>,
 }
 
 impl LossChanges {
@@ -22,6 +22,15 @@ impl LossChanges {
     /// [`Error::Shape`] if a list is empty or the heads do not have equally many samples, and
     /// [`Error::NonFinite`].
     pub fn new(train: Vec<Vec<f64>>, held_out: Vec<Vec<f64>>) -> Result<Self> {
+        Self::with_gaps(without_gaps(train), without_gaps(held_out))
+    }
+
+    /// As [`new`](Self::new), with `None` for samples that have nothing for a head to see, because they lack its
+    /// modality. A head's means are over the samples that it sees.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and [`Error::Shape`] if a head sees no sample.
+    pub fn with_gaps(train: Vec<Vec<Option<f64>>>, held_out: Vec<Vec<Option<f64>>>) -> Result<Self> {
         if train.len() != held_out.len() {
             let expected = format!("held-out changes of {} heads", train.len());
             return Err(Error::shape("loss changes", expected, [held_out.len()]));
@@ -33,7 +42,7 @@ impl LossChanges {
 
     /// Means over the samples, and the covariance of the error that their finite number leaves in `ΔO`.
     pub fn movements(&self) -> Movements {
-        let all = |samples: &[Vec<f64>]| (0..samples.first().map_or(0, Vec::len)).collect::<Vec<_>>();
+        let all = |samples: &[Vec<Option<f64>>]| (0..samples.first().map_or(0, Vec::len)).collect::<Vec<_>>();
         self.movements_of(&all(&self.train), &all(&self.held_out))
     }
 
@@ -45,7 +54,7 @@ impl LossChanges {
     }
 
     fn movements_of(&self, train: &[usize], held_out: &[usize]) -> Movements {
-        let means = |changes: &[Vec<f64>], samples: &[usize]| -> Vec<f64> {
+        let means = |changes: &[Vec<Option<f64>>], samples: &[usize]| -> Vec<f64> {
             changes.iter().map(|changes| mean(changes, samples)).collect()
         };
         let (on_train, on_held_out) = (means(&self.train, train), means(&self.held_out, held_out));
@@ -65,9 +74,9 @@ impl LossChanges {
 #[derive(Clone, Debug, PartialEq)]
 pub struct InnerProducts {
     /// `[head][batch]`: `o_k = ⟨∇L^T − ∇L^V, v_k⟩`.
-    overfitting: Vec<Vec<f64>>,
+    overfitting: Vec<Vec<Option<f64>>>,
     /// `[head][batch]`: `b_k = ⟨∇L^V, v_k⟩`.
-    gain: Vec<Vec<f64>>,
+    gain: Vec<Vec<Option<f64>>>,
 }
 
 impl InnerProducts {
@@ -76,7 +85,15 @@ impl InnerProducts {
     /// # Errors
     /// As [`LossChanges::new`].
     pub fn new(overfitting: Vec<Vec<f64>>, gain: Vec<Vec<f64>>) -> Result<Self> {
-        let sizes = |lists: &[Vec<f64>]| lists.iter().map(Vec::len).collect::<Vec<_>>();
+        Self::with_gaps(without_gaps(overfitting), without_gaps(gain))
+    }
+
+    /// As [`new`](Self::new), with `None` for batches without a sample that a head sees.
+    ///
+    /// # Errors
+    /// As [`LossChanges::with_gaps`].
+    pub fn with_gaps(overfitting: Vec<Vec<Option<f64>>>, gain: Vec<Vec<Option<f64>>>) -> Result<Self> {
+        let sizes = |lists: &[Vec<Option<f64>>]| lists.iter().map(Vec::len).collect::<Vec<_>>();
         if sizes(&overfitting) != sizes(&gain) {
             let expected = format!("gains for batches {:?}", sizes(&overfitting));
             return Err(Error::shape("inner products", expected, sizes(&gain)));
@@ -99,8 +116,9 @@ impl InnerProducts {
     }
 
     fn movements_of(&self, batches: &[usize]) -> Movements {
-        let means =
-            |lists: &[Vec<f64>]| -> Vec<f64> { lists.iter().map(|list| mean(list, batches)).collect() };
+        let means = |lists: &[Vec<Option<f64>>]| -> Vec<f64> {
+            lists.iter().map(|list| mean(list, batches)).collect()
+        };
         Movements {
             delta_o: means(&self.overfitting),
             delta_g: means(&self.gain),
@@ -135,7 +153,12 @@ impl Interval {
     }
 }
 
-fn check(what: &str, lists: &[Vec<f64>]) -> Result<()> {
+fn without_gaps(lists: Vec<Vec<f64>>) -> Vec<Vec<Option<f64>>> {
+    let list = |list: Vec<f64>| list.into_iter().map(Some).collect();
+    lists.into_iter().map(list).collect()
+}
+
+fn check(what: &str, lists: &[Vec<Option<f64>>]) -> Result<()> {
     let samples = lists.first().map_or(0, Vec::len);
     if samples == 0 || lists.iter().any(|list| list.len() != samples) {
         return Err(Error::shape(
@@ -145,7 +168,11 @@ fn check(what: &str, lists: &[Vec<f64>]) -> Result<()> {
         ));
     }
     for (head, list) in lists.iter().enumerate() {
-        if let Some(&value) = list.iter().find(|value| !value.is_finite()) {
+        if list.iter().all(Option::is_none) {
+            let operation = format!("{what} changes of head {head}");
+            return Err(Error::shape(operation, "at least one sample that it sees", [0]));
+        }
+        if let Some(&value) = list.iter().flatten().find(|value| !value.is_finite()) {
             return Err(Error::NonFinite {
                 location: format!("a {what} change of head {head}"),
                 value,
@@ -159,21 +186,40 @@ fn draw(count: usize, rng: &mut impl Rng) -> Vec<usize> {
     (0..count).map(|_| rng.random_range(0..count)).collect()
 }
 
-fn mean(values: &[f64], samples: &[usize]) -> f64 {
-    samples.iter().map(|&i| values[i]).sum::<f64>() / samples.len().max(1) as f64
+/// The mean of those that there are; 0 if there is none, as may happen in a draw.
+fn mean(values: &[Option<f64>], samples: &[usize]) -> f64 {
+    let (mut sum, mut count) = (0.0, 0_usize);
+    for value in samples.iter().filter_map(|&i| values[i]) {
+        sum += value;
+        count += 1;
+    }
+    sum / count.max(1) as f64
 }
 
-/// The mean product of deviations.
-fn covariance(a: &[f64], b: &[f64], samples: &[usize]) -> f64 {
+/// How many of the samples both have.
+fn shared(a: &[Option<f64>], b: &[Option<f64>], samples: &[usize]) -> usize {
+    let both = |&&i: &&usize| a[i].is_some() && b[i].is_some();
+    samples.iter().filter(both).count()
+}
+
+/// The mean product of deviations, over the samples that both have.
+fn covariance(a: &[Option<f64>], b: &[Option<f64>], samples: &[usize]) -> f64 {
     let (mean_a, mean_b) = (mean(a, samples), mean(b, samples));
-    let products = samples.iter().map(|&i| (a[i] - mean_a) * (b[i] - mean_b));
-    products.sum::<f64>() / samples.len().max(1) as f64
+    let products = samples
+        .iter()
+        .filter_map(|&i| Some((a[i]? - mean_a) * (b[i]? - mean_b)));
+    products.sum::<f64>() / shared(a, b, samples).max(1) as f64
 }
 
-/// The covariance of two means over samples; 0 for a single sample, about which nothing is known.
-fn error_of_mean(a: &[f64], b: &[f64], samples: &[usize]) -> f64 {
-    match samples.len() {
+/// The covariance of two means over samples: only the samples that both have tie them together. 0 for a single one,
+/// about which nothing is known.
+fn error_of_mean(a: &[Option<f64>], b: &[Option<f64>], samples: &[usize]) -> f64 {
+    match shared(a, b, samples) {
         0 | 1 => 0.0,
-        count => covariance(a, b, samples) / (count - 1) as f64,
+        both => {
+            let count = |values| shared(values, values, samples) as f64;
+            let overlap = (both * both) as f64 / (count(a) * count(b));
+            covariance(a, b, samples) / (both - 1) as f64 * overlap
+        }
     }
 }

@@ -336,6 +336,37 @@ pub(crate) fn relative_l2(found: &[f32], expected: &[f64]) -> f64 {
     }
 }
 
+impl Case {
+    /// How many times larger the values of a channel are than what they deviate by, for the channel where that is most:
+    /// a normalization blows up rounding errors as many times.
+    pub(crate) fn amplification(&self) -> f64 {
+        let Operation::BatchNorm { fixed: false, .. } = self.operation else {
+            return 1.0;
+        };
+        let values = &self.arguments[0];
+        let channels = values.chunks_exact((values.len() / self.input[0]).max(1));
+        let ratio = |channel: &[f32]| {
+            let mean = |of: &dyn Fn(f64) -> f64| {
+                channel.iter().map(|&v| of(f64::from(v))).sum::<f64>() / channel.len() as f64
+            };
+            let (mean, square) = (mean(&|v| v), mean(&|v| v * v));
+            (square / (square - mean * mean)).sqrt()
+        };
+        channels.map(ratio).fold(1.0, f64::max)
+    }
+
+    /// The smallest norm that the weights of one channel of a normalized convolution have.
+    pub(crate) fn least_channel(&self) -> Option<f64> {
+        let Operation::ConvNorm { out_channels, .. } = self.operation else {
+            return None;
+        };
+        let weights = &self.arguments[1];
+        let channels = weights.chunks_exact((weights.len() / out_channels).max(1));
+        let norms = channels.map(|channel| channel.iter().map(|&w| f64::from(w).powi(2)).sum::<f64>().sqrt());
+        norms.reduce(f64::min)
+    }
+}
+
 /// Any operation on small sizes.
 pub(crate) fn any_case() -> impl proptest::strategy::Strategy<Value = Case> {
     use proptest::prelude::*;

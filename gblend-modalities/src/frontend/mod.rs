@@ -3,6 +3,7 @@
 pub mod depth_geometry;
 pub mod depth_image;
 pub mod flo;
+pub mod frame_sampling;
 pub mod hha;
 pub mod log_mel;
 pub mod mel;

@@ -1,32 +1,10 @@
-//! Sequences of pictures: choosing frames, changing the size, laying out channels.
+//! Sequences of pictures: changing the size, laying out channels.
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::F32;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use gblend_core::media::SequenceShape;
 use gblend_core::{Array, Error, Result};
-
-/// `count` frames out of `frames`, evenly spread: the middle one of each of `count` equal parts. Frames
-/// repeat if there are fewer.
-pub fn spread(frames: usize, count: usize) -> Vec<usize> {
-    (0..count)
-        .map(|index| ((2 * index + 1) * frames / (2 * count)).min(frames.saturating_sub(1)))
-        .collect()
-}
-
-/// `count` frames out of `frames` in a row, every `stride`-th, from the middle of the sequence. The last frame repeats if
-/// there are fewer.
-pub fn clip(frames: usize, count: usize, stride: usize) -> Vec<usize> {
-    let extent = count.saturating_sub(1).saturating_mul(stride).saturating_add(1);
-    let first = frames.saturating_sub(extent) / 2;
-    (0..count)
-        .map(|index| {
-            first
-                .saturating_add(index.saturating_mul(stride))
-                .min(frames.saturating_sub(1))
-        })
-        .collect()
-}
 
 /// Pictures of one channel each as `f32`, with their sizes.
 #[derive(Clone, Debug, PartialEq)]
@@ -225,30 +203,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn spread_frames_exist_are_in_order_and_cover_the_sequence(frames in 1_usize..50, count in 1_usize..20) {
-            let chosen = spread(frames, count);
-            prop_assert_eq!(chosen.len(), count);
-            prop_assert!(chosen.is_sorted() && chosen.iter().all(|&frame| frame < frames));
-            if count == frames {
-                prop_assert_eq!(chosen, (0..frames).collect::<Vec<_>>());
-            }
-        }
-
-        #[test]
-        fn a_clip_has_even_steps_and_lies_in_the_middle(frames in 1_usize..50, count in 1_usize..20, stride in 1_usize..5) {
-            let chosen = clip(frames, count, stride);
-            prop_assert_eq!(chosen.len(), count);
-            prop_assert!(chosen.iter().all(|&frame| frame < frames));
-            if (count - 1) * stride < frames {
-                prop_assert!(chosen.windows(2).all(|pair| pair[1] - pair[0] == stride));
-                let after = frames - 1 - chosen[count - 1];
-                prop_assert!(after.abs_diff(chosen[0]) <= 1);
-            } else {
-                prop_assert_eq!((chosen[0], chosen[count - 1]), (0, frames - 1));
-            }
-        }
-
         #[test]
         fn a_sample_holds_every_pixel_in_its_place(
             frames in 1_usize..4, height in 1_usize..5, width in 1_usize..5, channels in 1_usize..4,

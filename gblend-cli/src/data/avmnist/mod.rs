@@ -258,7 +258,7 @@ impl Source for Opened {
         let (file, speaker) = self.recordings.name(pair.recording);
         Sample {
             id: format!("{part}[{}]+{file}", pair.picture),
-            label: pair.label,
+            label: pair.label.into(),
             group: Some(speaker.to_owned()),
             partition: pair.partition,
         }

@@ -60,7 +60,7 @@ fn pictures_and_recordings_are_of_one_digit_and_speakers_are_disjoint() {
     for index in 0..source.len() {
         let sample = source.sample(index);
         assert!(
-            sample.id.contains(&format!("+{}_", sample.label)),
+            sample.id.contains(&format!("+{}_", sample.label.classes()[0])),
             "{}",
             sample.id
         );

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gblend_core::media::MediaKind;
-use gblend_core::{Dataset, Error, OnBadSample, OpenContext, Result, Seed, Source};
+use gblend_core::{Dataset, Error, OnBadSample, OpenContext, Result, Seed, Source, Task};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,11 @@ pub struct Manifest {
     pub id: Option<String>,
     /// Column with the class.
     pub label: String,
+    /// What stands between the classes of a sample that may have any number of them, such as ";"; in JSON Lines they may
+    /// be a list. An empty cell is a sample with none. Each class is then learned for itself. Default: exactly one
+    /// class for each sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_separator: Option<String>,
     /// The classes that there are, in order. Default: those of the table, in natural order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
@@ -134,6 +139,10 @@ pub struct StreamSettings {
     pub path: Option<String>,
     /// What the files hold.
     pub media: MediaName,
+    /// Whether samples may lack it: those whose cell, or one that the path names, is empty. A file that is named and
+    /// not there is still an error.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
     /// Frames to take of longer sequences, evenly spread. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_frames: Option<usize>,
@@ -196,7 +205,7 @@ impl Dataset for Manifest {
         };
         let from_shards = own_table.is_some();
         let table = match (table_path, own_table) {
-            (Some(path), _) => Table::read(&path)?,
+            (Some(path), _) => Table::read(&path, self.lists())?,
             (None, Some(table)) => table,
             (None, None) => return Err(missing_table()),
         };
@@ -207,7 +216,7 @@ impl Dataset for Manifest {
             .map(|(name, stream)| stream.open(name, &table))
             .collect::<Result<_>>()?;
         let classes = rows::classes(self, &table, &columns);
-        let mut rows = rows::read(&table, &columns, &classes, &mut problems);
+        let mut rows = rows::read(self, &table, &columns, &classes, &mut problems);
         if let Split::Shares(shares) = &self.split {
             partition::draw(&mut rows, *shares, Seed::new(self.seed).derive("manifest"));
         }
@@ -219,13 +228,7 @@ impl Dataset for Manifest {
             return Err(Error::data("the table", "found no row, expected at least one"));
         }
         Ok(Box::new(Opened::new(
-            self.on_bad(),
-            store,
-            table,
-            rows,
-            classes,
-            streams,
-            problems,
+            self, store, table, rows, classes, streams, problems,
         )))
     }
 }
@@ -248,7 +251,23 @@ impl Manifest {
         }
     }
 
+    fn task(&self) -> Task {
+        match self.label_separator {
+            None => Task::SingleLabel,
+            Some(_) => Task::MultiLabel,
+        }
+    }
+
+    /// The column whose cells may be lists.
+    fn lists(&self) -> Option<&str> {
+        self.label_separator.as_ref().map(|_| self.label.as_str())
+    }
+
     fn check(&self) -> Result<()> {
+        if self.label_separator.as_ref().is_some_and(String::is_empty) {
+            let expected = "at least one character, such as \";\"";
+            return Err(Error::setting("data.label_separator", "\"\"", expected));
+        }
         if self.table.is_none() && self.shards.is_empty() {
             return Err(missing_table());
         }
@@ -346,6 +365,7 @@ impl StreamSettings {
         Ok(OpenedStream {
             name: name.to_owned(),
             paths,
+            optional: self.optional,
             reading: Reading {
                 media,
                 max_frames: self.max_frames,

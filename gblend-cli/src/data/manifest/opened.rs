@@ -1,7 +1,8 @@
 //! The dataset as opened: paths are looked up and files decoded when they are asked for.
 
-use gblend_core::{Error, Media, OnBadSample, Result, Sample, Source, Stream};
+use gblend_core::{Error, Media, OnBadSample, Result, Sample, Source, Stream, Task};
 
+use super::Manifest;
 use super::blob::{Blob, Found};
 use super::decode::{Fault, Reading, VIDEOS, ffmpeg_version};
 use super::folder::Folder;
@@ -34,6 +35,7 @@ impl Store {
 pub(super) struct OpenedStream {
     pub(super) name: String,
     pub(super) paths: Template,
+    pub(super) optional: bool,
     pub(super) reading: Reading,
 }
 
@@ -41,6 +43,7 @@ pub(super) struct OpenedStream {
 #[derive(Debug)]
 pub(super) struct Opened {
     on_bad: OnBadSample,
+    task: Task,
     store: Store,
     table: Table,
     rows: Vec<Row>,
@@ -52,7 +55,7 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) fn new(
-        on_bad: OnBadSample,
+        settings: &Manifest,
         store: Store,
         table: Table,
         rows: Vec<Row>,
@@ -65,7 +68,8 @@ impl Opened {
             media: stream.reading.media,
         });
         Self {
-            on_bad,
+            on_bad: settings.on_bad(),
+            task: settings.task(),
             store,
             table,
             rows,
@@ -117,6 +121,10 @@ impl Source for Opened {
         &self.classes
     }
 
+    fn task(&self) -> Task {
+        self.task
+    }
+
     fn streams(&self) -> &[Stream] {
         &self.streams
     }
@@ -129,10 +137,15 @@ impl Source for Opened {
         let row = &self.rows[index];
         Sample {
             id: row.id.clone(),
-            label: row.label,
+            label: row.label.clone(),
             group: row.group.clone(),
             partition: row.partition,
         }
+    }
+
+    fn has(&self, index: usize, stream: usize) -> bool {
+        let stream = &self.readings[stream];
+        !stream.optional || stream.paths.is_filled(&self.table, self.rows[index].index)
     }
 
     fn read(&self, index: usize, stream: usize) -> Result<Media> {

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use gblend_core::{Error, Partition, Result, Seed};
+use gblend_core::{Error, Label, Partition, Result, Seed};
 
 use super::DrawnSplit;
 use super::rows::Row;
-use crate::data::split::{take_groups, take_stratified};
+use crate::data::split::take_groups;
+use crate::data::stratify::take_stratified;
 
 /// Draws test and validation rows: class by class, or whole groups where rows have them.
 pub(super) fn draw(rows: &mut [Row], shares: DrawnSplit, seed: Seed) {
-    let labels: Vec<usize> = rows.iter().map(|row| row.label).collect();
+    let labels: Vec<Label> = rows.iter().map(|row| row.label.clone()).collect();
     let groups: BTreeMap<usize, String> = rows
         .iter()
         .enumerate()
@@ -55,13 +56,28 @@ pub(super) fn check_groups(rows: &[Row]) -> Result<()> {
     Ok(())
 }
 
-/// Keeps the first `most` rows of each class in each split.
+/// Keeps the first `most` rows of each class in each split. A row with several classes stays as long as one of them
+/// wants it; rows without a class count as a class of their own.
 pub(super) fn limit(rows: &mut Vec<Row>, most: usize) {
-    let mut counts: BTreeMap<(Partition, usize), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(Partition, Option<usize>), usize> = BTreeMap::new();
     rows.retain(|row| {
-        let count = counts.entry((row.partition, row.label)).or_default();
-        *count += 1;
-        *count <= most
+        let classes = row.label.classes();
+        let none = classes.is_empty().then_some(None);
+        let keys = classes
+            .iter()
+            .copied()
+            .map(Some)
+            .chain(none)
+            .map(|class| (row.partition, class));
+        let keys: Vec<_> = keys.collect();
+        let wanted = keys
+            .iter()
+            .any(|key| counts.get(key).is_none_or(|&count| count < most));
+        if wanted {
+            keys.into_iter()
+                .for_each(|key| *counts.entry(key).or_default() += 1);
+        }
+        wanted
     });
 }
 
@@ -75,7 +91,7 @@ mod tests {
         let row = |index: usize| Row {
             index,
             id: index.to_string(),
-            label: index % 3,
+            label: (index % 3).into(),
             group: (groups > 0).then(|| format!("g{}", index % groups)),
             partition: Partition::Train,
         };

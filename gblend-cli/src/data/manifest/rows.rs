@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use gblend_core::registry::nearest;
-use gblend_core::{Error, Partition, Result};
+use gblend_core::{Error, Label, Partition, Result};
 
 use super::order::natural;
-use super::table::Table;
+use super::table::{LIST, Table};
 use super::{Manifest, Split};
 
 /// What a row says of its sample.
@@ -15,7 +15,7 @@ pub(super) struct Row {
     /// Position in the table.
     pub(super) index: usize,
     pub(super) id: String,
-    pub(super) label: usize,
+    pub(super) label: Label,
     pub(super) group: Option<String>,
     pub(super) partition: Partition,
 }
@@ -54,7 +54,7 @@ pub(super) fn classes(settings: &Manifest, table: &Table, columns: &Columns) -> 
         return classes.clone();
     }
     let found: BTreeSet<&str> = (0..table.len())
-        .map(|row| table.value(row, columns.label))
+        .flat_map(|row| labels(settings, table.value(row, columns.label)))
         .collect();
     let mut found: Vec<String> = found
         .into_iter()
@@ -65,8 +65,20 @@ pub(super) fn classes(settings: &Manifest, table: &Table, columns: &Columns) -> 
     found
 }
 
+/// The labels in a cell: one, or as many as there are between separators.
+fn labels<'a>(settings: &Manifest, cell: &'a str) -> Vec<&'a str> {
+    let Some(separator) = &settings.label_separator else {
+        return vec![cell];
+    };
+    // A list needs no separator.
+    let separator = if cell.contains(LIST) { LIST } else { separator };
+    let labels = cell.split(separator).map(str::trim);
+    labels.filter(|label| !label.is_empty()).collect()
+}
+
 /// The samples of a table; every row that makes none goes to `problems`.
 pub(super) fn read(
+    settings: &Manifest,
     table: &Table,
     columns: &Columns,
     classes: &[String],
@@ -80,7 +92,7 @@ pub(super) fn read(
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut rows = Vec::new();
     for index in 0..table.len() {
-        match row(table, columns, &positions, index) {
+        match row(settings, table, columns, &positions, index) {
             Ok(row) => match places.get(&row.id) {
                 Some(&first) => {
                     let problem = format!(
@@ -105,6 +117,7 @@ fn problem_of(table: &Table, index: usize, id: &str, problem: &str) -> Error {
 }
 
 fn row(
+    settings: &Manifest,
     table: &Table,
     columns: &Columns,
     classes: &HashMap<&str, usize>,
@@ -119,21 +132,33 @@ fn row(
             id => id.to_owned(),
         },
     };
-    let label = table.value(index, columns.label);
-    let Some(&class) = classes.get(label) else {
-        let mut known: Vec<&str> = classes.keys().copied().collect();
-        known.sort_by(|a, b| natural(a, b));
-        let problem = if label.is_empty() {
-            format!("{} is empty, expected a label", column(columns.label))
-        } else {
+    let class = |label: &str| {
+        classes.get(label).copied().ok_or_else(|| {
+            let mut known: Vec<&str> = classes.keys().copied().collect();
+            known.sort_by(|a, b| natural(a, b));
+            if label.is_empty() {
+                return format!("{} is empty, expected a label", column(columns.label));
+            }
             let near = nearest(label, known.iter().copied()).into_iter().next();
             let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             format!(
                 "unknown label `{label}`, expected one of: {}{hint}",
                 known.join(", ")
             )
-        };
-        return Err((id, problem));
+        })
+    };
+    let cell = table.value(index, columns.label);
+    let label = match &settings.label_separator {
+        None => class(cell).map(Label::Class),
+        Some(_) => labels(settings, cell)
+            .into_iter()
+            .map(class)
+            .collect::<Result<BTreeSet<usize>, String>>()
+            .map(|classes| Label::Classes(classes.into_iter().collect())),
+    };
+    let label = match label {
+        Ok(label) => label,
+        Err(problem) => return Err((id, problem)),
     };
     let partition = match columns.split.map(|split| (split, table.value(index, split))) {
         None => Partition::Train,
@@ -158,7 +183,7 @@ fn row(
     Ok(Row {
         index,
         id,
-        label: class,
+        label,
         group,
         partition,
     })

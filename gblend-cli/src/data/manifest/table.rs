@@ -7,6 +7,9 @@ use gblend_core::registry::nearest;
 use gblend_core::{Error, Result};
 use serde_json::Value;
 
+/// What stands between the values of a list in a cell.
+pub(super) const LIST: &str = "\u{1f}";
+
 /// A table in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Table {
@@ -19,24 +22,24 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Reads a file in the format that its extension says.
+    /// Reads a file in the format that its extension says. Only in the column `lists` may cells be lists.
     ///
     /// # Errors
     /// [`Error::Data`] with the line at fault.
-    pub(super) fn read(path: &Path) -> Result<Self> {
+    pub(super) fn read(path: &Path, lists: Option<&str>) -> Result<Self> {
         let name = path.display().to_string();
         let extension = path
             .extension()
             .and_then(|e| e.to_str())
             .unwrap_or_default()
             .to_ascii_lowercase();
-        let parse = match extension.as_str() {
-            "csv" => Self::csv,
-            "jsonl" | "ndjson" => Self::json_lines,
+        let parse = |name: &str, bytes: &[u8]| match extension.as_str() {
+            "csv" => Self::csv(name, bytes),
+            "jsonl" | "ndjson" => Self::json_lines(name, bytes, lists),
             _ => {
                 let problem = "found another extension, expected a table in .csv, .jsonl or .ndjson; \
                                other formats have to be converted";
-                return Err(Error::data(name, problem));
+                Err(Error::data(name, problem))
             }
         };
         let bytes =
@@ -71,7 +74,7 @@ impl Table {
     }
 
     /// A table of one JSON object per line; its columns are all keys that occur.
-    pub(super) fn json_lines(name: &str, bytes: &[u8]) -> Result<Self> {
+    pub(super) fn json_lines(name: &str, bytes: &[u8], lists: Option<&str>) -> Result<Self> {
         let text = std::str::from_utf8(bytes).map_err(|error| Error::data(name, error))?;
         let mut columns = Vec::new();
         let mut positions: HashMap<String, usize> = HashMap::new();
@@ -86,7 +89,8 @@ impl Table {
                 .map_err(|error| Error::data(&place, format!("no JSON object: {error}")))?;
             let mut row = Vec::new();
             for (key, value) in object {
-                let Some(value) = plain(&value) else {
+                let list = (lists == Some(key.as_str())).then(|| list(&value)).flatten();
+                let Some(value) = list.or_else(|| plain(&value)) else {
                     let problem =
                         format!("`{key}` is a list or an object, expected text, a number or a truth value");
                     return Err(Error::data(place, problem));
@@ -175,6 +179,13 @@ impl Table {
     }
 }
 
+/// A JSON list of values as text.
+fn list(value: &Value) -> Option<String> {
+    let values: Option<Vec<String>> = value.as_array()?.iter().map(plain).collect();
+    // A single value with a separator in it is one label, too.
+    Some(values?.iter().map(|value| format!("{value}{LIST}")).collect())
+}
+
 /// A JSON value as text.
 pub(super) fn plain(value: &Value) -> Option<String> {
     match value {
@@ -195,7 +206,8 @@ mod tests {
     #[test]
     fn both_formats_give_the_same_values() {
         let csv = Table::csv("t", b"id,label\na, 3\nb,\n").unwrap();
-        let json = Table::json_lines("t", b"{\"id\": \"a\", \"label\": 3}\n\n{\"id\": \"b\"}\n").unwrap();
+        let json =
+            Table::json_lines("t", b"{\"id\": \"a\", \"label\": 3}\n\n{\"id\": \"b\"}\n", None).unwrap();
         for table in [csv, json] {
             assert_eq!(table.columns(), ["id", "label"]);
             assert_eq!(
@@ -209,7 +221,7 @@ mod tests {
     fn mistakes_are_named_with_their_line() {
         let error = Table::csv("t", b"a,b\n1,2\n3\n").unwrap_err().to_string();
         assert!(error.contains("line: 3"), "{error}");
-        let error = Table::json_lines("t", b"{}\n{\"a\": [1]}\n")
+        let error = Table::json_lines("t", b"{}\n{\"a\": [1]}\n", None)
             .unwrap_err()
             .to_string();
         assert!(error.contains("t:2") && error.contains("`a`"), "{error}");
@@ -220,8 +232,8 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>, text in "[{}\":,a1\n]{0,30}") {
             let _ = Table::csv("t", &bytes);
-            let _ = Table::json_lines("t", &bytes);
-            let _ = Table::json_lines("t", text.as_bytes());
+            let _ = Table::json_lines("t", &bytes, None);
+            let _ = Table::json_lines("t", text.as_bytes(), None);
         }
     }
 }

@@ -57,6 +57,14 @@ impl Template {
         Ok(Self(pieces))
     }
 
+    /// Whether no column that it names is empty in a row.
+    pub(super) fn is_filled(&self, table: &Table, row: usize) -> bool {
+        self.0.iter().all(|piece| match piece {
+            Piece::Text(_) => true,
+            Piece::Column(column) => !table.value(row, *column).is_empty(),
+        })
+    }
+
     /// The path of a row.
     ///
     /// # Errors

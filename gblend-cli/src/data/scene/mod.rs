@@ -192,7 +192,7 @@ impl Source for World {
     fn sample(&self, index: usize) -> Sample {
         Sample {
             id: format!("scene-{index}"),
-            label: index % CLASSES,
+            label: (index % CLASSES).into(),
             group: None,
             partition: if index < self.scene.train_samples {
                 Partition::Train

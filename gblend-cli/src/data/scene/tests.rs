@@ -132,7 +132,7 @@ fn classes_are_balanced_and_partitions_have_the_asked_sizes() {
         8
     );
     for class in 0..CLASSES {
-        assert_eq!(samples.iter().filter(|s| s.label == class).count(), 3);
+        assert_eq!(samples.iter().filter(|s| s.label == class.into()).count(), 3);
     }
 }
 

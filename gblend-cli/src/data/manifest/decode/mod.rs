@@ -14,7 +14,7 @@ mod sound;
 mod video_check;
 
 use gblend_core::media::{DepthMaps, FlowFields, Frames, Media, MediaKind, SequenceShape};
-use gblend_modalities::frontend::pictures::spread;
+use gblend_modalities::frontend::frame_sampling::spread;
 
 use super::blob::{Blob, Found};
 
