@@ -5,7 +5,7 @@ use gblend_core::{Array, BuildContext, Encoder, Error, Media, MediaKind, Modalit
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::encoder::{EncoderSettings, PictureEncoder};
+use crate::encoder::EncoderSettings;
 use crate::frontend::picture_augment::{PictureAugment, Standardized};
 use crate::frontend::pictures::{Planes, clip, spread};
 
@@ -99,7 +99,7 @@ impl Modality for Rgb {
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
-        Ok(Box::new(PictureEncoder::new(&self.encoder, cx)?))
+        self.encoder.build(cx)
     }
 }
 
