@@ -7,7 +7,7 @@ use gblend_core::{Array, BuildContext, Encoder, Error, Media, MediaKind, Modalit
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::encoder::{EncoderSettings, PictureEncoder};
+use crate::encoder::EncoderSettings;
 use crate::frontend::log_mel::{LogMel, LogMelSettings};
 use crate::frontend::resample::resampled;
 use crate::frontend::spec_augment::SpecAugment;
@@ -191,7 +191,7 @@ impl Modality for Audio {
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
-        Ok(Box::new(PictureEncoder::new(&self.encoder, cx)?))
+        self.encoder.build(cx)
     }
 }
 

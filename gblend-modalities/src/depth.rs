@@ -7,7 +7,7 @@ use gblend_core::{Array, BuildContext, Encoder, Error, Media, MediaKind, Modalit
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::encoder::{EncoderSettings, PictureEncoder};
+use crate::encoder::EncoderSettings;
 use crate::frontend::depth_geometry::{DepthMap, Intrinsics, normals};
 use crate::frontend::frame_sampling::{FrameChoice, Sampling};
 use crate::frontend::hha::{Gravity, hha};
@@ -244,7 +244,7 @@ impl Modality for Depth {
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
-        Ok(Box::new(PictureEncoder::new(&self.encoder, cx)?))
+        self.encoder.build(cx)
     }
 }
 

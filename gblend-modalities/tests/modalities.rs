@@ -58,9 +58,14 @@ fn encode(modality: &dyn Modality, sample: &Array) -> gblend_core::Result<Vec<f3
 #[test]
 fn every_modality_encodes_its_media_with_every_architecture() {
     for plugin in catalogue().unwrap().of(Role::Modality) {
-        for architecture in ["plain", "residual", "factorized"] {
+        for (architecture, size) in [
+            ("plain", r#""channels": [4, 6]"#),
+            ("residual", r#""channels": [4, 6]"#),
+            ("factorized", r#""channels": [4, 6]"#),
+            ("transformer", r#""width": 8"#),
+        ] {
             let json = format!(
-                r#"{{"kind": "{}", "encoder": {{"architecture": "{architecture}", "channels": [4, 6]}}}}"#,
+                r#"{{"kind": "{}", "encoder": {{"architecture": "{architecture}", {size}}}}}"#,
                 plugin.kind
             );
             let modality = modality(&json);

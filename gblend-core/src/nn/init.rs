@@ -16,9 +16,7 @@ pub(super) fn he_normal<S: Shape>(
     fan_in: usize,
     seed: Seed,
 ) -> Result<Plain<S>> {
-    let deviation = (2.0 / fan_in.max(1) as f32).sqrt();
-    let normal = Normal::new(0.0, deviation).map_err(Error::plugin)?;
-    sample(device, shape, normal, seed)
+    normal(device, shape, (2.0 / fan_in.max(1) as f32).sqrt(), seed)
 }
 
 /// Uniform values in `±1 / √fan_in`.
@@ -31,6 +29,17 @@ pub(super) fn lecun_uniform<S: Shape>(
     let bound = 1.0 / (fan_in.max(1) as f32).sqrt();
     let uniform = Uniform::new_inclusive(-bound, bound).map_err(Error::plugin)?;
     sample(device, shape, uniform, seed)
+}
+
+/// Normal values around 0.
+pub(super) fn normal<S: Shape>(
+    device: &AutoDevice,
+    shape: S,
+    deviation: f32,
+    seed: Seed,
+) -> Result<Plain<S>> {
+    let normal = Normal::new(0.0, deviation).map_err(Error::plugin)?;
+    sample(device, shape, normal, seed)
 }
 
 /// The same value everywhere.

@@ -12,6 +12,7 @@
 //!
 //! The CPU uses the first, a GPU the second, and the tests hold one against the other.
 
+mod attention;
 mod batch_norm;
 mod binary_cross_entropy;
 pub mod composed;
@@ -21,29 +22,36 @@ mod cpu;
 mod dropout;
 mod engine;
 pub mod fast;
+mod gelu;
 mod init;
 mod layer_norm;
 mod linear;
 mod loss;
 mod mlp;
 mod pool;
+mod position;
 mod residual;
 mod rows;
 mod temporal;
+mod transformer;
 mod window;
 
+pub use attention::SelfAttention;
 pub use batch_norm::BatchNorm;
 pub use binary_cross_entropy::{binary_cross_entropy, binary_cross_entropy_of_each, sigmoid_of_each};
 pub use conv::Conv2d;
 pub use conv_norm::ConvNorm;
 pub use dropout::Dropout;
 pub use engine::{BatchMoments, Engine, NormOptions, NormStatistics, ParamOn, TapedOn};
+pub use gelu::gelu;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use loss::{backward, cross_entropy, cross_entropy_of_each, softmax_of_each};
 pub use mlp::Mlp;
 pub use pool::{average_pool, frame_average, global_average_pool, max_pool};
+pub use position::SpaceTimeEmbedding;
 pub use residual::{ResidualBlock, fork, relu};
 pub use rows::scatter_rows;
 pub use temporal::{FactorizedBlock, FactorizedStrides, TemporalConvNorm};
+pub use transformer::{AttentionBranch, MlpBranch};
 pub use window::{Window, WindowPlan};

@@ -9,3 +9,4 @@ mod pytorch;
 mod reference;
 mod routes;
 mod threads;
+mod transformer;

@@ -1,8 +1,7 @@
 //! Convolutional encoders of one or several pictures.
 
 use gblend_core::nn::{
-    ConvNorm, Dropout, FactorizedBlock, FactorizedStrides, Linear, ResidualBlock, Window, frame_average,
-    global_average_pool, relu,
+    ConvNorm, FactorizedBlock, FactorizedStrides, ResidualBlock, Window, frame_average, global_average_pool,
 };
 use gblend_core::tensor::Maps;
 use gblend_core::{
@@ -11,10 +10,11 @@ use gblend_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How the stages of an encoder are built.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Architecture {
+use super::features::FeatureVector;
+
+/// How the stages of a convolutional encoder are built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Convolution {
     /// Plain 3 × 3 convolutions on each frame.
     #[default]
     Plain,
@@ -24,26 +24,30 @@ pub enum Architecture {
     Factorized,
 }
 
-/// The network between a modality's front end and its feature vector.
+/// The stages of a convolutional encoder.
 ///
 /// Each stage halves the picture; the last one is averaged over frames, and by default over pixels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct EncoderSettings {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConvolutionSettings {
     /// What the stages are made of.
-    pub architecture: Architecture,
-    /// Channels of each stage; the last number is the length of the feature vector.
+    pub convolution: Convolution,
+    /// Channels of each stage; the last number is how many features average pooling leaves.
     pub channels: Vec<usize>,
     /// Blocks of each stage; the first of them halves the picture.
     pub blocks: usize,
     /// What becomes of the last stage's maps.
     pub pooling: Pooling,
-    /// Length of the feature vector, by a fully connected layer with ReLU on what pooling leaves. Default: no such
-    /// layer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub features: Option<usize>,
-    /// Share of features dropped in training, 0 to below 1.
-    pub dropout: f32,
+}
+
+impl Default for ConvolutionSettings {
+    fn default() -> Self {
+        Self {
+            convolution: Convolution::default(),
+            channels: vec![16, 32, 64, 128],
+            blocks: 1,
+            pooling: Pooling::default(),
+        }
+    }
 }
 
 /// How maps become a feature vector. Either way the mean over frames is taken.
@@ -58,19 +62,6 @@ pub enum Pooling {
     Flatten,
 }
 
-impl Default for EncoderSettings {
-    fn default() -> Self {
-        Self {
-            architecture: Architecture::Plain,
-            channels: vec![16, 32, 64, 128],
-            blocks: 1,
-            pooling: Pooling::default(),
-            features: None,
-            dropout: 0.0,
-        }
-    }
-}
-
 #[derive(Debug)]
 enum Block {
     Plain(Box<ConvNorm>),
@@ -78,24 +69,27 @@ enum Block {
     Factorized(Box<FactorizedBlock>),
 }
 
-/// An [`EncoderSettings`] as built, for samples `[channels, height, width, frames]`.
+/// [`ConvolutionSettings`] as built, for samples `[channels, height, width, frames]`.
 #[derive(Debug)]
 pub struct PictureEncoder {
     sample_shape: [usize; 4],
     blocks: Vec<Block>,
     pooling: Pooling,
-    projection: Option<Linear>,
-    dropout: Dropout,
-    feature_dim: usize,
+    features: FeatureVector,
 }
 
 impl PictureEncoder {
-    /// Builds the encoder.
+    /// Builds the encoder; `features` is the length of its feature vector where that is not what pooling leaves.
     ///
     /// # Errors
     /// [`Error::Shape`] if samples are not `[channels, height, width, frames]`, [`Error::Setting`] if
     /// there is no stage, a stage without channels or blocks, or a dropout that is no share.
-    pub fn new(settings: &EncoderSettings, cx: &BuildContext<'_>) -> Result<Self> {
+    pub fn new(
+        settings: &ConvolutionSettings,
+        features: Option<usize>,
+        dropout: f32,
+        cx: &BuildContext<'_>,
+    ) -> Result<Self> {
         let &[channels, height, width, frames] = cx.sample_shape else {
             let expected = "samples of shape [channels, height, width, frames]";
             return Err(Error::shape("a picture encoder", expected, cx.sample_shape));
@@ -112,17 +106,17 @@ impl PictureEncoder {
             for index in 0..settings.blocks {
                 let seed = cx.seed.derive("stage").nth(stage as u64).nth(index as u64);
                 let stride = if index == 0 { 2 } else { 1 };
-                blocks.push(match settings.architecture {
-                    Architecture::Plain => {
+                blocks.push(match settings.convolution {
+                    Convolution::Plain => {
                         let window = Window::square(3, stride, 1);
                         Block::Plain(Box::new(ConvNorm::new(
                             cx.device, inputs, outputs, window, true, seed,
                         )?))
                     }
-                    Architecture::Residual => Block::Residual(Box::new(ResidualBlock::new(
+                    Convolution::Residual => Block::Residual(Box::new(ResidualBlock::new(
                         cx.device, inputs, outputs, stride, seed,
                     )?)),
-                    Architecture::Factorized => {
+                    Convolution::Factorized => {
                         // Time is halved from the second stage on, while there is any to halve.
                         let temporal = if stage > 0 && stride == 2 && left > 1 {
                             2
@@ -147,30 +141,18 @@ impl PictureEncoder {
             Pooling::Average => last,
             Pooling::Flatten => last * halved(height) * halved(width),
         };
-        let projection = match settings.features {
-            None => None,
-            Some(0) => return Err(Error::setting("encoder.features", 0, "at least 1")),
-            Some(features) => Some(Linear::new(
-                cx.device,
-                pooled,
-                features,
-                cx.seed.derive("projection"),
-            )?),
-        };
         Ok(Self {
-            feature_dim: settings.features.unwrap_or(pooled),
-            projection,
             sample_shape: [channels, height, width, frames],
             blocks,
             pooling: settings.pooling,
-            dropout: Dropout::new(settings.dropout, cx.seed.derive("dropout"))?,
+            features: FeatureVector::new(pooled, features, dropout, cx)?,
         })
     }
 }
 
 impl Encoder for PictureEncoder {
     fn feature_dim(&self) -> usize {
-        self.feature_dim
+        self.features.length()
     }
 
     fn encode(&mut self, batch: &Batch, pass: &Pass) -> Result<Features> {
@@ -191,15 +173,11 @@ impl Encoder for PictureEncoder {
                 }
             };
         }
-        let features = match self.pooling {
+        let pooled = match self.pooling {
             Pooling::Average => global_average_pool(maps, frames)?,
             Pooling::Flatten => frame_average(maps, frames)?,
         };
-        let features = match &self.projection {
-            None => features,
-            Some(projection) => relu(projection.forward(features)?)?,
-        };
-        self.dropout.forward(features, pass)
+        self.features.forward(pooled, pass)
     }
 }
 
@@ -213,9 +191,6 @@ impl Module for PictureEncoder {
                 Block::Factorized(block) => block.visit_params(&path, visitor)?,
             }
         }
-        if let Some(projection) = &mut self.projection {
-            projection.visit_params(&path.join("projection"), visitor)?;
-        }
-        Ok(())
+        self.features.visit_params(path, visitor)
     }
 }

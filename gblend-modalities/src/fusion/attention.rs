@@ -1,9 +1,8 @@
 //! Self-attention over modalities.
 
-use dfdx::shapes::{Axes4, Axis};
-use dfdx::tensor_ops::{PermuteTo, ReshapeTo, TryAdd, TryMatMul, TryMul};
-use gblend_core::nn::{Engine, Linear, fork};
-use gblend_core::tensor::{Dims4, Features, Taped, reshape};
+use dfdx::tensor_ops::TryAdd;
+use gblend_core::nn::{Engine, SelfAttention, fork};
+use gblend_core::tensor::{Features, reshape};
 use gblend_core::{
     AutoDevice, Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
 };
@@ -46,16 +45,11 @@ impl Fusion for Attention {
             return Err(Error::setting("fusion.width", width, expected));
         }
         let inputs = Inputs::of_several("attention over modalities", cx, "fusion.kind", "attention")?;
-        let linear = |name| Linear::without_bias(cx.device, width, width, cx.seed.derive(name));
         Ok(Box::new(Built {
             tokens: Projections::new(cx, width, cx.seed.derive("token"))?,
-            query: linear("query")?,
-            key: linear("key")?,
-            value: linear("value")?,
-            output: linear("output")?,
+            attention: SelfAttention::new(cx.device, width, heads, cx.seed)?,
             inputs,
             width,
-            heads,
         }))
     }
 }
@@ -66,45 +60,8 @@ gblend_core::register!(Fusion, "attention" => Attention);
 struct Built {
     inputs: Inputs,
     tokens: Projections,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
+    attention: SelfAttention,
     width: usize,
-    heads: usize,
-}
-
-impl Built {
-    /// `[batch × modalities, width]` to `[batch, heads, modalities, width / heads]`.
-    fn split(&self, rows: Features, batch: usize) -> Result<Taped<Dims4>> {
-        let share = self.width / self.heads;
-        let split = reshape(rows, (batch, self.inputs.len(), self.heads, share))?;
-        split
-            .try_permute::<Dims4, Axes4<0, 2, 1, 3>>()
-            .and_then(ReshapeTo::try_contiguous)
-            .map_err(Error::device)
-    }
-
-    /// All heads' outputs side by side, `[batch × modalities, width]`, for tokens of the same shape.
-    fn attend(&self, tokens: Features, batch: usize) -> Result<Features> {
-        let (tokens, for_key) = fork(tokens);
-        let (tokens, for_value) = fork(tokens);
-        let query = self.split(self.query.forward(tokens)?, batch)?;
-        let key = self.split(self.key.forward(for_key)?, batch)?;
-        let value = self.split(self.value.forward(for_value)?, batch)?;
-        let scale = 1.0 / ((self.width / self.heads) as f32).sqrt();
-        let key = key.try_permute::<Dims4, Axes4<0, 1, 3, 2>>();
-        let attended = key
-            .and_then(ReshapeTo::try_contiguous)
-            .and_then(|key| query.try_matmul(key))
-            .and_then(|scores| scores.try_mul(scale))
-            .and_then(|scores| scores.try_softmax::<Axis<3>>())
-            .and_then(|shares| shares.try_matmul(value))
-            .and_then(|heads| heads.try_permute::<Dims4, Axes4<0, 2, 1, 3>>())
-            .and_then(ReshapeTo::try_contiguous)
-            .map_err(Error::device)?;
-        reshape(attended, (batch * self.inputs.len(), self.width))
-    }
 }
 
 impl FusionModule for Built {
@@ -117,7 +74,7 @@ impl FusionModule for Built {
         let tokens = AutoDevice::concat(self.tokens.forward(features)?)?;
         let tokens = reshape(tokens, (batch * self.inputs.len(), self.width))?;
         let (tokens, around) = fork(tokens);
-        let attended = self.output.forward(self.attend(tokens, batch)?)?;
+        let attended = self.attention.forward(tokens, self.inputs.len())?;
         let tokens = attended.try_add(around).map_err(Error::device)?;
         reshape(tokens, (batch, self.fused_dim()))
     }
@@ -126,9 +83,6 @@ impl FusionModule for Built {
 impl Module for Built {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         self.tokens.visit_params(&path.join("token"), visitor)?;
-        self.query.visit_params(&path.join("query"), visitor)?;
-        self.key.visit_params(&path.join("key"), visitor)?;
-        self.value.visit_params(&path.join("value"), visitor)?;
-        self.output.visit_params(&path.join("output"), visitor)
+        self.attention.visit_params(path, visitor)
     }
 }

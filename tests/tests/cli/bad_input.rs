@@ -204,6 +204,11 @@ fn settings_out_of_range_are_refused_before_anything_is_written() {
         ("fusion.head.dropout=1", "below 1"),
         ("data.size=3", "data.size"),
         ("modality.camera.encoder.channels=[]", "camera.encoder.channels"),
+        ("modality.camera.encoder.depth=2", "encoder.depth = 2"),
+        (
+            "modality.camera.encoder.architecture=transformer",
+            "encoder.channels = [4, 8]",
+        ),
         ("modality.camera.source=\"motion\"", "stream of frames"),
         ("modality.camera.source=\"lidar\"", "camera (frames)"),
     ] {

@@ -146,6 +146,7 @@ fn every_architecture_optimizer_and_schedule_trains() {
     for set in [
         "modality.camera.encoder.architecture=residual",
         "modality.camera.encoder.architecture=factorized",
+        "modality.camera.encoder={architecture=\"transformer\", patch=4, width=8, depth=1}",
         "optimizer={kind=\"sgd\", nesterov=true, weight_decay=1e-4, clip_norm=1.0}",
         "optimizer={kind=\"adam\", schedule={kind=\"step\", every_epochs=1}}",
         "optimizer={kind=\"adamw\", schedule={kind=\"cosine\", warmup_epochs=1}}",

@@ -13,7 +13,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 28] = [
+const VARIANTS: [(Role, &str, &str); 32] = [
     (
         Role::Blend,
         "ogr",
@@ -50,6 +50,26 @@ const VARIANTS: [(Role, &str, &str); 28] = [
         Role::Modality,
         "rgb",
         r#"{"encoder": {"dropout": 0.5, "channels": [4, 6]}}"#,
+    ),
+    (
+        Role::Modality,
+        "rgb",
+        r#"{"encoder": {"architecture": "transformer", "patch": 4, "width": 8, "heads": 2, "dropout": 0.1}}"#,
+    ),
+    (
+        Role::Modality,
+        "flow",
+        r#"{"encoder": {"architecture": "transformer", "tubelet": 2, "attention": "joint", "features": 6}}"#,
+    ),
+    (
+        Role::Modality,
+        "depth",
+        r#"{"encoder": {"architecture": "transformer"}}"#,
+    ),
+    (
+        Role::Modality,
+        "audio",
+        r#"{"encoder": {"architecture": "transformer", "patch": 9, "depth": 1}}"#,
     ),
     (
         Role::Modality,

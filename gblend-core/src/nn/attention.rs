@@ -1,0 +1,98 @@
+//! Self-attention.
+
+use dfdx::shapes::{Axes4, Axis, HasShape};
+use dfdx::tensor_ops::{PermuteTo, ReshapeTo, TryMatMul, TryMul};
+
+use super::init::positive;
+use super::linear::Linear;
+use super::residual::fork;
+use crate::error::{Error, Result};
+use crate::params::{Module, ParamPath, ParamVisitor};
+use crate::seed::Seed;
+use crate::tensor::{AutoDevice, Dims4, Features, Taped, reshape};
+
+/// Multi-head self-attention: each token of a sequence takes from all of them what it asks for.
+///
+/// Tokens `t` become `O · [head_1, …, head_H]` with `head_i = softmax(Q_i t (K_i t)ᵀ / √(width / H)) V_i t`. Vaswani et
+/// al., "Attention Is All You Need", NeurIPS 2017, <https://arxiv.org/abs/1706.03762>, section 3.2. No matrix has a
+/// bias: that of the keys would do nothing, and the others add the same to every token.
+#[derive(Clone, Debug)]
+pub struct SelfAttention {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Linear,
+    width: usize,
+    heads: usize,
+}
+
+impl SelfAttention {
+    /// Attention with so many heads between tokens of `width` features.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if there is no feature or head, or the heads do not divide the width; [`Error::Device`].
+    pub fn new(device: &AutoDevice, width: usize, heads: usize, seed: Seed) -> Result<Self> {
+        let (width, heads) = (positive("width", width)?, positive("heads", heads)?);
+        if !width.is_multiple_of(heads) {
+            let expected = format!("a multiple of the number of heads, which is {heads}");
+            return Err(Error::setting("width", width, expected));
+        }
+        let linear = |name| Linear::without_bias(device, width, width, seed.derive(name));
+        Ok(Self {
+            query: linear("query")?,
+            key: linear("key")?,
+            value: linear("value")?,
+            output: linear("output")?,
+            width,
+            heads,
+        })
+    }
+
+    /// `[sequences × length, width]` to the same shape, the tokens of a sequence one after another.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the rows have another length or do not divide into sequences, [`Error::Device`].
+    pub fn forward(&self, tokens: Features, length: usize) -> Result<Features> {
+        let &(rows, width) = tokens.shape();
+        if length == 0 || !rows.is_multiple_of(length) || width != self.width {
+            let expected = format!("[sequences x {length}, {}]", self.width);
+            return Err(Error::shape("self-attention", expected, [rows, width]));
+        }
+        let sequences = rows / length;
+        let (tokens, for_key) = fork(tokens);
+        let (tokens, for_value) = fork(tokens);
+        let query = self.split(self.query.forward(tokens)?, sequences, length)?;
+        let key = self.split(self.key.forward(for_key)?, sequences, length)?;
+        let value = self.split(self.value.forward(for_value)?, sequences, length)?;
+        let scale = 1.0 / ((self.width / self.heads) as f32).sqrt();
+        let key = key.try_permute::<Dims4, Axes4<0, 1, 3, 2>>();
+        let attended = key
+            .and_then(ReshapeTo::try_contiguous)
+            .and_then(|key| query.try_matmul(key))
+            .and_then(|scores| scores.try_mul(scale))
+            .and_then(|scores| scores.try_softmax::<Axis<3>>())
+            .and_then(|shares| shares.try_matmul(value))
+            .and_then(|heads| heads.try_permute::<Dims4, Axes4<0, 2, 1, 3>>())
+            .and_then(ReshapeTo::try_contiguous)
+            .map_err(Error::device)?;
+        self.output.forward(reshape(attended, (rows, self.width))?)
+    }
+
+    /// `[sequences × length, width]` to `[sequences, heads, length, width / heads]`.
+    fn split(&self, rows: Features, sequences: usize, length: usize) -> Result<Taped<Dims4>> {
+        let share = self.width / self.heads;
+        reshape(rows, (sequences, length, self.heads, share))?
+            .try_permute::<Dims4, Axes4<0, 2, 1, 3>>()
+            .and_then(ReshapeTo::try_contiguous)
+            .map_err(Error::device)
+    }
+}
+
+impl Module for SelfAttention {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.query.visit_params(&path.join("query"), visitor)?;
+        self.key.visit_params(&path.join("key"), visitor)?;
+        self.value.visit_params(&path.join("value"), visitor)?;
+        self.output.visit_params(&path.join("output"), visitor)
+    }
+}

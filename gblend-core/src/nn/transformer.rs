@@ -1,0 +1,101 @@
+//! The two parts of a transformer's block.
+
+use dfdx::tensor_ops::TryAdd;
+
+use super::attention::SelfAttention;
+use super::dropout::Dropout;
+use super::gelu::gelu;
+use super::layer_norm::LayerNorm;
+use super::linear::Linear;
+use super::residual::fork;
+use crate::error::{Error, Result};
+use crate::params::{Module, ParamPath, ParamVisitor};
+use crate::pass::Pass;
+use crate::seed::Seed;
+use crate::tensor::{AutoDevice, Features};
+
+/// `t + attention(norm(t))`, the first part of a block: Dosovitskiy et al., "An Image is Worth 16x16 Words: Transformers
+/// for Image Recognition at Scale", ICLR 2021, <https://arxiv.org/abs/2010.11929>, equation 2. In training, dropout
+/// falls on what is added (Vaswani et al., NeurIPS 2017, section 5.4).
+#[derive(Clone, Debug)]
+pub struct AttentionBranch {
+    norm: LayerNorm,
+    attention: SelfAttention,
+    dropout: Dropout,
+}
+
+impl AttentionBranch {
+    /// A part for tokens of `width` features.
+    ///
+    /// # Errors
+    /// As [`SelfAttention::new`] and [`Dropout::new`].
+    pub fn new(device: &AutoDevice, width: usize, heads: usize, dropout: f32, seed: Seed) -> Result<Self> {
+        Ok(Self {
+            norm: LayerNorm::new(device, width)?,
+            attention: SelfAttention::new(device, width, heads, seed.derive("attention"))?,
+            dropout: Dropout::new(dropout, seed.derive("dropout"))?,
+        })
+    }
+
+    /// `[sequences × length, width]` to the same shape.
+    ///
+    /// # Errors
+    /// As [`SelfAttention::forward`].
+    pub fn forward(&self, tokens: Features, length: usize, pass: &Pass) -> Result<Features> {
+        let (tokens, around) = fork(tokens);
+        let added = self.attention.forward(self.norm.forward(tokens)?, length)?;
+        let added = self.dropout.forward(added, pass)?;
+        added.try_add(around).map_err(Error::device)
+    }
+}
+
+impl Module for AttentionBranch {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.norm.visit_params(&path.join("norm"), visitor)?;
+        self.attention.visit_params(path, visitor)
+    }
+}
+
+/// `t + W₂ gelu(W₁ norm(t) + b₁) + b₂`, the second part of a block: Dosovitskiy et al., equation 3. In training, dropout
+/// falls on what is added.
+#[derive(Clone, Debug)]
+pub struct MlpBranch {
+    norm: LayerNorm,
+    first: Linear,
+    second: Linear,
+    dropout: Dropout,
+}
+
+impl MlpBranch {
+    /// A part for tokens of `width` features, with `hidden` units.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if a size is 0 or the dropout is not in `0..1`; [`Error::Device`].
+    pub fn new(device: &AutoDevice, width: usize, hidden: usize, dropout: f32, seed: Seed) -> Result<Self> {
+        Ok(Self {
+            norm: LayerNorm::new(device, width)?,
+            first: Linear::new(device, width, hidden, seed.derive("first"))?,
+            second: Linear::new(device, hidden, width, seed.derive("second"))?,
+            dropout: Dropout::new(dropout, seed.derive("dropout"))?,
+        })
+    }
+
+    /// `[tokens, width]` to the same shape.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the rows have another length, [`Error::Device`].
+    pub fn forward(&self, tokens: Features, pass: &Pass) -> Result<Features> {
+        let (tokens, around) = fork(tokens);
+        let hidden = gelu(self.first.forward(self.norm.forward(tokens)?)?)?;
+        let added = self.dropout.forward(self.second.forward(hidden)?, pass)?;
+        added.try_add(around).map_err(Error::device)
+    }
+}
+
+impl Module for MlpBranch {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.norm.visit_params(&path.join("norm"), visitor)?;
+        self.first.visit_params(&path.join("first"), visitor)?;
+        self.second.visit_params(&path.join("second"), visitor)
+    }
+}

@@ -1,0 +1,59 @@
+//! The end of every encoder.
+
+use gblend_core::nn::{Dropout, Linear, relu};
+use gblend_core::tensor::Features;
+use gblend_core::{BuildContext, Error, Module, ParamPath, ParamVisitor, Pass, Result};
+
+/// A fully connected layer with ReLU where one is wanted, then dropout.
+#[derive(Debug)]
+pub(super) struct FeatureVector {
+    projection: Option<Linear>,
+    dropout: Dropout,
+    length: usize,
+}
+
+impl FeatureVector {
+    /// From `pooled` values to `features`, or as many.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if there is to be no feature, or the dropout is no share; [`Error::Device`].
+    pub(super) fn new(
+        pooled: usize,
+        features: Option<usize>,
+        dropout: f32,
+        cx: &BuildContext<'_>,
+    ) -> Result<Self> {
+        let linear = |features| Linear::new(cx.device, pooled, features, cx.seed.derive("projection"));
+        if features == Some(0) {
+            return Err(Error::setting("encoder.features", 0, "at least 1"));
+        }
+        Ok(Self {
+            length: features.unwrap_or(pooled),
+            projection: features.map(linear).transpose()?,
+            dropout: Dropout::new(dropout, cx.seed.derive("dropout"))?,
+        })
+    }
+
+    /// The length of a feature vector.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// `[batch, pooled]` to `[batch, length]`.
+    pub(super) fn forward(&self, pooled: Features, pass: &Pass) -> Result<Features> {
+        let features = match &self.projection {
+            None => pooled,
+            Some(projection) => relu(projection.forward(pooled)?)?,
+        };
+        self.dropout.forward(features, pass)
+    }
+}
+
+impl Module for FeatureVector {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        match &mut self.projection {
+            Some(projection) => projection.visit_params(&path.join("projection"), visitor),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! A video transformer.
+
+use dfdx::shapes::{Axes4, Axis, HasShape};
+use dfdx::tensor_ops::{PermuteTo, ReshapeTo, SumTo, TryMul};
+use gblend_core::nn::{AttentionBranch, LayerNorm, MlpBranch, SpaceTimeEmbedding};
+use gblend_core::tensor::{Dims4, Features, Taped, reshape};
+use gblend_core::{Batch, BuildContext, Encoder, Error, Module, ParamPath, ParamVisitor, Pass, Result, Seed};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::features::FeatureVector;
+use super::tubelets::{TokenGrid, Tubelet, TubeletEmbedding};
+
+/// The blocks of a video transformer and what they attend to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransformerSettings {
+    /// Height and width of a patch in pixels.
+    pub patch: usize,
+    /// Frames of a patch.
+    pub tubelet: usize,
+    /// Length of a token, a multiple of `heads`.
+    pub width: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Number of attention heads.
+    pub heads: usize,
+    /// Units of a block's hidden layer.
+    pub hidden: usize,
+    /// Which tokens attend to which.
+    pub attention: AttentionKind,
+}
+
+impl Default for TransformerSettings {
+    fn default() -> Self {
+        Self {
+            patch: 8,
+            tubelet: 1,
+            width: 64,
+            depth: 2,
+            heads: 4,
+            hidden: 128,
+            attention: AttentionKind::default(),
+        }
+    }
+}
+
+/// Which tokens attend to which.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AttentionKind {
+    /// Each to all tokens of the clip.
+    Joint,
+    /// Each to those of its place in all frames, then to those of its frame.
+    #[default]
+    Divided,
+}
+
+/// A video transformer for samples `[channels, height, width, frames]`.
+///
+/// A linear map makes a token of each tubelet (ViViT: Arnab et al., ICCV 2021, <https://arxiv.org/abs/2103.15691>), an
+/// embedding of its place and one of its time are added, and pre-norm blocks of self-attention and an MLP with GELU
+/// follow (ViT: Dosovitskiy et al., ICLR 2021, <https://arxiv.org/abs/2010.11929>). The mean of the normalized tokens is
+/// the feature vector.
+///
+/// Attention is joint, or divided into time and space one after the other (TimeSformer: Bertasius, Wang and Torresani,
+/// ICML 2021, <https://arxiv.org/abs/2102.05095>, equations 5 and 6). With `T` frames of `S` patches a token then meets
+/// `T + S` others in place of `T · S`, for another four matrices per block, which is the default because on a processor
+/// the exponentials of a softmax cost as much as many products. Where there is one frame, or one patch in each, both are
+/// the same.
+#[derive(Debug)]
+pub struct VideoTransformer {
+    sample_shape: [usize; 4],
+    tubelets: TubeletEmbedding,
+    positions: SpaceTimeEmbedding,
+    blocks: Vec<Block>,
+    norm: LayerNorm,
+    features: FeatureVector,
+}
+
+impl VideoTransformer {
+    /// Builds the encoder; `features` is the length of its feature vector where that is not `width`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if samples are not `[channels, height, width, frames]`, [`Error::Setting`] if a size is 0, heads
+    /// do not divide the width, a tubelet exceeds the samples or leaves one token, or the dropout is no share.
+    pub fn new(
+        settings: &TransformerSettings,
+        features: Option<usize>,
+        dropout: f32,
+        cx: &BuildContext<'_>,
+    ) -> Result<Self> {
+        let &[channels, height, columns, frames] = cx.sample_shape else {
+            let expected = "samples of shape [channels, height, width, frames]";
+            return Err(Error::shape("a video transformer", expected, cx.sample_shape));
+        };
+        let &TransformerSettings { width, heads, .. } = settings;
+        for (key, value) in [
+            ("encoder.width", width),
+            ("encoder.depth", settings.depth),
+            ("encoder.heads", heads),
+            ("encoder.hidden", settings.hidden),
+        ] {
+            if value == 0 {
+                return Err(Error::setting(key, 0, "at least 1"));
+            }
+        }
+        if !width.is_multiple_of(heads) {
+            let expected = format!("a multiple of encoder.heads, which is {heads}");
+            return Err(Error::setting("encoder.width", width, expected));
+        }
+        let sample_shape = [channels, height, columns, frames];
+        let tubelet = Tubelet {
+            frames: settings.tubelet,
+            patch: settings.patch,
+        };
+        let tubelets = TubeletEmbedding::new(tubelet, width, sample_shape, cx, cx.seed.derive("patch"))?;
+        let grid = tubelets.grid();
+        let seed = cx.seed.derive("position");
+        let positions = SpaceTimeEmbedding::new(cx.device, grid.frames, grid.places, width, seed)?;
+        let blocks = (0..settings.depth as u64)
+            .map(|index| Block::new(settings, grid, dropout, cx, cx.seed.derive("block").nth(index)));
+        Ok(Self {
+            sample_shape,
+            positions,
+            blocks: blocks.collect::<Result<_>>()?,
+            norm: LayerNorm::new(cx.device, width)?,
+            features: FeatureVector::new(width, features, dropout, cx)?,
+            tubelets,
+        })
+    }
+}
+
+impl Encoder for VideoTransformer {
+    fn feature_dim(&self) -> usize {
+        self.features.length()
+    }
+
+    fn encode(&mut self, batch: &Batch, pass: &Pass) -> Result<Features> {
+        if batch.sample_shape() != self.sample_shape {
+            let expected = format!("samples of shape {:?}", self.sample_shape);
+            return Err(Error::shape(
+                "a video transformer",
+                expected,
+                batch.sample_shape(),
+            ));
+        }
+        let grid = self.tubelets.grid();
+        let mut tokens = self.positions.forward(self.tubelets.forward(batch, pass)?)?;
+        for block in &self.blocks {
+            tokens = block.forward(tokens, batch.len(), grid, pass)?;
+        }
+        let tokens = self.norm.forward(tokens)?;
+        let (_, width) = *tokens.shape();
+        let tokens = reshape(tokens, (batch.len(), grid.tokens(), width))?;
+        let mean = tokens
+            .try_sum::<_, Axis<1>>()
+            .and_then(|sums| sums.try_mul(1.0 / grid.tokens() as f32))
+            .map_err(Error::device)?;
+        self.features.forward(mean, pass)
+    }
+}
+
+impl Module for VideoTransformer {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.tubelets.visit_params(&path.join("patch"), visitor)?;
+        self.positions.visit_params(&path.join("position"), visitor)?;
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            block.visit_params(&path.join(format!("block{index}")), visitor)?;
+        }
+        self.norm.visit_params(&path.join("norm"), visitor)?;
+        self.features.visit_params(path, visitor)
+    }
+}
+
+/// What tokens attend to in a block. An axis of one token has no attention: it could only copy.
+#[derive(Debug)]
+enum Attention {
+    Joint(Box<AttentionBranch>),
+    Divided {
+        time: Box<AttentionBranch>,
+        space: Box<AttentionBranch>,
+    },
+}
+
+#[derive(Debug)]
+struct Block {
+    attention: Attention,
+    mlp: MlpBranch,
+}
+
+impl Block {
+    fn new(
+        settings: &TransformerSettings,
+        grid: TokenGrid,
+        dropout: f32,
+        cx: &BuildContext<'_>,
+        seed: Seed,
+    ) -> Result<Self> {
+        let &TransformerSettings { width, heads, .. } = settings;
+        let branch =
+            |name| AttentionBranch::new(cx.device, width, heads, dropout, seed.derive(name)).map(Box::new);
+        let divided = settings.attention == AttentionKind::Divided && grid.frames > 1 && grid.places > 1;
+        Ok(Self {
+            attention: if divided {
+                Attention::Divided {
+                    time: branch("time")?,
+                    space: branch("space")?,
+                }
+            } else {
+                Attention::Joint(branch("attention")?)
+            },
+            mlp: MlpBranch::new(cx.device, width, settings.hidden, dropout, seed.derive("mlp"))?,
+        })
+    }
+
+    /// `[batch × frames × places, width]` to the same shape.
+    fn forward(&self, tokens: Features, batch: usize, grid: TokenGrid, pass: &Pass) -> Result<Features> {
+        let tokens = match &self.attention {
+            Attention::Joint(attention) => attention.forward(tokens, grid.tokens(), pass)?,
+            Attention::Divided { time, space } => {
+                let tokens = exchanged(tokens, batch, grid.frames, grid.places)?;
+                let tokens = time.forward(tokens, grid.frames, pass)?;
+                let tokens = exchanged(tokens, batch, grid.places, grid.frames)?;
+                space.forward(tokens, grid.places, pass)?
+            }
+        };
+        self.mlp.forward(tokens, pass)
+    }
+}
+
+impl Module for Block {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        match &mut self.attention {
+            Attention::Joint(attention) => attention.visit_params(&path.join("attention"), visitor)?,
+            Attention::Divided { time, space } => {
+                time.visit_params(&path.join("time"), visitor)?;
+                space.visit_params(&path.join("space"), visitor)?;
+            }
+        }
+        self.mlp.visit_params(&path.join("mlp"), visitor)
+    }
+}
+
+/// `[batch × outer × inner, width]` to `[batch × inner × outer, width]`.
+fn exchanged(tokens: Features, batch: usize, outer: usize, inner: usize) -> Result<Features> {
+    let shape @ (_, width) = *tokens.shape();
+    let tokens: Taped<Dims4> = reshape(tokens, (batch, outer, inner, width))?
+        .try_permute::<_, Axes4<0, 2, 1, 3>>()
+        .and_then(ReshapeTo::try_contiguous)
+        .map_err(Error::device)?;
+    reshape(tokens, shape)
+}
