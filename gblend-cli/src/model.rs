@@ -1,18 +1,18 @@
 //! The network: one encoder and one linear head per modality, a fusion, and the joint head
 //! (Wang et al., CVPR 2020, figure 2).
 
-use dfdx::prelude::{HasShape, PutTape, TensorFromVec};
+use dfdx::prelude::{HasShape, PutTape, Shape, TensorFromVec};
 use gblend_core::nn::{Linear, Mlp, fork};
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
-use gblend_core::tensor::{Features, Logits};
+use gblend_core::tensor::{Features, Logits, Maps, Taped};
 use gblend_core::{
-    Array, AutoDevice, Batch, BlendWeights, BuildContext, Encoder, Error, FusionContext, FusionModule, JOINT,
-    Pass, Result, Seed,
+    Array, AutoDevice, Batch, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, FusionContext,
+    FusionInputs, FusionModule, JOINT, Pass, Result, Seed, StageRequest, StageShape,
 };
 
 use gblend_optim::network::{Network, Part};
 
-use crate::config::Config;
+use crate::config::{Config, ModalityConfig};
 
 /// Which heads are computed, the joint head last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,33 @@ struct Branch {
     name: String,
     encoder: Box<dyn Encoder>,
     head: Linear,
+    /// The stage that the fusion takes maps from; none if it takes feature vectors.
+    stage: Option<usize>,
+}
+
+/// What the fusion reads of a modality.
+#[derive(Clone, Copy, Debug)]
+pub enum Fused<'a> {
+    /// `[batch, feature_dim]`.
+    Features(&'a Features),
+    /// `[channels, height, width, frames × batch]`.
+    Stage(&'a Maps),
+}
+
+impl Fused<'_> {
+    /// A copy on the host.
+    ///
+    /// # Errors
+    /// None that a tensor of that rank could cause.
+    pub fn to_host(self) -> Result<Array> {
+        match self {
+            Self::Features(features) => to_host(features),
+            Self::Stage(maps) => {
+                let &(channels, height, width, columns) = maps.shape();
+                Array::new([channels, height, width, columns], maps.as_vec())
+            }
+        }
+    }
 }
 
 /// The whole network.
@@ -103,6 +130,7 @@ impl Multimodal {
             let head = Linear::new(device, encoder.feature_dim(), classes, seed.derive("head"))?;
             branches.push(Branch {
                 name: modality.name.clone(),
+                stage: stage_of(config, modality, encoder.as_ref())?,
                 encoder,
                 head,
             });
@@ -111,9 +139,15 @@ impl Multimodal {
             .iter()
             .map(|branch| branch.encoder.feature_dim())
             .collect();
+        let stages: Vec<StageShape> = branches
+            .iter()
+            .filter_map(|branch| branch.encoder.stages().get(branch.stage?.checked_sub(1)?))
+            .copied()
+            .collect();
         let cx = FusionContext {
             device,
             feature_dims: &feature_dims,
+            stages: &stages,
             seed: seed.derive("fusion"),
         };
         let fusion = config.fusion.plugin.build(&cx)?;
@@ -148,8 +182,8 @@ impl Multimodal {
         self.forward_seeing(inputs, pass, active, |_| ())
     }
 
-    /// As [`forward`](Self::forward), and shows the features `[batch, feature_dim]` of every modality that is
-    /// computed to `see`, in order.
+    /// As [`forward`](Self::forward), and shows to `see` what the fusion reads, or would read, of every modality that
+    /// is computed, in order.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
@@ -158,11 +192,11 @@ impl Multimodal {
         inputs: &[Option<Batch>],
         pass: &Pass,
         active: &ActiveHeads,
-        mut see: impl FnMut(&Features),
+        mut see: impl FnMut(Fused<'_>),
     ) -> Result<Vec<Option<Logits>>> {
         let joint = active.joint();
         let mut logits = Vec::with_capacity(self.heads());
-        let mut fused: Vec<Features> = Vec::new();
+        let mut fused = FusionInputs::default();
         for (head, branch) in self.branches.iter_mut().enumerate() {
             let own = active.contains(head);
             if !own && !joint {
@@ -173,19 +207,18 @@ impl Multimodal {
                 let operation = format!("modality `{}`", branch.name);
                 return Err(Error::shape(operation, "a batch of its samples", [0]));
             };
-            let features = branch.encoder.encode(batch, pass)?;
-            see(&features);
-            // The features' history goes with the joint head if there is one, else with their own.
-            let own_features = match (own, joint) {
-                (true, true) => {
-                    let (to_joint, to_own) = fork(features);
-                    fused.push(to_joint);
-                    Some(to_own)
+            let own_features = match branch.stage {
+                None => {
+                    let features = branch.encoder.encode(batch, pass)?;
+                    see(Fused::Features(&features));
+                    divide(features, own, joint.then_some(&mut fused.features))
                 }
-                (true, false) => Some(features),
-                (false, _) => {
-                    fused.push(features);
-                    None
+                Some(stage) => {
+                    let maps = branch.encoder.encode_up_to(stage, batch, pass)?;
+                    see(Fused::Stage(&maps));
+                    divide(maps, own, joint.then_some(&mut fused.stages))
+                        .map(|maps| branch.encoder.encode_after(stage, maps, pass))
+                        .transpose()?
                 }
             };
             logits.push(
@@ -203,29 +236,35 @@ impl Multimodal {
         Ok(logits)
     }
 
-    /// Class scores `[batch, classes]` of the joint head in evaluation mode, from features `[batch, feature_dim]`
-    /// of which those of the modalities that `present` leaves out are zeros.
+    /// Class scores `[batch, classes]` of the joint head in evaluation mode, from what the fusion reads of each
+    /// modality, as [`forward_seeing`](Self::forward_seeing) shows it. For the modalities that `present` leaves out
+    /// it reads zeros.
     ///
     /// # Errors
-    /// [`Error::Shape`] if features are missing or of another shape, [`Error::Device`].
-    pub fn joint_from(&mut self, features: &[Array], present: &[bool], device: &AutoDevice) -> Result<Array> {
+    /// [`Error::Shape`] if a modality's are missing or of another shape, [`Error::Device`].
+    pub fn joint_from(&mut self, fused: &[Array], present: &[bool], device: &AutoDevice) -> Result<Array> {
         let pass = Pass::evaluate();
-        let fused = features.iter().zip(present).map(|(features, &present)| {
-            let &[batch, width] = features.shape() else {
-                return Err(Error::shape("features", "[batch, feature_dim]", features.shape()));
-            };
-            let values = if present {
-                features.values().to_vec()
-            } else {
-                vec![0.0; batch * width]
-            };
-            let tensor = device
-                .try_tensor_from_vec(values, (batch, width))
-                .map_err(Error::device)?;
-            Ok(tensor.put_tape(pass.recorder()))
-        });
-        let fused = fused.collect::<Result<Vec<Features>>>()?;
-        let fused = self.fusion.fuse(fused, &pass)?;
+        let mut inputs = FusionInputs::default();
+        for ((branch, array), &present) in self.branches.iter().zip(fused).zip(present) {
+            match (branch.stage, array.shape()) {
+                (None, &[batch, width]) => {
+                    let features = on_device(array, present, (batch, width), device, &pass)?;
+                    inputs.features.push(features);
+                }
+                (Some(_), &[channels, height, width, columns]) => {
+                    let shape = (channels, height, width, columns);
+                    inputs
+                        .stages
+                        .push(on_device(array, present, shape, device, &pass)?);
+                }
+                (None, other) => return Err(Error::shape("features", "[batch, feature_dim]", other)),
+                (Some(_), other) => {
+                    let expected = "[channels, height, width, frames × batch]";
+                    return Err(Error::shape("maps of a stage", expected, other));
+                }
+            }
+        }
+        let fused = self.fusion.fuse(inputs, &pass)?;
         to_host(&self.joint.forward(fused, &pass)?)
     }
 
@@ -242,6 +281,70 @@ impl Module for Multimodal {
     }
 }
 
+/// The stage that the configured fusion takes of a modality's encoder, if it takes any.
+fn stage_of(config: &Config, modality: &ModalityConfig, encoder: &dyn Encoder) -> Result<Option<usize>> {
+    let fusion = config.fusion.plugin.as_ref();
+    let Some(request) = fusion.stage() else {
+        return Ok(None);
+    };
+    let stages = encoder.stages().len();
+    let (name, kind) = (&modality.name, modality.plugin.typetag_name());
+    match (request.among(stages), request) {
+        (Some(stage), _) => Ok(Some(stage)),
+        (None, StageRequest::Number(number)) if stages > 0 => {
+            let expected =
+                format!("1 to {stages}, the stages of the encoder of modality `{name}` (kind `{kind}`)");
+            Err(Error::setting("fusion.stage", number, expected))
+        }
+        (None, _) => {
+            let expected = format!(
+                "encoders with stages, which that of modality `{name}` (kind `{kind}`) has not: give it another \
+                 encoder or kind, or take a fusion of feature vectors, such as \"concat\""
+            );
+            Err(Error::setting(
+                "fusion.kind",
+                format!("\"{}\"", fusion.typetag_name()),
+                expected,
+            ))
+        }
+    }
+}
+
+/// Gives a modality's tensor to those that read it; returns what its own head reads. The history goes with the joint
+/// head if there is one, else with its own.
+fn divide<S: Shape>(tensor: Taped<S>, own: bool, joint: Option<&mut Vec<Taped<S>>>) -> Option<Taped<S>> {
+    match (own, joint) {
+        (true, Some(fused)) => {
+            let (to_joint, to_own) = fork(tensor);
+            fused.push(to_joint);
+            Some(to_own)
+        }
+        (true, None) => Some(tensor),
+        (false, Some(fused)) => {
+            fused.push(tensor);
+            None
+        }
+        (false, None) => None,
+    }
+}
+
+/// An array on the device, or as many zeros.
+fn on_device<S: Shape>(
+    array: &Array,
+    present: bool,
+    shape: S,
+    device: &AutoDevice,
+    pass: &Pass,
+) -> Result<Taped<S>> {
+    let values = if present {
+        array.values().to_vec()
+    } else {
+        vec![0.0; array.len()]
+    };
+    let tensor = device.try_tensor_from_vec(values, shape).map_err(Error::device)?;
+    Ok(tensor.put_tape(pass.recorder()))
+}
+
 /// A copy of `[batch, width]` on the host.
 ///
 /// # Errors
@@ -249,6 +352,18 @@ impl Module for Multimodal {
 pub fn to_host(tensor: &Features) -> Result<Array> {
     let &(batch, width) = tensor.shape();
     Array::new([batch, width], tensor.as_vec())
+}
+
+/// One half of an encoder, as a part of the network.
+struct Half<'a> {
+    encoder: &'a mut dyn Encoder,
+    half: EncoderHalf,
+}
+
+impl Module for Half<'_> {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.encoder.visit_half(self.half, path, visitor)
+    }
 }
 
 struct ActiveParts<'a> {
@@ -281,12 +396,23 @@ impl ActiveParts<'_> {
         for (modality, branch) in self.model.branches.iter_mut().enumerate() {
             let path = path.join(&branch.name);
             let own = self.active.contains(modality);
-            if own || joint {
-                visit(
-                    Part::Encoder(modality),
-                    &path.join("encoder"),
-                    branch.encoder.as_mut(),
-                )?;
+            let encoder = branch.encoder.as_mut();
+            match branch.stage {
+                None if own || joint => {
+                    visit(Part::Encoder(modality), &path.join("encoder"), encoder)?;
+                }
+                Some(stage) if own || joint => {
+                    let half = EncoderHalf::UpTo(stage);
+                    let part = Part::Encoder(modality);
+                    visit(part, &path.join("encoder"), &mut Half { encoder, half })?;
+                    if own {
+                        let half = EncoderHalf::After(stage);
+                        let encoder = branch.encoder.as_mut();
+                        let part = Part::Head(modality);
+                        visit(part, &path.join("encoder"), &mut Half { encoder, half })?;
+                    }
+                }
+                _ => {}
             }
             if own {
                 visit(Part::Head(modality), &path.join("head"), &mut branch.head)?;

@@ -1,11 +1,12 @@
 //! One training step: forward, what the strategy wants to know, backward, and the parameters' move.
 
 use gblend_core::nn::cross_entropy;
-use gblend_core::params::{Module, ParamPath, ParamVisitor};
+use gblend_core::params::{ParamPath, ParamVisitor};
 use gblend_core::tensor::Loss;
 use gblend_core::{
     Array, Batch, Blend, Evidence, GradientEvidence, Logits, Observation, ParamMut, Pass, StepStart,
 };
+use gblend_optim::network::{Network, Part};
 use gblend_optim::{BlendedOptimizer, StepLosses, StepReport};
 
 use crate::data::loader::LoadedBatch;
@@ -111,7 +112,7 @@ pub fn step(
         })?;
     let weights = blend.weights().as_slice().to_vec();
     if evidence.losses_after {
-        let logits = keeping_buffers(model, |model| model.forward(&inputs, &pass, &active))?;
+        let logits = keeping_buffers(model, |_| true, |model| model.forward(&inputs, &pass, &active))?;
         let losses = on_host(&logits)?.into_iter().flatten();
         let losses: Vec<f64> = losses
             .map(|rows| Ok(score(&rows, &labels)?.loss))
@@ -150,13 +151,15 @@ fn forward(
         let keep = evidence.coalitions;
         return Ok(model.forward_seeing(inputs, pass, active, |seen| {
             if keep {
-                features.push(to_host(seen));
+                features.push(seen.to_host());
             }
         })?);
     }
     let heads = model.heads();
-    // The second pass sees the same batch with the same dropout, and must not count in the running statistics.
-    let mut joint = keeping_buffers(model, |model| {
+    // The second pass sees the same batch with the same dropout, and must not count a second time in the encoders'
+    // running statistics. Those of the fusion are the first pass's alone.
+    let of_encoders = |part| !matches!(part, Part::Joint);
+    let mut joint = keeping_buffers(model, of_encoders, |model| {
         model.forward(inputs, pass, &ActiveHeads::only(heads, heads - 1))
     })?;
     let mut logits = model.forward(inputs, pass, &ActiveHeads::unimodal(heads))?;
@@ -213,17 +216,28 @@ fn observation(
     Ok(observation)
 }
 
-/// Runs `work`, and puts the running statistics back as they were.
+/// Runs `work`, and puts the running statistics of the parts that are `kept` back as they were.
 fn keeping_buffers<T>(
     model: &mut Multimodal,
+    kept: impl Fn(Part) -> bool,
     work: impl FnOnce(&mut Multimodal) -> gblend_core::Result<T>,
 ) -> Result<T> {
-    let mut kept = Buffers::default();
-    model.visit_params(&ParamPath::root(), &mut kept)?;
+    let all = ActiveHeads::all(model.heads());
+    let mut buffers = Buffers::default();
+    let visit = |model: &mut Multimodal, buffers: &mut Buffers| {
+        model.active(&all).visit_parts(&mut |part, path, module| {
+            if kept(part) {
+                module.visit_params(path, buffers)
+            } else {
+                Ok(())
+            }
+        })
+    };
+    visit(model, &mut buffers)?;
     let result = work(model)?;
-    kept.restoring = true;
-    kept.values.reverse();
-    model.visit_params(&ParamPath::root(), &mut kept)?;
+    buffers.restoring = true;
+    buffers.values.reverse();
+    visit(model, &mut buffers)?;
     Ok(result)
 }
 

@@ -9,7 +9,7 @@ use crate::data::loader::{LoadedBatch, Loader, Plan};
 use crate::data::split::Evaluable;
 use crate::error::Result;
 use crate::eval::{score, to_device};
-use crate::model::{ActiveHeads, Multimodal, to_host};
+use crate::model::{ActiveHeads, Multimodal};
 
 /// More modalities have too many subsets to run through.
 pub const MOST_MODALITIES: usize = 8;
@@ -17,7 +17,7 @@ pub const MOST_MODALITIES: usize = 8;
 /// The joint head on some of the modalities.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SubsetScore {
-    /// Those that it sees; the features of the others are zeros.
+    /// Those that it sees; what the fusion reads of the others is zeros.
     pub modalities: Vec<String>,
     /// Share of samples that it gets right.
     pub accuracy: f64,
@@ -49,7 +49,7 @@ pub fn score_subsets(
         let inputs = to_device(device, inputs)?;
         let mut features: Vec<gblend_core::Result<Array>> = Vec::new();
         model.forward_seeing(&inputs, &Pass::evaluate(), &active, |seen| {
-            features.push(to_host(seen));
+            features.push(seen.to_host());
         })?;
         let features = features.into_iter().collect::<gblend_core::Result<Vec<_>>>()?;
         for (mask, (right, loss)) in masks.iter().zip(&mut sums) {

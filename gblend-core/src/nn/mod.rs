@@ -12,8 +12,10 @@
 //!
 //! The CPU uses the first, a GPU the second, and the tests hold one against the other.
 
+mod adaptive_pool;
 mod batch_norm;
 pub mod composed;
+mod concat;
 mod conv;
 mod conv_norm;
 mod cpu;
@@ -30,7 +32,9 @@ mod residual;
 mod temporal;
 mod window;
 
+pub use adaptive_pool::{Extents, adaptive_average_pool};
 pub use batch_norm::BatchNorm;
+pub use concat::concat_channels;
 pub use conv::Conv2d;
 pub use conv_norm::ConvNorm;
 pub use dropout::Dropout;

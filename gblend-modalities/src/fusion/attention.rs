@@ -5,7 +5,8 @@ use dfdx::tensor_ops::{PermuteTo, ReshapeTo, TryAdd, TryMatMul, TryMul};
 use gblend_core::nn::{Engine, Linear, fork};
 use gblend_core::tensor::{Dims4, Features, Taped, reshape};
 use gblend_core::{
-    AutoDevice, Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+    AutoDevice, Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor,
+    Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -112,7 +113,8 @@ impl FusionModule for Built {
         self.inputs.len() * self.width
     }
 
-    fn fuse(&mut self, features: Vec<Features>, _: &Pass) -> Result<Features> {
+    fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
+        let features = inputs.features;
         let batch = self.inputs.check(&features)?;
         let tokens = AutoDevice::concat(self.tokens.forward(features)?)?;
         let tokens = reshape(tokens, (batch * self.inputs.len(), self.width))?;

@@ -4,7 +4,8 @@ use dfdx::tensor_ops::{TryAdd, TryMul};
 use gblend_core::nn::{Engine, Linear, fork, relu};
 use gblend_core::tensor::Features;
 use gblend_core::{
-    AutoDevice, Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+    AutoDevice, Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor,
+    Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -99,7 +100,8 @@ impl FusionModule for Built {
         self.inputs.len() * self.width
     }
 
-    fn fuse(&mut self, mut features: Vec<Features>, _: &Pass) -> Result<Features> {
+    fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
+        let mut features = inputs.features;
         self.inputs.check(&features)?;
         let mut modulated = Vec::with_capacity(self.conditioners.len());
         for (modality, conditioner) in self.conditioners.iter().enumerate() {

@@ -5,7 +5,8 @@ use dfdx::tensor_ops::{SumTo, TryMul};
 use gblend_core::nn::{Engine, Linear, fork};
 use gblend_core::tensor::{Features, reshape};
 use gblend_core::{
-    AutoDevice, Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+    AutoDevice, Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor,
+    Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,7 +86,8 @@ impl FusionModule for Built {
         self.width
     }
 
-    fn fuse(&mut self, features: Vec<Features>, _: &Pass) -> Result<Features> {
+    fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
+        let features = inputs.features;
         let batch = self.inputs.check(&features)?;
         let (own, seen): (Vec<_>, Vec<_>) = features.into_iter().map(fork).unzip();
         let by_modality = (batch, self.inputs.len(), self.width);
