@@ -85,6 +85,18 @@ impl Inputs {
         self.rows(head).map_or(self.samples, <[usize]>::len)
     }
 
+    /// Which samples have a modality; `None` if all do.
+    pub fn mask(&self, modality: usize) -> Option<Vec<bool>> {
+        let rows = self.rows(modality)?;
+        let mut mask = vec![false; self.samples];
+        for &row in rows {
+            if let Some(present) = mask.get_mut(row) {
+                *present = true;
+            }
+        }
+        Some(mask)
+    }
+
     /// Of the targets of the batch, those of the samples that a head sees.
     pub fn targets_of<'a>(&self, head: usize, targets: &'a Targets) -> Cow<'a, Targets> {
         match self.rows(head) {

@@ -1,18 +1,18 @@
 //! The network: one encoder and one linear head per modality, a fusion, and the joint head
 //! (Wang et al., CVPR 2020, figure 2).
 
-use dfdx::prelude::{HasShape, PutTape, TensorFromVec};
-use gblend_core::nn::{Linear, Mlp, fork, scatter_rows};
+use dfdx::prelude::{HasShape, PutTape, Shape, TensorFromVec};
+use gblend_core::nn::{Linear, Mlp, fork, scatter_maps, scatter_rows};
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
-use gblend_core::tensor::{Features, Logits};
+use gblend_core::tensor::{Features, Logits, Maps, Taped};
 use gblend_core::{
-    Array, AutoDevice, BlendWeights, BuildContext, Encoder, Error, FusionContext, FusionModule, JOINT, Pass,
-    Result, Seed,
+    Array, AutoDevice, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, FusionContext, FusionInputs,
+    FusionModule, JOINT, Pass, Result, Seed, StageRequest, StageShape,
 };
 
 use gblend_optim::network::{Network, Part};
 
-use crate::config::Config;
+use crate::config::{Config, ModalityConfig};
 use crate::inputs::Inputs;
 
 /// Which heads are computed, the joint head last.
@@ -66,6 +66,33 @@ struct Branch {
     name: String,
     encoder: Box<dyn Encoder>,
     head: Linear,
+    /// The stage that the fusion takes maps from, and their shape; none if it takes feature vectors.
+    stage: Option<(usize, StageShape)>,
+}
+
+/// What the fusion reads of a modality.
+#[derive(Clone, Copy, Debug)]
+pub enum Fused<'a> {
+    /// `[batch, feature_dim]`.
+    Features(&'a Features),
+    /// `[channels, height, width, frames × batch]`.
+    Stage(&'a Maps),
+}
+
+impl Fused<'_> {
+    /// A copy on the host.
+    ///
+    /// # Errors
+    /// None that a tensor of that rank could cause.
+    pub fn to_host(self) -> Result<Array> {
+        match self {
+            Self::Features(features) => to_host(features),
+            Self::Stage(maps) => {
+                let &(channels, height, width, columns) = maps.shape();
+                Array::new([channels, height, width, columns], maps.as_vec())
+            }
+        }
+    }
 }
 
 /// The whole network.
@@ -105,6 +132,7 @@ impl Multimodal {
             let head = Linear::new(device, encoder.feature_dim(), classes, seed.derive("head"))?;
             branches.push(Branch {
                 name: modality.name.clone(),
+                stage: stage_of(config, modality, encoder.as_ref())?,
                 encoder,
                 head,
             });
@@ -113,9 +141,14 @@ impl Multimodal {
             .iter()
             .map(|branch| branch.encoder.feature_dim())
             .collect();
+        let stages: Vec<StageShape> = branches
+            .iter()
+            .filter_map(|branch| Some(branch.stage?.1))
+            .collect();
         let cx = FusionContext {
             device,
             feature_dims: &feature_dims,
+            stages: &stages,
             seed: seed.derive("fusion"),
         };
         let fusion = config.fusion.plugin.build(&cx)?;
@@ -152,8 +185,8 @@ impl Multimodal {
         self.forward_seeing(inputs, pass, active, None)
     }
 
-    /// As [`forward`](Self::forward), and shows the features `[batch, feature_dim]` of every modality that is
-    /// computed to `see`, in order; those of samples that lack it are zeros.
+    /// As [`forward`](Self::forward), and shows to `see` what the fusion reads, or would read, of every modality that
+    /// is computed, in order; of samples that lack it, that is zeros.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
@@ -162,11 +195,11 @@ impl Multimodal {
         inputs: &Inputs,
         pass: &Pass,
         active: &ActiveHeads,
-        mut see: Option<&mut dyn FnMut(&Features)>,
+        mut see: Option<&mut dyn FnMut(Fused<'_>)>,
     ) -> Result<Vec<Option<Logits>>> {
         let joint = active.joint();
         let mut logits = Vec::with_capacity(self.heads());
-        let mut fused: Vec<Features> = Vec::new();
+        let mut fused = FusionInputs::default();
         for (head, branch) in self.branches.iter_mut().enumerate() {
             let own = active.contains(head);
             if !own && !joint {
@@ -177,41 +210,60 @@ impl Multimodal {
                 let operation = format!("modality `{}`", branch.name);
                 return Err(Error::shape(operation, "a batch of its samples", [0]));
             };
-            let (features, own_features) = match input.present() {
+            let samples = inputs.samples();
+            let readers = Readers {
+                own,
+                joint,
+                seen: see.is_some(),
+            };
+            let own_features = match branch.stage {
                 None => {
-                    let features =
-                        absent(&self.device, inputs.samples(), branch.encoder.feature_dim(), pass)?;
-                    (Some(features), None)
-                }
-                Some((batch, rows)) => {
-                    let features = branch.encoder.encode(batch, pass)?;
-                    let for_all = joint || see.is_some();
-                    // The features' history goes with the joint head if there is one, else with their own.
-                    let (for_all, own) = match (for_all, own) {
-                        (true, true) => {
-                            let (history, branch) = fork(features);
-                            let (for_all, own) = if joint {
-                                (history, branch)
-                            } else {
-                                (branch, history)
-                            };
-                            (Some(for_all), Some(own))
+                    let (for_all, own) = match input.present() {
+                        None => {
+                            let shape = (samples, branch.encoder.feature_dim());
+                            (Some(zeros(&self.device, shape, pass)?), None)
                         }
-                        (true, false) => (Some(features), None),
-                        (false, _) => (None, Some(features)),
+                        Some((batch, rows)) => {
+                            let (for_all, own) = readers.divide(branch.encoder.encode(batch, pass)?);
+                            let scatter = |features| match rows {
+                                Some(rows) => scatter_rows(features, rows, samples),
+                                None => Ok(features),
+                            };
+                            (for_all.map(scatter).transpose()?, own)
+                        }
                     };
-                    let for_all = match (for_all, rows) {
-                        (Some(features), Some(rows)) => Some(scatter_rows(features, rows, inputs.samples())?),
-                        (features, _) => features,
+                    if let (Some(see), Some(features)) = (&mut see, &for_all) {
+                        see(Fused::Features(features));
+                    }
+                    fused.features.extend(for_all.filter(|_| joint));
+                    own
+                }
+                Some((stage, shape)) => {
+                    let (for_all, own) = match input.present() {
+                        None => {
+                            let shape = (shape.channels, shape.height, shape.width, shape.frames * samples);
+                            (Some(zeros(&self.device, shape, pass)?), None)
+                        }
+                        Some((batch, rows)) => {
+                            let maps = branch.encoder.encode_up_to(stage, batch, pass)?;
+                            let (for_all, own) = readers.divide(maps);
+                            let scatter = |maps| match rows {
+                                Some(rows) => scatter_maps(maps, rows, samples),
+                                None => Ok(maps),
+                            };
+                            (for_all.map(scatter).transpose()?, own)
+                        }
                     };
-                    (for_all, own)
+                    if let (Some(see), Some(maps)) = (&mut see, &for_all) {
+                        see(Fused::Stage(maps));
+                    }
+                    fused.stages.extend(for_all.filter(|_| joint));
+                    own.map(|maps| branch.encoder.encode_after(stage, maps, pass))
+                        .transpose()?
                 }
             };
-            if let (Some(see), Some(features)) = (&mut see, &features) {
-                see(features);
-            }
             if joint {
-                fused.extend(features);
+                fused.present.push(inputs.mask(head));
             }
             logits.push(
                 own_features
@@ -228,29 +280,40 @@ impl Multimodal {
         Ok(logits)
     }
 
-    /// Class scores `[batch, classes]` of the joint head in evaluation mode, from features `[batch, feature_dim]`
-    /// of which those of the modalities that `present` leaves out are zeros.
+    /// Class scores `[batch, classes]` of the joint head in evaluation mode, from what the fusion reads of each
+    /// modality, as [`forward_seeing`](Self::forward_seeing) shows it. For the modalities that `present` leaves out
+    /// it reads zeros.
     ///
     /// # Errors
-    /// [`Error::Shape`] if features are missing or of another shape, [`Error::Device`].
-    pub fn joint_from(&mut self, features: &[Array], present: &[bool], device: &AutoDevice) -> Result<Array> {
+    /// [`Error::Shape`] if a modality's are missing or of another shape, [`Error::Device`].
+    pub fn joint_from(&mut self, fused: &[Array], present: &[bool], device: &AutoDevice) -> Result<Array> {
         let pass = Pass::evaluate();
-        let fused = features.iter().zip(present).map(|(features, &present)| {
-            let &[batch, width] = features.shape() else {
-                return Err(Error::shape("features", "[batch, feature_dim]", features.shape()));
+        let mut inputs = FusionInputs::default();
+        for ((branch, array), &present) in self.branches.iter().zip(fused).zip(present) {
+            let samples = match (branch.stage, array.shape()) {
+                (Some((_, shape)), &[.., columns]) => columns / shape.frames.max(1),
+                (_, shape) => shape.first().copied().unwrap_or(0),
             };
-            let values = if present {
-                features.values().to_vec()
-            } else {
-                vec![0.0; batch * width]
-            };
-            let tensor = device
-                .try_tensor_from_vec(values, (batch, width))
-                .map_err(Error::device)?;
-            Ok(tensor.put_tape(pass.recorder()))
-        });
-        let fused = fused.collect::<Result<Vec<Features>>>()?;
-        let fused = self.fusion.fuse(fused, &pass)?;
+            inputs.present.push((!present).then(|| vec![false; samples]));
+            match (branch.stage, array.shape()) {
+                (None, &[batch, width]) => {
+                    let features = on_device(array, present, (batch, width), device, &pass)?;
+                    inputs.features.push(features);
+                }
+                (Some(_), &[channels, height, width, columns]) => {
+                    let shape = (channels, height, width, columns);
+                    inputs
+                        .stages
+                        .push(on_device(array, present, shape, device, &pass)?);
+                }
+                (None, other) => return Err(Error::shape("features", "[batch, feature_dim]", other)),
+                (Some(_), other) => {
+                    let expected = "[channels, height, width, frames × batch]";
+                    return Err(Error::shape("maps of a stage", expected, other));
+                }
+            }
+        }
+        let fused = self.fusion.fuse(inputs, &pass)?;
         to_host(&self.joint.forward(fused, &pass)?)
     }
 
@@ -267,12 +330,94 @@ impl Module for Multimodal {
     }
 }
 
-/// The features `[batch, width]` of a modality that no sample has: zeros.
-fn absent(device: &AutoDevice, batch: usize, width: usize, pass: &Pass) -> Result<Features> {
-    let zeros = device
-        .try_tensor_from_vec(vec![0.0; batch * width], (batch, width))
-        .map_err(Error::device)?;
+/// The stage that the configured fusion takes of a modality's encoder, if it takes any.
+fn stage_of(
+    config: &Config,
+    modality: &ModalityConfig,
+    encoder: &dyn Encoder,
+) -> Result<Option<(usize, StageShape)>> {
+    let fusion = config.fusion.plugin.as_ref();
+    let Some(request) = fusion.stage() else {
+        return Ok(None);
+    };
+    let stages = encoder.stages().len();
+    let shape = |stage: usize| encoder.stages().get(stage.checked_sub(1)?).copied();
+    let (name, kind) = (&modality.name, modality.plugin.typetag_name());
+    match (
+        request
+            .among(stages)
+            .and_then(|stage| Some((stage, shape(stage)?))),
+        request,
+    ) {
+        (Some(stage), _) => Ok(Some(stage)),
+        (None, StageRequest::Number(number)) if stages > 0 => {
+            let expected =
+                format!("1 to {stages}, the stages of the encoder of modality `{name}` (kind `{kind}`)");
+            Err(Error::setting("fusion.stage", number, expected))
+        }
+        (None, _) => {
+            let expected = format!(
+                "encoders with stages, which that of modality `{name}` (kind `{kind}`) has not: give it another \
+                 encoder or kind, or take a fusion of feature vectors, such as \"concat\""
+            );
+            Err(Error::setting(
+                "fusion.kind",
+                format!("\"{}\"", fusion.typetag_name()),
+                expected,
+            ))
+        }
+    }
+}
+
+/// Who reads what an encoder gives.
+#[derive(Clone, Copy)]
+struct Readers {
+    own: bool,
+    joint: bool,
+    seen: bool,
+}
+
+impl Readers {
+    /// What goes to the fusion or to be seen, and what goes to the modality's own head. The history goes with the joint
+    /// head if there is one, else with the own one.
+    fn divide<S: Shape>(self, tensor: Taped<S>) -> (Option<Taped<S>>, Option<Taped<S>>) {
+        match (self.joint || self.seen, self.own) {
+            (true, true) => {
+                let (history, branch) = fork(tensor);
+                if self.joint {
+                    (Some(history), Some(branch))
+                } else {
+                    (Some(branch), Some(history))
+                }
+            }
+            (true, false) => (Some(tensor), None),
+            (false, _) => (None, Some(tensor)),
+        }
+    }
+}
+
+/// What the fusion reads of a modality that no sample has.
+fn zeros<S: Shape>(device: &AutoDevice, shape: S, pass: &Pass) -> Result<Taped<S>> {
+    let values = vec![0.0; shape.num_elements()];
+    let zeros = device.try_tensor_from_vec(values, shape).map_err(Error::device)?;
     Ok(zeros.put_tape(pass.recorder()))
+}
+
+/// An array on the device, or as many zeros.
+fn on_device<S: Shape>(
+    array: &Array,
+    present: bool,
+    shape: S,
+    device: &AutoDevice,
+    pass: &Pass,
+) -> Result<Taped<S>> {
+    let values = if present {
+        array.values().to_vec()
+    } else {
+        vec![0.0; array.len()]
+    };
+    let tensor = device.try_tensor_from_vec(values, shape).map_err(Error::device)?;
+    Ok(tensor.put_tape(pass.recorder()))
 }
 
 /// A copy of `[batch, width]` on the host.
@@ -282,6 +427,18 @@ fn absent(device: &AutoDevice, batch: usize, width: usize, pass: &Pass) -> Resul
 pub fn to_host(tensor: &Features) -> Result<Array> {
     let &(batch, width) = tensor.shape();
     Array::new([batch, width], tensor.as_vec())
+}
+
+/// One half of an encoder, as a part of the network.
+struct Half<'a> {
+    encoder: &'a mut dyn Encoder,
+    half: EncoderHalf,
+}
+
+impl Module for Half<'_> {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.encoder.visit_half(self.half, path, visitor)
+    }
 }
 
 struct ActiveParts<'a> {
@@ -314,12 +471,23 @@ impl ActiveParts<'_> {
         for (modality, branch) in self.model.branches.iter_mut().enumerate() {
             let path = path.join(&branch.name);
             let own = self.active.contains(modality);
-            if own || joint {
-                visit(
-                    Part::Encoder(modality),
-                    &path.join("encoder"),
-                    branch.encoder.as_mut(),
-                )?;
+            let encoder = branch.encoder.as_mut();
+            match branch.stage {
+                None if own || joint => {
+                    visit(Part::Encoder(modality), &path.join("encoder"), encoder)?;
+                }
+                Some((stage, _)) if own || joint => {
+                    let half = EncoderHalf::UpTo(stage);
+                    let part = Part::Encoder(modality);
+                    visit(part, &path.join("encoder"), &mut Half { encoder, half })?;
+                    if own {
+                        let half = EncoderHalf::After(stage);
+                        let encoder = branch.encoder.as_mut();
+                        let part = Part::Head(modality);
+                        visit(part, &path.join("encoder"), &mut Half { encoder, half })?;
+                    }
+                }
+                _ => {}
             }
             if own {
                 visit(Part::Head(modality), &path.join("head"), &mut branch.head)?;

@@ -1,18 +1,18 @@
 //! One training step: forward, what the strategy wants to know, backward, and the parameters' move.
 
-use gblend_core::params::{Module, ParamPath, ParamVisitor};
+use gblend_core::params::{ParamPath, ParamVisitor};
 use gblend_core::tensor::Loss;
 use gblend_core::{
-    Array, Blend, Evidence, Features, GradientEvidence, Logits, Observation, ParamMut, Pass, StepStart,
-    Targets,
+    Array, Blend, Evidence, GradientEvidence, Logits, Observation, ParamMut, Pass, StepStart, Targets,
 };
+use gblend_optim::network::{Network, Part};
 use gblend_optim::{BlendedOptimizer, StepLosses, StepReport};
 
 use crate::data::loader::LoadedBatch;
 use crate::error::{Error, Result};
 use crate::inputs::Inputs;
 use crate::metrics::Score;
-use crate::model::{ActiveHeads, Multimodal, to_host};
+use crate::model::{ActiveHeads, Fused, Multimodal, to_host};
 use crate::session::Session;
 
 /// What a step showed.
@@ -134,7 +134,7 @@ pub fn step(
         !(0..session.heads.joint()).any(absent)
     });
     if observed && evidence.losses_after {
-        let logits = keeping_buffers(model, |model| model.forward(&inputs, &pass, &active))?;
+        let logits = keeping_buffers(model, |_| true, |model| model.forward(&inputs, &pass, &active))?;
         let rows = on_host(&logits)?.into_iter().enumerate();
         let losses = rows.filter_map(|(head, rows)| Some((inputs.targets_of(head, &targets), rows?)));
         let losses: Vec<f64> = losses
@@ -171,8 +171,8 @@ fn forward(
     features: &mut Vec<gblend_core::Result<Array>>,
 ) -> Result<Vec<Option<Logits>>> {
     if evidence.gradients != GradientEvidence::PerHead {
-        let mut keep = |seen: &Features| features.push(to_host(seen));
-        let see: Option<&mut dyn FnMut(&Features)> = if evidence.coalitions {
+        let mut keep = |seen: Fused<'_>| features.push(seen.to_host());
+        let see: Option<&mut dyn FnMut(Fused<'_>)> = if evidence.coalitions {
             Some(&mut keep)
         } else {
             None
@@ -180,8 +180,10 @@ fn forward(
         return Ok(model.forward_seeing(inputs, pass, active, see)?);
     }
     let heads = model.heads();
-    // The second pass sees the same batch with the same dropout, and must not count in the running statistics.
-    let mut joint = keeping_buffers(model, |model| {
+    // The second pass sees the same batch with the same dropout, and must not count a second time in the encoders'
+    // running statistics. Those of the fusion are the first pass's alone.
+    let of_encoders = |part| !matches!(part, Part::Joint);
+    let mut joint = keeping_buffers(model, of_encoders, |model| {
         model.forward(inputs, pass, &ActiveHeads::only(heads, heads - 1))
     })?;
     let mut logits = model.forward(inputs, pass, &ActiveHeads::unimodal(heads))?;
@@ -243,17 +245,28 @@ impl Shown<'_> {
     }
 }
 
-/// Runs `work`, and puts the running statistics back as they were.
+/// Runs `work`, and puts the running statistics of the parts that are `kept` back as they were.
 fn keeping_buffers<T>(
     model: &mut Multimodal,
+    kept: impl Fn(Part) -> bool,
     work: impl FnOnce(&mut Multimodal) -> gblend_core::Result<T>,
 ) -> Result<T> {
-    let mut kept = Buffers::default();
-    model.visit_params(&ParamPath::root(), &mut kept)?;
+    let all = ActiveHeads::all(model.heads());
+    let mut buffers = Buffers::default();
+    let visit = |model: &mut Multimodal, buffers: &mut Buffers| {
+        model.active(&all).visit_parts(&mut |part, path, module| {
+            if kept(part) {
+                module.visit_params(path, buffers)
+            } else {
+                Ok(())
+            }
+        })
+    };
+    visit(model, &mut buffers)?;
     let result = work(model)?;
-    kept.restoring = true;
-    kept.values.reverse();
-    model.visit_params(&ParamPath::root(), &mut kept)?;
+    buffers.restoring = true;
+    buffers.values.reverse();
+    visit(model, &mut buffers)?;
     Ok(result)
 }
 

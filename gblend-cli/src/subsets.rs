@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use gblend_core::{Array, AutoDevice, Features, Pass};
+use gblend_core::{Array, AutoDevice, Pass};
 use serde::Serialize;
 
 use crate::data::loader::{LoadedBatch, Loader, Plan};
@@ -10,7 +10,7 @@ use crate::data::split::Evaluable;
 use crate::error::Result;
 use crate::inputs::Inputs;
 use crate::metrics::Score;
-use crate::model::{ActiveHeads, Multimodal, to_host};
+use crate::model::{ActiveHeads, Fused, Multimodal};
 
 /// More modalities have too many subsets to run through.
 pub const MOST_MODALITIES: usize = 8;
@@ -18,7 +18,7 @@ pub const MOST_MODALITIES: usize = 8;
 /// The joint head on some of the modalities.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SubsetScore {
-    /// Those that it sees; the features of the others are zeros.
+    /// Those that it sees; what the fusion reads of the others is zeros.
     pub modalities: Vec<String>,
     /// Share of samples that it gets right.
     pub accuracy: f64,
@@ -53,7 +53,7 @@ pub fn score_subsets(
         } = batch;
         let inputs = Inputs::new(device, seen.len(), inputs)?;
         let mut features: Vec<gblend_core::Result<Array>> = Vec::new();
-        let mut keep = |seen: &Features| features.push(to_host(seen));
+        let mut keep = |seen: Fused<'_>| features.push(seen.to_host());
         model.forward_seeing(&inputs, &Pass::evaluate(), &active, Some(&mut keep))?;
         let features = features.into_iter().collect::<gblend_core::Result<Vec<_>>>()?;
         for (mask, (right, loss)) in masks.iter().zip(&mut sums) {

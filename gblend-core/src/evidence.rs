@@ -59,7 +59,7 @@ pub struct Observation {
     /// The mean probability of the right class by each head.
     pub scores: Vec<f64>,
     /// The mean log-probability of the right class by the joint head, for every subset of modalities: at
-    /// position `Σ 2^k` over those that it sees. The features of the others are zeros.
+    /// position `Σ 2^k` over those that it sees. Of the others it reads zeros.
     pub coalitions: Vec<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! Fusions: how the modalities' feature vectors become the joint head's input.
+//! Fusions: how the modalities' feature vectors, or the maps inside their encoders, become the joint head's input.
 
 use std::fmt::Debug;
 
@@ -6,11 +6,21 @@ use crate::error::Result;
 use crate::params::Module;
 use crate::pass::Pass;
 use crate::seed::Seed;
-use crate::tensor::{AutoDevice, Features};
+use crate::stage::{StageRequest, StageShape};
+use crate::tensor::{AutoDevice, Features, Maps};
 
 /// A fusion as configured: plain data, read from the `[fusion]` table.
 #[typetag::serde(tag = "kind")]
 pub trait Fusion: Debug + Send + Sync {
+    /// The stage whose maps it takes from every encoder, in place of feature vectors. Default: it takes feature
+    /// vectors.
+    ///
+    /// What of an encoder comes after that stage then serves the modality's own head alone. A fusion that lets the
+    /// user choose reads the key `stage`.
+    fn stage(&self) -> Option<StageRequest> {
+        None
+    }
+
     /// Builds the fusion for encoders with these feature lengths.
     ///
     /// # Errors
@@ -26,8 +36,41 @@ pub struct FusionContext<'a> {
     pub device: &'a AutoDevice,
     /// Length of each modality's feature vector, in the order in which they are fused.
     pub feature_dims: &'a [usize],
+    /// What the stage that the fusion asks for leaves in each encoder, in the same order; empty if it asks for none.
+    pub stages: &'a [StageShape],
     /// The random stream of the fusion's initial parameters.
     pub seed: Seed,
+}
+
+/// What a fusion is given of a batch.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct FusionInputs {
+    /// One `[batch, feature_dim]` per modality; empty for a fusion that asks for a stage.
+    pub features: Vec<Features>,
+    /// One `[channels, height, width, frames × batch]` per modality; empty unless the fusion asks for a stage.
+    pub stages: Vec<Maps>,
+    /// For each modality, which samples of the batch have it; `None`, or no entry, if all do. What stands above for one
+    /// that lacks it is zeros.
+    pub present: Vec<Option<Vec<bool>>>,
+}
+
+impl FusionInputs {
+    /// Feature vectors, for a fusion that asks for no stage.
+    pub fn of_features(features: Vec<Features>) -> Self {
+        Self {
+            features,
+            ..Self::default()
+        }
+    }
+
+    /// Maps, for a fusion that asks for a stage.
+    pub fn of_stages(stages: Vec<Maps>) -> Self {
+        Self {
+            stages,
+            ..Self::default()
+        }
+    }
 }
 
 /// A fusion as built: owns parameters.
@@ -35,9 +78,9 @@ pub trait FusionModule: Module {
     /// Length of the fused vector.
     fn fused_dim(&self) -> usize;
 
-    /// Fuses one `[batch, feature_dim]` per modality into `[batch, fused_dim]`.
+    /// Fuses what all modalities give into `[batch, fused_dim]`.
     ///
     /// # Errors
-    /// [`Error::Shape`](crate::Error::Shape) if the features are not those that the fusion was built for.
-    fn fuse(&mut self, features: Vec<Features>, pass: &Pass) -> Result<Features>;
+    /// [`Error::Shape`](crate::Error::Shape) if the features or maps are not those that the fusion was built for.
+    fn fuse(&mut self, inputs: FusionInputs, pass: &Pass) -> Result<Features>;
 }

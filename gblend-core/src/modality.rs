@@ -4,12 +4,13 @@ use std::fmt::Debug;
 use std::num::NonZeroUsize;
 
 use crate::array::Array;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::media::{Media, MediaKind};
-use crate::params::Module;
+use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
 use crate::seed::{SampleRng, Seed};
-use crate::tensor::{AutoDevice, Batch, Features};
+use crate::stage::{EncoderHalf, StageShape};
+use crate::tensor::{AutoDevice, Batch, Features, Maps};
 
 /// A modality as configured: plain data, read from a `[modality.NAME]` table.
 ///
@@ -24,7 +25,7 @@ pub trait Modality: Debug + Send + Sync {
     /// time. Runs on loader threads; the result is cached on disk.
     ///
     /// # Errors
-    /// [`Error::Data`](crate::Error::Data) or [`Error::Shape`](crate::Error::Shape) if the media cannot be used.
+    /// [`Error::Data`] or [`Error::Shape`] if the media cannot be used.
     fn prepare(&self, media: &Media) -> Result<Array>;
 
     /// How many views of a prepared sample there are, such as clips of a video. Training sees one that is drawn anew in
@@ -55,8 +56,7 @@ pub trait Modality: Debug + Send + Sync {
     /// Builds the encoder for samples of the shape that [`prepare`](Self::prepare) made, or [`view`](Self::view).
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) or [`Error::Shape`](crate::Error::Shape) if the configuration does
-    /// not fit the samples.
+    /// [`Error::Setting`] or [`Error::Shape`] if the configuration does not fit the samples.
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>>;
 }
 
@@ -81,6 +81,59 @@ pub trait Encoder: Module {
     /// Data enters the network with `pass.recorder()`.
     ///
     /// # Errors
-    /// [`Error::Shape`](crate::Error::Shape) if the batch is not of the shape that the encoder was built for.
+    /// [`Error::Shape`] if the batch is not of the shape that the encoder was built for.
     fn encode(&mut self, batch: &Batch, pass: &Pass) -> Result<Features>;
+
+    /// What each stage leaves of a sample, the first stage first. Default: there are none, and a fusion of maps
+    /// cannot be used with the encoder.
+    ///
+    /// An encoder that has stages implements the three methods below, for each of them.
+    fn stages(&self) -> &[StageShape] {
+        &[]
+    }
+
+    /// The first half of [`encode`](Self::encode): the maps that stage `stage`, counted from 1, leaves of a batch,
+    /// `[channels, height, width, frames × batch]`.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode), and [`Error::Setting`] if there is no such stage.
+    fn encode_up_to(&mut self, stage: usize, batch: &Batch, pass: &Pass) -> Result<Maps> {
+        let _ = (batch, pass);
+        Err(no_such_stage(stage, self.stages().len()))
+    }
+
+    /// The second half of [`encode`](Self::encode): `[batch, feature_dim]` from the maps that stage `stage` left,
+    /// the same features to the bit that the whole gives.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the maps are not such a stage's, and [`Error::Setting`] if there is no such stage.
+    fn encode_after(&mut self, stage: usize, maps: Maps, pass: &Pass) -> Result<Features> {
+        let _ = (maps, pass);
+        Err(no_such_stage(stage, self.stages().len()))
+    }
+
+    /// Shows the parameters and buffers of one half, under the paths that [`Module::visit_params`] has for them. The
+    /// two halves at a stage have all that there are, each once.
+    ///
+    /// # Errors
+    /// The visitor's, and [`Error::Setting`] if there is no such stage.
+    fn visit_half(
+        &mut self,
+        half: EncoderHalf,
+        path: &ParamPath,
+        visitor: &mut dyn ParamVisitor,
+    ) -> Result<()> {
+        let _ = (path, visitor);
+        let (EncoderHalf::UpTo(stage) | EncoderHalf::After(stage)) = half;
+        Err(no_such_stage(stage, self.stages().len()))
+    }
+}
+
+/// The error of an encoder that is asked for a stage that it has not.
+pub fn no_such_stage(stage: usize, stages: usize) -> Error {
+    let expected = match stages {
+        0 => "an encoder with stages; this one gives its feature vector alone".to_owned(),
+        _ => format!("a stage from 1 to {stages}"),
+    };
+    Error::setting("stage", stage, expected)
 }

@@ -10,8 +10,8 @@ use gblend_core::params::{State, load_state};
 use gblend_core::recorder::Recorder;
 use gblend_core::tensor::{Dims2, Features, Gradients, Plain};
 use gblend_core::{
-    Array, AutoDevice, Fusion, FusionContext, FusionModule, ParamMut, ParamPath, ParamVisitor, Pass, Result,
-    Seed,
+    Array, AutoDevice, Fusion, FusionContext, FusionInputs, FusionModule, ParamMut, ParamPath, ParamVisitor,
+    Pass, Result, Seed,
 };
 use gblend_modalities as _;
 use proptest::prelude::*;
@@ -37,6 +37,7 @@ fn build(table: &Value, feature_dims: &[usize]) -> Result<Box<dyn FusionModule>>
     fusion.build(&FusionContext {
         device: &AutoDevice::default(),
         feature_dims,
+        stages: &[],
         seed: Seed::new(3),
     })
 }
@@ -128,7 +129,9 @@ fn every_fusion_has_the_output_and_the_gradients_of_pytorch() {
             .map(|values| matrix(values.clone(), fixture.batch))
             .collect();
         let taped = features.iter().map(Plain::retaped).collect();
-        let fused = module.fuse(taped, &Pass::train(Seed::new(0))).unwrap();
+        let fused = module
+            .fuse(FusionInputs::of_features(taped), &Pass::train(Seed::new(0)))
+            .unwrap();
         let mut worst = relative_l2(&fused.as_vec(), &stored.output);
         assert!(worst < 1e-5, "{} output: {worst:e}", stored.fusion);
         let projection = matrix(stored.projection.clone(), fixture.batch);
@@ -160,7 +163,7 @@ proptest! {
             let mut module = build(&table, &[4, 2, 3]).unwrap();
             let mut features = [(0, 8), (8, 12), (12, 18)].map(|(from, to)| matrix(values[from..to].to_vec(), 2));
             let taped = features.iter().map(Plain::retaped).collect();
-            let fused = module.fuse(taped, &Pass::train(Seed::new(0))).unwrap();
+            let fused = module.fuse(FusionInputs::of_features(taped), &Pass::train(Seed::new(0))).unwrap();
             let width = module.fused_dim();
             prop_assert!(fused.as_vec().iter().all(|value| value.is_finite()), "{table}");
             let mut gradients = gradients(fused, matrix(vec![1.0; 2 * width], 2));
@@ -184,7 +187,9 @@ fn the_features_that_a_modalitys_own_head_reads_stay_as_they_were() {
         // As encoders give them: a gradient is wanted.
         let (to_joint, to_own): (Vec<_>, Vec<_>) =
             encoded.iter().map(|features| fork(features.retaped())).unzip();
-        let fused = module.fuse(to_joint, &Pass::train(Seed::new(1))).unwrap();
+        let fused = module
+            .fuse(FusionInputs::of_features(to_joint), &Pass::train(Seed::new(1)))
+            .unwrap();
         let width = module.fused_dim();
         gradients(fused, matrix(vec![1.0; 2 * width], 2));
         for (own, before) in to_own.iter().zip(&before) {
@@ -210,7 +215,9 @@ fn features_of_another_number_length_or_batch_are_refused() {
                 let plain = matrix(vec![1.0; rows * columns], rows);
                 plain.put_tape(pass.recorder())
             });
-            let error = module.fuse(features.collect(), &pass).unwrap_err();
+            let error = module
+                .fuse(FusionInputs::of_features(features.collect()), &pass)
+                .unwrap_err();
             assert!(
                 matches!(error, gblend_core::Error::Shape { .. }),
                 "{table} {shapes:?}: {error}"

@@ -1,4 +1,4 @@
-//! The parts of a late-fusion network, told apart by the losses that reach them.
+//! The parts of a network with a head per modality and a joint one, told apart by the losses that reach them.
 
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
 use gblend_core::{BlendWeights, ParamMut, Result};
@@ -6,9 +6,9 @@ use gblend_core::{BlendWeights, ParamMut, Result};
 /// A part of the network. Modalities are counted in the order of their heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
-    /// A modality's encoder: its own head's loss and the joint loss reach it.
+    /// A modality's encoder, or what of it the fusion reads: its own head's loss and the joint loss reach it.
     Encoder(usize),
-    /// A modality's head: its own loss alone.
+    /// A modality's head, and what of its encoder the fusion does not read: its own loss alone.
     Head(usize),
     /// The fusion and the joint head: the joint loss alone.
     Joint,

@@ -74,9 +74,14 @@ impl Module for SmoothEncoder {
 
 /// One full-batch step of plain gradient descent per epoch.
 fn smooth(learning_rate: f64, modalities: [&str; 2], batch_size: usize) -> Config {
+    let text = smooth_text(learning_rate, modalities, batch_size);
+    Config::parse("smooth", &text, PathBuf::from("."), &[]).unwrap()
+}
+
+fn smooth_text(learning_rate: f64, modalities: [&str; 2], batch_size: usize) -> String {
     let cache = std::env::temp_dir().join(format!("gblend-estimators-{}", std::process::id()));
     let [first, second] = modalities;
-    let text = format!(
+    format!(
         r#"
         [run]
         epochs = 3
@@ -107,8 +112,7 @@ fn smooth(learning_rate: f64, modalities: [&str; 2], batch_size: usize) -> Confi
         learning_rate = {learning_rate}
         "#,
         cache.display()
-    );
-    Config::parse("smooth", &text, PathBuf::from("."), &[]).unwrap()
+    )
 }
 
 fn with_session<T>(config: &Config, work: impl FnOnce(&Session<'_>, &Splits) -> T) -> T {
@@ -239,6 +243,22 @@ fn trap_evaluation_moves_no_parameter_and_no_running_statistic() {
         )
         .unwrap();
         assert_eq!(state_of(&mut model).unwrap(), before);
+    });
+}
+
+#[test]
+fn a_fusion_of_maps_refuses_an_encoder_without_stages_by_its_modality() {
+    let text = smooth_text(0.2, ["a", "b"], 16).replace("\"concat\"", "\"mid-concat\"");
+    let config = Config::parse("smooth", &text, PathBuf::from("."), &[]).unwrap();
+    with_session(&config, |session, _| {
+        let error = session.build_model().err().unwrap().to_string();
+        for part in [
+            "fusion.kind = \"mid-concat\"",
+            "modality `a` (kind `smooth`)",
+            "\"concat\"",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
     });
 }
 

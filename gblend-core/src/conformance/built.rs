@@ -65,7 +65,7 @@ impl<M: Module + ?Sized> Built<'_, M> {
 
     fn check_parameters(&self) -> Result<(), Violation> {
         let mut first = self.module(Seed::new(1))?;
-        let paths = paths(first.as_mut())?;
+        let paths = paths_of(first.as_mut())?;
         let mut sorted = paths.clone();
         sorted.sort();
         if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -73,7 +73,7 @@ impl<M: Module + ?Sized> Built<'_, M> {
         }
         let mut again = self.module(Seed::new(1))?;
         for module in [&mut first, &mut again] {
-            let found = self::paths(module.as_mut())?;
+            let found = paths_of(module.as_mut())?;
             Rule::PathsAreUnique.holds(found == paths, format!("the paths {paths:?}"), &found)?;
         }
         let mut other = self.module(Seed::new(7))?;
@@ -191,7 +191,7 @@ fn state(module: &mut (impl Module + ?Sized)) -> Result<State, Violation> {
 }
 
 /// Of everything, in the order in which it is shown.
-fn paths(module: &mut (impl Module + ?Sized)) -> Result<Vec<String>, Violation> {
+pub(super) fn paths_of(module: &mut (impl Module + ?Sized)) -> Result<Vec<String>, Violation> {
     struct Paths(Vec<String>);
     impl ParamVisitor for Paths {
         fn param(&mut self, path: &ParamPath, _: ParamMut<'_>) -> Result<()> {
@@ -267,7 +267,7 @@ fn same_state(rule: Rule, expected: &State, found: &State) -> Result<(), Violati
     )
 }
 
-fn same_output(rule: Rule, expected: &Array, found: &Array) -> Result<(), Violation> {
+pub(super) fn same_output(rule: Rule, expected: &Array, found: &Array) -> Result<(), Violation> {
     let same = bits(expected) == bits(found);
     rule.holds(
         same,

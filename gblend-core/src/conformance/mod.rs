@@ -51,6 +51,8 @@ pub mod arbitrary;
 mod built;
 mod config;
 mod fusion;
+mod fusion_inputs;
+mod halves;
 mod harness;
 mod modality;
 mod optimizer;
@@ -60,7 +62,7 @@ mod strategy;
 mod tensors;
 mod violation;
 
-pub use fusion::{fusion, fusion_with};
+pub use fusion::{fusion, fusion_with, fusion_with_stages};
 pub use modality::modality;
 pub use optimizer::optimizer;
 pub use rule::Rule;

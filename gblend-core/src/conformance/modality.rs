@@ -2,6 +2,7 @@
 
 use super::arbitrary::{self, MediaSize};
 use super::built::Built;
+use super::halves;
 use super::tensors::{bits, finite};
 use super::{Rule, Violation, config, harness};
 use crate::array::Array;
@@ -145,6 +146,7 @@ fn check_encoder(modality: &dyn Modality, prepared: &[Array]) -> Result<(), Viol
     };
     built.check()?;
     let mut encoder = Rule::Builds.works("building", build(Seed::new(1)))?;
+    halves::check(&build, &batch, prepared.len())?;
     for shape in other_shapes(sample_shape) {
         let sample = Array::zeros(shape.clone());
         let batch = Batch::stack(&device, &[&sample, &sample]);

@@ -72,7 +72,10 @@ rules! {
     EverythingLearns: "every parameter gets a gradient from its output",
     StateIsWhole: "its parameters and buffers are all there is to it: loaded into another, they give the same output",
     OtherInputRefused: "input of another shape than it was built for is refused",
-    EveryInputLearns: "every modality's features get a gradient",
+    EveryInputLearns: "what each modality gives gets a gradient",
+    StagesLeaveMaps: "each stage leaves maps of the shape that it tells",
+    HalvesAreTheWhole: "the halves of an encoder one after the other give what the whole gives, to the bit",
+    HalvesShareOut: "the halves of an encoder have all its parameters and buffers, each once",
 
     // Optimizers.
     OptimizerStarts: "it starts, with a learning rate that is finite and not negative",

@@ -282,3 +282,34 @@ pub fn concat<D: Device<f32>>(parts: Vec<TapedOn<Dims2, D>>) -> Result<TapedOn<D
     }
     sum.ok_or_else(|| Error::shape("a concatenation", "at least one part", [0]))
 }
+
+/// See [`Engine::concat_channels`](super::Engine::concat_channels): as [`concat`], from the left.
+pub fn concat_channels<D: Device<f32>>(parts: Vec<TapedOn<Dims4, D>>) -> Result<TapedOn<Dims4, D>> {
+    let Some(&(_, height, width, columns)) = parts.first().map(HasShape::shape) else {
+        return Err(Error::shape(
+            "a concatenation of channels",
+            "at least one part",
+            [0],
+        ));
+    };
+    let total: usize = parts.iter().map(|part| part.shape().0).sum();
+    let mut start = 0;
+    let mut sum: Option<TapedOn<Dims2, D>> = None;
+    for part in parts {
+        let channels = part.shape().0;
+        let mut place = vec![0.0; total * channels];
+        for channel in 0..channels {
+            place[(start + channel) * channels + channel] = 1.0;
+        }
+        start += channels;
+        let place = constant(part.device(), place, (total, channels))?;
+        let rows = view(part, (channels, height * width * columns))?;
+        let placed = place.try_matmul(rows).map_err(Error::device)?;
+        sum = Some(match sum {
+            None => placed,
+            Some(sum) => sum.try_add(placed).map_err(Error::device)?,
+        });
+    }
+    let sum = sum.ok_or_else(|| Error::shape("a concatenation of channels", "at least one part", [0]))?;
+    view(sum, (total, height, width, columns))
+}

@@ -143,6 +143,13 @@ pub trait Engine: Device<f32> {
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) if there is no part, [`Error::Device`](crate::Error::Device).
     fn concat(parts: Vec<TapedOn<Dims2, Self>>) -> Result<TapedOn<Dims2, Self>>;
+
+    /// The channels of all parts, one part's after another's: `[channels, height, width, batch]` each, alike but for
+    /// the channels, to `[Σ channels, height, width, batch]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) if there is no part, [`Error::Device`](crate::Error::Device).
+    fn concat_channels(parts: Vec<TapedOn<Dims4, Self>>) -> Result<TapedOn<Dims4, Self>>;
 }
 
 impl Engine for Cpu {
@@ -210,6 +217,10 @@ impl Engine for Cpu {
     fn concat(parts: Vec<TapedOn<Dims2, Self>>) -> Result<TapedOn<Dims2, Self>> {
         fast::concat(parts)
     }
+
+    fn concat_channels(parts: Vec<TapedOn<Dims4, Self>>) -> Result<TapedOn<Dims4, Self>> {
+        fast::concat_channels(parts)
+    }
 }
 
 #[cfg(feature = "cuda")]
@@ -266,5 +277,9 @@ impl Engine for dfdx::tensor::Cuda {
 
     fn concat(parts: Vec<TapedOn<Dims2, Self>>) -> Result<TapedOn<Dims2, Self>> {
         composed::concat(parts)
+    }
+
+    fn concat_channels(parts: Vec<TapedOn<Dims4, Self>>) -> Result<TapedOn<Dims4, Self>> {
+        composed::concat_channels(parts)
     }
 }

@@ -6,6 +6,7 @@
 
 use dfdx::shapes::{HasShape, Shape};
 use dfdx::tensor::{Cpu, Gradients, PutTape, SplitTape, Tape, Tensor, TensorFromVec};
+use dfdx::tensor_ops::ReshapeTo;
 
 use super::cpu::conv::ConvSize;
 use super::cpu::dense::DenseSize;
@@ -454,6 +455,26 @@ pub fn concat(parts: Vec<TapedOn<Dims2, Cpu>>) -> Result<TapedOn<Dims2, Cpu>> {
         });
     }
     Ok(output.put_tape(recorder))
+}
+
+/// See [`Engine::concat_channels`](super::Engine::concat_channels): channels are outermost, so each part is a
+/// contiguous piece of the whole, and the whole one row.
+pub fn concat_channels(parts: Vec<TapedOn<Dims4, Cpu>>) -> Result<TapedOn<Dims4, Cpu>> {
+    let Some(&(_, height, width, columns)) = parts.first().map(HasShape::shape) else {
+        return Err(Error::shape(
+            "a concatenation of channels",
+            "at least one part",
+            [0],
+        ));
+    };
+    let channels = parts.iter().map(|part| part.shape().0).sum();
+    let pieces = parts.into_iter().map(|part| {
+        let length = part.shape().num_elements();
+        part.try_reshape_like(&(1, length)).map_err(Error::device)
+    });
+    let row = concat(pieces.collect::<Result<_>>()?)?;
+    row.try_reshape_like(&(channels, height, width, columns))
+        .map_err(Error::device)
 }
 
 fn add(target: &mut [f32], values: &[f32]) {

@@ -12,10 +12,12 @@
 //!
 //! The CPU uses the first, a GPU the second, and the tests hold one against the other.
 
+mod adaptive_pool;
 mod attention;
 mod batch_norm;
 mod binary_cross_entropy;
 pub mod composed;
+mod concat;
 mod conv;
 mod conv_norm;
 mod cpu;
@@ -36,9 +38,11 @@ mod temporal;
 mod transformer;
 mod window;
 
+pub use adaptive_pool::{Extents, adaptive_average_pool};
 pub use attention::SelfAttention;
 pub use batch_norm::BatchNorm;
 pub use binary_cross_entropy::{binary_cross_entropy, binary_cross_entropy_of_each, sigmoid_of_each};
+pub use concat::concat_channels;
 pub use conv::Conv2d;
 pub use conv_norm::ConvNorm;
 pub use dropout::Dropout;
@@ -51,7 +55,7 @@ pub use mlp::Mlp;
 pub use pool::{average_pool, frame_average, global_average_pool, max_pool};
 pub use position::SpaceTimeEmbedding;
 pub use residual::{ResidualBlock, fork, relu};
-pub use rows::scatter_rows;
+pub use rows::{mask_rows, scatter_maps, scatter_rows};
 pub use temporal::{FactorizedBlock, FactorizedStrides, TemporalConvNorm};
 pub use transformer::{AttentionBranch, MlpBranch};
 pub use window::{Window, WindowPlan};

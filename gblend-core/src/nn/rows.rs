@@ -1,12 +1,12 @@
-//! Rows of a batch of which only some are there.
+//! Batches of which only some samples are there.
 
 use dfdx::shapes::HasShape;
 use dfdx::tensor::{PutTape, TensorFromVec};
-use dfdx::tensor_ops::TryMatMul;
+use dfdx::tensor_ops::{TryMatMul, TryMul};
 
 use crate::error::{Error, Result};
 use crate::recorder::Recorder;
-use crate::tensor::Features;
+use crate::tensor::{Features, Maps, reshape};
 
 /// Puts `[rows, features]` at these places of `[batch, features]`; the other rows are zeros.
 ///
@@ -16,10 +16,7 @@ use crate::tensor::Features;
 /// [`Error::Shape`] if there is not one place below `batch` for each row, [`Error::Device`].
 pub fn scatter_rows(features: Features, places: &[usize], batch: usize) -> Result<Features> {
     let &(rows, _) = features.shape();
-    if places.len() != rows || places.iter().any(|&place| place >= batch) {
-        let expected = format!("one below {batch} for each of {rows} rows");
-        return Err(Error::shape("places of rows", expected, places));
-    }
+    check(places, rows, batch)?;
     let mut selection = vec![0.0; batch * rows];
     for (row, &place) in places.iter().enumerate() {
         selection[place * rows + row] = 1.0;
@@ -32,13 +29,70 @@ pub fn scatter_rows(features: Features, places: &[usize], batch: usize) -> Resul
         .map_err(Error::device)
 }
 
+/// Puts the samples of `[channels, height, width, frames × rows]` at these places of `[channels, height, width, frames ×
+/// batch]`, the batch innermost in both; the other samples are zeros.
+///
+/// # Errors
+/// As [`scatter_rows`].
+pub fn scatter_maps(maps: Maps, places: &[usize], batch: usize) -> Result<Maps> {
+    let &(channels, height, width, columns) = maps.shape();
+    let rows = places.len();
+    if rows == 0 || !columns.is_multiple_of(rows) {
+        let expected = format!("frames of {rows} samples");
+        return Err(Error::shape("maps", expected, [channels, height, width, columns]));
+    }
+    check(places, rows, batch)?;
+    let frames = columns / rows;
+    let mut selection = vec![0.0; rows * batch];
+    for (row, &place) in places.iter().enumerate() {
+        selection[row * batch + place] = 1.0;
+    }
+    let selection = maps
+        .device()
+        .try_tensor_from_vec(selection, (rows, batch))
+        .map_err(Error::device)?
+        .put_tape(Recorder::for_data());
+    let scattered = reshape(maps, (channels * height * width * frames, rows))?
+        .try_matmul(selection)
+        .map_err(Error::device)?;
+    reshape(scattered, (channels, height, width, frames * batch))
+}
+
+/// Keeps the rows of `[batch, features]` that are present; the others become zeros, and no gradient goes through them.
+///
+/// # Errors
+/// [`Error::Shape`] if there is not one answer for each row, [`Error::Device`].
+pub fn mask_rows(features: Features, present: &[bool]) -> Result<Features> {
+    let &(batch, width) = features.shape();
+    if present.len() != batch {
+        let expected = format!("one answer for each of {batch} rows");
+        return Err(Error::shape("a mask of rows", expected, [present.len()]));
+    }
+    let mask = present.iter().map(|&present| f32::from(u8::from(present)));
+    let mask = mask.flat_map(|value| std::iter::repeat_n(value, width)).collect();
+    features
+        .device()
+        .try_tensor_from_vec(mask, (batch, width))
+        .map(|mask| mask.put_tape(Recorder::for_data()))
+        .and_then(|mask| features.try_mul(mask))
+        .map_err(Error::device)
+}
+
+fn check(places: &[usize], rows: usize, batch: usize) -> Result<()> {
+    if places.len() == rows && places.iter().all(|&place| place < batch) {
+        return Ok(());
+    }
+    let expected = format!("one below {batch} for each of {rows} rows");
+    Err(Error::shape("places of rows", expected, places))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::nn::backward;
     use crate::tensor::AutoDevice;
-    use dfdx::tensor_ops::{SumTo, TryMul};
+    use dfdx::tensor_ops::SumTo;
     use proptest::prelude::*;
 
     proptest! {
@@ -61,6 +115,24 @@ mod tests {
             let gradient = gradients.get(&tensor).as_vec();
             for (row, place) in places.iter().enumerate() {
                 prop_assert_eq!(&gradient[2 * row..2 * row + 2], &weights[2 * place..2 * place + 2]);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_frames_of_a_sample_come_to_its_place(
+            places in proptest::sample::subsequence((0..5_usize).collect::<Vec<_>>(), 1..5), frames in 1_usize..4,
+        ) {
+            let rows = places.len();
+            let values: Vec<f32> = (0..2 * 3 * frames * rows).map(|i| 1.0 + i as f32).collect();
+            let maps = AutoDevice::default().tensor_from_vec(values.clone(), (2, 3, 1, frames * rows));
+            let scattered = scatter_maps(maps.put_tape(Recorder::off()), &places, 5).unwrap().as_vec();
+            for (line, scattered) in scattered.chunks_exact(5).enumerate() {
+                for (place, &found) in scattered.iter().enumerate() {
+                    let row = places.iter().position(|&known| known == place);
+                    prop_assert_eq!(found, row.map_or(0.0, |row| values[line * rows + row]));
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 //! against stored gradients of PyTorch, and against themselves at other numbers of threads.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod adaptive_pool;
 mod finite_differences;
 mod layers;
 mod operation;

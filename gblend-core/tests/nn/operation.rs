@@ -37,6 +37,7 @@ pub(crate) enum Operation {
     ReluAdd,
     Relu,
     Concat,
+    ConcatChannels,
 }
 
 /// An operation with its arguments.
@@ -124,6 +125,7 @@ impl Case {
                 let rows = channels * columns;
                 (vec![draw(rows, -1.0, 1.0), draw(2 * rows, -1.0, 1.0)], 3 * rows)
             }
+            Operation::ConcatChannels => (vec![draw(maps, -1.0, 1.0), draw(2 * maps, -1.0, 1.0)], 3 * maps),
         };
         Self {
             operation,
@@ -263,6 +265,17 @@ impl Case {
                 };
                 self.finish(output, |grads| vec![grads.take(&left), grads.take(&right)])
             }
+            Operation::ConcatChannels => {
+                let left = tensor4(0, maps);
+                let right = tensor4(1, (2 * channels, height, width, columns));
+                let parts = vec![left.retaped(), right.retaped()];
+                let output = if fast {
+                    Cpu::concat_channels(parts)
+                } else {
+                    composed::concat_channels(parts)
+                };
+                self.finish(output, |grads| vec![grads.take(&left), grads.take(&right)])
+            }
         }
     }
 
@@ -387,6 +400,7 @@ pub(crate) fn any_case() -> impl proptest::strategy::Strategy<Value = Case> {
         Just(Operation::ReluAdd),
         Just(Operation::Relu),
         Just(Operation::Concat),
+        Just(Operation::ConcatChannels),
     ];
     let extents = (1_usize..4, 3_usize..7, 3_usize..7, 1_usize..4);
     let window = (

@@ -85,6 +85,7 @@ pub(crate) fn evaluate(case: &Case, arguments: &[Vec<f64>]) -> Reference {
                 .collect(),
         ),
         Operation::Relu => rectified(x.clone()),
+        Operation::ConcatChannels => smooth(x.iter().chain(&arguments[1]).copied().collect()),
         Operation::Concat => smooth(
             (0..columns)
                 .flat_map(|n| {

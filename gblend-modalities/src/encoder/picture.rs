@@ -1,11 +1,14 @@
 //! Convolutional encoders of one or several pictures.
 
+use std::ops::Range;
+
 use gblend_core::nn::{
     ConvNorm, FactorizedBlock, FactorizedStrides, ResidualBlock, Window, frame_average, global_average_pool,
 };
 use gblend_core::tensor::Maps;
 use gblend_core::{
-    Batch, BuildContext, Encoder, Error, Module, ParamPath, ParamVisitor, Pass, Result, tensor::Features,
+    Batch, BuildContext, Encoder, EncoderHalf, Error, Module, ParamPath, ParamVisitor, Pass, Result,
+    StageShape, modality::no_such_stage, tensor::Features,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,6 +77,8 @@ enum Block {
 pub struct PictureEncoder {
     sample_shape: [usize; 4],
     blocks: Vec<Block>,
+    /// What each stage leaves; all have the same number of blocks.
+    stages: Vec<StageShape>,
     pooling: Pooling,
     features: FeatureVector,
 }
@@ -100,8 +105,9 @@ impl PictureEncoder {
         if settings.blocks == 0 {
             return Err(Error::setting("encoder.blocks", 0, "at least 1"));
         }
-        let mut blocks = Vec::new();
+        let (mut blocks, mut stages) = (Vec::new(), Vec::new());
         let (mut inputs, mut left) = (channels, frames);
+        let mut sides = (height, width);
         for (stage, &outputs) in settings.channels.iter().enumerate() {
             for index in 0..settings.blocks {
                 let seed = cx.seed.derive("stage").nth(stage as u64).nth(index as u64);
@@ -135,34 +141,45 @@ impl PictureEncoder {
                 });
                 inputs = outputs;
             }
+            sides = (sides.0.div_ceil(2), sides.1.div_ceil(2));
+            stages.push(StageShape {
+                channels: outputs,
+                height: sides.0,
+                width: sides.1,
+                frames: left,
+            });
         }
-        let halved = |side: usize| settings.channels.iter().fold(side, |side, _| side.div_ceil(2));
         let pooled = match settings.pooling {
             Pooling::Average => last,
-            Pooling::Flatten => last * halved(height) * halved(width),
+            Pooling::Flatten => last * sides.0 * sides.1,
         };
         Ok(Self {
             sample_shape: [channels, height, width, frames],
             blocks,
+            stages,
             pooling: settings.pooling,
             features: FeatureVector::new(pooled, features, dropout, cx)?,
         })
     }
-}
 
-impl Encoder for PictureEncoder {
-    fn feature_dim(&self) -> usize {
-        self.features.length()
-    }
-
-    fn encode(&mut self, batch: &Batch, pass: &Pass) -> Result<Features> {
+    /// The maps `[channels, height, width, frames × batch]` of samples of the shape that it was built for.
+    fn maps(&self, batch: &Batch, pass: &Pass) -> Result<Maps> {
         if batch.sample_shape() != self.sample_shape {
             let expected = format!("samples of shape {:?}", self.sample_shape);
             return Err(Error::shape("a picture encoder", expected, batch.sample_shape()));
         }
-        let mut frames = self.sample_shape[3];
-        let mut maps: Maps = batch.maps(pass.recorder())?;
-        for block in &mut self.blocks {
+        batch.maps(pass.recorder())
+    }
+
+    /// Runs some of the blocks, and says how many frames are left.
+    fn run(
+        &mut self,
+        blocks: Range<usize>,
+        mut maps: Maps,
+        mut frames: usize,
+        pass: &Pass,
+    ) -> Result<(Maps, usize)> {
+        for block in self.blocks.iter_mut().take(blocks.end).skip(blocks.start) {
             maps = match block {
                 Block::Plain(conv) => conv.forward(maps, pass)?,
                 Block::Residual(block) => block.forward(maps, pass)?,
@@ -173,17 +190,34 @@ impl Encoder for PictureEncoder {
                 }
             };
         }
+        Ok((maps, frames))
+    }
+
+    /// From the maps of the last stage to the feature vector.
+    fn pool(&mut self, maps: Maps, frames: usize, pass: &Pass) -> Result<Features> {
         let pooled = match self.pooling {
             Pooling::Average => global_average_pool(maps, frames)?,
             Pooling::Flatten => frame_average(maps, frames)?,
         };
         self.features.forward(pooled, pass)
     }
-}
 
-impl Module for PictureEncoder {
-    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
-        for (index, block) in self.blocks.iter_mut().enumerate() {
+    /// What a stage leaves, and the number of blocks up to it.
+    fn stage(&self, stage: usize) -> Result<(StageShape, usize)> {
+        let stages = self.stages.len();
+        let shape = stage.checked_sub(1).and_then(|index| self.stages.get(index));
+        let shape = shape.ok_or_else(|| no_such_stage(stage, stages))?;
+        Ok((*shape, self.blocks.len() / stages * stage))
+    }
+
+    fn visit_blocks(
+        &mut self,
+        blocks: Range<usize>,
+        path: &ParamPath,
+        visitor: &mut dyn ParamVisitor,
+    ) -> Result<()> {
+        let all = self.blocks.iter_mut().enumerate();
+        for (index, block) in all.take(blocks.end).skip(blocks.start) {
             let path = path.join(format!("block{index}"));
             match block {
                 Block::Plain(conv) => conv.visit_params(&path, visitor)?,
@@ -191,6 +225,61 @@ impl Module for PictureEncoder {
                 Block::Factorized(block) => block.visit_params(&path, visitor)?,
             }
         }
+        Ok(())
+    }
+}
+
+impl Encoder for PictureEncoder {
+    fn feature_dim(&self) -> usize {
+        self.features.length()
+    }
+
+    fn encode(&mut self, batch: &Batch, pass: &Pass) -> Result<Features> {
+        let maps = self.maps(batch, pass)?;
+        let (maps, frames) = self.run(0..self.blocks.len(), maps, self.sample_shape[3], pass)?;
+        self.pool(maps, frames, pass)
+    }
+
+    fn stages(&self) -> &[StageShape] {
+        &self.stages
+    }
+
+    fn encode_up_to(&mut self, stage: usize, batch: &Batch, pass: &Pass) -> Result<Maps> {
+        let (_, blocks) = self.stage(stage)?;
+        let maps = self.maps(batch, pass)?;
+        Ok(self.run(0..blocks, maps, self.sample_shape[3], pass)?.0)
+    }
+
+    fn encode_after(&mut self, stage: usize, maps: Maps, pass: &Pass) -> Result<Features> {
+        let (shape, blocks) = self.stage(stage)?;
+        shape.batch("a picture encoder", &maps)?;
+        let (maps, frames) = self.run(blocks..self.blocks.len(), maps, shape.frames, pass)?;
+        self.pool(maps, frames, pass)
+    }
+
+    fn visit_half(
+        &mut self,
+        half: EncoderHalf,
+        path: &ParamPath,
+        visitor: &mut dyn ParamVisitor,
+    ) -> Result<()> {
+        match half {
+            EncoderHalf::UpTo(stage) => {
+                let (_, blocks) = self.stage(stage)?;
+                self.visit_blocks(0..blocks, path, visitor)
+            }
+            EncoderHalf::After(stage) => {
+                let (_, blocks) = self.stage(stage)?;
+                self.visit_blocks(blocks..self.blocks.len(), path, visitor)?;
+                self.features.visit_params(path, visitor)
+            }
+        }
+    }
+}
+
+impl Module for PictureEncoder {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.visit_blocks(0..self.blocks.len(), path, visitor)?;
         self.features.visit_params(path, visitor)
     }
 }

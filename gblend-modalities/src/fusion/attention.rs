@@ -4,7 +4,8 @@ use dfdx::tensor_ops::TryAdd;
 use gblend_core::nn::{Engine, SelfAttention, fork};
 use gblend_core::tensor::{Features, reshape};
 use gblend_core::{
-    AutoDevice, Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+    AutoDevice, Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor,
+    Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -69,9 +70,12 @@ impl FusionModule for Built {
         self.inputs.len() * self.width
     }
 
-    fn fuse(&mut self, features: Vec<Features>, _: &Pass) -> Result<Features> {
+    fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
+        let FusionInputs {
+            features, present, ..
+        } = inputs;
         let batch = self.inputs.check(&features)?;
-        let tokens = AutoDevice::concat(self.tokens.forward(features)?)?;
+        let tokens = AutoDevice::concat(self.tokens.forward(features, &present)?)?;
         let tokens = reshape(tokens, (batch * self.inputs.len(), self.width))?;
         let (tokens, around) = fork(tokens);
         let attended = self.attention.forward(tokens, self.inputs.len())?;

@@ -3,7 +3,8 @@
 use gblend_core::nn::Engine;
 use gblend_core::tensor::Features;
 use gblend_core::{
-    AutoDevice, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+    AutoDevice, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor, Pass,
+    Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,8 @@ impl FusionModule for Built {
         self.inputs.total()
     }
 
-    fn fuse(&mut self, features: Vec<Features>, _: &Pass) -> Result<Features> {
+    fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
+        let features = inputs.features;
         self.inputs.check(&features)?;
         AutoDevice::concat(features)
     }

@@ -4,7 +4,8 @@ use dfdx::tensor_ops::{TryAdd, TryMul};
 use gblend_core::nn::{Engine, Linear, fork, relu};
 use gblend_core::tensor::Features;
 use gblend_core::{
-    AutoDevice, Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+    AutoDevice, Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor,
+    Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -99,7 +100,12 @@ impl FusionModule for Built {
         self.inputs.len() * self.width
     }
 
-    fn fuse(&mut self, mut features: Vec<Features>, _: &Pass) -> Result<Features> {
+    fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
+        let FusionInputs {
+            mut features,
+            present,
+            ..
+        } = inputs;
         self.inputs.check(&features)?;
         let mut modulated = Vec::with_capacity(self.conditioners.len());
         for (modality, conditioner) in self.conditioners.iter().enumerate() {
@@ -107,7 +113,7 @@ impl FusionModule for Built {
             let (mut taken, left): (Vec<_>, Vec<_>) = features.into_iter().map(fork).unzip();
             features = left;
             let own = taken.remove(modality);
-            let own = self.projections.forward_one(modality, own)?;
+            let own = self.projections.forward_one(modality, own, &present)?;
             modulated.push(conditioner.modulate(own, AutoDevice::concat(taken)?)?);
         }
         AutoDevice::concat(modulated)

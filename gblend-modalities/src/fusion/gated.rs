@@ -5,7 +5,8 @@ use dfdx::tensor_ops::{SumTo, TryMul};
 use gblend_core::nn::{Engine, Linear, fork};
 use gblend_core::tensor::{Features, reshape};
 use gblend_core::{
-    AutoDevice, Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+    AutoDevice, Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor,
+    Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,11 +86,14 @@ impl FusionModule for Built {
         self.width
     }
 
-    fn fuse(&mut self, features: Vec<Features>, _: &Pass) -> Result<Features> {
+    fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
+        let FusionInputs {
+            features, present, ..
+        } = inputs;
         let batch = self.inputs.check(&features)?;
         let (own, seen): (Vec<_>, Vec<_>) = features.into_iter().map(fork).unzip();
         let by_modality = (batch, self.inputs.len(), self.width);
-        let hidden = AutoDevice::concat(self.projections.forward(own)?)?;
+        let hidden = AutoDevice::concat(self.projections.forward(own, &present)?)?;
         let hidden = reshape(hidden.try_tanh().map_err(Error::device)?, by_modality)?;
         let gates = reshape(self.gate.forward(AutoDevice::concat(seen)?)?, by_modality)?;
         let gates = match self.gates {

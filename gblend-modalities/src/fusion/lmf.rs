@@ -4,7 +4,7 @@ use dfdx::shapes::Axis;
 use dfdx::tensor_ops::{SumTo, TryMul};
 use gblend_core::tensor::{Features, reshape};
 use gblend_core::{
-    Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+    Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,9 +63,11 @@ impl FusionModule for Built {
         self.width
     }
 
-    fn fuse(&mut self, features: Vec<Features>, _: &Pass) -> Result<Features> {
+    fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
+        let features = inputs.features;
         let batch = self.inputs.check(&features)?;
-        let factors = self.factors.forward(features)?.into_iter().map(Ok);
+        // Without features a factor is its bias, which tells that the modality is not there and keeps the product alive.
+        let factors = self.factors.forward(features, &[])?.into_iter().map(Ok);
         let product = factors.reduce(|product, next| product?.try_mul(next?).map_err(Error::device));
         let product =
             product.unwrap_or_else(|| Err(Error::shape("low-rank fusion", "at least one modality", [0])))?;

@@ -1,6 +1,6 @@
 //! One linear layer per modality, to a length that all have in common.
 
-use gblend_core::nn::Linear;
+use gblend_core::nn::{Linear, mask_rows};
 use gblend_core::tensor::Features;
 use gblend_core::{FusionContext, Module, ParamPath, ParamVisitor, Result, Seed};
 
@@ -18,15 +18,32 @@ impl Projections {
         Ok(Self(layers.collect::<Result<_>>()?))
     }
 
-    /// One `[batch, feature_dim]` per modality to one `[batch, width]` each.
-    pub(super) fn forward(&self, features: Vec<Features>) -> Result<Vec<Features>> {
-        let pairs = self.0.iter().zip(features);
-        pairs.map(|(layer, features)| layer.forward(features)).collect()
+    /// One `[batch, feature_dim]` per modality to one `[batch, width]` each. `present` is that of
+    /// [`FusionInputs`](gblend_core::FusionInputs): for a sample that lacks a modality the values are zeros, because
+    /// `b_k` says nothing of what is not there.
+    pub(super) fn forward(
+        &self,
+        features: Vec<Features>,
+        present: &[Option<Vec<bool>>],
+    ) -> Result<Vec<Features>> {
+        let features = features.into_iter().take(self.0.len()).enumerate();
+        features
+            .map(|(modality, features)| self.forward_one(modality, features, present))
+            .collect()
     }
 
     /// `[batch, feature_dim]` of modality `modality` to `[batch, width]`.
-    pub(super) fn forward_one(&self, modality: usize, features: Features) -> Result<Features> {
-        self.0[modality].forward(features)
+    pub(super) fn forward_one(
+        &self,
+        modality: usize,
+        features: Features,
+        present: &[Option<Vec<bool>>],
+    ) -> Result<Features> {
+        let projected = self.0[modality].forward(features)?;
+        match present.get(modality) {
+            Some(Some(present)) => mask_rows(projected, present),
+            _ => Ok(projected),
+        }
     }
 }
 

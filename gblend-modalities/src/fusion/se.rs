@@ -4,7 +4,8 @@ use dfdx::tensor_ops::TryMul;
 use gblend_core::nn::{Engine, Linear, fork, relu};
 use gblend_core::tensor::Features;
 use gblend_core::{
-    AutoDevice, Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+    AutoDevice, Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor,
+    Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,7 +59,8 @@ impl FusionModule for Built {
         self.inputs.total()
     }
 
-    fn fuse(&mut self, features: Vec<Features>, _: &Pass) -> Result<Features> {
+    fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
+        let features = inputs.features;
         self.inputs.check(&features)?;
         let (all, seen) = fork(AutoDevice::concat(features)?);
         let hidden = relu(self.squeeze.forward(seen)?)?;

@@ -3,7 +3,7 @@
 use dfdx::tensor_ops::TryAdd;
 use gblend_core::tensor::Features;
 use gblend_core::{
-    Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+    Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -55,9 +55,12 @@ impl FusionModule for Built {
         self.width
     }
 
-    fn fuse(&mut self, features: Vec<Features>, _: &Pass) -> Result<Features> {
+    fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
+        let FusionInputs {
+            features, present, ..
+        } = inputs;
         self.inputs.check(&features)?;
-        let projected = self.projections.forward(features)?.into_iter().map(Ok);
+        let projected = self.projections.forward(features, &present)?.into_iter().map(Ok);
         let sum = projected.reduce(|sum, next| sum?.try_add(next?).map_err(Error::device));
         sum.unwrap_or_else(|| Err(Error::shape("sum of projections", "at least one modality", [0])))
     }

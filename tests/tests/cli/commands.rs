@@ -32,7 +32,16 @@ fn plugins_are_listed_by_role_with_their_schema() {
     assert_eq!(kinds("modality"), ["audio", "depth", "flow", "rgb"]);
     assert_eq!(
         kinds("fusion"),
-        ["attention", "concat", "film", "gated", "lmf", "se", "sum"]
+        [
+            "attention",
+            "concat",
+            "film",
+            "gated",
+            "lmf",
+            "mid-concat",
+            "se",
+            "sum"
+        ]
     );
     assert_eq!(
         kinds("blend"),
@@ -196,4 +205,17 @@ fn evaluate_tells_how_the_joint_head_does_on_every_subset_of_the_modalities() {
     let single = ["--set", "blend.kind=unimodal", "--set", "blend.head=motion"];
     p.succeed(&[&["train", "tiny.toml", "--quiet", "--out", "single"][..], &single].concat());
     p.refuse_after_run(&["evaluate", "single", "--subsets", "--quiet"], "was not trained");
+}
+
+#[test]
+fn a_fusion_of_maps_trains_and_is_scored_on_every_subset_of_the_modalities() {
+    let p = playground();
+    let mid = ["--set", "fusion.kind=mid-concat", "--set", "run.epochs=1"];
+    p.succeed(&[&["train", "tiny.toml", "--quiet", "--out", "run"][..], &mid].concat());
+    let report = p.json(&["evaluate", "run", "--subsets", "--json", "--quiet"]);
+    let subsets = report["subsets"].as_array().unwrap();
+    assert_eq!(subsets.len(), 7);
+    let loss = |subset: usize| subsets[subset]["loss"].as_f64().unwrap();
+    assert!((loss(6) - report["heads"][3]["loss"].as_f64().unwrap()).abs() < 1e-6);
+    assert!((0..6).all(|subset| loss(subset) != loss(6)), "{report}");
 }

@@ -6,8 +6,8 @@ use gblend_core::nn::{Engine, Linear};
 use gblend_core::serde::{Deserialize, Serialize};
 use gblend_core::tensor::Features;
 use gblend_core::{
-    AutoDevice, Error, Fusion, FusionContext, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
-    typetag,
+    AutoDevice, Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor,
+    Pass, Result, typetag,
 };
 
 /// What is wrong with a fusion.
@@ -64,7 +64,8 @@ impl FusionModule for Projection {
         }
     }
 
-    fn fuse(&mut self, mut features: Vec<Features>, _: &Pass) -> Result<Features> {
+    fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
+        let mut features = inputs.features;
         assert!(
             !features.is_empty() || self.fault != Fault::PanicsWithoutFeatures,
             "no features"

@@ -13,7 +13,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 32] = [
+const VARIANTS: [(Role, &str, &str); 34] = [
     (
         Role::Blend,
         "ogr",
@@ -110,6 +110,16 @@ const VARIANTS: [(Role, &str, &str); 32] = [
     (Role::Fusion, "lmf", r#"{"rank": 1, "width": 3}"#),
     (Role::Fusion, "se", r#"{"reduction": 1}"#),
     (Role::Fusion, "attention", r#"{"width": 6, "heads": 1}"#),
+    (
+        Role::Fusion,
+        "mid-concat",
+        r#"{"stage": 2, "channels": [4, 6], "blocks": 2}"#,
+    ),
+    (
+        Role::Fusion,
+        "mid-concat",
+        r#"{"channels": [4], "residual": true}"#,
+    ),
     (
         Role::Optimizer,
         "sgd",
