@@ -209,3 +209,32 @@ fn an_export_that_ends_early_is_no_dataset() {
         &["is not empty"],
     );
 }
+
+#[test]
+fn the_example_with_every_stream_of_the_scene_trains() {
+    let p = playground();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .join("examples/scene.toml");
+    p.write("scene.toml", std::fs::read_to_string(example).unwrap());
+    let small = [
+        "data.train_samples=64",
+        "data.test_samples=16",
+        "run.epochs=1",
+        "blend.kind=equal",
+    ];
+    let sets = small.iter().flat_map(|set| ["--set", set]);
+    let arguments: Vec<&str> = ["train", "scene.toml", "--quiet", "--json"]
+        .into_iter()
+        .chain(sets)
+        .collect();
+    let summary = p.json(&arguments);
+    let kinds: Vec<&str> = summary["heads"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|head| head["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["rgb", "flow", "depth", "audio", "concat"]);
+}
