@@ -159,7 +159,7 @@ fn splits(source: &dyn Source, seed: u64) -> Vec<Vec<usize>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn what_is_written_is_read_as_it_was_but_for_the_rounding_of_depth(
