@@ -88,6 +88,8 @@ pub struct Trained {
     pub elapsed: Duration,
     /// The time that estimates took.
     pub estimating: Duration,
+    /// The part of `elapsed` in which training steps waited for data.
+    pub waited: Duration,
 }
 
 /// Trains `model` on the training split under the configured blend.
@@ -117,6 +119,7 @@ pub fn train(
         samples: 0,
         elapsed: Duration::ZERO,
         estimating: Duration::ZERO,
+        waited: Duration::ZERO,
     };
     reporter.training(
         run.epochs,
@@ -158,6 +161,7 @@ pub fn train(
             epoch_run.step(model, &mut optimizer, blend, batch)
         })?;
         trained.samples += samples.len() as u64;
+        trained.waited += waited;
         blend.end_epoch(&epoch_run.losses_of_all())?;
         let mut metrics = epoch_run.finish(optimizer.steps());
         metrics.waited_seconds = waited.as_secs_f64();

@@ -2,6 +2,7 @@
 
 mod blend;
 mod check;
+mod data;
 mod estimate;
 mod evaluate;
 mod init;
@@ -40,6 +41,8 @@ enum Command {
     Predict(predict::Predict),
     /// Check a configuration, its files and every sample without training.
     Check(check::Check),
+    /// Write a dataset as ordinary files.
+    Data(data::Data),
     /// List the plugins of this binary.
     Plugins(plugins::Plugins),
     /// Write a configuration to start from.
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(command) => command.run(),
         Command::Predict(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Data(command) => command.run(),
         Command::Plugins(command) => command.run(),
         Command::Init(command) => command.run(),
         Command::Schema(command) => command.run(),

@@ -171,6 +171,7 @@ fn run(config: &Config, arguments: &Train, reporter: &Reporter) -> Result<(Summa
         seconds: Seconds {
             prepare,
             train: train_seconds,
+            waiting: trained.waited.as_secs_f64(),
             estimate: trained.estimating.as_secs_f64(),
             evaluate: evaluating.elapsed().as_secs_f64(),
             total: started.elapsed().as_secs_f64(),
@@ -239,13 +240,14 @@ fn closing(summary: &Summary, folder: &Path) -> String {
     let predictions = predictions.map(|prediction| (prediction.rule, prediction.test_accuracy));
     let predictions = predictions_line(summary.predict, predictions);
     format!(
-        "{table}\n\n{predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s){estimates}\n\
+        "{table}\n\n{predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s), waiting for data {}{estimates}\n\
          run folder: {}",
         summary.strategy,
         summary.seed,
         summary.epochs,
         summary.seconds.total,
         summary.samples_per_second,
+        percent(seconds.waiting / seconds.train.max(1e-9)),
         folder.display(),
     )
 }

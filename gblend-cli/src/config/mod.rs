@@ -278,8 +278,20 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Unwritable`] if a plugin has a setting that TOML cannot express.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
+        self.written_out(Some(self.base.clone()))
+    }
+
+    /// As [`to_toml`](Self::to_toml), but relative paths start from wherever the file is put.
+    ///
+    /// # Errors
+    /// As [`to_toml`](Self::to_toml).
+    pub fn to_portable_toml(&self) -> Result<String, ConfigError> {
+        self.written_out(None)
+    }
+
+    fn written_out(&self, base: Option<PathBuf>) -> Result<String, ConfigError> {
         let mut run = self.run.clone();
-        run.base = Some(self.base.clone());
+        run.base = base;
         let mut document = toml::Table::new();
         document.insert("run".into(), section::to_value("run", &run)?);
         document.insert("data".into(), section::to_value("data", &self.data)?);

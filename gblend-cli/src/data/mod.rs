@@ -4,6 +4,7 @@
 pub mod avmnist;
 pub mod binding;
 mod cache;
+pub mod export;
 pub mod loader;
 pub mod manifest;
 pub mod prepared;

@@ -92,6 +92,9 @@ pub struct Seconds {
     pub prepare: f64,
     /// Training, evaluations on validation included, estimates not.
     pub train: f64,
+    /// Those seconds of `train` in which training steps waited for data; 0 in the summaries of older runs.
+    #[serde(default)]
+    pub waiting: f64,
     /// Estimates of the blend.
     pub estimate: f64,
     /// The final evaluation.

@@ -5,6 +5,7 @@ mod bad_input;
 mod blend;
 mod commands;
 mod determinism;
+mod export;
 mod manifest;
 mod real_data;
 mod run_folder;

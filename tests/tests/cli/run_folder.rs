@@ -26,6 +26,15 @@ fn a_run_folder_has_every_file_and_evaluate_finds_the_summarys_figures() {
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[1]["epoch"], 2);
     assert_eq!(lines[1]["heads"].as_array().unwrap().len(), 4);
+    let waited: f64 = lines
+        .iter()
+        .map(|line| line["waited_seconds"].as_f64().unwrap())
+        .sum();
+    let [waiting, train] = ["waiting", "train"].map(|part| summary["seconds"][part].as_f64().unwrap());
+    assert!(
+        (waiting - waited).abs() < 1e-6 && waiting <= train,
+        "{waiting} of {train}, {waited} in the epochs"
+    );
 
     let evaluated = p.json(&["evaluate", "run", "--quiet", "--json"]);
     for (head, found) in summary["heads"]

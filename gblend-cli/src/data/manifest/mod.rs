@@ -310,6 +310,19 @@ impl Manifest {
 }
 
 impl StreamSettings {
+    /// A stream of this media whose path is still to be said.
+    pub(super) fn of(media: MediaName) -> Self {
+        Self {
+            column: None,
+            path: None,
+            media,
+            optional: false,
+            max_frames: None,
+            depth_scale: None,
+            max_mib: default_max_mib(),
+        }
+    }
+
     fn open(&self, name: &str, table: &Table) -> Result<OpenedStream> {
         let key = |setting: &str| format!("data.streams.{name}.{setting}");
         let paths = match (&self.column, &self.path) {

@@ -1,0 +1,339 @@
+//! A dataset as a folder of ordinary files, which the dataset `manifest` reads.
+//!
+//! ```text
+//! DIR/STREAM/SAMPLE/0001.png, .flo   frames and depth, optical flow
+//! DIR/STREAM/SAMPLE.wav, .npy        sound, arrays
+//! DIR/README.md, DIR/config.toml
+//! DIR/samples.csv                    written last: without it, nothing takes the folder for a dataset
+//! ```
+//!
+//! Rows are in the order of the dataset and keep its ids, classes, groups and partitions. The splits of a run
+//! depend on these and on its seed alone, so the same seed trains, holds out, validates and tests on the same
+//! samples as it does on the dataset itself. Media come back as they were, to the bit, but for depth, which is
+//! rounded to the unit of its pictures; a prepared sample, and with it a run without depth, is the same too.
+
+mod encode;
+mod names;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gblend_core::{Error as CoreError, Media, MediaKind, Partition, Sample, Source, Stream, Task};
+use rayon::prelude::*;
+
+use super::manifest::{BadSample, Manifest, MediaName, Split, StreamSettings};
+use crate::error::{Error, Result};
+use crate::run_folder::write_whole;
+use encode::{Encoded, depth_units, encode};
+use names::file_names;
+
+/// Name of the table.
+const TABLE: &str = "samples.csv";
+
+/// A dataset whose files can be named, not yet written.
+pub struct Export<'a> {
+    source: &'a dyn Source,
+    samples: Vec<Sample>,
+    /// Names of files, one per sample.
+    names: Vec<String>,
+    streams: Vec<ExportedStream<'a>>,
+    /// Between the classes of a sample that may have several.
+    separator: Option<&'static str>,
+}
+
+struct ExportedStream<'a> {
+    stream: &'a Stream,
+    folder: String,
+    media: MediaName,
+    /// Whether samples lack it.
+    optional: bool,
+    /// Units of a depth picture per meter.
+    units: u32,
+}
+
+impl<'a> Export<'a> {
+    /// Looks at a dataset: at the ids, classes and groups of its samples, and at every depth, because the largest
+    /// decides the unit.
+    ///
+    /// # Errors
+    /// [`Error::Core`] if a sample cannot be read, a table cannot hold what identifies it, or a stream has media
+    /// without a file format.
+    pub fn new(source: &'a dyn Source) -> Result<Self> {
+        let samples: Vec<Sample> = (0..source.len()).map(|index| source.sample(index)).collect();
+        for class in source.classes() {
+            check_cell("a class", class)?;
+        }
+        let grouped = samples.iter().filter(|sample| sample.group.is_some()).count();
+        for sample in &samples {
+            check_cell("a sample's id", &sample.id)?;
+            if let Some(group) = &sample.group {
+                check_cell("a group", group)?;
+            } else if grouped > 0 {
+                let problem = "found no group, expected one, as others have";
+                return Err(CoreError::data(format!("sample {}", sample.id), problem).into());
+            }
+        }
+        let folders = file_names(source.streams().iter().map(|s| s.name.clone()).collect());
+        let streams = source.streams().iter().zip(folders).enumerate();
+        let streams = streams.map(|(index, (stream, folder))| {
+            let units = match stream.media {
+                MediaKind::Depth => units_of(source, index)?,
+                _ => 1,
+            };
+            let media = match stream.media {
+                MediaKind::Frames => MediaName::Frames,
+                MediaKind::Flow => MediaName::Flow,
+                MediaKind::Depth => MediaName::Depth,
+                MediaKind::Waveform => MediaName::Waveform,
+                MediaKind::Array => MediaName::Array,
+                other => {
+                    let problem = format!("no file format is known for {other}");
+                    return Err(CoreError::data(format!("stream {}", stream.name), problem).into());
+                }
+            };
+            Ok(ExportedStream {
+                stream,
+                folder,
+                media,
+                optional: (0..source.len()).any(|sample| !source.has(sample, index)),
+                units,
+            })
+        });
+        Ok(Self {
+            separator: separator(source)?,
+            names: file_names(samples.iter().map(|sample| sample.id.clone()).collect()),
+            streams: streams.collect::<Result<_>>()?,
+            source,
+            samples,
+        })
+    }
+
+    /// The settings with which the dataset `manifest` reads what is written.
+    pub fn manifest(&self) -> Manifest {
+        let streams = self.streams.iter().map(|one| {
+            let depth = one.media == MediaName::Depth;
+            let settings = StreamSettings {
+                column: Some(one.column()),
+                optional: one.optional,
+                depth_scale: depth.then_some(f64::from(one.units)),
+                ..StreamSettings::of(one.media)
+            };
+            (one.stream.name.clone(), settings)
+        });
+        Manifest {
+            table: Some(PathBuf::from(TABLE)),
+            root: None,
+            shards: Vec::new(),
+            id: Some("id".into()),
+            label: "label".into(),
+            label_separator: self.separator.map(str::to_owned),
+            classes: Some(self.source.classes().to_vec()),
+            split: Split::Column("split".into()),
+            group: self.has_groups().then(|| "group".into()),
+            samples_per_class: None,
+            on_bad_sample: BadSample::Error,
+            seed: 0,
+            streams: streams.collect::<BTreeMap<_, _>>(),
+        }
+    }
+
+    /// Writes the media, then `config` as `config.toml`, and the table last. The folder must be there, and empty.
+    ///
+    /// # Errors
+    /// [`Error::Core`] if a sample cannot be read or its media not be written without a loss, [`Error::Write`].
+    pub fn write(&self, folder: &Path, config: &str, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<()> {
+        for stream in &self.streams {
+            make(&folder.join(&stream.folder))?;
+        }
+        let done = AtomicUsize::new(0);
+        let rows = (0..self.samples.len()).into_par_iter().map(|index| {
+            let paths = (0..self.streams.len()).map(|stream| self.write_media(folder, index, stream));
+            let paths = paths.collect::<Result<Vec<String>>>()?;
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, self.samples.len());
+            Ok(paths)
+        });
+        let table = self.table(&rows.collect::<Result<Vec<_>>>()?)?;
+        write_whole(&folder.join("README.md"), self.readme().as_bytes())?;
+        write_whole(&folder.join("config.toml"), config.as_bytes())?;
+        write_whole(&folder.join(TABLE), &table)
+    }
+
+    /// Writes one stream of one sample and returns its path from the folder.
+    fn write_media(&self, folder: &Path, index: usize, stream: usize) -> Result<String> {
+        let exported = &self.streams[stream];
+        if !self.source.has(index, stream) {
+            return Ok(String::new());
+        }
+        let media = read(self.source, index, stream)?;
+        let encoded = encode(&media, exported.units)
+            .map_err(|problem| CoreError::data(location(self.source, index, stream), problem))?;
+        let path = format!("{}/{}", exported.folder, self.names[index]);
+        match encoded {
+            Encoded::File { extension, bytes } => {
+                let path = format!("{path}.{extension}");
+                write(&folder.join(&path), &bytes)?;
+                Ok(path)
+            }
+            Encoded::Sequence { extension, files } => {
+                let sequence = folder.join(&path);
+                make(&sequence)?;
+                for (number, bytes) in (1..).zip(&files) {
+                    write(&sequence.join(format!("{number:04}.{extension}")), bytes)?;
+                }
+                Ok(path)
+            }
+        }
+    }
+
+    fn has_groups(&self) -> bool {
+        self.samples.iter().any(|sample| sample.group.is_some())
+    }
+
+    fn table(&self, paths: &[Vec<String>]) -> Result<Vec<u8>> {
+        let internal = |error: csv::Error| Error::Internal(error.to_string());
+        let mut table = csv::Writer::from_writer(Vec::new());
+        let mut header = vec!["id".to_owned(), "label".to_owned(), "split".to_owned()];
+        header.extend(self.has_groups().then(|| "group".to_owned()));
+        header.extend(self.streams.iter().map(ExportedStream::column));
+        table.write_record(header).map_err(internal)?;
+        for (sample, paths) in self.samples.iter().zip(paths) {
+            let split = match sample.partition {
+                Partition::Train => "train",
+                Partition::Validation => "validation",
+                Partition::Test => "test",
+            };
+            let named = sample.label.classes().iter().map(|&class| {
+                self.source
+                    .classes()
+                    .get(class)
+                    .map(String::as_str)
+                    .ok_or_else(|| {
+                        let problem = format!("found the label {class}, expected that of a class");
+                        CoreError::data(format!("sample {}", sample.id), problem)
+                    })
+            });
+            let named = named.collect::<Result<Vec<&str>, _>>()?;
+            let label = named.join(self.separator.unwrap_or_default());
+            let mut row = vec![sample.id.as_str(), &label, split];
+            row.extend(sample.group.as_deref());
+            row.extend(paths.iter().map(String::as_str));
+            table.write_record(row).map_err(internal)?;
+        }
+        table
+            .into_inner()
+            .map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    fn readme(&self) -> String {
+        let streams: String = self.streams.iter().map(ExportedStream::described).collect();
+        format!(
+            "# {} samples of {} classes\n\n\
+             Written by `gblend data export`. `{TABLE}` has a row for each sample: its id, its class, the split that \
+             it is in, and where its files are. `config.toml` trains on them:\n\n\
+             ```sh\ngblend train config.toml\n```\n\n\
+             The same seed trains and tests on the same samples as on the dataset that was exported.\n\n\
+             | folder | content | exactness |\n|---|---|---|\n{streams}",
+            self.samples.len(),
+            self.source.classes().len(),
+        )
+    }
+}
+
+impl ExportedStream<'_> {
+    /// The table's column with its paths.
+    fn column(&self) -> String {
+        format!("{}_path", self.folder)
+    }
+
+    /// A row of the table of streams.
+    fn described(&self) -> String {
+        let (content, exactness) = match self.media {
+            MediaName::Frames => ("pictures in time order, 8-bit png", "exact".to_owned()),
+            MediaName::Flow => (
+                "optical flow in pixels per frame, Middlebury's .flo",
+                "exact".to_owned(),
+            ),
+            MediaName::Depth => (
+                "depth, 16-bit png, 0 where nothing was measured",
+                format!("{} units per meter, rounded to the nearest", self.units),
+            ),
+            MediaName::Waveform => ("sound, wav of 32-bit floats, one channel", "exact".to_owned()),
+            MediaName::Array => ("arrays of 32-bit floats, .npy", "exact".to_owned()),
+        };
+        format!("| `{}` | {content} | {exactness} |\n", self.folder)
+    }
+}
+
+/// What stands between the classes of a sample that may have several; none where each has one.
+fn separator(source: &dyn Source) -> Result<Option<&'static str>> {
+    if source.task() == Task::SingleLabel {
+        return Ok(None);
+    }
+    let free = [";", "|", "/"]
+        .into_iter()
+        .find(|separator| !source.classes().iter().any(|class| class.contains(separator)));
+    free.map(Some).ok_or_else(|| {
+        let problem = "found `;`, `|` and `/` in names of classes, expected one of them to be free to stand between \
+                       the classes of a sample";
+        CoreError::data("the dataset", problem).into()
+    })
+}
+
+/// The finest unit that holds every depth of a stream.
+fn units_of(source: &dyn Source, stream: usize) -> Result<u32> {
+    let largest = (0..source.len()).into_par_iter().map(|index| -> Result<f32> {
+        if !source.has(index, stream) {
+            return Ok(0.0);
+        }
+        let media = read(source, index, stream)?;
+        let Media::Depth(maps) = media else {
+            return Ok(0.0);
+        };
+        Ok(maps.meters().iter().copied().fold(0.0, f32::max))
+    });
+    let largest = largest.try_reduce(|| 0.0, |a, b| Ok(a.max(b)))?;
+    let location = || format!("stream {}", source.streams()[stream].name);
+    depth_units(largest).map_err(|problem| CoreError::data(location(), problem).into())
+}
+
+fn read(source: &dyn Source, index: usize, stream: usize) -> Result<Media> {
+    let media = source.read(index, stream)?;
+    let expected = source.streams()[stream].media;
+    if media.kind() == expected {
+        return Ok(media);
+    }
+    let problem = format!(
+        "found {}, expected {expected} as in the whole stream",
+        media.kind()
+    );
+    Err(CoreError::data(location(source, index, stream), problem).into())
+}
+
+fn location(source: &dyn Source, index: usize, stream: usize) -> String {
+    format!(
+        "sample {}, stream {}",
+        source.sample(index).id,
+        source.streams()[stream].name
+    )
+}
+
+/// Readers of tables take the white space around a value away.
+fn check_cell(what: &str, value: &str) -> Result<()> {
+    if !value.is_empty() && value.trim() == value {
+        return Ok(());
+    }
+    let problem = "found it empty or with white space around it, which a table cannot hold; expected a name";
+    Err(CoreError::data(format!("{what} `{value}`"), problem).into())
+}
+
+fn make(folder: &Path) -> Result<()> {
+    std::fs::create_dir(folder).map_err(Error::write(folder))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(path, bytes).map_err(Error::write(path))
+}
+
+#[cfg(test)]
+mod tests;
