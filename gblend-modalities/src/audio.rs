@@ -12,6 +12,7 @@ use crate::frontend::log_mel::{LogMel, LogMelSettings};
 use crate::frontend::resample::resampled;
 use crate::frontend::spec_augment::SpecAugment;
 use crate::frontend::spectrogram_noise::add_noise;
+use crate::frontend::waveform_noise::add_white_noise;
 use crate::rgb::wrong_media;
 
 /// Sound: a log-mel spectrogram, encoded as a picture.
@@ -25,6 +26,10 @@ pub struct Audio {
     /// Default: as they are, and every sample must be as long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+    /// Decibels by which white noise that is added to every sound, in training and in evaluation, is below it: what a bad
+    /// microphone would hear. Noise in training alone is `augment.noise_snr`. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise_snr: Option<f64>,
     /// The spectrogram.
     pub spectrogram: LogMelSettings,
     /// Subtracted from the logarithms.
@@ -75,6 +80,7 @@ impl Default for Audio {
         Self {
             sample_rate: 16_000,
             seconds: None,
+            noise_snr: None,
             spectrogram: LogMelSettings::default(),
             mean: -6.0,
             deviation: 4.0,
@@ -104,6 +110,19 @@ impl Audio {
         let length = (seconds * f64::from(sound.sample_rate)).round() as usize;
         let mut sound = sound.into_owned();
         sound.samples.resize(length, 0.0);
+        Ok(Cow::Owned(sound))
+    }
+
+    /// The sound with the configured noise.
+    fn with_hiss<'a>(&self, sound: Cow<'a, Waveform>) -> Result<Cow<'a, Waveform>> {
+        let Some(snr) = self.noise_snr else {
+            return Ok(sound);
+        };
+        if !(-100.0..=100.0).contains(&snr) {
+            return Err(Error::setting("noise_snr", snr, "-100 to 100 decibels"));
+        }
+        let mut sound = sound.into_owned();
+        add_white_noise(&mut sound, snr);
         Ok(Cow::Owned(sound))
     }
 
@@ -141,7 +160,7 @@ impl Modality for Audio {
         if !(self.deviation.is_finite() && self.deviation > 0.0) {
             return Err(Error::setting("deviation", self.deviation, "a number above 0"));
         }
-        let sound = self.fitted(resampled(sound, self.sample_rate)?)?;
+        let sound = self.fitted(self.with_hiss(resampled(sound, self.sample_rate)?)?)?;
         let log_mel = LogMel::new(&self.spectrogram, self.sample_rate)?;
         let mut spectrogram = log_mel.spectrogram(&sound)?;
         if let Some(decibels) = self.dynamic_range {

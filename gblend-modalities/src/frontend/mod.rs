@@ -13,3 +13,4 @@ pub mod pictures;
 pub mod resample;
 pub mod spec_augment;
 pub mod spectrogram_noise;
+pub mod waveform_noise;

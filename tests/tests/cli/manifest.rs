@@ -600,11 +600,15 @@ fn grid_trains_on_the_real_videos() {
         "modality.video.size=[16, 20]",
         "modality.video.frames=4",
         "modality.video.encoder.channels=[4]",
+        "modality.motion.size=[16, 20]",
+        "modality.motion.frames=2",
+        "modality.motion.encoder.channels=[4]",
+        "blend.kind=equal",
         "modality.audio.encoder.channels=[4]",
     ] {
         arguments.extend(["--set", set]);
     }
     let summary = p.json(&arguments);
     assert_eq!(summary["samples_skipped"], 0);
-    assert!(summary["heads"][2]["test_loss"].as_f64().unwrap().is_finite());
+    assert!(summary["heads"][3]["test_loss"].as_f64().unwrap().is_finite());
 }
