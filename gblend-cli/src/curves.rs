@@ -48,7 +48,7 @@ impl Curves {
         })
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, (u64, String)> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, (u64, String)> {
         let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(bytes);
         let syntax = |error: &csv::Error| {
             let line = error.position().map_or(1, csv::Position::line);

@@ -16,6 +16,9 @@ pub mod data;
 mod device;
 mod error;
 pub mod eval;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod inputs;
 mod machine;
 pub mod metrics;
@@ -36,5 +39,8 @@ pub use error::{Error, Result};
 /// Training frees and asks for the same large blocks in every step. This allocator keeps them for the next
 /// step, where the system's hands them back to the kernel and has every page zeroed anew, and it does so
 /// with little beyond what is in use. `.cargo/config.toml` tunes it when it is built.
+///
+/// A fuzz target brings its own, which counts.
+#[cfg(not(feature = "fuzzing"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

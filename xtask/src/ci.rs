@@ -1,6 +1,7 @@
-//! `cargo xtask ci`: formatting, lints, documentation, tidiness, generated files, plugins from outside, the
-//! CUDA type-check.
+//! `cargo xtask ci`: formatting, lints, documentation, tidiness, generated files, plugins from outside, damaged
+//! files, the CUDA type-check.
 
+use crate::fuzz::{self, Fuzz};
 use crate::process::{cargo, succeed};
 use crate::{Result, generate, plugins, tidy};
 
@@ -15,6 +16,8 @@ pub(crate) fn run() -> Result {
     tidy::run()?;
     generate::run(true)?;
     plugins::run()?;
+    fuzz::check()?;
+    Fuzz::SMOKE.run()?;
     // dfdx's `ci-check` needs no CUDA toolkit.
     for package in ["gblend-core", "gblend-optim", "gblend-modalities", "gblend-cli"] {
         succeed(cargo().args(["check", "--package", package, "--features", "cuda,dfdx/ci-check"]))?;

@@ -3,6 +3,7 @@
 
 mod bench;
 mod ci;
+mod fuzz;
 mod generate;
 mod plugins;
 mod process;
@@ -35,6 +36,8 @@ enum Task {
     },
     /// Build, test and run the plugin crate in `examples` and one that `gblend init --plugin` writes.
     Plugins,
+    /// Give changed files to every decoder and parser.
+    Fuzz(fuzz::Fuzz),
     /// Time training steps.
     Bench(bench::Bench),
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Gen { check } => generate::run(check),
         Task::Plugins => plugins::run(),
+        Task::Fuzz(fuzz) => fuzz.run(),
         Task::Bench(bench) => bench.run(),
     };
     match result {

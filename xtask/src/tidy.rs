@@ -143,7 +143,7 @@ fn file_problems(name: &str, text: &str) -> Vec<String> {
 fn rust_files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders: Vec<PathBuf> = ALLOWED.iter().map(|(name, _)| root.join(name)).collect();
-    folders.extend(["tests", "examples"].map(|folder| root.join(folder)));
+    folders.extend(["tests", "examples", "fuzz"].map(|folder| root.join(folder)));
     while let Some(folder) = folders.pop() {
         let Ok(entries) = std::fs::read_dir(&folder) else {
             continue;

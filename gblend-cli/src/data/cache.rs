@@ -73,12 +73,17 @@ impl Cache {
 
     /// One sample of a segment that [`load`](Self::load) found whole earlier in the run.
     pub(super) fn load_one(&self, key: &SegmentKey, position: usize) -> Option<Array> {
-        let mut reader = BufReader::new(File::open(self.path(key)).ok()?);
-        let (header, _) = read_header(&mut reader)?;
-        let elements = header.elements()?;
-        let offset = elements.checked_mul(4)?.checked_mul(position)?;
+        let file = File::open(self.path(key)).ok()?;
+        let size = file.metadata().ok()?.len();
+        let mut reader = BufReader::new(file);
+        let (header, before) = read_header(&mut reader)?;
+        if position >= header.samples || before.checked_add(header.bytes()? as u64)? != size {
+            return None;
+        }
+        let bytes = header.elements()?.checked_mul(4)?;
+        let offset = bytes.checked_mul(position)?;
         reader.seek_relative(i64::try_from(offset).ok()?).ok()?;
-        let mut bytes = vec![0; elements.checked_mul(4)?];
+        let mut bytes = vec![0; bytes];
         reader.read_exact(&mut bytes).ok()?;
         Array::new(header.shape, floats(&bytes)).ok()
     }
@@ -149,6 +154,11 @@ impl Header {
     fn elements(&self) -> Option<usize> {
         self.shape.iter().try_fold(1_usize, |a, &b| a.checked_mul(b))
     }
+
+    /// Bytes of all samples.
+    fn bytes(&self) -> Option<usize> {
+        self.elements()?.checked_mul(self.samples)?.checked_mul(4)
+    }
 }
 
 /// The header, and the length of everything before the samples.
@@ -173,11 +183,12 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
         .collect()
 }
 
-fn read_segment(mut reader: impl BufRead, size: u64) -> Option<Vec<Array>> {
+/// The samples of a segment of `size` bytes; `None` if it is damaged.
+pub(crate) fn read_segment(mut reader: impl BufRead, size: u64) -> Option<Vec<Array>> {
     let (header, before) = read_header(&mut reader)?;
     let elements = header.elements()?;
-    let expected = elements.checked_mul(header.samples)?.checked_mul(4)?;
-    if expected as u64 + before != size {
+    let expected = header.bytes()?;
+    if before.checked_add(expected as u64)? != size {
         return None;
     }
     let mut bytes = vec![0; expected];
@@ -222,6 +233,33 @@ mod tests {
         assert_ne!(key, SegmentKey::new("rgb", ["b", "a"]));
         assert_ne!(key, SegmentKey::new("rgb", ["ab"]));
         assert_ne!(key, SegmentKey::new("rgba", ["b"]));
+    }
+
+    #[test]
+    fn a_header_that_says_more_than_the_file_has_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, key) = (Cache::new(folder.path()), SegmentKey::new("rgb", ["a"]));
+        cache.store(&key, &samples(2)).unwrap();
+        let path = cache.path(&key);
+        let whole = std::fs::read(&path).unwrap();
+        let header = "\"shape\":[2,3],\"samples\":2";
+        let at = whole
+            .windows(header.len())
+            .position(|part| part == header.as_bytes())
+            .unwrap();
+        // The second one is 4 bytes short of 64 bits before the header is added.
+        for (shape, samples) in [
+            ("[2,3]", 3),
+            ("[1]", (1_u64 << 62) - 1),
+            ("[4294967296,4294967296]", 0),
+            ("[99999999]", 2),
+        ] {
+            let damaged = format!("\"shape\":{shape},\"samples\":{samples}");
+            let bytes = [&whole[..at], damaged.as_bytes(), &whole[at + header.len()..]].concat();
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(cache.load(&key), None, "{damaged}");
+            assert_eq!(cache.load_one(&key, 0), None, "{damaged}");
+        }
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 
 pub mod avmnist;
 pub mod binding;
-mod cache;
+pub(crate) mod cache;
 pub mod export;
 pub mod loader;
 pub mod manifest;

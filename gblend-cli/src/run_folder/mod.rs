@@ -8,7 +8,7 @@
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
 //! | `summary.json` | the result; written last, so a folder without it is of a run that did not end |
 
-mod model_file;
+pub(crate) mod model_file;
 mod summary;
 
 use std::fs::File;

@@ -52,7 +52,7 @@ impl ModelDescription {
     }
 
     /// Whether this version can read it.
-    pub(super) fn check_format(&self) -> Result<(), String> {
+    pub(crate) fn check_format(&self) -> Result<(), String> {
         if self.format == FORMAT {
             return Ok(());
         }
@@ -81,7 +81,7 @@ pub(super) fn to_safetensors(state: &State) -> Result<Vec<u8>> {
 }
 
 /// Reads what [`to_safetensors`] wrote.
-pub(super) fn from_safetensors(bytes: &[u8]) -> Result<State, String> {
+pub(crate) fn from_safetensors(bytes: &[u8]) -> Result<State, String> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
     let mut state = State::new();
     for (path, view) in file.tensors() {

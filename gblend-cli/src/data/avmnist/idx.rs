@@ -1,10 +1,10 @@
 //! The IDX format of MNIST: a magic number, big-endian extents, bytes.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
+use flate2::bufread::GzDecoder;
 use gblend_core::{Error, Result};
 
 /// Larger files than any part of MNIST; a damaged header or a compressed bomb must not fill the memory.
@@ -73,15 +73,8 @@ fn read(folder: &Path, name: &str) -> Result<(PathBuf, Vec<u8>)> {
         Error::data(path.display(), problem)
     };
     let file = BufReader::new(File::open(&path).map_err(failed)?);
-    let mut bytes = Vec::new();
-    if path.extension().is_some_and(|extension| extension == "gz") {
-        GzDecoder::new(file)
-            .take(LARGEST + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-    } else {
-        file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
-    }
+    let zipped = path.extension().is_some_and(|extension| extension == "gz");
+    let bytes = unfold(file, zipped).map_err(failed)?;
     if bytes.len() as u64 > LARGEST {
         return Err(Error::data(
             path.display(),
@@ -91,8 +84,19 @@ fn read(folder: &Path, name: &str) -> Result<(PathBuf, Vec<u8>)> {
     Ok((path, bytes))
 }
 
+/// The content of a file, at most one byte more than [`LARGEST`].
+pub(crate) fn unfold(file: impl BufRead, zipped: bool) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if zipped {
+        GzDecoder::new(file).take(LARGEST + 1).read_to_end(&mut bytes)?;
+    } else {
+        file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
 /// The extents and elements of an IDX file of unsigned bytes with this many dimensions.
-fn parse(bytes: &[u8], dimensions: usize) -> Result<(Vec<usize>, &[u8]), String> {
+pub(crate) fn parse(bytes: &[u8], dimensions: usize) -> Result<(Vec<usize>, &[u8]), String> {
     let magic = [0, 0, 8, dimensions as u8];
     let word = |index: usize| bytes.get(4 * index..4 * index + 4);
     match word(0) {

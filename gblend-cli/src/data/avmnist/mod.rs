@@ -7,8 +7,8 @@
 //! noise in the recordings.
 
 mod energy;
-mod idx;
-mod recordings;
+pub(crate) mod idx;
+pub(crate) mod recordings;
 
 use std::path::{Path, PathBuf};
 

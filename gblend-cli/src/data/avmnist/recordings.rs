@@ -1,6 +1,8 @@
 //! Recordings of spoken digits.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -111,12 +113,14 @@ impl Recordings {
     /// Decodes a recording; several channels are averaged.
     pub(super) fn read(&self, recording: usize) -> Result<Waveform> {
         let path = self.path(recording);
-        read_wav(&path).map_err(|error| {
-            Error::data(
-                path.display(),
-                format!("not a whole wav file of integer or float samples: {error}"),
-            )
-        })
+        let read = File::open(&path).map_err(hound::Error::from);
+        read.and_then(|file| decode(BufReader::new(file)))
+            .map_err(|error| {
+                Error::data(
+                    path.display(),
+                    format!("not a whole wav file of integer or float samples: {error}"),
+                )
+            })
     }
 }
 
@@ -129,8 +133,9 @@ fn parse_name(file: &str) -> Option<(usize, String)> {
     (digit < CLASSES && parts.next().is_none()).then(|| (digit, speaker.to_owned()))
 }
 
-fn read_wav(path: &Path) -> hound::Result<Waveform> {
-    let mut reader = WavReader::open(path)?;
+/// Decodes a wav file; several channels are averaged.
+pub(crate) fn decode(file: impl Read) -> hound::Result<Waveform> {
+    let mut reader = WavReader::new(file)?;
     let spec = reader.spec();
     let interleaved: Vec<f32> = match spec.sample_format {
         SampleFormat::Float => reader.samples::<f32>().collect::<Result<_, _>>()?,

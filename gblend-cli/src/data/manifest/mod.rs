@@ -12,7 +12,7 @@
 //! that cannot be read is an error or a counted skip, never a silent blank.
 
 mod blob;
-mod decode;
+pub(crate) mod decode;
 mod folder;
 mod opened;
 mod order;

@@ -2,7 +2,7 @@
 //!
 //! Shards are indexed once and never unpacked: a member is read where it lies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use gblend_core::{Error, Result};
 
 use super::blob::{Blob, Found};
 use super::order::natural;
-use super::table::{Table, plain};
+use super::table::{Table, check_cells, plain};
 
 /// The column of a sample's key, in the table that shards make.
 const KEY: &str = "__key__";
@@ -138,6 +138,8 @@ impl Shards {
         let mut rows: Vec<(String, BTreeMap<String, String>)> = Vec::new();
         // Members of one key need not follow each other in the order of names.
         let mut positions: BTreeMap<String, usize> = BTreeMap::new();
+        let mut known: HashSet<String> = columns.iter().cloned().collect();
+        let mut read = 0_u64;
         for (name, blob) in &self.members {
             let (key, extension) = split(name);
             let position = *positions.entry(key.to_owned()).or_insert_with(|| {
@@ -147,6 +149,8 @@ impl Shards {
                 rows.len() - 1
             });
             let located = |problem: String| Error::data(format!("sample {key}"), problem);
+            // A header of one block, and what it holds.
+            read = read.saturating_add(BLOCK).saturating_add(blob.length());
             let mut values = Vec::new();
             if VALUES.contains(&extension) {
                 let bytes = blob.read(LONGEST_VALUE).map_err(located)?;
@@ -163,12 +167,13 @@ impl Shards {
                 );
             }
             for (column, value) in values {
-                if !columns.contains(&column) {
+                if known.insert(column.clone()) {
                     columns.push(column.clone());
                 }
                 rows[position].1.insert(column, value);
             }
         }
+        check_cells("the shards", rows.len(), columns.len(), read)?;
         let mut table = Table::new("the shards", columns)?;
         for (key, mut values) in rows {
             let row = table

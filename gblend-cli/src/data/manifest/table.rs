@@ -1,6 +1,6 @@
 //! The table: rows of text with named columns, from CSV or JSON Lines.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use gblend_core::registry::nearest;
@@ -103,6 +103,7 @@ impl Table {
             }
             rows.push((row, place));
         }
+        check_cells(name, rows.len(), columns.len(), bytes.len() as u64)?;
         let mut table = Self::new(name, columns)?;
         for (values, place) in rows {
             let mut row = vec![String::new(); table.columns.len()];
@@ -119,8 +120,9 @@ impl Table {
     /// # Errors
     /// [`Error::Data`] if two columns have one name.
     pub(super) fn new(name: &str, columns: Vec<String>) -> Result<Self> {
-        for (index, column) in columns.iter().enumerate() {
-            if columns[..index].contains(column) {
+        let mut known = HashSet::new();
+        for column in &columns {
+            if !known.insert(column) {
                 return Err(Error::data(
                     name,
                     format!("found two columns called `{column}`, expected one"),
@@ -186,6 +188,27 @@ fn list(value: &Value) -> Option<String> {
     Some(values?.iter().map(|value| format!("{value}{LIST}")).collect())
 }
 
+/// Refuses tables that are almost empty, which would take far more memory than what they are made of: as many rows
+/// as columns make a number of cells that is the square of either.
+///
+/// # Errors
+/// [`Error::Data`] if there are many more cells than `bytes`.
+pub(super) fn check_cells(name: &str, rows: usize, columns: usize, bytes: u64) -> Result<()> {
+    /// A small table may be as empty as it likes.
+    const ALWAYS: u64 = 4096;
+    const PER_BYTE: u64 = 64;
+    let cells = (rows as u64).saturating_mul(columns as u64);
+    if cells <= bytes.saturating_mul(PER_BYTE).saturating_add(ALWAYS) {
+        return Ok(());
+    }
+    Err(Error::data(
+        name,
+        format!(
+            "found {columns} keys in {rows} rows of {bytes} bytes in all, expected keys that most rows have"
+        ),
+    ))
+}
+
 /// A JSON value as text.
 pub(super) fn plain(value: &Value) -> Option<String> {
     match value {
@@ -226,6 +249,20 @@ mod tests {
             .to_string();
         assert!(error.contains("t:2") && error.contains("`a`"), "{error}");
         assert!(Table::csv("t", b"a,a\n").is_err());
+    }
+
+    #[test]
+    fn a_table_with_a_key_of_its_own_in_each_row_is_refused() {
+        let lines = |count: usize, key: fn(usize) -> usize| -> String {
+            (0..count)
+                .map(|row| format!("{{\"k{}\": 1}}\n", key(row)))
+                .collect()
+        };
+        let read = |text: String| Table::json_lines("t", text.as_bytes(), None);
+        let error = read(lines(4000, |row| row)).unwrap_err().to_string();
+        assert!(error.contains("4000 keys in 4000 rows"), "{error}");
+        assert_eq!(read(lines(4000, |row| row % 9)).unwrap().columns().len(), 9);
+        assert_eq!(read(lines(60, |row| row)).unwrap().columns().len(), 60);
     }
 
     proptest! {

@@ -7,6 +7,8 @@
 mod depth;
 mod ffmpeg;
 mod flo;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod npy;
 mod picture;
 mod portable;

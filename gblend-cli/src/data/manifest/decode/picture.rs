@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 
 use super::{Fault, Picture};
 
@@ -23,6 +23,11 @@ pub(super) fn decode(bytes: &[u8], limit: usize) -> Result<Picture<u8>, Fault> {
     })
 }
 
+/// Pixels that a byte of a file can stand for at most. In a png these are of one bit, and one byte of a deflate stream
+/// becomes 1032 at most. A jpeg has at least one bit for a block of 8x8, which covers 32x32 pixels where a component is
+/// sampled as coarsely as can be: a little less.
+const MOST_PIXELS: u128 = 8 * 1032;
+
 /// A png or jpeg as it is stored.
 pub(super) fn open(bytes: &[u8], limit: usize) -> Result<DynamicImage, Fault> {
     if bytes.is_empty() {
@@ -39,10 +44,19 @@ pub(super) fn open(bytes: &[u8], limit: usize) -> Result<DynamicImage, Fault> {
     if reader.format().is_none() {
         return Err("found neither a png nor a jpeg".into());
     }
-    reader.limits(limits);
-    reader
-        .decode()
-        .map_err(|error| Fault::Media(format!("not a whole picture: {error}")))
+    reader.limits(limits.clone());
+    let broken = |error: ImageError| Fault::Media(format!("not a whole picture: {error}"));
+    let mut decoder = reader.into_decoder().map_err(broken)?;
+    let (width, height) = decoder.dimensions();
+    if u128::from(width) * u128::from(height) > MOST_PIXELS * bytes.len() as u128 {
+        return Err(Fault::Media(format!(
+            "not a whole picture: {width}x{height} pixels, as its header says, cannot be in a file of {} bytes",
+            bytes.len()
+        )));
+    }
+    limits.reserve(decoder.total_bytes()).map_err(broken)?;
+    decoder.set_limits(limits).map_err(broken)?;
+    DynamicImage::from_decoder(decoder).map_err(broken)
 }
 
 /// Whether a jpeg's coded pixels end in an end-of-image marker: decoders fill up what is missing without a
@@ -85,6 +99,25 @@ mod tests {
         let mut bytes = Cursor::new(Vec::new());
         image.write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
+    }
+
+    #[test]
+    fn a_size_that_the_file_cannot_have_is_refused_before_anything_is_reserved() {
+        let picture = |width, height| encoded(&GrayImage::new(width, height).into(), ImageFormat::Png);
+        // Nothing but zeros is as small as a picture gets.
+        assert!(decode(&picture(3000, 3000), 1 << 30).is_ok());
+        let mut bytes = picture(3, 3);
+        bytes[16..24].copy_from_slice(&[0, 0, 0x40, 0, 0, 0, 0x40, 0]);
+        let mut checksum = flate2::Crc::new();
+        checksum.update(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&checksum.sum().to_be_bytes());
+        let Err(Fault::Media(problem)) = decode(&bytes, usize::MAX) else {
+            unreachable!()
+        };
+        assert!(
+            problem.contains("16384x16384") && problem.contains("bytes"),
+            "{problem}"
+        );
     }
 
     #[test]

@@ -1,0 +1,225 @@
+"""Writes the corpus: for each target some small files that it accepts.
+
+Needs ffmpeg for the compressed formats. What fuzzing found is beside them, as `found-*`, and stays.
+"""
+
+import io
+import json
+import struct
+import subprocess
+import tarfile
+import wave
+import zlib
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def write(target, name, content):
+    folder = HERE / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, str):
+        content = content.encode()
+    (folder / name).write_bytes(content)
+
+
+def png(width, height, depth, color, rows, extra=b""):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
+    content = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", content) + chunk(b"IEND", b"")
+
+
+def palette():
+    data = bytes([255, 0, 0, 0, 0, 255])
+    return struct.pack(">I", 6) + b"PLTE" + data + struct.pack(">I", zlib.crc32(b"PLTE" + data))
+
+
+def sound(kind, width=2, channels=1):
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(channels)
+        out.setsampwidth(width)
+        out.setframerate(8000)
+        out.writeframes(bytes(range(24 * width * channels)))
+    content = file.getvalue()
+    return content.replace(b"WAVEfmt \x10\0\0\0\1\0", b"WAVEfmt \x10\0\0\0\3\0") if kind == "float" else content
+
+
+def ffmpeg(source, *output):
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-bitexact", *output, "pipe:1"]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+
+
+def tar(members, kind):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=kind) as out:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            out.addfile(info, io.BytesIO(content))
+    return file.getvalue()[: 512 * (2 + sum(2 + 4 * (len(name) > 99) for name, _ in members))]
+
+
+def npy(descr, order, shape, values, version=1):
+    header = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n".encode()
+    length = struct.pack("<H" if version == 1 else "<I", len(header))
+    return b"\x93NUMPY" + bytes([version, 0]) + length + header + values
+
+
+def element(kind, data):
+    padding = b"" if kind == 15 else bytes(-len(data) % 8)
+    return struct.pack("<II", kind, len(data)) + data + padding
+
+
+def matrix(name, shape, kind, values):
+    extents = struct.pack(f"<{len(shape)}i", *shape)
+    parts = [element(6, bytes([6, 0, 0, 0, 0, 0, 0, 0])), element(5, extents), element(1, name), element(kind, values)]
+    return element(14, b"".join(parts))
+
+
+def safetensors(header, body):
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+write(
+    "config",
+    "all-tables.toml",
+    """[run]
+epochs = 2
+validation = 0.2
+cache = "runs/${HOME}"
+[data]
+kind = "scene"
+[modality.camera]
+kind = "rgb"
+[modality.ear]
+kind = "audio"
+source = "microphone"
+[fusion]
+kind = "concat"
+head = { hidden = [8, 8], dropout = 0.5 }
+[blend]
+kind = "ogr"
+predict = "mean"
+[optimizer]
+kind = "adam"
+clip_norm = 1.0
+schedule = { kind = "cosine" }
+""",
+)
+write(
+    "config",
+    "manifest.toml",
+    """[data]
+kind = "manifest"
+table = "clips.csv"
+label = "label"
+split = { validation = 0.1, test = 0.2 }
+[data.streams]
+sound = { path = "{clip}.wav", media = "waveform" }
+[modality.sound]
+kind = "audio"
+[blend]
+kind = "fixed"
+weights = { sound = 0.5, joint = 0.5 }
+""",
+)
+write("overrides", "values", "run.epochs=3\nblend.kind=equal\noptimizer.clip_norm=0.5\nfusion.head.hidden=[4, 4]")
+write("overrides", "kinds", "optimizer.kind=adamw\nmodality.camera.kind=rgb\nrun.cache=\"a\"\nrun.validation=0.25")
+write("curves", "two-heads.csv", "head,epoch,train_loss,val_loss\na,0,2.0,2.1\nb,0,1,1e-3\na,9,1.5,1.9\nb,9,.5,7\n")
+write("curves", "quoted.csv", 'epoch,"head",val_loss,train_loss,more\r\n0,"a,""b",1,2,\r\n1,"a,""b",1,2,x\r\n')
+write("table_csv", "plain.csv", "\ufeffid,label,path\na, 3,x/1.wav\nb,,\n")
+write("table_csv", "quoted.csv", 'id,"la""bel"\r\n"a\nb",1\r\n"",2\r\n')
+write("table_json", "plain.jsonl", '{"id": "a", "label": 3}\n\n{"id": "b", "ok": true, "x": null}\n')
+write("table_json", "lists.jsonl", '{"labels": ["a", 1], "\\u00e9": -1.5e300}\n{"labels": []}\n')
+write("template", "columns", "s1/{clip}/{{{part}}}.mpg\nclip,part\na7,x\n,y\n")
+write("template", "text", "plain.png\nid\n1\n")
+members = [("a/1.png", b"picture"), ("a/1.cls", b"3\n"), ("b.seg/2.json", b'{"who": "ann", "list": [1]}')]
+write("shard", "gnu.tar", tar(members, tarfile.GNU_FORMAT))
+write("shard", "long-gnu.tar", tar([("d" * 99 + "/1.txt", b"t")], tarfile.GNU_FORMAT))
+write("shard", "pax.tar", tar([("d\u00e9" * 60 + "/1.txt", b"t")], tarfile.PAX_FORMAT))
+write("npy", "f4", npy("<f4", False, (2, 3), bytes(24)))
+write("npy", "fortran-i2", npy(">i2", True, (2, 3, 1), bytes(12), version=2))
+write("npy", "scalar-f8", npy("<f8", False, (), bytes(8), version=3))
+write("npy", "bool", npy("|b1", False, (4,), bytes([0, 1, 0, 1])))
+pixels = bytes(range(24))
+write("picture", "rgb.png", png(4, 2, 8, 2, [pixels[:12], pixels[12:]]))
+write("picture", "alpha-16.png", png(1, 3, 16, 6, [pixels[:8], pixels[8:16], pixels[16:]]))
+write("picture", "palette-1.png", png(9, 2, 1, 3, [b"\xa5\x80", b"\x5a\0"], palette()))
+write("picture", "color.jpeg", ffmpeg("testsrc=size=16x16", "-frames:v", "1", "-f", "mjpeg"))
+write("depth_image", "gray-16.png", png(3, 2, 16, 0, [pixels[:6], pixels[6:12]]))
+write("depth_image", "gray-16.pgm", b"P5\n# from a Kinect\n3 2\n65535\n" + pixels[:12])
+for target in ["wav", "recording"]:
+    write(target, "int-16.wav", sound("int"))
+    write(target, "int-24-stereo.wav", sound("int", 3, 2))
+    write(target, "float-32.wav", sound("float", 4))
+tone = "sine=frequency=440:duration=0.05:sample_rate=8000"
+write("sound", "tone.flac", ffmpeg(tone, "-f", "flac", "-compression_level", "8"))
+write("sound", "tone.mp3", ffmpeg(tone, "-f", "mp3", "-b:a", "8k"))
+write("sound", "tone.ogg", ffmpeg(tone, "-c:a", "libvorbis", "-q:a", "0", "-f", "ogg"))
+pack = bytes([0, 0, 1, 0xBA, 0x21, 0, 1, 0, 1, 0x80, 0x14, 0x25])
+pack_2 = bytes([0, 0, 1, 0xBA, 0x44, 0, 4, 0, 4, 1, 0, 3, 0xFF, 0xFA, 0xFF, 0xFF])
+packet = bytes([0, 0, 1, 0xE0, 0, 5, 1, 2, 3, 4, 5])
+write("video", "packets.mpg", pack + packet + packet + bytes([0, 0, 1, 0xB9]))
+write("video", "packets-2.mpg", pack_2 + packet)
+write("video", "riff.avi", b"RIFF" + struct.pack("<I", 12) + b"AVI LISTtext")
+write("decoded_video", "two.ppm", b"P6\n2 1\n255\n" + pixels[:6] + b"P6 1 1 255 " + pixels[:3])
+write("decoded_video", "stereo.au", b".snd" + struct.pack(">IIIII", 24, 0xFFFFFFFF, 6, 8000, 2) + bytes(32))
+pictures = bytes([0, 0, 8, 3]) + struct.pack(">III", 2, 2, 3) + pixels[:12]
+write("idx", "pictures", pictures)
+write("idx", "labels", bytes([0, 0, 8, 1]) + struct.pack(">I", 5) + bytes(5))
+packer = zlib.compressobj(9, wbits=31)
+write("idx", "pictures.gz", packer.compress(pictures) + packer.flush())
+# The hashes of 24 and of 4 zeros.
+hashes = {
+    (2, 3): "db27f030ad8e467c098bebb9e7c39e0acaf794b9bbd83cea95d93e08d60827a7",
+    (1,): "ec2bd03bf86b935fa34d71ad7ebb049f1f10f87d343e521511d8f9e6625620cd",
+}
+for name, shape, size in [("one", (1,), 4), ("matrix", (2, 3), 24)]:
+    header = {"shape": shape, "samples": 1, "blake3": hashes[shape]}
+    text = json.dumps(header, separators=(",", ":"))
+    write("segment", name, f"gblend-segment-1\n{text}\n".encode() + bytes(size))
+tensors = {
+    "camera.weight": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+    "joint.bias": {"dtype": "F32", "shape": [], "data_offsets": [24, 28]},
+}
+write("model_weights", "two", safetensors(tensors, bytes(28)))
+write("model_weights", "metadata", safetensors({"__metadata__": {"a": "b"}}, b""))
+model = {
+    "format": "gblend-model-1",
+    "gblend": "0.1.0",
+    "classes": ["a", "b"],
+    "modalities": [{"name": "camera", "sample_shape": [3, 8, 8, 1]}],
+    "epoch": 2,
+    "blake3": "00",
+}
+write("run_files", "model.json", json.dumps(model))
+scores = {"test_accuracy": 0.5, "test_macro_f1": 0.5, "test_loss": 1.5}
+summary = {
+    "seed": 1,
+    "device": "cpu",
+    "threads": 2,
+    "strategy": "equal",
+    "epochs": 2,
+    "selected_epoch": 1,
+    "heads": [{"name": "camera", "kind": "rgb", "test_samples": 2, **scores, "weight": 0.5}],
+    "predict": "joint",
+    "predictions": [{"rule": "joint", **scores}],
+    "blends": [],
+    "seconds": {"prepare": 0.1, "train": 1, "estimate": 0, "evaluate": 0.1, "total": 1.2},
+    "samples_per_second": 100.5,
+}
+write("run_files", "summary.json", json.dumps(summary))
+write("flo", "field.flo", b"PIEH" + struct.pack("<ii8f", 2, 2, *[1.5, -2, 1e10, 0, 0, 0, 3, 4]))
+header = b"MATLAB 5.0".ljust(124) + b"\x00\x01IM"
+other = matrix(b"other", [1, 1], 7, struct.pack("<f", 1.5))
+values = matrix(b"d_iner", [2, 3], 9, struct.pack("<6d", *range(6)))
+write("matlab", "plain.mat", header + other + values)
+write("matlab", "compressed.mat", header + element(15, zlib.compress(other)) + element(15, zlib.compress(values)))
+small = element(14, element(6, bytes([10, 0, 0, 0, 0, 0, 0, 0])) + element(5, struct.pack("<2i", 1, 1))
+                + element(1, b"d_iner") + struct.pack("<HHhxx", 3, 2, -1))
+write("matlab", "beside-the-tag.mat", header + small)

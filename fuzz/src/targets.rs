@@ -1,0 +1,140 @@
+//! The targets.
+
+use gblend_cli::fuzzing;
+use gblend_modalities::frontend::depth_image::DepthConvention;
+use gblend_modalities::frontend::flo;
+
+use crate::repair;
+
+/// A reader of bytes that are not trusted.
+pub struct Target {
+    /// Its name, and that of its corpus.
+    pub name: &'static str,
+    /// Reads the bytes and says whether it accepted them.
+    pub run: fn(&[u8]) -> bool,
+    /// What it may take.
+    pub memory: Memory,
+    /// Mends checksums, without which no changed input gets past the first check.
+    pub repair: Option<fn(&mut [u8])>,
+    /// Inputs of a smoke test.
+    pub iterations: u64,
+}
+
+/// The memory that an input justifies.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Whatever the input is: buffers of fixed size, tables of constants.
+    pub fixed: usize,
+    /// For each byte of the input.
+    pub per_byte: usize,
+}
+
+impl Memory {
+    /// Bytes for an input of this length.
+    pub fn limit(self, length: usize) -> usize {
+        self.per_byte.saturating_mul(length).saturating_add(self.fixed)
+    }
+}
+
+const fn memory(fixed: usize, per_byte: usize) -> Memory {
+    Memory { fixed, per_byte }
+}
+
+/// Bytes that one byte of a deflate stream can become at most.
+const DEFLATE: usize = 1032;
+
+const KIB: usize = 1 << 10;
+
+const fn target(name: &'static str, run: fn(&[u8]) -> bool, memory: Memory, iterations: u64) -> Target {
+    Target {
+        name,
+        run,
+        memory,
+        repair: None,
+        iterations,
+    }
+}
+
+impl Target {
+    const fn repaired(mut self, repair: fn(&mut [u8])) -> Self {
+        self.repair = Some(repair);
+        self
+    }
+}
+
+/// All of them.
+pub static TARGETS: [Target; 21] = [
+    target("config", fuzzing::config, memory(1024 * KIB, 1024), 2_000),
+    target("overrides", fuzzing::overrides, memory(1024 * KIB, 1024), 2_000),
+    target("curves", fuzzing::curves, memory(64 * KIB, 256), 20_000),
+    target("table_csv", fuzzing::manifest::csv, memory(64 * KIB, 256), 20_000),
+    target(
+        "table_json",
+        fuzzing::manifest::json_lines,
+        memory(160 * KIB, 2048),
+        100_000,
+    ),
+    target(
+        "template",
+        fuzzing::manifest::template,
+        memory(64 * KIB, 256),
+        20_000,
+    ),
+    target("shard", fuzzing::manifest::shard, memory(256 * KIB, 64), 5_000).repaired(repair::tar),
+    target("npy", fuzzing::manifest::npy, memory(KIB, 16), 100_000),
+    // A pixel of one bit becomes four bytes of color at most, a few times over.
+    target(
+        "picture",
+        fuzzing::manifest::picture,
+        memory(1024 * KIB, 8 * DEFLATE * 16),
+        50_000,
+    )
+    .repaired(repair::png),
+    target("wav", fuzzing::manifest::wav, memory(4 * KIB, 16), 100_000),
+    target(
+        "sound",
+        fuzzing::manifest::compressed_sound,
+        memory(8192 * KIB, 4096),
+        20_000,
+    ),
+    target("video", fuzzing::manifest::video, memory(16 * KIB, 0), 100_000),
+    target(
+        "decoded_video",
+        fuzzing::manifest::decoded_video,
+        memory(KIB, 64),
+        100_000,
+    ),
+    target("idx", fuzzing::idx, memory(64 * KIB, 4 * DEFLATE), 100_000),
+    target("recording", fuzzing::recording, memory(4 * KIB, 16), 100_000),
+    target("segment", fuzzing::segment, memory(8 * KIB, 64), 100_000).repaired(repair::segment),
+    target(
+        "model_weights",
+        fuzzing::model_weights,
+        memory(4 * KIB, 256),
+        100_000,
+    ),
+    target("run_files", fuzzing::run_files, memory(4 * KIB, 256), 100_000),
+    target("flo", flow, memory(KIB, 4), 100_000),
+    target("depth_image", depth, memory(256 * KIB, 4 * DEFLATE), 50_000).repaired(repair::png),
+    target("matlab", matlab, memory(64 * KIB, 8 * DEFLATE), 100_000),
+];
+
+/// The target of this name.
+pub fn find(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
+
+fn flow(bytes: &[u8]) -> bool {
+    flo::decode(bytes, "fuzz.flo").is_ok()
+}
+
+fn depth(bytes: &[u8]) -> bool {
+    let decode = |convention: DepthConvention| convention.decode(bytes).is_ok();
+    let accepted = decode(DepthConvention::Sun);
+    assert_eq!(accepted, decode(DepthConvention::Nyu));
+    accepted
+}
+
+fn matlab(bytes: &[u8]) -> bool {
+    gblend_inertial::matlab::parse(bytes, "d_iner").is_ok()
+}

@@ -1,0 +1,83 @@
+//! Doors to the readers of untrusted bytes, for the targets in `fuzz/`; no part of the interface.
+//!
+//! Each one says whether the bytes were accepted.
+#![allow(missing_docs)]
+
+use std::io::Cursor;
+use std::path::PathBuf;
+
+use crate::config::{BUILTIN, Config, ConfigError, Override};
+use crate::curves::Curves;
+use crate::data::avmnist::{idx, recordings};
+use crate::data::cache;
+use crate::run_folder::{ModelDescription, Summary, model_file};
+
+pub use crate::data::manifest::decode::fuzzing as manifest;
+
+/// A configuration; one that is accepted must survive being written.
+pub fn config(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
+    survives(Config::parse("fuzz.toml", text, PathBuf::from("/base"), &[]))
+}
+
+/// Lines of `KEY=VALUE`, applied to the built-in configuration.
+pub fn overrides(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
+    let overrides: Result<Vec<Override>, ConfigError> = text.lines().map(str::parse).collect();
+    overrides.is_ok_and(|overrides| {
+        survives(Config::parse(
+            "fuzz.toml",
+            BUILTIN,
+            PathBuf::from("/base"),
+            &overrides,
+        ))
+    })
+}
+
+fn survives(config: Result<Config, ConfigError>) -> bool {
+    let Ok(written) = config.and_then(|config| config.to_toml()) else {
+        return false;
+    };
+    // What an environment variable put in may look like another one.
+    if !written.contains("${") {
+        let again = Config::parse("written.toml", &written, PathBuf::from("/base"), &[]);
+        let again = again.and_then(|config| config.to_toml());
+        assert!(
+            again.is_ok_and(|again| again == written),
+            "not read as it was written:\n{written}"
+        );
+    }
+    true
+}
+
+pub fn curves(bytes: &[u8]) -> bool {
+    Curves::parse(bytes).is_ok_and(|curves| curves.between(None, None).is_ok())
+}
+
+/// An IDX file of pictures or of labels, gzipped or not.
+pub fn idx(bytes: &[u8]) -> bool {
+    let zipped = bytes.starts_with(&[0x1F, 0x8B]);
+    idx::unfold(bytes, zipped).is_ok_and(|bytes| [1, 3].iter().any(|&axes| idx::parse(&bytes, axes).is_ok()))
+}
+
+pub fn recording(bytes: &[u8]) -> bool {
+    recordings::decode(bytes).is_ok()
+}
+
+pub fn segment(bytes: &[u8]) -> bool {
+    cache::read_segment(Cursor::new(bytes), bytes.len() as u64).is_some()
+}
+
+pub fn model_weights(bytes: &[u8]) -> bool {
+    model_file::from_safetensors(bytes).is_ok()
+}
+
+/// `model.json` or `summary.json`.
+pub fn run_files(bytes: &[u8]) -> bool {
+    let model = serde_json::from_slice::<ModelDescription>(bytes);
+    model.is_ok_and(|model| model.check_format().is_ok()) || serde_json::from_slice::<Summary>(bytes).is_ok()
+}
