@@ -16,6 +16,7 @@ mod decode;
 mod folder;
 mod opened;
 mod order;
+mod parquet_table;
 mod partition;
 mod rows;
 mod shards;
@@ -40,12 +41,13 @@ use template::Template;
 
 /// Your own files, listed in a table: pictures, frame folders, video, sound, depth, optical flow, arrays.
 ///
-/// The table is a CSV file with a header line, or JSON Lines. Each row is a sample; columns name its label,
+/// The table is a CSV file with a header line, JSON Lines, or Parquet. Each row is a sample; columns name its label,
 /// its split and its files. Video, and the sound of a video, is decoded by the program `ffmpeg`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The table: a `.csv`, `.jsonl` or `.ndjson` file. Without one, the shards' own members `KEY.cls`, `KEY.txt`
+    /// The table: a `.csv`, `.jsonl`, `.ndjson` or `.parquet` file, the last compressed with snappy, zstd or not at all.
+    /// Null, and in Parquet what is not a number (NaN), is an empty cell. Without one, the shards' own members `KEY.cls`, `KEY.txt`
     /// and `KEY.json` are the table, with the columns `cls`, `txt`, the keys of the JSON objects, `__key__` and
     /// `__shard__`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,8 +65,8 @@ pub struct Manifest {
     pub id: Option<String>,
     /// Column with the class.
     pub label: String,
-    /// What stands between the classes of a sample that may have any number of them, such as ";"; in JSON Lines they may
-    /// be a list. An empty cell is a sample with none. Each class is then learned for itself. Default: exactly one
+    /// What stands between the classes of a sample that may have any number of them, such as ";"; in JSON Lines and
+    /// Parquet they may be a list. An empty cell is a sample with none. Each class is then learned for itself. Default: exactly one
     /// class for each sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_separator: Option<String>,
