@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use gblend_core::media::Waveform;
 use gblend_core::{Error, Result};
-use hound::{SampleFormat, WavReader};
+use hound::{SampleFormat, WavReader, WavSpec};
 
 use super::CLASSES;
 
@@ -111,12 +111,13 @@ impl Recordings {
     /// Decodes a recording; several channels are averaged.
     pub(super) fn read(&self, recording: usize) -> Result<Waveform> {
         let path = self.path(recording);
-        read_wav(&path).map_err(|error| {
+        let (spec, samples) = interleaved(&path).map_err(|error| {
             Error::data(
                 path.display(),
                 format!("not a whole wav file of integer or float samples: {error}"),
             )
-        })
+        })?;
+        Waveform::mixed(spec.sample_rate, usize::from(spec.channels), &samples)
     }
 }
 
@@ -129,10 +130,11 @@ fn parse_name(file: &str) -> Option<(usize, String)> {
     (digit < CLASSES && parts.next().is_none()).then(|| (digit, speaker.to_owned()))
 }
 
-fn read_wav(path: &Path) -> hound::Result<Waveform> {
+/// The samples of all channels in turn.
+fn interleaved(path: &Path) -> hound::Result<(WavSpec, Vec<f32>)> {
     let mut reader = WavReader::open(path)?;
     let spec = reader.spec();
-    let interleaved: Vec<f32> = match spec.sample_format {
+    let samples = match spec.sample_format {
         SampleFormat::Float => reader.samples::<f32>().collect::<Result<_, _>>()?,
         SampleFormat::Int => {
             let full = 2_f32.powi(i32::from(spec.bits_per_sample) - 1);
@@ -142,14 +144,7 @@ fn read_wav(path: &Path) -> hound::Result<Waveform> {
                 .collect::<Result<_, _>>()?
         }
     };
-    let channels = usize::from(spec.channels.max(1));
-    let samples = interleaved.chunks_exact(channels);
-    Ok(Waveform {
-        sample_rate: spec.sample_rate,
-        samples: samples
-            .map(|frame| frame.iter().sum::<f32>() / channels as f32)
-            .collect(),
-    })
+    Ok((spec, samples))
 }
 
 #[cfg(test)]

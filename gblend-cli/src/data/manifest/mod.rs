@@ -22,12 +22,15 @@ mod rows;
 mod shards;
 mod table;
 mod template;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gblend_core::media::MediaKind;
 use gblend_core::{Dataset, Error, OnBadSample, OpenContext, Result, Seed, Source, Task};
+use gblend_modalities::frontend::depth_image::DepthConvention;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -151,6 +154,9 @@ pub struct StreamSettings {
     /// Units of a depth picture per meter. Default: 1000, as sensors that store millimeters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depth_scale: Option<f64>,
+    /// The dataset whose depth pictures these are like, in place of `depth_scale`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth_format: Option<DepthFormat>,
     /// MiB that the decoded media of one sample may take; a file that would take more is refused.
     #[serde(default = "default_max_mib")]
     pub max_mib: usize,
@@ -164,12 +170,34 @@ pub enum MediaName {
     Frames,
     /// Sound: wav, flac, mp3, ogg vorbis, or the first sound track of a video.
     Waveform,
-    /// A 16-bit gray png, or a folder of them; 0 where nothing was measured.
+    /// A 16-bit gray png or pgm, or a folder of them; 0 where nothing was measured.
     Depth,
     /// Optical flow: a `.flo` file, or a folder of them.
     Flow,
     /// A `.npy` file of numbers.
     Array,
+}
+
+/// Datasets whose depth pictures need more than a number of units per meter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DepthFormat {
+    /// The TUM RGB-D benchmark: 5000 units per meter.
+    Tum,
+    /// SUN RGB-D: millimeters, their bits rotated.
+    Sun,
+    /// The raw frames of NYU Depth v2: disparities of the Kinect.
+    Nyu,
+}
+
+impl DepthFormat {
+    fn convention(self) -> DepthConvention {
+        match self {
+            Self::Tum => DepthConvention::Tum,
+            Self::Sun => DepthConvention::Sun,
+            Self::Nyu => DepthConvention::Nyu,
+        }
+    }
 }
 
 impl MediaName {
@@ -344,6 +372,19 @@ impl StreamSettings {
                 ));
             }
         }
+        if let Some(format) = self.depth_format
+            && (media != MediaKind::Depth || self.depth_scale.is_some())
+        {
+            let expected = match self.depth_scale {
+                Some(_) => "either `depth_format` or `depth_scale`".to_owned(),
+                None => format!("none for {media}"),
+            };
+            return Err(Error::setting(
+                key("depth_format"),
+                format!("{format:?}"),
+                expected,
+            ));
+        }
         match self.max_frames {
             Some(0) => return Err(Error::setting(key("max_frames"), 0, "at least 1")),
             Some(most) if matches!(media, MediaKind::Waveform | MediaKind::Array) => {
@@ -371,7 +412,10 @@ impl StreamSettings {
             reading: Reading {
                 media,
                 max_frames: self.max_frames,
-                depth_scale: self.depth_scale.unwrap_or(1000.0),
+                depth: match self.depth_format {
+                    Some(format) => format.convention(),
+                    None => DepthConvention::Scaled(self.depth_scale.unwrap_or(1000.0)),
+                },
                 limit: self.max_mib.saturating_mul(1 << 20),
             },
         })
