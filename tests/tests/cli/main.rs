@@ -6,6 +6,8 @@ mod blend;
 mod commands;
 mod determinism;
 mod manifest;
+mod missing_modality;
+mod multi_label;
 mod real_data;
 mod run_folder;
 
