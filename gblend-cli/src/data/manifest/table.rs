@@ -198,11 +198,11 @@ fn list(value: &Value) -> Option<String> {
         .iter()
         .map(plain)
         .collect::<Option<Vec<_>>>()
-        .map(joined)
+        .map(|values| joined(&values))
 }
 
 /// The values of a list as one cell.
-pub(super) fn joined(values: Vec<String>) -> String {
+pub(super) fn joined(values: &[String]) -> String {
     // A single value with a separator in it is one label, too.
     values.iter().map(|value| format!("{value}{LIST}")).collect()
 }

@@ -29,5 +29,5 @@ pub(super) fn list(value: &Field) -> Option<String> {
         .iter()
         .map(plain)
         .collect::<Option<Vec<_>>>()
-        .map(joined)
+        .map(|values| joined(&values))
 }

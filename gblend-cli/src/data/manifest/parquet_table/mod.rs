@@ -34,7 +34,7 @@ const MOST_TEXT: usize = 1 << 30;
 /// [`Error::Data`] with the row or column at fault.
 pub(super) fn read(name: &str, bytes: Vec<u8>, lists: Option<&str>) -> Result<Table> {
     // The crate has asserted its way through damaged files before, and may again.
-    catch_unwind(AssertUnwindSafe(|| table(name, Bytes::from(bytes), lists)))
+    catch_unwind(AssertUnwindSafe(|| table(name, &Bytes::from(bytes), lists)))
         .unwrap_or_else(|_| Err(damaged(name, "its values contradict each other")))
 }
 
@@ -42,10 +42,10 @@ fn damaged(place: &str, problem: impl std::fmt::Display) -> Error {
     Error::data(place, format!("not a whole Parquet file: {problem}"))
 }
 
-fn table(name: &str, bytes: Bytes, lists: Option<&str>) -> Result<Table> {
+fn table(name: &str, bytes: &Bytes, lists: Option<&str>) -> Result<Table> {
     let broken = |error: ParquetError| damaged(name, error);
     let metadata = ParquetMetaDataReader::new()
-        .parse_and_finish(&bytes)
+        .parse_and_finish(bytes)
         .map_err(broken)?;
     let schema = metadata.file_metadata().schema_descr();
     let fields = schema.root_schema().get_fields();
