@@ -46,8 +46,8 @@ const SAMPLES: usize = 28;
 /// Some of `even`, `third` and `large`; none for 1, 5, 7, 11 and 13.
 fn tags(number: usize) -> Vec<&'static str> {
     [
-        ("even", number % 2 == 0),
-        ("third", number % 3 == 0),
+        ("even", number.is_multiple_of(2)),
+        ("third", number.is_multiple_of(3)),
         ("large", number > 14),
     ]
     .into_iter()
