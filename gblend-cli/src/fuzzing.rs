@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use crate::config::{BUILTIN, Config, ConfigError, Override};
 use crate::curves::Curves;
+use gblend_core::media::Waveform;
+
 use crate::data::avmnist::{idx, recordings};
 use crate::data::cache;
 use crate::run_folder::{ModelDescription, Summary, model_file};
@@ -65,7 +67,10 @@ pub fn idx(bytes: &[u8]) -> bool {
 }
 
 pub fn recording(bytes: &[u8]) -> bool {
-    recordings::decode(bytes).is_ok()
+    let mixed = |(spec, samples): (hound::WavSpec, Vec<f32>)| {
+        Waveform::mixed(spec.sample_rate, usize::from(spec.channels), &samples)
+    };
+    recordings::interleaved(bytes).is_ok_and(|read| mixed(read).is_ok())
 }
 
 pub fn segment(bytes: &[u8]) -> bool {

@@ -1,11 +1,11 @@
 //! Computed flow against Middlebury's ground truth, if `GBLEND_DATA` names the data folder.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use gblend_core::Array;
 use gblend_modalities::frontend::{flo, optical_flow};
+use image::DynamicImage;
 
 /// Mean endpoint errors of OpenCV 5.0.0 in pixels on the same gray frames, where the truth is known: of
 /// `calcOpticalFlowFarneback(a, b, None, 0.5, 5, 15, 3, 5, 1.2, 0)` and of
@@ -37,19 +37,15 @@ fn data() -> Option<PathBuf> {
 
 /// A colored picture's brightness, `[height, width]`.
 fn brightness(path: &Path) -> Array {
-    let file = BufReader::new(std::fs::File::open(path).unwrap());
-    let mut reader = png::Decoder::new(file).read_info().unwrap();
-    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-    let info = reader.next_frame(&mut pixels).unwrap();
-    assert_eq!(
-        (info.color_type, info.bit_depth),
-        (png::ColorType::Rgb, png::BitDepth::Eight)
-    );
-    let gray = pixels.chunks_exact(3).map(|pixel| {
-        let [red, green, blue] = [0, 1, 2].map(|channel| f32::from(pixel[channel]));
+    let DynamicImage::ImageRgb8(picture) = image::open(path).unwrap() else {
+        unreachable!("{} is in color", path.display())
+    };
+    let (width, height) = picture.dimensions();
+    let gray = picture.pixels().map(|pixel| {
+        let [red, green, blue] = pixel.0.map(f32::from);
         0.299 * red + 0.587 * green + 0.114 * blue
     });
-    Array::new([info.height as usize, info.width as usize], gray.collect()).unwrap()
+    Array::new([height as usize, width as usize], gray.collect()).unwrap()
 }
 
 #[test]

@@ -202,6 +202,42 @@ pub fn ffmpeg() -> bool {
     found
 }
 
+/// Writes a sound of one channel and 8000 samples per second: integers of `bits` bits, or floats.
+pub fn write_wav<S: hound::Sample + 'static>(path: &Path, bits: u16, samples: impl IntoIterator<Item = S>) {
+    let is_float = std::any::TypeId::of::<S>() == std::any::TypeId::of::<f32>();
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8000,
+        bits_per_sample: bits,
+        sample_format: if is_float {
+            hound::SampleFormat::Float
+        } else {
+            hound::SampleFormat::Int
+        },
+    };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    samples
+        .into_iter()
+        .for_each(|sample| writer.write_sample(sample).unwrap());
+    writer.finalize().unwrap();
+}
+
+/// Writes media of the samples `s1`, `s2` and so on: `s1/9.png` and `s1/10.png` of 8 x 6 pixels, and `s1.wav`.
+pub fn write_clips(folder: &Path, count: usize) {
+    for number in 1..=count {
+        let clip = folder.join(format!("s{number}"));
+        std::fs::create_dir(&clip).unwrap();
+        for frame in [9, 10] {
+            let picture = image::RgbImage::from_fn(8, 6, |x, y| {
+                image::Rgb([x as u8 * 30, y as u8 * 40, (number as u8).wrapping_mul(frame)])
+            });
+            picture.save(clip.join(format!("{frame}.png"))).unwrap();
+        }
+        let samples = (0..800).map(|index| index * (36 + number as i32) % 2000);
+        write_wav(&folder.join(format!("s{number}.wav")), 16, samples);
+    }
+}
+
 /// Writes an AV-MNIST of 30 training and 10 test digits of 6 x 6 pixels, two recordings each.
 pub fn write_avmnist(folder: &Path) {
     for (part, count) in [("train", 30_usize), ("t10k", 10)] {
@@ -214,16 +250,8 @@ pub fn write_avmnist(folder: &Path) {
     }
     for digit in 0..10 {
         for speaker in ["ann", "bob"] {
-            let spec = hound::WavSpec {
-                channels: 1,
-                sample_rate: 8000,
-                bits_per_sample: 16,
-                sample_format: hound::SampleFormat::Int,
-            };
             let path = folder.join(format!("{digit}_{speaker}_0.wav"));
-            let mut writer = hound::WavWriter::create(path, spec).unwrap();
-            (0..800).for_each(|i| writer.write_sample(((i * (digit + 3)) % 2000) as i16).unwrap());
-            writer.finalize().unwrap();
+            write_wav(&path, 16, (0..800).map(|i| (i * (digit + 3)) % 2000));
         }
     }
 }

@@ -44,9 +44,20 @@ pub enum DepthImageError {
         /// Length of the file.
         bytes: usize,
     },
+    /// The picture is larger than allowed.
+    #[error("{width} × {height} pixels take more than {limit} bytes")]
+    Limit {
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+        /// Bytes that the values may take.
+        limit: usize,
+    },
     /// The pixels are not 16-bit gray.
     #[error(
-        "pixels are {found:?}, expected L16: depth of 8 bits or in color was made for looking at, and has lost its unit"
+        "pixels are {found:?}, expected gray of 16 bits (L16): depth of 8 bits or in color was made for looking at, and has \
+         lost its unit"
     )]
     Pixels {
         /// What they are.
@@ -77,12 +88,12 @@ pub struct Gray16 {
     pub values: Vec<u16>,
 }
 
-/// Reads the values of a PNG or PGM file of 16-bit gray, from its bytes.
+/// Reads the values of a PNG or PGM file of 16-bit gray, from its bytes; they may take `limit` bytes.
 ///
 /// # Errors
-/// [`DepthImageError`] if the file is none of the two, is damaged, or has other pixels. Nothing is reserved for pixels
-/// before the header was held against the length of the file.
-pub fn gray16(bytes: &[u8]) -> Result<Gray16, DepthImageError> {
+/// [`DepthImageError`] if the file is none of the two, is damaged, has other pixels, or more than allowed. Nothing is
+/// reserved for pixels before the header was held against the length of the file.
+pub fn gray16(bytes: &[u8], limit: usize) -> Result<Gray16, DepthImageError> {
     let format = image::guess_format(bytes).map_err(|_| DepthImageError::Format)?;
     if !matches!(format, ImageFormat::Png | ImageFormat::Pnm) {
         return Err(DepthImageError::Format);
@@ -98,6 +109,9 @@ pub fn gray16(bytes: &[u8]) -> Result<Gray16, DepthImageError> {
             height,
             bytes: bytes.len(),
         });
+    }
+    if needed > limit as u128 {
+        return Err(DepthImageError::Limit { width, height, limit });
     }
     let found = decoder.color_type();
     if found != image::ColorType::L16 {
@@ -141,7 +155,7 @@ impl DepthConvention {
     /// # Errors
     /// [`DepthImageError`] as [`gray16`] and [`meters`](Self::meters); an [`Error::Shape`] if there is no pixel.
     pub fn decode(self, bytes: &[u8]) -> gblend_core::Result<DepthMaps> {
-        let picture = gray16(bytes)?;
+        let picture = gray16(bytes, usize::MAX)?;
         let shape = SequenceShape {
             frames: 1,
             height: picture.height,
@@ -208,13 +222,13 @@ mod tests {
         #[test]
         fn any_header_of_a_pgm_is_held_against_its_length(width: u32, height: u32, most: u16) {
             let bytes = format!("P5 {width} {height} {most}\n  ").into_bytes();
-            prop_assert!(gray16(&bytes).is_err());
+            prop_assert!(gray16(&bytes, usize::MAX).is_err());
         }
 
         #[test]
         fn the_largest_header_of_a_pgm_is_held_against_its_length(width in u32::MAX - 9.., height in u32::MAX - 9..) {
             let bytes = format!("P5 {width} {height} 65535\n  ").into_bytes();
-            prop_assert!(gray16(&bytes).is_err());
+            prop_assert!(gray16(&bytes, usize::MAX).is_err());
         }
 
         #[test]
@@ -246,21 +260,37 @@ mod tests {
             (png(Rgb([7_u8; 3])), "Rgb8"),
             (png(Rgb([7_u16; 3])), "Rgb16"),
         ] {
-            let error = gray16(&bytes).unwrap_err();
+            let error = gray16(&bytes, usize::MAX).unwrap_err();
             assert!(matches!(error, DepthImageError::Pixels { .. }));
             assert!(error.to_string().contains(name), "{error}");
         }
         let pgm = b"P5 2 1 255\nab";
-        assert!(matches!(gray16(pgm), Err(DepthImageError::Pixels { .. })));
+        assert!(matches!(
+            gray16(pgm, usize::MAX),
+            Err(DepthImageError::Pixels { .. })
+        ));
+    }
+
+    #[test]
+    fn a_picture_of_more_than_is_allowed_is_refused() {
+        let bytes = png(Luma([7_u16]));
+        assert!(gray16(&bytes, 12).is_ok());
+        assert!(matches!(
+            gray16(&bytes, 11),
+            Err(DepthImageError::Limit { limit: 11, .. })
+        ));
     }
 
     #[test]
     fn what_is_no_picture_or_no_unit_is_refused() {
-        assert!(matches!(gray16(b"GIF89a"), Err(DepthImageError::Format)));
-        assert!(matches!(gray16(b""), Err(DepthImageError::Format)));
+        assert!(matches!(
+            gray16(b"GIF89a", usize::MAX),
+            Err(DepthImageError::Format)
+        ));
+        assert!(matches!(gray16(b"", usize::MAX), Err(DepthImageError::Format)));
         let whole = png(Luma([1_u16]));
         assert!(matches!(
-            gray16(&whole[..whole.len() / 2]),
+            gray16(&whole[..whole.len() / 2], usize::MAX),
             Err(DepthImageError::Damaged(_))
         ));
         for scale in [0.0, -1.0, f64::NAN, f64::INFINITY] {

@@ -49,7 +49,7 @@ pub fn decode(bytes: &[u8], location: &str) -> Result<StoredFlow> {
     if word(0) != MAGIC {
         let found = f32::from_le_bytes(word(0));
         return refuse(format!(
-            "begins with {found}, expected 202021.25 as in .flo files"
+            "begins with {found}, expected 202021.25 (\"PIEH\") as in .flo files"
         ));
     }
     let (width, height) = (i32::from_le_bytes(word(4)), i32::from_le_bytes(word(8)));
@@ -64,7 +64,7 @@ pub fn decode(bytes: &[u8], location: &str) -> Result<StoredFlow> {
         let expected = expected.map_or("more than there can be".to_owned(), |bytes| bytes.to_string());
         let found = body.len();
         return refuse(format!(
-            "found {found} bytes after the header, expected {expected} for width {width} and height {height}"
+            "found {found} bytes after the header, expected {expected} for {width}x{height} pixels"
         ));
     }
     let (height, width) = (rows as usize, columns as usize);

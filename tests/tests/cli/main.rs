@@ -7,6 +7,8 @@ mod commands;
 mod determinism;
 mod export;
 mod manifest;
+mod missing_modality;
+mod multi_label;
 mod real_data;
 mod run_folder;
 

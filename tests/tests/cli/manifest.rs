@@ -4,8 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::playground;
-use gblend_tests::{Playground, ffmpeg, real_data};
-use hound::{SampleFormat, WavSpec, WavWriter};
+use gblend_tests::{Playground, ffmpeg, real_data, write_clips, write_wav};
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma, RgbImage};
 
 /// Frames and sound of 16 samples of two classes, as [`files`] writes them.
@@ -64,21 +63,8 @@ kind = "flow"
 encoder.channels = [4]
 "#;
 
-fn wav(path: &Path, bits_per_sample: u16, sample_format: SampleFormat, length: i32) {
-    let spec = WavSpec {
-        channels: 1,
-        sample_rate: 8000,
-        bits_per_sample,
-        sample_format,
-    };
-    let mut writer = WavWriter::create(path, spec).unwrap();
-    for index in 0..length {
-        match sample_format {
-            SampleFormat::Int => writer.write_sample(index * 37 % 2000).unwrap(),
-            SampleFormat::Float => writer.write_sample((index as f32 * 0.3).sin()).unwrap(),
-        }
-    }
-    writer.finalize().unwrap();
+fn wav(path: &Path, length: i32) {
+    write_wav(path, 16, (0..length).map(|index| index * 37 % 2000));
 }
 
 fn png(path: &Path, image: impl Into<DynamicImage>) {
@@ -95,20 +81,13 @@ fn flo(width: i32, height: i32) -> Vec<u8> {
 
 /// Writes the samples `s1` to `s16`, the last four for the test.
 fn files(folder: &Path) {
+    write_clips(folder, 16);
     let mut table = "id,label,split,frames\n".to_owned();
     for number in 1..=16_u8 {
         let id = format!("s{number}");
         let label = if number % 2 == 0 { "even" } else { "odd" };
         let split = if number > 12 { "test" } else { "train" };
         table += &format!("{id},{label},{split},{id}\n");
-        std::fs::create_dir(folder.join(&id)).unwrap();
-        for frame in [9, 10] {
-            let picture = RgbImage::from_fn(8, 6, |x, y| {
-                image::Rgb([x as u8 * 30, y as u8 * 40, number * frame])
-            });
-            png(&folder.join(&id).join(format!("{frame}.png")), picture);
-        }
-        wav(&folder.join(format!("{id}.wav")), 16, SampleFormat::Int, 800);
         let depth = ImageBuffer::<Luma<u16>, _>::from_fn(8, 6, |x, _| Luma([x as u16 * 200]));
         png(&folder.join(format!("{id}.depth.png")), depth);
         std::fs::write(folder.join(format!("{id}.flo")), flo(8, 6)).unwrap();
@@ -186,8 +165,16 @@ fn json_lines_and_drawn_splits_train_too() {
 #[test]
 fn wav_files_of_24_bits_and_of_floats_are_read() {
     let p = prepared();
-    wav(&p.path("s2.wav"), 24, SampleFormat::Int, 800);
-    wav(&p.path("s3.wav"), 32, SampleFormat::Float, 800);
+    write_wav(
+        &p.path("s2.wav"),
+        24,
+        (0..800).map(|index| index * 9000 % 8_000_000),
+    );
+    write_wav(
+        &p.path("s3.wav"),
+        32,
+        (0..800).map(|index| (index as f32 * 0.3).sin()),
+    );
     p.succeed(&["train", "m.toml", "--quiet"]);
 }
 
@@ -197,7 +184,7 @@ fn bad_media_is_named_or_counted() {
     type Damage = fn(&Playground);
     let cases: [(Damage, &[&str]); 16] = [
         (
-            |p| wav(&p.path("s3.wav"), 16, SampleFormat::Int, 0),
+            |p| wav(&p.path("s3.wav"), 0),
             &["sample s3", "s3.wav", "length is 0"],
         ),
         (|p| p.write("s3.wav", ""), &["sample s3", "s3.wav", "empty"]),
@@ -290,7 +277,7 @@ fn check_names_every_bad_sample_at_once() {
     png(&p.path("s14/9.png"), RgbImage::new(3, 3));
     edit(&p, "s7,odd", "s7,");
     // Sound but of another length.
-    wav(&p.path("s9.wav"), 16, SampleFormat::Int, 400);
+    wav(&p.path("s9.wav"), 400);
     p.refuse(
         &["check", "m.toml"],
         &[
@@ -372,7 +359,47 @@ fn a_link_that_leads_out_of_the_root_is_refused() {
     let outside = tempfile::tempdir().unwrap();
     std::fs::rename(p.path("s3.wav"), outside.path().join("x.wav")).unwrap();
     std::os::unix::fs::symlink(outside.path().join("x.wav"), p.path("s3.wav")).unwrap();
-    p.refuse(&["check", "m.toml"], &["sample s3", "s3.wav", "leads out of"]);
+    let parts = ["sample s3", "s3.wav", "leads out of"];
+    p.refuse(&["check", "m.toml"], &parts);
+    p.refuse(&["train", "m.toml"], &parts);
+    let skip = ["--quiet", "--json", "--set", "data.on_bad_sample=skip"];
+    let summary = p.json(&[&["train", "m.toml"][..], &skip].concat());
+    assert_eq!(summary["samples_skipped"], 1);
+}
+
+#[test]
+fn a_parquet_table_trains_as_the_csv_of_the_same_rows() {
+    let p = playground();
+    write_clips(&p.path(""), 10);
+    let tables = concat!(env!("CARGO_MANIFEST_DIR"), "/../gblend-cli/tests/fixtures/tables");
+    let model = |name: &str| {
+        let config = CONFIG
+            .replace("table.csv", name)
+            .replace("id = \"id\"", &format!("root = {:?}", p.path("")))
+            .replace("label = \"label\"", "label = \"good\"\non_bad_sample = \"skip\"")
+            .replace("split = \"split\"", "split = { test = 0.3 }")
+            .replace("column = \"frames\"", "path = \"s1\"")
+            .replace("{id}.wav", "s2.wav");
+        p.write("m.toml", config.replace(name, &format!("{tables}/{name}")));
+        let out = format!("run-{name}");
+        let summary = p.json(&["train", "m.toml", "--quiet", "--json", "--out", &out]);
+        // One has no label.
+        assert_eq!(summary["samples_skipped"], 1);
+        std::fs::read(p.path(&out).join("model.safetensors")).unwrap()
+    };
+    let csv = model("table.csv");
+    for name in ["snappy.parquet", "zstd.parquet", "plain.parquet"] {
+        assert!(model(name) == csv, "{name}");
+    }
+    let config = std::fs::read_to_string(p.path("m.toml")).unwrap();
+    p.write("m.toml", config.replace("label = \"good\"", "label = \"tags\""));
+    p.refuse_after_run(&["check", "m.toml"], "plain.parquet: row 1: `tags` is a list");
+    p.write(
+        "cut.parquet",
+        &std::fs::read(format!("{tables}/snappy.parquet")).unwrap()[..900],
+    );
+    p.write("m.toml", CONFIG.replace("table.csv", "cut.parquet"));
+    p.refuse_after_run(&["check", "m.toml"], "cut.parquet: not a whole Parquet file");
 }
 
 /// Packs the samples into a shard.
@@ -526,6 +553,64 @@ fn video_and_its_sound_are_read_and_a_truncated_one_is_named_or_counted() {
             "data.on_bad_sample=skip",
         ]);
         assert_eq!(summary["samples_skipped"], 1, "{extension}");
+    }
+}
+
+#[test]
+fn a_video_in_a_shard_trains() {
+    if !ffmpeg() {
+        return;
+    }
+    let p = videos("mp4");
+    let mut builder = tar::Builder::new(std::fs::File::create(p.path("v.tar")).unwrap());
+    for number in 0..12 {
+        let name = format!("c{number}.mp4");
+        builder.append_path_with_name(p.path(&name), &name).unwrap();
+        std::fs::remove_file(p.path(&name)).unwrap();
+    }
+    builder.finish().unwrap();
+    let config = std::fs::read_to_string(p.path("v.toml")).unwrap();
+    p.write("v.toml", config.replace("[data]", "[data]\nshards = [\"v.tar\"]"));
+    let summary = p.json(&["train", "v.toml", "--quiet", "--json"]);
+    assert_eq!(summary["samples_skipped"], 0);
+    let checked = p.succeed(&["check", "v.toml", "--quiet"]);
+    assert!(checked.contains("[3, 24, 32, 4]"), "{checked}");
+}
+
+#[test]
+#[cfg(unix)]
+fn an_ffmpeg_that_is_too_old_is_no_bad_sample() {
+    use std::os::unix::fs::PermissionsExt;
+    let p = playground();
+    p.write("clip.mp4", "no matter what");
+    p.write("table.csv", "id,label,split\na,x,train\nb,x,test\n");
+    let config = CONFIG
+        .replace("column = \"frames\"", "path = \"clip.mp4\"")
+        .replace("path = \"{id}.wav\"", "path = \"clip.mp4\"");
+    p.write("v.toml", config);
+    std::fs::create_dir(p.path("bin")).unwrap();
+    let path = p.path("bin");
+    for (version, is_old) in [
+        ("4.4.2-0ubuntu0.22.04.1", true),
+        ("n5.0", true),
+        ("5.1", false),
+        ("n7.1-12-gabcdef", false),
+        ("N-109542-g9f1cf33ba4", false),
+    ] {
+        let script =
+            format!("#!/bin/sh\necho 'ffmpeg version {version} Copyright (c) the FFmpeg developers'\n");
+        p.write("bin/ffmpeg", script);
+        std::fs::set_permissions(p.path("bin/ffmpeg"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        for policy in ["error", "skip"] {
+            let set = format!("data.on_bad_sample={policy}");
+            let environment = [("PATH", path.to_str().unwrap())];
+            let outcome = p.run_with(&["train", "v.toml", "--set", &set], &environment);
+            assert_eq!(outcome.code, Some(2), "{outcome:?}");
+            // One that is new enough is believed, and its silence is the sample's fault.
+            let parts = ["clip.mp4", version, "install ffmpeg 5.1 or later"];
+            let found = parts.iter().all(|part| outcome.stderr.contains(part));
+            assert_eq!(found, is_old, "{version}: {outcome:?}");
+        }
     }
 }
 

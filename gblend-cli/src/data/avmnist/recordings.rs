@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use gblend_core::media::Waveform;
 use gblend_core::{Error, Result};
-use hound::{SampleFormat, WavReader};
+use hound::{SampleFormat, WavReader, WavSpec};
 
 use super::CLASSES;
 
@@ -114,13 +114,15 @@ impl Recordings {
     pub(super) fn read(&self, recording: usize) -> Result<Waveform> {
         let path = self.path(recording);
         let read = File::open(&path).map_err(hound::Error::from);
-        read.and_then(|file| decode(BufReader::new(file)))
+        let (spec, samples) = read
+            .and_then(|file| interleaved(BufReader::new(file)))
             .map_err(|error| {
                 Error::data(
                     path.display(),
                     format!("not a whole wav file of integer or float samples: {error}"),
                 )
-            })
+            })?;
+        Waveform::mixed(spec.sample_rate, usize::from(spec.channels), &samples)
     }
 }
 
@@ -133,11 +135,11 @@ fn parse_name(file: &str) -> Option<(usize, String)> {
     (digit < CLASSES && parts.next().is_none()).then(|| (digit, speaker.to_owned()))
 }
 
-/// Decodes a wav file; several channels are averaged.
-pub(crate) fn decode(file: impl Read) -> hound::Result<Waveform> {
+/// The samples of all channels in turn.
+pub(crate) fn interleaved(file: impl Read) -> hound::Result<(WavSpec, Vec<f32>)> {
     let mut reader = WavReader::new(file)?;
     let spec = reader.spec();
-    let interleaved: Vec<f32> = match spec.sample_format {
+    let samples = match spec.sample_format {
         SampleFormat::Float => reader.samples::<f32>().collect::<Result<_, _>>()?,
         SampleFormat::Int => {
             let full = 2_f32.powi(i32::from(spec.bits_per_sample) - 1);
@@ -147,14 +149,7 @@ pub(crate) fn decode(file: impl Read) -> hound::Result<Waveform> {
                 .collect::<Result<_, _>>()?
         }
     };
-    let channels = usize::from(spec.channels.max(1));
-    let samples = interleaved.chunks_exact(channels);
-    Ok(Waveform {
-        sample_rate: spec.sample_rate,
-        samples: samples
-            .map(|frame| frame.iter().sum::<f32>() / channels as f32)
-            .collect(),
-    })
+    Ok((spec, samples))
 }
 
 #[cfg(test)]

@@ -16,17 +16,21 @@ pub(crate) mod decode;
 mod folder;
 mod opened;
 mod order;
+mod parquet_table;
 mod partition;
 mod rows;
 mod shards;
 mod table;
 mod template;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gblend_core::media::MediaKind;
 use gblend_core::{Dataset, Error, OnBadSample, OpenContext, Result, Seed, Source, Task};
+use gblend_modalities::frontend::depth_image::DepthConvention;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,12 +44,13 @@ use template::Template;
 
 /// Your own files, listed in a table: pictures, frame folders, video, sound, depth, optical flow, arrays.
 ///
-/// The table is a CSV file with a header line, or JSON Lines. Each row is a sample; columns name its label,
+/// The table is a CSV file with a header line, JSON Lines, or Parquet. Each row is a sample; columns name its label,
 /// its split and its files. Video, and the sound of a video, is decoded by the program `ffmpeg`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The table: a `.csv`, `.jsonl` or `.ndjson` file. Without one, the shards' own members `KEY.cls`, `KEY.txt`
+    /// The table: a `.csv`, `.jsonl`, `.ndjson` or `.parquet` file, the last compressed with snappy, zstd or not at all.
+    /// Null, and in Parquet what is not a number (NaN), is an empty cell. Without one, the shards' own members `KEY.cls`, `KEY.txt`
     /// and `KEY.json` are the table, with the columns `cls`, `txt`, the keys of the JSON objects, `__key__` and
     /// `__shard__`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,8 +68,8 @@ pub struct Manifest {
     pub id: Option<String>,
     /// Column with the class.
     pub label: String,
-    /// What stands between the classes of a sample that may have any number of them, such as ";"; in JSON Lines they may
-    /// be a list. An empty cell is a sample with none. Each class is then learned for itself. Default: exactly one
+    /// What stands between the classes of a sample that may have any number of them, such as ";"; in JSON Lines and
+    /// Parquet they may be a list. An empty cell is a sample with none. Each class is then learned for itself. Default: exactly one
     /// class for each sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_separator: Option<String>,
@@ -149,6 +154,9 @@ pub struct StreamSettings {
     /// Units of a depth picture per meter. Default: 1000, as sensors that store millimeters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depth_scale: Option<f64>,
+    /// The dataset whose depth pictures these are like, in place of `depth_scale`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth_format: Option<DepthFormat>,
     /// MiB that the decoded media of one sample may take; a file that would take more is refused.
     #[serde(default = "default_max_mib")]
     pub max_mib: usize,
@@ -162,12 +170,34 @@ pub enum MediaName {
     Frames,
     /// Sound: wav, flac, mp3, ogg vorbis, or the first sound track of a video.
     Waveform,
-    /// A 16-bit gray png, or a folder of them; 0 where nothing was measured.
+    /// A 16-bit gray png or pgm, or a folder of them; 0 where nothing was measured.
     Depth,
     /// Optical flow: a `.flo` file, or a folder of them.
     Flow,
     /// A `.npy` file of numbers.
     Array,
+}
+
+/// Datasets whose depth pictures need more than a number of units per meter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DepthFormat {
+    /// The TUM RGB-D benchmark: 5000 units per meter.
+    Tum,
+    /// SUN RGB-D: millimeters, their bits rotated.
+    Sun,
+    /// The raw frames of NYU Depth v2: disparities of the Kinect.
+    Nyu,
+}
+
+impl DepthFormat {
+    fn convention(self) -> DepthConvention {
+        match self {
+            Self::Tum => DepthConvention::Tum,
+            Self::Sun => DepthConvention::Sun,
+            Self::Nyu => DepthConvention::Nyu,
+        }
+    }
 }
 
 impl MediaName {
@@ -319,6 +349,7 @@ impl StreamSettings {
             optional: false,
             max_frames: None,
             depth_scale: None,
+            depth_format: None,
             max_mib: default_max_mib(),
         }
     }
@@ -355,6 +386,19 @@ impl StreamSettings {
                 ));
             }
         }
+        if let Some(format) = self.depth_format
+            && (media != MediaKind::Depth || self.depth_scale.is_some())
+        {
+            let expected = match self.depth_scale {
+                Some(_) => "either `depth_format` or `depth_scale`".to_owned(),
+                None => format!("none for {media}"),
+            };
+            return Err(Error::setting(
+                key("depth_format"),
+                format!("{format:?}"),
+                expected,
+            ));
+        }
         match self.max_frames {
             Some(0) => return Err(Error::setting(key("max_frames"), 0, "at least 1")),
             Some(most) if matches!(media, MediaKind::Waveform | MediaKind::Array) => {
@@ -382,7 +426,10 @@ impl StreamSettings {
             reading: Reading {
                 media,
                 max_frames: self.max_frames,
-                depth_scale: self.depth_scale.unwrap_or(1000.0),
+                depth: match self.depth_format {
+                    Some(format) => format.convention(),
+                    None => DepthConvention::Scaled(self.depth_scale.unwrap_or(1000.0)),
+                },
                 limit: self.max_mib.saturating_mul(1 << 20),
             },
         })

@@ -12,7 +12,7 @@ use super::table::Table;
 use super::template::Template;
 
 /// Changes whenever the same file would be decoded to other media.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Where paths are looked up.
 #[derive(Debug)]
@@ -166,11 +166,11 @@ impl Source for Opened {
             let Reading {
                 media,
                 max_frames,
-                depth_scale,
+                depth,
                 limit: _,
             } = reading;
             Ok(format!(
-                "manifest {VERSION} {media:?} {max_frames:?} {depth_scale} {} {program}",
+                "manifest {VERSION} {media:?} {max_frames:?} {depth:?} {} {program}",
                 hasher.finalize().to_hex()
             ))
         })

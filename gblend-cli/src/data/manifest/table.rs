@@ -1,11 +1,16 @@
-//! The table: rows of text with named columns, from CSV or JSON Lines.
+//! The table: rows of text with named columns, from CSV, JSON Lines or Parquet.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use gblend_core::registry::nearest;
 use gblend_core::{Error, Result};
 use serde_json::Value;
+
+use super::parquet_table;
+
+/// What is wrong with a cell that is no text.
+pub(super) const NESTED: &str = "is a list or an object, expected text, a number or a truth value";
 
 /// What stands between the values of a list in a cell.
 pub(super) const LIST: &str = "\u{1f}";
@@ -19,6 +24,8 @@ pub(super) struct Table {
     rows: Vec<Vec<String>>,
     /// Where each row begins, for messages.
     places: Vec<String>,
+    /// Columns that cannot become text, with what to say when one is asked for.
+    refused: BTreeMap<usize, (String, String)>,
 }
 
 impl Table {
@@ -33,18 +40,19 @@ impl Table {
             .and_then(|e| e.to_str())
             .unwrap_or_default()
             .to_ascii_lowercase();
-        let parse = |name: &str, bytes: &[u8]| match extension.as_str() {
-            "csv" => Self::csv(name, bytes),
-            "jsonl" | "ndjson" => Self::json_lines(name, bytes, lists),
+        let parse = |name: &str, bytes: Vec<u8>| match extension.as_str() {
+            "csv" => Self::csv(name, &bytes),
+            "jsonl" | "ndjson" => Self::json_lines(name, &bytes, lists),
+            "parquet" => parquet_table::read(name, bytes, lists),
             _ => {
-                let problem = "found another extension, expected a table in .csv, .jsonl or .ndjson; \
+                let problem = "found another extension, expected a table in .csv, .jsonl, .ndjson or .parquet; \
                                other formats have to be converted";
                 Err(Error::data(name, problem))
             }
         };
         let bytes =
             std::fs::read(path).map_err(|error| Error::data(&name, format!("cannot be read: {error}")))?;
-        let table = parse(&name, &bytes)?;
+        let table = parse(&name, bytes)?;
         if table.rows.is_empty() {
             return Err(Error::data(name, "found no row, expected at least one"));
         }
@@ -91,9 +99,7 @@ impl Table {
             for (key, value) in object {
                 let list = (lists == Some(key.as_str())).then(|| list(&value)).flatten();
                 let Some(value) = list.or_else(|| plain(&value)) else {
-                    let problem =
-                        format!("`{key}` is a list or an object, expected text, a number or a truth value");
-                    return Err(Error::data(place, problem));
+                    return Err(Error::data(place, format!("`{key}` {NESTED}")));
                 };
                 let column = *positions.entry(key).or_insert_with_key(|key| {
                     columns.push(key.clone());
@@ -142,6 +148,11 @@ impl Table {
         self.places.push(place);
     }
 
+    /// Makes a column one that is there and cannot be used.
+    pub(super) fn refuse(&mut self, column: usize, place: String, problem: String) {
+        self.refused.insert(column, (place, problem));
+    }
+
     /// The names of the columns.
     pub(super) fn columns(&self) -> &[String] {
         &self.columns
@@ -165,27 +176,37 @@ impl Table {
     /// The position of a column that setting `key` names.
     ///
     /// # Errors
-    /// [`Error::Setting`] with the columns that there are.
+    /// [`Error::Setting`] with the columns that there are; [`Error::Data`] if this one cannot become text.
     pub(super) fn column(&self, name: &str, key: &str) -> Result<usize> {
-        self.columns
-            .iter()
-            .position(|column| column == name)
-            .ok_or_else(|| {
-                let near = nearest(name, self.columns.iter().map(String::as_str))
-                    .into_iter()
-                    .next();
-                let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                let expected = format!("a column of {}: {}{hint}", self.name, self.columns.join(", "));
-                Error::setting(key, format!("\"{name}\""), expected)
-            })
+        let position = self.columns.iter().position(|column| column == name);
+        if let Some((place, problem)) = position.and_then(|position| self.refused.get(&position)) {
+            return Err(Error::data(place, format!("`{name}` {problem}")));
+        }
+        position.ok_or_else(|| {
+            let near = nearest(name, self.columns.iter().map(String::as_str))
+                .into_iter()
+                .next();
+            let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let expected = format!("a column of {}: {}{hint}", self.name, self.columns.join(", "));
+            Error::setting(key, format!("\"{name}\""), expected)
+        })
     }
 }
 
 /// A JSON list of values as text.
 fn list(value: &Value) -> Option<String> {
-    let values: Option<Vec<String>> = value.as_array()?.iter().map(plain).collect();
+    value
+        .as_array()?
+        .iter()
+        .map(plain)
+        .collect::<Option<Vec<_>>>()
+        .map(|values| joined(&values))
+}
+
+/// The values of a list as one cell.
+pub(super) fn joined(values: &[String]) -> String {
     // A single value with a separator in it is one label, too.
-    Some(values?.iter().map(|value| format!("{value}{LIST}")).collect())
+    values.iter().map(|value| format!("{value}{LIST}")).collect()
 }
 
 /// Refuses tables that are almost empty, which would take far more memory than what they are made of: as many rows

@@ -14,6 +14,9 @@ use super::super::blob::Blob;
 use super::video_check::{cut_short, last_packet_cut};
 use super::{Fault, Picture, portable, too_large};
 
+/// The release that brought `-fps_mode`.
+const OLDEST: (u32, u32) = (5, 1);
+
 /// Bytes of ffmpeg's complaints that are kept.
 const COMPLAINTS: u64 = 4096;
 
@@ -65,9 +68,22 @@ pub(in super::super) fn version(blob: &Blob) -> Result<&'static str, Fault> {
             .output()
             .map_err(|error| error.to_string())?;
         let text = String::from_utf8_lossy(&output.stdout);
-        Ok(text.lines().next().unwrap_or_default().to_owned())
+        let line = text.lines().next().unwrap_or_default();
+        match release(line) {
+            Some(found) if found < OLDEST => Err(format!("found \"{line}\"")),
+            _ => Ok(line.to_owned()),
+        }
     });
     version.as_deref().map_err(|problem| program(blob, problem))
+}
+
+/// Major and minor number in the first line of `ffmpeg -version`; builds between releases have none.
+fn release(line: &str) -> Option<(u32, u32)> {
+    let version = line.strip_prefix("ffmpeg version ")?;
+    let version = version.strip_prefix('n').unwrap_or(version);
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    let major = numbers.next()?.ok()?;
+    Some((major, numbers.next().and_then(Result::ok).unwrap_or(0)))
 }
 
 fn program(blob: &Blob, problem: impl std::fmt::Display) -> Fault {
@@ -79,6 +95,7 @@ fn program(blob: &Blob, problem: impl std::fmt::Display) -> Fault {
 
 /// What ffmpeg writes in the format that `output` asks for.
 fn run(blob: &Blob, output: &[&str], limit: usize) -> Result<Vec<u8>, Fault> {
+    version(blob)?;
     let length = blob.length();
     let cut = cut_short(&blob.head(8)?, length);
     if let Some(problem) = cut.or(last_packet_cut(&mut blob.reader()?, length)) {
@@ -146,4 +163,36 @@ fn collect(child: &mut Child, limit: usize) -> std::io::Result<(Vec<u8>, String)
         read?;
         Ok((bytes, complaints.join().unwrap_or_default()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn releases_are_read_and_other_builds_have_none() {
+        for (line, expected) in [
+            ("ffmpeg version 4.4.2-0ubuntu0.22.04.1 Copyright", Some((4, 4))),
+            ("ffmpeg version 5.1.6-0+deb12u1 Copyright", Some((5, 1))),
+            ("ffmpeg version n7.1 Copyright", Some((7, 1))),
+            ("ffmpeg version 8 Copyright", Some((8, 0))),
+            (
+                "ffmpeg version 2024-05-06-git-96449cfeae-full_build",
+                Some((2024, 5)),
+            ),
+            ("ffmpeg version N-109542-g9f1cf33ba4 Copyright", None),
+            ("ffmpeg version git-2020-01-01", None),
+            ("", None),
+        ] {
+            assert_eq!(release(line), expected, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics(version in ".*") {
+            let _ = release(&format!("ffmpeg version {version}"));
+        }
+    }
 }

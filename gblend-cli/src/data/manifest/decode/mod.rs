@@ -4,9 +4,7 @@
 //! Decoders take bytes and know nothing of tables, folders or shards; video alone is read by a program,
 //! which is told where in which file to look.
 
-mod depth;
 mod ffmpeg;
-mod flo;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod npy;
@@ -16,6 +14,8 @@ mod sound;
 mod video_check;
 
 use gblend_core::media::{DepthMaps, FlowFields, Frames, Media, MediaKind, SequenceShape};
+use gblend_modalities::frontend::depth_image::{DepthConvention, DepthImageError, gray16};
+use gblend_modalities::frontend::flo;
 use gblend_modalities::frontend::frame_sampling::spread;
 
 use super::blob::{Blob, Found};
@@ -26,6 +26,7 @@ pub(super) use ffmpeg::version as ffmpeg_version;
 pub(super) const PICTURES: [&str; 3] = ["png", "jpg", "jpeg"];
 /// Files with frames and perhaps sound, which `ffmpeg` reads.
 pub(super) const VIDEOS: [&str; 8] = ["mp4", "m4v", "mov", "avi", "mpg", "mpeg", "mkv", "webm"];
+const DEPTH_PICTURES: [&str; 2] = ["png", "pgm"];
 const SOUNDS: [&str; 5] = ["wav", "flac", "mp3", "ogg", "oga"];
 
 /// Why there is no media.
@@ -56,8 +57,8 @@ pub(super) struct Reading {
     pub(super) media: MediaKind,
     /// Frames to take of longer sequences, evenly spread.
     pub(super) max_frames: Option<usize>,
-    /// Units of a depth picture per meter.
-    pub(super) depth_scale: f64,
+    /// What the values of a depth picture mean.
+    pub(super) depth: DepthConvention,
     /// Bytes that the decoded media of a sample may have, and a file that is read as a whole.
     pub(super) limit: usize,
 }
@@ -67,7 +68,7 @@ impl Reading {
     pub(super) fn members(&self) -> &'static [&'static str] {
         match self.media {
             MediaKind::Frames => &PICTURES,
-            MediaKind::Depth => &["png"],
+            MediaKind::Depth => &DEPTH_PICTURES,
             MediaKind::Flow => &["flo"],
             _ => &[],
         }
@@ -93,16 +94,14 @@ impl Reading {
         match self.media {
             MediaKind::Frames => self.frames(found),
             MediaKind::Depth => {
-                let maps = self.sequence(found, &["png"], |bytes| {
-                    depth::decode(bytes, self.depth_scale, self.limit)
-                })?;
+                let maps = self.sequence(found, &DEPTH_PICTURES, |_, bytes| self.depth(bytes))?;
                 let (shape, meters) = maps.joined(1)?;
                 Ok(Media::Depth(
                     DepthMaps::new(shape, meters).map_err(|e| e.to_string())?,
                 ))
             }
             MediaKind::Flow => {
-                let fields = self.sequence(found, &["flo"], flo::decode)?;
+                let fields = self.sequence(found, &["flo"], flow)?;
                 let (shape, vectors) = fields.joined(2)?;
                 Ok(Media::Flow(
                     FlowFields::new(shape, vectors).map_err(|e| e.to_string())?,
@@ -131,13 +130,28 @@ impl Reading {
                 }
                 pictures
             }
-            _ => self.sequence(found, &PICTURES, |bytes| picture::decode(bytes, self.limit))?,
+            _ => self.sequence(found, &PICTURES, |_, bytes| picture::decode(bytes, self.limit))?,
         };
         let channels = pictures.channels();
         let (shape, pixels) = pictures.joined(channels)?;
         Ok(Media::Frames(
             Frames::new(shape, pixels).map_err(|e| e.to_string())?,
         ))
+    }
+
+    /// A map `[height, width, 1]` in meters.
+    fn depth(&self, bytes: &[u8]) -> Result<Picture<f32>, Fault> {
+        let picture = gray16(bytes, self.limit).map_err(|error| match error {
+            DepthImageError::Limit { .. } => too_large(self.limit),
+            other => other.to_string(),
+        })?;
+        let meters = self.depth.meters(&picture.values);
+        Ok(Picture {
+            height: picture.height,
+            width: picture.width,
+            channels: 1,
+            values: meters.map_err(|error| error.to_string())?,
+        })
     }
 
     fn waveform(&self, found: &Found) -> Result<Media, Fault> {
@@ -165,14 +179,16 @@ impl Reading {
         &self,
         found: &Found,
         extensions: &[&str],
-        decode: impl Fn(&[u8]) -> Result<Picture<T>, Fault>,
+        decode: impl Fn(&Blob, &[u8]) -> Result<Picture<T>, Fault>,
     ) -> Result<Sequence<T>, Fault> {
         let mut pictures = Sequence::new(self.limit);
         for blob in self.chosen(found) {
             expect_extension(blob, extensions)?;
-            let picture = decode(&blob.read(self.limit)?).map_err(|fault| match fault {
+            let picture = decode(blob, &blob.read(self.limit)?).map_err(|fault| match fault {
                 // In a folder the name of the sample's path is not enough.
-                Fault::Media(problem) if matches!(found, Found::Sequence(_)) => {
+                Fault::Media(problem)
+                    if matches!(found, Found::Sequence(_)) && !problem.contains(blob.name()) =>
+                {
                     Fault::Media(format!("{}: {problem}", blob.name()))
                 }
                 other => other,
@@ -181,6 +197,20 @@ impl Reading {
         }
         Ok(pictures)
     }
+}
+
+/// A field `[height, width, 2]`.
+fn flow(blob: &Blob, bytes: &[u8]) -> Result<Picture<f32>, Fault> {
+    let field = flo::decode(bytes, blob.name())
+        .map_err(|error| error.to_string())?
+        .field;
+    let shape = field.shape();
+    Ok(Picture {
+        height: shape.height,
+        width: shape.width,
+        channels: shape.channels,
+        values: field.vectors().to_vec(),
+    })
 }
 
 fn single(found: &Found) -> Result<&Blob, Fault> {

@@ -61,19 +61,7 @@ pub(super) fn au(bytes: &[u8]) -> Result<Waveform, Fault> {
     let values = body
         .chunks_exact(4)
         .map(|b| f32::from_be_bytes([b[0], b[1], b[2], b[3]]));
-    Ok(Waveform {
-        sample_rate,
-        samples: mono(&values.collect::<Vec<_>>(), channels),
-    })
-}
-
-/// The mean of the channels.
-pub(super) fn mono(interleaved: &[f32], channels: usize) -> Vec<f32> {
-    let channels = channels.max(1);
-    interleaved
-        .chunks_exact(channels)
-        .map(|frame| frame.iter().sum::<f32>() / channels as f32)
-        .collect()
+    Ok(Waveform::mixed(sample_rate, channels, &values.collect::<Vec<_>>()).map_err(|e| e.to_string())?)
 }
 
 #[cfg(test)]

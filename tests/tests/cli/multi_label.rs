@@ -1,0 +1,138 @@
+//! Samples with any number of classes.
+
+use gblend_tests::{Playground, write_clips};
+use serde_json::json;
+
+use crate::playground;
+
+const CONFIG: &str = r#"
+[run]
+epochs = 1
+batch_size = 8
+validation = 0.25
+
+[data]
+kind = "manifest"
+table = "TABLE"
+id = "id"
+label = "tags"
+label_separator = ";"
+split = "split"
+
+[data.streams.camera]
+path = "{id}"
+media = "frames"
+
+[data.streams.microphone]
+path = "{id}.wav"
+media = "waveform"
+
+[modality.camera]
+kind = "rgb"
+encoder.channels = [4]
+
+[modality.microphone]
+kind = "audio"
+sample_rate = 8000
+spectrogram = { n_fft = 64, hop_length = 40, win_length = 64, n_mels = 12 }
+encoder.channels = [4]
+
+[blend]
+kind = "equal"
+"#;
+
+const SAMPLES: usize = 28;
+
+/// Some of `even`, `third` and `large`; none for 1, 5, 7, 11 and 13.
+fn tags(number: usize) -> Vec<&'static str> {
+    [
+        ("even", number.is_multiple_of(2)),
+        ("third", number.is_multiple_of(3)),
+        ("large", number > 14),
+    ]
+    .into_iter()
+    .filter_map(|(tag, has)| has.then_some(tag))
+    .collect()
+}
+
+/// The same samples as CSV and JSON Lines, the last seven for the test.
+fn prepared() -> Playground {
+    let p = playground();
+    write_clips(&p.path(""), SAMPLES);
+    let (mut csv, mut lines) = ("id,split,tags\n".to_owned(), String::new());
+    for number in 1..=SAMPLES {
+        let split = if number > 21 { "test" } else { "train" };
+        let tags = tags(number);
+        csv += &format!("s{number},{split},{}\n", tags.join("; "));
+        lines += &format!(
+            "{}\n",
+            json!({"id": format!("s{number}"), "split": split, "tags": tags})
+        );
+    }
+    p.write("table.csv", csv);
+    p.write("table.jsonl", lines);
+    p.write("csv.toml", CONFIG.replace("TABLE", "table.csv"));
+    p.write("lines.toml", CONFIG.replace("TABLE", "table.jsonl"));
+    p
+}
+
+#[test]
+fn a_separator_and_a_list_give_the_same_model() {
+    let p = prepared();
+    for name in ["csv", "lines"] {
+        let config = format!("{name}.toml");
+        let summary = p.json(&["train", &config, "--quiet", "--json", "--out", name]);
+        assert_eq!(summary["samples_skipped"], 0);
+        for head in summary["heads"].as_array().unwrap() {
+            let precision = head["test_mean_average_precision"].as_f64().unwrap();
+            assert!((0.0..=1.0).contains(&precision), "{head}");
+        }
+        let stored = std::fs::read_to_string(p.path(name).join("summary.json")).unwrap();
+        assert!(stored.contains("test_mean_average_precision"), "{stored}");
+    }
+    let model = |name: &str| std::fs::read(p.path(name).join("model.safetensors")).unwrap();
+    assert!(model("csv") == model("lines"));
+    p.succeed(&["evaluate", "csv", "--subsets", "--quiet"]);
+    p.succeed(&["predict", "csv", "s1", "s6", "--quiet"]);
+}
+
+#[test]
+fn an_unknown_class_is_refused_by_name_and_an_empty_cell_is_a_sample() {
+    let p = prepared();
+    let classes = |list: &str| format!("data.classes={list}");
+    p.refuse(
+        &["check", "csv.toml", "--set", &classes("[\"even\", \"large\"]")],
+        &["unknown label `third`", "sample s3"],
+    );
+    // 1, 5, 7, 11 and 13 have no class, and are there to be predicted.
+    let all = classes("[\"even\", \"third\", \"large\"]");
+    let summary = p.json(&[
+        "train", "csv.toml", "--quiet", "--json", "--out", "run", "--set", &all,
+    ]);
+    assert_eq!(summary["samples_skipped"], 0);
+    p.succeed(&["predict", "run", "s1", "s5", "s7", "s11", "s13", "--quiet"]);
+}
+
+#[test]
+fn every_blend_strategy_trains_on_several_classes() {
+    let p = prepared();
+    let kinds = p.json(&["plugins", "blend", "--json"]);
+    let mut trained = 0;
+    for plugin in kinds.as_array().unwrap() {
+        let kind = plugin["kind"].as_str().unwrap();
+        let set = format!("blend.kind={kind}");
+        let mut arguments = vec!["train", "csv.toml", "--quiet", "--json", "--set", &set];
+        match kind {
+            "fixed" => arguments.extend(["--set", "blend.weights={ camera = 1, joint = 2 }"]),
+            "unimodal" => arguments.extend(["--set", "blend.head=camera"]),
+            "ogr" => arguments.extend(["--set", "blend.probe_epochs=1", "--set", "blend.resamples=20"]),
+            _ => {}
+        }
+        let summary = p.json(&arguments);
+        for head in summary["heads"].as_array().unwrap() {
+            assert!(head["test_loss"].as_f64().unwrap().is_finite(), "{kind}: {head}");
+        }
+        trained += 1;
+    }
+    assert!(trained >= 15, "{kinds}");
+}
