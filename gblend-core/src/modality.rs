@@ -38,7 +38,7 @@ pub trait Modality: Debug + Send + Sync {
     /// One view of a prepared sample, `view` below [`views`](Self::views); all views have one shape.
     ///
     /// # Errors
-    /// [`Error::Shape`](crate::Error::Shape) if the sample is not one that [`prepare`](Self::prepare) made.
+    /// [`Error::Shape`] if the sample is not one that [`prepare`](Self::prepare) made.
     fn view(&self, sample: Array, view: usize) -> Result<Array> {
         let _ = view;
         Ok(sample)

@@ -283,7 +283,7 @@ pub fn concat<D: Device<f32>>(parts: Vec<TapedOn<Dims2, D>>) -> Result<TapedOn<D
     sum.ok_or_else(|| Error::shape("a concatenation", "at least one part", [0]))
 }
 
-/// See [`Engine::concat_channels`](super::Engine::concat_channels): as [`concat`], from the left.
+/// See [`Engine::concat_channels`](super::Engine::concat_channels): as [`concat()`], from the left.
 pub fn concat_channels<D: Device<f32>>(parts: Vec<TapedOn<Dims4, D>>) -> Result<TapedOn<Dims4, D>> {
     let Some(&(_, height, width, columns)) = parts.first().map(HasShape::shape) else {
         return Err(Error::shape(
