@@ -282,29 +282,29 @@ impl Multimodal {
 
     /// Class scores `[batch, classes]` of the joint head in evaluation mode, from what the fusion reads of each
     /// modality, as [`forward_seeing`](Self::forward_seeing) shows it. For the modalities that `present` leaves out
-    /// it reads zeros.
+    /// it reads zeros; which samples have the others, `inputs` knows.
     ///
     /// # Errors
     /// [`Error::Shape`] if a modality's are missing or of another shape, [`Error::Device`].
-    pub fn joint_from(&mut self, fused: &[Array], present: &[bool], device: &AutoDevice) -> Result<Array> {
+    pub fn joint_from(&mut self, fused: &[Array], present: &[bool], inputs: &Inputs) -> Result<Array> {
         let pass = Pass::evaluate();
-        let mut inputs = FusionInputs::default();
-        for ((branch, array), &present) in self.branches.iter().zip(fused).zip(present) {
-            let samples = match (branch.stage, array.shape()) {
-                (Some((_, shape)), &[.., columns]) => columns / shape.frames.max(1),
-                (_, shape) => shape.first().copied().unwrap_or(0),
-            };
-            inputs.present.push((!present).then(|| vec![false; samples]));
+        let device = &self.device;
+        let mut read = FusionInputs::default();
+        let branches = self.branches.iter().zip(fused).zip(present).enumerate();
+        for (modality, ((branch, array), &present)) in branches {
+            read.present.push(if present {
+                inputs.mask(modality)
+            } else {
+                Some(vec![false; inputs.samples()])
+            });
             match (branch.stage, array.shape()) {
                 (None, &[batch, width]) => {
                     let features = on_device(array, present, (batch, width), device, &pass)?;
-                    inputs.features.push(features);
+                    read.features.push(features);
                 }
                 (Some(_), &[channels, height, width, columns]) => {
                     let shape = (channels, height, width, columns);
-                    inputs
-                        .stages
-                        .push(on_device(array, present, shape, device, &pass)?);
+                    read.stages.push(on_device(array, present, shape, device, &pass)?);
                 }
                 (None, other) => return Err(Error::shape("features", "[batch, feature_dim]", other)),
                 (Some(_), other) => {
@@ -313,7 +313,7 @@ impl Multimodal {
                 }
             }
         }
-        let fused = self.fusion.fuse(inputs, &pass)?;
+        let fused = self.fusion.fuse(read, &pass)?;
         to_host(&self.joint.forward(fused, &pass)?)
     }
 

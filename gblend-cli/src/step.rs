@@ -99,7 +99,7 @@ pub fn step(
             scores: &scores,
             features,
         };
-        blend.observe(&shown.observation(session, model, evidence)?)?;
+        blend.observe(&shown.observation(model, evidence)?)?;
     }
     let mut losses: Vec<Option<Loss>> = Vec::with_capacity(logits.len());
     for (head, logits) in logits.into_iter().enumerate() {
@@ -210,12 +210,7 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    fn observation(
-        self,
-        session: &Session<'_>,
-        model: &mut Multimodal,
-        evidence: Evidence,
-    ) -> Result<Observation> {
+    fn observation(self, model: &mut Multimodal, evidence: Evidence) -> Result<Observation> {
         let mut observation = Observation::default();
         if evidence.losses {
             observation.losses = self.scores.iter().flatten().map(|score| score.loss).collect();
@@ -237,7 +232,7 @@ impl Shown<'_> {
             let modalities = features.len();
             for subset in 0..1_usize << modalities {
                 let present: Vec<bool> = (0..modalities).map(|k| subset >> k & 1 == 1).collect();
-                let rows = model.joint_from(&features, &present, &session.device)?;
+                let rows = model.joint_from(&features, &present, self.inputs)?;
                 observation.coalitions.push(-Score::of(&rows, self.targets)?.loss);
             }
         }

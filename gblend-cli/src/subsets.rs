@@ -57,7 +57,7 @@ pub fn score_subsets(
         model.forward_seeing(&inputs, &Pass::evaluate(), &active, Some(&mut keep))?;
         let features = features.into_iter().collect::<gblend_core::Result<Vec<_>>>()?;
         for (mask, (right, loss)) in masks.iter().zip(&mut sums) {
-            let score = Score::of(&model.joint_from(&features, mask, device)?, &targets)?;
+            let score = Score::of(&model.joint_from(&features, mask, &inputs)?, &targets)?;
             *right += score.accuracy * seen.len() as f64;
             *loss += score.loss * seen.len() as f64;
         }

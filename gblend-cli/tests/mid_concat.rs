@@ -14,7 +14,7 @@ use gblend_cli::session::Session;
 use gblend_cli::step::{Place, step};
 use gblend_core::nn::backward;
 use gblend_core::params::{Module, ParamPath, ParamVisitor, State, state_of};
-use gblend_core::{Array, AutoDevice, Logits, ParamMut, Pass, Result, Role, Seed, Targets, catalogue};
+use gblend_core::{Array, Logits, ParamMut, Pass, Result, Role, Seed, Targets, catalogue};
 use gblend_optim::network::{Network, Part};
 use gblend_optim::schedule::RunLength;
 
@@ -194,8 +194,7 @@ fn the_joint_head_is_the_same_from_maps_on_the_host_and_misses_those_that_are_le
         let logits = rows(&logits.unwrap());
         let ranks: Vec<usize> = seen.iter().map(|maps| maps.shape().len()).collect();
         assert_eq!(ranks, [4; 3]);
-        let device = AutoDevice::default();
-        let mut from = |present: [bool; 3]| model.joint_from(&seen, &present, &device).unwrap();
+        let mut from = |present: [bool; 3]| model.joint_from(&seen, &present, &inputs).unwrap();
         let whole = from([true; 3]);
         assert_eq!(Some(&whole), logits[3].as_ref());
         for left_out in 0..3 {
@@ -204,7 +203,7 @@ fn the_joint_head_is_the_same_from_maps_on_the_host_and_misses_those_that_are_le
             assert_ne!(from(present), whole, "{left_out}");
         }
         let vectors = vec![Array::zeros([2, 5]); 3];
-        assert!(model.joint_from(&vectors, &[true; 3], &device).is_err());
+        assert!(model.joint_from(&vectors, &[true; 3], &inputs).is_err());
     });
 }
 

@@ -147,3 +147,29 @@ fn an_empty_cell_of_a_stream_that_is_not_optional_is_an_error() {
         &["8 problems", "sample s3", "`sound` is empty"],
     );
 }
+
+#[test]
+fn the_subset_of_all_modalities_is_the_joint_head_under_any_fusion() {
+    let p = prepared();
+    for fusion in [
+        "concat",
+        "sum",
+        "gated",
+        "film",
+        "lmf",
+        "se",
+        "attention",
+        "mid-concat",
+    ] {
+        let set = format!("fusion.kind={fusion}");
+        p.succeed(&["train", "m.toml", "--quiet", "--out", fusion, "--set", &set]);
+        let report = p.json(&["evaluate", fusion, "--subsets", "--json", "--quiet"]);
+        let loss = |list: &str| {
+            report[list].as_array().unwrap().last().unwrap()["loss"]
+                .as_f64()
+                .unwrap()
+        };
+        let (joint, all) = (loss("heads"), loss("subsets"));
+        assert!((joint - all).abs() < 1e-6 * joint, "{fusion}: {joint} {all}");
+    }
+}
