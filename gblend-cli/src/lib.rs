@@ -10,6 +10,7 @@
 //! ```
 
 pub mod commands;
+pub mod compare;
 pub mod config;
 pub mod curves;
 pub mod data;
@@ -23,6 +24,7 @@ pub mod inputs;
 mod machine;
 pub mod metrics;
 pub mod model;
+pub mod pipeline;
 mod plugins;
 pub mod prediction;
 pub mod probe;

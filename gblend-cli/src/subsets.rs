@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use gblend_core::{Array, AutoDevice, Pass};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::data::loader::{LoadedBatch, Loader, Plan};
 use crate::data::split::Evaluable;
@@ -16,7 +16,7 @@ use crate::model::{ActiveHeads, Fused, Multimodal};
 pub const MOST_MODALITIES: usize = 8;
 
 /// The joint head on some of the modalities.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SubsetScore {
     /// Those that it sees; what the fusion reads of the others is zeros.
     pub modalities: Vec<String>,

@@ -6,10 +6,12 @@
 //! | `metrics.jsonl` | a line per epoch, and one per estimate of the blend, under `blend` |
 //! | `checkpoints/` | parameters: `last.safetensors`, and `best.safetensors` by validation accuracy |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
+//! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities |
 //! | `summary.json` | the result; written last, so a folder without it is of a run that did not end |
 
 pub(crate) mod model_file;
 mod summary;
+mod test_details;
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -21,10 +23,12 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::model::Multimodal;
+use crate::pipeline::Destination;
 use crate::train::{EpochMetrics, Sink};
 
 pub use model_file::{ModelDescription, ModelModality};
 pub use summary::{HeadSummary, PredictionSummary, Seconds, Summary};
+pub use test_details::{ClassCounts, Confusion, Counts, TestDetails};
 
 /// A run folder that is being written.
 #[derive(Debug)]
@@ -34,25 +38,24 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder, which must not be there or be empty, and writes the configuration into it. Without
-    /// a path it is the first free `runs/NAME-1`, `runs/NAME-2`, …
+    /// Makes the folder and writes the configuration into it.
     ///
     /// # Errors
     /// [`Error::Run`] if the folder has something in it, [`Error::Write`].
-    pub fn create(path: Option<&Path>, name: &str, config: &str) -> Result<Self> {
-        let path = match path {
-            Some(path) => {
+    pub fn create(destination: &Destination, config: &str) -> Result<Self> {
+        let path = match destination {
+            Destination::Folder(path) => {
                 std::fs::create_dir_all(path).map_err(Error::write(path))?;
                 let mut entries = std::fs::read_dir(path).map_err(Error::write(path))?;
                 if entries.next().is_some() {
                     return Err(Error::Run {
-                        folder: path.to_owned(),
+                        folder: path.clone(),
                         problem: "is not empty; name another folder with --out, or remove this one".into(),
                     });
                 }
-                path.to_owned()
+                path.clone()
             }
-            None => free_folder(Path::new("runs"), name)?,
+            Destination::FirstFree(name) => free_folder(Path::new("runs"), name)?,
         };
         write_whole(&path.join("config.toml"), config.as_bytes())?;
         let metrics = path.join("metrics.jsonl");
@@ -73,11 +76,17 @@ impl RunFolder {
         self.metrics.write_all(&line).map_err(Error::write(&path))
     }
 
-    /// Writes the result: the model, its description, and last the summary.
+    /// Writes the result: the model, its description, the details of the test, and last the summary.
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn finish(self, state: &State, model: &ModelDescription, summary: &Summary) -> Result<()> {
+    pub fn finish(
+        self,
+        state: &State,
+        model: &ModelDescription,
+        test: &TestDetails,
+        summary: &Summary,
+    ) -> Result<()> {
         let bytes = model_file::to_safetensors(state)?;
         let model = ModelDescription {
             blake3: blake3::hash(&bytes).to_hex().to_string(),
@@ -85,6 +94,7 @@ impl RunFolder {
         };
         write_whole(&self.path.join("model.safetensors"), &bytes)?;
         write_whole(&self.path.join("model.json"), &to_json(&model)?)?;
+        write_whole(&self.path.join("test.json"), &to_json(test)?)?;
         write_whole(&self.path.join("summary.json"), &to_json(summary)?)
     }
 }

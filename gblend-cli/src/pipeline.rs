@@ -1,0 +1,178 @@
+//! From a configuration to a finished run folder.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use gblend_core::params::{load_state, state_of};
+
+use crate::config::Config;
+use crate::data::split::Evaluable;
+use crate::error::Result;
+use crate::eval::evaluate;
+use crate::model::ActiveHeads;
+use crate::prediction::PredictionRule;
+use crate::progress::Reporter;
+use crate::run_folder::{
+    HeadSummary, ModelDescription, ModelModality, PredictionSummary, RunFolder, Seconds, Summary, TestDetails,
+};
+use crate::session::Session;
+use crate::subsets::score_subsets;
+use crate::train::train;
+use crate::{device, machine};
+
+/// With more modalities the subsets would take longer than they tell; `gblend evaluate --subsets` has them.
+const MOST_SUBSET_MODALITIES: usize = 4;
+
+/// Where a run leaves its folder.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// Here; it must not be there or be empty.
+    Folder(PathBuf),
+    /// In the first free one of `runs/NAME-1`, `runs/NAME-2`, …
+    FirstFree(String),
+}
+
+/// Trains and tests what a configuration describes, and returns the summary and the run folder. It computes on the
+/// threads that it is called on; see [`with_threads`](crate::session::with_threads).
+///
+/// # Errors
+/// Whatever is wrong with the data, the destination or the training.
+pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Result<(Summary, PathBuf)> {
+    let started = Instant::now();
+    let (session, splits) = Session::open(config, reporter)?;
+    let prepare = started.elapsed().as_secs_f64();
+    let mut model = session.build_model()?;
+    let mut blend = config.blend.plugin.start(&session.heads)?;
+    let [train_size, held_out_size, validation_size, test_size] = splits.sizes();
+    // Nothing is written before everything that can be wrong with the input was looked at.
+    let mut folder = RunFolder::create(&destination, &config.to_toml()?)?;
+    reporter.line(&format!(
+        "{}: {train_size} training, {held_out_size} held out, {validation_size} validation and {test_size} test samples of {} classes; \
+         {} parameters; {} thread(s)",
+        folder.path().display(),
+        session.source.classes().len(),
+        gblend_core::params::parameter_count(&mut model)?,
+        rayon::current_num_threads(),
+    ));
+    let trained = train(
+        &session,
+        &splits,
+        &mut model,
+        blend.as_mut(),
+        &mut folder,
+        reporter,
+    )?;
+    reporter.finish();
+    if let Some(state) = &trained.selected {
+        load_state(&mut model, state)?;
+    }
+
+    let evaluating = Instant::now();
+    let active = ActiveHeads::all(session.heads.len());
+    let test = splits.into_test();
+    let loader = session.loader(active.encoders());
+    let batch_size = session.batch_size();
+    let evaluation = evaluate(&mut model, &loader, &test, batch_size, &session.device, &active)?;
+    let joint_trained = trained.weights.last().is_some_and(|&weight| weight > 0.0);
+    let modalities = &session.heads.names()[..session.heads.joint()];
+    let subsets = if joint_trained && modalities.len() <= MOST_SUBSET_MODALITIES {
+        let wanted = session.loader(vec![true; modalities.len()]);
+        score_subsets(
+            &mut model,
+            &wanted,
+            &test,
+            batch_size,
+            &session.device,
+            modalities,
+        )?
+    } else {
+        Vec::new()
+    };
+    let details = TestDetails::of(
+        &evaluation,
+        session.source.classes(),
+        session.heads.names(),
+        &trained.weights,
+        config.blend.pipeline.predict,
+        subsets,
+    )?;
+    let metrics = evaluation.metrics()?;
+    let kinds = config
+        .modalities
+        .iter()
+        .map(|modality| modality.plugin.typetag_name());
+    let kinds = kinds.chain([config.fusion.plugin.typetag_name()]);
+    let heads = session
+        .heads
+        .names()
+        .iter()
+        .zip(kinds)
+        .zip(metrics.into_iter().zip(&evaluation.heads))
+        .zip(&trained.weights);
+    let heads = heads.filter_map(|(((name, kind), (metrics, scores)), &weight)| {
+        let metrics = metrics?;
+        Some(HeadSummary {
+            name: name.clone(),
+            kind: kind.to_owned(),
+            test_samples: scores.as_ref()?.rows.len(),
+            test_accuracy: metrics.accuracy,
+            test_macro_f1: metrics.macro_f1,
+            test_mean_average_precision: metrics.mean_average_precision,
+            test_loss: metrics.loss,
+            weight,
+        })
+    });
+    let predictions = PredictionRule::ALL.into_iter().map(|rule| {
+        let metrics = rule.metrics(&evaluation, &trained.weights)?;
+        Ok(metrics.map(|metrics| PredictionSummary {
+            rule,
+            test_accuracy: metrics.accuracy,
+            test_macro_f1: metrics.macro_f1,
+            test_mean_average_precision: metrics.mean_average_precision,
+            test_loss: metrics.loss,
+        }))
+    });
+    let predictions = predictions
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+        .collect();
+    debug_assert_eq!(test.samples().len(), test_size);
+    let train_seconds = trained.elapsed.as_secs_f64();
+    let summary = Summary {
+        seed: config.run.seed,
+        device: device::name().to_owned(),
+        threads: rayon::current_num_threads(),
+        strategy: config.blend.plugin.typetag_name().to_owned(),
+        samples_skipped: session.skipped_samples,
+        epochs: config.run.epochs,
+        selected_epoch: trained.selected_epoch,
+        heads: heads.collect(),
+        predict: config.blend.pipeline.predict,
+        predictions,
+        blends: trained.blends,
+        seconds: Seconds {
+            prepare,
+            train: train_seconds,
+            waiting: trained.waited.as_secs_f64(),
+            estimate: trained.estimating.as_secs_f64(),
+            evaluate: evaluating.elapsed().as_secs_f64(),
+            total: started.elapsed().as_secs_f64(),
+        },
+        samples_per_second: trained.samples as f64 / train_seconds.max(1e-9),
+        peak_rss_bytes: machine::peak_rss_bytes(),
+    };
+    let modalities = config.modalities.iter().zip(session.sample_shapes()?);
+    let modalities = modalities.map(|(modality, sample_shape)| ModelModality {
+        name: modality.name.clone(),
+        sample_shape,
+    });
+    let description = ModelDescription::new(
+        session.source.classes().to_vec(),
+        modalities.collect(),
+        trained.selected_epoch,
+    );
+    let path = folder.path().to_owned();
+    folder.finish(&state_of(&mut model)?, &description, &details, &summary)?;
+    Ok((summary, path))
+}
