@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::compare::LeftOut;
 use crate::config::ConfigError;
 
 /// The result of a command.
@@ -71,6 +72,9 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         problem: String,
     },
+    /// Some runs of a comparison ended without a result.
+    #[error("{}", Unfinished(.0))]
+    LeftOut(Vec<LeftOut>),
     /// Arguments that do not go together, or name something that is not there.
     #[error("{0}")]
     Usage(String),
@@ -104,6 +108,22 @@ impl Error {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+/// Every run that has no result, and why.
+struct Unfinished<'a>(&'a [LeftOut]);
+
+impl fmt::Display for Unfinished<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} runs are left out; the same command tries them again:",
+            self.0.len()
+        )?;
+        self.0
+            .iter()
+            .try_for_each(|run| write!(f, "\n  {}, seed {}: {}", run.method, run.seed, run.problem))
     }
 }
 

@@ -41,7 +41,7 @@ pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Re
     let started = Instant::now();
     let (session, splits) = Session::open(config, reporter)?;
     let prepare = started.elapsed().as_secs_f64();
-    let mut model = session.build_model()?;
+    let mut model = session.initial_model()?;
     let mut blend = config.blend.plugin.start(&session.heads)?;
     let [train_size, held_out_size, validation_size, test_size] = splits.sizes();
     // Nothing is written before everything that can be wrong with the input was looked at.
@@ -145,7 +145,7 @@ pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Re
         threads: rayon::current_num_threads(),
         strategy: config.blend.plugin.typetag_name().to_owned(),
         samples_skipped: session.skipped_samples,
-        epochs: config.run.epochs,
+        epochs: trained.epochs,
         selected_epoch: trained.selected_epoch,
         heads: heads.collect(),
         predict: config.blend.pipeline.predict,

@@ -12,7 +12,7 @@ use crate::commands::blend_table;
 use crate::config::Select;
 use crate::data::loader::{LoadedBatch, Plan};
 use crate::data::split::{Evaluable, Splits, TrainSplit};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::evaluate;
 use crate::metrics::{Metrics, Score};
 use crate::model::{ActiveHeads, Multimodal};
@@ -78,6 +78,8 @@ pub struct Trained {
     pub selected: Option<State>,
     /// The epoch that they are from.
     pub selected_epoch: usize,
+    /// Epochs trained: fewer than asked for if patience ran out.
+    pub epochs: usize,
     /// The weight of each head, as a mean over the steps of that epoch.
     pub weights: Vec<f64>,
     /// What the strategy made of each estimate.
@@ -114,6 +116,7 @@ pub fn train(
     let mut trained = Trained {
         selected: None,
         selected_epoch: run.epochs,
+        epochs: run.epochs,
         weights: blend.weights().as_slice().to_vec(),
         blends: Vec::new(),
         samples: 0,
@@ -121,6 +124,11 @@ pub fn train(
         estimating: Duration::ZERO,
         waited: Duration::ZERO,
     };
+    if let (Some(_), []) = (run.patience, splits.validation.samples()) {
+        let problem =
+            "run.patience: there are no validation samples to watch; run.validation sets some aside";
+        return Err(Error::Usage(problem.to_owned()));
+    }
     reporter.training(
         run.epochs,
         run_length(session, blend, &train_split).steps_per_epoch as usize,
@@ -192,6 +200,19 @@ pub fn train(
         let elapsed = started.elapsed() - trained.estimating;
         reporter.epoch(epoch, run.epochs, elapsed, &summary_line(&metrics));
         trained.weights = weights;
+        trained.epochs = epoch;
+        trained.selected_epoch = epoch;
+        let best_epoch = best.as_ref().map_or(epoch, |(_, epoch, ..)| *epoch);
+        if run
+            .patience
+            .is_some_and(|patience| epoch - best_epoch >= patience)
+            && epoch < run.epochs
+        {
+            reporter.line(&format!(
+                "epoch {epoch}: the best one was {best_epoch}; stopping early"
+            ));
+            break;
+        }
     }
     if run.select == Select::Best
         && let Some((_, epoch, state, weights)) = best

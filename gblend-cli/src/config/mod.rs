@@ -68,6 +68,10 @@ pub struct ModalityPipeline {
     /// stream with media that the modality takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// A run folder whose encoder of the modality of the same name this one starts from; relative paths start from
+    /// the configuration's folder. Default: random initial parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<PathBuf>,
 }
 
 /// The `[fusion]` table.

@@ -222,7 +222,7 @@ fn make_readable(_: &File) -> std::io::Result<()> {
     Ok(())
 }
 
-fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+pub(crate) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut json = serde_json::to_vec_pretty(value).map_err(|error| Error::Internal(error.to_string()))?;
     json.push(b'\n');
     Ok(json)
