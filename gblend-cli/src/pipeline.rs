@@ -37,7 +37,7 @@ pub enum Destination {
 ///
 /// # Errors
 /// Whatever is wrong with the data, the destination or the training.
-pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Result<(Summary, PathBuf)> {
+pub fn run(config: &Config, destination: &Destination, reporter: &Reporter) -> Result<(Summary, PathBuf)> {
     let started = Instant::now();
     let (session, splits) = Session::open(config, reporter)?;
     let prepare = started.elapsed().as_secs_f64();
@@ -45,7 +45,7 @@ pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Re
     let mut blend = config.blend.plugin.start(&session.heads)?;
     let [train_size, held_out_size, validation_size, test_size] = splits.sizes();
     // Nothing is written before everything that can be wrong with the input was looked at.
-    let mut folder = RunFolder::create(&destination, &config.to_toml()?)?;
+    let mut folder = RunFolder::create(destination, &config.to_toml()?)?;
     reporter.line(&format!(
         "{}: {train_size} training, {held_out_size} held out, {validation_size} validation and {test_size} test samples of {} classes; \
          {} parameters; {} thread(s)",

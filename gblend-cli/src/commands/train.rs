@@ -45,7 +45,7 @@ impl Train {
             None => Destination::FirstFree(self.name()),
         };
         let threads = config.run.threads;
-        let (summary, folder) = with_threads(threads, || pipeline::run(&config, destination, &reporter))?;
+        let (summary, folder) = with_threads(threads, || pipeline::run(&config, &destination, &reporter))?;
         if self.json {
             return print_json(&summary);
         }

@@ -102,11 +102,12 @@ impl Folder {
     }
 }
 
-/// Whether two configurations ask for the same to the bit: how many threads compute, and where prepared samples are kept,
-/// has no say.
+/// Whether two configurations ask for the same to the bit: how many threads compute, where prepared samples are kept and
+/// what is logged has no say.
 fn same_task(a: &str, b: &str) -> bool {
     let essence = |text: &str| {
         let mut table: toml::Table = toml::from_str(text).ok()?;
+        table.remove("log");
         if let Some(toml::Value::Table(run)) = table.get_mut("run") {
             run.retain(|key, _| !matches!(key, "threads" | "memory" | "cache"));
         }

@@ -167,7 +167,7 @@ impl Board<'_> {
         config.run.threads = self.threads;
         config.run.memory = self.memory;
         let quiet = Reporter::new(true);
-        let (summary, _) = with_threads(self.threads, || pipeline::run(&config, destination, &quiet))?;
+        let (summary, _) = with_threads(self.threads, || pipeline::run(&config, &destination, &quiet))?;
         Ok(Done::of(&summary))
     }
 

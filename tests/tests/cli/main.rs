@@ -4,6 +4,7 @@
 mod bad_input;
 mod blend;
 mod commands;
+mod compare;
 mod determinism;
 mod export;
 mod manifest;
