@@ -7,6 +7,7 @@ mod fuzz;
 mod generate;
 mod plugins;
 mod process;
+mod results;
 mod tidy;
 
 use std::process::ExitCode;
@@ -40,6 +41,8 @@ enum Task {
     Fuzz(fuzz::Fuzz),
     /// Time training steps.
     Bench(bench::Bench),
+    /// Run the studies and write docs/results.md.
+    Results(results::Results),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Plugins => plugins::run(),
         Task::Fuzz(fuzz) => fuzz.run(),
         Task::Bench(bench) => bench.run(),
+        Task::Results(results) => results.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
