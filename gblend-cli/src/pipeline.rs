@@ -13,11 +13,12 @@ use crate::model::ActiveHeads;
 use crate::prediction::PredictionRule;
 use crate::progress::Reporter;
 use crate::run_folder::{
-    HeadSummary, ModelDescription, ModelModality, PredictionSummary, RunFolder, Seconds, Summary, TestDetails,
+    HeadSummary, ModelDescription, ModelModality, PredictionSummary, RunFolder, Seconds, Summary,
+    TensorBoard, TestDetails,
 };
 use crate::session::Session;
 use crate::subsets::score_subsets;
-use crate::train::train;
+use crate::train::{Sink, train};
 use crate::{device, machine};
 
 /// With more modalities the subsets would take longer than they tell; `gblend evaluate --subsets` has them.
@@ -54,12 +55,20 @@ pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Re
         gblend_core::params::parameter_count(&mut model)?,
         rayon::current_num_threads(),
     ));
+    let tensorboard = config.log.tensorboard;
+    let mut tensorboard = tensorboard
+        .then(|| TensorBoard::create(folder.path()))
+        .transpose()?;
+    let mut sinks: Vec<&mut dyn Sink> = vec![&mut folder];
+    if let Some(tensorboard) = &mut tensorboard {
+        sinks.push(tensorboard);
+    }
     let trained = train(
         &session,
         &splits,
         &mut model,
         blend.as_mut(),
-        &mut folder,
+        &mut sinks,
         reporter,
     )?;
     reporter.finish();
@@ -172,6 +181,9 @@ pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Re
         modalities.collect(),
         trained.selected_epoch,
     );
+    if let Some(tensorboard) = &mut tensorboard {
+        tensorboard.test(&summary)?;
+    }
     let path = folder.path().to_owned();
     folder.finish(&state_of(&mut model)?, &description, &details, &summary)?;
     Ok((summary, path))

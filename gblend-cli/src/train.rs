@@ -72,6 +72,18 @@ pub trait Sink {
     fn blend(&mut self, report: &BlendReport, seconds: f64) -> Result<()>;
 }
 
+/// Each in turn.
+impl Sink for Vec<&mut dyn Sink> {
+    fn epoch(&mut self, metrics: &EpochMetrics, model: &mut Multimodal, best: bool) -> Result<()> {
+        self.iter_mut()
+            .try_for_each(|sink| sink.epoch(metrics, model, best))
+    }
+
+    fn blend(&mut self, report: &BlendReport, seconds: f64) -> Result<()> {
+        self.iter_mut().try_for_each(|sink| sink.blend(report, seconds))
+    }
+}
+
 /// What training ends with.
 pub struct Trained {
     /// The selected parameters, or `None` if they are those of the last epoch, which the model holds.

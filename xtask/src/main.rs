@@ -7,6 +7,8 @@ mod fuzz;
 mod generate;
 mod plugins;
 mod process;
+mod python;
+mod tensorboard;
 mod tidy;
 
 use std::process::ExitCode;
@@ -38,6 +40,8 @@ enum Task {
     Plugins,
     /// Give changed files to every decoder and parser.
     Fuzz(fuzz::Fuzz),
+    /// Train, and have the tensorboard package from PyPI read the event files.
+    Tensorboard,
     /// Time training steps.
     Bench(bench::Bench),
 }
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         Task::Gen { check } => generate::run(check),
         Task::Plugins => plugins::run(),
         Task::Fuzz(fuzz) => fuzz.run(),
+        Task::Tensorboard => tensorboard::run(),
         Task::Bench(bench) => bench.run(),
     };
     match result {

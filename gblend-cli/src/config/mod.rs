@@ -3,6 +3,7 @@
 mod document;
 mod environment;
 mod error;
+mod log;
 mod overrides;
 mod run;
 mod schema;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::prediction::PredictionRule;
 use document::Document;
 pub use error::ConfigError;
+pub use log::LogConfig;
 pub use overrides::Override;
 pub use run::{DeviceChoice, RunConfig, Select};
 pub use schema::json_schema;
@@ -28,7 +30,7 @@ use section::Section;
 pub const BUILTIN: &str = include_str!("../../builtin/scene.toml");
 
 /// The tables that a configuration may have, in the order of the documentation.
-const TABLES: [&str; 6] = ["run", "data", "modality", "fusion", "blend", "optimizer"];
+const TABLES: [&str; 7] = ["run", "data", "modality", "fusion", "blend", "optimizer", "log"];
 
 /// A configuration with every plugin chosen and every setting checked.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub struct Config {
     pub blend: BlendConfig,
     /// `[optimizer]`.
     pub optimizer: OptimizerConfig,
+    /// `[log]`.
+    pub log: LogConfig,
     /// The folder that relative paths start from.
     pub base: PathBuf,
 }
@@ -195,6 +199,7 @@ impl Config {
         document.check_tables(&TABLES)?;
 
         let run: RunConfig = document.plain("run")?;
+        let log: LogConfig = document.plain("log")?;
         let base = run.base.clone().unwrap_or(base);
         let data = Section::required(&document, Role::Data, &["data"])?.plugin()?;
 
@@ -232,6 +237,7 @@ impl Config {
             fusion,
             blend,
             optimizer,
+            log,
             base,
         };
         config.check(&document)?;
@@ -307,6 +313,7 @@ impl Config {
         document.insert("blend".into(), blend);
         let optimizer = section::merge("optimizer", &self.optimizer.plugin, &self.optimizer.pipeline)?;
         document.insert("optimizer".into(), optimizer);
+        document.insert("log".into(), section::to_value("log", &self.log)?);
         toml::to_string(&document).map_err(|error| ConfigError::Unwritable {
             table: "the configuration".into(),
             problem: error.to_string(),

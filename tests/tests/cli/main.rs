@@ -11,6 +11,7 @@ mod missing_modality;
 mod multi_label;
 mod real_data;
 mod run_folder;
+mod tensorboard;
 
 use gblend_tests::Playground;
 
