@@ -7,8 +7,9 @@ use gblend_core::params::{load_state, state_of};
 
 use crate::config::Config;
 use crate::data::split::Evaluable;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::evaluate;
+use crate::interrupt::Interrupt;
 use crate::model::ActiveHeads;
 use crate::prediction::PredictionRule;
 use crate::progress::Reporter;
@@ -34,19 +35,27 @@ pub enum Destination {
 }
 
 /// Trains and tests what a configuration describes, and returns the summary and the run folder. It computes on the
-/// threads that it is called on; see [`with_threads`](crate::session::with_threads).
+/// threads that it is called on; see [`with_threads`](crate::session::with_threads). `interrupt` ends the training
+/// between epochs.
 ///
 /// # Errors
-/// Whatever is wrong with the data, the destination or the training.
-pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Result<(Summary, PathBuf)> {
+/// Whatever is wrong with the data, the destination or the training; [`Error::Interrupted`].
+pub fn run(
+    config: &Config,
+    destination: &Destination,
+    interrupt: &Interrupt,
+    reporter: &Reporter,
+) -> Result<(Summary, PathBuf)> {
     let started = Instant::now();
-    let (session, splits) = Session::open(config, reporter)?;
+    let (mut session, splits) = Session::open(config, reporter)?;
+    session.interrupt = interrupt.clone();
     let prepare = started.elapsed().as_secs_f64();
     let mut model = session.build_model()?;
     let mut blend = config.blend.plugin.start(&session.heads)?;
     let [train_size, held_out_size, validation_size, test_size] = splits.sizes();
+    interrupt.check(0)?;
     // Nothing is written before everything that can be wrong with the input was looked at.
-    let mut folder = RunFolder::create(&destination, &config.to_toml()?)?;
+    let mut folder = RunFolder::create(destination, &config.to_toml()?)?;
     reporter.line(&format!(
         "{}: {train_size} training, {held_out_size} held out, {validation_size} validation and {test_size} test samples of {} classes; \
          {} parameters; {} thread(s)",
@@ -55,6 +64,8 @@ pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Re
         gblend_core::params::parameter_count(&mut model)?,
         rayon::current_num_threads(),
     ));
+    interrupt.watch()?;
+    let path = folder.path().to_owned();
     let tensorboard = config.log.tensorboard;
     let mut tensorboard = tensorboard
         .then(|| TensorBoard::create(folder.path()))
@@ -70,7 +81,8 @@ pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Re
         blend.as_mut(),
         &mut sinks,
         reporter,
-    )?;
+    );
+    let trained = trained.map_err(Error::in_run(&path))?;
     reporter.finish();
     if let Some(state) = &trained.selected {
         load_state(&mut model, state)?;
@@ -184,7 +196,6 @@ pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Re
     if let Some(tensorboard) = &mut tensorboard {
         tensorboard.test(&summary)?;
     }
-    let path = folder.path().to_owned();
     folder.finish(&state_of(&mut model)?, &description, &details, &summary)?;
     Ok((summary, path))
 }

@@ -6,6 +6,8 @@ mod blend;
 mod commands;
 mod determinism;
 mod export;
+#[cfg(unix)]
+mod interrupt;
 mod manifest;
 mod missing_modality;
 mod multi_label;

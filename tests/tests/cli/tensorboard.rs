@@ -1,5 +1,6 @@
 //! TensorBoard's event files, read by a reader that shares nothing with their writer. `cargo xtask tensorboard` has the
 //! tensorboard package read them.
+#![allow(clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
