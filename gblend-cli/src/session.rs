@@ -15,6 +15,7 @@ use crate::data::prepared::{Faults, Prepared, Storage};
 use crate::data::split::{Evaluable, Shares, Splits};
 use crate::device;
 use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
 use crate::model::Multimodal;
 use crate::progress::Reporter;
 use crate::run_folder::FinishedRun;
@@ -35,6 +36,8 @@ pub struct Session<'a> {
     pub skipped_samples: usize,
     /// The device.
     pub device: AutoDevice,
+    /// What ends training between epochs; nothing does in a session as it was opened.
+    pub interrupt: Interrupt,
     seed: Seed,
 }
 
@@ -131,6 +134,7 @@ impl<'a> Session<'a> {
             skipped,
             skipped_samples,
             device,
+            interrupt: Interrupt::never(),
             seed,
         };
         session.check_seen(&splits)?;

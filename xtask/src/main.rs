@@ -7,7 +7,9 @@ mod fuzz;
 mod generate;
 mod plugins;
 mod process;
+mod python;
 mod results;
+mod tensorboard;
 mod tidy;
 
 use std::process::ExitCode;
@@ -39,6 +41,8 @@ enum Task {
     Plugins,
     /// Give changed files to every decoder and parser.
     Fuzz(fuzz::Fuzz),
+    /// Train, and have the tensorboard package from PyPI read the event files.
+    Tensorboard,
     /// Time training steps.
     Bench(bench::Bench),
     /// Run the studies and write docs/results.md.
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         Task::Gen { check } => generate::run(check),
         Task::Plugins => plugins::run(),
         Task::Fuzz(fuzz) => fuzz.run(),
+        Task::Tensorboard => tensorboard::run(),
         Task::Bench(bench) => bench.run(),
         Task::Results(results) => results.run(),
     };

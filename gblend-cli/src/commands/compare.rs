@@ -10,7 +10,8 @@ use super::{print, print_json};
 use crate::compare::{Comparison, DEFAULT_METHODS, Difference, Method, Row, Scope, Simplex, compare};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::progress::Reporter;
+use crate::interrupt::Interrupt;
+use crate::progress::Board;
 
 /// Compares ways of training on one task, over several seeds.
 ///
@@ -81,9 +82,10 @@ impl Compare {
             simplex: self.simplex,
         };
         let folder = self.out.clone().unwrap_or_else(|| self.default_folder());
-        let reporter = Reporter::new(self.quiet);
-        let comparison = compare(&config, &folder, &scope, self.jobs, &reporter)?;
-        reporter.finish();
+        let board = Board::new(self.quiet);
+        let interrupt = Interrupt::by_signals();
+        let comparison = compare(&config, &folder, &scope, self.jobs, &interrupt, &board)?;
+        board.finish();
         if self.json {
             print_json(&comparison)?;
         } else {

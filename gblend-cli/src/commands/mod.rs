@@ -56,7 +56,7 @@ enum Command {
 }
 
 /// Runs the command line of the process and returns its exit code: 0 done, 2 the input is at fault, 1 gblend
-/// or the machine is.
+/// or the machine is, 130 interrupted.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::plan::Cell;
 use super::result::Comparison;
-use crate::config::Config;
+use crate::config::{Config, task_differences};
 use crate::error::{Error, Result};
 use crate::run_folder::{Summary, to_json, write_whole};
 
@@ -42,12 +42,15 @@ impl Folder {
         let config_path = path.join("config.toml");
         let text = config.to_toml()?;
         match std::fs::read_to_string(&config_path) {
-            Ok(found) if same_task(&found, &text) => {}
-            Ok(_) => {
-                return Err(problem(
-                    "holds a comparison of another configuration; name another folder with --out, or remove this one",
-                ));
-            }
+            Ok(found) => match &task_differences(&found, &text)[..] {
+                [] => {}
+                differences => {
+                    return Err(problem(&format!(
+                        "holds a comparison of another configuration ({}); name another folder with --out, or remove this one",
+                        differences.join(", ")
+                    )));
+                }
+            },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut entries = std::fs::read_dir(path).map_err(Error::read(path))?;
                 if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != ".lock")) {
@@ -74,7 +77,7 @@ impl Folder {
         let folder = self.path.join(&cell.folder);
         let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
         let summary = read("summary.json")?;
-        if same_task(&read("config.toml")?, &cell.config) {
+        if task_differences(&read("config.toml")?, &cell.config).is_empty() {
             serde_json::from_str(&summary).ok()
         } else {
             None
@@ -99,41 +102,5 @@ impl Folder {
     /// [`Error::Write`].
     pub(super) fn write(&self, comparison: &Comparison) -> Result<()> {
         write_whole(&self.path.join("compare.json"), &to_json(comparison)?)
-    }
-}
-
-/// Whether two configurations ask for the same to the bit: how many threads compute, where prepared samples are kept and
-/// what is logged has no say.
-fn same_task(a: &str, b: &str) -> bool {
-    let essence = |text: &str| {
-        let mut table: toml::Table = toml::from_str(text).ok()?;
-        table.remove("log");
-        if let Some(toml::Value::Table(run)) = table.get_mut("run") {
-            run.retain(|key, _| !matches!(key, "threads" | "memory" | "cache"));
-        }
-        if let Some(toml::Value::Table(modalities)) = table.get_mut("modality") {
-            // Inside a comparison, whose folder may have been moved.
-            for (_, modality) in modalities.iter_mut() {
-                modality
-                    .as_table_mut()
-                    .map(|modality| modality.remove("pretrained"));
-            }
-        }
-        Some(table)
-    };
-    matches!((essence(a), essence(b)), (Some(a), Some(b)) if a == b)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn threads_do_not_make_another_task_and_epochs_do() {
-        let config =
-            |threads: usize, epochs: usize| format!("[run]\nthreads = {threads}\nepochs = {epochs}\n");
-        assert!(same_task(&config(1, 20), &config(2, 20)));
-        assert!(!same_task(&config(1, 20), &config(1, 21)));
-        assert!(!same_task("no toml", "no toml"));
     }
 }

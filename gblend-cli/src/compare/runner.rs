@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Instant;
 
 use super::folder::Folder;
 use super::plan::{Plan, Scope};
@@ -10,8 +9,9 @@ use super::result::{Comparison, LeftOut};
 use super::tabulate::{Done, tabulate};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
 use crate::pipeline::{self, Destination};
-use crate::progress::Reporter;
+use crate::progress::Board;
 use crate::session::{Session, with_threads};
 
 /// Compares methods on the task of a configuration, in this folder.
@@ -21,12 +21,14 @@ use crate::session::{Session, with_threads};
 ///
 /// # Errors
 /// What is wrong with the configuration, the folder or the data; not what is wrong with a single cell.
+/// [`Error::ComparisonInterrupted`].
 pub fn compare(
     base: &Config,
     folder: &Path,
     scope: &Scope,
     jobs: Option<usize>,
-    reporter: &Reporter,
+    interrupt: &Interrupt,
+    board: &Board,
 ) -> Result<Comparison> {
     let folder = Folder::open(folder, base)?;
     let plan = Plan::new(base, folder.path(), scope)?;
@@ -48,7 +50,7 @@ pub fn compare(
     // A GPU works for one at a time.
     let most = if cfg!(feature = "cuda") { 1 } else { cores };
     let jobs = jobs.unwrap_or(most).clamp(1, pending.max(1));
-    reporter.line(&format!(
+    board.line(&format!(
         "{}: {} methods, {} seeds, {} runs, {} of them done; {jobs} at a time",
         folder.path().display(),
         plan.entries.len(),
@@ -59,22 +61,24 @@ pub fn compare(
     if pending > 0 && jobs > 1 {
         // Once, on all threads, rather than by every first cell beside the others; and what is wrong with the data is
         // said before anything is trained.
-        with_threads(base.run.threads, || Session::open(base, reporter).map(|_| ()))?;
+        let reporter = board.cell("all");
+        with_threads(base.run.threads, || Session::open(base, &reporter).map(|_| ()))?;
     }
-    let board = Board {
+    board.overall(plan.cells.len() - pending, plan.cells.len());
+    interrupt.watch()?;
+    let shared = Shared {
         base,
         folder: &folder,
         plan: &plan,
         threads: (cores / jobs).max(1),
         memory: base.run.memory / jobs as u64,
-        reporter,
-        began: Instant::now(),
-        pending,
+        board,
+        interrupt,
         states: Mutex::new(done),
         changed: Condvar::new(),
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(|| board.work())).collect();
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(|| shared.work())).collect();
         let outcomes = workers.into_iter().map(|worker| {
             worker
                 .join()
@@ -82,8 +86,20 @@ pub fn compare(
         });
         outcomes.collect::<Vec<_>>().into_iter().collect::<Result<()>>()
     })?;
-    let comparison = board.comparison(&board.lock());
+    let states = shared.lock();
+    let comparison = shared.comparison(&states);
     folder.write(&comparison)?;
+    let open = states
+        .iter()
+        .filter(|state| matches!(state, State::Waiting))
+        .count();
+    if open > 0 {
+        return Err(Error::ComparisonInterrupted {
+            done: states.len() - open,
+            runs: states.len(),
+            folder: folder.path().to_owned(),
+        });
+    }
     Ok(comparison)
 }
 
@@ -97,20 +113,19 @@ enum State {
 }
 
 /// What the workers share.
-struct Board<'a> {
+struct Shared<'a> {
     base: &'a Config,
     folder: &'a Folder,
     plan: &'a Plan,
     threads: usize,
     memory: u64,
-    reporter: &'a Reporter,
-    began: Instant,
-    pending: usize,
+    board: &'a Board,
+    interrupt: &'a Interrupt,
     states: Mutex<Vec<State>>,
     changed: Condvar,
 }
 
-impl Board<'_> {
+impl Shared<'_> {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<State>> {
         // What a thread that panicked left is still true: a cell's state is set in one go.
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
@@ -123,6 +138,8 @@ impl Board<'_> {
             let mut states = self.lock();
             states[cell] = match outcome {
                 Ok(done) => State::Done(done),
+                // Not the cell's fault: it is there for the next time, and nobody begins another one.
+                Err(Error::Interrupted { .. }) => State::Waiting,
                 Err(error) => State::Failed(error.to_string()),
             };
             let comparison = self.comparison(&states);
@@ -138,7 +155,7 @@ impl Board<'_> {
     /// The first cell that can begin; waits for those that others need.
     fn next(&self) -> Option<usize> {
         let mut states = self.lock();
-        loop {
+        while !self.interrupt.requested() {
             let mut waiting = false;
             for (index, cell) in self.plan.cells.iter().enumerate() {
                 if !matches!(states[index], State::Waiting) {
@@ -158,6 +175,7 @@ impl Board<'_> {
             }
             states = self.changed.wait(states).unwrap_or_else(PoisonError::into_inner);
         }
+        None
     }
 
     fn run(&self, index: usize) -> Result<Done> {
@@ -166,35 +184,34 @@ impl Board<'_> {
         let mut config = Config::parse(&cell.folder, &cell.config, self.base.base.clone(), &[])?;
         config.run.threads = self.threads;
         config.run.memory = self.memory;
-        let quiet = Reporter::new(true);
-        let (summary, _) = with_threads(self.threads, || pipeline::run(&config, &destination, &quiet))?;
+        let label = self.label(index);
+        let reporter = self.board.cell(&label);
+        let (summary, _) = with_threads(self.threads, || {
+            pipeline::run(&config, &destination, self.interrupt, &reporter)
+        })?;
         Ok(Done::of(&summary))
     }
 
-    fn tell(&self, index: usize, states: &[State]) {
+    /// What messages call a cell.
+    fn label(&self, index: usize) -> String {
         let cell = &self.plan.cells[index];
-        let entry = &self.plan.entries[cell.entry];
-        let finished = states
-            .iter()
-            .filter(|state| matches!(state, State::Done(_) | State::Failed(_)));
-        let finished = finished.count();
-        let now = self.pending + finished - states.len();
-        let left = self
-            .began
-            .elapsed()
-            .mul_f64((self.pending - now) as f64 / now.max(1) as f64);
-        let outcome = match &states[index] {
-            State::Done(done) => format!("{:.1} %, {:.1} s", 100.0 * done.test_accuracy, done.seconds),
-            State::Failed(problem) => format!("left out: {problem}"),
-            State::Waiting | State::Running => return,
-        };
-        self.reporter.line(&format!(
-            "{finished}/{}: {}, seed {}: {outcome}; {} left",
-            states.len(),
-            entry.label(self.base),
-            cell.seed,
-            indicatif::HumanDuration(left),
-        ));
+        format!(
+            "{}, seed {}",
+            self.plan.entries[cell.entry].label(self.base),
+            cell.seed
+        )
+    }
+
+    fn tell(&self, index: usize, states: &[State]) {
+        let label = self.label(index);
+        match &states[index] {
+            State::Done(done) => {
+                let result = format!("{:.1} % in {:.1} s", 100.0 * done.test_accuracy, done.seconds);
+                self.board.cell_done(&label, &result);
+            }
+            State::Failed(problem) => self.board.cell_done(&label, &format!("left out: {problem}")),
+            State::Waiting | State::Running => {}
+        }
     }
 
     fn comparison(&self, states: &[State]) -> Comparison {

@@ -53,7 +53,8 @@ mod tests {
 
     #[test]
     fn the_machines_part_makes_no_other_task() {
-        let config = |threads: usize, epochs: usize| format!("[run]\nthreads = {threads}\nepochs = {epochs}\n");
+        let config =
+            |threads: usize, epochs: usize| format!("[run]\nthreads = {threads}\nepochs = {epochs}\n");
         assert_eq!(task_differences(&config(1, 20), &config(2, 20)), [""; 0]);
         assert_eq!(task_differences(&config(1, 20), &config(2, 21)), ["run.epochs"]);
         assert_eq!(task_differences("", "[log]\ntensorboard = true\n"), [""; 0]);
@@ -61,7 +62,10 @@ mod tests {
 
     #[test]
     fn a_key_that_one_of_them_lacks_is_named() {
-        let differences = task_differences("[blend]\nkind = \"ogr\"\n", "[blend]\nkind = \"ogr\"\nfloor = 0.1\n");
+        let differences = task_differences(
+            "[blend]\nkind = \"ogr\"\n",
+            "[blend]\nkind = \"ogr\"\nfloor = 0.1\n",
+        );
         assert_eq!(differences, ["blend.floor"]);
         assert_eq!(task_differences("", "[blend]\nkind = \"ogr\"\n"), ["blend"]);
         assert_eq!(task_differences("no toml", "no toml"), ["the whole file"]);

@@ -171,7 +171,7 @@ fn a_folder_of_another_configuration_is_refused_and_kept() {
         &["--seeds", "1", "--set", "run.batch_size=8", "--out", "c"],
     ]
     .concat();
-    p.refuse_after_run(&other, "another configuration");
+    p.refuse_after_run(&other, "another configuration (run.batch_size)");
     assert_eq!(std::fs::read(p.path("c/compare.json")).unwrap(), before);
     // Threads change nothing, and one more seed is no other configuration.
     let more = compare(
