@@ -168,17 +168,11 @@ impl fmt::Display for Stopped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0, self.1) {
             (0, None) => write!(f, "stopped before training began"),
-            (0, Some(folder)) => write!(
-                f,
-                "stopped before an epoch was over; {} has no parameters",
-                folder.display()
-            ),
             (epoch, None) => write!(f, "stopped after epoch {epoch}"),
             (epoch, Some(folder)) => write!(
                 f,
-                "stopped after epoch {epoch}; its parameters are in {}, and there is no summary, because the run did \
-                 not end",
-                folder.join("checkpoints/last.safetensors").display()
+                "stopped after epoch {epoch}; `gblend train --resume {}` goes on from there",
+                folder.display()
             ),
         }
     }
