@@ -54,6 +54,7 @@ pub fn run(
     let mut blend = config.blend.plugin.start(&session.heads)?;
     let [train_size, held_out_size, validation_size, test_size] = splits.sizes();
     interrupt.check(0)?;
+    interrupt.watch()?;
     // Nothing is written before everything that can be wrong with the input was looked at.
     let mut folder = RunFolder::create(destination, &config.to_toml()?)?;
     reporter.line(&format!(
@@ -64,7 +65,6 @@ pub fn run(
         gblend_core::params::parameter_count(&mut model)?,
         rayon::current_num_threads(),
     ));
-    interrupt.watch()?;
     let path = folder.path().to_owned();
     let tensorboard = config.log.tensorboard;
     let mut tensorboard = tensorboard

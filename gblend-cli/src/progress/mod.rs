@@ -153,8 +153,8 @@ impl Reporter {
         if self.style == Style::Bar {
             self.view.bar.reset();
             self.view.bar.set_prefix(format!("epoch {done}/{epochs}"));
-            self.view.bar.set_length((epochs * steps) as u64);
-            self.view.bar.set_position((done * steps) as u64);
+            self.view.bar.set_length(epochs.saturating_mul(steps) as u64);
+            self.view.bar.set_position(done.saturating_mul(steps) as u64);
         }
     }
 
