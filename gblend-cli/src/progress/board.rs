@@ -21,9 +21,13 @@ impl Board {
     /// A view if stderr is a terminal, lines if not, warnings alone if `quiet`.
     pub fn new(quiet: bool) -> Self {
         let style = Style::of(quiet, std::io::stderr().is_terminal());
+        Self::with(style, style.view())
+    }
+
+    pub(super) fn with(style: Style, view: View) -> Self {
         Self {
             style,
-            view: Arc::new(style.view()),
+            view: Arc::new(view),
             done: AtomicUsize::new(0),
             total: AtomicUsize::new(0),
         }

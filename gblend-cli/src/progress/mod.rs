@@ -256,3 +256,6 @@ fn to_stderr(text: &str) {
     // A closed stderr must not end a training.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
+
+#[cfg(test)]
+mod tests;

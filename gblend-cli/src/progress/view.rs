@@ -18,6 +18,7 @@ const BAR_FROM: usize = 72;
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) bar: ProgressBar,
+    width: fn() -> usize,
     rows: Mutex<BTreeMap<u64, Vec<String>>>,
     owners: AtomicU64,
 }
@@ -25,7 +26,12 @@ pub(super) struct View {
 impl View {
     /// Draws on stderr.
     pub(super) fn on_terminal() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(HERTZ));
+        Self::on(ProgressDrawTarget::stderr_with_hz(HERTZ), columns)
+    }
+
+    /// `width` says how many columns the target has now.
+    pub(super) fn on(target: ProgressDrawTarget, width: fn() -> usize) -> Self {
+        let bar = ProgressBar::with_draw_target(None, target);
         let template = if width() < BAR_FROM {
             "{prefix} {pos}/{len}\n{msg}"
         } else {
@@ -36,17 +42,18 @@ impl View {
         }
         // What an update that came too early left undrawn is drawn by the next tick.
         bar.enable_steady_tick(Duration::from_millis(1000 / u64::from(HERTZ)));
-        Self::of(bar)
+        Self::of(bar, width)
     }
 
     /// Draws nothing.
     pub(super) fn hidden() -> Self {
-        Self::of(ProgressBar::hidden())
+        Self::of(ProgressBar::hidden(), columns)
     }
 
-    fn of(bar: ProgressBar) -> Self {
+    fn of(bar: ProgressBar, width: fn() -> usize) -> Self {
         Self {
             bar,
+            width,
             rows: Mutex::new(BTreeMap::new()),
             owners: AtomicU64::new(0),
         }
@@ -66,14 +73,14 @@ impl View {
             all.insert(owner, rows)
         };
         if before.as_ref() != all.get(&owner) {
-            let width = width();
+            let width = (self.width)();
             let cut = all.values().flatten().map(|row| truncate_str(row, width, "…"));
             self.bar.set_message(cut.collect::<Vec<_>>().join("\n"));
         }
     }
 }
 
-/// Columns of the terminal.
-fn width() -> usize {
+/// Columns of the terminal that stderr is.
+fn columns() -> usize {
     usize::from(Term::stderr().size().1)
 }
