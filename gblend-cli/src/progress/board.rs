@@ -38,9 +38,7 @@ impl Board {
         self.done.store(done, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);
         if self.style == Style::Bar {
-            self.view.bar.set_prefix("runs");
-            self.view.bar.set_length(total as u64);
-            self.view.bar.set_position(done as u64);
+            self.view.begin("runs".into(), done, total);
         }
     }
 
@@ -70,7 +68,7 @@ impl Board {
     /// A line that stays.
     pub fn line(&self, text: &str) {
         match self.style {
-            Style::Bar => self.view.bar.println(text),
+            Style::Bar => self.view.println(text),
             Style::Lines => to_stderr(text),
             Style::Row | Style::Quiet => {}
         }
@@ -84,14 +82,14 @@ impl Board {
     /// Something that the user must know, however quiet.
     pub fn notice(&self, text: &str) {
         match self.style {
-            Style::Bar => self.view.bar.println(text),
+            Style::Bar => self.view.println(text),
             Style::Row | Style::Lines | Style::Quiet => to_stderr(text),
         }
     }
 
     /// Nothing is in progress any more.
     pub fn finish(&self) {
-        self.view.bar.finish_and_clear();
+        self.view.finish();
     }
 }
 
