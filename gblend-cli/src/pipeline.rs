@@ -57,6 +57,7 @@ pub fn run(
     let mut blend = config.blend.plugin.start(&session.heads)?;
     let [train_size, held_out_size, validation_size, test_size] = splits.sizes();
     interrupt.check(0)?;
+    interrupt.watch()?;
     // Nothing is written before everything that can be wrong with the input was looked at.
     let (mut folder, checkpoint) = match destination {
         Destination::Resume(path) => resume(path, &session, &splits, reporter)?,
@@ -70,7 +71,6 @@ pub fn run(
         gblend_core::params::parameter_count(&mut model)?,
         rayon::current_num_threads(),
     ));
-    interrupt.watch()?;
     let path = folder.path().to_owned();
     let tensorboard = config.log.tensorboard;
     let logs = checkpoint.as_ref().map(|checkpoint| &checkpoint.description.logs);
