@@ -168,6 +168,11 @@ impl fmt::Display for Stopped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0, self.1) {
             (0, None) => write!(f, "stopped before training began"),
+            (0, Some(folder)) => write!(
+                f,
+                "stopped in the first epoch; `gblend train --resume {}` goes on from there",
+                folder.display()
+            ),
             (epoch, None) => write!(f, "stopped after epoch {epoch}"),
             (epoch, Some(folder)) => write!(
                 f,

@@ -90,7 +90,7 @@ impl Drop for Training {
 fn the_first_signal_ends_training_after_the_epoch_and_leaves_its_parameters() {
     for signal in ["INT", "TERM"] {
         let mut training = Training::start(&[]);
-        training.wait_until(|run| run.join("checkpoints/last.safetensors").is_file());
+        training.wait_until(|run| run.join("checkpoints/2.json").is_file());
         training.signal(signal);
         assert_eq!(training.exit_code(), Some(130), "{}", training.stderr());
 
@@ -98,9 +98,8 @@ fn the_first_signal_ends_training_after_the_epoch_and_leaves_its_parameters() {
         let last = epochs.len() as u64;
         assert_eq!(epochs, (1..=last).collect::<Vec<_>>());
         let stderr = training.stderr();
-        let end = format!(
-            "error: stopped after epoch {last}; its parameters are in run/checkpoints/last.safetensors"
-        );
+        let end =
+            format!("error: stopped after epoch {last}; `gblend train --resume run` goes on from there");
         assert!(stderr.contains(&end), "{stderr}");
 
         let path = |name: &str| training.playground.path("run").join(name);
@@ -117,8 +116,10 @@ fn the_first_signal_ends_training_after_the_epoch_and_leaves_its_parameters() {
             &epochs,
         ];
         training.playground.succeed(&whole);
-        let stopped = std::fs::read(path("checkpoints/last.safetensors")).unwrap();
-        let whole = training.playground.path("whole/checkpoints/last.safetensors");
+        // There is a checkpoint after every epoch.
+        let checkpoint = format!("checkpoints/{last}.safetensors");
+        let stopped = std::fs::read(path(&checkpoint)).unwrap();
+        let whole = training.playground.path("whole").join(&checkpoint);
         assert!(stopped == std::fs::read(whole).unwrap());
     }
 }
@@ -132,7 +133,7 @@ fn a_signal_amid_an_estimate_drops_the_estimate() {
     assert_eq!(training.epochs(), [] as [u64; 0]);
     let stderr = training.stderr();
     assert!(
-        stderr.contains("error: stopped before an epoch was over; run has no parameters"),
+        stderr.contains("error: stopped in the first epoch; `gblend train --resume run` goes on from there"),
         "{stderr}"
     );
     assert!(!training.playground.path("run/checkpoints").exists());
