@@ -1,0 +1,164 @@
+//! Things below each other: a name, marks along an axis, and the figure in words.
+
+use std::ops::Range;
+
+use plotters::chart::ChartBuilder;
+use plotters::element::{Circle, PathElement, Rectangle};
+
+use super::Drawing;
+use super::ink::Ink;
+use super::plane::unplaced;
+use super::sheet::{Area, Drawn, LETTERS, Side, WIDTH, draw, letters, shortened, tick, units, width, write};
+use crate::error::Result;
+
+/// The height of a row in pixels.
+const ROW: u32 = 26;
+
+/// What is below the rows: figures and a name of the axis.
+const FOOT: u32 = 46;
+
+/// One row.
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) figure: String,
+    pub(super) marks: Vec<Mark>,
+}
+
+/// A mark along the axis.
+pub(super) enum Mark {
+    /// A point, and how far it may be off.
+    Point(f64, Option<(f64, f64)>, Ink),
+    /// A bar.
+    Bar(f64, f64, Ink),
+    /// One of several small points.
+    Speck(f64),
+}
+
+/// The axis below.
+pub(super) struct Axis<'t> {
+    pub(super) range: Range<f64>,
+    pub(super) name: &'t str,
+    /// Whether the figures are shares.
+    pub(super) percent: bool,
+    /// A line across all rows.
+    pub(super) line: Option<f64>,
+}
+
+/// The values that marks reach.
+pub(super) fn reach(rows: &[Row]) -> impl Iterator<Item = f64> + '_ {
+    rows.iter()
+        .flat_map(|row| &row.marks)
+        .flat_map(|mark| match *mark {
+            Mark::Point(value, interval, _) => {
+                let (low, high) = interval.unwrap_or((value, value));
+                vec![value, low, high]
+            }
+            Mark::Bar(from, to, _) => vec![from, to],
+            Mark::Speck(value) => vec![value],
+        })
+}
+
+/// Draws rows.
+pub(super) fn rows(
+    title: impl Into<String>,
+    says: impl Into<String>,
+    axis: &Axis<'_>,
+    rows: &[Row],
+) -> Result<Drawing> {
+    let height = ROW * rows.len() as u32 + FOOT + 4;
+    draw(title, says, (WIDTH, height), |area| paint(area, axis, rows))
+}
+
+fn paint(area: &Area<'_>, axis: &Axis<'_>, rows: &[Row]) -> Drawn {
+    let left = rows
+        .iter()
+        .map(|row| width(&row.name))
+        .max()
+        .unwrap_or(0)
+        .clamp(30, 140)
+        + 10;
+    let right = rows
+        .iter()
+        .map(|row| width(&row.figure))
+        .max()
+        .unwrap_or(0)
+        .clamp(20, 130)
+        + 12;
+    let last = rows.len() as f64 - 0.5;
+    let mut chart = ChartBuilder::on(area)
+        .margin_top(units(4))
+        .margin_right(units(right))
+        .x_label_area_size(units(FOOT))
+        .y_label_area_size(units(left))
+        .build_cartesian_2d(axis.range.clone(), last..-0.5)?;
+    let (figure, percent) = (tick(&axis.range), axis.percent);
+    let hundred = tick(&(100.0 * axis.range.start..100.0 * axis.range.end));
+    let label = move |value: &f64| match percent {
+        true => format!("{} %", hundred(&(100.0 * value)).trim_end_matches(".0")),
+        false => figure(value),
+    };
+    chart
+        .configure_mesh()
+        .light_line_style(Ink::Grid.shade(0.0))
+        .bold_line_style(Ink::Grid.line(10))
+        .axis_style(Ink::Grid.line(10))
+        .disable_y_mesh()
+        .x_labels(if WIDTH - left - right < 190 { 3 } else { 5 })
+        .y_labels(0)
+        .x_label_formatter(&label)
+        .x_label_style(unplaced(Ink::Muted))
+        .set_all_tick_mark_size(units(3))
+        .draw()?;
+    if let Some(line) = axis.line.filter(|line| axis.range.contains(line)) {
+        let ends = [(line, -0.5), (line, last)];
+        chart.draw_series([PathElement::new(ends, Ink::Muted.line(12))])?;
+    }
+    for (index, row) in rows.iter().enumerate() {
+        let at = index as f64;
+        for mark in &row.marks {
+            match *mark {
+                Mark::Bar(from, to, ink) => {
+                    let corners = [(from, at - 0.3), (to, at + 0.3)];
+                    chart.draw_series([Rectangle::new(corners, ink.fill())])?;
+                }
+                Mark::Speck(value) => {
+                    chart.draw_series([Circle::new((value, at), units(2), Ink::Text.shade(0.55))])?;
+                }
+                Mark::Point(value, interval, ink) => {
+                    if let Some((low, high)) = interval {
+                        let line = ink.line(20);
+                        chart.draw_series([
+                            PathElement::new([(low, at), (high, at)], line),
+                            PathElement::new([(low, at - 0.18), (low, at + 0.18)], line),
+                            PathElement::new([(high, at - 0.18), (high, at + 0.18)], line),
+                        ])?;
+                    }
+                    chart.draw_series([Circle::new((value, at), units(4), ink.fill())])?;
+                }
+            }
+        }
+        let (_, height) = chart.backend_coord(&(axis.range.start, at));
+        let name = shortened(&row.name, left - 10);
+        write(
+            area,
+            &name,
+            (units(left - 8), height),
+            letters(Ink::Text, Side::Right),
+        )?;
+        let figure = shortened(&row.figure, right - 8);
+        write(
+            area,
+            &figure,
+            (units(WIDTH - 2), height),
+            letters(Ink::Text, Side::Right),
+        )?;
+    }
+    let middle = (units(left) + units(WIDTH - right)) / 2;
+    let bottom = units(ROW * rows.len() as u32 + FOOT + 4) - units(LETTERS) * 8 / 10;
+    write(
+        area,
+        axis.name,
+        (middle, bottom),
+        letters(Ink::Muted, Side::Middle),
+    )
+}
