@@ -199,11 +199,11 @@ fn rules(run: &Run) -> Vec<String> {
         return Vec::new();
     }
     vec![format!(
-        "Predicting from the {} of the heads reaches {}, {} points more than the joint head and more than the noise of the \
+        "Predicting from the {} of the heads reaches {}, {:.1} points more than the joint head and more than the noise of the \
          test samples ({:.1}): set blend.predict = \"{}\", and confirm it on samples that did not choose it.",
         best.rule.name(),
         percent(best.test_accuracy),
-        points(difference),
+        100.0 * difference,
         100.0 * noise,
         best.rule.name()
     )]

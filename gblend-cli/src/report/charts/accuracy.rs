@@ -2,7 +2,7 @@
 
 use super::ink::Ink;
 use super::rows::{Axis, Mark, Row, reach, rows};
-use super::sheet::around;
+use super::sheet::{Scale, around};
 use super::{Chart, Table, percent, plus_minus};
 use crate::compare::Comparison;
 use crate::error::Result;
@@ -45,7 +45,7 @@ fn chart(title: &str, mut caption: String, drawn: &[Row], table: Table) -> Resul
     let axis = Axis {
         range: range.start.max(-0.02)..range.end.min(1.02),
         name: "test accuracy",
-        percent: true,
+        scale: Scale::Percent,
         line: None,
     };
     let figures: Vec<String> = drawn

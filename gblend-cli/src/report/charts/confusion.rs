@@ -4,7 +4,9 @@ use plotters::element::Rectangle;
 
 use super::ink::Ink;
 use super::rows::{Axis, Mark, Row, reach, rows};
-use super::sheet::{Area, Drawn, LETTERS, SCALE, Side, WIDTH, draw, shortened, sized, units, width, write};
+use super::sheet::{
+    Area, Drawn, LETTERS, SCALE, Scale, Side, WIDTH, draw, shortened, sized, units, width, write,
+};
 use super::{Chart, Drawing, Key, Stroke, Table, percent};
 use crate::error::Result;
 use crate::run_folder::{ClassCounts, Counts, TestDetails};
@@ -77,7 +79,7 @@ fn matrices(test: &TestDetails) -> Result<Chart> {
     let legend = [(0, "none"), (3, "a third"), (6, "two thirds"), (9, "all")];
     Ok(Chart {
         title: "Confusion matrices".into(),
-        caption: "A row for each class that test samples have, a column for each that was said. The darker, the larger the \
+        caption: "A row for each class that test samples have, a column for each that was said. The stronger the color, the larger the \
                   share of the row; what is right is on the diagonal."
             .into(),
         legend: legend
@@ -284,7 +286,7 @@ fn several_labels(test: &TestDetails, each: &[ClassCounts]) -> Result<Chart> {
     let axis = Axis {
         range: 0.0..1.05 * most.min(1e15),
         name: "test samples",
-        percent: false,
+        scale: Scale::Plain,
         line: None,
     };
     let all = |of: fn(&ClassCounts) -> u64| each.iter().map(of).fold(0_u64, u64::saturating_add);

@@ -4,8 +4,8 @@ use plotters::element::{Circle, PathElement, Polygon};
 
 use super::ink::Ink;
 use super::plane::{HEIGHT, Plane, names, room, span, thinned};
-use super::sheet::{WIDTH, around, draw, units};
-use super::{Chart, Drawing, Key, Stroke, Table, figure};
+use super::sheet::{Scale, WIDTH, around, draw, units};
+use super::{Chart, Drawing, Table, figure};
 use crate::error::Result;
 use crate::report::reading::Run;
 
@@ -50,21 +50,27 @@ pub(in crate::report) fn loss_curves(run: &Run) -> Result<Option<Chart>> {
             .collect()
     };
     let losses: Vec<Vec<f64>> = curves.iter().map(drawn).collect();
-    let (Some(x), Some(y)) = (
+    let (Some(x), Some(mut y)) = (
         span(run.epochs.iter().map(|epoch| epoch.epoch)),
-        around(losses.into_iter().flatten().chain([0.0])),
+        around(losses.iter().flatten().copied().chain([0.0])),
     ) else {
         return Ok(None);
+    };
+    // Losses are not negative: their axis begins with nothing.
+    y.start = if losses.iter().flatten().all(|loss| *loss >= 0.0) {
+        0.0
+    } else {
+        y.start
     };
     let drawings = curves.iter().enumerate().map(|(index, curve)| {
         let plane = Plane {
             x: x.clone(),
-            y: 0.0_f64.min(y.start.max(-1.0))..y.end,
+            y: y.clone(),
             across: "epoch",
             up: "loss",
             right: room(["validation"]),
-            whole: true,
-            percent: false,
+            across_as: Scale::Whole,
+            up_as: Scale::Plain,
         };
         curve.drawing(&plane, Ink::Series(index), run.summary.selected_epoch)
     });
@@ -77,15 +83,10 @@ pub(in crate::report) fn loss_curves(run: &Run) -> Result<Option<Chart>> {
         "Mean loss per sample in training. This run has no validation samples, so there is no gap to show; \
          run.validation sets samples aside."
     };
-    let legend = curves.iter().enumerate().map(|(index, curve)| Key {
-        ink: Ink::Series(index),
-        stroke: Stroke::Line,
-        means: curve.name.to_owned(),
-    });
     Ok(Some(Chart {
         title: "Loss curves".into(),
         caption: caption.into(),
-        legend: legend.collect(),
+        legend: Vec::new(),
         drawings: drawings.collect::<Result<_>>()?,
         table: table(run),
     }))

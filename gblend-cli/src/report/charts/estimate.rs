@@ -7,7 +7,7 @@ use plotters::element::{Circle, PathElement};
 use super::ink::Ink;
 use super::plane::{HEIGHT, Plane, names, room};
 use super::rows::{Axis, Mark, Row, reach, rows};
-use super::sheet::{WIDTH, around, draw, units};
+use super::sheet::{Scale, WIDTH, around, draw, units};
 use super::{Chart, Drawing, Key, Stroke, Table, figure};
 use crate::error::Result;
 use crate::report::reading::Run;
@@ -32,6 +32,56 @@ const FIGURES: [(&str, &str, Figure); 4] = [
         Some((head.weight, interval.map(|(low, high)| Interval { low, high })))
     }),
 ];
+
+/// A ratio may be anything: beyond this one of the largest to the smallest, it is drawn in powers of ten.
+const WIDE: f64 = 30.0;
+
+/// How a figure is drawn: in powers of ten where it is a ratio and its values are far apart.
+struct Drawn {
+    scale: Scale,
+    least: f64,
+}
+
+impl Drawn {
+    fn new(blends: &[BlendReport], name: &str, of: Figure) -> Self {
+        let values = blends.iter().flat_map(|blend| &blend.heads).filter_map(of);
+        let ends = values.flat_map(|(value, interval)| {
+            let (low, high) = ends(value, interval);
+            [value, low, high]
+        });
+        let positive: Vec<f64> = ends.filter(|value| *value > 0.0).collect();
+        let least = positive.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = positive.iter().copied().fold(0.0, f64::max);
+        Self {
+            scale: if name == "OGR" && most > WIDE * least {
+                Scale::Decades
+            } else {
+                Scale::Plain
+            },
+            // An end of an interval at nothing would be infinitely far away.
+            least: least.max(most / 1e4),
+        }
+    }
+
+    fn at(&self, value: f64) -> f64 {
+        match self.scale {
+            Scale::Decades => value.max(self.least).log10(),
+            _ => value,
+        }
+    }
+
+    /// What belongs on the axis in any case.
+    fn zero(&self) -> Option<f64> {
+        (self.scale == Scale::Plain).then_some(0.0)
+    }
+
+    fn title(&self, title: &str) -> String {
+        match self.scale {
+            Scale::Decades => format!("{title} (in powers of ten)"),
+            _ => title.to_owned(),
+        }
+    }
+}
 
 /// The chart; `None` if the strategy measures nothing.
 pub(in crate::report) fn estimates(run: &Run) -> Result<Option<Chart>> {
@@ -97,12 +147,15 @@ fn says(report: &BlendReport, name: &str, of: Figure) -> String {
 }
 
 fn once(report: &BlendReport, title: &str, name: &str, of: Figure) -> Result<Option<Drawing>> {
+    let how = Drawn::new(std::slice::from_ref(report), name, of);
     let heads = report.heads.iter().enumerate();
     let drawn: Vec<Row> = heads
         .map(|(index, head)| {
             let found = of(head);
             let mark = |(value, interval): (f64, Option<Interval>)| {
-                Mark::Point(value, interval.map(|_| ends(value, interval)), Ink::Series(index))
+                let (low, high) = ends(value, interval);
+                let ends = interval.map(|_| (how.at(low), how.at(high)));
+                Mark::Point(how.at(value), ends, Ink::Series(index))
             };
             Row {
                 name: head.name.clone(),
@@ -111,16 +164,16 @@ fn once(report: &BlendReport, title: &str, name: &str, of: Figure) -> Result<Opt
             }
         })
         .collect();
-    let Some(range) = around(reach(&drawn).chain([0.0])) else {
+    let Some(range) = around(reach(&drawn).chain(how.zero())) else {
         return Ok(None);
     };
     let axis = Axis {
         range,
         name,
-        percent: false,
-        line: Some(0.0),
+        scale: how.scale,
+        line: how.zero(),
     };
-    rows(title, says(report, name, of), &axis, &drawn).map(Some)
+    rows(how.title(title), says(report, name, of), &axis, &drawn).map(Some)
 }
 
 fn over_epochs(
@@ -131,11 +184,13 @@ fn over_epochs(
     of: Figure,
 ) -> Result<Option<Drawing>> {
     let values = blends.iter().flat_map(|blend| &blend.heads).filter_map(of);
+    let how = Drawn::new(blends, name, of);
     let values = values.flat_map(|(value, interval)| {
         let (low, high) = ends(value, interval);
-        [value, low, high]
+        [how.at(value), how.at(low), how.at(high)]
     });
-    let (Some(y), Some(first), Some(last)) = (around(values.chain([0.0])), blends.first(), blends.last())
+    let (Some(y), Some(first), Some(last)) =
+        (around(values.chain(how.zero())), blends.first(), blends.last())
     else {
         return Ok(None);
     };
@@ -150,14 +205,14 @@ fn over_epochs(
         across: "epochs trained before",
         up: name,
         right,
-        whole: true,
-        percent: false,
+        across_as: Scale::Whole,
+        up_as: how.scale,
     };
     let says = [first, last].map(|blend| says(blend, name, of)).join(" ");
-    let drawing = draw(title, says, (WIDTH, HEIGHT), |area| {
+    let drawing = draw(how.title(title), says, (WIDTH, HEIGHT), |area| {
         let mut chart = plane.on(area)?;
-        if plane.y.contains(&0.0) {
-            let zero = [(plane.x.start, 0.0), (plane.x.end, 0.0)];
+        if let Some(zero) = how.zero() {
+            let zero = [(plane.x.start, zero), (plane.x.end, zero)];
             chart.draw_series([PathElement::new(zero, Ink::Muted.line(10))])?;
         }
         let mut labels = Vec::new();
@@ -166,11 +221,13 @@ fn over_epochs(
             let mut points = Vec::new();
             for blend in blends {
                 let found = blend.heads.iter().find(|one| one.name == head.name).and_then(of);
-                let Some((value, interval)) = found else { continue };
-                let at = blend.epoch as f64 + offset;
+                let Some((found_value, interval)) = found else {
+                    continue;
+                };
+                let (at, value) = (blend.epoch as f64 + offset, how.at(found_value));
                 if interval.is_some() {
-                    let (low, high) = ends(value, interval);
-                    let bar = [(at, low), (at, high)];
+                    let (low, high) = ends(found_value, interval);
+                    let bar = [(at, how.at(low)), (at, how.at(high))];
                     chart.draw_series([PathElement::new(bar, Ink::Series(index).line(14))])?;
                 }
                 chart.draw_series([Circle::new((at, value), units(3), Ink::Series(index).fill())])?;

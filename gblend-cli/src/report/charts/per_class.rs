@@ -2,7 +2,7 @@
 
 use super::ink::Ink;
 use super::rows::{Axis, Mark, Row, reach, rows};
-use super::sheet::around;
+use super::sheet::{Scale, around};
 use super::{Chart, Key, Stroke, Table, percent, points};
 use crate::error::Result;
 use crate::run_folder::{Confusion, Counts};
@@ -119,7 +119,7 @@ pub(in crate::report) fn per_class(
     let axis = Axis {
         range,
         name: "gain in percentage points",
-        percent: false,
+        scale: Scale::Plain,
         line: Some(0.0),
     };
     let better = gains.iter().filter(|class| class.gain() > 0.0).count();

@@ -8,7 +8,9 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::SVGBackend;
 
 use super::ink::Ink;
-use super::sheet::{Area, Drawn, LETTERS, SCALE, Side, letters, shortened, sized, tick, units, width, write};
+use super::sheet::{
+    Area, Drawn, LETTERS, SCALE, Scale, Side, letters, shortened, sized, tick, units, width, write,
+};
 
 pub(super) type Chart2d<'a, 'b> =
     ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
@@ -25,10 +27,10 @@ pub(super) struct Plane<'t> {
     pub(super) up: &'t str,
     /// Pixels at the right for names of lines.
     pub(super) right: u32,
-    /// Whether the figures across are whole numbers.
-    pub(super) whole: bool,
-    /// How the figures at the side are written.
-    pub(super) percent: bool,
+    /// How the figures below are read.
+    pub(super) across_as: Scale,
+    /// How the figures at the side are read.
+    pub(super) up_as: Scale,
 }
 
 impl Plane<'_> {
@@ -43,18 +45,7 @@ impl Plane<'_> {
             .x_label_area_size(units(40))
             .y_label_area_size(units(46))
             .build_cartesian_2d(self.x.clone(), self.y.clone())?;
-        let (x_tick, y_tick) = (tick(&self.x), tick(&self.y));
-        let whole = self.whole;
-        let x_label = move |value: &f64| match whole {
-            true if (value - value.round()).abs() > 1e-6 => String::new(),
-            true => format!("{}", value.round()),
-            false => x_tick(value),
-        };
-        let percent = self.percent;
-        let y_label = move |value: &f64| match percent {
-            true => format!("{:.0} %", 100.0 * value),
-            false => y_tick(value),
-        };
+        let (x_label, y_label) = (tick(self.across_as, &self.x), tick(self.up_as, &self.y));
         chart
             .configure_mesh()
             .light_line_style(Ink::Grid.shade(0.0))

@@ -4,11 +4,14 @@ use std::ops::Range;
 
 use plotters::chart::ChartBuilder;
 use plotters::element::{Circle, PathElement, Rectangle};
+use plotters::style::Color;
 
 use super::Drawing;
 use super::ink::Ink;
 use super::plane::unplaced;
-use super::sheet::{Area, Drawn, LETTERS, Side, WIDTH, draw, letters, shortened, tick, units, width, write};
+use super::sheet::{
+    Area, Drawn, LETTERS, Scale, Side, WIDTH, draw, letters, shortened, tick, units, width, write,
+};
 use crate::error::Result;
 
 /// The height of a row in pixels.
@@ -38,8 +41,8 @@ pub(super) enum Mark {
 pub(super) struct Axis<'t> {
     pub(super) range: Range<f64>,
     pub(super) name: &'t str,
-    /// Whether the figures are shares.
-    pub(super) percent: bool,
+    /// How the figures are read.
+    pub(super) scale: Scale,
     /// A line across all rows.
     pub(super) line: Option<f64>,
 }
@@ -91,19 +94,14 @@ fn paint(area: &Area<'_>, axis: &Axis<'_>, rows: &[Row]) -> Drawn {
         .x_label_area_size(units(FOOT))
         .y_label_area_size(units(left))
         .build_cartesian_2d(axis.range.clone(), last..-0.5)?;
-    let (figure, percent) = (tick(&axis.range), axis.percent);
-    let hundred = tick(&(100.0 * axis.range.start..100.0 * axis.range.end));
-    let label = move |value: &f64| match percent {
-        true => format!("{} %", hundred(&(100.0 * value)).trim_end_matches(".0")),
-        false => figure(value),
-    };
+    let label = tick(axis.scale, &axis.range);
     chart
         .configure_mesh()
         .light_line_style(Ink::Grid.shade(0.0))
         .bold_line_style(Ink::Grid.line(10))
         .axis_style(Ink::Grid.line(10))
         .disable_y_mesh()
-        .x_labels(if WIDTH - left - right < 190 { 3 } else { 5 })
+        .x_labels(if WIDTH - left - right < 190 { 4 } else { 5 })
         .y_labels(0)
         .x_label_formatter(&label)
         .x_label_style(unplaced(Ink::Muted))
@@ -115,6 +113,12 @@ fn paint(area: &Area<'_>, axis: &Axis<'_>, rows: &[Row]) -> Drawn {
     }
     for (index, row) in rows.iter().enumerate() {
         let at = index as f64;
+        // Beside the interval of a point, which would hide them.
+        let below = if row.marks.iter().any(|mark| matches!(mark, Mark::Point(..))) {
+            0.32
+        } else {
+            0.0
+        };
         for mark in &row.marks {
             match *mark {
                 Mark::Bar(from, to, ink) => {
@@ -122,7 +126,11 @@ fn paint(area: &Area<'_>, axis: &Axis<'_>, rows: &[Row]) -> Drawn {
                     chart.draw_series([Rectangle::new(corners, ink.fill())])?;
                 }
                 Mark::Speck(value) => {
-                    chart.draw_series([Circle::new((value, at), units(2), Ink::Text.shade(0.55))])?;
+                    chart.draw_series([Circle::new(
+                        (value, at + below),
+                        units(2),
+                        Ink::Text.shade(0.7).filled(),
+                    )])?;
                 }
                 Mark::Point(value, interval, ink) => {
                     if let Some((low, high)) = interval {

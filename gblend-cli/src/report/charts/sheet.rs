@@ -136,20 +136,55 @@ pub(super) fn around(values: impl IntoIterator<Item = f64>) -> Option<Range<f64>
     Some(low - space..high + space)
 }
 
-/// Figures on an axis with as many digits as its length asks for.
-pub(super) fn tick(range: &Range<f64>) -> impl Fn(&f64) -> String + use<> {
+/// How an axis is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scale {
+    /// As it is.
+    Plain,
+    /// As whole numbers.
+    Whole,
+    /// As shares.
+    Percent,
+    /// As powers of ten.
+    Decades,
+}
+
+/// Figures on an axis.
+pub(super) fn tick(scale: Scale, range: &Range<f64>) -> impl Fn(&f64) -> String + use<> {
     let length = range.end - range.start;
-    let digits = (1.0 - (length / 4.0).log10()).ceil().clamp(0.0, 8.0) as usize;
-    // An axis of whole numbers has steps of at least one.
-    let digits = if length >= 8.0 { 0 } else { digits };
+    let plain = digits(range.start, range.end);
+    let hundred = digits(100.0 * range.start, 100.0 * range.end);
     move |value: &f64| {
-        let text = format!("{value:.digits$}");
-        // A zero that rounding left has no sign.
-        if text.trim_start_matches(['-', '0', '.']).is_empty() {
-            text.trim_start_matches('-').to_owned()
-        } else {
-            text
+        let whole = (value - value.round()).abs() < 1e-6;
+        match scale {
+            Scale::Plain => fixed(*value, plain),
+            Scale::Percent => format!("{} %", fixed(100.0 * value, hundred)),
+            Scale::Whole | Scale::Decades if !whole && (scale == Scale::Whole || length > 1.5) => {
+                String::new()
+            }
+            Scale::Whole => fixed(*value, 0),
+            Scale::Decades => super::figure(10.0_f64.powf(*value)),
         }
+    }
+}
+
+/// As many digits as tell the figures of some six ticks apart.
+fn digits(start: f64, end: f64) -> usize {
+    let length = end - start;
+    if length >= 5.0 {
+        0
+    } else {
+        (0.7 - length.log10()).ceil().clamp(0.0, 8.0) as usize
+    }
+}
+
+fn fixed(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    // A zero that rounding left has no sign.
+    if text.trim_start_matches(['-', '0', '.']).is_empty() {
+        text.trim_start_matches('-').to_owned()
+    } else {
+        text.replacen('-', "−", 1)
     }
 }
 
@@ -195,8 +230,8 @@ mod tests {
 
         #[test]
         fn ticks_tell_neighbors_apart(low in -1e3_f64..1e3, length in 1e-4_f64..1e3) {
-            let tick = tick(&(low..low + length));
-            prop_assert_ne!(tick(&low), tick(&(low + length / 2.0)));
+            let tick = tick(Scale::Plain, &(low..low + length));
+            prop_assert_ne!(tick(&low), tick(&(low + length / 4.0)));
         }
     }
 

@@ -4,7 +4,7 @@ use plotters::element::{Circle, PathElement, Polygon};
 
 use super::ink::Ink;
 use super::plane::{HEIGHT, Plane, names, room};
-use super::sheet::{LETTERS, Side, WIDTH, around, draw, letters, shortened, sized, units, write};
+use super::sheet::{LETTERS, Scale, Side, WIDTH, around, draw, letters, shortened, sized, units, write};
 use super::{Chart, Drawing, Key, Stroke, Table, percent};
 use crate::compare::{Simplex, SimplexPoint};
 use crate::error::Result;
@@ -211,8 +211,8 @@ fn line(
         across: &across,
         up: "test accuracy",
         right: room(["estimate"]),
-        whole: false,
-        percent: true,
+        across_as: Scale::Plain,
+        up_as: Scale::Percent,
     };
     let mut points: Vec<(f64, f64)> = simplex
         .points

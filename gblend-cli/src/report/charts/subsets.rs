@@ -2,6 +2,7 @@
 
 use super::ink::Ink;
 use super::rows::{Axis, Mark, Row, rows};
+use super::sheet::Scale;
 use super::{Chart, Table, figure, percent, plus_minus};
 use crate::compare::Comparison;
 use crate::error::Result;
@@ -25,7 +26,7 @@ fn chart(title: &str, caption: String, mut drawn: Vec<Row>, table: Table) -> Res
     let axis = Axis {
         range: 0.0..1.0,
         name: "test accuracy",
-        percent: true,
+        scale: Scale::Percent,
         line: None,
     };
     let figures: Vec<String> = drawn

@@ -2,6 +2,7 @@
 
 use super::ink::Ink;
 use super::rows::{Axis, Mark, Row, reach, rows};
+use super::sheet::Scale;
 use super::{Chart, Table, figure, percent};
 use crate::error::Result;
 use crate::report::reading::{Compared, Run, label};
@@ -43,7 +44,7 @@ fn chart(title: &str, caption: String, mut drawn: Vec<Row>, table: Table) -> Res
     let axis = Axis {
         range: 0.0..1.05 * most.max(1e-3),
         name: "seconds",
-        percent: false,
+        scale: Scale::Plain,
         line: None,
     };
     let figures: Vec<String> = drawn

@@ -4,7 +4,7 @@ use plotters::element::{PathElement, Polygon};
 
 use super::ink::Ink;
 use super::plane::{HEIGHT, Plane, names, room, thinned};
-use super::sheet::{WIDTH, draw};
+use super::sheet::{Scale, WIDTH, draw};
 use super::{Chart, Key, Stroke, Table, percent};
 use crate::error::Result;
 use crate::report::reading::Run;
@@ -52,8 +52,8 @@ pub(in crate::report) fn blend_weights(run: &Run) -> Result<Option<Chart>> {
         across: "epoch",
         up: "share of the loss",
         right,
-        whole: true,
-        percent: true,
+        across_as: Scale::Whole,
+        up_as: Scale::Percent,
     };
     let drawing = draw("Blend weights", says(run), (WIDTH, HEIGHT), |area| {
         let mut chart = plane.on(area)?;

@@ -23,10 +23,14 @@ pub(super) fn section(names: &mut Names, compared: &Compared) -> Result<Markup> 
         let cell = compared.cells[row].iter().find(|cell| cell.run.is_some())?;
         Some((&result.rows[row], cell.seed, cell.run.as_ref()?))
     });
-    let mut list = advice::of_comparison(compared);
-    if let Some((_, _, run)) = representative {
-        list.extend(advice::of_run(run));
-    }
+    let mut groups = vec![(None, advice::of_comparison(compared))];
+    groups.extend(representative.map(|(row, seed, run)| {
+        let about = format!(
+            "In the run of {} with seed {seed}, which is shown below:",
+            label(row, result)
+        );
+        (Some(about), advice::of_run(run))
+    }));
     let first = [
         ("modalities", result.modalities.join(", ")),
         ("methods", result.rows.len().to_string()),
@@ -44,7 +48,7 @@ pub(super) fn section(names: &mut Names, compared: &Compared) -> Result<Markup> 
     ];
     Ok(html! {
         (facts(&first))
-        (advice(&list))
+        (advice(&groups))
         h3 { "Accuracy" }
         (methods(compared))
         @if let Some(chart) = accuracies { (figure(names, &chart)) }
@@ -77,10 +81,11 @@ fn methods(compared: &Compared) -> Markup {
         div.scroll tabindex="0" {
             table.methods {
                 thead { tr {
-                    th scope="col" { "method" } th scope="col" { "modalities" } th scope="col" { "fusion" }
-                    th.number scope="col" { "seeds" } th.number scope="col" { "accuracy" }
+                    th scope="col" { "method" }
+                    th.number scope="col" { "accuracy" }
                     th.number scope="col" { "to best single" } th.number scope="col" { "to equal" }
-                    th.number scope="col" { "time" }
+                    th.number scope="col" { "seeds" } th.number scope="col" { "time" }
+                    th scope="col" { "modalities" } th scope="col" { "fusion" }
                 } }
                 tbody { @for row in &result.rows {
                     tr data-method=(row.method) data-modalities=(row.modalities.join("+")) data-fusion=(row.fusion)
@@ -88,13 +93,13 @@ fn methods(compared: &Compared) -> Markup {
                         data-to-best-single=[row.paired_difference_to_best_single.as_ref().map(|one| one.mean)]
                         data-to-equal=[row.paired_difference_to_equal.as_ref().map(|one| one.mean)] {
                         th scope="row" { (label(row, result)) }
-                        td { (row.modalities.join(" + ")) }
-                        td { (row.fusion) }
-                        td.number { (row.seeds.len()) }
                         td.number { (plus_minus(row.mean, row.ci95)) }
                         (difference(row.paired_difference_to_best_single.as_ref()))
                         (difference(row.paired_difference_to_equal.as_ref()))
+                        td.number { (row.seeds.len()) }
                         td.number { (duration(row.seconds)) }
+                        td { (row.modalities.join(" + ")) }
+                        td { (row.fusion) }
                     }
                 } }
             }

@@ -4,6 +4,9 @@ use maud::{Markup, PreEscaped, html};
 
 use crate::report::charts::{Chart, Drawing, Key, Stroke, Table};
 
+/// The width up to which a drawing shrinks with the page, in pixels.
+const NARROW: u32 = 480;
+
 /// Names for the parts of a page, no two alike.
 #[derive(Debug, Default)]
 pub(super) struct Names(usize);
@@ -18,9 +21,9 @@ impl Names {
 
 /// A figure. A chart that cannot be drawn is its table alone.
 pub(super) fn figure(names: &mut Names, chart: &Chart) -> Markup {
-    let one = chart.drawings.len() == 1;
+    let one = matches!(chart.drawings.as_slice(), [only] if only.pixels.0 <= NARROW);
     html! {
-        figure {
+        figure.one[one] {
             h4 { (chart.title) }
             @if !chart.legend.is_empty() {
                 ul.legend { @for key in &chart.legend { li { (swatch(key)) (key.means) } } }
@@ -32,11 +35,13 @@ pub(super) fn figure(names: &mut Names, chart: &Chart) -> Markup {
                     @for drawing in &chart.drawings { (picture(names, drawing, one)) }
                 }
             }
-            figcaption { (chart.caption) }
-            @if !chart.drawings.is_empty() {
-                details {
-                    summary { "The figures behind it" }
-                    (table(&chart.table))
+            div.words {
+                figcaption { (chart.caption) }
+                @if !chart.drawings.is_empty() {
+                    details {
+                        summary { "The figures behind it" }
+                        (table(&chart.table))
+                    }
                 }
             }
         }
@@ -47,7 +52,7 @@ fn picture(names: &mut Names, drawing: &Drawing, one: bool) -> Markup {
     let (title, says) = (names.next("title"), names.next("says"));
     let view = format!("0 0 {} {}", drawing.size.0, drawing.size.1);
     // Small drawings shrink with the page; large ones are scrolled, or nobody could read them.
-    let wide = drawing.pixels.0 > 480;
+    let wide = drawing.pixels.0 > NARROW;
     let width = format!("--width:{}px", drawing.pixels.0);
     html! {
         div.picture.wide[wide] style=(width) {
@@ -69,7 +74,7 @@ fn swatch(key: &Key) -> Markup {
         svg.swatch viewBox="0 0 24 12" aria-hidden="true" {
             @match key.stroke {
                 Stroke::Line => line x1="1" y1="6" x2="23" y2="6" stroke=(color) stroke-width="3" {},
-                Stroke::Area => rect x="4" y="0" width="16" height="12" fill=(color) {},
+                Stroke::Area => rect x="4" y="0.5" width="16" height="11" fill=(color) stroke="var(--muted)" stroke-width="0.5" {},
             }
         }
     }

@@ -81,14 +81,16 @@ pub(super) fn of(sources: &[Source]) -> Result<String> {
     .into_string())
 }
 
-/// What to try next.
-fn advice(advice: &[String]) -> Markup {
+/// What to try next, under what it is about where that is not the whole section.
+fn advice(groups: &[(Option<String>, Vec<String>)]) -> Markup {
     html! {
         div.advice {
             h3 { "What to try next" }
-            @if advice.is_empty() {
+            @if groups.iter().all(|(_, advice)| advice.is_empty()) {
                 p { "Nothing stands out: no weight collapsed, heads gain, and the figures give no reason to change a setting." }
-            } @else {
+            }
+            @for (about, advice) in groups.iter().filter(|(_, advice)| !advice.is_empty()) {
+                @if let Some(about) = about { p { (about) } }
                 ul { @for one in advice { li { (one) } } }
             }
         }

@@ -17,7 +17,7 @@ pub(super) fn section(names: &mut Names, run: &Run) -> Result<Markup> {
     let time = time_of_run(run)?;
     Ok(html! {
         (facts(&first(run)))
-        (advice(&advice::of_run(run)))
+        (advice(&[(None, advice::of_run(run))]))
         h3 { "Accuracy" }
         (heads(run))
         @if let Some(chart) = of_run(run)? { (figure(names, &chart)) }
