@@ -195,7 +195,7 @@ fn rules(run: &Run) -> Vec<String> {
     let variance = |share: f64| share * (1.0 - share) / samples;
     let noise = 1.96 * (variance(joint.test_accuracy) + variance(best.test_accuracy)).sqrt();
     let difference = best.test_accuracy - joint.test_accuracy;
-    if !(difference > noise) {
+    if difference <= noise {
         return Vec::new();
     }
     vec![format!(
@@ -213,7 +213,7 @@ fn rules(run: &Run) -> Vec<String> {
 fn waiting(run: &Run) -> Vec<String> {
     let seconds = &run.summary.seconds;
     let share = seconds.waiting / seconds.train;
-    if !(share > WAITING) {
+    if !share.is_finite() || share <= WAITING {
         return Vec::new();
     }
     vec![format!(

@@ -22,11 +22,9 @@ const FIGURES: [(&str, &str, Figure); 4] = [
     ("ΔO, how much more it overfits", "ΔO, loss", |head| {
         Some((head.delta_o, head.delta_o_interval))
     }),
-    (
-        "OGR = |ΔO / ΔG|, overfitting per generalization",
-        "OGR",
-        |head| Some((head.ogr?, head.ogr_interval)),
-    ),
+    ("OGR = |ΔO / ΔG|", "OGR", |head| {
+        Some((head.ogr?, head.ogr_interval))
+    }),
     ("Weight that the head gets", "weight", |head| {
         let interval = head.weight_low.zip(head.weight_high);
         Some((head.weight, interval.map(|(low, high)| Interval { low, high })))
@@ -77,7 +75,7 @@ impl Drawn {
 
     fn title(&self, title: &str) -> String {
         match self.scale {
-            Scale::Decades => format!("{title} (in powers of ten)"),
+            Scale::Decades => format!("{title}, logarithmic"),
             _ => title.to_owned(),
         }
     }

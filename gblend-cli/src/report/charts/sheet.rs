@@ -163,8 +163,18 @@ pub(super) fn tick(scale: Scale, range: &Range<f64>) -> impl Fn(&f64) -> String 
                 String::new()
             }
             Scale::Whole => fixed(*value, 0),
-            Scale::Decades => super::figure(10.0_f64.powf(*value)),
+            Scale::Decades => shortest(10.0_f64.powf(*value)),
         }
+    }
+}
+
+/// A figure without zeros at its end.
+fn shortest(value: f64) -> String {
+    let text = super::figure(value);
+    if text.contains('.') && !text.contains('e') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
     }
 }
 

@@ -1,0 +1,118 @@
+//! Every reason for advice, alone.
+
+use super::*;
+use crate::report::advice::of_run;
+
+/// Advice about the run, changed; the unchanged one has none.
+fn advice(change: impl FnOnce(&mut Run)) -> Vec<String> {
+    let mut run = run();
+    assert_eq!(of_run(&run), Vec::<String>::new());
+    change(&mut run);
+    of_run(&run)
+}
+
+fn only(advice: Vec<String>, parts: &[&str]) {
+    let [one] = advice.as_slice() else {
+        panic!("expected one, found {advice:?}");
+    };
+    for part in parts {
+        assert!(one.contains(part), "`{part}` is not in: {one}");
+    }
+}
+
+#[test]
+fn a_weight_that_collapsed_or_took_all_is_told_with_its_size() {
+    let found = advice(|run| run.summary.heads[0].weight = 0.013);
+    only(found, &["camera", "0.013", "blend.smoothing"]);
+    let found = advice(|run| run.summary.heads[1].weight = 0.95);
+    only(found, &["sound", "0.950", "blend.cap"]);
+}
+
+#[test]
+fn weights_that_were_given_are_not_questioned() {
+    let found = advice(|run| {
+        run.summary.strategy = "unimodal".into();
+        run.summary.heads[0].weight = 0.0;
+        run.summary.heads[1].weight = 1.0;
+    });
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn heads_that_gain_nothing_are_named_and_all_of_them_are_another_matter() {
+    let found = advice(|run| run.summary.blends[0].heads[0].delta_g = -0.01);
+    only(found, &["camera −0.010", "gain nothing"]);
+    let found = advice(|run| {
+        run.summary.blends[0]
+            .heads
+            .iter_mut()
+            .for_each(|head| head.delta_g = 0.0);
+    });
+    only(found, &["No head gains", "blend.no_gain"]);
+}
+
+#[test]
+fn the_last_estimate_counts() {
+    let found = advice(|run| {
+        run.summary.blends[0].heads[0].delta_g = -1.0;
+        run.summary.blends.push(estimate(2));
+    });
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn a_wide_interval_asks_for_more_samples() {
+    let found = advice(|run| run.summary.blends[0].heads[1].weight_high = Some(0.81));
+    only(found, &["sound [0.30, 0.81]", "blend.held_out"]);
+}
+
+#[test]
+fn a_joint_head_below_the_best_single_one_is_told_with_both_figures() {
+    let found = advice(|run| run.summary.heads[1].test_accuracy = 0.85);
+    only(found, &["80.0 %", "sound alone 85.0 %"]);
+}
+
+#[test]
+fn overfitting_is_a_validation_loss_that_rises_while_the_training_loss_falls() {
+    let rise = |run: &mut Run, head: usize| {
+        for (epoch, loss) in run.epochs.iter_mut().zip([1.0, 0.8, 0.9, 1.0]) {
+            epoch.heads[head].validation.as_mut().unwrap().loss = loss;
+        }
+    };
+    only(
+        advice(|run| rise(run, 2)),
+        &["joint after epoch 2", "0.800", "1.00"],
+    );
+    // Training that gets no better either is no overfitting.
+    let found = advice(|run| {
+        rise(run, 2);
+        run.epochs[3].heads[2].train.as_mut().unwrap().loss = 5.0;
+    });
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn another_way_of_predicting_has_to_be_better_by_more_than_the_noise() {
+    // 1.96 √(0.8 · 0.2 / 100 + 0.95 · 0.05 / 100) is 0.089.
+    let found = advice(|run| run.summary.predictions[1].test_accuracy = 0.95);
+    only(found, &["mean", "95.0 %", "15.0 points", "blend.predict"]);
+    let found = advice(|run| run.summary.predictions[1].test_accuracy = 0.88);
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn waiting_for_data_is_told_above_a_tenth() {
+    let found = advice(|run| run.summary.seconds.waiting = 1.5);
+    only(found, &["15.0 %", "run.memory"]);
+    let found = advice(|run| run.summary.seconds.train = 0.0);
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn a_run_without_validation_samples_is_told_which_key_sets_some_aside() {
+    let found = advice(|run| {
+        let heads = run.epochs.iter_mut().flat_map(|epoch| &mut epoch.heads);
+        heads.for_each(|head| head.validation = None);
+    });
+    only(found, &["run.validation"]);
+}
