@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: &str = include_str!("look.js");
 
 /// Chromium, or a browser that takes the same arguments.
-pub struct Browser {
+pub(crate) struct Browser {
     program: PathBuf,
 }
 
@@ -26,7 +26,7 @@ struct Left {
 
 impl Browser {
     /// The one that `CHROMIUM` names, or one on the PATH; says so if there is none.
-    pub fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
         let usual = [
             "chromium",
@@ -93,7 +93,7 @@ impl Browser {
     }
 
     /// What a page says on the console: errors, and files that it asks for and may not have.
-    pub fn console(&self, page: &Path) -> Vec<String> {
+    pub(crate) fn console(&self, page: &Path) -> Vec<String> {
         let left = self.run(page, &["--dump-dom"]);
         assert!(
             left.stdout.contains("</html>"),
@@ -106,7 +106,7 @@ impl Browser {
     }
 
     /// What `look.js` finds out about a page, for each of these widths.
-    pub fn look(&self, page: &Path, widths: &[u32]) -> Vec<Value> {
+    pub(crate) fn look(&self, page: &Path, widths: &[u32]) -> Vec<Value> {
         let folder = tempfile::tempdir().unwrap();
         let wrapper = folder.path().join("look.html");
         let json = |value: Value| value.to_string().replace('<', "\\u003c");
@@ -130,7 +130,7 @@ impl Browser {
     }
 
     /// A picture of the top of a page.
-    pub fn screenshot(&self, page: &Path, dark: bool) -> image::RgbImage {
+    pub(crate) fn screenshot(&self, page: &Path, dark: bool) -> image::RgbImage {
         let folder = tempfile::tempdir().unwrap();
         let picture = folder.path().join("page.png");
         let scheme = format!("--blink-settings=preferredColorScheme={}", u8::from(!dark));
@@ -141,7 +141,7 @@ impl Browser {
     }
 
     /// A page as it comes out of a printer.
-    pub fn pdf(&self, page: &Path) -> Vec<u8> {
+    pub(crate) fn pdf(&self, page: &Path) -> Vec<u8> {
         let folder = tempfile::tempdir().unwrap();
         let paper = folder.path().join("page.pdf");
         let left = self.run(page, &[&format!("--print-to-pdf={}", paper.display())]);

@@ -39,13 +39,15 @@ impl Plane<'_> {
         &self,
         area: &'a Area<'b>,
     ) -> Result<Chart2d<'a, 'b>, plotters::drawing::DrawingAreaErrorKind<std::io::Error>> {
+        let (x_label, y_label) = (tick(self.across_as, &self.x), tick(self.up_as, &self.y));
+        let longest = [self.y.start, self.y.end].map(|end| width(&y_label(&end)));
+        let left = longest.into_iter().max().unwrap_or(0).max(30) + 12;
         let mut chart = ChartBuilder::on(area)
             .margin_top(units(24))
             .margin_right(units(self.right + 10))
             .x_label_area_size(units(40))
-            .y_label_area_size(units(46))
+            .y_label_area_size(units(left))
             .build_cartesian_2d(self.x.clone(), self.y.clone())?;
-        let (x_label, y_label) = (tick(self.across_as, &self.x), tick(self.up_as, &self.y));
         chart
             .configure_mesh()
             .light_line_style(Ink::Grid.shade(0.0))
@@ -60,7 +62,7 @@ impl Plane<'_> {
             .y_label_style(unplaced(Ink::Muted))
             .set_all_tick_mark_size(units(4))
             .draw()?;
-        let middle = (units(46) + units(super::sheet::WIDTH - self.right - 10)) / 2;
+        let middle = (units(left) + units(super::sheet::WIDTH - self.right - 10)) / 2;
         let bottom = units(HEIGHT) - units(LETTERS) * 7 / 10;
         write(
             area,

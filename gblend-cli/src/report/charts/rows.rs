@@ -78,7 +78,7 @@ fn paint(area: &Area<'_>, axis: &Axis<'_>, rows: &[Row]) -> Drawn {
         .map(|row| width(&row.name))
         .max()
         .unwrap_or(0)
-        .clamp(30, 140)
+        .clamp(30, 150)
         + 10;
     let right = rows
         .iter()

@@ -94,13 +94,18 @@ pub(super) fn units(pixels: u32) -> i32 {
     (pixels * SCALE) as i32
 }
 
-/// The width of text in pixels, roughly: fonts differ.
+/// The width of text in pixels in a wide font; others take less.
 pub(super) fn width(text: &str) -> u32 {
-    let letters: u32 = text
-        .chars()
-        .map(|letter| if letter > '\u{10ff}' { 2 } else { 1 })
-        .sum();
-    letters * LETTERS * 57 / 100
+    let letters = text.chars().map(|letter| match letter {
+        'i' | 'j' | 'l' | ' ' | '.' | ',' | ':' | '|' | '\'' => 32,
+        'f' | 'r' | 't' | '(' | ')' | '[' | ']' | '-' => 41,
+        'm' | 'w' | 'M' | 'W' | '%' | '…' => 100,
+        '+' | '±' | '−' => 84,
+        'A'..='Z' => 72,
+        letter if letter > '\u{10ff}' => 110,
+        _ => 64,
+    });
+    (letters.sum::<u32>() * LETTERS).div_ceil(100)
 }
 
 /// Text cut to a width in pixels.
@@ -110,7 +115,7 @@ pub(super) fn shortened(text: &str, pixels: u32) -> String {
     }
     let mut short = String::new();
     for letter in text.chars() {
-        if width(&short) + 2 * LETTERS > pixels {
+        if width(&short) + width("…") + width(&letter.to_string()) > pixels {
             break;
         }
         short.push(letter);
