@@ -3,7 +3,7 @@
 use gblend_core::BlendReport;
 
 use super::charts::{duration, figure, percent, points};
-use super::reading::{Compared, Run, label};
+use super::reading::{Compared, Run, label, measure};
 
 /// A head with less of the loss hardly learns.
 const COLLAPSED: f64 = 0.02;
@@ -45,32 +45,54 @@ pub(super) fn of_run(run: &Run) -> Vec<String> {
     advice
 }
 
-/// A weight that collapsed or took all.
+/// Weights that collapsed, or one that took all.
 fn weights(run: &Run) -> Vec<String> {
     if GIVEN.contains(&run.summary.strategy.as_str()) {
         return Vec::new();
     }
     let ogr = run.summary.strategy == "ogr";
+    let heads = &run.summary.heads;
+    let joint = heads.len() - 1;
+    let list = |wanted: &dyn Fn(usize, f64) -> bool| {
+        let heads = heads.iter().enumerate();
+        let found = heads.filter(|(index, head)| wanted(*index, head.weight));
+        let found = found.map(|(_, head)| format!("{} {:.3}", head.name, head.weight));
+        found.collect::<Vec<_>>().join(", ")
+    };
     let mut advice = Vec::new();
-    for head in &run.summary.heads {
-        let weight = format!("{} has a weight of {:.3}", head.name, head.weight);
-        if head.weight < COLLAPSED {
-            let what = if ogr {
-                "If it should: raise blend.smoothing, or blend.floor, which keeps the division by a small ΔO in bounds, or \
-                 measure it better, with a larger blend.held_out. If it has nothing to say: leave the modality out, and \
-                 compare"
-            } else {
-                "Compare with blend.kind = \"ogr\" and with the modality left out"
-            };
-            advice.push(format!("{weight}: its head hardly learns. {what}."));
-        } else if head.weight > DOMINANT {
-            let what = if ogr {
-                "Set blend.cap, raise blend.smoothing, or take blend.policy = \"robust\""
-            } else {
-                "Compare with blend.kind = \"ogr\" and with that modality alone"
-            };
-            advice.push(format!("{weight}: the other heads are hardly trained. {what}."));
-        }
+    let collapsed = list(&|head, weight| head < joint && weight < COLLAPSED);
+    if !collapsed.is_empty() {
+        let what = if ogr {
+            "If it should: raise blend.smoothing, or blend.floor, which keeps the division by a small ΔO in bounds, or \
+             measure better, with a larger blend.held_out. If it has nothing to say: leave the modality out, and compare"
+        } else {
+            "Compare with blend.kind = \"ogr\", and with the modality left out"
+        };
+        advice.push(format!(
+            "A weight below {COLLAPSED} ({collapsed}): such a head hardly learns. {what}."
+        ));
+    }
+    let collapsed = list(&|head, weight| head == joint && weight < COLLAPSED);
+    if !collapsed.is_empty() {
+        let what = if ogr {
+            "Set blend.joint_floor, or predict without it (blend.predict = \"blend\")"
+        } else {
+            "Compare with blend.kind = \"ogr\", which keeps a part for it, or predict without it (blend.predict = \"blend\")"
+        };
+        advice.push(format!(
+            "A weight below {COLLAPSED} ({collapsed}): the fusion is hardly trained. {what}."
+        ));
+    }
+    let dominant = list(&|_, weight| weight > DOMINANT);
+    if !dominant.is_empty() {
+        let what = if ogr {
+            "Set blend.cap, raise blend.smoothing, or take blend.policy = \"robust\""
+        } else {
+            "Compare with blend.kind = \"ogr\", and with that modality alone"
+        };
+        advice.push(format!(
+            "A weight above {DOMINANT} ({dominant}): the other heads are hardly trained. {what}."
+        ));
     }
     advice
 }
@@ -122,23 +144,26 @@ fn joint(run: &Run) -> Vec<String> {
     let (Some(joint), Some((_, single))) = (run.joint(), run.best_single()) else {
         return Vec::new();
     };
-    if joint.test_accuracy >= single.test_accuracy {
+    let (reached, alone) = (measure(joint), measure(single));
+    if reached >= alone {
         return Vec::new();
     }
-    let found = format!(
-        "The joint head reaches {}, {} alone {}",
-        percent(joint.test_accuracy),
-        single.name,
-        percent(single.test_accuracy)
-    );
-    let what = if GIVEN.contains(&run.summary.strategy.as_str()) {
-        "Compare with blend.kind = \"ogr\", which weighs the losses by how heads overfit"
+    let by = if run.several_labels() {
+        "a mean average precision of "
     } else {
+        ""
+    };
+    let what = if run.summary.strategy == "ogr" {
         "More weight for the joint head (blend.joint_floor), a fusion that can ignore a modality (gated, attention), or \
          leaving out the modality with the highest OGR may help"
+    } else {
+        "Compare with blend.kind = \"ogr\", which weighs the losses by how heads overfit"
     };
     vec![format!(
-        "{found}: what the modalities have in common is lost. {what}."
+        "The joint head reaches {by}{}, {} alone {}: what the modalities have in common is lost. {what}.",
+        percent(reached),
+        single.name,
+        percent(alone)
     )]
 }
 
@@ -181,7 +206,8 @@ fn overfitting(run: &Run) -> Vec<String> {
 /// A way of predicting that is better than the joint head.
 fn rules(run: &Run) -> Vec<String> {
     let samples = run.test_samples() as f64;
-    let (Some(joint), true) = (run.joint(), samples > 0.0) else {
+    // With several labels, being exactly right is no measure, and others have no such noise.
+    let (Some(joint), true) = (run.joint(), samples > 0.0 && !run.several_labels()) else {
         return Vec::new();
     };
     let better = run

@@ -3,10 +3,11 @@
 use super::ink::Ink;
 use super::rows::{Axis, Mark, Row, reach, rows};
 use super::sheet::{Scale, around};
-use super::{Chart, Table, percent, plus_minus};
+use super::{Chart, Drawing, Table, percent, plus_minus};
 use crate::compare::Comparison;
 use crate::error::Result;
 use crate::report::reading::{Run, label};
+use crate::run_folder::HeadSummary;
 
 /// The 95 % interval of a share of so many samples.
 ///
@@ -95,26 +96,89 @@ pub(in crate::report) fn of_run(run: &Run) -> Result<Option<Chart>> {
     });
     let drawn: Vec<Row> = heads.chain(rules).collect();
     let mut table = Table::new(1, &["", "test samples", "accuracy", "95 % interval"]);
-    for (_, head) in run.trained() {
-        let (share, samples) = (head.test_accuracy, head.test_samples);
-        table.rows.push(vec![
-            head.name.clone(),
-            samples.to_string(),
-            percent(share),
-            interval(share, samples),
-        ]);
+    let several = run.several_labels();
+    if several {
+        table
+            .header
+            .extend(["macro F1", "mean average precision"].map(str::to_owned));
     }
-    for rule in &run.summary.predictions {
-        let share = rule.test_accuracy;
-        let name = format!("predicting from: {}", rule.rule.name());
-        table.rows.push(vec![
+    let mut add = |name: String, samples: usize, share: f64, f1: f64, precision: Option<f64>| {
+        let mut row = vec![
             name,
             samples.to_string(),
             percent(share),
             interval(share, samples),
-        ]);
+        ];
+        if several {
+            row.extend([percent(f1), precision.map_or_else(|| "–".to_owned(), percent)]);
+        }
+        table.rows.push(row);
+    };
+    for (_, head) in run.trained() {
+        let (share, f1) = (head.test_accuracy, head.test_macro_f1);
+        add(
+            head.name.clone(),
+            head.test_samples,
+            share,
+            f1,
+            head.test_mean_average_precision,
+        );
     }
-    chart("Accuracy on the test samples", SAMPLING.to_owned(), &drawn, table)
+    for rule in &run.summary.predictions {
+        let name = format!("predicting from: {}", rule.rule.name());
+        let (share, f1) = (rule.test_accuracy, rule.test_macro_f1);
+        add(name, samples, share, f1, rule.test_mean_average_precision);
+    }
+    let mut chart = chart("Accuracy on the test samples", SAMPLING.to_owned(), &drawn, table)?;
+    if let Some(chart) = chart.as_mut().filter(|_| several) {
+        let precisions = run
+            .trained()
+            .map(|(index, head)| (index, head, head.test_mean_average_precision));
+        let f1 = run
+            .trained()
+            .map(|(index, head)| (index, head, Some(head.test_macro_f1)));
+        for (name, figures) in [
+            ("mean average precision", precisions.collect::<Vec<_>>()),
+            ("macro F1", f1.collect()),
+        ] {
+            chart.drawings.extend(shares(name, &figures)?);
+        }
+        chart.caption = format!(
+            "With several labels, a sample counts as right if all its classes are and no other, so accuracies are low; the \
+             mean average precision has no threshold. {SAMPLING}"
+        );
+    }
+    Ok(chart)
+}
+
+/// A share of each head.
+fn shares(name: &str, figures: &[(usize, &HeadSummary, Option<f64>)]) -> Result<Option<Drawing>> {
+    let shares = figures
+        .iter()
+        .filter_map(|(index, head, share)| Some((*index, *head, (*share)?)));
+    let drawn: Vec<Row> = shares
+        .map(|(index, head, share)| Row {
+            name: head.name.clone(),
+            figure: percent(share),
+            marks: vec![Mark::Point(share, None, Ink::Series(index))],
+        })
+        .take(MOST)
+        .collect();
+    let Some(range) = around(reach(&drawn)) else {
+        return Ok(None);
+    };
+    let axis = Axis {
+        range,
+        name,
+        scale: Scale::Percent,
+        line: None,
+    };
+    let figures: Vec<String> = drawn
+        .iter()
+        .map(|row| format!("{} {}", row.name, row.figure))
+        .collect();
+    let says = format!("The {name} on the test samples: {}.", figures.join(", "));
+    rows(name, says, &axis, &drawn).map(Some)
 }
 
 /// Several runs.

@@ -70,8 +70,14 @@ fn matrices(test: &TestDetails) -> Result<Chart> {
         .header
         .extend(test.classes.iter().map(|class| format!("said {class}")));
     for (name, matrix) in &shown {
-        for (class, row) in test.classes.iter().zip(matrix.iter()) {
-            let mut cells = vec![name.clone(), class.clone()];
+        for (number, (class, row)) in test.classes.iter().zip(matrix.iter()).enumerate() {
+            let numbered = test.classes.len() > WITH_NAMES;
+            let class = if numbered {
+                format!("{} {class}", number + 1)
+            } else {
+                class.clone()
+            };
+            let mut cells = vec![name.clone(), class];
             cells.extend(row.iter().map(u64::to_string));
             table.rows.push(cells);
         }
@@ -79,9 +85,15 @@ fn matrices(test: &TestDetails) -> Result<Chart> {
     let legend = [(0, "none"), (3, "a third"), (6, "two thirds"), (9, "all")];
     Ok(Chart {
         title: "Confusion matrices".into(),
-        caption: "A row for each class that test samples have, a column for each that was said. The stronger the color, the larger the \
-                  share of the row; what is right is on the diagonal."
-            .into(),
+        caption: format!(
+            "A row for each class that test samples have, a column for each that was said. The stronger the color, the \
+             larger the share of the row; what is right is on the diagonal.{}",
+            if test.classes.len() > WITH_NAMES {
+                " Classes are numbered as in the table."
+            } else {
+                ""
+            }
+        ),
         legend: legend
             .map(|(step, share)| Key {
                 ink: Ink::Heat(step),

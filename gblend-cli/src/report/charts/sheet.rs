@@ -127,7 +127,7 @@ pub(super) fn shortened(text: &str, pixels: u32) -> String {
 pub(super) fn around(values: impl IntoIterator<Item = f64>) -> Option<Range<f64>> {
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
     for value in values {
-        if !(value.abs() < HUGE) {
+        if !value.is_finite() || value.abs() >= HUGE {
             return None;
         }
         low = low.min(value);

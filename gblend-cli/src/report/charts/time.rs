@@ -38,7 +38,8 @@ pub(in crate::report) fn duration(seconds: f64) -> String {
 fn chart(title: &str, caption: String, mut drawn: Vec<Row>, table: Table) -> Result<Option<Chart>> {
     drawn.truncate(MOST);
     let most = reach(&drawn).fold(0.0, f64::max);
-    if drawn.is_empty() || !(most < LONGEST) || reach(&drawn).any(|seconds| !(seconds >= 0.0)) {
+    let fits = reach(&drawn).all(|seconds| (0.0..LONGEST).contains(&seconds));
+    if drawn.is_empty() || !fits {
         return Ok(None);
     }
     let axis = Axis {
@@ -67,7 +68,7 @@ pub(in crate::report) fn time_of_run(run: &Run) -> Result<Option<Chart>> {
     let rest = seconds.total - seconds.prepare - seconds.train - seconds.estimate - seconds.evaluate;
     let parts = [
         ("preparing", seconds.prepare),
-        ("training", seconds.train - seconds.waiting),
+        ("training", (seconds.train - seconds.waiting).max(0.0)),
         ("waiting for data", seconds.waiting),
         ("estimates", seconds.estimate),
         ("final evaluation", seconds.evaluate),

@@ -72,7 +72,7 @@ pub(in crate::report) fn blend_weights(run: &Run) -> Result<Option<Chart>> {
         }
         for head in 1..heads.len() {
             let border: Vec<(f64, f64)> = step(head).collect();
-            chart.draw_series([PathElement::new(border, Ink::Paper.line(20))])?;
+            chart.draw_series([PathElement::new(border, Ink::Paper.line(8))])?;
         }
         for report in &run.summary.blends {
             let at = report.epoch as f64;

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, Result};
 
 pub(super) use comparison::{Compared, label};
-pub(super) use run::Run;
+pub(super) use run::{Run, measure};
 
 /// The largest file that is read: metrics of a hundred thousand epochs.
 const LARGEST: u64 = 64 << 20;

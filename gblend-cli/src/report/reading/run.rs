@@ -78,7 +78,7 @@ impl Run {
         let joint = self.summary.heads.len() - 1;
         self.trained()
             .filter(|(head, _)| *head < joint)
-            .max_by(|(_, a), (_, b)| a.test_accuracy.total_cmp(&b.test_accuracy))
+            .max_by(|(_, a), (_, b)| measure(a).total_cmp(&measure(b)))
     }
 
     /// The joint head, if it was trained.
@@ -122,6 +122,11 @@ impl Run {
     pub(crate) fn confusion(&self, head: &str) -> Option<&Confusion> {
         self.test.as_ref()?.heads.iter().find(|one| one.name == head)
     }
+}
+
+/// How good a head is: with several labels its mean average precision, which no threshold decides, else its accuracy.
+pub(crate) fn measure(head: &HeadSummary) -> f64 {
+    head.test_mean_average_precision.unwrap_or(head.test_accuracy)
 }
 
 /// The last two parts of a path: a cell is `METHOD/seed-N`, a run its own name.
