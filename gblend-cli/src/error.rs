@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::compare::LeftOut;
 use crate::config::ConfigError;
+use crate::interrupt;
 
 /// The result of a command.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -53,6 +55,27 @@ pub enum Error {
         /// The epoch, counted from 1.
         epoch: usize,
     },
+    /// Whoever runs it wanted it to end.
+    #[error("{}", Stopped(*.epoch, .folder.as_deref()))]
+    Interrupted {
+        /// The last epoch that was trained to its end, counted from 1; 0 if there is none.
+        epoch: usize,
+        /// The run folder, if there is one.
+        folder: Option<PathBuf>,
+    },
+    /// Whoever compares wanted it to end.
+    #[error(
+        "stopped; {done} of {runs} runs are done and in {}, and the same command goes on from there",
+        folder.display()
+    )]
+    ComparisonInterrupted {
+        /// Runs that are done.
+        done: usize,
+        /// All runs.
+        runs: usize,
+        /// The comparison's folder.
+        folder: PathBuf,
+    },
     /// Loss curves cannot be used.
     #[error("{}:{line}: {problem}", path.display())]
     Curves {
@@ -71,6 +94,9 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         problem: String,
     },
+    /// Some runs of a comparison ended without a result.
+    #[error("{}", Unfinished(.0))]
+    LeftOut(Vec<LeftOut>),
     /// Arguments that do not go together, or name something that is not there.
     #[error("{0}")]
     Usage(String),
@@ -80,13 +106,25 @@ pub enum Error {
 }
 
 impl Error {
-    /// 2 if the user's input is at fault, 1 if gblend or the machine is.
+    /// 2 if the user's input is at fault, 1 if gblend or the machine is, 130 if it was interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Core(gblend_core::Error::Device(_) | gblend_core::Error::EmptyRegistry)
             | Self::Write { .. }
             | Self::Internal(_) => 1,
+            Self::Interrupted { .. } | Self::ComparisonInterrupted { .. } => interrupt::EXIT_CODE,
             _ => 2,
+        }
+    }
+
+    /// For `map_err` on what works in a run folder.
+    pub(crate) fn in_run(path: &Path) -> impl FnOnce(Self) -> Self + '_ {
+        move |error| match error {
+            Self::Interrupted { epoch, .. } => Self::Interrupted {
+                epoch,
+                folder: Some(path.to_owned()),
+            },
+            other => other,
         }
     }
 
@@ -103,6 +141,45 @@ impl Error {
         move |source| Self::Write {
             path: path.to_owned(),
             source,
+        }
+    }
+}
+
+/// Every run that has no result, and why.
+struct Unfinished<'a>(&'a [LeftOut]);
+
+impl fmt::Display for Unfinished<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} runs are left out; the same command tries them again:",
+            self.0.len()
+        )?;
+        self.0
+            .iter()
+            .try_for_each(|run| write!(f, "\n  {}, seed {}: {}", run.method, run.seed, run.problem))
+    }
+}
+
+/// How far a run came that was interrupted.
+struct Stopped<'a>(usize, Option<&'a Path>);
+
+impl fmt::Display for Stopped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            (0, None) => write!(f, "stopped before training began"),
+            (0, Some(folder)) => write!(
+                f,
+                "stopped before an epoch was over; {} has no parameters",
+                folder.display()
+            ),
+            (epoch, None) => write!(f, "stopped after epoch {epoch}"),
+            (epoch, Some(folder)) => write!(
+                f,
+                "stopped after epoch {epoch}; its parameters are in {}, and there is no summary, because the run did \
+                 not end",
+                folder.join("checkpoints/last.safetensors").display()
+            ),
         }
     }
 }

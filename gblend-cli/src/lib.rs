@@ -21,6 +21,7 @@ pub mod eval;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod inputs;
+pub mod interrupt;
 mod machine;
 pub mod metrics;
 pub mod model;

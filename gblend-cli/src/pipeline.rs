@@ -7,17 +7,19 @@ use gblend_core::params::{load_state, state_of};
 
 use crate::config::Config;
 use crate::data::split::Evaluable;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::evaluate;
+use crate::interrupt::Interrupt;
 use crate::model::ActiveHeads;
 use crate::prediction::PredictionRule;
 use crate::progress::Reporter;
 use crate::run_folder::{
-    HeadSummary, ModelDescription, ModelModality, PredictionSummary, RunFolder, Seconds, Summary, TestDetails,
+    HeadSummary, ModelDescription, ModelModality, PredictionSummary, RunFolder, Seconds, Summary,
+    TensorBoard, TestDetails,
 };
 use crate::session::Session;
 use crate::subsets::score_subsets;
-use crate::train::train;
+use crate::train::{Sink, train};
 use crate::{device, machine};
 
 /// With more modalities the subsets would take longer than they tell; `gblend evaluate --subsets` has them.
@@ -33,19 +35,27 @@ pub enum Destination {
 }
 
 /// Trains and tests what a configuration describes, and returns the summary and the run folder. It computes on the
-/// threads that it is called on; see [`with_threads`](crate::session::with_threads).
+/// threads that it is called on; see [`with_threads`](crate::session::with_threads). `interrupt` ends the training
+/// between epochs.
 ///
 /// # Errors
-/// Whatever is wrong with the data, the destination or the training.
-pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Result<(Summary, PathBuf)> {
+/// Whatever is wrong with the data, the destination or the training; [`Error::Interrupted`].
+pub fn run(
+    config: &Config,
+    destination: &Destination,
+    interrupt: &Interrupt,
+    reporter: &Reporter,
+) -> Result<(Summary, PathBuf)> {
     let started = Instant::now();
-    let (session, splits) = Session::open(config, reporter)?;
+    let (mut session, splits) = Session::open(config, reporter)?;
+    session.interrupt = interrupt.clone();
     let prepare = started.elapsed().as_secs_f64();
-    let mut model = session.build_model()?;
+    let mut model = session.initial_model()?;
     let mut blend = config.blend.plugin.start(&session.heads)?;
     let [train_size, held_out_size, validation_size, test_size] = splits.sizes();
+    interrupt.check(0)?;
     // Nothing is written before everything that can be wrong with the input was looked at.
-    let mut folder = RunFolder::create(&destination, &config.to_toml()?)?;
+    let mut folder = RunFolder::create(destination, &config.to_toml()?)?;
     reporter.line(&format!(
         "{}: {train_size} training, {held_out_size} held out, {validation_size} validation and {test_size} test samples of {} classes; \
          {} parameters; {} thread(s)",
@@ -54,14 +64,25 @@ pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Re
         gblend_core::params::parameter_count(&mut model)?,
         rayon::current_num_threads(),
     ));
+    interrupt.watch()?;
+    let path = folder.path().to_owned();
+    let tensorboard = config.log.tensorboard;
+    let mut tensorboard = tensorboard
+        .then(|| TensorBoard::create(folder.path()))
+        .transpose()?;
+    let mut sinks: Vec<&mut dyn Sink> = vec![&mut folder];
+    if let Some(tensorboard) = &mut tensorboard {
+        sinks.push(tensorboard);
+    }
     let trained = train(
         &session,
         &splits,
         &mut model,
         blend.as_mut(),
-        &mut folder,
+        &mut sinks,
         reporter,
-    )?;
+    );
+    let trained = trained.map_err(Error::in_run(&path))?;
     reporter.finish();
     if let Some(state) = &trained.selected {
         load_state(&mut model, state)?;
@@ -145,7 +166,7 @@ pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Re
         threads: rayon::current_num_threads(),
         strategy: config.blend.plugin.typetag_name().to_owned(),
         samples_skipped: session.skipped_samples,
-        epochs: config.run.epochs,
+        epochs: trained.epochs,
         selected_epoch: trained.selected_epoch,
         heads: heads.collect(),
         predict: config.blend.pipeline.predict,
@@ -172,7 +193,9 @@ pub fn run(config: &Config, destination: Destination, reporter: &Reporter) -> Re
         modalities.collect(),
         trained.selected_epoch,
     );
-    let path = folder.path().to_owned();
+    if let Some(tensorboard) = &mut tensorboard {
+        tensorboard.test(&summary)?;
+    }
     folder.finish(&state_of(&mut model)?, &description, &details, &summary)?;
     Ok((summary, path))
 }

@@ -4,6 +4,7 @@
 //! with optimizers and random streams of their own. The live network is only read.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gblend_core::nn::backward;
 use gblend_core::ogr::{InnerProducts, LossChanges, Movements};
@@ -38,7 +39,7 @@ pub struct Live {
 /// Makes an estimate from the live parameters and running statistics in `state`.
 ///
 /// # Errors
-/// [`Error::Diverged`] if a probe's loss stops being a number; what a sample or the device complains about.
+/// [`Error::Diverged`] if a probe's loss stops being a number, [`Error::Interrupted`], what a sample or the device complains about.
 pub fn estimate(
     session: &Session<'_>,
     splits: &Splits,
@@ -66,8 +67,13 @@ pub fn estimate(
                 state,
                 live,
                 seed,
+                reporter,
+                done: AtomicUsize::new(0),
+                most: AtomicUsize::new(0),
             };
-            let (changes, length) = probes.run(epochs)?;
+            let ran = probes.run(epochs);
+            reporter.probed();
+            let (changes, length) = ran?;
             let resample = |rng: &mut SampleRng| changes.resampled(rng);
             Ok(Estimate {
                 estimator: request.estimator.name(),
@@ -111,6 +117,11 @@ struct Probes<'a> {
     state: &'a State,
     live: Live,
     seed: Seed,
+    reporter: &'a Reporter,
+    /// Epochs that probes have trained.
+    done: AtomicUsize,
+    /// Epochs that they are going to train at most.
+    most: AtomicUsize,
 }
 
 /// The loss of each sample at one checkpoint of a probe; `None` for those that the head does not see.
@@ -139,6 +150,7 @@ impl Probes<'_> {
         let (Some(&last), fixed) = (lengths.last(), lengths.len() == 1) else {
             return Err(Error::Internal("a probe of no length was asked for".into()));
         };
+        self.at_most((joint + 1) * last);
         let mut courses: Vec<Course>;
         let length = if fixed {
             // Nothing to choose, so the joint probe runs beside the others, first because it takes longest.
@@ -156,6 +168,7 @@ impl Probes<'_> {
                 .min_by(|(_, a), (_, b)| a.held_out_mean().total_cmp(&b.held_out_mean()));
             let best = best.map_or(0, |(position, _)| position);
             let length = lengths[best];
+            self.at_most(self.done.load(Ordering::Relaxed) + joint * length);
             courses = self.side_by_side(&(0..joint).collect::<Vec<_>>(), &[length])?;
             courses.push(Course {
                 before: joint_course.before,
@@ -177,6 +190,11 @@ impl Probes<'_> {
         };
         let changes = LossChanges::with_gaps(changes(|at| &at.train), changes(|at| &at.held_out))?;
         Ok((changes, length))
+    }
+
+    fn at_most(&self, epochs: usize) {
+        self.most.store(epochs, Ordering::Relaxed);
+        self.reporter.probing(self.done.load(Ordering::Relaxed), epochs);
     }
 
     /// The courses of these heads, in order. A GPU works on one probe at a time, and dfdx's handle of it belongs to
@@ -225,8 +243,13 @@ impl Probes<'_> {
                 epoch,
             };
             loader.for_each(&plan, |_, batch: LoadedBatch| {
+                session.interrupt.announce(self.reporter);
                 step(session, &mut model, &mut optimizer, blend.as_mut(), batch, place).map(|_| ())
             })?;
+            // What is left of the estimate is worth nothing without the rest.
+            session.interrupt.check(self.live.epoch)?;
+            let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+            self.reporter.probing(done, self.most.load(Ordering::Relaxed));
             if lengths.contains(&epoch) {
                 course.after.push(self.checkpoint(&mut model, head, &active)?);
                 if past_the_best(&course.after) {

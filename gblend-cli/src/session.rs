@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
+use gblend_core::params::{State, load_state, state_of};
 use gblend_core::{Array, AutoDevice, Heads, Modality, OnBadSample, OpenContext, Seed, Source};
 use gblend_optim::schedule::RunLength;
 use gblend_optim::{BlendedOptimizer, BlendedSettings};
@@ -14,8 +15,10 @@ use crate::data::prepared::{Faults, Prepared, Storage};
 use crate::data::split::{Evaluable, Shares, Splits};
 use crate::device;
 use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
 use crate::model::Multimodal;
 use crate::progress::Reporter;
+use crate::run_folder::FinishedRun;
 
 /// Data and splits of a configuration, ready to train or evaluate on.
 pub struct Session<'a> {
@@ -33,6 +36,8 @@ pub struct Session<'a> {
     pub skipped_samples: usize,
     /// The device.
     pub device: AutoDevice,
+    /// What ends training between epochs; nothing does in a session as it was opened.
+    pub interrupt: Interrupt,
     seed: Seed,
 }
 
@@ -129,6 +134,7 @@ impl<'a> Session<'a> {
             skipped,
             skipped_samples,
             device,
+            interrupt: Interrupt::never(),
             seed,
         };
         session.check_seen(&splits)?;
@@ -208,6 +214,50 @@ impl<'a> Session<'a> {
             &self.device,
             seed,
         )?)
+    }
+
+    /// The network as training starts from it: with its initial parameters, but for encoders that are pre-trained.
+    ///
+    /// # Errors
+    /// What its parts refuse; [`Error::Run`] if a run has no encoder that fits.
+    pub fn initial_model(&self) -> Result<Multimodal> {
+        let mut model = self.build_model()?;
+        let mut state: Option<State> = None;
+        for modality in &self.config.modalities {
+            let Some(folder) = &modality.pipeline.pretrained else {
+                continue;
+            };
+            let state = match &mut state {
+                Some(state) => state,
+                empty => empty.insert(state_of(&mut model)?),
+            };
+            let folder = self.config.base.join(folder);
+            let stored = FinishedRun::open(&folder)?.state;
+            let prefix = format!("{}.encoder.", modality.name);
+            for (path, parameter) in state.iter_mut().filter(|(path, _)| path.starts_with(&prefix)) {
+                let problem = match stored.get(path) {
+                    Some(found) if found.shape() == parameter.shape() => {
+                        parameter.clone_from(found);
+                        continue;
+                    }
+                    Some(found) => format!("has shape {:?} there", found.shape()),
+                    None => "is not there".to_owned(),
+                };
+                return Err(Error::Run {
+                    folder,
+                    problem: format!(
+                        "modality.{}.pretrained: parameter `{path}` of shape {:?} {problem}; name a run with the same \
+                         encoder under the same name",
+                        modality.name,
+                        parameter.shape()
+                    ),
+                });
+            }
+        }
+        if let Some(state) = state {
+            load_state(&mut model, &state)?;
+        }
+        Ok(model)
     }
 
     /// The configured optimizer with the blend applied, for a run of this length that begins at `first_step` of the

@@ -12,12 +12,12 @@ use crate::commands::blend_table;
 use crate::config::Select;
 use crate::data::loader::{LoadedBatch, Plan};
 use crate::data::split::{Evaluable, Splits, TrainSplit};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::evaluate;
 use crate::metrics::{Metrics, Score};
 use crate::model::{ActiveHeads, Multimodal};
 use crate::probe::{Live, estimate};
-use crate::progress::Reporter;
+use crate::progress::{HeadProgress, Reporter};
 use crate::session::Session;
 use crate::step::{Place, active_heads, step};
 
@@ -74,12 +74,26 @@ pub trait Sink {
     fn blend(&mut self, report: &BlendReport, seconds: f64) -> Result<()>;
 }
 
+/// Each in turn.
+impl Sink for Vec<&mut dyn Sink> {
+    fn epoch(&mut self, metrics: &EpochMetrics, model: &mut Multimodal, best: bool) -> Result<()> {
+        self.iter_mut()
+            .try_for_each(|sink| sink.epoch(metrics, model, best))
+    }
+
+    fn blend(&mut self, report: &BlendReport, seconds: f64) -> Result<()> {
+        self.iter_mut().try_for_each(|sink| sink.blend(report, seconds))
+    }
+}
+
 /// What training ends with.
 pub struct Trained {
     /// The selected parameters, or `None` if they are those of the last epoch, which the model holds.
     pub selected: Option<State>,
     /// The epoch that they are from.
     pub selected_epoch: usize,
+    /// Epochs trained: fewer than asked for if patience ran out.
+    pub epochs: usize,
     /// The weight of each head, as a mean over the steps of that epoch.
     pub weights: Vec<f64>,
     /// What the strategy made of each estimate.
@@ -97,8 +111,9 @@ pub struct Trained {
 /// Trains `model` on the training split under the configured blend.
 ///
 /// # Errors
-/// [`Error::Diverged`](crate::Error::Diverged) at the first loss that is not finite; what a sample, the device, the
-/// strategy or `sink` complains about.
+/// [`Error::Diverged`](crate::Error::Diverged) at the first loss that is not finite,
+/// [`Error::Interrupted`](crate::Error::Interrupted) after the epoch in which the session was interrupted; what a
+/// sample, the device, the strategy or `sink` complains about.
 pub fn train(
     session: &Session<'_>,
     splits: &Splits,
@@ -116,6 +131,7 @@ pub fn train(
     let mut trained = Trained {
         selected: None,
         selected_epoch: run.epochs,
+        epochs: run.epochs,
         weights: blend.weights().as_slice().to_vec(),
         blends: Vec::new(),
         samples: 0,
@@ -123,10 +139,17 @@ pub fn train(
         estimating: Duration::ZERO,
         waited: Duration::ZERO,
     };
+    if let (Some(_), []) = (run.patience, splits.validation.samples()) {
+        let problem =
+            "run.patience: there are no validation samples to watch; run.validation sets some aside";
+        return Err(Error::Usage(problem.to_owned()));
+    }
     reporter.training(
+        0,
         run.epochs,
         run_length(session, blend, &train_split).steps_per_epoch as usize,
     );
+    let mut validation = vec![None; session.heads.len()];
     for epoch in 1..=run.epochs {
         if let Some(request) = blend.estimate_due(epoch - 1, run.epochs) {
             let began = Instant::now();
@@ -149,12 +172,13 @@ pub fn train(
             train_split = splits.train_and_held_out();
             optimizer.set_run(run_length(session, blend, &train_split));
             reporter.training(
+                epoch - 1,
                 run.epochs,
                 run_length(session, blend, &train_split).steps_per_epoch as usize,
             );
         }
         let began = Instant::now();
-        let mut epoch_run = Epoch::new(session, epoch, reporter);
+        let mut epoch_run = Epoch::new(session, epoch, &validation, reporter);
         let wanted = active_heads(blend).encoders();
         let samples = session.seen(train_split.samples(), &wanted);
         let plan = Plan::training(&samples, batch_size, session.seed("epoch").nth(epoch as u64));
@@ -194,6 +218,23 @@ pub fn train(
         let elapsed = started.elapsed() - trained.estimating;
         reporter.epoch(epoch, run.epochs, elapsed, &summary_line(&metrics));
         trained.weights = weights;
+        trained.epochs = epoch;
+        trained.selected_epoch = epoch;
+        for (last, head) in validation.iter_mut().zip(&metrics.heads) {
+            *last = head.validation.map(|metrics| metrics.accuracy);
+        }
+        session.interrupt.check(epoch)?;
+        let best_epoch = best.as_ref().map_or(epoch, |(_, epoch, ..)| *epoch);
+        if run
+            .patience
+            .is_some_and(|patience| epoch - best_epoch >= patience)
+            && epoch < run.epochs
+        {
+            reporter.line(&format!(
+                "epoch {epoch}: the best one was {best_epoch}; stopping early"
+            ));
+            break;
+        }
     }
     if run.select == Select::Best
         && let Some((_, epoch, state, weights)) = best
@@ -220,6 +261,8 @@ struct Epoch<'a> {
     session: &'a Session<'a>,
     reporter: &'a Reporter,
     epoch: usize,
+    /// The accuracy of each head after the epoch before.
+    validation: &'a [Option<f64>],
     tallies: Vec<Tally>,
     steps: usize,
     learning_rate: f64,
@@ -236,11 +279,17 @@ struct Tally {
 }
 
 impl<'a> Epoch<'a> {
-    fn new(session: &'a Session<'a>, epoch: usize, reporter: &'a Reporter) -> Self {
+    fn new(
+        session: &'a Session<'a>,
+        epoch: usize,
+        validation: &'a [Option<f64>],
+        reporter: &'a Reporter,
+    ) -> Self {
         Self {
             session,
             reporter,
             epoch,
+            validation,
             tallies: vec![Tally::default(); session.heads.len()],
             steps: 0,
             learning_rate: 0.0,
@@ -285,7 +334,9 @@ impl<'a> Epoch<'a> {
             ));
         }
         let run = &self.session.config.run;
-        self.reporter.step(self.epoch, run.epochs, || self.losses());
+        self.session.interrupt.announce(self.reporter);
+        self.reporter
+            .step(self.epoch, run.epochs, || self.progress(&outcome.weights));
         Ok(())
     }
 
@@ -300,14 +351,17 @@ impl<'a> Epoch<'a> {
         }
     }
 
-    /// `camera 1.234  joint 0.987`, means over the epoch so far.
-    fn losses(&self) -> String {
+    /// How far each head is, given its weight in this step.
+    fn progress(&self, weights: &[f64]) -> Vec<HeadProgress> {
         let names = self.session.heads.names().iter().zip(&self.tallies);
-        let trained = names.filter(|(_, tally)| tally.samples > 0);
-        let parts: Vec<String> = trained
-            .map(|(name, tally)| format!("{name} {:.3}", tally.loss / tally.samples as f64))
-            .collect();
-        parts.join("  ")
+        let heads = names.zip(weights).zip(self.validation);
+        let heads = heads.map(|(((name, tally), &weight), &validation)| HeadProgress {
+            name: name.clone(),
+            weight,
+            loss: (tally.samples > 0).then(|| tally.loss / tally.samples as f64),
+            validation,
+        });
+        heads.collect()
     }
 
     fn finish(self, step: u64) -> EpochMetrics {

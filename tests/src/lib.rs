@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -78,6 +78,9 @@ impl Playground {
 
     /// Writes a file.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        if let Some(folder) = self.path(name).parent() {
+            std::fs::create_dir_all(folder).unwrap();
+        }
         std::fs::write(self.path(name), content).unwrap();
     }
 
@@ -100,6 +103,18 @@ impl Playground {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// Starts the binary in the folder and does not wait for it. What it prints is lost.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        Command::new(self.binary)
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_remove("GBLEND_DATA")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     /// Runs the binary, which must succeed, and returns its standard output.

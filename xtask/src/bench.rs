@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::Result;
 use crate::process::{cargo, succeed, workspace};
+use crate::python::environment;
 
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
@@ -47,7 +48,7 @@ impl Bench {
         let Peer::Torch = self.peer;
         let python = match &self.python {
             Some(python) => python.clone(),
-            None => environment()?,
+            None => environment("venv", &["torch", "numpy"])?,
         };
         let example = [
             "build",
@@ -166,24 +167,6 @@ impl Drop for Side {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A virtual environment with PyTorch.
-fn environment() -> Result<PathBuf> {
-    let folder = workspace().join("target/peers/venv");
-    let python = folder.join("bin/python");
-    let has_torch = |python: &Path| {
-        let check = Command::new(python)
-            .args(["-c", "import torch, numpy"])
-            .stderr(Stdio::null())
-            .status();
-        check.is_ok_and(|status| status.success())
-    };
-    if !has_torch(&python) {
-        succeed(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-        succeed(Command::new(&python).args(["-m", "pip", "install", "--quiet", "torch", "numpy"]))?;
-    }
-    Ok(python)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -1,9 +1,9 @@
 //! `cargo xtask ci`: formatting, lints, documentation, tidiness, generated files, plugins from outside, damaged
-//! files, the CUDA type-check.
+//! files, TensorBoard's event files, the CUDA type-check.
 
 use crate::fuzz::{self, Fuzz};
 use crate::process::{cargo, succeed};
-use crate::{Result, generate, plugins, tidy};
+use crate::{Result, generate, plugins, tensorboard, tidy};
 
 pub(crate) fn run() -> Result {
     succeed(cargo().args(["fmt", "--all", "--check"]))?;
@@ -18,6 +18,7 @@ pub(crate) fn run() -> Result {
     plugins::run()?;
     fuzz::check()?;
     Fuzz::SMOKE.run()?;
+    tensorboard::run()?;
     // dfdx's `ci-check` needs no CUDA toolkit.
     for package in ["gblend-core", "gblend-optim", "gblend-modalities", "gblend-cli"] {
         succeed(cargo().args(["check", "--package", package, "--features", "cuda,dfdx/ci-check"]))?;

@@ -7,6 +7,9 @@ mod fuzz;
 mod generate;
 mod plugins;
 mod process;
+mod python;
+mod results;
+mod tensorboard;
 mod tidy;
 
 use std::process::ExitCode;
@@ -38,8 +41,12 @@ enum Task {
     Plugins,
     /// Give changed files to every decoder and parser.
     Fuzz(fuzz::Fuzz),
+    /// Train, and have the tensorboard package from PyPI read the event files.
+    Tensorboard,
     /// Time training steps.
     Bench(bench::Bench),
+    /// Run the studies and write docs/results.md.
+    Results(results::Results),
 }
 
 fn main() -> ExitCode {
@@ -49,7 +56,9 @@ fn main() -> ExitCode {
         Task::Gen { check } => generate::run(check),
         Task::Plugins => plugins::run(),
         Task::Fuzz(fuzz) => fuzz.run(),
+        Task::Tensorboard => tensorboard::run(),
         Task::Bench(bench) => bench.run(),
+        Task::Results(results) => results.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -31,7 +31,7 @@ impl Check {
         let reporter = Reporter::new(self.quiet);
         let text = with_threads(config.run.threads, || {
             let (session, splits) = Session::open_thoroughly(&config, &reporter)?;
-            let mut model = session.build_model()?;
+            let mut model = session.initial_model()?;
             config.blend.plugin.start(&session.heads)?;
             let source = session.source.as_ref();
             let [train, held_out, validation, test] = splits.sizes();

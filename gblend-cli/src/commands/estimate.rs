@@ -175,7 +175,7 @@ impl Estimate {
                 epoch: 0,
                 schedule_step: 0,
             };
-            let state = state_of(&mut session.build_model()?)?;
+            let state = state_of(&mut session.initial_model()?)?;
             let estimate = estimate(&session, &splits, &state, &request, live, reporter)?;
             let report = blend.take_estimate(0, &estimate)?;
             // Strategies other than `ogr` have no policy by that name.

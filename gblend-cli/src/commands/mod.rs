@@ -2,6 +2,7 @@
 
 mod blend;
 mod check;
+mod compare;
 mod data;
 mod estimate;
 mod evaluate;
@@ -34,6 +35,8 @@ struct Arguments {
 enum Command {
     /// Train a model; without a configuration, on the built-in scene.
     Train(train::Train),
+    /// Compare ways of training over several seeds.
+    Compare(compare::Compare),
     /// Estimate blend weights, from a network or from loss curves of any framework.
     Estimate(estimate::Estimate),
     /// Evaluate a trained model on a split of its dataset.
@@ -56,11 +59,12 @@ enum Command {
 }
 
 /// Runs the command line of the process and returns its exit code: 0 done, 2 the input is at fault, 1 gblend
-/// or the machine is.
+/// or the machine is, 130 interrupted.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Train(command) => command.run(),
+        Command::Compare(command) => command.run(),
         Command::Estimate(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Predict(command) => command.run(),

@@ -8,6 +8,7 @@ use super::table::{percent, predictions_line, table};
 use super::{print, print_json};
 use crate::config::{Config, Override};
 use crate::error::Result;
+use crate::interrupt::Interrupt;
 use crate::pipeline::{self, Destination};
 use crate::progress::Reporter;
 use crate::run_folder::Summary;
@@ -44,8 +45,11 @@ impl Train {
             Some(folder) => Destination::Folder(folder),
             None => Destination::FirstFree(self.name()),
         };
+        let interrupt = Interrupt::by_signals();
         let threads = config.run.threads;
-        let (summary, folder) = with_threads(threads, || pipeline::run(&config, destination, &reporter))?;
+        let (summary, folder) = with_threads(threads, || {
+            pipeline::run(&config, &destination, &interrupt, &reporter)
+        })?;
         if self.json {
             return print_json(&summary);
         }

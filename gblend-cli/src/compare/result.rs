@@ -50,6 +50,9 @@ pub struct Row {
     /// How much more accurate it is, seed by seed, than the modality that is best alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paired_difference_to_best_single: Option<Difference>,
+    /// How much more accurate it is, seed by seed, than the joint loss alone: naive late fusion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired_difference_to_joint: Option<Difference>,
     /// How much more accurate it is, seed by seed, than equal weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paired_difference_to_equal: Option<Difference>,

@@ -39,7 +39,7 @@ impl Document {
         })
     }
 
-    /// Applies one `--set`. Another `kind` drops the settings of the old one, which the new kind would
+    /// Applies one override. Another `kind` drops the settings of the old one, which the new kind would
     /// refuse; the keys that every kind has stay.
     pub(super) fn apply(&mut self, change: &Override) -> Result<(), ConfigError> {
         let Some((key, tables)) = change.path.split_last() else {
@@ -59,7 +59,12 @@ impl Document {
             };
             table = inner;
         }
-        if key == "kind" && table.get("kind").is_some_and(|kind| *kind != change.value) {
+        let Some(value) = &change.value else {
+            table.remove(key);
+            self.overrides.push(change.clone());
+            return Ok(());
+        };
+        if key == "kind" && table.get("kind").is_some_and(|kind| kind != value) {
             let kept = pipeline_keys(tables.first().map_or("", String::as_str));
             let set: Vec<String> = self
                 .overrides
@@ -69,7 +74,7 @@ impl Document {
                 .collect();
             table.retain(|name, _| kept.contains(&name) || set.iter().any(|set| set == name));
         }
-        table.insert(key.clone(), change.value.clone());
+        table.insert(key.clone(), value.clone());
         self.overrides.push(change.clone());
         Ok(())
     }

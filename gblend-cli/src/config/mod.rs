@@ -3,10 +3,12 @@
 mod document;
 mod environment;
 mod error;
+mod log;
 mod overrides;
 mod run;
 mod schema;
 mod section;
+mod task;
 
 use std::path::{Path, PathBuf};
 
@@ -19,16 +21,18 @@ use serde::{Deserialize, Serialize};
 use crate::prediction::PredictionRule;
 use document::Document;
 pub use error::ConfigError;
+pub use log::LogConfig;
 pub use overrides::Override;
 pub use run::{DeviceChoice, RunConfig, Select};
 pub use schema::json_schema;
 use section::Section;
+pub use task::task_differences;
 
 /// The configuration that `gblend train` uses without a file, and `gblend init` writes.
 pub const BUILTIN: &str = include_str!("../../builtin/scene.toml");
 
 /// The tables that a configuration may have, in the order of the documentation.
-const TABLES: [&str; 6] = ["run", "data", "modality", "fusion", "blend", "optimizer"];
+const TABLES: [&str; 7] = ["run", "data", "modality", "fusion", "blend", "optimizer", "log"];
 
 /// A configuration with every plugin chosen and every setting checked.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ pub struct Config {
     pub blend: BlendConfig,
     /// `[optimizer]`.
     pub optimizer: OptimizerConfig,
+    /// `[log]`.
+    pub log: LogConfig,
     /// The folder that relative paths start from.
     pub base: PathBuf,
 }
@@ -68,6 +74,10 @@ pub struct ModalityPipeline {
     /// stream with media that the modality takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// A run folder whose encoder of the modality of the same name this one starts from; relative paths start from
+    /// the configuration's folder. Default: random initial parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<PathBuf>,
 }
 
 /// The `[fusion]` table.
@@ -195,6 +205,7 @@ impl Config {
         document.check_tables(&TABLES)?;
 
         let run: RunConfig = document.plain("run")?;
+        let log: LogConfig = document.plain("log")?;
         let base = run.base.clone().unwrap_or(base);
         let data = Section::required(&document, Role::Data, &["data"])?.plugin()?;
 
@@ -232,6 +243,7 @@ impl Config {
             fusion,
             blend,
             optimizer,
+            log,
             base,
         };
         config.check(&document)?;
@@ -307,6 +319,7 @@ impl Config {
         document.insert("blend".into(), blend);
         let optimizer = section::merge("optimizer", &self.optimizer.plugin, &self.optimizer.pipeline)?;
         document.insert("optimizer".into(), optimizer);
+        document.insert("log".into(), section::to_value("log", &self.log)?);
         toml::to_string(&document).map_err(|error| ConfigError::Unwritable {
             table: "the configuration".into(),
             problem: error.to_string(),

@@ -9,7 +9,8 @@ use super::ConfigError;
 pub struct Override {
     /// The key's parts, outermost table first.
     pub(super) path: Vec<String>,
-    pub(super) value: toml::Value,
+    /// `None` takes the key away.
+    pub(super) value: Option<toml::Value>,
     argument: String,
 }
 
@@ -20,7 +21,16 @@ impl Override {
         Self {
             path: path.iter().map(|&part| part.to_owned()).collect(),
             argument: format!("{}={value}", path.join(".")),
-            value,
+            value: Some(value),
+        }
+    }
+
+    /// Takes a key or a table away; what is not there may stay so.
+    pub fn without(path: &[&str]) -> Self {
+        Self {
+            path: path.iter().map(|&part| part.to_owned()).collect(),
+            argument: format!("without {}", path.join(".")),
+            value: None,
         }
     }
 
@@ -51,7 +61,7 @@ impl FromStr for Override {
             .unwrap_or_else(|| toml::Value::String(value.to_owned()));
         Ok(Self {
             path,
-            value,
+            value: Some(value),
             argument: argument.to_owned(),
         })
     }
@@ -63,7 +73,7 @@ mod tests {
     use super::*;
 
     fn value(argument: &str) -> toml::Value {
-        argument.parse::<Override>().unwrap().value
+        argument.parse::<Override>().unwrap().value.unwrap()
     }
 
     #[test]

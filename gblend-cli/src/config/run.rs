@@ -25,6 +25,9 @@ pub struct RunConfig {
     pub validation: f64,
     /// Which parameters are evaluated on the test set and saved.
     pub select: Select,
+    /// Ends training early after this many epochs without a better validation figure. Default: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
     /// Folder of prepared samples, relative to the working folder; they are keyed by content and settings,
     /// so that any number of runs can share it.
     pub cache: PathBuf,
@@ -45,6 +48,7 @@ impl Default for RunConfig {
             device: DeviceChoice::Auto,
             validation: 0.1,
             select: Select::Last,
+            patience: None,
             cache: PathBuf::from("runs/cache"),
             memory: 2048,
             base: None,
@@ -87,6 +91,7 @@ impl RunConfig {
         };
         at_least_one("epochs", self.epochs)?;
         at_least_one("batch_size", self.batch_size)?;
+        at_least_one("patience", self.patience.unwrap_or(1))?;
         /// More threads than any machine has; a slip of the finger should not start them.
         const MOST_THREADS: usize = 1024;
         if self.threads > MOST_THREADS {

@@ -3,7 +3,7 @@
 use gblend_core::{Role, catalogue};
 use serde_json::{Map, Value, json};
 
-use super::{BlendPipeline, FusionPipeline, ModalityPipeline, OptimizerPipeline, RunConfig};
+use super::{BlendPipeline, FusionPipeline, LogConfig, ModalityPipeline, OptimizerPipeline, RunConfig};
 
 /// The JSON schema of a configuration with the plugins of this binary.
 ///
@@ -12,6 +12,7 @@ use super::{BlendPipeline, FusionPipeline, ModalityPipeline, OptimizerPipeline, 
 pub fn json_schema() -> gblend_core::Result<Value> {
     let mut definitions = Map::new();
     let run = adopt(schemars::schema_for!(RunConfig).into(), &mut definitions);
+    let log = adopt(schemars::schema_for!(LogConfig).into(), &mut definitions);
     let data = choice(Role::Data, None, &mut definitions)?;
     let modality = choice(
         Role::Modality,
@@ -51,6 +52,7 @@ pub fn json_schema() -> gblend_core::Result<Value> {
             "fusion": fusion,
             "blend": blend,
             "optimizer": optimizer,
+            "log": log,
         },
         "$defs": definitions,
     }))

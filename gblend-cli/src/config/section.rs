@@ -127,7 +127,7 @@ impl<'a> Section<'a> {
 /// The keys of a role's tables that the pipeline reads, whatever the kind.
 pub(super) fn pipeline_keys(table: &str) -> &'static [&'static str] {
     match table {
-        "modality" => &["source"],
+        "modality" => &["source", "pretrained"],
         "fusion" => &["head"],
         "blend" => &["predict"],
         "optimizer" => &["schedule", "clip_norm", "apply"],

@@ -308,6 +308,20 @@ mod tests {
         }
 
         #[test]
+        fn validation_and_test_are_the_same_whatever_is_held_out(
+            classes in 1_usize..6, per_class in 10_usize..30, groups in prop_oneof![Just(0_usize), 5..9_usize],
+            held_out in 0.0..0.3, seed: u64,
+        ) {
+            // Methods that estimate and methods that do not are compared on them.
+            let source = Labels::new(classes, per_class, groups);
+            let splits = |held_out| Splits::new(&source, Shares { validation: 0.2, held_out }, Seed::new(seed)).unwrap();
+            let (without, with) = (splits(0.0), splits(held_out));
+            prop_assert_eq!(without.validation, with.validation.clone());
+            prop_assert_eq!(&without.test, &with.test);
+            prop_assert_eq!(without.train, with.train_and_held_out());
+        }
+
+        #[test]
         fn no_group_is_divided(groups in 4_usize..9, share in 0.1..0.45, seed: u64) {
             let source = Labels::new(1, 40, groups);
             let shares = Shares { validation: share, held_out: 0.2 };

@@ -197,8 +197,8 @@ fn overfitting(run: &Run) -> Vec<String> {
         return found;
     }
     vec![format!(
-        "The validation loss rises while the training loss falls: {}. Fewer epochs, run.select = \"best\", or augmentation \
-         and dropout for these heads.",
+        "The validation loss rises while the training loss falls: {}. Fewer epochs, run.select = \"best\" with run.patience, \
+         or augmentation and dropout for these heads.",
         found.join(", ")
     )]
 }

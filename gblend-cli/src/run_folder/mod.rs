@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `config.toml` | the configuration, every default written out |
 //! | `metrics.jsonl` | a line per epoch, and one per estimate of the blend, under `blend` |
+//! | `tensorboard/` | the figures of `metrics.jsonl` for TensorBoard, with `log.tensorboard` |
 //! | `checkpoints/` | parameters: `last.safetensors`, and `best.safetensors` by validation accuracy |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
 //! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities |
@@ -11,6 +12,7 @@
 
 pub(crate) mod model_file;
 mod summary;
+mod tensorboard;
 mod test_details;
 
 use std::fs::File;
@@ -28,6 +30,7 @@ use crate::train::{EpochMetrics, Sink};
 
 pub use model_file::{ModelDescription, ModelModality};
 pub use summary::{HeadSummary, PredictionSummary, Seconds, Summary};
+pub use tensorboard::TensorBoard;
 pub use test_details::{ClassCounts, Confusion, Counts, TestDetails};
 
 /// A run folder that is being written.
@@ -222,7 +225,7 @@ fn make_readable(_: &File) -> std::io::Result<()> {
     Ok(())
 }
 
-fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+pub(crate) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut json = serde_json::to_vec_pretty(value).map_err(|error| Error::Internal(error.to_string()))?;
     json.push(b'\n');
     Ok(json)

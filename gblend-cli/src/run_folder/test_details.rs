@@ -152,7 +152,7 @@ impl Confusion {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use crate::metrics::Metrics;
     use proptest::prelude::*;

@@ -4,13 +4,17 @@
 mod bad_input;
 mod blend;
 mod commands;
+mod compare;
 mod determinism;
 mod export;
+#[cfg(unix)]
+mod interrupt;
 mod manifest;
 mod missing_modality;
 mod multi_label;
 mod real_data;
 mod run_folder;
+mod tensorboard;
 
 use gblend_tests::Playground;
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use browser::Browser;
 use gblend_tests::Playground;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Estimates before every epoch, each as short as can be.
 const ONLINE: [&str; 10] = [
@@ -40,47 +40,6 @@ fn report(p: &Playground, folders: &[&str]) -> PathBuf {
     arguments.extend(folders);
     let out = p.succeed(&arguments);
     p.path(out.trim())
-}
-
-/// A comparison of two trained methods, as `gblend compare` leaves it.
-fn compare(p: &Playground) {
-    let mut rows = Vec::new();
-    for (method, folder, more) in [
-        (
-            "single:camera",
-            "single-camera",
-            &["--set", "blend.kind=unimodal", "--set", "blend.head=camera"][..],
-        ),
-        ("ogr", "ogr", &ONLINE),
-    ] {
-        let run = format!("cells/{folder}/seed-0");
-        train(p, &format!("compared/{run}"), more);
-        let summary = std::fs::read_to_string(p.path("compared").join(&run).join("summary.json")).unwrap();
-        let summary: Value = serde_json::from_str(&summary).unwrap();
-        let accuracy = &summary["predictions"][0]["test_accuracy"];
-        let modalities = if method == "ogr" {
-            vec!["camera", "motion", "microphone"]
-        } else {
-            vec!["camera"]
-        };
-        rows.push(json!({
-            "method": method, "modalities": modalities, "fusion": "concat", "seeds": [0], "test_accuracy": [accuracy],
-            "mean": accuracy, "ci95": 0.05, "seconds": 1.5, "runs": [run],
-        }));
-    }
-    let point =
-        |weights: [f64; 3], mean: f64| json!({ "weights": weights, "test_accuracy": [mean], "mean": mean });
-    let comparison = json!({
-        "format": "gblend-compare-1", "gblend": "0.1.0", "modalities": ["camera", "motion", "microphone"],
-        "predict": "joint", "test_samples": 40, "rows": rows,
-        "simplex": {
-            "heads": ["camera", "motion", "joint"], "steps": 1,
-            "points": [point([1.0, 0.0, 0.0], 0.2), point([0.0, 1.0, 0.0], 0.3), point([0.0, 0.0, 1.0], 0.4)],
-            "estimate": point([0.2, 0.2, 0.6], 0.4),
-            "regret": { "to": "ogr", "mean": 0.01, "significant": false },
-        },
-    });
-    p.write("compared/compare.json", comparison.to_string());
 }
 
 /// Everything that a page has to be, on a desk and on a telephone.
@@ -136,12 +95,32 @@ fn a_run_is_a_page_that_a_browser_shows_without_complaint() {
 }
 
 #[test]
-fn a_comparison_is_a_page_that_a_browser_shows_without_complaint() {
+fn a_comparison_is_a_page_with_the_figures_of_its_table_that_a_browser_shows_without_complaint() {
     let p = playground();
-    compare(&p);
+    // Two modalities have three heads, whose weights are a triangle.
+    let config = gblend_tests::TINY.replace(
+        "[modality.motion]\nkind = \"flow\"\nlimit = 4\nencoder.channels = [4, 8]\n",
+        "",
+    );
+    p.write("two.toml", config);
+    let mut arguments = vec![
+        "compare", "two.toml", "--quiet", "--json", "--out", "compared", "--seeds", "2",
+    ];
+    arguments.extend(["--methods", "joint,ogr", "--subsets", "--simplex", "2"]);
+    arguments.extend(["--set", "run.epochs=1"]);
+    arguments.extend(["--set", "blend.kind=ogr", "--set", "blend.probe_epochs=1"]);
+    let comparison = p.json(&arguments);
+    assert_eq!(comparison["simplex"]["heads"].as_array().unwrap().len(), 3);
     let page = report(&p, &["compared"]);
+    let text = std::fs::read_to_string(&page).unwrap();
+    for row in comparison["rows"].as_array().unwrap() {
+        let [mean, ci95] = ["mean", "ci95"].map(|name| row[name].as_f64().unwrap());
+        let figures = format!("data-mean=\"{mean}\" data-ci95=\"{ci95}\"");
+        assert!(text.contains(&figures), "{figures}");
+    }
     let Some(browser) = Browser::find() else { return };
-    check(&browser, &page, 4 + 4 + 4 + 7);
+    // Losses and confusions of three heads, four figures of an estimate, seven charts of one drawing.
+    check(&browser, &page, 3 + 3 + 4 + 7);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::{Run, json, problem, text};
-use crate::compare::{Comparison, Row};
+use crate::compare::{Comparison, FORMAT, Row};
 use crate::error::Result;
 
 /// A comparison, and the runs that it is of.
@@ -104,13 +104,20 @@ pub(crate) fn label(row: &Row, comparison: &Comparison) -> String {
     } else if row.modalities.len() < comparison.modalities.len() {
         format!("{} on {}", row.method, row.modalities.join(" + "))
     } else if fusion.is_some_and(|fusion| *fusion != row.fusion) {
-        format!("{}, {}", row.method, row.fusion)
+        format!("{} with fusion {}", row.method, row.fusion)
     } else {
         row.method.clone()
     }
 }
 
 fn check(folder: &Path, result: &Comparison) -> Result<()> {
+    if result.format != FORMAT {
+        let found = format!(
+            "compare.json has the format `{}`, this gblend reads `{FORMAT}`",
+            result.format
+        );
+        return Err(problem(folder, found));
+    }
     for row in &result.rows {
         let (seeds, accuracies, runs) = (row.seeds.len(), row.test_accuracy.len(), row.runs.len());
         if seeds != accuracies || seeds != runs {

@@ -77,6 +77,16 @@ fn a_comparison_does_not_lead_out_of_its_folder() {
 }
 
 #[test]
+fn a_comparison_of_another_format_is_refused() {
+    let json = serde_json::json!({
+        "format": "gblend-compare-9", "gblend": "9.0.0", "modalities": [], "predict": "joint", "test_samples": 1,
+        "rows": [],
+    });
+    let error = refused(|folder| std::fs::write(folder.join("compare.json"), json.to_string()).unwrap());
+    assert!(error.contains("gblend-compare-9"), "{error}");
+}
+
+#[test]
 fn a_comparison_that_contradicts_itself_is_refused() {
     let json = serde_json::json!({
         "format": "gblend-compare-1", "gblend": "0.1.0", "modalities": ["a"], "predict": "joint", "test_samples": 1,

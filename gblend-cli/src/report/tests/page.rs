@@ -31,6 +31,12 @@ fn row(method: &str, accuracies: &[f64]) -> Row {
             ci95: Some(0.01),
             significant: true,
         }),
+        paired_difference_to_joint: (method == "ogr").then(|| Difference {
+            to: "joint".into(),
+            mean: mean / 11.0,
+            ci95: Some(0.5),
+            significant: false,
+        }),
         paired_difference_to_equal: (method == "ogr").then(|| Difference {
             to: "equal".into(),
             mean: -mean / 3.0,
@@ -107,6 +113,7 @@ proptest! {
                 number("data-to-best-single"),
                 row["paired_difference_to_best_single"]["mean"].as_f64()
             );
+            prop_assert_eq!(number("data-to-joint"), row["paired_difference_to_joint"]["mean"].as_f64());
             prop_assert_eq!(number("data-to-equal"), row["paired_difference_to_equal"]["mean"].as_f64());
         }
     }

@@ -1,0 +1,205 @@
+//! `gblend compare`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::table::{percent, table};
+use super::train::parse_overrides;
+use super::{print, print_json};
+use crate::compare::{Comparison, DEFAULT_METHODS, Difference, Method, Row, Scope, Simplex, compare};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
+use crate::progress::Board;
+
+/// Compares ways of training on one task, over several seeds.
+///
+/// Every method trains on the same splits with the same seed. Each modality alone, naive joint training and equal weights are
+/// always among them, since the others are measured by these. Runs go side by side on the cores; a comparison that was interrupted
+/// goes on where it stopped.
+#[derive(Debug, Args)]
+pub(super) struct Compare {
+    /// The configuration file. Without one, the built-in scene.
+    config: Option<PathBuf>,
+    /// Overrides a key of the configuration for every method.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// How many seeds, from run.seed on.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    seeds: usize,
+    /// What to compare: single, joint, dropout, pretrained, early-stop, equal, ogr, ogr-online, or any kind of blend.
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',', default_values_t = DEFAULT_METHODS.map(String::from))]
+    methods: Vec<String>,
+    /// A method of your own: its name and the keys that it sets, as in "adam optimizer.kind=adam".
+    #[arg(long, value_name = "NAME KEY=VALUE …")]
+    variant: Vec<String>,
+    /// Also runs joint, equal and ogr on every combination of modalities.
+    #[arg(long)]
+    subsets: bool,
+    /// Also runs joint, equal and ogr with every kind of fusion.
+    #[arg(long)]
+    fusions: bool,
+    /// Also trains with fixed weights on a grid over the simplex with so many steps, and tells how far from the best of
+    /// them the estimate is.
+    #[arg(long, value_name = "STEPS")]
+    simplex: Option<usize>,
+    /// The comparison's folder. Default: runs/NAME-compare.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Runs at a time. Default: as many as run.threads, or as there are cores; one on a GPU.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Prints compare.json in place of the table.
+    #[arg(long)]
+    json: bool,
+    /// Shows no progress.
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl Compare {
+    pub(super) fn run(self) -> Result<()> {
+        let overrides = parse_overrides(&self.set, None)?;
+        let config = Config::load(self.config.as_deref(), &overrides)?;
+        let names: Vec<String> = config
+            .modalities
+            .iter()
+            .map(|modality| modality.name.clone())
+            .collect();
+        let mut methods = Vec::new();
+        for method in &self.methods {
+            methods.extend(Method::parse(method.trim(), &names)?);
+        }
+        for variant in &self.variant {
+            methods.push(Method::parse_variant(variant)?);
+        }
+        let scope = Scope {
+            methods,
+            seeds: self.seeds,
+            subsets: self.subsets,
+            fusions: self.fusions,
+            simplex: self.simplex,
+        };
+        let folder = self.out.clone().unwrap_or_else(|| self.default_folder());
+        let board = Board::new(self.quiet);
+        let interrupt = Interrupt::by_signals();
+        let comparison = compare(&config, &folder, &scope, self.jobs, &interrupt, &board)?;
+        board.finish();
+        if self.json {
+            print_json(&comparison)?;
+        } else {
+            print(&closing(&comparison, &folder))?;
+        }
+        match &comparison.left_out[..] {
+            [] => Ok(()),
+            left_out => Err(Error::LeftOut(left_out.to_vec())),
+        }
+    }
+
+    fn default_folder(&self) -> PathBuf {
+        let stem = self.config.as_deref().and_then(Path::file_stem);
+        let name = stem.map_or_else(|| "scene".into(), |stem| stem.to_string_lossy());
+        Path::new("runs").join(format!("{name}-compare"))
+    }
+}
+
+/// The table, what its marks mean, and where to go from here.
+fn closing(comparison: &Comparison, folder: &Path) -> String {
+    let fusions = comparison
+        .rows
+        .iter()
+        .any(|row| row.fusion != comparison.rows[0].fusion);
+    let subset = |row: &Row| row.modalities.len() > 1 && row.modalities.len() < comparison.modalities.len();
+    let subsets = comparison.rows.iter().any(subset);
+    let mut header = vec!["method"];
+    header.extend(subsets.then_some("modalities"));
+    header.extend(fusions.then_some("fusion"));
+    let left = header.len();
+    header.extend(["test accuracy", "− best single", "− joint", "− equal", "seconds"]);
+    let rows = comparison.rows.iter().map(|row| {
+        let mut cells = vec![row.method.clone()];
+        cells.extend(subsets.then(|| row.modalities.join(" + ")));
+        cells.extend(fusions.then(|| row.fusion.clone()));
+        cells.push(with_interval(row.mean, row.ci95));
+        cells.push(signed(row.paired_difference_to_best_single.as_ref()));
+        cells.push(signed(row.paired_difference_to_joint.as_ref()));
+        cells.push(signed(row.paired_difference_to_equal.as_ref()));
+        cells.push(format!("{:.1}", row.seconds));
+        cells
+    });
+    let best = comparison
+        .rows
+        .iter()
+        .find_map(|row| row.paired_difference_to_best_single.as_ref());
+    let best = best.map_or("-", |difference| difference.to.as_str());
+    let seeds = comparison
+        .rows
+        .iter()
+        .map(|row| row.seeds.len())
+        .max()
+        .unwrap_or(0);
+    let intervals = match seeds {
+        1 => "one seed: there are no intervals, and a difference may be chance; --seeds 5 tells more"
+            .to_owned(),
+        _ => format!(
+            "± 95 % intervals over {seeds} seeds, differences seed by seed; * the interval leaves out 0 (not corrected for \
+             the number of rows)"
+        ),
+    };
+    let simplex = comparison
+        .simplex
+        .as_ref()
+        .map_or_else(String::new, |found| format!("\n{}", search(found)));
+    format!(
+        "{}\n\nbest single modality: {best}\n{intervals}{simplex}\ncomparison: {}",
+        table(&header, left, rows),
+        folder.display(),
+    )
+}
+
+/// What the search of the weights found.
+fn search(simplex: &Simplex) -> String {
+    let named = |weights: &[f64]| {
+        let weights = simplex.heads.iter().zip(weights);
+        let weights: Vec<String> = weights
+            .map(|(head, weight)| format!("{head} {weight:.2}"))
+            .collect();
+        weights.join(", ")
+    };
+    let best = simplex.points.iter().max_by(|a, b| a.mean.total_cmp(&b.mean));
+    let best = best.map_or_else(String::new, |best| {
+        format!(
+            "best fixed weights of {}: {} with {}\n",
+            simplex.points.len(),
+            named(&best.weights),
+            percent(best.mean)
+        )
+    });
+    format!(
+        "{best}ogr: {} with {}; regret {} points (the best weights by the other seeds, less ogr)",
+        named(&simplex.estimate.weights),
+        percent(simplex.estimate.mean),
+        signed(Some(&simplex.regret)),
+    )
+}
+
+/// `71.4 ± 1.0 %`.
+fn with_interval(mean: f64, ci95: Option<f64>) -> String {
+    match ci95 {
+        Some(ci95) => format!("{:.1} ± {:.1} %", 100.0 * mean, 100.0 * ci95),
+        None => percent(mean),
+    }
+}
+
+/// `+5.3 ± 1.7 *`, in points.
+fn signed(difference: Option<&Difference>) -> String {
+    let Some(difference) = difference else {
+        return String::new();
+    };
+    let mark = if difference.significant { " *" } else { "  " };
+    match difference.ci95 {
+        Some(ci95) => format!("{:+.1} ± {:.1}{mark}", 100.0 * difference.mean, 100.0 * ci95),
+        None => format!("{:+.1}", 100.0 * difference.mean),
+    }
+}

@@ -1,0 +1,106 @@
+//! The folder of a comparison.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::plan::Cell;
+use super::result::Comparison;
+use crate::config::{Config, task_differences};
+use crate::error::{Error, Result};
+use crate::run_folder::{Summary, to_json, write_whole};
+
+/// The format of `compare.json`; another format gets another number.
+pub const FORMAT: &str = "gblend-compare-1";
+
+/// A comparison's folder, which nobody else writes to as long as this lives.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder, or opens that of an earlier comparison of the same configuration.
+    ///
+    /// # Errors
+    /// [`Error::Run`] if it is of another configuration, or another process is at work in it; [`Error::Write`].
+    pub(super) fn open(path: &Path, config: &Config) -> Result<Self> {
+        std::fs::create_dir_all(path).map_err(Error::write(path))?;
+        let problem = |problem: &str| Error::Run {
+            folder: path.to_owned(),
+            problem: problem.to_owned(),
+        };
+        let lock_path = path.join(".lock");
+        let lock = File::create(&lock_path).map_err(Error::write(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(problem("another gblend is comparing in this folder"));
+            }
+            Err(TryLockError::Error(error)) => return Err(Error::write(&lock_path)(error)),
+        }
+        let config_path = path.join("config.toml");
+        let text = config.to_toml()?;
+        match std::fs::read_to_string(&config_path) {
+            Ok(found) => match &task_differences(&found, &text)[..] {
+                [] => {}
+                differences => {
+                    return Err(problem(&format!(
+                        "holds a comparison of another configuration ({}); name another folder with --out, or remove this one",
+                        differences.join(", ")
+                    )));
+                }
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut entries = std::fs::read_dir(path).map_err(Error::read(path))?;
+                if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != ".lock")) {
+                    return Err(problem(
+                        "is not empty, and no comparison's; name another folder with --out, or remove this one",
+                    ));
+                }
+                write_whole(&config_path, text.as_bytes())?;
+            }
+            Err(error) => return Err(Error::read(&config_path)(error)),
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The result of a cell that is done.
+    pub(super) fn finished(&self, cell: &Cell) -> Option<Summary> {
+        let folder = self.path.join(&cell.folder);
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+        let summary = read("summary.json")?;
+        if task_differences(&read("config.toml")?, &cell.config).is_empty() {
+            serde_json::from_str(&summary).ok()
+        } else {
+            None
+        }
+    }
+
+    /// Where a cell's run goes: whatever an unfinished one left there is removed.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub(super) fn clear(&self, cell: &Cell) -> Result<PathBuf> {
+        let folder = self.path.join(&cell.folder);
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::write(&folder)(error)),
+            _ => Ok(folder),
+        }
+    }
+
+    /// Writes `compare.json`.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub(super) fn write(&self, comparison: &Comparison) -> Result<()> {
+        write_whole(&self.path.join("compare.json"), &to_json(comparison)?)
+    }
+}

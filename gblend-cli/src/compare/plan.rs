@@ -1,0 +1,259 @@
+//! Which cells a comparison has.
+
+use std::path::{Path, PathBuf};
+
+use gblend_core::{Role, catalogue};
+
+use super::method::Method;
+use super::result::LeftOut;
+use super::simplex::grid;
+use crate::config::{Config, Override};
+use crate::error::{Error, Result};
+
+/// What is compared.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// The methods. Every modality alone, the joint loss alone and equal weights are always among them, as what others
+    /// are measured by.
+    pub methods: Vec<Method>,
+    /// How many seeds, from the configuration's on.
+    pub seeds: usize,
+    /// Also every combination of two modalities and more.
+    pub subsets: bool,
+    /// Also every kind of fusion.
+    pub fusions: bool,
+    /// Also fixed weights on a grid with so many steps.
+    pub simplex: Option<usize>,
+}
+
+/// A row of the table, or a point of the simplex.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    pub(super) method: Method,
+    pub(super) modalities: Vec<String>,
+    pub(super) fusion: String,
+}
+
+/// One entry with one seed: one run.
+#[derive(Debug)]
+pub(super) struct Cell {
+    pub(super) entry: usize,
+    pub(super) seed: u64,
+    /// As TOML, with every default written out.
+    pub(super) config: String,
+    /// Relative to the comparison's folder.
+    pub(super) folder: String,
+}
+
+/// Everything that is to be run.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) entries: Vec<Entry>,
+    pub(super) seeds: Vec<u64>,
+    /// Seed by seed, so that an interrupted comparison is whole for some seeds; within one, what others need comes
+    /// first.
+    pub(super) cells: Vec<Cell>,
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+/// What runs on subsets of the modalities, and under other fusions.
+const VARIED: [Method; 3] = [Method::Joint, Method::Equal, Method::Ogr];
+
+impl Entry {
+    /// A folder's name that no other entry has.
+    fn folder(&self, base: &Config) -> String {
+        let mut name = self.method.name();
+        if self.modalities.len() < base.modalities.len() {
+            if !matches!(self.method, Method::Single(_)) {
+                name = format!("{name}@{}", self.modalities.join("+"));
+            }
+        } else if self.fusion != base.fusion.plugin.typetag_name() {
+            name = format!("{name}@{}", self.fusion);
+        }
+        as_folder(&name)
+    }
+
+    /// What tables and messages call it.
+    pub(super) fn label(&self, base: &Config) -> String {
+        let name = self.method.name();
+        if matches!(self.method, Method::Single(_)) {
+            name
+        } else if self.modalities.len() < base.modalities.len() {
+            format!("{name} on {}", self.modalities.join(" + "))
+        } else if self.fusion == base.fusion.plugin.typetag_name() {
+            name
+        } else {
+            format!("{name} with fusion {}", self.fusion)
+        }
+    }
+
+    fn overrides(&self, base: &Config, cells: &Path, seed: u64) -> Vec<Override> {
+        let single = |modality: &str| {
+            let name = as_folder(&Method::Single(modality.to_owned()).name());
+            let folder = cells.join(name).join(format!("seed-{seed}"));
+            folder.to_string_lossy().into_owned()
+        };
+        let mut overrides = Vec::new();
+        if !matches!(self.method, Method::Single(_)) {
+            let left_out = base
+                .modalities
+                .iter()
+                .filter(|modality| !self.modalities.contains(&modality.name));
+            overrides.extend(left_out.map(|modality| Override::without(&["modality", &modality.name])));
+        }
+        overrides.push(Override::new(&["fusion", "kind"], self.fusion.as_str()));
+        overrides.extend(self.method.overrides(base, single));
+        overrides.push(Override::new(
+            &["run", "seed"],
+            i64::try_from(seed).unwrap_or(i64::MAX),
+        ));
+        overrides
+    }
+}
+
+impl Plan {
+    /// Plans a comparison of `base`, which `folder/config.toml` holds, and reads the configuration of every cell.
+    ///
+    /// # Errors
+    /// The first configuration that cannot be used, unless its fusion is one of those that nobody named;
+    /// [`Error::Usage`] if what is asked for does not go together.
+    pub(super) fn new(base: &Config, folder: &Path, scope: &Scope) -> Result<Self> {
+        if scope.seeds == 0 {
+            return Err(Error::Usage("--seeds 0: expected at least 1".into()));
+        }
+        let entries = entries(base, scope)?;
+        let seeds: Vec<u64> = (0..scope.seeds as u64)
+            .map(|offset| base.run.seed.saturating_add(offset))
+            .collect();
+        let mut plan = Self {
+            entries,
+            seeds,
+            cells: Vec::new(),
+            left_out: Vec::new(),
+        };
+        let base_file = folder.join("config.toml");
+        let cells = std::path::absolute(folder.join("cells")).map_err(Error::read(folder))?;
+        for &seed in &plan.seeds {
+            for (index, entry) in plan.entries.iter().enumerate() {
+                let own_fusion = entry.fusion == base.fusion.plugin.typetag_name();
+                match Config::load(Some(&base_file), &entry.overrides(base, &cells, seed)) {
+                    Ok(config) => plan.cells.push(Cell {
+                        entry: index,
+                        seed,
+                        config: config.to_toml()?,
+                        folder: format!("cells/{}/seed-{seed}", entry.folder(base)),
+                    }),
+                    Err(error) if own_fusion => return Err(error.into()),
+                    Err(error) => plan.left_out.push(LeftOut {
+                        method: format!("{} with fusion {}", entry.method.name(), entry.fusion),
+                        seed,
+                        problem: error.to_string(),
+                    }),
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Whether `cell` cannot begin before `other` is done.
+    pub(super) fn waits_for(&self, cell: &Cell, other: &Cell) -> bool {
+        let (method, needed) = (
+            &self.entries[cell.entry].method,
+            &self.entries[other.entry].method,
+        );
+        cell.seed == other.seed && method.needs(needed)
+    }
+}
+
+fn entries(base: &Config, scope: &Scope) -> Result<Vec<Entry>> {
+    let modalities: Vec<String> = base
+        .modalities
+        .iter()
+        .map(|modality| modality.name.clone())
+        .collect();
+    let fusion = base.fusion.plugin.typetag_name().to_owned();
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut add = |method: Method, modalities: &[String], fusion: &str| {
+        let modalities = match &method {
+            Method::Single(name) => vec![name.clone()],
+            _ => modalities.to_vec(),
+        };
+        let entry = Entry {
+            method,
+            modalities,
+            fusion: fusion.to_owned(),
+        };
+        if !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    };
+    for modality in &modalities {
+        add(Method::Single(modality.clone()), &modalities, &fusion);
+    }
+    let asked_for = |method: &&Method| !matches!(method, Method::Single(_));
+    for baseline in [Method::Joint, Method::Equal] {
+        if !scope.methods.contains(&baseline) {
+            add(baseline, &modalities, &fusion);
+        }
+    }
+    for method in scope.methods.iter().filter(asked_for) {
+        add(method.clone(), &modalities, &fusion);
+    }
+    if scope.subsets {
+        for subset in subsets(&modalities) {
+            VARIED
+                .into_iter()
+                .for_each(|method| add(method, &subset, &fusion));
+        }
+    }
+    if scope.fusions {
+        for plugin in catalogue()?.of(Role::Fusion) {
+            VARIED
+                .into_iter()
+                .for_each(|method| add(method, &modalities, plugin.kind));
+        }
+    }
+    if let Some(steps) = scope.simplex {
+        add(Method::Ogr, &modalities, &fusion);
+        for weights in grid(modalities.len() + 1, steps)? {
+            add(Method::Fixed(weights), &modalities, &fusion);
+        }
+    }
+    let mut folders: Vec<PathBuf> = entries.iter().map(|entry| entry.folder(base).into()).collect();
+    folders.sort();
+    if let Some(twice) = folders.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Error::Usage(format!(
+            "two methods are called `{}`; name one of them otherwise",
+            twice[0].display()
+        )));
+    }
+    Ok(entries)
+}
+
+/// A name as every file system takes it.
+fn as_folder(name: &str) -> String {
+    let safe = |letter: char| {
+        if letter.is_alphanumeric() || "-_.@+".contains(letter) {
+            letter
+        } else {
+            '-'
+        }
+    };
+    name.chars().map(safe).collect()
+}
+
+/// Every combination of at least two, the largest last.
+fn subsets(modalities: &[String]) -> Vec<Vec<String>> {
+    let count = modalities.len().min(usize::BITS as usize - 1);
+    let mut subsets: Vec<Vec<String>> = (1_usize..1 << count)
+        .map(|bits| {
+            (0..count)
+                .filter(|k| bits >> k & 1 == 1)
+                .map(|k| modalities[k].clone())
+                .collect()
+        })
+        .filter(|subset: &Vec<String>| subset.len() > 1)
+        .collect();
+    subsets.sort_by_key(Vec::len);
+    subsets
+}

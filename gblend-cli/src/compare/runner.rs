@@ -1,0 +1,241 @@
+//! Runs the cells of a comparison, side by side, and goes on where an earlier run stopped.
+
+use std::path::Path;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use super::folder::Folder;
+use super::plan::{Plan, Scope};
+use super::result::{Comparison, LeftOut};
+use super::tabulate::{Done, tabulate};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
+use crate::pipeline::{self, Destination};
+use crate::progress::Board;
+use crate::session::{Session, with_threads};
+
+/// Compares methods on the task of a configuration, in this folder.
+///
+/// As many cells run at a time as `jobs` says, by default one on every core: a small network does not keep two cores
+/// busy, two networks do. A cell that failed is left out of the table, and tried again the next time.
+///
+/// # Errors
+/// What is wrong with the configuration, the folder or the data; not what is wrong with a single cell.
+/// [`Error::ComparisonInterrupted`].
+pub fn compare(
+    base: &Config,
+    folder: &Path,
+    scope: &Scope,
+    jobs: Option<usize>,
+    interrupt: &Interrupt,
+    board: &Board,
+) -> Result<Comparison> {
+    let folder = Folder::open(folder, base)?;
+    let plan = Plan::new(base, folder.path(), scope)?;
+    let mut done = Vec::with_capacity(plan.cells.len());
+    for cell in &plan.cells {
+        done.push(match folder.finished(cell) {
+            Some(summary) => State::Done(Done::of(&summary)),
+            None => State::Waiting,
+        });
+    }
+    let pending = done
+        .iter()
+        .filter(|state| matches!(state, State::Waiting))
+        .count();
+    let cores = match base.run.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    // A GPU works for one at a time.
+    let most = if cfg!(feature = "cuda") { 1 } else { cores };
+    let jobs = jobs.unwrap_or(most).clamp(1, pending.max(1));
+    board.line(&format!(
+        "{}: {} methods, {} seeds, {} runs, {} of them done; {jobs} at a time",
+        folder.path().display(),
+        plan.entries.len(),
+        plan.seeds.len(),
+        plan.cells.len(),
+        plan.cells.len() - pending,
+    ));
+    if pending > 0 && jobs > 1 {
+        // Once, on all threads, rather than by every first cell beside the others; and what is wrong with the data is
+        // said before anything is trained.
+        let reporter = board.cell("all");
+        with_threads(base.run.threads, || Session::open(base, &reporter).map(|_| ()))?;
+    }
+    board.overall(plan.cells.len() - pending, plan.cells.len());
+    interrupt.watch()?;
+    let shared = Shared {
+        base,
+        folder: &folder,
+        plan: &plan,
+        threads: (cores / jobs).max(1),
+        memory: base.run.memory / jobs as u64,
+        board,
+        interrupt,
+        states: Mutex::new(done),
+        changed: Condvar::new(),
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(|| shared.work())).collect();
+        let outcomes = workers.into_iter().map(|worker| {
+            worker
+                .join()
+                .unwrap_or_else(|_| Err(Error::Internal("a comparing thread panicked".into())))
+        });
+        outcomes.collect::<Vec<_>>().into_iter().collect::<Result<()>>()
+    })?;
+    let states = shared.lock();
+    let comparison = shared.comparison(&states);
+    folder.write(&comparison)?;
+    let open = states
+        .iter()
+        .filter(|state| matches!(state, State::Waiting))
+        .count();
+    if open > 0 {
+        return Err(Error::ComparisonInterrupted {
+            done: states.len() - open,
+            runs: states.len(),
+            folder: folder.path().to_owned(),
+        });
+    }
+    Ok(comparison)
+}
+
+/// How far a cell is.
+#[derive(Clone, Debug)]
+enum State {
+    Waiting,
+    Running,
+    Done(Done),
+    Failed(String),
+}
+
+/// What the workers share.
+struct Shared<'a> {
+    base: &'a Config,
+    folder: &'a Folder,
+    plan: &'a Plan,
+    threads: usize,
+    memory: u64,
+    board: &'a Board,
+    interrupt: &'a Interrupt,
+    states: Mutex<Vec<State>>,
+    changed: Condvar,
+}
+
+impl Shared<'_> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<State>> {
+        // What a thread that panicked left is still true: a cell's state is set in one go.
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs cells as long as there are any.
+    fn work(&self) -> Result<()> {
+        while let Some(cell) = self.next() {
+            let outcome = self.run(cell);
+            let mut states = self.lock();
+            states[cell] = match outcome {
+                Ok(done) => State::Done(done),
+                // Not the cell's fault: it is there for the next time, and nobody begins another one.
+                Err(Error::Interrupted { .. }) => State::Waiting,
+                Err(error) => State::Failed(error.to_string()),
+            };
+            let comparison = self.comparison(&states);
+            self.tell(cell, &states);
+            self.changed.notify_all();
+            // Under the lock, so that an older table never replaces a newer one.
+            self.folder.write(&comparison)?;
+            drop(states);
+        }
+        Ok(())
+    }
+
+    /// The first cell that can begin; waits for those that others need.
+    fn next(&self) -> Option<usize> {
+        let mut states = self.lock();
+        while !self.interrupt.requested() {
+            let mut waiting = false;
+            for (index, cell) in self.plan.cells.iter().enumerate() {
+                if !matches!(states[index], State::Waiting) {
+                    continue;
+                }
+                waiting = true;
+                let open = |other: usize| matches!(states[other], State::Waiting | State::Running);
+                let blocked = self.plan.cells.iter().enumerate();
+                let mut blocked = blocked.filter(|(other, _)| open(*other));
+                if !blocked.any(|(_, other)| self.plan.waits_for(cell, other)) {
+                    states[index] = State::Running;
+                    return Some(index);
+                }
+            }
+            if !waiting {
+                return None;
+            }
+            states = self.changed.wait(states).unwrap_or_else(PoisonError::into_inner);
+        }
+        None
+    }
+
+    fn run(&self, index: usize) -> Result<Done> {
+        let cell = &self.plan.cells[index];
+        let destination = Destination::Folder(self.folder.clear(cell)?);
+        let mut config = Config::parse(&cell.folder, &cell.config, self.base.base.clone(), &[])?;
+        config.run.threads = self.threads;
+        config.run.memory = self.memory;
+        let label = self.label(index);
+        let reporter = self.board.cell(&label);
+        let (summary, _) = with_threads(self.threads, || {
+            pipeline::run(&config, &destination, self.interrupt, &reporter)
+        })?;
+        Ok(Done::of(&summary))
+    }
+
+    /// What messages call a cell.
+    fn label(&self, index: usize) -> String {
+        let cell = &self.plan.cells[index];
+        format!(
+            "{}, seed {}",
+            self.plan.entries[cell.entry].label(self.base),
+            cell.seed
+        )
+    }
+
+    fn tell(&self, index: usize, states: &[State]) {
+        let label = self.label(index);
+        match &states[index] {
+            State::Done(done) => {
+                let result = format!("{:.1} % in {:.1} s", 100.0 * done.test_accuracy, done.seconds);
+                self.board.cell_done(&label, &result);
+            }
+            State::Failed(problem) => self.board.cell_done(&label, &format!("left out: {problem}")),
+            State::Waiting | State::Running => {}
+        }
+    }
+
+    fn comparison(&self, states: &[State]) -> Comparison {
+        let results: Vec<Option<Done>> = states
+            .iter()
+            .map(|state| match state {
+                State::Done(done) => Some(done.clone()),
+                _ => None,
+            })
+            .collect();
+        let failed = self
+            .plan
+            .cells
+            .iter()
+            .zip(states)
+            .filter_map(|(cell, state)| match state {
+                State::Failed(problem) => Some(LeftOut {
+                    method: self.plan.entries[cell.entry].label(self.base),
+                    seed: cell.seed,
+                    problem: problem.clone(),
+                }),
+                _ => None,
+            });
+        let left_out = self.plan.left_out.iter().cloned().chain(failed).collect();
+        tabulate(self.base, self.plan, &results, left_out)
+    }
+}

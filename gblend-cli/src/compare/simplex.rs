@@ -1,0 +1,143 @@
+//! Fixed weights on a grid over the simplex: where the best ones are, and how far from them an estimate is.
+
+use super::result::{Simplex, SimplexPoint};
+use super::statistics::{difference, mean_and_ci95};
+use crate::error::{Error, Result};
+
+/// More cells than this for one seed is a slip, not a search.
+const MOST_POINTS: usize = 1000;
+
+/// Every vector of `heads` weights that are multiples of `1 / steps` and add up to 1.
+///
+/// # Errors
+/// [`Error::Usage`] if that is none, or more than anybody could wait for.
+pub(super) fn grid(heads: usize, steps: usize) -> Result<Vec<Vec<f64>>> {
+    // steps + heads - 1 over heads - 1, which cannot overflow before it is too large.
+    let mut points = 1_usize;
+    for part in 1..heads {
+        points = points.saturating_mul(steps.saturating_add(part)) / part;
+        if points > MOST_POINTS {
+            break;
+        }
+    }
+    if steps == 0 || points > MOST_POINTS {
+        return Err(Error::Usage(format!(
+            "--simplex {steps}: a grid over the weights of {heads} heads with {steps} steps, expected at least 1 step and at \
+             most {MOST_POINTS} points"
+        )));
+    }
+    let mut grid = Vec::with_capacity(points);
+    let mut parts = vec![0; heads];
+    fill(&mut parts, 0, steps, &mut |parts| {
+        grid.push(parts.iter().map(|&part| part as f64 / steps as f64).collect());
+    });
+    Ok(grid)
+}
+
+fn fill(parts: &mut [usize], head: usize, left: usize, found: &mut impl FnMut(&[usize])) {
+    if head + 1 == parts.len() {
+        parts[head] = left;
+        found(parts);
+        return;
+    }
+    for part in 0..=left {
+        parts[head] = part;
+        fill(parts, head + 1, left - part, found);
+    }
+}
+
+/// A point from its weights and accuracies.
+pub(super) fn point(weights: Vec<f64>, test_accuracy: Vec<f64>) -> SimplexPoint {
+    SimplexPoint {
+        weights,
+        mean: mean_and_ci95(&test_accuracy).0,
+        test_accuracy,
+    }
+}
+
+/// Judges an estimate by the points of a grid; `None` if there is no point. Every list of accuracies has the same seeds in
+/// the same order.
+pub(super) fn judge(
+    heads: Vec<String>,
+    steps: usize,
+    points: Vec<SimplexPoint>,
+    estimate: SimplexPoint,
+) -> Option<Simplex> {
+    let seeds = estimate.test_accuracy.len();
+    let best_without = |seed: usize| {
+        let others = |point: &SimplexPoint| -> f64 {
+            let accuracies = point.test_accuracy.iter().enumerate();
+            // With one seed there are no others, and its own has to do.
+            accuracies
+                .filter(|(other, _)| seeds == 1 || *other != seed)
+                .map(|(_, accuracy)| accuracy)
+                .sum()
+        };
+        points.iter().max_by(|a, b| others(a).total_cmp(&others(b)))
+    };
+    let pairs = (0..seeds).filter_map(|seed| {
+        let best = best_without(seed)?;
+        Some((*best.test_accuracy.get(seed)?, estimate.test_accuracy[seed]))
+    });
+    let regret = difference("ogr", pairs)?;
+    Some(Simplex {
+        heads,
+        steps,
+        points,
+        estimate,
+        regret,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_grid_has_every_point_of_the_simplex_once(heads in 2_usize..5, steps in 1_usize..8) {
+            let grid = grid(heads, steps).unwrap();
+            for weights in &grid {
+                prop_assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+                prop_assert!(weights.iter().all(|&weight| weight >= 0.0));
+            }
+            let parts = |weights: &[f64]| -> Vec<usize> {
+                weights.iter().map(|weight| (weight * steps as f64).round() as usize).collect()
+            };
+            let unique: std::collections::BTreeSet<Vec<usize>> = grid.iter().map(|weights| parts(weights)).collect();
+            prop_assert_eq!(unique.len(), grid.len());
+            // Stars and bars.
+            let count = (1..heads).fold(1, |product, part| product * (steps + part) / part);
+            prop_assert_eq!(grid.len(), count);
+        }
+
+        #[test]
+        fn a_grid_without_end_is_refused(heads in 2_usize..9, steps in 1001_usize..usize::MAX) {
+            prop_assert!(grid(heads, steps).is_err());
+        }
+    }
+
+    #[test]
+    fn no_seed_chooses_the_point_that_it_is_judged_by() {
+        // By its own accuracy each seed would choose another point and regret 0.4; by the others' it finds nothing.
+        let lucky = |seed: usize| {
+            let accuracies = (0..3).map(|other| if other == seed { 0.9 } else { 0.4 });
+            point(vec![0.5, 0.5], accuracies.collect())
+        };
+        let points = (0..3).map(lucky).collect();
+        let estimate = point(vec![0.3, 0.7], vec![0.5; 3]);
+        let simplex = judge(vec!["a".into(), "joint".into()], 2, points, estimate).unwrap();
+        assert!((simplex.regret.mean + 0.1).abs() < 1e-12, "{:?}", simplex.regret);
+    }
+
+    #[test]
+    fn the_best_point_is_the_regret_of_the_others() {
+        let good = point(vec![1.0, 0.0], vec![0.8, 0.9]);
+        let bad = point(vec![0.0, 1.0], vec![0.5, 0.5]);
+        let estimate = point(vec![0.5, 0.5], vec![0.7, 0.8]);
+        let simplex = judge(vec!["a".into(), "joint".into()], 1, vec![bad, good], estimate).unwrap();
+        assert!((simplex.regret.mean - 0.1).abs() < 1e-12 && simplex.regret.significant);
+    }
+}

@@ -1,0 +1,219 @@
+//! From the results of cells to the rows of a comparison.
+
+use gblend_core::JOINT;
+
+use super::folder::FORMAT;
+use super::method::Method;
+use super::plan::{Entry, Plan};
+use super::result::{Comparison, LeftOut, Row, Simplex};
+use super::simplex::{judge, point};
+use super::statistics::{difference, mean_and_ci95};
+use crate::config::Config;
+use crate::run_folder::Summary;
+
+/// What a comparison keeps of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Done {
+    pub(super) test_accuracy: f64,
+    pub(super) test_samples: usize,
+    pub(super) weights: Vec<f64>,
+    pub(super) seconds: f64,
+}
+
+impl Done {
+    pub(super) fn of(summary: &Summary) -> Self {
+        let chosen = summary.predictions.iter().find(|of| of.rule == summary.predict);
+        Self {
+            test_accuracy: chosen.map_or(f64::NAN, |of| of.test_accuracy),
+            test_samples: summary
+                .heads
+                .iter()
+                .map(|head| head.test_samples)
+                .max()
+                .unwrap_or(0),
+            weights: summary.heads.iter().map(|head| head.weight).collect(),
+            seconds: summary.seconds.total,
+        }
+    }
+}
+
+/// The rows that there are results for, of `results`, one for each cell of the plan.
+pub(super) fn tabulate(
+    base: &Config,
+    plan: &Plan,
+    results: &[Option<Done>],
+    left_out: Vec<LeftOut>,
+) -> Comparison {
+    let table = Table { plan, results };
+    let entries = plan.entries.iter().enumerate();
+    let entries = entries.filter(|(_, entry)| !matches!(entry.method, Method::Fixed(_)));
+    let rows = entries
+        .filter_map(|(index, entry)| table.row(index, entry, base))
+        .collect();
+    Comparison {
+        format: FORMAT.to_owned(),
+        gblend: env!("CARGO_PKG_VERSION").to_owned(),
+        modalities: base
+            .modalities
+            .iter()
+            .map(|modality| modality.name.clone())
+            .collect(),
+        predict: base.blend.pipeline.predict,
+        test_samples: results
+            .iter()
+            .flatten()
+            .map(|done| done.test_samples)
+            .max()
+            .unwrap_or(0),
+        rows,
+        simplex: table.simplex(base),
+        left_out,
+    }
+}
+
+struct Table<'a> {
+    plan: &'a Plan,
+    results: &'a [Option<Done>],
+}
+
+impl Table<'_> {
+    /// The cells of an entry that are done: seed, result, folder.
+    fn cells(&self, entry: usize) -> impl Iterator<Item = (u64, &Done, &str)> {
+        let cells = self.plan.cells.iter().zip(self.results);
+        let own = cells.filter(move |(cell, _)| cell.entry == entry);
+        own.filter_map(|(cell, done)| Some((cell.seed, done.as_ref()?, cell.folder.as_str())))
+    }
+
+    fn accuracy(&self, entry: usize, seed: u64) -> Option<f64> {
+        self.cells(entry)
+            .find(|(of, ..)| *of == seed)
+            .map(|(_, done, _)| done.test_accuracy)
+    }
+
+    /// Accuracies of two entries with the seeds that both have.
+    fn pairs(&self, entry: usize, other: usize) -> impl Iterator<Item = (f64, f64)> {
+        self.cells(entry)
+            .filter_map(move |(seed, done, _)| Some((done.test_accuracy, self.accuracy(other, seed)?)))
+    }
+
+    fn row(&self, index: usize, entry: &Entry, base: &Config) -> Option<Row> {
+        let cells: Vec<_> = self.cells(index).collect();
+        if cells.is_empty() {
+            return None;
+        }
+        let test_accuracy: Vec<f64> = cells.iter().map(|(_, done, _)| done.test_accuracy).collect();
+        let (mean, ci95) = mean_and_ci95(&test_accuracy);
+        let to = |other: Option<usize>| {
+            let other = other.filter(|&other| other != index)?;
+            difference(&self.plan.entries[other].label(base), self.pairs(index, other))
+        };
+        // Of the same modalities and fusion; a network of one modality is measured by those of all.
+        let modalities = match entry.method {
+            Method::Single(_) => base.modalities.len(),
+            _ => entry.modalities.len(),
+        };
+        let baseline = |method: Method| {
+            self.plan.entries.iter().position(|other| {
+                let covers = entry
+                    .modalities
+                    .iter()
+                    .all(|name| other.modalities.contains(name));
+                let size = other.modalities.len() == modalities;
+                other.method == method && covers && size && other.fusion == entry.fusion
+            })
+        };
+        let rivals = match entry.method {
+            Method::Single(_) => base
+                .modalities
+                .iter()
+                .map(|modality| modality.name.clone())
+                .collect(),
+            _ => entry.modalities.clone(),
+        };
+        Some(Row {
+            method: entry.method.name(),
+            modalities: entry.modalities.clone(),
+            fusion: entry.fusion.clone(),
+            seeds: cells.iter().map(|(seed, ..)| *seed).collect(),
+            mean,
+            ci95,
+            paired_difference_to_best_single: to(self.best_single(&rivals)),
+            paired_difference_to_joint: to(baseline(Method::Joint)),
+            paired_difference_to_equal: to(baseline(Method::Equal)),
+            seconds: cells.iter().map(|(_, done, _)| done.seconds).sum::<f64>() / cells.len() as f64,
+            runs: cells.iter().map(|(.., folder)| (*folder).to_owned()).collect(),
+            test_accuracy,
+        })
+    }
+
+    /// The modality of these that is most accurate alone, as a mean over its seeds.
+    fn best_single(&self, modalities: &[String]) -> Option<usize> {
+        let entries = self.plan.entries.iter().enumerate();
+        let singles = entries.filter_map(|(index, entry)| match &entry.method {
+            Method::Single(name) if modalities.contains(name) => {
+                let accuracies: Vec<f64> = self.cells(index).map(|(_, done, _)| done.test_accuracy).collect();
+                (!accuracies.is_empty()).then(|| (index, mean_and_ci95(&accuracies).0))
+            }
+            _ => None,
+        });
+        singles
+            .max_by(|(_, a), (_, b)| a.total_cmp(b))
+            .map(|(index, _)| index)
+    }
+
+    /// The points of the grid, over the seeds with which every one of them is done.
+    fn simplex(&self, base: &Config) -> Option<Simplex> {
+        let entries = || self.plan.entries.iter().enumerate();
+        let points: Vec<(usize, &Vec<f64>)> = entries()
+            .filter_map(|(index, entry)| match &entry.method {
+                Method::Fixed(weights) => Some((index, weights)),
+                _ => None,
+            })
+            .collect();
+        let modalities = base.modalities.len();
+        let (ogr, _) = entries().find(|(_, entry)| {
+            entry.method == Method::Ogr
+                && entry.modalities.len() == modalities
+                && entry.fusion == base.fusion.plugin.typetag_name()
+        })?;
+        let whole = |seed: &u64| {
+            let mut all = points.iter().map(|(index, _)| *index).chain([ogr]);
+            all.all(|index| self.accuracy(index, *seed).is_some())
+        };
+        let seeds: Vec<u64> = self.plan.seeds.iter().copied().filter(whole).collect();
+        let accuracies = |entry: usize| {
+            seeds
+                .iter()
+                .filter_map(|&seed| self.accuracy(entry, seed))
+                .collect()
+        };
+        let (_, first) = points.first()?;
+        let steps = grid_steps(&points);
+        let mut mean = vec![0.0; first.len()];
+        for (seed, done, _) in self.cells(ogr) {
+            if seeds.contains(&seed) {
+                mean.iter_mut()
+                    .zip(&done.weights)
+                    .for_each(|(mean, weight)| *mean += weight / seeds.len() as f64);
+            }
+        }
+        let estimate = point(mean, accuracies(ogr));
+        let grid = points
+            .iter()
+            .map(|&(index, weights)| point(weights.clone(), accuracies(index)));
+        let heads = base.modalities.iter().map(|modality| modality.name.clone());
+        judge(
+            heads.chain([JOINT.to_owned()]).collect(),
+            steps,
+            grid.collect(),
+            estimate,
+        )
+    }
+}
+
+/// Steps from one corner of a grid to another, from its finest weight.
+fn grid_steps(points: &[(usize, &Vec<f64>)]) -> usize {
+    let weights = points.iter().flat_map(|(_, weights)| weights.iter().copied());
+    let finest = weights.filter(|&weight| weight > 0.0).fold(1.0, f64::min);
+    (1.0 / finest).round() as usize
+}

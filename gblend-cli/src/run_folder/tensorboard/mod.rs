@@ -1,0 +1,113 @@
+//! `tensorboard/`: the figures of a run for TensorBoard.
+
+mod event;
+mod record;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use gblend_core::BlendReport;
+use prost::Message;
+
+use super::Summary;
+use crate::error::{Error, Result};
+use crate::model::Multimodal;
+use crate::train::{EpochMetrics, Sink};
+use event::Event;
+use record::framed;
+
+/// An event file that is being written. TensorBoard may read along: every event is written whole, at once.
+///
+/// Steps are epochs. Values are single-precision, as TensorBoard's scalars are.
+#[derive(Debug)]
+pub struct TensorBoard {
+    path: PathBuf,
+    file: File,
+}
+
+impl TensorBoard {
+    /// Begins an event file in `RUN/tensorboard`.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn create(run: &Path) -> Result<Self> {
+        let folder = run.join("tensorboard");
+        std::fs::create_dir_all(&folder).map_err(Error::write(&folder))?;
+        let now = wall_time();
+        // TensorBoard knows event files by the first part of their name, and reads them in the order of the rest.
+        let path = folder.join(format!("events.out.tfevents.{:010}.gblend", now as u64));
+        let file = File::create_new(&path).map_err(Error::write(&path))?;
+        let mut this = Self { path, file };
+        this.write(&Event::version(now))?;
+        Ok(this)
+    }
+
+    /// Writes the accuracy of each head on the test set.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn test(&mut self, summary: &Summary) -> Result<()> {
+        let heads = summary.heads.iter();
+        let scalars = heads.map(|head| (format!("test/accuracy/{}", head.name), head.test_accuracy));
+        self.scalars(summary.selected_epoch, scalars)
+    }
+
+    fn scalars(&mut self, epoch: usize, scalars: impl IntoIterator<Item = (String, f64)>) -> Result<()> {
+        self.write(&Event::scalars(wall_time(), epoch, scalars))
+    }
+
+    fn write(&mut self, event: &Event) -> Result<()> {
+        let record = framed(&event.encode_to_vec());
+        self.file.write_all(&record).map_err(Error::write(&self.path))
+    }
+}
+
+impl Sink for TensorBoard {
+    fn epoch(&mut self, metrics: &EpochMetrics, _: &mut Multimodal, _: bool) -> Result<()> {
+        self.scalars(metrics.epoch, of_epoch(metrics))
+    }
+
+    fn blend(&mut self, report: &BlendReport, _: f64) -> Result<()> {
+        self.scalars(report.epoch, of_blend(report))
+    }
+}
+
+fn of_epoch(metrics: &EpochMetrics) -> Vec<(String, f64)> {
+    let mut scalars = vec![("learning_rate".to_owned(), metrics.learning_rate)];
+    for head in &metrics.heads {
+        let mut add = |what: &str, value: f64| scalars.push((format!("{what}/{}", head.name), value));
+        add("weight", head.weight);
+        if let Some(train) = head.train {
+            add("train/loss", train.loss);
+            add("train/accuracy", train.accuracy);
+        }
+        if let Some(validation) = head.validation {
+            add("validation/loss", validation.loss);
+            add("validation/accuracy", validation.accuracy);
+        }
+    }
+    scalars
+}
+
+fn of_blend(report: &BlendReport) -> Vec<(String, f64)> {
+    let mut scalars = Vec::new();
+    for head in &report.heads {
+        let mut add =
+            |what: &str, value: f64| scalars.push((format!("estimate/{what}/{}", head.name), value));
+        add("delta_o", head.delta_o);
+        add("delta_g", head.delta_g);
+        if let Some(ogr) = head.ogr {
+            add("ogr", ogr);
+        }
+        add("weight", head.weight);
+    }
+    scalars
+}
+
+/// Seconds since 1970.
+fn wall_time() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
+}

@@ -1,0 +1,168 @@
+//! Ctrl-C.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use gblend_tests::Playground;
+use serde_json::Value;
+
+/// A training of more epochs than anyone waits for, its standard error in the file `stderr`, after its first line in
+/// `metrics.jsonl`.
+struct Training {
+    playground: Playground,
+    process: Child,
+}
+
+impl Training {
+    fn start(settings: &[&str]) -> Self {
+        let playground = crate::playground();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gblend-under-test"));
+        command.args([
+            "train",
+            "tiny.toml",
+            "--out",
+            "run",
+            "--set",
+            "run.epochs=1000000",
+        ]);
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        let stderr = File::create(playground.path("stderr")).unwrap();
+        let process = command
+            .current_dir(playground.path(""))
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        Self { playground, process }
+    }
+
+    fn wait_until(&mut self, condition: impl Fn(&Path) -> bool) {
+        let began = Instant::now();
+        while !condition(&self.playground.path("run")) {
+            assert!(self.process.try_wait().unwrap().is_none(), "{}", self.stderr());
+            assert!(began.elapsed() < Duration::from_secs(120), "{}", self.stderr());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let process = self.process.id().to_string();
+        let status = Command::new("kill")
+            .args(["-s", name, &process])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    fn exit_code(&mut self) -> Option<i32> {
+        self.process.wait().unwrap().code()
+    }
+
+    fn stderr(&self) -> String {
+        let mut text = String::new();
+        let mut file = File::open(self.playground.path("stderr")).unwrap();
+        file.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// The epochs in `metrics.jsonl`.
+    fn epochs(&self) -> Vec<u64> {
+        let metrics = std::fs::read_to_string(self.playground.path("run/metrics.jsonl")).unwrap();
+        let lines = metrics.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.filter_map(|line: Value| line["epoch"].as_u64()).collect()
+    }
+}
+
+impl Drop for Training {
+    fn drop(&mut self) {
+        // A failed test leaves it running.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn the_first_signal_ends_training_after_the_epoch_and_leaves_its_parameters() {
+    for signal in ["INT", "TERM"] {
+        let mut training = Training::start(&[]);
+        training.wait_until(|run| run.join("checkpoints/last.safetensors").is_file());
+        training.signal(signal);
+        assert_eq!(training.exit_code(), Some(130), "{}", training.stderr());
+
+        let epochs = training.epochs();
+        let last = epochs.len() as u64;
+        assert_eq!(epochs, (1..=last).collect::<Vec<_>>());
+        let stderr = training.stderr();
+        let end = format!(
+            "error: stopped after epoch {last}; its parameters are in run/checkpoints/last.safetensors"
+        );
+        assert!(stderr.contains(&end), "{stderr}");
+        assert_eq!(stderr.matches("press Ctrl-C again").count(), 1, "{stderr}");
+
+        let path = |name: &str| training.playground.path("run").join(name);
+        assert!(!path("summary.json").exists() && !path("model.safetensors").exists());
+        // The parameters are those of that epoch: a run that was told to end there ends with the same.
+        let epochs = format!("run.epochs={last}");
+        let whole = [
+            "train",
+            "tiny.toml",
+            "--quiet",
+            "--out",
+            "whole",
+            "--set",
+            &epochs,
+        ];
+        training.playground.succeed(&whole);
+        let stopped = std::fs::read(path("checkpoints/last.safetensors")).unwrap();
+        let whole = training.playground.path("whole/checkpoints/last.safetensors");
+        assert!(stopped == std::fs::read(whole).unwrap());
+    }
+}
+
+#[test]
+fn a_signal_amid_an_estimate_drops_the_estimate() {
+    let mut training = Training::start(&[
+        "blend.kind=ogr",
+        "blend.estimator={kind=\"probe\", epochs=1000000}",
+    ]);
+    training.wait_until(|run| run.join("metrics.jsonl").is_file());
+    // Probing begins.
+    let began = Instant::now();
+    while !training.stderr().contains("probing") {
+        assert!(began.elapsed() < Duration::from_secs(120));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    training.signal("INT");
+    assert_eq!(training.exit_code(), Some(130), "{}", training.stderr());
+    assert_eq!(training.epochs(), [] as [u64; 0]);
+    let stderr = training.stderr();
+    assert!(
+        stderr.contains("error: stopped before an epoch was over; run has no parameters"),
+        "{stderr}"
+    );
+    assert!(!training.playground.path("run/checkpoints").exists());
+}
+
+#[test]
+fn the_second_signal_ends_the_process_at_once() {
+    // An epoch that takes hours, so that nothing but the second signal can end it.
+    let mut training = Training::start(&[
+        "data.train_samples=100000",
+        "run.epochs=1",
+        "run.batch_size=100000",
+    ]);
+    training.wait_until(|run| run.join("metrics.jsonl").is_file());
+    std::thread::sleep(Duration::from_millis(200));
+    training.signal("INT");
+    std::thread::sleep(Duration::from_millis(200));
+    training.signal("INT");
+    assert_eq!(training.exit_code(), Some(130), "{}", training.stderr());
+    assert_eq!(training.epochs(), [] as [u64; 0]);
+    assert!(!training.stderr().contains("error:"), "{}", training.stderr());
+}

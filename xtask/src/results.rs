@@ -1,0 +1,374 @@
+//! `cargo xtask results`: runs the studies of `xtask/results/studies.toml` and writes docs/results.md.
+//!
+//! Every figure of the page comes out of a comparison's files; `xtask/results/page.md` has the words around them, with
+//! `{{table NAME}}`, `{{weights NAME}}`, `{{verdict NAME}}`, `{{command NAME}}` and `{{simplex NAME}}` where the figures of a
+//! study go. Studies that are done are not run again.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::Result;
+use crate::process::{cargo, succeed, workspace};
+
+#[derive(Debug, Args)]
+pub(crate) struct Results {
+    /// Runs these studies alone; the page needs all of them to be done.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Writes the page from what is done.
+    #[arg(long)]
+    no_run: bool,
+}
+
+/// One comparison.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Study {
+    /// The manifest of the binary, from the workspace's folder.
+    manifest: String,
+    /// The configuration, from the workspace's folder; the built-in one if there is none.
+    config: Option<String>,
+    /// Further arguments of `compare`.
+    arguments: Vec<String>,
+}
+
+impl Results {
+    pub(crate) fn run(&self) -> Result {
+        let folder = workspace().join("xtask/results");
+        let studies: BTreeMap<String, Study> =
+            toml::from_str(&std::fs::read_to_string(folder.join("studies.toml"))?)?;
+        if let Some(unknown) = self.only.iter().find(|name| !studies.contains_key(*name)) {
+            let known: Vec<&str> = studies.keys().map(String::as_str).collect();
+            return Err(format!("--only {unknown}: expected one of {}", known.join(", ")).into());
+        }
+        for (name, study) in &studies {
+            if !self.no_run && (self.only.is_empty() || self.only.contains(name)) {
+                study.run(name)?;
+            }
+        }
+        let page = std::fs::read_to_string(folder.join("page.md"))?;
+        let path = workspace().join("docs/results.md");
+        std::fs::write(&path, fill(&page, &studies)?)?;
+        println!("wrote {}", path.display());
+        Ok(())
+    }
+}
+
+impl Study {
+    fn run(&self, name: &str) -> Result {
+        let root = workspace();
+        let mut command = cargo();
+        command
+            .args(["run", "--release", "--manifest-path"])
+            .arg(root.join(&self.manifest));
+        // An example is a workspace of its own; its build goes where the others are.
+        command
+            .arg("--target-dir")
+            .arg(root.join("target"))
+            .args(["--", "compare"]);
+        command.args(self.config.iter().map(|config| root.join(config)));
+        command.args(&self.arguments).arg("--out").arg(folder_of(name));
+        succeed(&mut command)
+    }
+
+    /// The command as someone in the workspace's folder would type it.
+    fn command(&self) -> String {
+        let mut words = vec!["gblend".to_owned(), "compare".to_owned()];
+        if self.manifest != "Cargo.toml" {
+            words[0] = "gblend-inertial".to_owned();
+        }
+        words.extend(self.config.clone());
+        words.extend(self.arguments.iter().map(|word| {
+            if word.contains(' ') {
+                format!("\"{word}\"")
+            } else {
+                word.clone()
+            }
+        }));
+        words.join(" ")
+    }
+}
+
+fn folder_of(name: &str) -> PathBuf {
+    workspace().join("target/results").join(name)
+}
+
+/// What `compare.json` and the summaries of its runs say.
+struct Outcome {
+    folder: PathBuf,
+    comparison: Value,
+}
+
+impl Outcome {
+    fn read(name: &str) -> Result<Self> {
+        let folder = folder_of(name);
+        let comparison = read_json(&folder.join("compare.json"))?;
+        Ok(Self { folder, comparison })
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &Value> {
+        self.comparison["rows"].as_array().into_iter().flatten()
+    }
+
+    fn row(&self, method: &str) -> Result<&Value> {
+        let row = self.rows().find(|row| row["method"] == method);
+        row.ok_or_else(|| format!("{}: no row `{method}`", self.folder.display()).into())
+    }
+
+    /// Accuracy of every method, and its differences, in points.
+    fn table(&self) -> String {
+        let mut table = String::from(
+            "| method | test accuracy | − best single | − joint | − equal | seconds |\n|---|---|---|---|---|---|\n",
+        );
+        for row in self.rows() {
+            let differences = ["best_single", "joint", "equal"]
+                .map(|to| points(&row[format!("paired_difference_to_{to}")]));
+            let _ = writeln!(
+                table,
+                "| `{}` | {} | {} | {:.1} |",
+                text(&row["method"]),
+                accuracy(row),
+                differences.join(" | "),
+                row["seconds"].as_f64().unwrap_or(f64::NAN),
+            );
+        }
+        table
+    }
+
+    /// The weights that each strategy gave at each estimate, as means over seeds, with their standard deviations.
+    fn weights(&self) -> Result<String> {
+        let mut table = String::new();
+        for method in ["ogr", "ogr-online"] {
+            let Ok(row) = self.row(method) else { continue };
+            // [estimate] -> epoch, [head] -> name and a weight for each seed.
+            let mut estimates: BTreeMap<u64, Vec<(String, Vec<f64>)>> = BTreeMap::new();
+            for run in row["runs"].as_array().into_iter().flatten() {
+                let summary = read_json(&self.folder.join(text(run)).join("summary.json"))?;
+                for blend in summary["blends"].as_array().into_iter().flatten() {
+                    let heads = estimates.entry(blend["epoch"].as_u64().unwrap_or(0)).or_default();
+                    for (place, head) in blend["heads"].as_array().into_iter().flatten().enumerate() {
+                        if heads.len() == place {
+                            heads.push((text(&head["name"]).to_owned(), Vec::new()));
+                        }
+                        heads[place].1.extend(head["weight"].as_f64());
+                    }
+                }
+            }
+            for (epoch, heads) in &estimates {
+                if table.is_empty() {
+                    let names: Vec<&str> = heads.iter().map(|(name, _)| name.as_str()).collect();
+                    let _ = writeln!(table, "| | from epoch | {} |", names.join(" | "));
+                    let _ = writeln!(table, "|---|---|{}", "---|".repeat(names.len()));
+                }
+                let weights: Vec<String> = heads.iter().map(|(_, weights)| spread(weights)).collect();
+                let _ = writeln!(table, "| `{method}` | {} | {} |", epoch + 1, weights.join(" | "));
+            }
+        }
+        Ok(table)
+    }
+
+    /// What Gradient-Blending did here, in words that the figures choose.
+    fn verdict(&self) -> Result<String> {
+        let mut verdicts = Vec::new();
+        let joint = &self.row("joint")?["paired_difference_to_best_single"];
+        verdicts.push(format!(
+            "Naive joint training is {} the best single modality (`{}`): {} points.",
+            match (joint["significant"].as_bool(), joint["mean"].as_f64()) {
+                (Some(true), Some(mean)) if mean < 0.0 => "below",
+                (Some(true), _) => "above",
+                _ => "not told apart from",
+            },
+            text(&joint["to"]),
+            points(joint),
+        ));
+        for method in ["ogr", "ogr-online"] {
+            let Ok(row) = self.row(method) else { continue };
+            let against = ["best_single", "joint", "equal"].map(|to| {
+                let difference = &row[format!("paired_difference_to_{to}")];
+                let word = match (difference["significant"].as_bool(), difference["mean"].as_f64()) {
+                    (Some(true), Some(mean)) if mean < 0.0 => "worse than",
+                    (Some(true), _) => "better than",
+                    _ => "not told apart from",
+                };
+                format!("{word} {} ({})", to.replace('_', " "), points(difference))
+            });
+            verdicts.push(format!("`{method}` is {}.", against.join(", ")));
+        }
+        Ok(verdicts.join(" "))
+    }
+
+    /// Accuracy over the simplex of three heads: the first weight down, the second across, the joint head the rest.
+    fn simplex(&self) -> Result<String> {
+        let simplex = &self.comparison["simplex"];
+        let heads: Vec<&str> = simplex["heads"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(text)
+            .collect();
+        let (&[first, second, _], Some(steps)) = (&heads[..], simplex["steps"].as_u64()) else {
+            return Err(format!("{}: no search over three heads", self.folder.display()).into());
+        };
+        let points_of = || simplex["points"].as_array().into_iter().flatten();
+        let weight = |point: &Value, head: usize| point["weights"][head].as_f64().unwrap_or(f64::NAN);
+        let mean = |point: &Value| point["mean"].as_f64().unwrap_or(f64::NAN);
+        let best = points_of()
+            .max_by(|a, b| mean(a).total_cmp(&mean(b)))
+            .ok_or("no point")?;
+        let share = |step: u64| step as f64 / steps as f64;
+        let across: Vec<String> = (0..=steps).map(|step| format!("{:.3}", share(step))).collect();
+        let mut table = format!(
+            "| {first} ↓ {second} → | {} |\n|---|{}\n",
+            across.join(" | "),
+            "---|".repeat(across.len())
+        );
+        for down in 0..=steps {
+            let cells = (0..=steps).map(|over| {
+                let near = |value: f64, step: u64| (value - share(step)).abs() < 1e-9;
+                let point =
+                    points_of().find(|point| near(weight(point, 0), down) && near(weight(point, 1), over));
+                point.map_or_else(String::new, |point| {
+                    let figure = format!("{:.1}", 100.0 * mean(point));
+                    if std::ptr::eq(point, best) {
+                        format!("**{figure}**")
+                    } else {
+                        figure
+                    }
+                })
+            });
+            let _ = writeln!(
+                table,
+                "| {:.3} | {} |",
+                share(down),
+                cells.collect::<Vec<_>>().join(" | ")
+            );
+        }
+        let named = |point: &Value| {
+            let weights = heads
+                .iter()
+                .enumerate()
+                .map(|(head, name)| format!("{name} {:.2}", weight(point, head)));
+            format!(
+                "{}: {:.1} %",
+                weights.collect::<Vec<_>>().join(", "),
+                100.0 * mean(point)
+            )
+        };
+        let _ = write!(
+            table,
+            "\nBest of {} points: {}. The estimate, as a mean over seeds: {}. Regret, with the best point for each seed chosen by the \
+             other seeds: {} points.",
+            points_of().count(),
+            named(best),
+            named(&simplex["estimate"]),
+            points(&simplex["regret"]),
+        );
+        Ok(table)
+    }
+}
+
+/// The page with every `{{figure study}}` filled in.
+fn fill(page: &str, studies: &BTreeMap<String, Study>) -> Result<String> {
+    let mut filled = String::new();
+    let mut rest = page;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (inside, after) = after.split_once("}}").ok_or("page.md: `{{` without `}}`")?;
+        let (figure, name) = inside
+            .trim()
+            .split_once(' ')
+            .ok_or_else(|| format!("page.md: {{{{{inside}}}}}"))?;
+        let study = studies
+            .get(name)
+            .ok_or_else(|| format!("page.md: no study `{name}`"))?;
+        filled.push_str(before);
+        let outcome = || Outcome::read(name);
+        filled.push_str(
+            match figure {
+                "command" => study.command(),
+                "table" => outcome()?.table(),
+                "weights" => outcome()?.weights()?,
+                "verdict" => outcome()?.verdict()?,
+                "simplex" => outcome()?.simplex()?,
+                other => return Err(format!("page.md: no figure `{other}`").into()),
+            }
+            .trim_end(),
+        );
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+fn read_json(path: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// `71.7 ± 1.0`, in percent.
+fn accuracy(row: &Value) -> String {
+    let mean = 100.0 * row["mean"].as_f64().unwrap_or(f64::NAN);
+    match row["ci95"].as_f64() {
+        Some(ci95) => format!("{mean:.1} ± {:.1}", 100.0 * ci95),
+        None => format!("{mean:.1}"),
+    }
+}
+
+/// `**+5.3 ± 1.7**`, in points, in bold where the interval leaves out 0.
+fn points(difference: &Value) -> String {
+    let Some(mean) = difference["mean"].as_f64() else {
+        return String::new();
+    };
+    let figure = match difference["ci95"].as_f64() {
+        Some(ci95) => format!("{:+.1} ± {:.1}", 100.0 * mean, 100.0 * ci95),
+        None => format!("{:+.1}", 100.0 * mean),
+    };
+    if difference["significant"] == true {
+        format!("**{figure}**")
+    } else {
+        figure
+    }
+}
+
+/// `.69 ± .04`: mean and standard deviation.
+fn spread(values: &[f64]) -> String {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+    format!("{mean:.2} ± {:.2}", variance.sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_that_no_study_has_is_named() {
+        let studies = BTreeMap::new();
+        assert_eq!(fill("as it is", &studies).ok().as_deref(), Some("as it is"));
+        for page in ["{{table nothing}}", "{{table", "{{table}}"] {
+            let problem = fill(page, &studies).map_err(|error| error.to_string());
+            assert!(
+                problem.is_err_and(|problem| problem.starts_with("page.md")),
+                "{page}"
+            );
+        }
+    }
+
+    #[test]
+    fn significant_differences_are_bold() {
+        let difference =
+            |significant: bool| serde_json::json!({"mean": 0.053, "ci95": 0.017, "significant": significant});
+        assert_eq!(points(&difference(true)), "**+5.3 ± 1.7**");
+        assert_eq!(points(&difference(false)), "+5.3 ± 1.7");
+        assert_eq!(points(&Value::Null), "");
+    }
+}
