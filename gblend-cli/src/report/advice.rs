@@ -2,7 +2,7 @@
 
 use gblend_core::BlendReport;
 
-use super::charts::{duration, figure, percent, points};
+use super::charts::{duration, figure, percent};
 use super::reading::{Compared, Run, label, measure};
 
 /// A head with less of the loss hardly learns.
@@ -269,28 +269,28 @@ pub(super) fn of_comparison(compared: &Compared) -> Vec<String> {
             let sure = if single.significant {
                 "beyond chance"
             } else {
-                "though chance explains as much"
+                "which chance explains as well"
             };
             advice.push(format!(
-                "{name} is {} points from {}, {sure}: the modalities have little to add to each other here, or the estimate \
-                 is off. Look at the subsets, at the interval of each weight, and at blend.joint_floor.",
-                points(single.mean),
+                "{name} is {:.1} points below {}, {sure}: the modalities have little to add to each other here, or the \
+                 estimate is off. Look at the subsets, at the interval of each weight, and at blend.joint_floor.",
+                -100.0 * single.mean,
                 single.to
             ));
         }
         let equal = row.paired_difference_to_equal.as_ref();
         if let Some(equal) = equal.filter(|one| one.significant && one.mean < 0.0) {
             advice.push(format!(
-                "{name} is {} points from equal weights, beyond chance: take blend.kind = \"equal\", or measure better with \
+                "{name} is {:.1} points below equal weights, beyond chance: take blend.kind = \"equal\", or measure better with \
                  a larger blend.held_out.",
-                points(equal.mean)
+                -100.0 * equal.mean
             ));
         }
     }
     let few = rows.iter().map(|row| row.seeds.len()).min().unwrap_or(0);
     if few < 3 {
         advice.push(format!(
-            "Some method has {few} seed(s): an interval over so few says little; compare with five."
+            "Methods have as few seeds as {few}: an interval over so few says little; compare with five (--seeds 5)."
         ));
     }
     let smaller = rows
@@ -316,14 +316,14 @@ pub(super) fn of_comparison(compared: &Compared) -> Vec<String> {
         && simplex.regret.mean > 0.0
     {
         advice.push(format!(
-            "The best fixed weights are {} points better than the strategy’s, beyond chance: fix them \
+            "The best fixed weights are {:.1} points better than the strategy’s, beyond chance: fix them \
              (blend.kind = \"fixed\"), or measure better with a larger blend.held_out.",
-            points(simplex.regret.mean)
+            100.0 * simplex.regret.mean
         ));
     }
     if !compared.result.left_out.is_empty() {
         advice.push(format!(
-            "{} cell(s) have no result; the list below the table says why.",
+            "Runs without a result: {}; the list below the table says why.",
             compared.result.left_out.len()
         ));
     }

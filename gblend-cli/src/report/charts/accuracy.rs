@@ -131,6 +131,10 @@ pub(in crate::report) fn of_run(run: &Run) -> Result<Option<Chart>> {
     }
     let mut chart = chart("Accuracy on the test samples", SAMPLING.to_owned(), &drawn, table)?;
     if let Some(chart) = chart.as_mut().filter(|_| several) {
+        chart
+            .drawings
+            .iter_mut()
+            .for_each(|drawing| drawing.title = "accuracy".to_owned());
         let precisions = run
             .trained()
             .map(|(index, head)| (index, head, head.test_mean_average_precision));

@@ -17,6 +17,12 @@ use crate::error::Result;
 /// The height of a row in pixels.
 const ROW: u32 = 26;
 
+/// The height of a row whose name stands above its marks.
+const TALL_ROW: u32 = 44;
+
+/// The widest name that stands beside its marks.
+const BESIDE: u32 = 150;
+
 /// What is below the rows: figures and a name of the axis.
 const FOOT: u32 = 46;
 
@@ -68,18 +74,30 @@ pub(super) fn rows(
     axis: &Axis<'_>,
     rows: &[Row],
 ) -> Result<Drawing> {
-    let height = ROW * rows.len() as u32 + FOOT + 4;
+    let height = row_height(rows) * rows.len() as u32 + FOOT + 4;
     draw(title, says, (WIDTH, height), |area| paint(area, axis, rows))
 }
 
+/// Long names stand above their marks: cut, they would be alike.
+fn row_height(rows: &[Row]) -> u32 {
+    if rows.iter().all(|row| width(&row.name) <= BESIDE) {
+        ROW
+    } else {
+        TALL_ROW
+    }
+}
+
 fn paint(area: &Area<'_>, axis: &Axis<'_>, rows: &[Row]) -> Drawn {
-    let left = rows
-        .iter()
-        .map(|row| width(&row.name))
-        .max()
-        .unwrap_or(0)
-        .clamp(30, 150)
-        + 10;
+    let row_height = row_height(rows);
+    let above = row_height == TALL_ROW;
+    let widest = rows.iter().map(|row| width(&row.name)).max().unwrap_or(0);
+    let left = if above { 16 } else { widest.max(30) + 10 };
+    // A row is one high. Marks are as large in either kind, and in the middle or below the name.
+    let (offset, size) = if above {
+        (0.2, f64::from(ROW) / f64::from(TALL_ROW))
+    } else {
+        (0.0, 1.0)
+    };
     let right = rows
         .iter()
         .map(|row| width(&row.figure))
@@ -112,17 +130,17 @@ fn paint(area: &Area<'_>, axis: &Axis<'_>, rows: &[Row]) -> Drawn {
         chart.draw_series([PathElement::new(ends, Ink::Muted.line(12))])?;
     }
     for (index, row) in rows.iter().enumerate() {
-        let at = index as f64;
+        let at = index as f64 + offset;
         // Beside the interval of a point, which would hide them.
         let below = if row.marks.iter().any(|mark| matches!(mark, Mark::Point(..))) {
-            0.32
+            0.32 * size
         } else {
             0.0
         };
         for mark in &row.marks {
             match *mark {
                 Mark::Bar(from, to, ink) => {
-                    let corners = [(from, at - 0.3), (to, at + 0.3)];
+                    let corners = [(from, at - 0.3 * size), (to, at + 0.3 * size)];
                     chart.draw_series([Rectangle::new(corners, ink.fill())])?;
                 }
                 Mark::Speck(value) => {
@@ -135,24 +153,27 @@ fn paint(area: &Area<'_>, axis: &Axis<'_>, rows: &[Row]) -> Drawn {
                 Mark::Point(value, interval, ink) => {
                     if let Some((low, high)) = interval {
                         let line = ink.line(20);
-                        chart.draw_series([
-                            PathElement::new([(low, at), (high, at)], line),
-                            PathElement::new([(low, at - 0.18), (low, at + 0.18)], line),
-                            PathElement::new([(high, at - 0.18), (high, at + 0.18)], line),
-                        ])?;
+                        let within = |end: f64| end.clamp(axis.range.start, axis.range.end);
+                        let bar = [(within(low), at), (within(high), at)];
+                        chart.draw_series([PathElement::new(bar, line)])?;
+                        // An end beyond the axis is open.
+                        for end in [low, high].into_iter().filter(|end| axis.range.contains(end)) {
+                            let cap = [(end, at - 0.18 * size), (end, at + 0.18 * size)];
+                            chart.draw_series([PathElement::new(cap, line)])?;
+                        }
                     }
                     chart.draw_series([Circle::new((value, at), units(4), ink.fill())])?;
                 }
             }
         }
         let (_, height) = chart.backend_coord(&(axis.range.start, at));
-        let name = shortened(&row.name, left - 10);
-        write(
-            area,
-            &name,
-            (units(left - 8), height),
-            letters(Ink::Text, Side::Right),
-        )?;
+        let (place, side, room) = if above {
+            let up = units(TALL_ROW) / 2;
+            ((units(2), height - up), Side::Left, WIDTH - right)
+        } else {
+            ((units(left - 8), height), Side::Right, BESIDE)
+        };
+        write(area, &shortened(&row.name, room), place, letters(Ink::Text, side))?;
         let figure = shortened(&row.figure, right - 8);
         write(
             area,
@@ -162,7 +183,7 @@ fn paint(area: &Area<'_>, axis: &Axis<'_>, rows: &[Row]) -> Drawn {
         )?;
     }
     let middle = (units(left) + units(WIDTH - right)) / 2;
-    let bottom = units(ROW * rows.len() as u32 + FOOT + 4) - units(LETTERS) * 8 / 10;
+    let bottom = units(row_height * rows.len() as u32 + FOOT + 4) - units(LETTERS) * 8 / 10;
     write(
         area,
         axis.name,

@@ -33,6 +33,13 @@ pub(super) fn section(names: &mut Names, compared: &Compared) -> Result<Markup> 
     }));
     let first = [
         ("modalities", result.modalities.join(", ")),
+        (
+            "fusion",
+            result
+                .rows
+                .first()
+                .map_or_else(|| "–".to_owned(), |row| row.fusion.clone()),
+        ),
         ("methods", result.rows.len().to_string()),
         (
             "runs",
@@ -85,7 +92,6 @@ fn methods(compared: &Compared) -> Markup {
                     th.number scope="col" { "accuracy" }
                     th.number scope="col" { "to best single" } th.number scope="col" { "to joint" } th.number scope="col" { "to equal" }
                     th.number scope="col" { "seeds" } th.number scope="col" { "time" }
-                    th scope="col" { "modalities" } th scope="col" { "fusion" }
                 } }
                 tbody { @for row in &result.rows {
                     tr data-method=(row.method) data-modalities=(row.modalities.join("+")) data-fusion=(row.fusion)
@@ -100,8 +106,6 @@ fn methods(compared: &Compared) -> Markup {
                         (difference(row.paired_difference_to_equal.as_ref()))
                         td.number { (row.seeds.len()) }
                         td.number { (duration(row.seconds)) }
-                        td { (row.modalities.join(" + ")) }
-                        td { (row.fusion) }
                     }
                 } }
             }
@@ -109,7 +113,7 @@ fn methods(compared: &Compared) -> Markup {
         p.note {
             "Means over seeds with their 95 % intervals by Student’s t; one seed has none. Differences are in percentage \
              points, seed by seed, to the modality that is best alone, to the joint loss alone (naive late fusion) and to \
-             equal weights; “better” and “worse” mark those whose interval leaves out 0."
+             equal weights; “better” and “worse” mark those whose interval leaves out 0, not corrected for the number of methods."
         }
         @if !result.left_out.is_empty() {
             p { "Without a result:" }

@@ -87,7 +87,7 @@ fn advice(groups: &[(Option<String>, Vec<String>)]) -> Markup {
         div.advice {
             h3 { "What to try next" }
             @if groups.iter().all(|(_, advice)| advice.is_empty()) {
-                p { "Nothing stands out: no weight collapsed, heads gain, and the figures give no reason to change a setting." }
+                p { "Nothing stands out: no figure here gives a reason to change a setting." }
             }
             @for (about, advice) in groups.iter().filter(|(_, advice)| !advice.is_empty()) {
                 @if let Some(about) = about { p { (about) } }

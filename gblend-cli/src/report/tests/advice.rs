@@ -1,7 +1,9 @@
 //! Every reason for advice, alone.
 
 use super::*;
-use crate::report::advice::of_run;
+use crate::compare::{Comparison, Difference, Simplex, SimplexPoint};
+use crate::report::advice::{of_comparison, of_run};
+use crate::report::reading::Compared;
 
 /// Advice about the run, changed; the unchanged one has none.
 fn advice(change: impl FnOnce(&mut Run)) -> Vec<String> {
@@ -132,4 +134,106 @@ fn several_labels_are_judged_by_their_mean_average_precision() {
         &of_run(&run),
         &["mean average precision of 70.0 %", "sound alone 75.0 %"],
     );
+}
+
+/// Advice about a comparison, changed; the unchanged one has none.
+fn compared(change: impl FnOnce(&mut Comparison)) -> Vec<String> {
+    let advice = |result: Comparison| {
+        of_comparison(&Compared {
+            name: "c".into(),
+            config: None,
+            result,
+            cells: Vec::new(),
+        })
+    };
+    let mut result = page::comparison(&[0.7, 0.8, 0.9]);
+    result.left_out.clear();
+    assert_eq!(advice(result.clone()), Vec::<String>::new());
+    change(&mut result);
+    advice(result)
+}
+
+fn worse(to: &str, significant: bool) -> Option<Difference> {
+    Some(Difference {
+        to: to.into(),
+        mean: -0.034,
+        ci95: Some(0.01),
+        significant,
+    })
+}
+
+#[test]
+fn a_blend_below_the_best_single_modality_is_told_whether_or_not_chance_explains_it() {
+    let of = |significant| {
+        compared(|all| all.rows[3].paired_difference_to_best_single = worse("single:sound", significant))
+    };
+    only(
+        &of(true),
+        &["ogr is 3.4 points below single:sound", "beyond chance"],
+    );
+    only(
+        &of(false),
+        &["ogr is 3.4 points below single:sound", "chance explains"],
+    );
+}
+
+#[test]
+fn a_blend_below_equal_weights_is_told_only_beyond_chance() {
+    let of =
+        |significant| compared(|all| all.rows[3].paired_difference_to_equal = worse("equal", significant));
+    only(&of(true), &["3.4 points below equal weights", "blend.held_out"]);
+    assert_eq!(of(false), Vec::<String>::new());
+}
+
+#[test]
+fn few_seeds_and_runs_without_a_result_are_told() {
+    only(
+        &compared(|all| all.rows[0].seeds.truncate(2)),
+        &["as few seeds as 2"],
+    );
+    let left_out = page::comparison(&[0.5]).left_out;
+    only(&compared(|all| all.left_out = left_out), &["without a result: 1"]);
+}
+
+#[test]
+fn fewer_modalities_that_are_better_say_which() {
+    let found = compared(|all| {
+        let mut row = all.rows[3].clone();
+        row.modalities.pop();
+        all.modalities.push("depth".into());
+        for row in &mut all.rows[2..] {
+            row.modalities.push("depth".into());
+        }
+        row.modalities.push("depth".into());
+        row.mean = 0.95;
+        all.rows.push(row);
+    });
+    only(&found, &["ogr on camera + depth reaches 95.0 %", "80.0 %"]);
+}
+
+#[test]
+fn better_fixed_weights_are_told_beyond_chance() {
+    let of = |significant| {
+        compared(|all| {
+            let point = SimplexPoint {
+                weights: vec![1.0],
+                test_accuracy: Vec::new(),
+                mean: 0.5,
+            };
+            all.simplex = Some(Simplex {
+                heads: vec!["joint".into()],
+                steps: 1,
+                points: Vec::new(),
+                estimate: point,
+                regret: Difference {
+                    to: "ogr".into(),
+                    mean: 0.025,
+                    ci95: Some(0.01),
+                    significant,
+                },
+            });
+        })
+    };
+    only(&of(true), &["2.5 points better"]);
+    assert_eq!(of(false), Vec::<String>::new());
 }

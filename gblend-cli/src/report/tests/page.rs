@@ -50,7 +50,7 @@ fn row(method: &str, accuracies: &[f64]) -> Row {
     }
 }
 
-fn comparison(accuracies: &[f64]) -> Comparison {
+pub(super) fn comparison(accuracies: &[f64]) -> Comparison {
     Comparison {
         format: "gblend-compare-1".into(),
         gblend: "0.1.0".into(),
