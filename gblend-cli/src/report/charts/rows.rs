@@ -18,7 +18,7 @@ use crate::error::Result;
 const ROW: u32 = 26;
 
 /// The height of a row whose name stands above its marks.
-const TALL_ROW: u32 = 44;
+const TALL_ROW: u32 = 50;
 
 /// The widest name that stands beside its marks.
 const BESIDE: u32 = 150;
@@ -168,7 +168,7 @@ fn paint(area: &Area<'_>, axis: &Axis<'_>, rows: &[Row]) -> Drawn {
         }
         let (_, height) = chart.backend_coord(&(axis.range.start, at));
         let (place, side, room) = if above {
-            let up = units(TALL_ROW) / 2;
+            let up = units(21);
             ((units(2), height - up), Side::Left, WIDTH - right)
         } else {
             ((units(left - 8), height), Side::Right, BESIDE)
