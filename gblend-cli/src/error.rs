@@ -170,15 +170,14 @@ impl fmt::Display for Stopped<'_> {
             (0, None) => write!(f, "stopped before training began"),
             (0, Some(folder)) => write!(
                 f,
-                "stopped before an epoch was over; {} has no parameters",
+                "stopped in the first epoch; `gblend train --resume {}` goes on from there",
                 folder.display()
             ),
             (epoch, None) => write!(f, "stopped after epoch {epoch}"),
             (epoch, Some(folder)) => write!(
                 f,
-                "stopped after epoch {epoch}; its parameters are in {}, and there is no summary, because the run did \
-                 not end",
-                folder.join("checkpoints/last.safetensors").display()
+                "stopped after epoch {epoch}; `gblend train --resume {}` goes on from there",
+                folder.display()
             ),
         }
     }

@@ -9,6 +9,7 @@
 //! }
 //! ```
 
+pub mod checkpoint;
 pub mod commands;
 pub mod compare;
 pub mod config;

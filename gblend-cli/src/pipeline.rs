@@ -1,12 +1,13 @@
 //! From a configuration to a finished run folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use gblend_core::params::{load_state, state_of};
 
+use crate::checkpoint::Checkpoint;
 use crate::config::Config;
-use crate::data::split::Evaluable;
+use crate::data::split::{Evaluable, Splits};
 use crate::error::{Error, Result};
 use crate::eval::evaluate;
 use crate::interrupt::Interrupt;
@@ -15,7 +16,7 @@ use crate::prediction::PredictionRule;
 use crate::progress::Reporter;
 use crate::run_folder::{
     HeadSummary, ModelDescription, ModelModality, PredictionSummary, RunFolder, Seconds, Summary,
-    TensorBoard, TestDetails,
+    TensorBoard, TestDetails, Unfinished,
 };
 use crate::session::Session;
 use crate::subsets::score_subsets;
@@ -32,6 +33,8 @@ pub enum Destination {
     Folder(PathBuf),
     /// In the first free one of `runs/NAME-1`, `runs/NAME-2`, …
     FirstFree(String),
+    /// In the folder of a run that did not end, whose configuration is the one given.
+    Resume(PathBuf),
 }
 
 /// Trains and tests what a configuration describes, and returns the summary and the run folder. It computes on the
@@ -54,8 +57,12 @@ pub fn run(
     let mut blend = config.blend.plugin.start(&session.heads)?;
     let [train_size, held_out_size, validation_size, test_size] = splits.sizes();
     interrupt.check(0)?;
+    interrupt.watch()?;
     // Nothing is written before everything that can be wrong with the input was looked at.
-    let mut folder = RunFolder::create(destination, &config.to_toml()?)?;
+    let (mut folder, checkpoint) = match destination {
+        Destination::Resume(path) => resume(path, &session, &splits, reporter)?,
+        new => (RunFolder::create(new, &config.to_toml()?)?, None),
+    };
     reporter.line(&format!(
         "{}: {train_size} training, {held_out_size} held out, {validation_size} validation and {test_size} test samples of {} classes; \
          {} parameters; {} thread(s)",
@@ -64,11 +71,14 @@ pub fn run(
         gblend_core::params::parameter_count(&mut model)?,
         rayon::current_num_threads(),
     ));
-    interrupt.watch()?;
     let path = folder.path().to_owned();
     let tensorboard = config.log.tensorboard;
+    let logs = checkpoint.as_ref().map(|checkpoint| &checkpoint.description.logs);
     let mut tensorboard = tensorboard
-        .then(|| TensorBoard::create(folder.path()))
+        .then(|| match logs {
+            Some(logs) => TensorBoard::resume(folder.path(), logs),
+            None => TensorBoard::create(folder.path()),
+        })
         .transpose()?;
     let mut sinks: Vec<&mut dyn Sink> = vec![&mut folder];
     if let Some(tensorboard) = &mut tensorboard {
@@ -80,6 +90,7 @@ pub fn run(
         &mut model,
         blend.as_mut(),
         &mut sinks,
+        checkpoint,
         reporter,
     );
     let trained = trained.map_err(Error::in_run(&path))?;
@@ -198,4 +209,48 @@ pub fn run(
     }
     folder.finish(&state_of(&mut model)?, &description, &details, &summary)?;
     Ok((summary, path))
+}
+
+/// Opens the folder of a run that did not end, and finds where it goes on.
+fn resume(
+    path: &Path,
+    session: &Session<'_>,
+    splits: &Splits,
+    reporter: &Reporter,
+) -> Result<(RunFolder, Option<Checkpoint>)> {
+    let Unfinished {
+        folder,
+        checkpoint,
+        damaged,
+    } = RunFolder::resume(path)?;
+    for problem in damaged {
+        reporter.warn(&format!(
+            "a checkpoint is damaged, and the one before it is taken: {problem}"
+        ));
+    }
+    let Some(checkpoint) = checkpoint else {
+        reporter.line("the run stopped before its first checkpoint; it begins anew");
+        return Ok((folder, None));
+    };
+    let description = &checkpoint.description;
+    if description.splits != splits.fingerprint(session.source.as_ref()) {
+        return Err(Error::Run {
+            folder: path.to_owned(),
+            problem: "the dataset has other samples than when the run began; bring them back, or train anew"
+                .into(),
+        });
+    }
+    if description.gblend != env!("CARGO_PKG_VERSION") {
+        reporter.warn(&format!(
+            "the checkpoint was written by gblend {}, this is {}: the result may differ in its last digits",
+            description.gblend,
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+    let position = description.position;
+    reporter.line(&format!(
+        "going on after step {}, in epoch {}",
+        position.step, position.epoch
+    ));
+    Ok((folder, Some(checkpoint)))
 }

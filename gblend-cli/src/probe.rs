@@ -150,7 +150,7 @@ impl Probes<'_> {
         let (Some(&last), fixed) = (lengths.last(), lengths.len() == 1) else {
             return Err(Error::Internal("a probe of no length was asked for".into()));
         };
-        self.at_most((joint + 1) * last);
+        self.at_most((joint + 1).saturating_mul(last));
         let mut courses: Vec<Course>;
         let length = if fixed {
             // Nothing to choose, so the joint probe runs beside the others, first because it takes longest.
@@ -168,7 +168,7 @@ impl Probes<'_> {
                 .min_by(|(_, a), (_, b)| a.held_out_mean().total_cmp(&b.held_out_mean()));
             let best = best.map_or(0, |(position, _)| position);
             let length = lengths[best];
-            self.at_most(self.done.load(Ordering::Relaxed) + joint * length);
+            self.at_most(self.done.load(Ordering::Relaxed) + joint.saturating_mul(length));
             courses = self.side_by_side(&(0..joint).collect::<Vec<_>>(), &[length])?;
             courses.push(Course {
                 before: joint_course.before,

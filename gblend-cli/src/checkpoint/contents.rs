@@ -7,6 +7,8 @@ use gblend_core::{Array, BlendReport};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::train::Counts;
+
 /// What the format's name begins with.
 pub const FORMAT: &str = "gblend-checkpoint-";
 
@@ -50,7 +52,7 @@ pub struct Description {
     /// What the strategy made of each estimate.
     pub blends: Vec<BlendReport>,
     /// What was counted in the epoch at hand.
-    pub epoch: Value,
+    pub counts: Counts,
     /// The weights of the last whole epoch.
     pub weights: Vec<f64>,
     /// The best epoch by validation so far.
@@ -100,7 +102,10 @@ impl Best {
 impl Arrays {
     /// Every array under one name.
     pub(super) fn to_state(&self) -> State {
-        let model = self.model.iter().map(|(path, array)| (format!("model/{path}"), array.clone()));
+        let model = self
+            .model
+            .iter()
+            .map(|(path, array)| (format!("model/{path}"), array.clone()));
         let moments = self.moments.iter().flat_map(|(path, moments)| {
             moments
                 .iter()
@@ -118,7 +123,9 @@ impl Arrays {
         for (name, array) in state {
             if let Some(path) = name.strip_prefix("model/") {
                 arrays.model.insert(path.to_owned(), array);
-            } else if let Some((moment, path)) = name.strip_prefix("moment/").and_then(|rest| rest.split_once('/')) {
+            } else if let Some((moment, path)) =
+                name.strip_prefix("moment/").and_then(|rest| rest.split_once('/'))
+            {
                 let moments = arrays.moments.entry(path.to_owned()).or_default();
                 moments.insert(moment.to_owned(), array);
             } else {

@@ -87,7 +87,9 @@ impl Store {
             Err(error) => return Ok(Err(format!("{name}: {error}"))),
         };
         if let Ok(Header { format }) = serde_json::from_slice::<Header>(&text)
-            && let Some(found) = format.strip_prefix(FORMAT).and_then(|number| number.parse::<u64>().ok())
+            && let Some(found) = format
+                .strip_prefix(FORMAT)
+                .and_then(|number| number.parse::<u64>().ok())
             && found != FORMAT_NUMBER
         {
             return Err(Error::Run {
@@ -99,13 +101,18 @@ impl Store {
                 ),
             });
         }
-        Ok(self.read_known(number, &text).map_err(|problem| format!("{name}: {problem}")))
+        Ok(self
+            .read_known(number, &text)
+            .map_err(|problem| format!("{name}: {problem}")))
     }
 
     fn read_known(&self, number: u64, text: &[u8]) -> Result<Checkpoint, String> {
         let file: File = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if file.format != format!("{FORMAT}{FORMAT_NUMBER}") {
-            return Err(format!("the format `{}`, expected {FORMAT}{FORMAT_NUMBER}", file.format));
+            return Err(format!(
+                "the format `{}`, expected {FORMAT}{FORMAT_NUMBER}",
+                file.format
+            ));
         }
         if checksum(&file.description)? != file.checksum {
             return Err("its content is not what its checksum says".into());

@@ -3,6 +3,7 @@
 //! Syncing a file takes as long as many training steps of a small network, and no processor time. So a thread of its own
 //! writes, and training only waits where the checkpoint before is not yet written.
 
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -14,14 +15,14 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct Writer {
     /// `None` once it was asked to end.
-    queue: Option<SyncSender<Checkpoint>>,
+    queue: Option<SyncSender<Arc<Checkpoint>>>,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
 impl Writer {
     /// Starts the thread. `best` is the epoch and the hash of best parameters that are written already.
     pub fn start(mut store: Store, mut best: Option<(usize, String)>) -> Self {
-        let (queue, checkpoints) = sync_channel::<Checkpoint>(1);
+        let (queue, checkpoints) = sync_channel::<Arc<Checkpoint>>(1);
         let thread = std::thread::spawn(move || {
             for checkpoint in checkpoints {
                 store.write(&checkpoint, &mut best)?;
@@ -38,7 +39,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Write`] if an earlier one could not be written.
-    pub fn write(&mut self, checkpoint: Checkpoint) -> Result<()> {
+    pub fn write(&mut self, checkpoint: Arc<Checkpoint>) -> Result<()> {
         match &self.queue {
             Some(queue) if queue.send(checkpoint).is_ok() => Ok(()),
             _ => self.finish(),

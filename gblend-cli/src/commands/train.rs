@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::table::{percent, predictions_line, table};
 use super::{print, print_json};
-use crate::config::{Config, Override};
-use crate::error::Result;
+use crate::config::{Config, Override, task_differences};
+use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::pipeline::{self, Destination};
 use crate::progress::Reporter;
@@ -22,6 +22,10 @@ pub(super) struct Train {
     /// The run folder, which must not be there or be empty. Default: the first free runs/NAME-N.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Goes on with a run that was stopped, from its newest checkpoint, with its own configuration; the result is the
+    /// same to the bit as if it had never stopped.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "seed"])]
+    resume: Option<PathBuf>,
     /// Overrides a key of the configuration, as in --set blend.kind=equal.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -39,11 +43,15 @@ pub(super) struct Train {
 impl Train {
     pub(super) fn run(self) -> Result<()> {
         let overrides = parse_overrides(&self.set, self.seed)?;
-        let config = Config::load(self.config.as_deref(), &overrides)?;
+        let config = match &self.resume {
+            Some(run) => self.resumed(run, &overrides)?,
+            None => Config::load(self.config.as_deref(), &overrides)?,
+        };
         let reporter = Reporter::new(self.quiet);
-        let destination = match self.out.clone() {
-            Some(folder) => Destination::Folder(folder),
-            None => Destination::FirstFree(self.name()),
+        let destination = match (&self.resume, &self.out) {
+            (Some(run), _) => Destination::Resume(run.clone()),
+            (None, Some(folder)) => Destination::Folder(folder.clone()),
+            (None, None) => Destination::FirstFree(self.name()),
         };
         let interrupt = Interrupt::by_signals();
         let threads = config.run.threads;
@@ -54,6 +62,37 @@ impl Train {
             return print_json(&summary);
         }
         print(&closing(&summary, &folder))
+    }
+
+    /// The configuration of a run that goes on: its own, with what changes nothing in the result overridden.
+    fn resumed(&self, run: &Path, overrides: &[Override]) -> Result<Config> {
+        let problem = |problem: String| Error::Run {
+            folder: run.to_owned(),
+            problem,
+        };
+        let own = run.join("config.toml");
+        if !own.is_file() {
+            return Err(problem(
+                "no config.toml: this is not a folder that `gblend train` wrote".into(),
+            ));
+        }
+        if run.join("summary.json").is_file() {
+            return Err(problem(
+                "the run has ended; `gblend evaluate` and `gblend report` show what it found".into(),
+            ));
+        }
+        let asked_for = match &self.config {
+            Some(config) => Config::load(Some(config), overrides)?,
+            None => Config::load(Some(&own), overrides)?,
+        };
+        let text = std::fs::read_to_string(&own).map_err(Error::read(&own))?;
+        match &task_differences(&text, &asked_for.to_toml()?)[..] {
+            [] => Ok(asked_for),
+            differences => Err(problem(format!(
+                "the run has another configuration ({}); resume it with its own, or train anew",
+                differences.join(", ")
+            ))),
+        }
     }
 
     /// The first part of the run folder's name.

@@ -1,13 +1,12 @@
 //! The folder of a comparison.
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::plan::Cell;
 use super::result::Comparison;
 use crate::config::{Config, task_differences};
 use crate::error::{Error, Result};
-use crate::run_folder::{Summary, to_json, write_whole};
+use crate::run_folder::{FolderLock, Summary, to_json, write_whole};
 
 /// The format of `compare.json`; another format gets another number.
 pub const FORMAT: &str = "gblend-compare-1";
@@ -16,7 +15,7 @@ pub const FORMAT: &str = "gblend-compare-1";
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl Folder {
@@ -30,15 +29,7 @@ impl Folder {
             folder: path.to_owned(),
             problem: problem.to_owned(),
         };
-        let lock_path = path.join(".lock");
-        let lock = File::create(&lock_path).map_err(Error::write(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(problem("another gblend is comparing in this folder"));
-            }
-            Err(TryLockError::Error(error)) => return Err(Error::write(&lock_path)(error)),
-        }
+        let lock = FolderLock::take(path)?;
         let config_path = path.join("config.toml");
         let text = config.to_toml()?;
         match std::fs::read_to_string(&config_path) {
@@ -53,7 +44,7 @@ impl Folder {
             },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut entries = std::fs::read_dir(path).map_err(Error::read(path))?;
-                if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != ".lock")) {
+                if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != FolderLock::NAME)) {
                     return Err(problem(
                         "is not empty, and no comparison's; name another folder with --out, or remove this one",
                     ));

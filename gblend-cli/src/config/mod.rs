@@ -1,5 +1,6 @@
 //! The configuration: a TOML file, overridden from the command line, resolved into plugins.
 
+mod checkpoint;
 mod document;
 mod environment;
 mod error;
@@ -19,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::prediction::PredictionRule;
+pub use checkpoint::CheckpointConfig;
 use document::Document;
 pub use error::ConfigError;
 pub use log::LogConfig;
@@ -32,7 +34,16 @@ pub use task::task_differences;
 pub const BUILTIN: &str = include_str!("../../builtin/scene.toml");
 
 /// The tables that a configuration may have, in the order of the documentation.
-const TABLES: [&str; 7] = ["run", "data", "modality", "fusion", "blend", "optimizer", "log"];
+const TABLES: [&str; 8] = [
+    "run",
+    "data",
+    "modality",
+    "fusion",
+    "blend",
+    "optimizer",
+    "log",
+    "checkpoint",
+];
 
 /// A configuration with every plugin chosen and every setting checked.
 #[derive(Debug)]
@@ -51,6 +62,8 @@ pub struct Config {
     pub optimizer: OptimizerConfig,
     /// `[log]`.
     pub log: LogConfig,
+    /// `[checkpoint]`.
+    pub checkpoint: CheckpointConfig,
     /// The folder that relative paths start from.
     pub base: PathBuf,
 }
@@ -206,6 +219,7 @@ impl Config {
 
         let run: RunConfig = document.plain("run")?;
         let log: LogConfig = document.plain("log")?;
+        let checkpoint: CheckpointConfig = document.plain("checkpoint")?;
         let base = run.base.clone().unwrap_or(base);
         let data = Section::required(&document, Role::Data, &["data"])?.plugin()?;
 
@@ -244,6 +258,7 @@ impl Config {
             blend,
             optimizer,
             log,
+            checkpoint,
             base,
         };
         config.check(&document)?;
@@ -263,6 +278,9 @@ impl Config {
         self.run
             .check()
             .map_err(|(key, problem)| document.invalid(&["run", key], problem))?;
+        self.checkpoint
+            .check()
+            .map_err(|(key, problem)| document.invalid(&["checkpoint", key], problem))?;
         let dropout = self.fusion.pipeline.head.dropout;
         if !(0.0..1.0).contains(&dropout) {
             let problem = format!("found {dropout}, expected 0 to below 1");
@@ -320,6 +338,10 @@ impl Config {
         let optimizer = section::merge("optimizer", &self.optimizer.plugin, &self.optimizer.pipeline)?;
         document.insert("optimizer".into(), optimizer);
         document.insert("log".into(), section::to_value("log", &self.log)?);
+        document.insert(
+            "checkpoint".into(),
+            section::to_value("checkpoint", &self.checkpoint)?,
+        );
         toml::to_string(&document).map_err(|error| ConfigError::Unwritable {
             table: "the configuration".into(),
             problem: error.to_string(),

@@ -3,7 +3,10 @@
 use gblend_core::{Role, catalogue};
 use serde_json::{Map, Value, json};
 
-use super::{BlendPipeline, FusionPipeline, LogConfig, ModalityPipeline, OptimizerPipeline, RunConfig};
+use super::{
+    BlendPipeline, CheckpointConfig, FusionPipeline, LogConfig, ModalityPipeline, OptimizerPipeline,
+    RunConfig,
+};
 
 /// The JSON schema of a configuration with the plugins of this binary.
 ///
@@ -13,6 +16,7 @@ pub fn json_schema() -> gblend_core::Result<Value> {
     let mut definitions = Map::new();
     let run = adopt(schemars::schema_for!(RunConfig).into(), &mut definitions);
     let log = adopt(schemars::schema_for!(LogConfig).into(), &mut definitions);
+    let checkpoint = adopt(schemars::schema_for!(CheckpointConfig).into(), &mut definitions);
     let data = choice(Role::Data, None, &mut definitions)?;
     let modality = choice(
         Role::Modality,
@@ -53,6 +57,7 @@ pub fn json_schema() -> gblend_core::Result<Value> {
             "blend": blend,
             "optimizer": optimizer,
             "log": log,
+            "checkpoint": checkpoint,
         },
         "$defs": definitions,
     }))

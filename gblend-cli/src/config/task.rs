@@ -22,6 +22,11 @@ pub fn task_differences(a: &str, b: &str) -> Vec<String> {
 }
 
 fn differ(a: &Table, b: &Table, path: &mut Vec<String>, found: &mut Vec<String>) {
+    if a.get("kind") != b.get("kind") {
+        // Another kind has other keys, which say no more.
+        found.push([path.as_slice(), &["kind".to_owned()]].concat().join("."));
+        return;
+    }
     let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
     keys.sort();
     keys.dedup();
@@ -69,5 +74,10 @@ mod tests {
         assert_eq!(differences, ["blend.floor"]);
         assert_eq!(task_differences("", "[blend]\nkind = \"ogr\"\n"), ["blend"]);
         assert_eq!(task_differences("no toml", "no toml"), ["the whole file"]);
+        let differences = task_differences(
+            "[blend]\nkind = \"ogr\"\nfloor = 0.1",
+            "[blend]\nkind = \"equal\"\n",
+        );
+        assert_eq!(differences, ["blend.kind"]);
     }
 }

@@ -83,6 +83,17 @@ impl Plan {
         }
     }
 
+    /// What is left of the pass after its first `batches` batches.
+    #[must_use]
+    pub fn skip(self, batches: usize) -> Self {
+        let mut left = self.batches;
+        left.drain(..batches.min(left.len()));
+        Self {
+            batches: left,
+            ..self
+        }
+    }
+
     /// The number of batches.
     pub fn len(&self) -> usize {
         self.batches.len()

@@ -172,6 +172,25 @@ impl Splits {
         self.test
     }
 
+    /// A hash of which samples are in which split: another one after the dataset was changed.
+    pub fn fingerprint(&self, source: &dyn Source) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for split in [&self.train.0, &self.held_out.0, &self.validation.0, &self.test.0] {
+            hasher.update(&(split.len() as u64).to_le_bytes());
+            for &index in split {
+                let sample = source.sample(index);
+                hasher.update(&(sample.id.len() as u64).to_le_bytes());
+                hasher.update(sample.id.as_bytes());
+                let classes = sample.label.classes();
+                hasher.update(&(classes.len() as u64).to_le_bytes());
+                for &class in classes {
+                    hasher.update(&(class as u64).to_le_bytes());
+                }
+            }
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
     /// Training and held-out samples together, for when no further estimate will come.
     pub fn train_and_held_out(&self) -> TrainSplit {
         let mut samples = [&self.train.0[..], &self.held_out.0[..]].concat();

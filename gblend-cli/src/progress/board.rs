@@ -21,9 +21,13 @@ impl Board {
     /// A view if stderr is a terminal, lines if not, warnings alone if `quiet`.
     pub fn new(quiet: bool) -> Self {
         let style = Style::of(quiet, std::io::stderr().is_terminal());
+        Self::with(style, style.view())
+    }
+
+    pub(super) fn with(style: Style, view: View) -> Self {
         Self {
             style,
-            view: Arc::new(style.view()),
+            view: Arc::new(view),
             done: AtomicUsize::new(0),
             total: AtomicUsize::new(0),
         }
@@ -34,9 +38,7 @@ impl Board {
         self.done.store(done, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);
         if self.style == Style::Bar {
-            self.view.bar.set_prefix("runs");
-            self.view.bar.set_length(total as u64);
-            self.view.bar.set_position(done as u64);
+            self.view.begin("runs".into(), done, total);
         }
     }
 
@@ -66,7 +68,7 @@ impl Board {
     /// A line that stays.
     pub fn line(&self, text: &str) {
         match self.style {
-            Style::Bar => self.view.bar.println(text),
+            Style::Bar => self.view.println(text),
             Style::Lines => to_stderr(text),
             Style::Row | Style::Quiet => {}
         }
@@ -80,14 +82,14 @@ impl Board {
     /// Something that the user must know, however quiet.
     pub fn notice(&self, text: &str) {
         match self.style {
-            Style::Bar => self.view.bar.println(text),
+            Style::Bar => self.view.println(text),
             Style::Row | Style::Lines | Style::Quiet => to_stderr(text),
         }
     }
 
     /// Nothing is in progress any more.
     pub fn finish(&self) {
-        self.view.bar.finish_and_clear();
+        self.view.finish();
     }
 }
 

@@ -2,10 +2,11 @@
 
 mod board;
 mod rows;
+mod screen;
 mod view;
 
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub struct Reporter {
     rows: Mutex<Rows>,
     started: Instant,
     last_tenth: AtomicUsize,
+    /// Whether the bar is that of training, whatever estimates interrupt it.
+    is_training: AtomicBool,
     /// Milliseconds from `started` to the next update of the rows.
     next_update: AtomicU64,
 }
@@ -87,6 +90,7 @@ impl Reporter {
             rows: Mutex::default(),
             started: Instant::now(),
             last_tenth: AtomicUsize::new(0),
+            is_training: AtomicBool::new(false),
             next_update: AtomicU64::new(0),
         }
     }
@@ -94,7 +98,7 @@ impl Reporter {
     /// A line that stays.
     pub fn line(&self, text: &str) {
         match self.style {
-            Style::Bar => self.view.bar.println(text),
+            Style::Bar => self.view.println(text),
             Style::Lines => to_stderr(text),
             Style::Row | Style::Quiet => {}
         }
@@ -111,7 +115,7 @@ impl Reporter {
     /// Something that the user must know, however quiet.
     pub fn notice(&self, text: &str) {
         match self.style {
-            Style::Bar | Style::Row => self.view.bar.println(text),
+            Style::Bar | Style::Row => self.view.println(text),
             Style::Lines | Style::Quiet => to_stderr(text),
         }
     }
@@ -143,18 +147,17 @@ impl Reporter {
     /// All samples are prepared.
     pub fn preparation_done(&self) {
         if self.style == Style::Bar {
-            self.view.bar.reset();
-            self.view.bar.set_position(0);
+            self.view.finish();
         }
     }
 
     /// Training begins, or goes on with epochs of another length.
     pub fn training(&self, done: usize, epochs: usize, steps: usize) {
         if self.style == Style::Bar {
-            self.view.bar.reset();
-            self.view.bar.set_prefix(format!("epoch {done}/{epochs}"));
-            self.view.bar.set_length((epochs * steps) as u64);
-            self.view.bar.set_position((done * steps) as u64);
+            self.is_training.store(true, Ordering::Relaxed);
+            let (done_steps, all_steps) = (done.saturating_mul(steps), epochs.saturating_mul(steps));
+            self.view
+                .begin(format!("epoch {done}/{epochs}"), done_steps, all_steps);
         }
     }
 
@@ -174,6 +177,16 @@ impl Reporter {
 
     /// Probes have trained for so many epochs of at most so many.
     pub fn probing(&self, done: usize, most: usize) {
+        if self.style == Style::Bar && !self.is_training.load(Ordering::Relaxed) {
+            match done {
+                0 => self.view.begin("probing".into(), 0, most),
+                _ => {
+                    self.view.bar.set_length(most as u64);
+                    self.view.bar.set_position(done as u64);
+                }
+            }
+            return;
+        }
         // The first one and the last one, and no more than can be read between them.
         if done == 0 || done == most || self.update_is_due() {
             self.update(|rows| rows.probing = Some(format!("probing {done}/{most}")));
@@ -197,7 +210,7 @@ impl Reporter {
     /// Nothing is in progress any more.
     pub fn finish(&self) {
         match self.style {
-            Style::Bar => self.view.bar.finish_and_clear(),
+            Style::Bar => self.view.finish(),
             Style::Row => self.view.show(self.owner, Vec::new()),
             Style::Lines | Style::Quiet => {}
         }
@@ -256,3 +269,6 @@ fn to_stderr(text: &str) {
     // A closed stderr must not end a training.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
+
+#[cfg(test)]
+mod tests;

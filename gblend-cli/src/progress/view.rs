@@ -8,6 +8,9 @@ use std::time::Duration;
 use console::{Term, truncate_str};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::screen::Screen;
+use super::to_stderr;
+
 /// Times that the terminal is written to in a second, at most.
 const HERTZ: u8 = 10;
 
@@ -18,6 +21,7 @@ const BAR_FROM: usize = 72;
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) bar: ProgressBar,
+    width: fn() -> usize,
     rows: Mutex<BTreeMap<u64, Vec<String>>>,
     owners: AtomicU64,
 }
@@ -25,7 +29,13 @@ pub(super) struct View {
 impl View {
     /// Draws on stderr.
     pub(super) fn on_terminal() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(HERTZ));
+        let screen = Box::new(Screen::stderr());
+        Self::on(ProgressDrawTarget::term_like_with_hz(screen, HERTZ), columns)
+    }
+
+    /// `width` says how many columns the target has now.
+    pub(super) fn on(target: ProgressDrawTarget, width: fn() -> usize) -> Self {
+        let bar = ProgressBar::with_draw_target(None, target);
         let template = if width() < BAR_FROM {
             "{prefix} {pos}/{len}\n{msg}"
         } else {
@@ -34,21 +44,48 @@ impl View {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        // What an update that came too early left undrawn is drawn by the next tick.
-        bar.enable_steady_tick(Duration::from_millis(1000 / u64::from(HERTZ)));
-        Self::of(bar)
+        Self::of(bar, width)
     }
 
     /// Draws nothing.
     pub(super) fn hidden() -> Self {
-        Self::of(ProgressBar::hidden())
+        Self::of(ProgressBar::hidden(), columns)
     }
 
-    fn of(bar: ProgressBar) -> Self {
+    fn of(bar: ProgressBar, width: fn() -> usize) -> Self {
         Self {
             bar,
+            width,
             rows: Mutex::new(BTreeMap::new()),
             owners: AtomicU64::new(0),
+        }
+    }
+
+    /// Something long begins. From now on what an update left undrawn, because it came too early, is drawn soon after.
+    pub(super) fn begin(&self, prefix: String, done: usize, total: usize) {
+        self.bar.reset();
+        self.bar.set_prefix(prefix);
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
+        if !self.bar.is_hidden() {
+            self.bar
+                .enable_steady_tick(Duration::from_millis(1000 / u64::from(HERTZ)));
+        }
+    }
+
+    /// Clears what is drawn.
+    pub(super) fn finish(&self) {
+        self.bar.disable_steady_tick();
+        self.bar.finish_and_clear();
+    }
+
+    /// Prints a text above what is drawn.
+    pub(super) fn println(&self, text: &str) {
+        // A bar of no length was never drawn, and should not be for this.
+        if self.bar.is_finished() || self.bar.length().is_none() {
+            to_stderr(text);
+        } else {
+            self.bar.println(text);
         }
     }
 
@@ -66,14 +103,14 @@ impl View {
             all.insert(owner, rows)
         };
         if before.as_ref() != all.get(&owner) {
-            let width = width();
+            let width = (self.width)();
             let cut = all.values().flatten().map(|row| truncate_str(row, width, "…"));
             self.bar.set_message(cut.collect::<Vec<_>>().join("\n"));
         }
     }
 }
 
-/// Columns of the terminal.
-fn width() -> usize {
+/// Columns of the terminal that stderr is.
+fn columns() -> usize {
     usize::from(Term::stderr().size().1)
 }

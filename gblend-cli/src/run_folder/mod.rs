@@ -5,39 +5,59 @@
 //! | `config.toml` | the configuration, every default written out |
 //! | `metrics.jsonl` | a line per epoch, and one per estimate of the blend, under `blend` |
 //! | `tensorboard/` | the figures of `metrics.jsonl` for TensorBoard, with `log.tensorboard` |
-//! | `checkpoints/` | parameters: `last.safetensors`, and `best.safetensors` by validation accuracy |
+//! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`](crate::checkpoint) |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
 //! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities |
 //! | `summary.json` | the result; written last, so a folder without it is of a run that did not end |
 
+mod lock;
 pub(crate) mod model_file;
 mod summary;
 mod tensorboard;
 mod test_details;
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gblend_core::BlendReport;
-use gblend_core::params::{State, state_of};
+use gblend_core::params::State;
 use serde::Serialize;
 
+use crate::checkpoint::{Checkpoint, Description, Store, Writer};
 use crate::error::{Error, Result};
-use crate::model::Multimodal;
 use crate::pipeline::Destination;
 use crate::train::{EpochMetrics, Sink};
 
+pub(crate) use lock::FolderLock;
 pub use model_file::{ModelDescription, ModelModality};
 pub use summary::{HeadSummary, PredictionSummary, Seconds, Summary};
 pub use tensorboard::TensorBoard;
 pub use test_details::{ClassCounts, Confusion, Counts, TestDetails};
 
-/// A run folder that is being written.
+const METRICS: &str = "metrics.jsonl";
+const CHECKPOINTS: &str = "checkpoints";
+
+/// A run folder that is being written, which nobody else writes to as long as this lives.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     metrics: File,
+    checkpoints: Writer,
+    _lock: FolderLock,
+}
+
+/// A run that did not end, and where it can go on.
+#[derive(Debug)]
+pub struct Unfinished {
+    /// Its folder.
+    pub folder: RunFolder,
+    /// The newest checkpoint that is whole; none if the run stopped before the first one.
+    pub checkpoint: Option<Checkpoint>,
+    /// What is wrong with newer ones.
+    pub damaged: Vec<String>,
 }
 
 impl RunFolder {
@@ -53,17 +73,67 @@ impl RunFolder {
                 if entries.next().is_some() {
                     return Err(Error::Run {
                         folder: path.clone(),
-                        problem: "is not empty; name another folder with --out, or remove this one".into(),
+                        problem: "is not empty; name another folder with --out, remove this one, or go on with its run \
+                                  with --resume"
+                            .into(),
                     });
                 }
                 path.clone()
             }
             Destination::FirstFree(name) => free_folder(Path::new("runs"), name)?,
+            Destination::Resume(path) => return Ok(Self::resume(path)?.folder),
         };
+        let lock = FolderLock::take(&path)?;
         write_whole(&path.join("config.toml"), config.as_bytes())?;
-        let metrics = path.join("metrics.jsonl");
+        let metrics = path.join(METRICS);
         let metrics = File::create(&metrics).map_err(Error::write(&metrics))?;
-        Ok(Self { path, metrics })
+        let store = Store::new(path.join(CHECKPOINTS));
+        Ok(Self {
+            path,
+            metrics,
+            checkpoints: Writer::start(store, None),
+            _lock: lock,
+        })
+    }
+
+    /// Opens the folder of a run that did not end, and cuts its logs back to the checkpoint that it goes on from.
+    ///
+    /// # Errors
+    /// [`Error::Run`] if another process writes to the folder, or no checkpoint of several is whole; [`Error::Write`].
+    pub fn resume(path: &Path) -> Result<Unfinished> {
+        let lock = FolderLock::take(path)?;
+        let store = Store::new(path.join(CHECKPOINTS));
+        let found = store.newest(|description| logs_reach(path, description))?;
+        if found.checkpoint.is_none() && !found.damaged.is_empty() {
+            let problem = format!("no checkpoint can be read: {}", found.damaged.join("; "));
+            return Err(Error::Run {
+                folder: path.to_owned(),
+                problem,
+            });
+        }
+        let kept = |name: &str| {
+            let logs = found
+                .checkpoint
+                .as_ref()
+                .map(|checkpoint| &checkpoint.description.logs);
+            logs.and_then(|logs| logs.get(name)).copied().unwrap_or(0)
+        };
+        let metrics_path = path.join(METRICS);
+        let metrics = cut(&metrics_path, kept(METRICS)).map_err(Error::write(&metrics_path))?;
+        let best = found.checkpoint.as_ref().and_then(|checkpoint| {
+            let best = checkpoint.description.best.as_ref()?;
+            Some((best.epoch, best.blake3.clone()?))
+        });
+        Ok(Unfinished {
+            folder: Self {
+                path: path.to_owned(),
+                metrics,
+                checkpoints: Writer::start(store, best),
+                _lock: lock,
+            },
+            checkpoint: found.checkpoint,
+            damaged: found.damaged,
+        })
     }
 
     /// Where it is.
@@ -75,7 +145,7 @@ impl RunFolder {
     fn line(&mut self, value: &impl Serialize) -> Result<()> {
         let mut line = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
         line.push(b'\n');
-        let path = self.path.join("metrics.jsonl");
+        let path = self.path.join(METRICS);
         self.metrics.write_all(&line).map_err(Error::write(&path))
     }
 
@@ -84,12 +154,13 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Write`].
     pub fn finish(
-        self,
+        mut self,
         state: &State,
         model: &ModelDescription,
         test: &TestDetails,
         summary: &Summary,
     ) -> Result<()> {
+        self.checkpoints.finish()?;
         let bytes = model_file::to_safetensors(state)?;
         let model = ModelDescription {
             blake3: blake3::hash(&bytes).to_hex().to_string(),
@@ -107,17 +178,44 @@ impl Sink for RunFolder {
         self.line(&serde_json::json!({ "blend": report, "seconds": seconds }))
     }
 
-    fn epoch(&mut self, metrics: &EpochMetrics, model: &mut Multimodal, best: bool) -> Result<()> {
-        self.line(metrics)?;
-        let bytes = model_file::to_safetensors(&state_of(model)?)?;
-        let folder = self.path.join("checkpoints");
-        std::fs::create_dir_all(&folder).map_err(Error::write(&folder))?;
-        write_whole(&folder.join("last.safetensors"), &bytes)?;
-        if best {
-            write_whole(&folder.join("best.safetensors"), &bytes)?;
-        }
-        Ok(())
+    fn epoch(&mut self, metrics: &EpochMetrics) -> Result<()> {
+        self.line(metrics)
     }
+
+    fn logs(&mut self) -> Result<BTreeMap<String, u64>> {
+        let path = self.path.join(METRICS);
+        let bytes = self.metrics.metadata().map_err(Error::read(&path))?.len();
+        Ok(BTreeMap::from([(METRICS.to_owned(), bytes)]))
+    }
+
+    fn checkpoint(&mut self, checkpoint: Arc<Checkpoint>) -> Result<()> {
+        self.checkpoints.write(checkpoint)
+    }
+}
+
+/// Whether every log that a checkpoint knows of has what it had then.
+fn logs_reach(run: &Path, description: &Description) -> Result<(), String> {
+    for (name, &bytes) in &description.logs {
+        let found = std::fs::metadata(run.join(name)).map_or(0, |metadata| metadata.len());
+        if found < bytes {
+            return Err(format!(
+                "{name} has {found} bytes, the checkpoint knows of {bytes}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Opens a log to append to what its first `bytes` bytes are.
+pub(crate) fn cut(path: &Path, bytes: u64) -> std::io::Result<File> {
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    file.set_len(bytes)?;
+    file.seek(SeekFrom::End(0))?;
+    Ok(file)
 }
 
 /// A run folder of a run that has ended.
@@ -151,7 +249,7 @@ impl FinishedRun {
         let summary = path.join("summary.json");
         if !summary.is_file() {
             return Err(problem(
-                "no summary.json: the run did not end; train again".into(),
+                "no summary.json: the run did not end; `gblend train --resume` goes on with it".into(),
             ));
         }
         let text = std::fs::read_to_string(&summary).map_err(Error::read(&summary))?;

@@ -64,7 +64,7 @@ impl ModelDescription {
 }
 
 /// Parameters and running statistics as the bytes of a safetensors file.
-pub(super) fn to_safetensors(state: &State) -> Result<Vec<u8>> {
+pub(crate) fn to_safetensors(state: &State) -> Result<Vec<u8>> {
     let failed = |error: safetensors::SafeTensorError| Error::Internal(error.to_string());
     let bytes: Vec<(&String, Vec<usize>, Vec<u8>)> = state
         .iter()

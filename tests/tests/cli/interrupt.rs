@@ -1,7 +1,6 @@
 //! Ctrl-C.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,8 +8,7 @@ use std::time::{Duration, Instant};
 use gblend_tests::Playground;
 use serde_json::Value;
 
-/// A training of more epochs than anyone waits for, its standard error in the file `stderr`, after its first line in
-/// `metrics.jsonl`.
+/// A training of more epochs than anyone waits for, its standard error in the file `stderr`.
 struct Training {
     playground: Playground,
     process: Child,
@@ -50,6 +48,11 @@ impl Training {
         }
     }
 
+    fn wait_until_it_says(&mut self, words: &str) {
+        let stderr = self.playground.path("stderr");
+        self.wait_until(|_| std::fs::read_to_string(&stderr).unwrap().contains(words));
+    }
+
     fn signal(&self, name: &str) {
         let process = self.process.id().to_string();
         let status = Command::new("kill")
@@ -64,10 +67,7 @@ impl Training {
     }
 
     fn stderr(&self) -> String {
-        let mut text = String::new();
-        let mut file = File::open(self.playground.path("stderr")).unwrap();
-        file.read_to_string(&mut text).unwrap();
-        text
+        std::fs::read_to_string(self.playground.path("stderr")).unwrap()
     }
 
     /// The epochs in `metrics.jsonl`.
@@ -90,7 +90,7 @@ impl Drop for Training {
 fn the_first_signal_ends_training_after_the_epoch_and_leaves_its_parameters() {
     for signal in ["INT", "TERM"] {
         let mut training = Training::start(&[]);
-        training.wait_until(|run| run.join("checkpoints/last.safetensors").is_file());
+        training.wait_until(|run| run.join("checkpoints/2.json").is_file());
         training.signal(signal);
         assert_eq!(training.exit_code(), Some(130), "{}", training.stderr());
 
@@ -98,11 +98,9 @@ fn the_first_signal_ends_training_after_the_epoch_and_leaves_its_parameters() {
         let last = epochs.len() as u64;
         assert_eq!(epochs, (1..=last).collect::<Vec<_>>());
         let stderr = training.stderr();
-        let end = format!(
-            "error: stopped after epoch {last}; its parameters are in run/checkpoints/last.safetensors"
-        );
+        let end =
+            format!("error: stopped after epoch {last}; `gblend train --resume run` goes on from there");
         assert!(stderr.contains(&end), "{stderr}");
-        assert_eq!(stderr.matches("press Ctrl-C again").count(), 1, "{stderr}");
 
         let path = |name: &str| training.playground.path("run").join(name);
         assert!(!path("summary.json").exists() && !path("model.safetensors").exists());
@@ -118,51 +116,43 @@ fn the_first_signal_ends_training_after_the_epoch_and_leaves_its_parameters() {
             &epochs,
         ];
         training.playground.succeed(&whole);
-        let stopped = std::fs::read(path("checkpoints/last.safetensors")).unwrap();
-        let whole = training.playground.path("whole/checkpoints/last.safetensors");
+        // There is a checkpoint after every epoch.
+        let checkpoint = format!("checkpoints/{last}.safetensors");
+        let stopped = std::fs::read(path(&checkpoint)).unwrap();
+        let whole = training.playground.path("whole").join(&checkpoint);
         assert!(stopped == std::fs::read(whole).unwrap());
     }
 }
 
 #[test]
 fn a_signal_amid_an_estimate_drops_the_estimate() {
-    let mut training = Training::start(&[
-        "blend.kind=ogr",
-        "blend.estimator={kind=\"probe\", epochs=1000000}",
-    ]);
-    training.wait_until(|run| run.join("metrics.jsonl").is_file());
-    // Probing begins.
-    let began = Instant::now();
-    while !training.stderr().contains("probing") {
-        assert!(began.elapsed() < Duration::from_secs(120));
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    std::thread::sleep(Duration::from_millis(100));
+    let mut training = Training::start(&["blend.kind=ogr", "blend.probe_epochs=1000000"]);
+    training.wait_until_it_says("probing");
     training.signal("INT");
     assert_eq!(training.exit_code(), Some(130), "{}", training.stderr());
     assert_eq!(training.epochs(), [] as [u64; 0]);
     let stderr = training.stderr();
     assert!(
-        stderr.contains("error: stopped before an epoch was over; run has no parameters"),
+        stderr.contains("error: stopped in the first epoch; `gblend train --resume run` goes on from there"),
         "{stderr}"
     );
     assert!(!training.playground.path("run/checkpoints").exists());
 }
 
 #[test]
-fn the_second_signal_ends_the_process_at_once() {
-    // An epoch that takes hours, so that nothing but the second signal can end it.
+fn the_first_signal_is_answered_and_the_second_one_ends_the_process_at_once() {
+    // An epoch that takes so long that nothing but the second signal ends it soon.
     let mut training = Training::start(&[
-        "data.train_samples=100000",
-        "run.epochs=1",
-        "run.batch_size=100000",
+        "data.train_samples=2000",
+        "modality.camera.encoder.channels=[64, 64]",
     ]);
     training.wait_until(|run| run.join("metrics.jsonl").is_file());
-    std::thread::sleep(Duration::from_millis(200));
     training.signal("INT");
-    std::thread::sleep(Duration::from_millis(200));
+    training.wait_until_it_says("press Ctrl-C again to stop at once");
     training.signal("INT");
     assert_eq!(training.exit_code(), Some(130), "{}", training.stderr());
     assert_eq!(training.epochs(), [] as [u64; 0]);
-    assert!(!training.stderr().contains("error:"), "{}", training.stderr());
+    let stderr = training.stderr();
+    assert_eq!(stderr.matches("press Ctrl-C again").count(), 1, "{stderr}");
+    assert!(!stderr.contains("error:"), "{stderr}");
 }

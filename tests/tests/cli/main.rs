@@ -13,6 +13,7 @@ mod manifest;
 mod missing_modality;
 mod multi_label;
 mod real_data;
+mod resume;
 mod run_folder;
 mod tensorboard;
 

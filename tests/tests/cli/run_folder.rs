@@ -13,8 +13,6 @@ fn a_run_folder_has_every_file_and_evaluate_finds_the_summarys_figures() {
         "summary.json",
         "model.safetensors",
         "model.json",
-        "checkpoints/last.safetensors",
-        "checkpoints/best.safetensors",
     ] {
         assert!(p.path("run").join(file).is_file(), "{file}");
     }
@@ -107,7 +105,8 @@ fn the_best_epoch_is_kept_when_it_is_asked_for() {
     let arguments = ["train", "tiny.toml", "--quiet", "--json", "--out", "run", "--set"];
     let summary = p.json(&[&arguments[..], &["run.select=best", "--set", "run.epochs=4"]].concat());
     let file = |name: &str| std::fs::read(p.path("run").join(name)).unwrap();
-    assert_eq!(file("model.safetensors"), file("checkpoints/best.safetensors"));
+    let kept = format!("checkpoints/best-{}.safetensors", summary["selected_epoch"]);
+    assert_eq!(file("model.safetensors"), file(&kept));
     let metrics = std::fs::read_to_string(p.path("run/metrics.jsonl")).unwrap();
     let accuracy = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();

@@ -43,7 +43,7 @@ impl Run {
         if !folder.join("summary.json").is_file() {
             return Err(problem(
                 folder,
-                "no summary.json: the run did not end; train again",
+                "no summary.json: the run did not end; `gblend train --resume` goes on with it",
             ));
         }
         let summary: Summary = json(folder, "summary.json")?;

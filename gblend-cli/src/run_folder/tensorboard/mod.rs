@@ -3,20 +3,24 @@
 mod event;
 mod record;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gblend_core::BlendReport;
 use prost::Message;
 
-use super::Summary;
+use super::{Summary, cut};
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::model::Multimodal;
 use crate::train::{EpochMetrics, Sink};
 use event::Event;
 use record::framed;
+
+const FOLDER: &str = "tensorboard";
 
 /// An event file that is being written. TensorBoard may read along: every event is written whole, at once.
 ///
@@ -33,7 +37,7 @@ impl TensorBoard {
     /// # Errors
     /// [`Error::Write`].
     pub fn create(run: &Path) -> Result<Self> {
-        let folder = run.join("tensorboard");
+        let folder = run.join(FOLDER);
         std::fs::create_dir_all(&folder).map_err(Error::write(&folder))?;
         let now = wall_time();
         // TensorBoard knows event files by the first part of their name, and reads them in the order of the rest.
@@ -42,6 +46,20 @@ impl TensorBoard {
         let mut this = Self { path, file };
         this.write(&Event::version(now))?;
         Ok(this)
+    }
+
+    /// Goes on with the event file that a checkpoint knows of; begins one if it knows of none.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn resume(run: &Path, logs: &BTreeMap<String, u64>) -> Result<Self> {
+        let known = logs.iter().find(|(name, _)| name.starts_with(FOLDER));
+        let Some((name, &bytes)) = known else {
+            return Self::create(run);
+        };
+        let path = run.join(name);
+        let file = cut(&path, bytes).map_err(Error::write(&path))?;
+        Ok(Self { path, file })
     }
 
     /// Writes the accuracy of each head on the test set.
@@ -65,12 +83,22 @@ impl TensorBoard {
 }
 
 impl Sink for TensorBoard {
-    fn epoch(&mut self, metrics: &EpochMetrics, _: &mut Multimodal, _: bool) -> Result<()> {
+    fn epoch(&mut self, metrics: &EpochMetrics) -> Result<()> {
         self.scalars(metrics.epoch, of_epoch(metrics))
     }
 
     fn blend(&mut self, report: &BlendReport, _: f64) -> Result<()> {
         self.scalars(report.epoch, of_blend(report))
+    }
+
+    fn logs(&mut self) -> Result<BTreeMap<String, u64>> {
+        let bytes = self.file.metadata().map_err(Error::read(&self.path))?.len();
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(BTreeMap::from([(format!("{FOLDER}/{name}"), bytes)]))
+    }
+
+    fn checkpoint(&mut self, _: Arc<Checkpoint>) -> Result<()> {
+        Ok(())
     }
 }
 

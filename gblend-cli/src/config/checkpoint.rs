@@ -1,0 +1,41 @@
+//! The `[checkpoint]` table.
+
+use std::num::NonZeroU64;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// When a run writes a checkpoint, from which `gblend train --resume RUN` goes on to the same result. There is one after
+/// every epoch and every estimate; these are for epochs that take long.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckpointConfig {
+    /// Within an epoch, after so many steps. Default: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_steps: Option<NonZeroU64>,
+    /// Within an epoch, after so many minutes.
+    pub every_minutes: f64,
+}
+
+impl Default for CheckpointConfig {
+    fn default() -> Self {
+        Self {
+            every_steps: None,
+            every_minutes: 10.0,
+        }
+    }
+}
+
+impl CheckpointConfig {
+    /// The key that is out of its range, and how.
+    pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
+        let minutes = self.every_minutes;
+        if minutes.is_finite() && minutes > 0.0 {
+            return Ok(());
+        }
+        Err((
+            "every_minutes",
+            format!("found {minutes}, expected a number above 0"),
+        ))
+    }
+}

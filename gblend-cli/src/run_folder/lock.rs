@@ -1,0 +1,36 @@
+//! One process writes to a folder at a time.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// The right to write to a folder; given back when it is dropped, or when the process ends in whatever way.
+#[derive(Debug)]
+pub(crate) struct FolderLock {
+    _file: File,
+}
+
+impl FolderLock {
+    /// The name of the file that is locked. It stays: removing it would let two processes hold a lock each.
+    pub(crate) const NAME: &str = ".lock";
+
+    /// Takes the right.
+    ///
+    /// # Errors
+    /// [`Error::Run`] if another process has it; [`Error::Write`].
+    pub(crate) fn take(folder: &Path) -> Result<Self> {
+        let path = folder.join(Self::NAME);
+        let file = File::create(&path).map_err(Error::write(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::Run {
+                folder: folder.to_owned(),
+                problem:
+                    "another gblend is writing to this folder; wait for it, or name another one with --out"
+                        .into(),
+            }),
+            Err(TryLockError::Error(error)) => Err(Error::write(&path)(error)),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What is counted during one epoch.
+
+use gblend_core::Blend;
+use gblend_optim::BlendedOptimizer;
+use serde::{Deserialize, Serialize};
+
+use super::{EpochMetrics, HeadMetrics};
+use crate::data::loader::LoadedBatch;
+use crate::error::Result;
+use crate::metrics::Score;
+use crate::model::Multimodal;
+use crate::progress::{HeadProgress, Reporter};
+use crate::session::Session;
+use crate::step::{Place, step};
+
+/// What was counted so far in an epoch: what a checkpoint keeps of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    tallies: Vec<Tally>,
+    steps: usize,
+    learning_rate: f64,
+    largest_gradient_norm: Option<f64>,
+    /// Seconds, and those of them in which it waited for data.
+    pub(super) seconds: [f64; 2],
+}
+
+impl Counts {
+    /// Batches that were trained on.
+    pub fn batches(&self) -> usize {
+        self.steps
+    }
+}
+
+/// An epoch under way.
+pub(super) struct Epoch<'a> {
+    pub(super) session: &'a Session<'a>,
+    pub(super) reporter: &'a Reporter,
+    pub(super) epoch: usize,
+    /// The accuracy of each head after the epoch before.
+    pub(super) validation: &'a [Option<f64>],
+    pub(super) counts: Counts,
+}
+
+/// Sums over the samples of an epoch, and over its steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tally {
+    right: f64,
+    loss: f64,
+    samples: usize,
+    weight: f64,
+}
+
+impl Epoch<'_> {
+    /// Whether counts that were kept are of as many heads as there are.
+    pub(super) fn fits(counts: &Counts, heads: usize) -> bool {
+        counts.tallies.is_empty() || counts.tallies.len() == heads
+    }
+
+    pub(super) fn step(
+        &mut self,
+        model: &mut Multimodal,
+        optimizer: &mut BlendedOptimizer,
+        blend: &mut dyn Blend,
+        batch: LoadedBatch,
+    ) -> Result<()> {
+        let place = Place {
+            label: "step",
+            prefix: "",
+            epoch: self.epoch,
+        };
+        let outcome = step(self.session, model, optimizer, blend, batch, place)?;
+        let counts = &mut self.counts;
+        counts.steps += 1;
+        counts.tallies.resize_with(outcome.weights.len(), Tally::default);
+        for (head, tally) in counts.tallies.iter_mut().enumerate() {
+            tally.weight += outcome.weights[head];
+            if let Some(score) = outcome.scores[head] {
+                let samples = outcome.samples[head];
+                tally.right += score.accuracy * samples as f64;
+                tally.loss += score.loss * samples as f64;
+                tally.samples += samples;
+            }
+        }
+        let report = outcome.report;
+        counts.learning_rate = report.learning_rate;
+        if let Some(norm) = report.gradient_norm {
+            let so_far = counts.largest_gradient_norm;
+            counts.largest_gradient_norm = Some(so_far.map_or(norm, |so_far| so_far.max(norm)));
+        }
+        if !report.without_gradient.is_empty() {
+            self.reporter.warn(&format!(
+                "no gradient reaches {} parameter(s), which will not learn: {}",
+                report.without_gradient.len(),
+                report.without_gradient.join(", ")
+            ));
+        }
+        let run = &self.session.config.run;
+        self.session.interrupt.announce(self.reporter);
+        self.reporter
+            .step(self.epoch, run.epochs, || self.progress(&outcome.weights));
+        Ok(())
+    }
+
+    /// The mean loss of each head, if every head was computed in every step.
+    pub(super) fn losses_of_all(&self) -> Vec<f64> {
+        let computed = self.counts.tallies.iter().filter(|tally| tally.samples > 0);
+        let losses: Vec<f64> = computed.map(|tally| tally.loss / tally.samples as f64).collect();
+        if losses.len() == self.session.heads.len() {
+            losses
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// How far each head is, given its weight in this step.
+    fn progress(&self, weights: &[f64]) -> Vec<HeadProgress> {
+        let names = self.session.heads.names().iter().zip(&self.counts.tallies);
+        let heads = names.zip(weights).zip(self.validation);
+        let heads = heads.map(|(((name, tally), &weight), &validation)| HeadProgress {
+            name: name.clone(),
+            weight,
+            loss: (tally.samples > 0).then(|| tally.loss / tally.samples as f64),
+            validation,
+        });
+        heads.collect()
+    }
+
+    pub(super) fn finish(self, step: u64) -> EpochMetrics {
+        let counts = self.counts;
+        let steps = counts.steps.max(1) as f64;
+        let names = self.session.heads.names().iter().zip(counts.tallies);
+        let heads = names.map(|(name, tally)| {
+            let count = tally.samples as f64;
+            HeadMetrics {
+                name: name.clone(),
+                weight: tally.weight / steps,
+                train: (tally.samples > 0).then(|| Score {
+                    accuracy: tally.right / count,
+                    loss: tally.loss / count,
+                }),
+                validation: None,
+            }
+        });
+        EpochMetrics {
+            epoch: self.epoch,
+            step,
+            learning_rate: counts.learning_rate,
+            largest_gradient_norm: counts.largest_gradient_norm,
+            heads: heads.collect(),
+            seconds: counts.seconds[0],
+            waited_seconds: counts.seconds[1],
+        }
+    }
+}
