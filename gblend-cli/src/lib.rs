@@ -31,6 +31,7 @@ mod plugins;
 pub mod prediction;
 pub mod probe;
 pub mod progress;
+pub mod report;
 pub mod run_folder;
 pub mod session;
 pub mod step;

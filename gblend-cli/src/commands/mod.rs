@@ -9,6 +9,7 @@ mod evaluate;
 mod init;
 mod plugins;
 mod predict;
+mod report;
 mod schema;
 mod table;
 mod train;
@@ -42,6 +43,8 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Predict the classes of samples.
     Predict(predict::Predict),
+    /// Write a page about runs, or about a comparison.
+    Report(report::Report),
     /// Check a configuration, its files and every sample without training.
     Check(check::Check),
     /// Write a dataset as ordinary files.
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Estimate(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Predict(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Data(command) => command.run(),
         Command::Plugins(command) => command.run(),

@@ -1,11 +1,12 @@
 //! What an epoch showed.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Metrics, Score};
 
 /// One line of `metrics.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EpochMetrics {
     /// Counted from 1.
     pub epoch: usize,
@@ -14,7 +15,7 @@ pub struct EpochMetrics {
     /// The learning rate of the last step.
     pub learning_rate: f64,
     /// The largest norm of the gradient before clipping; only with a limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub largest_gradient_norm: Option<f64>,
     /// Each head.
     pub heads: Vec<HeadMetrics>,
@@ -25,17 +26,18 @@ pub struct EpochMetrics {
 }
 
 /// One head in one epoch.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HeadMetrics {
     /// Its name.
     pub name: String,
     /// The weight of its loss, as a mean over the steps.
     pub weight: f64,
     /// In training mode, over the samples as they were trained on; absent for heads without a weight.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train: Option<Score>,
     /// After the epoch; absent without validation samples.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<Metrics>,
 }
 

@@ -1,0 +1,240 @@
+//! Accuracy over the simplex of blend weights.
+
+use plotters::element::{Circle, PathElement, Polygon};
+
+use super::ink::Ink;
+use super::plane::{HEIGHT, Plane, names, room};
+use super::sheet::{LETTERS, Scale, Side, WIDTH, around, draw, letters, shortened, sized, units, write};
+use super::{Chart, Drawing, Key, Stroke, Table, percent};
+use crate::compare::{Simplex, SimplexPoint};
+use crate::error::Result;
+
+/// The chart; without a drawing where there are neither two nor three heads.
+pub(in crate::report) fn simplex(simplex: &Simplex) -> Result<Option<Chart>> {
+    let Some(best) = simplex.points.iter().max_by(|a, b| a.mean.total_cmp(&b.mean)) else {
+        return Ok(None);
+    };
+    let range = around(
+        simplex
+            .points
+            .iter()
+            .chain([&simplex.estimate])
+            .map(|point| point.mean),
+    );
+    let says = says(simplex, best);
+    let fits = |point: &&SimplexPoint| {
+        point
+            .weights
+            .iter()
+            .all(|weight| (-1e-6..=1.0 + 1e-6).contains(weight))
+            && (point.weights.iter().sum::<f64>() - 1.0).abs() < 1e-3
+    };
+    let drawable = simplex
+        .points
+        .iter()
+        .chain([&simplex.estimate])
+        .all(|point| fits(&point));
+    let drawings = match (simplex.heads.len(), range) {
+        (3, Some(range)) if drawable => vec![triangle(simplex, best, &range, says.clone())?],
+        (2, Some(range)) if drawable => vec![line(simplex, best, &range, says.clone())?],
+        _ => Vec::new(),
+    };
+    let regret = &simplex.regret;
+    let half = regret
+        .ci95
+        .map_or_else(String::new, |half| format!(" ± {:.1}", 100.0 * half));
+    let caption = format!(
+        "{says} The best weights are {:.1}{half} percentage points more accurate than the strategy’s, with the best ones \
+         chosen by other seeds than they are judged by; {}.",
+        100.0 * regret.mean,
+        if regret.significant {
+            "more than chance explains"
+        } else {
+            "chance explains as much"
+        }
+    );
+    let mut table = Table::new(0, &[]);
+    table.header = simplex
+        .heads
+        .iter()
+        .map(|head| format!("weight of {head}"))
+        .collect();
+    table.header.push("mean accuracy".into());
+    for point in &simplex.points {
+        let weights = point.weights.iter().map(|weight| format!("{weight:.3}"));
+        table.rows.push(weights.chain([percent(point.mean)]).collect());
+    }
+    let legend = if drawings.is_empty() || simplex.heads.len() != 3 {
+        Vec::new()
+    } else {
+        let means = [
+            "the least accurate weights",
+            "between",
+            "the most accurate weights",
+        ];
+        let steps = [0, 5, 9].into_iter().zip(means);
+        let key = |(step, means): (u8, &str)| Key {
+            ink: Ink::Heat(step),
+            stroke: Stroke::Area,
+            means: means.to_owned(),
+        };
+        steps.map(key).collect()
+    };
+    Ok(Some(Chart {
+        title: "Accuracy over all blend weights".into(),
+        caption,
+        legend,
+        drawings,
+        table,
+    }))
+}
+
+fn weights(simplex: &Simplex, point: &SimplexPoint) -> String {
+    let parts = simplex.heads.iter().zip(&point.weights);
+    let parts = parts.map(|(head, weight)| format!("{head} {weight:.2}"));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn says(simplex: &Simplex, best: &SimplexPoint) -> String {
+    format!(
+        "Networks trained with {} fixed weights. The best reach {} ({}); the strategy’s own weights ({}) reach {}.",
+        simplex.points.len(),
+        percent(best.mean),
+        weights(simplex, best),
+        weights(simplex, &simplex.estimate),
+        percent(simplex.estimate.mean),
+    )
+}
+
+fn triangle(
+    simplex: &Simplex,
+    best: &SimplexPoint,
+    range: &std::ops::Range<f64>,
+    says: String,
+) -> Result<Drawing> {
+    let margin = 46;
+    let side = WIDTH - 2 * margin;
+    let rise = (f64::from(side) * 0.75_f64.sqrt()).round() as u32;
+    let height = rise + 2 * margin;
+    let place = |weights: &[f64]| {
+        // The first head's corner is at the left, the second's at the right, the joint one's above.
+        let [_, second, third] = [0, 1, 2].map(|head| weights.get(head).copied().unwrap_or(0.0));
+        let across = f64::from(margin) + f64::from(side) * (second + third / 2.0);
+        let down = f64::from(margin + rise) - f64::from(rise) * third;
+        let scale = f64::from(super::sheet::SCALE);
+        ((across * scale).round() as i32, (down * scale).round() as i32)
+    };
+    let step = |mean: f64| {
+        (9.0 * (mean - range.start) / (range.end - range.start))
+            .round()
+            .clamp(0.0, 9.0) as u8
+    };
+    draw("Accuracy over all blend weights", says, (WIDTH, height), |area| {
+        let corners = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].map(|corner| place(&corner));
+        area.draw(&PathElement::new(
+            [corners[0], corners[1], corners[2], corners[0]],
+            Ink::Muted.line(10),
+        ))?;
+        let radius =
+            (units(side) / (2 * simplex.steps.clamp(2, 200) as i32)).clamp(units(2), units(20)) * 9 / 10;
+        for point in &simplex.points {
+            area.draw(&Circle::new(
+                place(&point.weights),
+                radius,
+                Ink::Heat(step(point.mean)).fill(),
+            ))?;
+            if radius >= units(14) {
+                let text = format!("{:.0}", 100.0 * point.mean);
+                let style = sized(Ink::OnHeat(step(point.mean)), Side::Middle, LETTERS - 2);
+                write(area, &text, place(&point.weights), style)?;
+            }
+        }
+        area.draw(&Circle::new(
+            place(&best.weights),
+            radius + units(3),
+            Ink::Text.line(20),
+        ))?;
+        let (x, y) = place(&simplex.estimate.weights);
+        let arm = units(8);
+        let diamond = vec![(x, y - arm), (x + arm, y), (x, y + arm), (x - arm, y)];
+        let mut outline = diamond.clone();
+        outline.push((x, y - arm));
+        area.draw(&Polygon::new(diamond, Ink::Series(1).fill()))?;
+        area.draw(&PathElement::new(outline, Ink::Paper.line(15)))?;
+        let name = |head: usize| shortened(simplex.heads.get(head).map_or("", String::as_str), 130);
+        let below = corners[0].1 + units(30);
+        write(area, &name(0), (units(6), below), letters(Ink::Text, Side::Left))?;
+        write(
+            area,
+            &name(1),
+            (units(WIDTH - 6), below),
+            letters(Ink::Text, Side::Right),
+        )?;
+        write(
+            area,
+            &name(2),
+            (corners[2].0, units(12)),
+            letters(Ink::Text, Side::Middle),
+        )?;
+        let marks = [units(14), units(34)];
+        area.draw(&Circle::new((units(14), marks[0]), units(6), Ink::Text.line(20)))?;
+        write(
+            area,
+            "best",
+            (units(26), marks[0]),
+            letters(Ink::Text, Side::Left),
+        )?;
+        let (x, y) = (units(14), marks[1]);
+        let arm = units(6);
+        let diamond = vec![(x, y - arm), (x + arm, y), (x, y + arm), (x - arm, y)];
+        area.draw(&Polygon::new(diamond, Ink::Series(1).fill()))?;
+        write(
+            area,
+            "estimate",
+            (units(26), marks[1]),
+            letters(Ink::Text, Side::Left),
+        )
+    })
+}
+
+fn line(
+    simplex: &Simplex,
+    best: &SimplexPoint,
+    range: &std::ops::Range<f64>,
+    says: String,
+) -> Result<Drawing> {
+    let first = |point: &SimplexPoint| point.weights.first().copied().unwrap_or(0.0);
+    let across = format!("weight of {}", simplex.heads.first().map_or("", String::as_str));
+    let plane = Plane {
+        x: 0.0..1.0,
+        y: range.clone(),
+        across: &across,
+        up: "test accuracy",
+        right: room(["estimate"]),
+        across_as: Scale::Plain,
+        up_as: Scale::Percent,
+    };
+    let mut points: Vec<(f64, f64)> = simplex
+        .points
+        .iter()
+        .map(|point| (first(point), point.mean))
+        .collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    draw("Accuracy over all blend weights", says, (WIDTH, HEIGHT), |area| {
+        let mut chart = plane.on(area)?;
+        chart.draw_series([PathElement::new(points.clone(), Ink::Series(0).line(22))])?;
+        let dots = points
+            .iter()
+            .map(|&point| Circle::new(point, units(3), Ink::Series(0).fill()));
+        chart.draw_series(dots)?;
+        let estimate = (first(&simplex.estimate), simplex.estimate.mean);
+        let best = (first(best), best.mean);
+        chart.draw_series([Circle::new(best, units(7), Ink::Text.line(20))])?;
+        chart.draw_series([Circle::new(estimate, units(6), Ink::Series(1).fill())])?;
+        let ends = [
+            ("best".to_owned(), chart.backend_coord(&best).1),
+            ("estimate".to_owned(), chart.backend_coord(&estimate).1),
+        ];
+        names(area, plane.right, &ends)
+    })
+}

@@ -1,0 +1,183 @@
+//! One comparison.
+
+use maud::{Markup, html};
+
+use super::figure::{Names, figure};
+use super::{advice, config, facts, run};
+use crate::compare::{Difference, Row};
+use crate::error::Result;
+use crate::report::advice;
+use crate::report::charts::{
+    ClassGain, duration, of_comparison, per_class, plus_minus, points, simplex, subsets_trained,
+    time_of_comparison,
+};
+use crate::report::reading::{Compared, Run, label};
+
+/// The section about a comparison.
+pub(super) fn section(names: &mut Names, compared: &Compared) -> Result<Markup> {
+    let result = &compared.result;
+    let accuracies = of_comparison(result)?;
+    let trained = subsets_trained(result)?;
+    let search = result.simplex.as_ref().map(simplex).transpose()?.flatten();
+    let representative = compared.representative().and_then(|row| {
+        let cell = compared.cells[row].iter().find(|cell| cell.run.is_some())?;
+        Some((&result.rows[row], cell.seed, cell.run.as_ref()?))
+    });
+    let mut groups = vec![(None, advice::of_comparison(compared))];
+    groups.extend(representative.map(|(row, seed, run)| {
+        let about = format!(
+            "In the run of {} with seed {seed}, which is shown below:",
+            label(row, result)
+        );
+        (Some(about), advice::of_run(run))
+    }));
+    let first = [
+        ("modalities", result.modalities.join(", ")),
+        (
+            "fusion",
+            result
+                .rows
+                .first()
+                .map_or_else(|| "–".to_owned(), |row| row.fusion.clone()),
+        ),
+        ("methods", result.rows.len().to_string()),
+        (
+            "runs",
+            result
+                .rows
+                .iter()
+                .map(|row| row.seeds.len())
+                .sum::<usize>()
+                .to_string(),
+        ),
+        ("predicts from", result.predict.name().to_owned()),
+        ("test samples", result.test_samples.to_string()),
+    ];
+    Ok(html! {
+        (facts(&first))
+        (advice(&groups))
+        h3 { "Accuracy" }
+        (methods(compared))
+        @if let Some(chart) = accuracies { (figure(names, &chart)) }
+        (gain(names, compared)?)
+        @if let Some(chart) = trained { (figure(names, &chart)) }
+        @if let Some(chart) = search { (figure(names, &chart)) }
+        @match representative {
+            Some((row, seed, one)) => {
+                p.note {
+                    "What follows is of one run: " strong { (label(row, result)) ", seed " (seed) }
+                    ". The other runs of the comparison are in their folders, each with figures of its own."
+                }
+                (run::details(names, one)?)
+            }
+            None => p.note { "No run folder of this comparison is left, so its curves and confusions are not here." },
+        }
+        h3 { "Time and memory" }
+        @if let Some(chart) = time_of_comparison(compared)? { (figure(names, &chart)) }
+        @match &compared.config {
+            Some(text) => (config(text)),
+            None => @if let Some((_, _, one)) = representative { (config(&one.config)) },
+        }
+    })
+}
+
+/// The table of methods. Its data attributes hold the figures as they are in `compare.json`.
+fn methods(compared: &Compared) -> Markup {
+    let result = &compared.result;
+    html! {
+        div.scroll tabindex="0" {
+            table.methods {
+                thead { tr {
+                    th scope="col" { "method" }
+                    th.number scope="col" { "accuracy" }
+                    th.number scope="col" { "to best single" } th.number scope="col" { "to joint" } th.number scope="col" { "to equal" }
+                    th.number scope="col" { "seeds" } th.number scope="col" { "time" }
+                } }
+                tbody { @for row in &result.rows {
+                    tr data-method=(row.method) data-modalities=(row.modalities.join("+")) data-fusion=(row.fusion)
+                        data-mean=(row.mean) data-ci95=[row.ci95]
+                        data-to-best-single=[row.paired_difference_to_best_single.as_ref().map(|one| one.mean)]
+                        data-to-joint=[row.paired_difference_to_joint.as_ref().map(|one| one.mean)]
+                        data-to-equal=[row.paired_difference_to_equal.as_ref().map(|one| one.mean)] {
+                        th scope="row" { (label(row, result)) }
+                        td.number { (plus_minus(row.mean, row.ci95)) }
+                        (difference(row.paired_difference_to_best_single.as_ref()))
+                        (difference(row.paired_difference_to_joint.as_ref()))
+                        (difference(row.paired_difference_to_equal.as_ref()))
+                        td.number { (row.seeds.len()) }
+                        td.number { (duration(row.seconds)) }
+                    }
+                } }
+            }
+        }
+        p.note {
+            "Means over seeds with their 95 % intervals by Student’s t; one seed has none. Differences are in percentage \
+             points, seed by seed, to the modality that is best alone, to the joint loss alone (naive late fusion) and to \
+             equal weights; “better” and “worse” mark those whose interval leaves out 0, not corrected for the number of methods."
+        }
+        @if !result.left_out.is_empty() {
+            p { "Without a result:" }
+            ul { @for cell in &result.left_out {
+                li { (cell.method) ", seed " (cell.seed) ": " (cell.problem) }
+            } }
+        }
+    }
+}
+
+fn difference(difference: Option<&Difference>) -> Markup {
+    let Some(difference) = difference else {
+        return html! { td.number { "–" } };
+    };
+    let half = difference.ci95.map(|half| format!(" ± {:.1}", 100.0 * half));
+    html! {
+        td.number title=(format!("to {}", difference.to)) {
+            (points(difference.mean)) (half.unwrap_or_default())
+            @match (difference.significant, difference.mean > 0.0) {
+                (true, true) => strong.gain { " better" },
+                (true, false) => strong.loss { " worse" },
+                (false, _) => {},
+            }
+        }
+    }
+}
+
+/// Class by class, what the representative method says beside the best single modality, over the seeds that both have.
+fn gain(names: &mut Names, compared: &Compared) -> Result<Markup> {
+    let (Some(blend), Some(single)) = (compared.representative(), compared.best_single()) else {
+        return Ok(html! {});
+    };
+    if blend == single {
+        return Ok(html! {});
+    }
+    let pairs: Vec<(&Run, &Run)> = compared.cells[blend]
+        .iter()
+        .filter_map(|cell| {
+            let other = compared.cells[single]
+                .iter()
+                .find(|other| other.seed == cell.seed)?;
+            Some((cell.run.as_ref()?, other.run.as_ref()?))
+        })
+        .collect();
+    let tests: Vec<_> = pairs
+        .iter()
+        .filter_map(|(blend, single)| blend.test.as_ref().zip(single.test.as_ref()))
+        .filter(|(blend, single)| blend.classes == single.classes)
+        .collect();
+    let Some((first, _)) = tests.first() else {
+        return Ok(html! { p.note { "No pair of run folders is left to compare class by class." } });
+    };
+    let said: Vec<_> = tests
+        .iter()
+        .filter(|(blend, _)| blend.classes == first.classes)
+        .map(|(blend, single)| (&blend.prediction, &single.prediction))
+        .collect();
+    let gains = ClassGain::of(&first.classes, &said);
+    let note = format!("Means over {} seed(s); each small point is one seed.", said.len());
+    let name = |row: usize| -> String {
+        let row: &Row = &compared.result.rows[row];
+        label(row, &compared.result)
+    };
+    let several = pairs.iter().any(|(blend, _)| blend.several_labels());
+    let chart = per_class(&gains, &name(blend), &name(single), several, &note)?;
+    Ok(html! { @if let Some(chart) = chart { (figure(names, &chart)) } })
+}

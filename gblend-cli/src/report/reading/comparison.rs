@@ -1,0 +1,155 @@
+//! A comparison folder.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::{Run, json, problem, text};
+use crate::compare::{Comparison, FORMAT, Row};
+use crate::error::Result;
+
+/// A comparison, and the runs that it is of.
+#[derive(Debug)]
+pub(crate) struct Compared {
+    /// What the page calls it.
+    pub(crate) name: String,
+    /// `config.toml`, which every method starts from, if it is there.
+    pub(crate) config: Option<String>,
+    /// `compare.json`.
+    pub(crate) result: Comparison,
+    /// The runs of each row, in its order.
+    pub(crate) cells: Vec<Vec<Cell>>,
+}
+
+/// One run of a row; `run` is `None` where the folder is gone.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    /// Its seed.
+    pub(crate) seed: u64,
+    /// What it left behind.
+    pub(crate) run: Option<Run>,
+}
+
+impl Compared {
+    /// Reads a folder.
+    ///
+    /// # Errors
+    /// [`Error::Run`](crate::Error::Run) if `compare.json` contradicts itself, or a run that is there is damaged.
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
+        let result: Comparison = json(folder, "compare.json")?;
+        check(folder, &result)?;
+        let cells = result
+            .rows
+            .iter()
+            .map(|row| {
+                let runs = row.seeds.iter().zip(&row.runs);
+                runs.map(|(&seed, run)| {
+                    let path = below(folder, run)?;
+                    let run = path.is_dir().then(|| Run::read(&path)).transpose()?;
+                    Ok(Cell { seed, run })
+                })
+                .collect()
+            })
+            .collect::<Result<_>>()?;
+        let config = folder.join("config.toml").is_file();
+        let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let last = absolute.file_name().unwrap_or(absolute.as_os_str());
+        Ok(Self {
+            name: last.to_string_lossy().into_owned(),
+            config: config.then(|| text(folder, "config.toml")).transpose()?,
+            result,
+            cells,
+        })
+    }
+
+    /// The position of the row whose first seed the page shows in detail: Gradient-Blending, else a method that blends,
+    /// else any.
+    pub(crate) fn representative(&self) -> Option<usize> {
+        let rows = &self.result.rows;
+        let all = |row: &Row| row.modalities.len() == self.result.modalities.len();
+        let find = |wanted: &dyn Fn(&Row) -> bool| {
+            let mut rows = rows.iter().zip(&self.cells).enumerate();
+            let found =
+                rows.find(|(_, (row, cells))| wanted(row) && cells.iter().any(|cell| cell.run.is_some()));
+            found.map(|(position, _)| position)
+        };
+        let blended = |row: &Row| {
+            let plain = ["joint", "dropout", "pretrained", "early-stop"];
+            !row.method.starts_with("single:") && !plain.contains(&row.method.as_str())
+        };
+        find(&|row| row.method == "ogr" && all(row))
+            .or_else(|| find(&|row| row.method == "ogr-online" && all(row)))
+            .or_else(|| find(&|row| blended(row) && row.method != "equal" && all(row)))
+            .or_else(|| find(&|row| blended(row) && all(row)))
+            .or_else(|| find(&|_| true))
+    }
+
+    /// The position of the row of the modality that is best alone, as the comparison says, else by its mean.
+    pub(crate) fn best_single(&self) -> Option<usize> {
+        let rows = &self.result.rows;
+        let named = rows
+            .iter()
+            .find_map(|row| Some(&row.paired_difference_to_best_single.as_ref()?.to))
+            .and_then(|to| rows.iter().position(|row| row.method == *to));
+        let singles = rows.iter().enumerate();
+        let singles = singles.filter(|(_, row)| row.method.starts_with("single:"));
+        let best = singles.max_by(|(_, a), (_, b)| a.mean.total_cmp(&b.mean));
+        named.or(best.map(|(position, _)| position))
+    }
+}
+
+/// What tables and charts call a row among others.
+pub(crate) fn label(row: &Row, comparison: &Comparison) -> String {
+    let fusion = comparison.rows.first().map(|row| &row.fusion);
+    if row.method.starts_with("single:") {
+        row.method.clone()
+    } else if row.modalities.len() < comparison.modalities.len() {
+        format!("{} on {}", row.method, row.modalities.join(" + "))
+    } else if fusion.is_some_and(|fusion| *fusion != row.fusion) {
+        format!("{} with fusion {}", row.method, row.fusion)
+    } else {
+        row.method.clone()
+    }
+}
+
+fn check(folder: &Path, result: &Comparison) -> Result<()> {
+    if result.format != FORMAT {
+        let found = format!(
+            "compare.json has the format `{}`, this gblend reads `{FORMAT}`",
+            result.format
+        );
+        return Err(problem(folder, found));
+    }
+    for row in &result.rows {
+        let (seeds, accuracies, runs) = (row.seeds.len(), row.test_accuracy.len(), row.runs.len());
+        if seeds != accuracies || seeds != runs {
+            let found = format!(
+                "compare.json: `{}` has {seeds} seeds, {accuracies} accuracies and {runs} runs, expected as many of each",
+                row.method
+            );
+            return Err(problem(folder, found));
+        }
+    }
+    if let Some(simplex) = &result.simplex {
+        let heads = simplex.heads.len();
+        let mut points = simplex.points.iter().chain([&simplex.estimate]);
+        if let Some(point) = points.find(|point| point.weights.len() != heads) {
+            let found = format!(
+                "compare.json: a point of the simplex has {} weights, expected {heads}",
+                point.weights.len()
+            );
+            return Err(problem(folder, found));
+        }
+    }
+    Ok(())
+}
+
+/// A folder below another. A file from elsewhere must not make this one read anything on the machine.
+fn below(folder: &Path, relative: &str) -> Result<PathBuf> {
+    let path = Path::new(relative);
+    if path.components().all(|part| matches!(part, Component::Normal(_))) {
+        return Ok(folder.join(path));
+    }
+    Err(problem(
+        folder,
+        format!("compare.json: the run `{relative}` is not in the comparison's folder"),
+    ))
+}

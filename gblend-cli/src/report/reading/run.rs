@@ -1,0 +1,215 @@
+//! A run folder.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{json, problem, text};
+use crate::error::Result;
+use crate::metrics::Metrics;
+use crate::run_folder::{Confusion, Counts, HeadSummary, PredictionSummary, Summary, TestDetails};
+use crate::train::EpochMetrics;
+
+/// More classes than any test set has; a square of them is still small.
+const MOST_CLASSES: usize = 4096;
+
+/// What a run left behind, but for the parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    /// What the page calls it.
+    pub(crate) name: String,
+    /// `config.toml`.
+    pub(crate) config: String,
+    /// The lines of `metrics.jsonl` that are of epochs. Each has the heads of the summary, in their order.
+    pub(crate) epochs: Vec<EpochMetrics>,
+    /// `summary.json`.
+    pub(crate) summary: Summary,
+    /// `test.json`; runs of older versions have none.
+    pub(crate) test: Option<TestDetails>,
+}
+
+impl Run {
+    /// Reads a folder.
+    ///
+    /// # Errors
+    /// [`Error::Run`](crate::Error::Run) if the run did not end, or a file is damaged.
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
+        if !folder.join("config.toml").is_file() {
+            return Err(problem(
+                folder,
+                "neither config.toml nor compare.json: this is no folder that `gblend train` or `gblend compare` wrote",
+            ));
+        }
+        if !folder.join("summary.json").is_file() {
+            return Err(problem(
+                folder,
+                "no summary.json: the run did not end; `gblend train --resume` goes on with it",
+            ));
+        }
+        let summary: Summary = json(folder, "summary.json")?;
+        if summary.heads.is_empty() {
+            return Err(problem(folder, "summary.json has no head"));
+        }
+        let epochs = epochs(folder, &summary)?;
+        let test = if folder.join("test.json").is_file() {
+            let test: TestDetails = json(folder, "test.json")?;
+            check(folder, &test)?;
+            Some(test)
+        } else {
+            None
+        };
+        Ok(Self {
+            name: name(folder),
+            config: text(folder, "config.toml")?,
+            epochs,
+            summary,
+            test,
+        })
+    }
+
+    /// The heads that were trained.
+    pub(crate) fn trained(&self) -> impl Iterator<Item = (usize, &HeadSummary)> {
+        let heads = self.summary.heads.iter().enumerate();
+        heads.filter(|(_, head)| head.weight > 0.0)
+    }
+
+    /// The trained single-modality head that is best on the test set, and its position.
+    pub(crate) fn best_single(&self) -> Option<(usize, &HeadSummary)> {
+        let joint = self.summary.heads.len() - 1;
+        self.trained()
+            .filter(|(head, _)| *head < joint)
+            .max_by(|(_, a), (_, b)| measure(a).total_cmp(&measure(b)))
+    }
+
+    /// The joint head, if it was trained.
+    pub(crate) fn joint(&self) -> Option<&HeadSummary> {
+        self.summary.heads.last().filter(|head| head.weight > 0.0)
+    }
+
+    /// The way of predicting that the run takes.
+    pub(crate) fn prediction(&self) -> Option<&PredictionSummary> {
+        let rules = &self.summary.predictions;
+        rules.iter().find(|rule| rule.rule == self.summary.predict)
+    }
+
+    /// Whether samples have several labels.
+    pub(crate) fn several_labels(&self) -> bool {
+        let mut heads = self.summary.heads.iter();
+        heads.any(|head| head.test_mean_average_precision.is_some())
+    }
+
+    /// Test samples that predictions are made of.
+    pub(crate) fn test_samples(&self) -> usize {
+        let largest = self.summary.heads.iter().map(|head| head.test_samples).max();
+        match &self.test {
+            Some(test) => usize::try_from(test.prediction.samples).unwrap_or(usize::MAX),
+            None => largest.unwrap_or(0),
+        }
+    }
+
+    /// A head's validation figures, epoch by epoch.
+    pub(crate) fn validation(&self, head: usize) -> impl Iterator<Item = (usize, Metrics)> {
+        let epochs = self.epochs.iter();
+        epochs.filter_map(move |epoch| Some((epoch.epoch, epoch.heads.get(head)?.validation?)))
+    }
+
+    /// Whether the run had validation samples.
+    pub(crate) fn has_validation(&self) -> bool {
+        (0..self.summary.heads.len()).any(|head| self.validation(head).next().is_some())
+    }
+
+    /// What a head said of the test samples.
+    pub(crate) fn confusion(&self, head: &str) -> Option<&Confusion> {
+        self.test.as_ref()?.heads.iter().find(|one| one.name == head)
+    }
+}
+
+/// How good a head is: with several labels its mean average precision, which no threshold decides, else its accuracy.
+pub(crate) fn measure(head: &HeadSummary) -> f64 {
+    head.test_mean_average_precision.unwrap_or(head.test_accuracy)
+}
+
+/// The last two parts of a path: a cell is `METHOD/seed-N`, a run its own name.
+fn name(folder: &Path) -> String {
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let parts: Vec<_> = absolute
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy().into_owned())
+        .collect();
+    match parts.as_slice() {
+        [.., method, seed] if seed.starts_with("seed-") => format!("{method}, {}", seed.replace('-', " ")),
+        [.., last] => last.clone(),
+        [] => folder.display().to_string(),
+    }
+}
+
+fn epochs(folder: &Path, summary: &Summary) -> Result<Vec<EpochMetrics>> {
+    let text = text(folder, "metrics.jsonl")?;
+    let mut epochs: Vec<EpochMetrics> = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let wrong = |found: String| problem(folder, format!("metrics.jsonl, line {}: {found}", number + 1));
+        let value: Value = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+        // Estimates of the blend are in the summary as well.
+        if value.get("blend").is_some() {
+            continue;
+        }
+        let epoch: EpochMetrics = serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?;
+        let names = summary.heads.iter().map(|head| &head.name);
+        if !epoch.heads.iter().map(|head| &head.name).eq(names) {
+            return Err(wrong("the heads are not those of summary.json".to_owned()));
+        }
+        if epochs.last().is_some_and(|last| last.epoch >= epoch.epoch) {
+            return Err(wrong(format!(
+                "epoch {} does not come after the one before",
+                epoch.epoch
+            )));
+        }
+        epochs.push(epoch);
+    }
+    Ok(epochs)
+}
+
+/// Whether every count has its class.
+fn check(folder: &Path, test: &TestDetails) -> Result<()> {
+    let classes = test.classes.len();
+    if classes > MOST_CLASSES {
+        return Err(problem(
+            folder,
+            format!("test.json has {classes} classes, expected at most {MOST_CLASSES}"),
+        ));
+    }
+    for confusion in test.heads.iter().chain([&test.prediction]) {
+        let square = match &confusion.counts {
+            Counts::Matrix(rows) => rows.len() == classes && rows.iter().all(|row| row.len() == classes),
+            Counts::PerClass(each) => each.len() == classes,
+        };
+        let counts: Vec<u64> = match &confusion.counts {
+            Counts::Matrix(rows) => rows.iter().flatten().copied().collect(),
+            Counts::PerClass(each) => each
+                .iter()
+                .flat_map(|class| {
+                    [
+                        class.true_positives,
+                        class.false_positives,
+                        class.false_negatives,
+                        class.true_negatives,
+                    ]
+                })
+                .collect(),
+        };
+        // Sums of counts are taken later; they are of samples, of which there are not that many.
+        let sum = counts
+            .iter()
+            .try_fold(0_u64, |sum, &count| sum.checked_add(count));
+        if !square || sum.is_none() {
+            return Err(problem(
+                folder,
+                format!(
+                    "test.json: the counts of `{}` are not those of {classes} classes",
+                    confusion.name
+                ),
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! Pages about folders that are written here, through the types that runs and comparisons write.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod advice;
+mod damage;
+mod page;
+
+use std::path::Path;
+
+use gblend_core::ogr::Interval;
+use gblend_core::{BlendReport, HeadReport};
+use serde::Serialize;
+
+use super::reading::Run;
+use crate::metrics::{Metrics, Score};
+use crate::prediction::PredictionRule;
+use crate::run_folder::{
+    ClassCounts, Confusion, Counts, HeadSummary, PredictionSummary, Seconds, Summary, TestDetails,
+};
+use crate::subsets::SubsetScore;
+use crate::train::{EpochMetrics, HeadMetrics};
+
+const HEADS: [&str; 3] = ["camera", "sound", "joint"];
+
+/// A run with nothing to say about.
+fn run() -> Run {
+    let accuracies = [0.5, 0.6, 0.8];
+    let weights = [0.3, 0.4, 0.3];
+    let heads = HEADS.iter().enumerate().map(|(head, name)| HeadSummary {
+        name: (*name).to_owned(),
+        kind: "rgb".into(),
+        test_samples: 100,
+        test_accuracy: accuracies[head],
+        test_macro_f1: accuracies[head],
+        test_mean_average_precision: None,
+        test_loss: 1.0,
+        weight: weights[head],
+    });
+    let predictions = PredictionRule::ALL.map(|rule| PredictionSummary {
+        rule,
+        test_accuracy: 0.8,
+        test_macro_f1: 0.8,
+        test_mean_average_precision: None,
+        test_loss: 1.0,
+    });
+    let matrix = |right: u64| Counts::Matrix(vec![vec![right, 50 - right], vec![50 - right, right]]);
+    let confusion = |name: &str, right: u64| Confusion {
+        name: name.into(),
+        samples: 100,
+        counts: matrix(right),
+    };
+    let epochs = (1..=4).map(|epoch| EpochMetrics {
+        epoch,
+        step: epoch as u64,
+        learning_rate: 0.1,
+        largest_gradient_norm: None,
+        heads: HEADS
+            .iter()
+            .zip(weights)
+            .map(|(name, weight)| HeadMetrics {
+                name: (*name).to_owned(),
+                weight,
+                train: Some(Score {
+                    accuracy: 0.5,
+                    loss: 2.0 / epoch as f64,
+                }),
+                validation: Some(Metrics {
+                    accuracy: 0.5,
+                    loss: 2.1 / epoch as f64,
+                    macro_f1: 0.5,
+                    mean_average_precision: None,
+                }),
+            })
+            .collect(),
+        seconds: 1.0,
+        waited_seconds: 0.0,
+    });
+    Run {
+        name: "run".into(),
+        config: "[run]\nseed = 0\n".into(),
+        epochs: epochs.collect(),
+        summary: Summary {
+            seed: 0,
+            device: "cpu".into(),
+            threads: 2,
+            strategy: "ogr".into(),
+            samples_skipped: 0,
+            epochs: 4,
+            selected_epoch: 4,
+            heads: heads.collect(),
+            predict: PredictionRule::Joint,
+            predictions: predictions.to_vec(),
+            blends: vec![estimate(0)],
+            seconds: Seconds {
+                prepare: 1.0,
+                train: 10.0,
+                waiting: 0.5,
+                estimate: 5.0,
+                evaluate: 1.0,
+                total: 18.0,
+            },
+            samples_per_second: 100.0,
+            peak_rss_bytes: Some(200 << 20),
+        },
+        test: Some(TestDetails {
+            classes: vec!["ball".into(), "bell".into()],
+            prediction: confusion("joint", 40),
+            heads: vec![
+                confusion("camera", 25),
+                confusion("sound", 30),
+                confusion("joint", 40),
+            ],
+            subsets: vec![SubsetScore {
+                modalities: vec!["camera".into()],
+                accuracy: 0.4,
+                loss: 1.0,
+            }],
+        }),
+    }
+}
+
+/// An estimate in which every head gains, and is measured well.
+fn estimate(epoch: usize) -> BlendReport {
+    let heads = HEADS
+        .iter()
+        .zip([0.3, 0.4, 0.3])
+        .map(|(name, weight)| HeadReport {
+            name: (*name).to_owned(),
+            delta_o: 0.2,
+            delta_g: 0.5,
+            ogr: Some(0.4),
+            weight,
+            delta_o_interval: Some(Interval { low: 0.1, high: 0.3 }),
+            delta_g_interval: Some(Interval { low: 0.4, high: 0.6 }),
+            ogr_interval: Some(Interval { low: 0.2, high: 0.7 }),
+            weight_low: Some(weight - 0.1),
+            weight_high: Some(weight + 0.1),
+        });
+    BlendReport {
+        epoch,
+        estimator: "probe".into(),
+        probe_epochs: Some(2),
+        heads: heads.collect(),
+        ogr_blend: Some(0.3),
+        ogr_blend_interval: None,
+        warnings: Vec::new(),
+    }
+}
+
+/// The same run with several labels for each sample.
+fn several_labels() -> Run {
+    let mut run = run();
+    run.summary
+        .heads
+        .iter_mut()
+        .for_each(|head| head.test_mean_average_precision = Some(0.7));
+    run.summary
+        .predictions
+        .iter_mut()
+        .for_each(|rule| rule.test_mean_average_precision = Some(0.7));
+    if let Some(test) = &mut run.test {
+        for confusion in test.heads.iter_mut().chain([&mut test.prediction]) {
+            let counts = ClassCounts {
+                true_positives: 20,
+                false_positives: 5,
+                false_negatives: 10,
+                true_negatives: 65,
+            };
+            confusion.counts = Counts::PerClass(vec![counts; 2]);
+        }
+    }
+    run
+}
+
+/// Writes a run as `gblend train` does, but for the parameters.
+fn write(folder: &Path, run: &Run) {
+    std::fs::create_dir_all(folder).unwrap();
+    let json =
+        |name: &str, value: &dyn erased::Json| std::fs::write(folder.join(name), value.json()).unwrap();
+    json("summary.json", &run.summary);
+    if let Some(test) = &run.test {
+        json("test.json", test);
+    }
+    std::fs::write(folder.join("config.toml"), &run.config).unwrap();
+    let mut lines: Vec<String> = run
+        .epochs
+        .iter()
+        .map(|epoch| serde_json::to_string(epoch).unwrap())
+        .collect();
+    let blend = serde_json::json!({ "blend": estimate(0), "seconds": 1.5 });
+    lines.insert(0, blend.to_string());
+    std::fs::write(folder.join("metrics.jsonl"), lines.join("\n") + "\n").unwrap();
+}
+
+/// `serde_json` wants to know the type.
+mod erased {
+    use super::Serialize;
+
+    pub(super) trait Json {
+        fn json(&self) -> String;
+    }
+
+    impl<T: Serialize> Json for T {
+        fn json(&self) -> String {
+            serde_json::to_string(self).unwrap()
+        }
+    }
+}
