@@ -37,6 +37,15 @@ pub enum Destination {
     Resume(PathBuf),
 }
 
+/// What else the process does meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// Nothing: the memory that the process took is the run's.
+    Alone,
+    /// Other runs: nobody can tell how much of the memory is this one's.
+    Others,
+}
+
 /// Trains and tests what a configuration describes, and returns the summary and the run folder. It computes on the
 /// threads that it is called on; see [`with_threads`](crate::session::with_threads). `interrupt` ends the training
 /// between epochs.
@@ -46,6 +55,7 @@ pub enum Destination {
 pub fn run(
     config: &Config,
     destination: &Destination,
+    company: Company,
     interrupt: &Interrupt,
     reporter: &Reporter,
 ) -> Result<(Summary, PathBuf)> {
@@ -192,7 +202,10 @@ pub fn run(
             total: started.elapsed().as_secs_f64(),
         },
         samples_per_second: trained.samples as f64 / train_seconds.max(1e-9),
-        peak_rss_bytes: machine::peak_rss_bytes(),
+        peak_rss_bytes: match company {
+            Company::Alone => machine::peak_rss_bytes(),
+            Company::Others => None,
+        },
     };
     let modalities = config.modalities.iter().zip(session.sample_shapes()?);
     let modalities = modalities.map(|(modality, sample_shape)| ModelModality {

@@ -117,6 +117,20 @@ impl Playground {
             .unwrap()
     }
 
+    /// As [`start`](Self::start), and names the file that its standard error goes to.
+    pub fn start_heard(&self, arguments: &[&str]) -> (Child, PathBuf) {
+        let path = self.path("stderr");
+        let child = Command::new(self.binary)
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_remove("GBLEND_DATA")
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&path).unwrap())
+            .spawn()
+            .unwrap();
+        (child, path)
+    }
+
     /// Runs the binary, which must succeed, and returns its standard output.
     pub fn succeed(&self, arguments: &[&str]) -> String {
         let outcome = self.run(arguments);

@@ -9,7 +9,7 @@ use super::{print, print_json};
 use crate::config::{Config, Override, task_differences};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::pipeline::{self, Destination};
+use crate::pipeline::{self, Company, Destination};
 use crate::progress::Reporter;
 use crate::run_folder::Summary;
 use crate::session::with_threads;
@@ -56,7 +56,7 @@ impl Train {
         let interrupt = Interrupt::by_signals();
         let threads = config.run.threads;
         let (summary, folder) = with_threads(threads, || {
-            pipeline::run(&config, &destination, &interrupt, &reporter)
+            pipeline::run(&config, &destination, Company::Alone, &interrupt, &reporter)
         })?;
         if self.json {
             return print_json(&summary);

@@ -10,7 +10,7 @@ use super::tabulate::{Done, tabulate};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::pipeline::{self, Destination};
+use crate::pipeline::{self, Company, Destination};
 use crate::progress::Board;
 use crate::session::{Session, with_threads};
 
@@ -187,7 +187,7 @@ impl Shared<'_> {
         let label = self.label(index);
         let reporter = self.board.cell(&label);
         let (summary, _) = with_threads(self.threads, || {
-            pipeline::run(&config, &destination, self.interrupt, &reporter)
+            pipeline::run(&config, &destination, Company::Others, self.interrupt, &reporter)
         })?;
         Ok(Done::of(&summary))
     }

@@ -39,7 +39,8 @@ pub struct Summary {
     pub seconds: Seconds,
     /// Training samples per second of training.
     pub samples_per_second: f64,
-    /// The largest resident memory of the process; absent where the system does not tell.
+    /// The largest resident memory of the process; absent where the system does not tell, and where other runs shared
+    /// the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_rss_bytes: Option<u64>,
 }

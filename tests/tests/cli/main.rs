@@ -7,6 +7,7 @@ mod commands;
 mod compare;
 mod determinism;
 mod export;
+mod faults;
 #[cfg(unix)]
 mod interrupt;
 mod manifest;
