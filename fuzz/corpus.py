@@ -214,6 +214,37 @@ summary = {
     "samples_per_second": 100.5,
 }
 write("run_files", "summary.json", json.dumps(summary))
+matrix_of = {"name": "joint", "samples": 3, "counts": {"matrix": [[1, 1], [0, 1]]}}
+each = [{"true_positives": 1, "false_positives": 0, "false_negatives": 1, "true_negatives": 1}] * 2
+test = {
+    "classes": ["a", "b"],
+    "prediction": matrix_of,
+    "heads": [matrix_of, {"name": "camera", "samples": 3, "counts": {"per_class": each}}],
+    "subsets": [{"modalities": ["camera"], "accuracy": 0.5, "loss": 1.0}],
+}
+write("run_files", "test.json", json.dumps(test))
+difference = {"to": "single:camera", "mean": 0.1, "ci95": 0.05, "significant": True}
+row = {
+    "method": "ogr", "modalities": ["camera"], "fusion": "concat", "seeds": [0, 1], "test_accuracy": [0.5, 0.6],
+    "mean": 0.55, "ci95": 0.6, "paired_difference_to_best_single": difference, "seconds": 1.5, "runs": ["cells/ogr/seed-0"],
+}
+point = {"weights": [0.5, 0.5], "test_accuracy": [0.5, 0.6], "mean": 0.55}
+simplex = {"heads": ["camera", "joint"], "steps": 2, "points": [point], "estimate": point, "regret": difference}
+compare = {
+    "format": "gblend-compare-1", "gblend": "0.1.0", "modalities": ["camera"], "predict": "joint", "test_samples": 3,
+    "rows": [row], "simplex": simplex, "left_out": [{"method": "ogr", "seed": 2, "problem": "p"}],
+}
+write("run_files", "compare.json", json.dumps(compare))
+tally = {"right": 1.0, "loss": 2.0, "samples": 3, "weight": 0.5}
+counts = {"tallies": [tally], "steps": 1, "learning_rate": 0.1, "largest_gradient_norm": None, "seconds": [1.0, 0.5]}
+description = {
+    "gblend": "0.1.0", "splits": "0", "position": {"epoch": 1, "batches": 1, "step": 1}, "blend": {"weights": [1.0]},
+    "estimated": True, "blends": [], "counts": counts, "weights": [1.0],
+    "best": {"epoch": 1, "figure": 0.5, "weights": [1.0], "blake3": "0"}, "samples": 3, "seconds": [1.0, 2.0, 0.5],
+    "logs": {"metrics.jsonl": 10},
+}
+checkpoint = {"format": "gblend-checkpoint-1", "arrays": "0", "checksum": "0", "description": description}
+write("run_files", "checkpoint.json", json.dumps(checkpoint))
 write("flo", "field.flo", b"PIEH" + struct.pack("<ii8f", 2, 2, *[1.5, -2, 1e10, 0, 0, 0, 3, 4]))
 header = b"MATLAB 5.0".ljust(124) + b"\x00\x01IM"
 other = matrix(b"other", [1, 1], 7, struct.pack("<f", 1.5))

@@ -21,5 +21,7 @@ mod writer;
 
 pub use capture::{capture, restore};
 pub use contents::{Arrays, Best, Checkpoint, Description, FORMAT, FORMAT_NUMBER, Position};
+#[cfg(feature = "fuzzing")]
+pub(crate) use store::is_understood;
 pub use store::{Found, Store};
 pub use writer::Writer;

@@ -253,8 +253,8 @@ impl Prepared {
                 Error::data(
                     cache.path(key).display(),
                     format!(
-                        "the prepared samples of `{}` have vanished or were damaged during the run; start \
-                             it again and they are prepared anew",
+                        "the prepared samples of `{}` have vanished or were damaged during the run; `gblend train \
+                         --resume` prepares them anew and goes on",
                         modality.name
                     ),
                 )

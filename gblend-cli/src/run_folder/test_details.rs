@@ -137,13 +137,17 @@ impl Confusion {
         match &self.counts {
             Counts::Matrix(matrix) => {
                 let rows = matrix.iter().enumerate();
-                rows.map(|(class, row)| share(row.get(class).copied().unwrap_or(0), row.iter().sum()))
-                    .collect()
+                rows.map(|(class, row)| {
+                    let all = row.iter().fold(0_u64, |sum, &count| sum.saturating_add(count));
+                    share(row.get(class).copied().unwrap_or(0), all)
+                })
+                .collect()
             }
             Counts::PerClass(each) => {
-                let recalls = each
-                    .iter()
-                    .map(|class| share(class.true_positives, class.true_positives + class.false_negatives));
+                let recalls = each.iter().map(|class| {
+                    let all = class.true_positives.saturating_add(class.false_negatives);
+                    share(class.true_positives, all)
+                });
                 recalls.collect()
             }
         }

@@ -124,11 +124,9 @@ fn a_cache_that_cannot_be_written_costs_time_alone() {
     assert_eq!(model(&p.path("run")), whole);
 }
 
-#[test]
-fn a_file_that_vanishes_in_mid_run_is_named_and_its_return_mends_the_run() {
-    let p = playground();
-    p.succeed(&["data", "export", "tiny.toml", "world", "--quiet"]);
-    // No memory for prepared samples: every epoch reads them again.
+/// A run that reads its prepared samples again in every epoch, stopped by what `harm` does to them.
+fn stopped_by(p: &Playground, harm: impl Fn()) {
+    p.succeed(&["data", "export", "tiny.toml", "world"]);
     let train = [
         "train",
         "world/config.toml",
@@ -136,35 +134,47 @@ fn a_file_that_vanishes_in_mid_run_is_named_and_its_return_mends_the_run() {
         "run.epochs=40",
         "--set",
         "run.memory=0",
+        "--set",
+        "run.cache=cache",
+        "--out",
     ];
-    let run = |out: &'static str| [&train[..], &["--set", "run.cache=cache", "--out", out]].concat();
-    p.succeed(&[&run("whole")[..], &["--quiet"]].concat());
-    let (mut child, stderr) = p.start_heard(&run("run"));
+    p.succeed(&[&train[..], &["whole", "--quiet"]].concat());
+    let (mut child, stderr) = p.start_heard(&[&train[..], &["run"]].concat());
     wait_for(&mut child, &p.path("run/checkpoints/3.json"));
-    std::fs::rename(p.path("world"), p.path("elsewhere")).unwrap();
-    std::fs::remove_dir_all(p.path("cache")).unwrap();
+    harm();
     let code = child.wait().unwrap().code();
     let stderr = std::fs::read_to_string(stderr).unwrap();
     assert_eq!(code, Some(2), "{stderr}");
-    assert!(stderr.contains("error: ") && stderr.contains("world"), "{stderr}");
-    std::fs::rename(p.path("elsewhere"), p.path("world")).unwrap();
+    assert!(
+        stderr.contains("have vanished or were damaged") && stderr.contains("--resume"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_damaged_cache_is_named_and_mended_when_the_run_goes_on() {
+    let p = playground();
+    stopped_by(&p, || {
+        for folder in std::fs::read_dir(p.path("cache")).unwrap().flatten() {
+            for segment in std::fs::read_dir(folder.path()).unwrap().flatten() {
+                let bytes = std::fs::read(segment.path()).unwrap();
+                std::fs::write(segment.path(), &bytes[..bytes.len() / 2]).unwrap();
+            }
+        }
+    });
     p.succeed(&["train", "--quiet", "--resume", "run"]);
     assert_eq!(model(&p.path("run")), model(&p.path("whole")));
 }
 
 #[test]
-fn a_damaged_cache_is_mended_in_mid_run() {
+fn data_that_vanishes_in_mid_run_is_named_and_its_return_mends_the_run() {
     let p = playground();
-    let slow = [&TRAIN[..], &["--set", "run.memory=0", "--set", "run.cache=cache"]].concat();
-    p.succeed(&[&slow[..], &["--quiet", "--out", "whole"]].concat());
-    let mut child = p.start(&[&slow[..], &["--out", "run"]].concat());
-    wait_for(&mut child, &p.path("run/checkpoints/3.json"));
-    for folder in std::fs::read_dir(p.path("cache")).unwrap().flatten() {
-        for segment in std::fs::read_dir(folder.path()).unwrap().flatten() {
-            let bytes = std::fs::read(segment.path()).unwrap();
-            std::fs::write(segment.path(), &bytes[..bytes.len() / 2]).unwrap();
-        }
-    }
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    stopped_by(&p, || {
+        std::fs::rename(p.path("world"), p.path("elsewhere")).unwrap();
+        std::fs::remove_dir_all(p.path("cache")).unwrap();
+    });
+    p.refuse_after_run(&["train", "--quiet", "--resume", "run"], "world/");
+    std::fs::rename(p.path("elsewhere"), p.path("world")).unwrap();
+    p.succeed(&["train", "--quiet", "--resume", "run"]);
     assert_eq!(model(&p.path("run")), model(&p.path("whole")));
 }
