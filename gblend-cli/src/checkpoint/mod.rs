@@ -8,7 +8,6 @@
 //! | `N.safetensors` | parameters, running statistics and the optimizer's moments |
 //! | `N.json` | the position and everything else, with the checksums of the arrays and of itself |
 //! | `best-EPOCH.safetensors` | parameters and running statistics of the epoch that was best by validation |
-//! | `probes.json` | what the finished probes of an unfinished estimate showed |
 //!
 //! A file is written under another name, synced and renamed, arrays first. So a crash leaves files that are whole or not
 //! there, and the JSON file of a checkpoint says that its arrays are there. The last two checkpoints are kept, with the
