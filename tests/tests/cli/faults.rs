@@ -173,7 +173,10 @@ fn data_that_vanishes_in_mid_run_is_named_and_its_return_mends_the_run() {
         std::fs::rename(p.path("world"), p.path("elsewhere")).unwrap();
         std::fs::remove_dir_all(p.path("cache")).unwrap();
     });
-    p.refuse_after_run(&["train", "--quiet", "--resume", "run"], "world: is no folder to read");
+    p.refuse_after_run(
+        &["train", "--quiet", "--resume", "run"],
+        "world: is no folder to read",
+    );
     std::fs::rename(p.path("elsewhere"), p.path("world")).unwrap();
     p.succeed(&["train", "--quiet", "--resume", "run"]);
     assert_eq!(model(&p.path("run")), model(&p.path("whole")));
