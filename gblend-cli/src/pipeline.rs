@@ -26,15 +26,22 @@ use crate::{device, machine};
 /// With more modalities the subsets would take longer than they tell; `gblend evaluate --subsets` has them.
 const MOST_SUBSET_MODALITIES: usize = 4;
 
-/// Where a run leaves its folder.
+/// How a run begins.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// From initial parameters, in a new folder.
+    New(Destination),
+    /// In the folder of a run that did not end, whose configuration is the one given.
+    Resume(PathBuf),
+}
+
+/// Where a new run leaves its folder.
 #[derive(Clone, Debug)]
 pub enum Destination {
     /// Here; it must not be there or be empty.
     Folder(PathBuf),
     /// In the first free one of `runs/NAME-1`, `runs/NAME-2`, …
     FirstFree(String),
-    /// In the folder of a run that did not end, whose configuration is the one given.
-    Resume(PathBuf),
 }
 
 /// What else the process does meanwhile.
@@ -54,7 +61,7 @@ pub enum Company {
 /// Whatever is wrong with the data, the destination or the training; [`Error::Interrupted`].
 pub fn run(
     config: &Config,
-    destination: &Destination,
+    start: &Start,
     company: Company,
     interrupt: &Interrupt,
     reporter: &Reporter,
@@ -69,9 +76,9 @@ pub fn run(
     interrupt.check(0)?;
     interrupt.watch()?;
     // Nothing is written before everything that can be wrong with the input was looked at.
-    let (mut folder, checkpoint) = match destination {
-        Destination::Resume(path) => resume(path, &session, &splits, reporter)?,
-        new => (RunFolder::create(new, &config.to_toml()?)?, None),
+    let (mut folder, checkpoint) = match start {
+        Start::Resume(path) => resume(path, &session, &splits, reporter)?,
+        Start::New(destination) => (RunFolder::create(destination, &config.to_toml()?)?, None),
     };
     reporter.line(&format!(
         "{}: {train_size} training, {held_out_size} held out, {validation_size} validation and {test_size} test samples of {} classes; \

@@ -9,7 +9,7 @@ use super::{print, print_json};
 use crate::config::{Config, Override, task_differences};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::pipeline::{self, Company, Destination};
+use crate::pipeline::{self, Company, Destination, Start};
 use crate::progress::Reporter;
 use crate::run_folder::Summary;
 use crate::session::with_threads;
@@ -48,15 +48,15 @@ impl Train {
             None => Config::load(self.config.as_deref(), &overrides)?,
         };
         let reporter = Reporter::new(self.quiet);
-        let destination = match (&self.resume, &self.out) {
-            (Some(run), _) => Destination::Resume(run.clone()),
-            (None, Some(folder)) => Destination::Folder(folder.clone()),
-            (None, None) => Destination::FirstFree(self.name()),
+        let start = match (&self.resume, &self.out) {
+            (Some(run), _) => Start::Resume(run.clone()),
+            (None, Some(folder)) => Start::New(Destination::Folder(folder.clone())),
+            (None, None) => Start::New(Destination::FirstFree(self.name())),
         };
         let interrupt = Interrupt::by_signals();
         let threads = config.run.threads;
         let (summary, folder) = with_threads(threads, || {
-            pipeline::run(&config, &destination, Company::Alone, &interrupt, &reporter)
+            pipeline::run(&config, &start, Company::Alone, &interrupt, &reporter)
         })?;
         if self.json {
             return print_json(&summary);

@@ -10,7 +10,7 @@ use super::tabulate::{Done, tabulate};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::pipeline::{self, Company, Destination};
+use crate::pipeline::{self, Company, Destination, Start};
 use crate::progress::Board;
 use crate::session::{Session, with_threads};
 
@@ -180,14 +180,14 @@ impl Shared<'_> {
 
     fn run(&self, index: usize) -> Result<Done> {
         let cell = &self.plan.cells[index];
-        let destination = Destination::Folder(self.folder.clear(cell)?);
+        let start = Start::New(Destination::Folder(self.folder.clear(cell)?));
         let mut config = Config::parse(&cell.folder, &cell.config, self.base.base.clone(), &[])?;
         config.run.threads = self.threads;
         config.run.memory = self.memory;
         let label = self.label(index);
         let reporter = self.board.cell(&label);
         let (summary, _) = with_threads(self.threads, || {
-            pipeline::run(&config, &destination, Company::Others, self.interrupt, &reporter)
+            pipeline::run(&config, &start, Company::Others, self.interrupt, &reporter)
         })?;
         Ok(Done::of(&summary))
     }

@@ -81,7 +81,6 @@ impl RunFolder {
                 path.clone()
             }
             Destination::FirstFree(name) => free_folder(Path::new("runs"), name)?,
-            Destination::Resume(path) => return Ok(Self::resume(path)?.folder),
         };
         let lock = FolderLock::take(&path)?;
         write_whole(&path.join("config.toml"), config.as_bytes())?;

@@ -1,7 +1,7 @@
 //! Test accuracies, with how far they may be off.
 
 use super::ink::Ink;
-use super::rows::{Axis, Mark, Row, reach, rows};
+use super::rows::{Axis, Mark, Row, in_words, reach, rows};
 use super::sheet::{Scale, around};
 use super::{Chart, Drawing, Table, percent, plus_minus};
 use crate::compare::Comparison;
@@ -49,11 +49,7 @@ fn chart(title: &str, mut caption: String, drawn: &[Row], table: Table) -> Resul
         scale: Scale::Percent,
         line: None,
     };
-    let figures: Vec<String> = drawn
-        .iter()
-        .map(|row| format!("{} {}", row.name, row.figure))
-        .collect();
-    let says = format!("Test accuracy: {}.", figures.join(", "));
+    let says = format!("Test accuracy: {}.", in_words(drawn));
     Ok(Some(Chart {
         title: title.to_owned(),
         caption,
@@ -177,11 +173,7 @@ fn shares(name: &str, figures: &[(usize, &HeadSummary, Option<f64>)]) -> Result<
         scale: Scale::Percent,
         line: None,
     };
-    let figures: Vec<String> = drawn
-        .iter()
-        .map(|row| format!("{} {}", row.name, row.figure))
-        .collect();
-    let says = format!("The {name} on the test samples: {}.", figures.join(", "));
+    let says = format!("The {name} on the test samples: {}.", in_words(&drawn));
     rows(name, says, &axis, &drawn).map(Some)
 }
 

@@ -7,7 +7,7 @@ use super::rows::{Axis, Mark, Row, reach, rows};
 use super::sheet::{
     Area, Drawn, LETTERS, SCALE, Scale, Side, WIDTH, draw, shortened, sized, units, width, write,
 };
-use super::{Chart, Drawing, Key, Stroke, Table, percent};
+use super::{Chart, Drawing, Key, Table, percent};
 use crate::error::Result;
 use crate::run_folder::{ClassCounts, Counts, TestDetails};
 
@@ -95,11 +95,7 @@ fn matrices(test: &TestDetails) -> Result<Chart> {
             }
         ),
         legend: legend
-            .map(|(step, share)| Key {
-                ink: Ink::Heat(step),
-                stroke: Stroke::Area,
-                means: format!("{share} of the row"),
-            })
+            .map(|(step, share)| Key::area(Ink::Heat(step), &format!("{share} of the row")))
             .into(),
         drawings: drawings.collect::<Result<_>>()?,
         table,
@@ -335,13 +331,7 @@ fn several_labels(test: &TestDetails, each: &[ClassCounts]) -> Result<Chart> {
     Ok(Chart {
         title: "What was said of each class".into(),
         caption,
-        legend: legend
-            .map(|(ink, means)| Key {
-                ink,
-                stroke: Stroke::Area,
-                means: means.to_owned(),
-            })
-            .into(),
+        legend: legend.map(|(ink, means)| Key::area(ink, means)).into(),
         drawings: vec![rows("What was said of each class", says, &axis, &drawn)?],
         table,
     })

@@ -68,6 +68,17 @@ pub(super) struct Key {
     pub(super) means: String,
 }
 
+impl Key {
+    /// A color that fills areas.
+    pub(super) fn area(ink: Ink, means: &str) -> Self {
+        Self {
+            ink,
+            stroke: Stroke::Area,
+            means: means.to_owned(),
+        }
+    }
+}
+
 /// How a color is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stroke {

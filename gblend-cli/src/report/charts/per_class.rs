@@ -3,7 +3,7 @@
 use super::ink::Ink;
 use super::rows::{Axis, Mark, Row, reach, rows};
 use super::sheet::{Scale, around};
-use super::{Chart, Key, Stroke, Table, percent, points};
+use super::{Chart, Key, Table, percent, points};
 use crate::error::Result;
 use crate::run_folder::{Confusion, Counts};
 
@@ -152,13 +152,7 @@ pub(in crate::report) fn per_class(
     Ok(Some(Chart {
         title: title.clone(),
         caption,
-        legend: legend
-            .map(|(ink, means)| Key {
-                ink,
-                stroke: Stroke::Area,
-                means: means.to_owned(),
-            })
-            .into(),
+        legend: legend.map(|(ink, means)| Key::area(ink, means)).into(),
         drawings: vec![rows(title, says, &axis, &drawn)?],
         table,
     }))

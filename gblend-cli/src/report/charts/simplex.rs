@@ -5,7 +5,7 @@ use plotters::element::{Circle, PathElement, Polygon};
 use super::ink::Ink;
 use super::plane::{HEIGHT, Plane, names, room};
 use super::sheet::{LETTERS, Scale, Side, WIDTH, around, draw, letters, shortened, sized, units, write};
-use super::{Chart, Drawing, Key, Stroke, Table, percent};
+use super::{Chart, Drawing, Key, Table, percent};
 use crate::compare::{Simplex, SimplexPoint};
 use crate::error::Result;
 
@@ -73,11 +73,7 @@ pub(in crate::report) fn simplex(simplex: &Simplex) -> Result<Option<Chart>> {
             "the most accurate weights",
         ];
         let steps = [0, 5, 9].into_iter().zip(means);
-        let key = |(step, means): (u8, &str)| Key {
-            ink: Ink::Heat(step),
-            stroke: Stroke::Area,
-            means: means.to_owned(),
-        };
+        let key = |(step, means): (u8, &str)| Key::area(Ink::Heat(step), means);
         steps.map(key).collect()
     };
     Ok(Some(Chart {

@@ -1,7 +1,7 @@
 //! How well it goes with some of the modalities.
 
 use super::ink::Ink;
-use super::rows::{Axis, Mark, Row, rows};
+use super::rows::{Axis, Mark, Row, in_words, rows};
 use super::sheet::Scale;
 use super::{Chart, Table, figure, percent, plus_minus};
 use crate::compare::Comparison;
@@ -29,11 +29,7 @@ fn chart(title: &str, caption: String, mut drawn: Vec<Row>, table: Table) -> Res
         scale: Scale::Percent,
         line: None,
     };
-    let figures: Vec<String> = drawn
-        .iter()
-        .map(|row| format!("{} {}", row.name, row.figure))
-        .collect();
-    let says = format!("{title}: {}.", figures.join(", "));
+    let says = format!("{title}: {}.", in_words(&drawn));
     Ok(Some(Chart {
         title: title.to_owned(),
         caption,

@@ -1,7 +1,7 @@
 //! Where the time went.
 
 use super::ink::Ink;
-use super::rows::{Axis, Mark, Row, reach, rows};
+use super::rows::{Axis, Mark, Row, in_words, reach, rows};
 use super::sheet::Scale;
 use super::{Chart, Table, figure, percent};
 use crate::error::Result;
@@ -48,11 +48,7 @@ fn chart(title: &str, caption: String, mut drawn: Vec<Row>, table: Table) -> Res
         scale: Scale::Plain,
         line: None,
     };
-    let figures: Vec<String> = drawn
-        .iter()
-        .map(|row| format!("{} {}", row.name, row.figure))
-        .collect();
-    let says = format!("{title}: {}.", figures.join(", "));
+    let says = format!("{title}: {}.", in_words(&drawn));
     Ok(Some(Chart {
         title: title.to_owned(),
         caption,
@@ -94,7 +90,7 @@ pub(in crate::report) fn time_of_run(run: &Run) -> Result<Option<Chart>> {
         .push(vec!["together".to_owned(), duration(seconds.total), percent(1.0)]);
     let memory = match run.summary.peak_rss_bytes {
         Some(bytes) => format!("The largest resident memory was {}.", mebibytes(bytes)),
-        None => "The system does not tell the memory.".to_owned(),
+        None => "How much memory it took is not known: the system does not tell, or other runs shared the process.".to_owned(),
     };
     let caption = format!(
         "{} in all, {:.0} training samples per second on {} threads ({}). {memory}",

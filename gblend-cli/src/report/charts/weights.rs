@@ -5,7 +5,7 @@ use plotters::element::{PathElement, Polygon};
 use super::ink::Ink;
 use super::plane::{HEIGHT, Plane, names, room, thinned};
 use super::sheet::{Scale, WIDTH, draw};
-use super::{Chart, Key, Stroke, Table, percent};
+use super::{Chart, Key, Table, percent};
 use crate::error::Result;
 use crate::report::reading::Run;
 
@@ -90,11 +90,10 @@ pub(in crate::report) fn blend_weights(run: &Run) -> Result<Option<Chart>> {
         }
         names(area, right, &ends)
     })?;
-    let legend = heads.iter().enumerate().map(|(index, head)| Key {
-        ink: Ink::Series(index),
-        stroke: Stroke::Area,
-        means: head.name.clone(),
-    });
+    let legend = heads
+        .iter()
+        .enumerate()
+        .map(|(index, head)| Key::area(Ink::Series(index), &head.name));
     let estimates = if run.summary.blends.is_empty() {
         "This strategy measures no head."
     } else {
