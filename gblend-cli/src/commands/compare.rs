@@ -28,7 +28,8 @@ pub(super) struct Compare {
     /// How many seeds, from run.seed on.
     #[arg(long, value_name = "N", default_value_t = 3)]
     seeds: usize,
-    /// What to compare: single, joint, dropout, pretrained, early-stop, equal, ogr, ogr-online, or any kind of blend.
+    /// What to compare: single, joint, dropout, pretrained, early-stop, equal, ogr, ogr-online, or any kind of blend; what
+    /// others are measured by, single, joint and equal, always runs.
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', default_values_t = DEFAULT_METHODS.map(String::from))]
     methods: Vec<String>,
     /// A method of your own: its name and the keys that it sets, as in "adam optimizer.kind=adam".

@@ -219,16 +219,21 @@ fn a_run_that_has_ended_is_not_resumed() {
 fn two_processes_do_not_write_to_one_run() {
     let p = playground();
     stopped(&p, "run");
+    let before = checkpoints(&p, "run");
     let mut child = p.start(&["train", "--quiet", "--resume", "run"]);
+    // A new checkpoint is a sign that it is at work: whoever comes first has the folder.
     let began = Instant::now();
-    loop {
-        let outcome = p.run(&["train", "--resume", "run", "--quiet"]);
-        assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
-        if outcome.stderr.contains("another gblend is writing") {
-            break;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60));
+    while checkpoints(&p, "run").last() <= before.last() {
+        assert!(child.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(1));
     }
+    let outcome = p.run(&["train", "--resume", "run", "--quiet"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("another gblend is writing"),
+        "{}",
+        outcome.stderr
+    );
     child.kill().unwrap();
     child.wait().unwrap();
 }
