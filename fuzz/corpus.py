@@ -245,6 +245,11 @@ description = {
 }
 checkpoint = {"format": "gblend-checkpoint-1", "arrays": "0", "checksum": "0", "description": description}
 write("run_files", "checkpoint.json", json.dumps(checkpoint))
+losses = {"train": [0.5, None], "held_out": [0.7]}
+progress = {"epoch": 2, "batches": 1, "step": 5}
+content = {"origin": "0", "position": progress, "course": {"before": losses, "after": [losses]}, "arrays": "0"}
+probe = {"format": "gblend-checkpoint-1", "checksum": "0", "content": content}
+write("run_files", "probe.json", json.dumps(probe))
 write("flo", "field.flo", b"PIEH" + struct.pack("<ii8f", 2, 2, *[1.5, -2, 1e10, 0, 0, 0, 3, 4]))
 header = b"MATLAB 5.0".ljust(124) + b"\x00\x01IM"
 other = matrix(b"other", [1, 1], 7, struct.pack("<f", 1.5))

@@ -109,7 +109,11 @@ impl Error {
     /// 2 if the user's input is at fault, 1 if gblend or the machine is, 130 if it was interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Core(gblend_core::Error::Device(_) | gblend_core::Error::EmptyRegistry)
+            Self::Core(
+                gblend_core::Error::Device(_)
+                | gblend_core::Error::NoRoom(_)
+                | gblend_core::Error::EmptyRegistry,
+            )
             | Self::Write { .. }
             | Self::Internal(_) => 1,
             Self::Interrupted { .. } | Self::ComparisonInterrupted { .. } => interrupt::EXIT_CODE,

@@ -92,6 +92,11 @@ pub enum Error {
     /// The engine failed: out of memory, a driver error.
     #[error("the device failed: {0}")]
     Device(String),
+    /// The machine has no memory or thread left for something.
+    #[error(
+        "the machine has no room for {0}; run.batch_size, run.memory and run.threads decide how much a run needs"
+    )]
+    NoRoom(String),
     /// An error of a plugin's own.
     #[error(transparent)]
     Plugin(Box<dyn std::error::Error + Send + Sync>),

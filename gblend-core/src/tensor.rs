@@ -141,7 +141,7 @@ impl StackedSamples {
     /// Stacks samples of one shape along a new innermost axis.
     ///
     /// # Errors
-    /// [`Error::Shape`] if there is no sample, or two differ in shape.
+    /// [`Error::Shape`] if there is no sample, or two differ in shape; [`Error::NoRoom`].
     pub fn new(samples: &[&Array]) -> Result<Self> {
         let Some(first) = samples.first() else {
             return Err(Error::shape("a batch", "at least one sample", [0]));
@@ -154,7 +154,13 @@ impl StackedSamples {
             ));
         }
         let (elements, batch) = (first.len(), samples.len());
-        let mut values = vec![0.0; elements * batch];
+        let count = elements.saturating_mul(batch);
+        let mut values = Vec::new();
+        values.try_reserve_exact(count).map_err(|_| {
+            let megabytes = count.saturating_mul(4) / 1_000_000;
+            Error::NoRoom(format!("{batch} samples of {:?}, {megabytes} MB", first.shape()))
+        })?;
+        values.resize(count, 0.0);
         // Blocks of rows, so that each written line of `values` stays in cache while all samples fill it.
         const ROWS: usize = 16;
         for (block, rows) in values.chunks_mut(ROWS * batch.max(1)).enumerate() {

@@ -105,6 +105,24 @@ impl Playground {
         }
     }
 
+    /// Runs the binary in the folder with no more address space than so many kilobytes.
+    #[cfg(unix)]
+    pub fn run_within(&self, kilobytes: u64, arguments: &[&str]) -> Outcome {
+        let limited = format!("ulimit -v {kilobytes} && exec \"$0\" \"$@\"");
+        let output = Command::new("sh")
+            .args(["-c", &limited, self.binary])
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_remove("GBLEND_DATA")
+            .output()
+            .unwrap();
+        Outcome {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// Starts the binary in the folder and does not wait for it. What it prints is lost.
     pub fn start(&self, arguments: &[&str]) -> Child {
         Command::new(self.binary)

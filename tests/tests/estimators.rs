@@ -132,7 +132,7 @@ fn movements(config: &Config, estimator: Estimator) -> Movements {
             schedule_step: 0,
         };
         let reporter = Reporter::new(true);
-        let estimate = estimate(session, splits, &state, &request, live, &reporter).unwrap();
+        let estimate = estimate(session, splits, &state, &request, live, None, &reporter).unwrap();
         estimate.movements
     })
 }

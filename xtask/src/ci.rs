@@ -1,8 +1,9 @@
 //! `cargo xtask ci`: formatting, lints, documentation, tidiness, generated files, plugins from outside, damaged
-//! files, TensorBoard's event files, the CUDA type-check.
+//! files, TensorBoard's event files, licenses and sources of dependencies, the CUDA type-check.
 
 use crate::fuzz::{self, Fuzz};
 use crate::process::{cargo, succeed};
+use crate::supply_chain::SupplyChain;
 use crate::{Result, generate, plugins, tensorboard, tidy};
 
 pub(crate) fn run() -> Result {
@@ -19,6 +20,7 @@ pub(crate) fn run() -> Result {
     fuzz::check()?;
     Fuzz::SMOKE.run()?;
     tensorboard::run()?;
+    SupplyChain::default().run()?;
     // dfdx's `ci-check` needs no CUDA toolkit.
     for package in ["gblend-core", "gblend-optim", "gblend-modalities", "gblend-cli"] {
         succeed(cargo().args(["check", "--package", package, "--features", "cuda,dfdx/ci-check"]))?;

@@ -9,6 +9,7 @@ mod plugins;
 mod process;
 mod python;
 mod results;
+mod supply_chain;
 mod tensorboard;
 mod tidy;
 
@@ -41,6 +42,8 @@ enum Task {
     Plugins,
     /// Give changed files to every decoder and parser.
     Fuzz(fuzz::Fuzz),
+    /// Check licenses, sources and doubled versions of all dependencies.
+    SupplyChain(supply_chain::SupplyChain),
     /// Train, and have the tensorboard package from PyPI read the event files.
     Tensorboard,
     /// Time training steps.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::Gen { check } => generate::run(check),
         Task::Plugins => plugins::run(),
         Task::Fuzz(fuzz) => fuzz.run(),
+        Task::SupplyChain(check) => check.run(),
         Task::Tensorboard => tensorboard::run(),
         Task::Bench(bench) => bench.run(),
         Task::Results(results) => results.run(),

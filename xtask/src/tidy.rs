@@ -104,6 +104,10 @@ fn dependencies() -> Result<Vec<String>> {
             ));
             continue;
         };
+        if package.targets.iter().any(|target| target.is_custom_build()) {
+            // What builds gblend runs nothing of its own, so it cannot download anything either.
+            problems.push(format!("{} has a build script", package.name));
+        }
         let forbidden = of(&FORBIDDEN).unwrap_or_default();
         for dependency in &package.dependencies {
             let name = dependency.name.as_str();

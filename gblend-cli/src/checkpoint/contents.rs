@@ -65,7 +65,7 @@ pub struct Description {
     pub logs: BTreeMap<String, u64>,
 }
 
-/// Where in a run a checkpoint stands.
+/// Where in a run, or in a probe, a checkpoint stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
@@ -73,8 +73,17 @@ pub struct Position {
     pub epoch: usize,
     /// Batches of it that were trained on.
     pub batches: usize,
-    /// Steps of the whole run.
+    /// Steps of all epochs.
     pub step: u64,
+}
+
+impl Position {
+    /// Where everything begins.
+    pub const BEGIN: Self = Self {
+        epoch: 1,
+        batches: 0,
+        step: 0,
+    };
 }
 
 /// The best epoch by validation.
@@ -100,6 +109,15 @@ impl Best {
 }
 
 impl Arrays {
+    /// The first parameter or running statistic with a value that is not finite, and that value. Moments may be
+    /// infinite: a square of a gradient overflows long before the gradient does, and then nothing moves.
+    pub fn not_finite(&self) -> Option<(&str, f64)> {
+        self.model.iter().find_map(|(path, array)| {
+            let value = array.values().iter().find(|value| !value.is_finite())?;
+            Some((path.as_str(), f64::from(*value)))
+        })
+    }
+
     /// Every array under one name.
     pub(super) fn to_state(&self) -> State {
         let model = self

@@ -6,6 +6,7 @@ use gblend_core::params::State;
 use serde::{Deserialize, Serialize};
 
 use super::contents::{Arrays, Checkpoint, Description, FORMAT, FORMAT_NUMBER};
+use super::probes;
 use crate::error::{Error, Result};
 use crate::run_folder::model_file::{from_safetensors, to_safetensors};
 use crate::run_folder::{to_json, write_whole};
@@ -168,6 +169,13 @@ impl Store {
         write_whole(&self.folder.join(format!("{number}.json")), &to_json(&file)?)?;
         self.next += 1;
         self.prune();
+        // The estimate before the epoch at hand is over if it was made, and those before it are in any case.
+        let Description {
+            position, estimated, ..
+        } = &checkpoint.description;
+        if let Some(over) = position.epoch.checked_sub(if *estimated { 1 } else { 2 }) {
+            probes::remove_through(&self.folder, over);
+        }
         Ok(())
     }
 
@@ -212,7 +220,7 @@ fn checksum(description: &Description) -> Result<String, String> {
     Ok(blake3::hash(&text).to_hex().to_string())
 }
 
-fn names(folder: &Path) -> impl Iterator<Item = String> {
+pub(super) fn names(folder: &Path) -> impl Iterator<Item = String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok())
 }

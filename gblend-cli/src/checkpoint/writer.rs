@@ -21,18 +21,24 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the thread. `best` is the epoch and the hash of best parameters that are written already.
-    pub fn start(mut store: Store, mut best: Option<(usize, String)>) -> Self {
+    ///
+    /// # Errors
+    /// [`NoRoom`](gblend_core::Error::NoRoom) for a thread.
+    pub fn start(mut store: Store, mut best: Option<(usize, String)>) -> Result<Self> {
         let (queue, checkpoints) = sync_channel::<Arc<Checkpoint>>(1);
-        let thread = std::thread::spawn(move || {
+        let work = move || {
             for checkpoint in checkpoints {
                 store.write(&checkpoint, &mut best)?;
             }
             Ok(())
-        });
-        Self {
+        };
+        let thread = std::thread::Builder::new().spawn(work).map_err(|error| {
+            gblend_core::Error::NoRoom(format!("a thread that writes checkpoints ({error})"))
+        })?;
+        Ok(Self {
             queue: Some(queue),
             thread: Some(thread),
-        }
+        })
     }
 
     /// Hands a checkpoint over.

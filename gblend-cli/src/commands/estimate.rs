@@ -176,7 +176,7 @@ impl Estimate {
                 schedule_step: 0,
             };
             let state = state_of(&mut session.initial_model()?)?;
-            let estimate = estimate(&session, &splits, &state, &request, live, reporter)?;
+            let estimate = estimate(&session, &splits, &state, &request, live, None, reporter)?;
             let report = blend.take_estimate(0, &estimate)?;
             // Strategies other than `ogr` have no policy by that name.
             let settings = serde_json::to_value(&config.blend.plugin).unwrap_or_default();

@@ -78,9 +78,12 @@ pub fn compare(
         changed: Condvar::new(),
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(|| shared.work())).collect();
+        let workers: Vec<_> = (0..jobs)
+            .map(|_| std::thread::Builder::new().spawn_scoped(scope, || shared.work()))
+            .collect();
         let outcomes = workers.into_iter().map(|worker| {
             worker
+                .map_err(|error| gblend_core::Error::NoRoom(format!("a comparing thread ({error})")))?
                 .join()
                 .unwrap_or_else(|_| Err(Error::Internal("a comparing thread panicked".into())))
         });

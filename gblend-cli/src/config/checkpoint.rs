@@ -1,19 +1,20 @@
 //! The `[checkpoint]` table.
 
 use std::num::NonZeroU64;
+use std::time::Instant;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When a run writes a checkpoint, from which `gblend train --resume RUN` goes on to the same result. There is one after
-/// every epoch and every estimate; these are for epochs that take long.
+/// every epoch, every probe and every estimate; these are for epochs that take long.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointConfig {
-    /// Within an epoch, after so many steps. Default: never.
+    /// Within an epoch or a probe, after so many steps. Default: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every_steps: Option<NonZeroU64>,
-    /// Within an epoch, after so many minutes.
+    /// Within an epoch or a probe, after so many minutes.
     pub every_minutes: f64,
 }
 
@@ -27,6 +28,15 @@ impl Default for CheckpointConfig {
 }
 
 impl CheckpointConfig {
+    /// Whether a checkpoint within an epoch, or within a probe, is due after `step` steps, given when the last one was
+    /// written.
+    pub fn is_due(&self, step: u64, last: Instant) -> bool {
+        let by_steps = self
+            .every_steps
+            .is_some_and(|steps| step.is_multiple_of(steps.get()));
+        by_steps || last.elapsed().as_secs_f64() >= 60.0 * self.every_minutes
+    }
+
     /// The key that is out of its range, and how.
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
         let minutes = self.every_minutes;

@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use gblend_core::tensor::StackedSamples;
-use gblend_core::{Array, Modality, Result, Seed, Targets};
+use gblend_core::{Array, Error, Modality, Result, Seed, Targets};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
@@ -131,8 +131,8 @@ impl Loader<'_> {
     /// Runs `consume` on every batch of the plan, in order, and tells how long it waited for data.
     ///
     /// # Errors
-    /// The first error of a sample or of `consume`; no batch is consumed after it.
-    pub fn for_each<E: From<gblend_core::Error>>(
+    /// The first error of a sample or of `consume`; no batch is consumed after it. [`Error::NoRoom`].
+    pub fn for_each<E: From<Error>>(
         &self,
         plan: &Plan,
         mut consume: impl FnMut(usize, LoadedBatch) -> Result<(), E>,
@@ -143,17 +143,19 @@ impl Loader<'_> {
             let queues: Vec<_> = (0..workers)
                 .map(|worker| {
                     let (sender, receiver) = sync_channel(AHEAD);
-                    scope.spawn(move || {
+                    let work = move || {
                         for batch in plan.batches.iter().skip(worker).step_by(workers) {
                             // The consumer hangs up at the first error.
                             if sender.send(self.load(batch, plan.look)).is_err() {
                                 break;
                             }
                         }
-                    });
-                    receiver
+                    };
+                    let started = std::thread::Builder::new().spawn_scoped(scope, work);
+                    started.map_err(|error| Error::NoRoom(format!("a loader thread ({error})")))?;
+                    Ok(receiver)
                 })
-                .collect();
+                .collect::<Result<_>>()?;
             for index in 0..plan.len() {
                 let asked = Instant::now();
                 let Ok(batch) = queues[index % workers].recv() else {

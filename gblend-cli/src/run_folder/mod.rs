@@ -26,7 +26,7 @@ use gblend_core::BlendReport;
 use gblend_core::params::State;
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, Description, Store, Writer};
+use crate::checkpoint::{Checkpoint, Description, ProbeStore, Store, Writer};
 use crate::error::{Error, Result};
 use crate::pipeline::Destination;
 use crate::train::{EpochMetrics, Sink};
@@ -46,6 +46,7 @@ pub struct RunFolder {
     path: PathBuf,
     metrics: File,
     checkpoints: Writer,
+    probes: ProbeStore,
     _lock: FolderLock,
 }
 
@@ -87,10 +88,12 @@ impl RunFolder {
         let metrics = path.join(METRICS);
         let metrics = File::create(&metrics).map_err(Error::write(&metrics))?;
         let store = Store::new(path.join(CHECKPOINTS));
+        let probes = ProbeStore::new(path.join(CHECKPOINTS));
         Ok(Self {
             path,
             metrics,
-            checkpoints: Writer::start(store, None),
+            checkpoints: Writer::start(store, None)?,
+            probes,
             _lock: lock,
         })
     }
@@ -127,7 +130,8 @@ impl RunFolder {
             folder: Self {
                 path: path.to_owned(),
                 metrics,
-                checkpoints: Writer::start(store, best),
+                checkpoints: Writer::start(store, best)?,
+                probes: ProbeStore::new(path.join(CHECKPOINTS)),
                 _lock: lock,
             },
             checkpoint: found.checkpoint,
@@ -189,6 +193,10 @@ impl Sink for RunFolder {
 
     fn checkpoint(&mut self, checkpoint: Arc<Checkpoint>) -> Result<()> {
         self.checkpoints.write(checkpoint)
+    }
+
+    fn probes(&self) -> Option<&ProbeStore> {
+        Some(&self.probes)
     }
 }
 

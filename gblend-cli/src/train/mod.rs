@@ -228,7 +228,9 @@ impl<'a> Training<'a> {
             schedule_step: self.optimizer.schedule_step(),
         };
         let state = state_of(self.model)?;
-        let estimate = estimate(self.session, self.splits, &state, &request, live, self.reporter)?;
+        let keeping = self.sink.probes();
+        let (session, splits) = (self.session, self.splits);
+        let estimate = estimate(session, splits, &state, &request, live, keeping, self.reporter)?;
         let report = self.blend.take_estimate(self.epoch - 1, &estimate)?;
         let seconds = began.elapsed();
         // Training stands still meanwhile.
@@ -366,10 +368,7 @@ impl<'a> Training<'a> {
     /// Whether a checkpoint in mid-epoch is due.
     fn checkpoint_due(&self) -> bool {
         let config = &self.session.config.checkpoint;
-        let by_steps = config
-            .every_steps
-            .is_some_and(|steps| self.optimizer.steps().is_multiple_of(steps.get()));
-        by_steps || self.last_checkpoint.elapsed().as_secs_f64() >= 60.0 * config.every_minutes
+        config.is_due(self.optimizer.steps(), self.last_checkpoint)
     }
 
     fn checkpoint(&mut self) -> Result<()> {
@@ -392,9 +391,19 @@ impl<'a> Training<'a> {
             seconds: seconds.map(|duration| duration.as_secs_f64()),
             logs: self.sink.logs()?,
         };
+        let arrays = capture(self.model, self.optimizer.state())?;
+        // What is kept must be good to go on from.
+        if let Some((path, value)) = arrays.not_finite() {
+            return Err(Error::Diverged {
+                what: format!("`{path}`"),
+                value,
+                step: self.optimizer.steps(),
+                epoch: self.epoch,
+            });
+        }
         let checkpoint = Checkpoint {
             description,
-            arrays: capture(self.model, self.optimizer.state())?,
+            arrays,
             best: if self.best_kept {
                 None
             } else {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gblend_core::BlendReport;
 
 use super::EpochMetrics;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, ProbeStore};
 use crate::error::Result;
 
 /// Receives what training leaves behind on its way.
@@ -34,6 +34,11 @@ pub trait Sink {
     /// # Errors
     /// What could not be written, now or earlier.
     fn checkpoint(&mut self, checkpoint: Arc<Checkpoint>) -> Result<()>;
+
+    /// Where the probes of estimates keep how far they are, if anywhere.
+    fn probes(&self) -> Option<&ProbeStore> {
+        None
+    }
 }
 
 /// Each in turn.
@@ -57,5 +62,9 @@ impl Sink for Vec<&mut dyn Sink> {
     fn checkpoint(&mut self, checkpoint: Arc<Checkpoint>) -> Result<()> {
         self.iter_mut()
             .try_for_each(|sink| sink.checkpoint(Arc::clone(&checkpoint)))
+    }
+
+    fn probes(&self) -> Option<&ProbeStore> {
+        self.iter().find_map(|sink| sink.probes())
     }
 }

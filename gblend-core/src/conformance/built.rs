@@ -45,7 +45,7 @@ impl<M: Module + ?Sized> Built<'_, M> {
         (0..self.samples).collect()
     }
 
-    fn module(&self, seed: Seed) -> Result<Box<M>, Violation> {
+    pub(super) fn module(&self, seed: Seed) -> Result<Box<M>, Violation> {
         Rule::Builds.works("building", (self.build)(seed))
     }
 
@@ -240,7 +240,7 @@ fn reached(module: &mut (impl Module + ?Sized), mut gradients: Gradients) -> Res
     Ok(reached)
 }
 
-fn each_parameter(
+pub(super) fn each_parameter(
     module: &mut (impl Module + ?Sized),
     each: impl FnMut(&ParamPath, ParamMut<'_>) -> Result<()>,
 ) -> Result<(), Violation> {

@@ -4,7 +4,7 @@ use super::arbitrary;
 use super::built::Built;
 use super::fusion_inputs::{Leaf, Shapes};
 use super::tensors::gradients_of_squares;
-use super::{Rule, Violation, config, harness};
+use super::{Rule, Violation, config, flat, harness};
 use crate::array::Array;
 use crate::error::Error;
 use crate::fusion::{Fusion, FusionInputs, FusionModule};
@@ -135,7 +135,23 @@ fn check(fusion: &dyn Fusion, shapes: Shapes<'_>) -> Result<(), Violation> {
         .check()?;
         case.check_refusals()?;
         case.check_inputs()
-    })
+    })?;
+    for value in flat::VALUES {
+        let arrays = shapes.elements().into_iter();
+        let arrays: crate::Result<Vec<Array>> = arrays
+            .map(|elements| Array::new([SAMPLES, elements], vec![value; SAMPLES * elements]))
+            .collect();
+        let arrays = Rule::CasesExist.works("flat inputs", arrays)?;
+        Built::<dyn FusionModule> {
+            build: &|seed| shapes.build(fusion, seed),
+            run: &|module, samples, pass| module.fuse(shapes.inputs(&arrays, samples, pass)?, pass),
+            length: &|module| module.fused_dim(),
+            samples: SAMPLES,
+        }
+        .check_flat()
+        .map_err(|violation| violation.with(&format_args!("{shapes:?} of {value:e} alone")))?;
+    }
+    Ok(())
 }
 
 struct Case<'a> {

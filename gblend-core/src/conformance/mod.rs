@@ -50,6 +50,7 @@
 pub mod arbitrary;
 mod built;
 mod config;
+mod flat;
 mod fusion;
 mod fusion_inputs;
 mod halves;

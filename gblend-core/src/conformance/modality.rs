@@ -4,7 +4,7 @@ use super::arbitrary::{self, MediaSize};
 use super::built::Built;
 use super::halves;
 use super::tensors::{bits, finite};
-use super::{Rule, Violation, config, harness};
+use super::{Rule, Violation, config, flat, harness};
 use crate::array::Array;
 use crate::media::{Media, MediaKind};
 use crate::modality::{BuildContext, Encoder, Modality};
@@ -145,6 +145,20 @@ fn check_encoder(modality: &dyn Modality, prepared: &[Array]) -> Result<(), Viol
         samples: prepared.len(),
     };
     built.check()?;
+    for value in flat::VALUES {
+        let array = Array::new(sample_shape, vec![value; sample_shape.iter().product()]);
+        let sample = Rule::CasesExist.works("a flat sample", array)?;
+        Built::<dyn Encoder> {
+            build: &build,
+            run: &|encoder, samples, pass| {
+                encoder.encode(&Batch::stack(&device, &vec![&sample; samples.len()])?, pass)
+            },
+            length: &|encoder| encoder.feature_dim(),
+            samples: prepared.len(),
+        }
+        .check_flat()
+        .map_err(|violation| violation.with(&format_args!("samples of {value:e} alone")))?;
+    }
     let mut encoder = Rule::Builds.works("building", build(Seed::new(1)))?;
     halves::check(&build, &batch, prepared.len())?;
     for shape in other_shapes(sample_shape) {

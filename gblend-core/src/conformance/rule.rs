@@ -69,6 +69,7 @@ rules! {
     DifferentiationEvaluates: "differentiation gives the output of evaluation, and leaves buffers as they are",
     SamplesAreIndependent: "in evaluation a sample's output depends on no other sample of the batch",
     TrainingRepeats: "training passes of the same seed give the same output and buffers to the bit",
+    FiniteOnFlatInput: "without any variation in its input, or with denormal values alone, its output and gradients are finite",
     EverythingLearns: "every parameter gets a gradient from its output",
     StateIsWhole: "its parameters and buffers are all there is to it: loaded into another, they give the same output",
     OtherInputRefused: "input of another shape than it was built for is refused",

@@ -1,7 +1,9 @@
 //! Bad input: exit code 2, a message that names the place and what was expected, no run that looks whole.
 
-use crate::playground;
 use gblend_tests::{TINY, TINY_AVMNIST, write_avmnist};
+use safetensors::SafeTensors;
+
+use crate::playground;
 
 #[test]
 fn an_unknown_key_is_answered_with_file_line_and_the_nearest_key() {
@@ -185,6 +187,43 @@ fn a_loss_that_is_not_a_number_stops_with_step_head_and_value() {
     let evaluated = p.run(&["evaluate", "runs/tiny-1"]);
     assert_eq!(evaluated.code, Some(2));
     assert!(evaluated.stderr.contains("did not end"), "{}", evaluated.stderr);
+}
+
+#[test]
+fn a_run_that_diverges_keeps_the_checkpoints_before_it_did() {
+    let p = playground();
+    let late = [
+        "train",
+        "tiny.toml",
+        "--set",
+        "optimizer.learning_rate=1e4",
+        "--set",
+        "run.epochs=400",
+    ];
+    let outcome = p.run(&[&late[..], &["--set", "checkpoint.every_steps=1", "--out", "run"]].concat());
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    let (_, after) = outcome.stderr.split_once("in step ").unwrap();
+    let diverged: u64 = after.split(' ').next().unwrap().parse().unwrap();
+    let entries = std::fs::read_dir(p.path("run/checkpoints")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let (mut arrays, mut steps) = (0, Vec::new());
+    for path in paths {
+        let bytes = std::fs::read(&path).unwrap();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            steps.push(json["description"]["position"]["step"].as_u64().unwrap());
+        } else {
+            arrays += 1;
+            let tensors = SafeTensors::deserialize(&bytes).unwrap();
+            for (name, tensor) in tensors.iter().filter(|(name, _)| name.starts_with("model/")) {
+                let values = tensor.data().chunks_exact(4);
+                let mut values = values.map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
+                assert!(values.all(f32::is_finite), "{name}");
+            }
+        }
+    }
+    assert!(arrays == 2 && steps.len() == 2);
+    assert!(steps.iter().all(|&step| step < diverged), "{steps:?} {diverged}");
 }
 
 #[test]

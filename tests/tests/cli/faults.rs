@@ -181,3 +181,34 @@ fn data_that_vanishes_in_mid_run_is_named_and_its_return_mends_the_run() {
     p.succeed(&["train", "--quiet", "--resume", "run"]);
     assert_eq!(model(&p.path("run")), model(&p.path("whole")));
 }
+
+#[test]
+fn a_run_without_memory_enough_says_so_and_goes_on_once_there_is() {
+    let p = playground();
+    let whole = whole(&p);
+    let mut kilobytes = 8_000_000;
+    let mut failed = 0;
+    // Down to where the system cannot even start the program.
+    while p.run_within(kilobytes, &["--version"]).code == Some(0) {
+        let run = format!("run-{kilobytes}");
+        let outcome = p.run_within(kilobytes, &[&TRAIN[..], &["--out", &run]].concat());
+        if outcome.code != Some(0) {
+            failed += 1;
+            let said = ["memory allocation of", "no room for", "cannot start"];
+            assert!(
+                said.iter().any(|words| outcome.stderr.contains(words)),
+                "{kilobytes} kB: {outcome:?}"
+            );
+            assert!(
+                !outcome.stderr.contains("panicked"),
+                "{kilobytes} kB: {outcome:?}"
+            );
+            if p.path(&run).join("config.toml").is_file() {
+                p.succeed(&["train", "--quiet", "--resume", &run]);
+                assert_eq!(model(&p.path(&run)), whole, "{kilobytes} kB");
+            }
+        }
+        kilobytes = kilobytes * 7 / 8;
+    }
+    assert!(failed >= 3, "{failed} runs had too little memory");
+}

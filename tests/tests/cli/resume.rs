@@ -264,3 +264,71 @@ fn threads_and_logs_may_differ_when_a_run_goes_on() {
     // As many bytes of events in one file: none was written twice.
     assert_eq!(events("run"), events("whole"));
 }
+
+/// Estimates of long probes, one after the other.
+const PROBING: [&str; 4] = ["--set", "blend.probe_epochs=40", "--set", "run.threads=1"];
+
+/// The files of probes that are over, or under way, of an estimate before the first epoch.
+fn probes(p: &Playground, run: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(p.path(run).join("checkpoints"))
+        .into_iter()
+        .flatten();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names
+        .filter(|name| name.starts_with("probe-") && name.ends_with(".json"))
+        .collect()
+}
+
+#[test]
+fn a_run_killed_in_an_estimate_goes_on_within_its_probes() {
+    let p = playground();
+    p.succeed(&arguments(&[&PROBING[..], &["--out", "whole"]].concat()));
+    assert_eq!(probes(&p, "whole"), [""; 0], "nobody needs them any more");
+    let mut child = p.start(&arguments(&[&PROBING[..], &["--out", "run"]].concat()));
+    let began = Instant::now();
+    // On one thread a second file means that the first probe is over.
+    while probes(&p, "run").len() < 2 {
+        assert!(child.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let outcome = p.run(&["train", "--resume", "run"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let said = |words: &str| outcome.stderr.lines().filter(|line| line.contains(words)).count();
+    assert_eq!(said("was over before the run stopped"), 1, "{}", outcome.stderr);
+    assert_eq!(said("goes on in its epoch"), 1, "{}", outcome.stderr);
+    assert_eq!(result(&p.path("run")), result(&p.path("whole")));
+}
+
+#[test]
+fn a_damaged_probe_is_made_again() {
+    let p = playground();
+    p.succeed(&arguments(&[&PROBING[..], &["--out", "whole"]].concat()));
+    for extension in ["json", "safetensors"] {
+        let run = format!("run-{extension}");
+        let mut child = p.start(&arguments(&[&PROBING[..], &["--out", &run]].concat()));
+        while probes(&p, &run).len() < 2 {
+            assert!(
+                child.try_wait().unwrap().is_none(),
+                "it ended before it could be killed"
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for entry in std::fs::read_dir(p.path(&run).join("checkpoints"))
+            .unwrap()
+            .flatten()
+        {
+            if entry.path().extension().is_some_and(|found| found == extension) {
+                let mut bytes = std::fs::read(entry.path()).unwrap();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                std::fs::write(entry.path(), bytes).unwrap();
+            }
+        }
+        resume(&p, &run);
+        assert_eq!(result(&p.path(&run)), result(&p.path("whole")), "{extension}");
+    }
+}

@@ -19,6 +19,7 @@ enum Fault {
     TellsAnotherLength,
     LooksAtTheBatchSize,
     HasAConstantOutput,
+    DividesByTheSpread,
     SeesTheFirstModalityAlone,
     PanicsWithoutFeatures,
     TakesMoreModalities,
@@ -64,7 +65,7 @@ impl FusionModule for Projection {
         }
     }
 
-    fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
+    fn fuse(&mut self, inputs: FusionInputs, pass: &Pass) -> Result<Features> {
         let mut features = inputs.features;
         assert!(
             !features.is_empty() || self.fault != Fault::PanicsWithoutFeatures,
@@ -86,6 +87,12 @@ impl FusionModule for Projection {
         Ok(match self.fault {
             Fault::LooksAtTheBatchSize => fused * samples[0] as f32,
             Fault::HasAConstantOutput => fused * 0.0,
+            Fault::DividesByTheSpread if pass.is_training() => {
+                let values = fused.as_vec();
+                let across = values.iter().zip(&values[LENGTH..]);
+                let spread: f32 = across.map(|(a, b)| (a - b).abs()).sum();
+                fused / spread
+            }
             _ => fused,
         })
     }
@@ -113,6 +120,7 @@ fn each_fault_of_a_fusion_is_found_by_its_rule() {
         (Fault::TellsAnotherLength, Rule::OutputHasShape),
         (Fault::LooksAtTheBatchSize, Rule::SamplesAreIndependent),
         (Fault::HasAConstantOutput, Rule::EverythingLearns),
+        (Fault::DividesByTheSpread, Rule::FiniteOnFlatInput),
         (Fault::SeesTheFirstModalityAlone, Rule::EveryInputLearns),
         (Fault::PanicsWithoutFeatures, Rule::NeverPanics),
         (Fault::TakesMoreModalities, Rule::OtherInputRefused),

@@ -34,6 +34,7 @@ enum Fault {
     LooksAtTheBatch,
     LooksAtTheBatchSize,
     TrainsAtRandom,
+    DividesByTheSpread,
     HidesState,
     LeavesAParameterOut,
     RecordsNothing,
@@ -143,6 +144,11 @@ impl Encoder for Projection {
             Fault::TrainsAtRandom if training => counter(),
             Fault::DropsInDifferentiation if pass.mode() == gblend_core::pass::Mode::Differentiate => 0.5,
             Fault::LooksAtTheBatch => 1.0 + batch.rows(Recorder::off())?.as_vec().iter().sum::<f32>().abs(),
+            Fault::DividesByTheSpread if training => {
+                let values = batch.rows(Recorder::off())?.as_vec();
+                let spread = |value: &f32| (value - values[0]).abs();
+                1.0 / values.iter().map(spread).sum::<f32>()
+            }
             Fault::LooksAtTheBatchSize => batch.len() as f32,
             _ => 1.0 + self.passes.values()[0],
         };
@@ -196,6 +202,7 @@ fn each_fault_of_a_modality_is_found_by_its_rule() {
         (Fault::LooksAtTheBatch, Rule::SamplesAreIndependent),
         (Fault::LooksAtTheBatchSize, Rule::SamplesAreIndependent),
         (Fault::TrainsAtRandom, Rule::TrainingRepeats),
+        (Fault::DividesByTheSpread, Rule::FiniteOnFlatInput),
         (Fault::HidesState, Rule::StateIsWhole),
         (Fault::LeavesAParameterOut, Rule::EverythingLearns),
         (Fault::RecordsNothing, Rule::EverythingLearns),

@@ -330,6 +330,44 @@ mod tests {
         }
 
         #[test]
+        fn one_loss_on_a_scale_a_million_apart_changes_the_odds_by_that_and_no_others(
+            movements in movements(), head in 0_usize..6, scale in prop_oneof![Just(1e-6), Just(1e6)], full: bool, paper: bool
+        ) {
+            prop_assume!(movements.delta_g.iter().any(|&gain| gain > 0.0));
+            // What is a share of the largest |ΔO|, or of equal weights, looks at how losses compare.
+            let settings = PolicySettings {
+                policy: if paper { Policy::Paper } else { Policy::Robust },
+                covariance: if full { Covariance::Full } else { Covariance::Diagonal },
+                floor: Some(0.0),
+                joint_floor: Some(0.0),
+                smoothing: Some(0.0),
+                ..PolicySettings::default()
+            };
+            let head = head % movements.len();
+            let factor = |k: usize| if k == head { scale } else { 1.0 };
+            let scaled = |values: &[f64]| values.iter().enumerate().map(|(k, value)| value * factor(k)).collect();
+            let other = Movements {
+                delta_o: scaled(&movements.delta_o),
+                delta_g: scaled(&movements.delta_g),
+                covariance: Symmetric::from_fn(movements.len(), |j, k| {
+                    movements.covariance.get(j, k) * factor(j) * factor(k)
+                }),
+            };
+            let (before, after) = (decide(&settings, &movements).weights, decide(&settings, &other).weights);
+            let (before, after) = (before.as_slice(), after.as_slice());
+            for j in 0..before.len() {
+                for k in 0..before.len() {
+                    // w'_j / w'_k = (w_j / factor(j)) / (w_k / factor(k)), without a division by zero.
+                    let (left, right) = (after[j] * before[k] * factor(j), after[k] * before[j] * factor(k));
+                    prop_assert!(
+                        (left - right).abs() <= 1e-6 * left.max(right) + 1e-15,
+                        "{before:?} {after:?}"
+                    );
+                }
+            }
+        }
+
+        #[test]
         fn with_the_paper_s_policy_the_weights_are_gains_over_squares(movements in movements()) {
             prop_assume!(movements.delta_g.iter().any(|&gain| gain > 0.0));
             let settings = PolicySettings { policy: Policy::Paper, ..PolicySettings::default() };

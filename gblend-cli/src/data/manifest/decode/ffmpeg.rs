@@ -141,14 +141,16 @@ fn collect(child: &mut Child, limit: usize) -> std::io::Result<(Vec<u8>, String)
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     std::thread::scope(|scope| {
         // Both pipes are emptied side by side: ffmpeg stops when either is full.
-        let complaints = scope.spawn(move || {
+        let gather = move || {
             let mut text = Vec::new();
             if let Some(mut stderr) = stderr {
                 let _ = stderr.by_ref().take(COMPLAINTS).read_to_end(&mut text);
                 let _ = std::io::copy(&mut stderr, &mut std::io::sink());
             }
             String::from_utf8_lossy(&text).into_owned()
-        });
+        };
+        let complaints = std::thread::Builder::new().spawn_scoped(scope, gather);
+        let complaints = complaints.inspect_err(|_| drop(child.kill()))?;
         let mut bytes = Vec::new();
         let mut read = Ok(0);
         if let Some(stdout) = stdout {
