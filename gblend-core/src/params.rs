@@ -146,14 +146,32 @@ impl ParamMut<'_> {
     /// # Errors
     /// [`Error::Device`] if the device has no memory for it.
     pub fn scale_gradient(&self, gradients: &mut Gradients, factor: f64) -> Result<()> {
-        use dfdx::prelude::TryMul;
-        with_param!(self, tensor => {
-            let tensor = &**tensor;
-            gradients.try_alloc_for(tensor).map_err(Error::device)?;
-            let scaled = gradients.get(tensor).try_mul(factor as f32).map_err(Error::device)?;
-            put_gradient(tensor, scaled, gradients)
-        })
+        with_param!(self, tensor => scale_gradient(&**tensor, factor as f32, gradients))
     }
+}
+
+/// In place: on the host a gradient is a vector.
+#[cfg(not(feature = "cuda"))]
+fn scale_gradient<S: dfdx::shapes::Shape>(
+    tensor: &Plain<S>,
+    factor: f32,
+    gradients: &mut Gradients,
+) -> Result<()> {
+    let gradient = gradients.get_or_alloc_mut(tensor).map_err(Error::device)?;
+    gradient.iter_mut().for_each(|value| *value *= factor);
+    Ok(())
+}
+
+#[cfg(feature = "cuda")]
+fn scale_gradient<S: dfdx::shapes::Shape>(
+    tensor: &Plain<S>,
+    factor: f32,
+    gradients: &mut Gradients,
+) -> Result<()> {
+    use dfdx::prelude::TryMul;
+    gradients.try_alloc_for(tensor).map_err(Error::device)?;
+    let scaled = gradients.get(tensor).try_mul(factor).map_err(Error::device)?;
+    put_gradient(tensor, scaled, gradients)
 }
 
 /// Makes `values` the entry of `tensor` in `gradients`: the gradient of Σ tensor · values is values, on any

@@ -107,19 +107,21 @@ pub fn conv(
     Ok(output.put_tape(recorder))
 }
 
-/// The moments that a normalization uses, and whether they are the batch's own.
-fn moments(values: &[f32], channels: usize, options: &NormOptions<'_>) -> (Vec<Moments>, bool) {
-    match options.statistics {
-        NormStatistics::Batch => {
-            let channel = values.len() / channels.max(1);
-            (norm::moments(values, channel, options.epsilon), true)
-        }
-        NormStatistics::Fixed { mean, variance } => {
-            let fixed = mean.iter().zip(variance);
-            let fixed = fixed.map(|(&mean, &variance)| Moments::new(mean, variance, options.epsilon));
-            (fixed.collect(), false)
-        }
-    }
+/// Normalized maps, the moments that were used, and whether they are the batch's own.
+fn normalize(
+    maps: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    options: &NormOptions<'_>,
+) -> (Vec<f32>, Vec<Moments>, bool) {
+    let (epsilon, relu) = (options.epsilon, options.relu);
+    let from_batch = matches!(options.statistics, NormStatistics::Batch);
+    let moments = |c: usize, channel: &[f32]| match options.statistics {
+        NormStatistics::Batch => norm::moments(channel, epsilon),
+        NormStatistics::Fixed { mean, variance } => Moments::new(mean[c], variance[c], epsilon),
+    };
+    let (normalized, moments) = norm::normalize(maps, moments, gamma, beta, relu);
+    (normalized, moments, from_batch)
 }
 
 fn batch_moments(moments: &[Moments], from_batch: bool) -> BatchMoments {
@@ -156,8 +158,7 @@ pub fn batch_norm(
     let wants_input = recorder.requires_grad();
     let shape = *input.shape();
     let maps = values(&input)?;
-    let (moments, from_batch) = moments(maps, shape.0, &options);
-    let normalized = norm::normalize(maps, &moments, values(gamma)?, values(beta)?, options.relu);
+    let (normalized, moments, from_batch) = normalize(maps, values(gamma)?, values(beta)?, &options);
     let batch_moments = batch_moments(&moments, from_batch);
     let output = tensor(input.device(), normalized, shape)?;
     recorder.require_grad();
@@ -201,8 +202,7 @@ pub fn conv_norm(
     let size = conv_size(plan, *input.shape(), *weight.shape());
     let shape = (size.out_channels, plan.out_height, plan.out_width, size.batch);
     let maps = conv_kernels::forward(&size, values(&input)?, values(weight)?);
-    let (moments, from_batch) = moments(&maps, size.out_channels, &options);
-    let normalized = norm::normalize(&maps, &moments, values(gamma)?, values(beta)?, options.relu);
+    let (normalized, moments, from_batch) = normalize(&maps, values(gamma)?, values(beta)?, &options);
     let batch_moments = batch_moments(&moments, from_batch);
     let output = tensor(input.device(), normalized, shape)?;
     recorder.require_grad();

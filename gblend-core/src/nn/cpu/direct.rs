@@ -8,6 +8,7 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::raw::MatrixMut;
+use super::transpose::transpose;
 
 /// Rows of a tile of sums.
 const ROWS: usize = 8;
@@ -123,8 +124,9 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        for row in (0..self.output.rows()).step_by(ROWS) {
-            for start in (0..self.output.columns()).step_by(VECTORS * S::F32_LANES) {
+        // All rows of a few samples before the next: what they read is still in the cache.
+        for start in (0..self.output.columns()).step_by(VECTORS * S::F32_LANES) {
+            for row in (0..self.output.rows()).step_by(ROWS) {
                 if S::REGISTER_COUNT > 16 {
                     self.tile::<S, ROWS>(simd, row, start);
                 } else {
@@ -167,21 +169,12 @@ impl OuterProduct<'_> {
     /// Makes `transposed` the gradient as `[samples, columns]`.
     #[inline(always)]
     fn transpose(&mut self, columns: Range<usize>, samples: Range<usize>) {
-        const GROUP: usize = 8;
-        let width = columns.len();
-        self.transposed.resize(width * samples.len(), 0.0);
         let last = self.gradient.len() - 1;
-        for group in columns.clone().step_by(GROUP) {
-            let rows: [&[f32]; GROUP] =
-                std::array::from_fn(|lane| &self.gradient[(group + lane).min(last)][samples.clone()]);
-            for (n, target) in self.transposed.chunks_exact_mut(width).enumerate() {
-                let target = &mut target[group - columns.start..][..GROUP.min(width)];
-                target
-                    .iter_mut()
-                    .zip(&rows)
-                    .for_each(|(target, row)| *target = row[n]);
-            }
-        }
+        let (from, to) = (columns.start.min(last), columns.end.min(last + 1));
+        let rows = self.gradient[from..to].iter().map(|row| &row[samples.clone()]);
+        self.transposed.resize(columns.len() * samples.len(), 0.0);
+        let rows: Vec<&[f32]> = rows.collect();
+        transpose(&rows, columns.len(), self.transposed);
     }
 
     /// Adds to `V` vectors of columns of all rows, `R` rows at a time.

@@ -9,3 +9,4 @@ mod direct;
 pub(super) mod norm;
 pub(super) mod pool;
 pub(super) mod raw;
+mod transpose;

@@ -50,38 +50,35 @@ fn blocked_sum(values: &[f32], term: impl Fn(f32) -> f32) -> f64 {
     total
 }
 
-/// The moments of every channel; `channel` is the number of elements of one.
-pub(in crate::nn) fn moments(values: &[f32], channel: usize, epsilon: f32) -> Vec<Moments> {
-    let arch = Arch::new();
-    values
-        .par_chunks_exact(channel.max(1))
-        .map(|values| {
-            arch.dispatch(|| {
-                let count = values.len() as f64;
-                let mean = (blocked_sum(values, |value| value) / count) as f32;
-                let squares = blocked_sum(values, |value| (value - mean) * (value - mean));
-                Moments::new(mean, (squares / count) as f32, epsilon)
-            })
-        })
-        .collect()
+/// The moments of one channel.
+pub(in crate::nn) fn moments(values: &[f32], epsilon: f32) -> Moments {
+    Arch::new().dispatch(|| {
+        let count = values.len() as f64;
+        let mean = (blocked_sum(values, |value| value) / count) as f32;
+        let squares = blocked_sum(values, |value| (value - mean) * (value - mean));
+        Moments::new(mean, (squares / count) as f32, epsilon)
+    })
 }
 
-/// `γ (x − μ) / σ + β`, then `max(…, 0)` if `relu`.
+/// `γ (x − μ) / σ + β`, then `max(…, 0)` if `relu`, and the moments that `moments` gave of each channel. A channel is
+/// normalized while it is still in the cache from its moments.
 pub(in crate::nn) fn normalize(
     values: &[f32],
-    moments: &[Moments],
+    moments: impl Fn(usize, &[f32]) -> Moments + Send + Sync,
     gamma: &[f32],
     beta: &[f32],
     relu: bool,
-) -> Vec<f32> {
+) -> (Vec<f32>, Vec<Moments>) {
     let least = if relu { 0.0 } else { f32::NEG_INFINITY };
-    map_runs(values, values.len() / moments.len().max(1), |c| {
-        let (scale, shift) = affine(&moments[c], gamma[c], beta[c]);
-        move |value| {
+    map_runs(values, values.len() / gamma.len().max(1), |c, channel| {
+        let moments = moments(c, channel);
+        let (scale, shift) = affine(&moments, gamma[c], beta[c]);
+        let function = move |value| {
             let normalized = value * scale + shift;
             // Written so that a NaN stays one: `f32::max` would hide it.
             if normalized < least { least } else { normalized }
-        }
+        };
+        (moments, function)
     })
 }
 
@@ -117,50 +114,68 @@ pub(in crate::nn) fn backward(
             let moments = &moments[c];
             let (scale, shift) = affine(moments, gamma[c], beta[c]);
             let mean = moments.mean;
+            let from_batch = from_batch.then_some(moments.inverse_deviation);
             arch.dispatch(|| {
                 let (sum, product) = if relu {
-                    sums(gradient, values, mean, |value| value * scale + shift > 0.0)
+                    let passes = |value: f32| value * scale + shift > 0.0;
+                    channel_backward(gradient, values, mean, scale, from_batch, passes)
                 } else {
-                    sums(gradient, values, mean, |_| true)
+                    channel_backward(gradient, values, mean, scale, from_batch, |_| true)
                 };
-                if from_batch {
-                    let count = values.len() as f32;
-                    let inverse = moments.inverse_deviation;
-                    let offset = sum as f32 / count;
-                    let slope = product as f32 * inverse * inverse / count;
-                    for (gradient, &value) in gradient.iter_mut().zip(values) {
-                        *gradient = scale * (*gradient - offset - (value - mean) * slope);
-                    }
-                } else {
-                    gradient.iter_mut().for_each(|gradient| *gradient *= scale);
-                }
                 (product as f32 * moments.inverse_deviation, sum as f32)
             })
         })
         .collect()
 }
 
-/// Zeroes the gradient where the ReLU was flat, which is where `passes` is false of the value, and gives Σ g
-/// and Σ g (x − μ), blocked as in [`blocked_sum`].
+/// One channel: the gradient counts where `passes` is true of the value, and is 0 elsewhere. With the reciprocal
+/// deviation in `from_batch` it flows through the moments, too. Gives Σ g and Σ g (x − μ).
 #[inline(always)]
-fn sums(gradient: &mut [f32], values: &[f32], mean: f32, passes: impl Fn(f32) -> bool) -> (f64, f64) {
+fn channel_backward(
+    gradient: &mut [f32],
+    values: &[f32],
+    mean: f32,
+    scale: f32,
+    from_batch: Option<f32>,
+    passes: impl Fn(f32) -> bool,
+) -> (f64, f64) {
     let masked = |gradient: f32, value: f32| if passes(value) { gradient } else { 0.0 };
+    let (sum, product) = sums(gradient, values, mean, masked);
+    // The mask is cheaper to compute again than to write in between.
+    if let Some(inverse) = from_batch {
+        let count = values.len() as f32;
+        let offset = sum as f32 / count;
+        let slope = product as f32 * inverse * inverse / count;
+        for (gradient, &value) in gradient.iter_mut().zip(values) {
+            *gradient = scale * (masked(*gradient, value) - offset - (value - mean) * slope);
+        }
+    } else {
+        for (gradient, &value) in gradient.iter_mut().zip(values) {
+            *gradient = scale * masked(*gradient, value);
+        }
+    }
+    (sum, product)
+}
+
+/// Σ g and Σ g (x − μ) of the masked gradient g, blocked as in [`blocked_sum`].
+#[inline(always)]
+fn sums(gradient: &[f32], values: &[f32], mean: f32, masked: impl Fn(f32, f32) -> f32) -> (f64, f64) {
     let (mut sum, mut product) = (0.0, 0.0);
-    for (gradient, values) in gradient.chunks_mut(BLOCK).zip(values.chunks(BLOCK)) {
+    for (gradient, values) in gradient.chunks(BLOCK).zip(values.chunks(BLOCK)) {
         let (mut lanes, mut products) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-        let (gradient, gradient_rest) = gradient.as_chunks_mut::<LANES>();
+        let (gradient, gradient_rest) = gradient.as_chunks::<LANES>();
         let (values, values_rest) = values.as_chunks::<LANES>();
-        for (gradient, values) in gradient.iter_mut().zip(values) {
+        for (gradient, values) in gradient.iter().zip(values) {
             for lane in 0..LANES {
-                gradient[lane] = masked(gradient[lane], values[lane]);
-                lanes[lane] += gradient[lane];
-                products[lane] += gradient[lane] * (values[lane] - mean);
+                let gradient = masked(gradient[lane], values[lane]);
+                lanes[lane] += gradient;
+                products[lane] += gradient * (values[lane] - mean);
             }
         }
-        for (gradient, &value) in gradient_rest.iter_mut().zip(values_rest) {
-            *gradient = masked(*gradient, value);
-            sum += f64::from(*gradient);
-            product += f64::from(*gradient * (value - mean));
+        for (&gradient, &value) in gradient_rest.iter().zip(values_rest) {
+            let gradient = masked(gradient, value);
+            sum += f64::from(gradient);
+            product += f64::from(gradient * (value - mean));
         }
         sum += lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>();
         product += products.iter().map(|&lane| f64::from(lane)).sum::<f64>();

@@ -223,28 +223,31 @@ pub(super) fn column_blocks<T>(
     data
 }
 
-/// A new vector of a function of each of `values`, which is made for each run of `run` of them.
-pub(super) fn map_runs<F: Fn(f32) -> f32>(
+/// A new vector of a function of each of `values`, and what else was made with that function, which is made for each run of
+/// `run` of them.
+pub(super) fn map_runs<T: Send, F: Fn(f32) -> f32>(
     values: &[f32],
     run: usize,
-    function: impl Fn(usize) -> F + Send + Sync,
-) -> Vec<f32> {
+    function: impl Fn(usize, &[f32]) -> (T, F) + Send + Sync,
+) -> (Vec<f32>, Vec<T>) {
     let arch = Arch::new();
     let mut data: Vec<f32> = Vec::with_capacity(values.len());
     let targets = data.spare_capacity_mut()[..values.len()].par_chunks_mut(run.max(1));
     let runs = targets.zip(values.par_chunks(run.max(1))).enumerate();
-    runs.for_each(|(number, (targets, values))| {
-        let function = function(number);
+    let made = runs.map(|(number, (targets, values))| {
+        let (made, function) = function(number, values);
         arch.dispatch(|| {
             for (target, &value) in targets.iter_mut().zip(values) {
                 target.write(function(value));
             }
         });
+        made
     });
+    let made = made.collect();
     // SAFETY: the capacity is at least that, and both sides of the loop had as many elements, so each of the
     // vector's has been written.
     unsafe { data.set_len(values.len()) };
-    data
+    (data, made)
 }
 
 #[cfg(test)]

@@ -1,0 +1,141 @@
+//! Rows of samples to samples of rows.
+
+/// Rows that are read side by side: as many as a vector of the widest instruction set has lanes.
+const GROUP: usize = 16;
+
+/// `target[n, c] = rows[c][n]`, `[samples, width]`. Columns past the last row repeat it, so that nothing in them is left
+/// from before.
+///
+/// `width` is a multiple of [`GROUP`], and all rows are as long as `target` has samples.
+pub(super) fn transpose(rows: &[&[f32]], width: usize, target: &mut [f32]) {
+    let Some(&last) = rows.last() else { return };
+    for first in (0..width).step_by(GROUP) {
+        let group: [&[f32]; GROUP] =
+            std::array::from_fn(|lane| rows.get(first + lane).copied().unwrap_or(last));
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V4::try_new() {
+            simd.vectorize(wide::Transpose {
+                simd,
+                rows: group,
+                first,
+                width,
+                target,
+            });
+            continue;
+        }
+        scalar(group, 0, first, width, target);
+    }
+}
+
+/// The samples from `start` on.
+#[inline(always)]
+fn scalar(rows: [&[f32]; GROUP], start: usize, first: usize, width: usize, target: &mut [f32]) {
+    for (n, target) in target.chunks_exact_mut(width).enumerate().skip(start) {
+        let target = &mut target[first..first + GROUP];
+        target
+            .iter_mut()
+            .zip(&rows)
+            .for_each(|(target, row)| *target = row[n]);
+    }
+}
+
+/// Sixteen vectors at once, in four rounds of exchanges: single values, pairs, and twice fours.
+#[cfg(target_arch = "x86_64")]
+mod wide {
+    use std::arch::x86_64::{__m512, __m512d};
+
+    use pulp::NullaryFnOnce;
+    use pulp::bytemuck::cast;
+    use pulp::x86::V4;
+
+    use super::{GROUP, scalar};
+
+    pub(super) struct Transpose<'a> {
+        pub(super) simd: V4,
+        pub(super) rows: [&'a [f32]; GROUP],
+        pub(super) first: usize,
+        pub(super) width: usize,
+        pub(super) target: &'a mut [f32],
+    }
+
+    impl NullaryFnOnce for Transpose<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            let rows = self.rows.map(|row| row.as_chunks::<GROUP>().0);
+            let whole = rows.iter().map(|row| row.len()).min().unwrap_or(0);
+            for block in 0..whole {
+                let columns = exchange(self.simd, rows.map(|row| cast(row[block])));
+                let targets = self.target[block * GROUP * self.width..].chunks_exact_mut(self.width);
+                for (target, column) in targets.zip(columns) {
+                    let column: [f32; GROUP] = cast(column);
+                    target[self.first..self.first + GROUP].copy_from_slice(&column);
+                }
+            }
+            scalar(self.rows, whole * GROUP, self.first, self.width, self.target);
+        }
+    }
+
+    /// The transpose of a matrix with these rows.
+    #[inline(always)]
+    fn exchange(simd: V4, rows: [__m512; GROUP]) -> [__m512; GROUP] {
+        let avx = simd.avx512f;
+        let wide = |vector: __m512| -> __m512d { cast(vector) };
+        // Within each quarter of a vector: values of two rows, then of four.
+        let mut pairs = rows;
+        for at in (0..GROUP).step_by(2) {
+            pairs[at] = avx._mm512_unpacklo_ps(rows[at], rows[at + 1]);
+            pairs[at + 1] = avx._mm512_unpackhi_ps(rows[at], rows[at + 1]);
+        }
+        let mut fours = pairs;
+        for at in (0..GROUP).step_by(4) {
+            for half in 0..2 {
+                let (a, b) = (wide(pairs[at + half]), wide(pairs[at + 2 + half]));
+                fours[at + 2 * half] = cast(avx._mm512_unpacklo_pd(a, b));
+                fours[at + 2 * half + 1] = cast(avx._mm512_unpackhi_pd(a, b));
+            }
+        }
+        // Of column 4 q + c, vector 4 r + c has the rows 4 r to 4 r + 3 in quarter q: what is left is a transpose of quarters.
+        let mut columns = fours;
+        for c in 0..4 {
+            let [a, b, d, e] = [fours[c], fours[4 + c], fours[8 + c], fours[12 + c]];
+            let low = avx._mm512_shuffle_f32x4::<0b01_00_01_00>(a, b);
+            let high = avx._mm512_shuffle_f32x4::<0b11_10_11_10>(a, b);
+            let other_low = avx._mm512_shuffle_f32x4::<0b01_00_01_00>(d, e);
+            let other_high = avx._mm512_shuffle_f32x4::<0b11_10_11_10>(d, e);
+            columns[c] = avx._mm512_shuffle_f32x4::<0b10_00_10_00>(low, other_low);
+            columns[4 + c] = avx._mm512_shuffle_f32x4::<0b11_01_11_01>(low, other_low);
+            columns[8 + c] = avx._mm512_shuffle_f32x4::<0b10_00_10_00>(high, other_high);
+            columns[12 + c] = avx._mm512_shuffle_f32x4::<0b11_01_11_01>(high, other_high);
+        }
+        columns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn each_sample_has_the_rows_and_the_last_one_again(rows in 1_usize..40, samples in 1_usize..70) {
+            let values: Vec<f32> = (0..rows * samples).map(|i| i as f32).collect();
+            let slices: Vec<&[f32]> = values.chunks_exact(samples).collect();
+            let width = rows.next_multiple_of(GROUP);
+            let (mut target, mut plain) = (vec![-1.0; samples * width], vec![-1.0; samples * width]);
+            transpose(&slices, width, &mut target);
+            for first in (0..width).step_by(GROUP) {
+                scalar(std::array::from_fn(|lane| slices[(first + lane).min(rows - 1)]), 0, first, width, &mut plain);
+            }
+            for target in [target, plain] {
+                for (n, target) in target.chunks_exact(width).enumerate() {
+                    for (c, &value) in target.iter().enumerate() {
+                        prop_assert_eq!(value, slices[c.min(rows - 1)][n]);
+                    }
+                }
+            }
+        }
+    }
+}
