@@ -1,0 +1,255 @@
+//! One side of `cargo xtask bench`: training steps of a network, on data without meaning.
+//!
+//! Writes what it is, its initial parameters and its batch into a folder, for another framework to start from. Then
+//! takes commands, a line each: `steps N` takes N steps and answers with their losses and times, `memory` answers with
+//! the largest resident size in kB.
+#![allow(clippy::print_stdout)]
+
+use std::error::Error;
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::{Parser, ValueEnum};
+use gblend_cli::config::Config;
+use gblend_cli::inputs::Inputs;
+use gblend_cli::model::{ActiveHeads, Multimodal};
+use gblend_core::nn::cross_entropy;
+use gblend_core::params::{State, state_of};
+use gblend_core::{Array, AutoDevice, Batch, Blend, BlendStrategy, Pass, Seed};
+use gblend_optim::blend::Equal;
+use gblend_optim::schedule::RunLength;
+use gblend_optim::{Apply, BlendedOptimizer, BlendedSettings, StepLosses};
+use rand::RngExt;
+use safetensors::tensor::{Dtype, TensorView};
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[arg(long, value_enum, default_value = "reference")]
+    net: Net,
+    /// Samples of a step.
+    #[arg(long, default_value_t = 32)]
+    batch: usize,
+    /// Frames of a clip.
+    #[arg(long, default_value_t = 8)]
+    frames: usize,
+    #[arg(long, default_value_t = 10)]
+    classes: usize,
+    /// Modalities of the network that may have any number of them.
+    #[arg(long, default_value_t = 3)]
+    modalities: usize,
+    /// Computing threads.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Where the parameters and the batch are written.
+    #[arg(long)]
+    folder: PathBuf,
+}
+
+/// What is trained.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Net {
+    /// Clips of 3 × 32 × 32, flow of 2 × 32 × 32 and a spectrogram of 64 × 64, four plain convolutions each.
+    Reference,
+    /// Clips of 3 × 32 × 32 through eight (2+1)D blocks.
+    Video,
+    /// Clips of 3 × 32 × 32 through eight residual blocks on each frame.
+    Residual,
+    /// Flow of 2 × 32 × 32, several times.
+    Flows,
+}
+
+/// One modality: its name, its table and the shape `[channels, height, width, frames]` of a sample.
+struct Stream {
+    name: String,
+    table: &'static str,
+    shape: [usize; 4],
+}
+
+impl Arguments {
+    fn streams(&self) -> Vec<Stream> {
+        let stream = |name: &str, table, shape| Stream {
+            name: name.to_owned(),
+            table,
+            shape,
+        };
+        let clip = |table| stream("camera", table, [3, 32, 32, self.frames]);
+        let flow = |name: &str| stream(name, "kind = \"flow\"", [2, 32, 32, self.frames]);
+        match self.net {
+            Net::Reference => vec![
+                clip("kind = \"rgb\""),
+                flow("motion"),
+                stream("microphone", "kind = \"audio\"", [1, 64, 64, 1]),
+            ],
+            Net::Video => vec![clip(
+                "kind = \"rgb\"\nencoder = { architecture = \"factorized\", blocks = 2 }",
+            )],
+            Net::Residual => vec![clip(
+                "kind = \"rgb\"\nencoder = { architecture = \"residual\", blocks = 2 }",
+            )],
+            Net::Flows => (1..=self.modalities)
+                .map(|k| flow(&format!("motion{k}")))
+                .collect(),
+        }
+    }
+
+    /// Blocks of each stage.
+    fn blocks(&self) -> usize {
+        match self.net {
+            Net::Reference | Net::Flows => 1,
+            Net::Video | Net::Residual => 2,
+        }
+    }
+}
+
+fn configuration(streams: &[Stream]) -> String {
+    let mut text = String::from("[data]\nkind = \"scene\"\n");
+    for Stream { name, table, .. } in streams {
+        text.push_str(&format!("[modality.{name}]\n{table}\n"));
+    }
+    text.push_str("[fusion]\nkind = \"concat\"\nhead = { hidden = [128] }\n");
+    text.push_str("[optimizer]\nkind = \"sgd\"\nlearning_rate = 0.01\nmomentum = 0.9\n");
+    text
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(arguments.threads)
+        .build()?;
+    pool.install(|| serve(&arguments).map_err(|error| error.to_string()))
+        .map_err(Into::into)
+}
+
+fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let mut training = Training::new(arguments)?;
+    println!("ready");
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        if line == "memory" {
+            let status = std::fs::read_to_string("/proc/self/status")?;
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kilobytes = peak.and_then(|peak| peak.trim().strip_suffix("kB"));
+            println!("{}", kilobytes.map_or("0", str::trim));
+            continue;
+        }
+        let steps: usize = line.trim_start_matches("steps ").parse()?;
+        let (mut losses, mut seconds) = (Vec::new(), Vec::new());
+        for _ in 0..steps {
+            let started = Instant::now();
+            losses.push(training.step()?);
+            seconds.push(started.elapsed().as_secs_f64());
+        }
+        println!("{}", serde_json::json!({ "losses": losses, "seconds": seconds }));
+    }
+    Ok(())
+}
+
+/// A network in training, again and again on one batch.
+struct Training {
+    model: Multimodal,
+    active: ActiveHeads,
+    inputs: Inputs,
+    labels: Vec<usize>,
+    optimizer: BlendedOptimizer,
+    blend: Box<dyn Blend>,
+}
+
+impl Training {
+    fn new(arguments: &Arguments) -> Result<Self, Box<dyn Error>> {
+        let streams = arguments.streams();
+        let config = Config::parse("bench", &configuration(&streams), PathBuf::from("."), &[])?;
+        let device = AutoDevice::default();
+        let shapes: Vec<Vec<usize>> = streams.iter().map(|stream| stream.shape.to_vec()).collect();
+        let mut model = Multimodal::build(&config, &shapes, arguments.classes, &device, Seed::new(1))?;
+        let inputs = inputs(arguments, &streams, &device)?;
+        write(
+            &arguments.folder.join("weights.safetensors"),
+            &state_of(&mut model)?,
+        )?;
+        let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
+        let description = serde_json::json!({
+            "modalities": names, "classes": arguments.classes, "blocks": arguments.blocks(),
+        });
+        std::fs::write(arguments.folder.join("net.json"), description.to_string())?;
+        let heads = config.heads()?;
+        Ok(Self {
+            model,
+            active: ActiveHeads::all(heads.len()),
+            inputs,
+            labels: (0..arguments.batch)
+                .map(|index| index % arguments.classes)
+                .collect(),
+            optimizer: BlendedOptimizer::new(
+                config.optimizer.plugin.as_ref(),
+                BlendedSettings {
+                    schedule: config.optimizer.pipeline.schedule,
+                    clip_norm: None,
+                    apply: Apply::default(),
+                    first_step: 0,
+                    run: RunLength {
+                        steps_per_epoch: 1,
+                        epochs: 1,
+                    },
+                },
+            )?,
+            blend: Equal {}.start(&heads)?,
+        })
+    }
+
+    /// Takes one step and returns the loss of each head before it.
+    fn step(&mut self) -> Result<Vec<f32>, Box<dyn Error>> {
+        let pass = Pass::train(Seed::new(0));
+        let logits = self.model.forward(&self.inputs, &pass, &self.active)?;
+        let losses: Vec<_> = logits
+            .into_iter()
+            .flatten()
+            .map(|logits| cross_entropy(logits, &self.labels).map(Some))
+            .collect::<Result<_, _>>()?;
+        let values = losses.iter().flatten().map(|loss| loss.as_vec()[0]).collect();
+        self.optimizer.step(
+            &mut self.model.active(&self.active),
+            StepLosses::Blended(losses),
+            self.blend.as_mut(),
+        )?;
+        Ok(values)
+    }
+}
+
+/// A batch of random values, which is also written down.
+fn inputs(arguments: &Arguments, streams: &[Stream], device: &AutoDevice) -> Result<Inputs, Box<dyn Error>> {
+    let mut rng = Seed::new(2).rng();
+    let mut written = State::new();
+    let mut batches = Vec::new();
+    for Stream { name, shape, .. } in streams {
+        let elements: usize = shape.iter().product();
+        let samples: Vec<Array> = (0..arguments.batch)
+            .map(|_| {
+                let values = (0..elements).map(|_| rng.random_range(-1.0..1.0)).collect();
+                Array::new(*shape, values)
+            })
+            .collect::<Result<_, _>>()?;
+        let values = samples.iter().flat_map(|sample| sample.values().iter().copied());
+        let shape = [&[arguments.batch], &shape[..]].concat();
+        written.insert(name.clone(), Array::new(shape, values.collect())?);
+        batches.push(Batch::stack(device, &samples.iter().collect::<Vec<_>>())?);
+    }
+    write(&arguments.folder.join("batch.safetensors"), &written)?;
+    Ok(Inputs::whole(arguments.batch, batches))
+}
+
+fn write(path: &Path, state: &State) -> Result<(), Box<dyn Error>> {
+    let bytes: Vec<Vec<u8>> = state
+        .values()
+        .map(|array| {
+            let values = array.values().iter();
+            values.flat_map(|value| value.to_le_bytes()).collect()
+        })
+        .collect();
+    let views = state.iter().zip(&bytes).map(|((name, array), bytes)| {
+        let view = TensorView::new(Dtype::F32, array.shape().to_vec(), bytes)?;
+        Ok::<_, safetensors::SafeTensorError>((name.as_str(), view))
+    });
+    let file = safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, None)?;
+    Ok(std::fs::write(path, file)?)
+}

@@ -1,0 +1,187 @@
+"""The other side of `cargo xtask bench --peer torch`: the same training steps in PyTorch.
+
+    python training_step.py FOLDER THREADS
+
+Builds the network from the description and the parameters that gblend's side wrote into FOLDER, and reads the batch.
+Then takes commands, a line each: `steps N` takes N steps and answers with their losses and times, `memory` answers with
+the largest resident size in kB, `floor` with what a step comes to at least: the floating-point operations of its
+convolutions and linear layers, and the bytes that they read and write.
+"""
+
+import json
+import struct
+import sys
+import time
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def read_safetensors(path):
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+        data = file.read()
+    tensors = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            start, end = entry["data_offsets"]
+            array = np.frombuffer(data[start:end], dtype="<f4").reshape(entry["shape"])
+            tensors[name] = torch.from_numpy(array.copy())
+    return tensors
+
+
+def conv_norm(weights, path, stride, relu=True, dimensions=2, over_time=False):
+    """Convolution, batch normalization and ReLU; in three dimensions, of frames or over time."""
+    weight = weights[f"{path}.weight"]
+    sides = weight.shape[2:]
+    if dimensions == 2:
+        conv = nn.Conv2d(weight.shape[1], weight.shape[0], tuple(sides), stride, sides[0] // 2, bias=False)
+    else:
+        # Kernels over time come as 1 x 3.
+        weight = weight.transpose(2, 3).unsqueeze(-1) if over_time else weight.unsqueeze(2)
+        strides = (stride, 1, 1) if over_time else (1, stride, stride)
+        padding = tuple(side // 2 for side in weight.shape[2:])
+        conv = nn.Conv3d(weight.shape[1], weight.shape[0], tuple(weight.shape[2:]), strides, padding, bias=False)
+    norm = (nn.BatchNorm2d if dimensions == 2 else nn.BatchNorm3d)(weight.shape[0])
+    with torch.no_grad():
+        conv.weight.copy_(weight)
+        norm.weight.copy_(weights[f"{path}.gamma"])
+        norm.bias.copy_(weights[f"{path}.beta"])
+    return nn.Sequential(conv, norm, nn.ReLU(inplace=True)) if relu else nn.Sequential(conv, norm)
+
+
+class Residual(nn.Module):
+    def __init__(self, weights, path, stride):
+        super().__init__()
+        self.inner = nn.Sequential(
+            conv_norm(weights, f"{path}.first", stride), conv_norm(weights, f"{path}.second", 1, relu=False)
+        )
+        around = f"{path}.shortcut"
+        self.around = conv_norm(weights, around, stride, relu=False) if f"{around}.weight" in weights else nn.Identity()
+
+    def forward(self, x):
+        return F.relu(self.inner(x) + self.around(x), inplace=True)
+
+
+class Encoder(nn.Module):
+    """`[batch, channels, frames, height, width]` to `[batch, features]`."""
+
+    def __init__(self, weights, prefix, blocks, frames):
+        super().__init__()
+        layers = []
+        self.factorized = f"{prefix}.block0.spatial.weight" in weights
+        index = 0
+        while any(name.startswith(f"{prefix}.block{index}.") for name in weights):
+            path = f"{prefix}.block{index}"
+            stride = 2 if index % blocks == 0 else 1
+            if self.factorized:
+                halved = 2 if index >= blocks and stride == 2 and frames > 1 else 1
+                frames = -(-frames // halved)
+                layers.append(conv_norm(weights, f"{path}.spatial", stride, dimensions=3))
+                layers.append(conv_norm(weights, f"{path}.temporal", halved, dimensions=3, over_time=True))
+            elif f"{path}.first.weight" in weights:
+                layers.append(Residual(weights, path, stride))
+            else:
+                layers.append(conv_norm(weights, path, stride))
+            index += 1
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x):
+        if self.factorized:
+            return self.layers(x).mean((2, 3, 4))
+        batch, frames = x.shape[:2]
+        maps = self.layers(x.flatten(0, 1))
+        return maps.mean((2, 3)).reshape(batch, frames, maps.shape[1]).mean(1)
+
+    def arranged(self, x):
+        """`[batch, channels, height, width, frames]` to the layout that the layers work on."""
+        return x.permute(0, 1, 4, 2, 3).contiguous() if self.factorized else x.permute(0, 4, 1, 2, 3).contiguous()
+
+
+def linear(weights, path):
+    weight = weights[f"{path}.weight"]
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(weights[f"{path}.bias"])
+    return layer
+
+
+class Net(nn.Module):
+    def __init__(self, weights, net, frames):
+        super().__init__()
+        names = net["modalities"]
+        self.encoders = nn.ModuleList(
+            Encoder(weights, f"{name}.encoder", net["blocks"], frames[name]) for name in names
+        )
+        self.heads = nn.ModuleList(linear(weights, f"{name}.head") for name in names)
+        self.joint = nn.Sequential(linear(weights, "joint.0"), nn.ReLU(inplace=True), linear(weights, "joint.1"))
+
+    def forward(self, inputs):
+        features = [encoder(x) for encoder, x in zip(self.encoders, inputs)]
+        own = [head(feature) for head, feature in zip(self.heads, features)]
+        return own + [self.joint(torch.cat(features, 1))]
+
+
+class Training:
+    def __init__(self, folder):
+        weights = read_safetensors(f"{folder}/weights.safetensors")
+        batch = read_safetensors(f"{folder}/batch.safetensors")
+        net = json.load(open(f"{folder}/net.json"))
+        names = net["modalities"]
+        self.net = Net(weights, net, {name: batch[name].shape[4] for name in names})
+        self.inputs = [encoder.arranged(batch[name]) for encoder, name in zip(self.net.encoders, names)]
+        self.labels = torch.arange(batch[names[0]].shape[0]) % net["classes"]
+        self.optimizer = torch.optim.SGD(self.net.parameters(), 0.01, 0.9)
+
+    def step(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = [F.cross_entropy(logits, self.labels) for logits in self.net(self.inputs)]
+        (sum(losses) / len(losses)).backward()
+        self.optimizer.step()
+        return [loss.item() for loss in losses]
+
+    def floor(self):
+        """Each operand and each result of a convolution or linear layer once in every pass."""
+        counted = []
+
+        def count(layer, inputs, output):
+            x, w, y = inputs[0].numel(), layer.weight.numel(), output.numel()
+            # Forward, then the weights' gradient, then the input's where one is wanted.
+            counted.append((x + w + y) + (x + y + w) + ((y + w + x) if inputs[0].requires_grad else 0))
+
+        layers = [layer for layer in self.net.modules() if isinstance(layer, (nn.Conv2d, nn.Conv3d, nn.Linear))]
+        hooks = [layer.register_forward_hook(count) for layer in layers]
+        with FlopCounterMode(display=False) as flops:
+            self.step()
+        for hook in hooks:
+            hook.remove()
+        return {"flops": flops.get_total_flops(), "bytes": 4 * sum(counted)}
+
+
+def main():
+    folder, threads = sys.argv[1], int(sys.argv[2])
+    torch.set_num_threads(threads)
+    training = Training(folder)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        line = line.strip()
+        if line == "memory":
+            status = open("/proc/self/status").read()
+            print(status.split("VmHWM:")[1].split()[0], flush=True)
+        elif line == "floor":
+            print(json.dumps(training.floor()), flush=True)
+        else:
+            losses, seconds = [], []
+            for _ in range(int(line.removeprefix("steps "))):
+                started = time.perf_counter()
+                losses.append(training.step())
+                seconds.append(time.perf_counter() - started)
+            print(json.dumps({"losses": losses, "seconds": seconds}), flush=True)
+
+
+main()

@@ -1,0 +1,44 @@
+//! What is measured, as it is released.
+
+use std::path::PathBuf;
+
+use cargo_metadata::MetadataCommand;
+
+use crate::Result;
+use crate::process::{cargo, succeed, workspace};
+
+/// Examples of the command line's package.
+pub(super) fn examples(names: &[&str]) -> Result<Vec<PathBuf>> {
+    build()?;
+    let folder = released()?.join("examples");
+    Ok(names.iter().map(|name| folder.join(name)).collect())
+}
+
+/// The command line.
+pub(super) fn gblend() -> Result<PathBuf> {
+    build()?;
+    Ok(released()?.join("gblend"))
+}
+
+/// Builds the command line and its examples; together, because dependencies have other features for either alone, and
+/// would be built twice.
+fn build() -> Result {
+    succeed(cargo().args([
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        "gblend-cli",
+        "--bins",
+        "--examples",
+    ]))
+}
+
+/// Where cargo puts what it builds for release; not always into the workspace's folder.
+fn released() -> Result<PathBuf> {
+    let metadata = MetadataCommand::new()
+        .manifest_path(workspace().join("Cargo.toml"))
+        .no_deps()
+        .exec()?;
+    Ok(metadata.target_directory.into_std_path_buf().join("release"))
+}

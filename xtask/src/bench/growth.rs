@@ -1,0 +1,209 @@
+//! How time and memory grow with the size of the work.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::side::Side;
+use super::statistics::{exponent, median, quantile};
+use super::{Bench, binaries, record, table};
+use crate::Result;
+use crate::process::{output_of, workspace};
+
+/// One thing that grows: a network of the example, the option that sets it, and its sizes.
+struct Axis {
+    name: &'static str,
+    net: &'static str,
+    option: &'static str,
+    sizes: &'static [usize],
+}
+
+const AXES: [Axis; 4] = [
+    Axis {
+        name: "batch size",
+        net: "reference",
+        option: "--batch",
+        sizes: &[8, 16, 32, 64, 128],
+    },
+    Axis {
+        name: "frames",
+        net: "video",
+        option: "--frames",
+        sizes: &[4, 8, 16, 32],
+    },
+    Axis {
+        name: "classes",
+        net: "reference",
+        option: "--classes",
+        sizes: &[10, 100, 1000, 10_000],
+    },
+    Axis {
+        name: "modalities",
+        net: "flows",
+        option: "--modalities",
+        sizes: &[2, 3, 4, 6, 8],
+    },
+];
+
+/// Training samples of runs in which no sample stays in memory.
+const SAMPLES: [usize; 4] = [1000, 10_000, 100_000, 1_000_000];
+
+/// How long a round of one size is to be, in seconds.
+const ROUND: f64 = 0.3;
+
+/// One size.
+#[derive(Serialize)]
+struct Point {
+    size: usize,
+    /// Milliseconds of a step, or of the run's parts.
+    milliseconds: f64,
+    megabytes: f64,
+    /// Where there are more than one.
+    parts: Value,
+}
+
+#[derive(Serialize)]
+struct Course {
+    axis: &'static str,
+    net: &'static str,
+    points: Vec<Point>,
+    exponent_of_time: f64,
+    exponent_of_memory: f64,
+}
+
+impl Course {
+    fn new(axis: &'static str, net: &'static str, points: Vec<Point>) -> Self {
+        let over = |figure: fn(&Point) -> f64| {
+            let points: Vec<_> = points
+                .iter()
+                .map(|point| (point.size as f64, figure(point)))
+                .collect();
+            exponent(&points)
+        };
+        Self {
+            axis,
+            net,
+            exponent_of_time: over(|point| point.milliseconds),
+            exponent_of_memory: over(|point| point.megabytes),
+            points,
+        }
+    }
+
+    fn print(&self) {
+        let list =
+            |figure: &dyn Fn(&Point) -> String| self.points.iter().map(figure).collect::<Vec<_>>().join(", ");
+        table::row(&[
+            self.axis.to_owned(),
+            self.net.to_owned(),
+            list(&|point| point.size.to_string()),
+            list(&|point| significant(point.milliseconds)),
+            format!("{:.2}", self.exponent_of_time),
+            list(&|point| format!("{:.0}", point.megabytes)),
+            format!("{:.2}", self.exponent_of_memory),
+        ]);
+    }
+}
+
+/// Three digits that count.
+fn significant(value: f64) -> String {
+    let digits = 2 - value.abs().log10().floor().clamp(-3.0, 2.0) as i32;
+    format!("{value:.*}", digits.max(0) as usize)
+}
+
+pub(super) fn run(bench: &Bench) -> Result {
+    let built = binaries::examples(&["training_step", "streamed"])?;
+    let folder = workspace().join("target/bench/growth");
+    std::fs::create_dir_all(&folder)?;
+    let (steps, streamed) = (&built[0], &built[1]);
+    let mut courses = Vec::new();
+    for axis in &AXES {
+        courses.push(axis.measure(steps, &folder, bench.rounds.unwrap_or(7))?);
+    }
+    courses.push(samples(streamed, &folder)?);
+    table::head(&[
+        "what grows",
+        "net",
+        "sizes",
+        "ms",
+        "exponent",
+        "peak MB",
+        "exponent",
+    ]);
+    for course in &courses {
+        course.print();
+    }
+    record::write("growth", None, &serde_json::to_value(courses)?)
+}
+
+impl Axis {
+    /// Steps on one thread; the sizes take turns.
+    fn measure(&self, program: &Path, folder: &Path, rounds: usize) -> Result<Course> {
+        let mut sides = Vec::new();
+        for &size in self.sizes {
+            let mut command = Command::new(program);
+            command.args(["--net", self.net, self.option, &size.to_string()]);
+            sides.push(Side::start(command.arg("--folder").arg(folder))?);
+        }
+        let mut counts = Vec::new();
+        for side in &mut sides {
+            let first = side.steps(3)?.seconds;
+            counts.push(((ROUND / quantile(&first, 0.0)) as usize).clamp(2, 60));
+        }
+        let mut seconds = vec![Vec::new(); sides.len()];
+        for _ in 0..rounds {
+            for ((side, &count), seconds) in sides.iter_mut().zip(&counts).zip(&mut seconds) {
+                seconds.push(median(&side.steps(count)?.seconds));
+            }
+        }
+        let mut points = Vec::new();
+        for ((side, &size), seconds) in sides.iter_mut().zip(self.sizes).zip(&seconds) {
+            points.push(Point {
+                size,
+                milliseconds: 1e3 * median(seconds),
+                megabytes: side.memory()?,
+                parts: Value::Null,
+            });
+        }
+        eprintln!("{} done", self.name);
+        Ok(Course::new(self.name, self.net, points))
+    }
+}
+
+/// Whole runs of one epoch over samples that are read from the cache, each when it is needed.
+fn samples(program: &Path, folder: &Path) -> Result<Course> {
+    let mut points = Vec::new();
+    for size in SAMPLES {
+        let folder = folder.join("streamed");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        let mut command = Command::new(program);
+        command
+            .args(["--samples", &size.to_string(), "--folder"])
+            .arg(&folder);
+        let summary: Value = serde_json::from_str(&output_of(&mut command)?)?;
+        let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+        points.push(Point {
+            size,
+            milliseconds: 1e3 * number(&summary["seconds"]["total"]),
+            megabytes: number(&summary["peak_rss_bytes"]) / f64::from(1 << 20),
+            parts: summary["seconds"].clone(),
+        });
+        std::fs::remove_dir_all(&folder)?;
+        eprintln!("{size} samples done");
+    }
+    Ok(Course::new("samples, streamed", "one small picture", points))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_digits_count() {
+        let found = [0.01234, 1.234, 12.34, 123.4, 12_345.0].map(significant);
+        assert_eq!(found, ["0.0123", "1.23", "12.3", "123", "12345"]);
+    }
+}
