@@ -27,6 +27,20 @@ fn the_routes_agree_on_a_convolution_of_several_chunks() {
 }
 
 #[test]
+fn the_routes_agree_on_a_convolution_at_any_batch() {
+    // 72 channels are enough for a copy of what is read, 5 are not.
+    for (in_channels, out_channels) in [(5, 12), (5, 72), (72, 5)] {
+        for batch in [1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 96, 100, 131, 257, 320] {
+            let operation = Operation::Conv {
+                out_channels,
+                bias: false,
+            };
+            compare(operation, [in_channels, 5, 4, batch], Window::square(3, 2, 1));
+        }
+    }
+}
+
+#[test]
 fn the_routes_agree_on_a_normalized_convolution() {
     // Without the ReLU: a sign that flips between the routes is no error of either.
     let operation = Operation::ConvNorm {

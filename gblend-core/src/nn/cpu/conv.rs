@@ -1,7 +1,7 @@
 //! Convolution of maps `[channels, height, width, batch]`.
 //!
-//! Where the batch is a multiple of a few vectors, and always for the gradient of the weights, the kernels
-//! of [`direct`](super::direct) read the maps as they are. Other batches go through matrix products over row
+//! Unless the batch is too small to fill vectors, and always for the gradient of the weights, the kernels
+//! of [`direct`](super::direct) read the maps as they are. Small batches go through matrix products over row
 //! copies: the matrix of a chunk of output pixels is made of whole rows of the input, one copy (or zero
 //! fill) per weight column and pixel, and chunks are sized so that their columns stay in the second-level
 //! cache.
@@ -11,6 +11,9 @@ use rayon::prelude::*;
 use super::direct::{GRAIN, Link, OuterProduct, PackedWeights, Product, padded_columns, sample_block};
 use super::raw::{Matrix, MatrixMut, column_blocks};
 use crate::nn::window::WindowPlan;
+
+/// The smallest batch for the direct kernels: half a vector of the widest instruction set.
+const DIRECT: usize = 8;
 
 /// Elements of a chunk's columns: half a megabyte.
 const CHUNK: usize = 131_072;
@@ -179,24 +182,33 @@ fn add(target: &mut [f32], values: &[f32]) {
 pub(in crate::nn) fn forward(size: &ConvSize, input: &[f32], weight: &[f32]) -> Vec<f32> {
     let (batch, depth, taps) = (size.batch, size.depth(), size.plan.taps());
     let (rows, columns) = (size.out_channels, size.plan.out_pixels() * batch);
-    if let Some(width) = sample_block(batch) {
+    if batch >= DIRECT {
+        let width = sample_block(batch);
         let weights = PackedWeights::new([rows, taps, size.in_channels], |row, tap, channel| {
             weight[row * depth + channel * taps + tap]
         });
-        return column_blocks(rows, columns, width, Vec::new, |links, block, output| {
-            let first = block * width;
-            links.clear();
-            links.extend(size.window(first / batch));
-            let product = Product {
-                input,
-                batch,
-                weights: &weights,
-                links,
-                first: first % batch,
-                output,
-            };
-            product.run();
-        });
+        return column_blocks(
+            rows,
+            columns,
+            width,
+            Default::default,
+            |scratch, block, output| {
+                let (links, packed): &mut (Vec<Link>, Vec<f32>) = scratch;
+                let first = block * width;
+                links.clear();
+                links.extend(size.window(first / batch));
+                let product = Product {
+                    input,
+                    batch,
+                    weights: &weights,
+                    links,
+                    first: first % batch,
+                    output,
+                    packed,
+                };
+                product.run();
+            },
+        );
     }
     let pixels = size.chunk_pixels(depth);
     let weight = Matrix::rows(weight, rows, depth, depth);
@@ -307,16 +319,17 @@ pub(in crate::nn) fn input_gradient(
     if map == 0 || stride == 0 {
         return;
     }
-    if let Some(width) = sample_block(batch) {
+    if batch >= DIRECT {
+        let width = sample_block(batch);
         let (rows, channels) = (size.in_channels, size.out_channels);
         let weights = PackedWeights::new([rows, taps, channels], |row, tap, channel| {
             weight[channel * depth + row * taps + tap]
         });
         let blocks = MatrixMut::new(gradient, rows, map).split_columns(width);
-        return blocks
-            .into_par_iter()
-            .enumerate()
-            .for_each_init(Vec::new, |links, (block, output)| {
+        return blocks.into_par_iter().enumerate().for_each_init(
+            Default::default,
+            |scratch, (block, output)| {
+                let (links, packed): &mut (Vec<Link>, Vec<f32>) = scratch;
                 let first = block * width;
                 links.clear();
                 links.extend(size.readers(first / batch));
@@ -327,9 +340,11 @@ pub(in crate::nn) fn input_gradient(
                     links,
                     first: first % batch,
                     output,
+                    packed,
                 };
                 product.run();
-            });
+            },
+        );
     }
     // Each task owns some channels of the gradient.
     let channels = size.in_channels.div_ceil(TASKS).max(1);

@@ -62,10 +62,12 @@ impl PackedWeights {
     }
 }
 
-/// The widest blocks of samples that divide the batch; `None` if vectors do not.
-pub(super) fn sample_block(batch: usize) -> Option<usize> {
-    let mut widths = (GRAIN..=SAMPLES).rev().step_by(GRAIN);
-    widths.find(|&width| batch > 0 && batch.is_multiple_of(width))
+/// Samples of a block: some that divide the batch, whole vectors if there are such.
+pub(super) fn sample_block(batch: usize) -> usize {
+    let divides = |width: &usize| batch.is_multiple_of(*width);
+    let vectors = (GRAIN..=SAMPLES).rev().step_by(GRAIN).find(divides);
+    let any = || (GRAIN..=2 * SAMPLES).rev().find(divides);
+    vectors.or_else(any).unwrap_or(batch)
 }
 
 /// `output[r, n] += Σ weight[r, tap, c] · input[c, source, n]` over the channels c and the links.
@@ -78,8 +80,10 @@ pub(super) struct Product<'a> {
     pub(super) links: &'a [Link],
     /// The first sample.
     pub(super) first: usize,
-    /// The rows of one pixel, for as many samples as it has columns: a multiple of [`GRAIN`].
+    /// The rows of one pixel, for as many samples as it has columns.
     pub(super) output: MatrixMut<'a>,
+    /// Keeps its memory from one product to the next.
+    pub(super) packed: &'a mut Vec<f32>,
 }
 
 impl Product<'_> {
@@ -87,36 +91,122 @@ impl Product<'_> {
         Arch::new().dispatch(self);
     }
 
-    /// Rows `row..row + R` and columns `start..` of the output, one tile.
+    /// Whether what tiles read is copied first. The samples of one pixel of one channel are as far from those of the
+    /// next as a map is large, which is a power of two more often than not: they fight for the same few lines of the
+    /// cache, at each tile anew. A copy pays once there are some tiles to read it, and samples enough to fill its rows.
+    fn packs(&self) -> bool {
+        self.output.rows() >= 8 * ROWS && self.output.columns() >= GRAIN / 2
+    }
+
+    /// Copies what tiles of `width` columns read, in the order in which they read it.
     #[inline(always)]
-    fn tile<S: Simd, const R: usize>(&mut self, simd: S, row: usize, start: usize) {
-        let (width, channels) = (VECTORS * S::F32_LANES, self.weights.channels);
-        let depth = ROWS * self.weights.taps * channels;
-        let weights = &self.weights.values[row / ROWS * depth..][..depth];
-        let skip = row % ROWS;
+    fn pack(&mut self, width: usize) {
+        let channels = self.weights.channels;
+        let (depth, columns) = (self.links.len() * channels, self.output.columns());
         let map = self.input.len() / channels.max(1);
-        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; R];
-        for link in self.links {
-            let weights = &weights[link.tap * channels * ROWS..][..channels * ROWS];
-            let mut at = link.source * self.batch + self.first + start;
-            for weights in weights.as_chunks::<ROWS>().0 {
-                let (values, _) = S::as_simd_f32s(&self.input[at..at + width]);
-                for (sums, &weight) in sums.iter_mut().zip(&weights[skip..skip + R]) {
-                    let weight = simd.splat_f32s(weight);
-                    for (sum, &value) in sums.iter_mut().zip(values) {
-                        *sum = simd.mul_add_e_f32s(weight, value, *sum);
-                    }
+        self.packed.resize(depth * columns.next_multiple_of(width), 0.0);
+        for (position, link) in self.links.iter().enumerate() {
+            let at = link.source * self.batch + self.first;
+            for channel in 0..channels {
+                let values = &self.input[channel * map + at..][..columns];
+                let row = position * channels + channel;
+                for (block, values) in values.chunks(width).enumerate() {
+                    self.packed[(block * depth + row) * width..][..values.len()].copy_from_slice(values);
                 }
-                at += map;
-            }
-        }
-        for (row, sums) in (row..self.output.rows()).zip(sums) {
-            let (output, _) = S::as_mut_simd_f32s(&mut self.output.row(row)[start..start + width]);
-            for (output, sum) in output.iter_mut().zip(sums) {
-                *output = simd.add_f32s(*output, sum);
             }
         }
     }
+
+    /// Rows `row..row + R` and columns `start..start + length` of the output, one tile of `V` vectors.
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        (row, start, length): (usize, usize, usize),
+        packed: bool,
+    ) {
+        let channels = self.weights.channels;
+        let depth = ROWS * self.weights.taps * channels;
+        let weights = &self.weights.values[row / ROWS * depth..][..depth];
+        let skip = row % ROWS;
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
+        let add = |sums: &mut [[S::f32s; V]; R], weights: &[f32; ROWS], values: [S::f32s; V]| {
+            for (sums, &weight) in sums.iter_mut().zip(&weights[skip..skip + R]) {
+                let weight = simd.splat_f32s(weight);
+                for (sum, value) in sums.iter_mut().zip(values) {
+                    *sum = simd.mul_add_e_f32s(weight, value, *sum);
+                }
+            }
+        };
+        let whole = V * S::F32_LANES;
+        if packed {
+            let (width, rows) = (VECTORS * S::F32_LANES, self.links.len() * channels);
+            let mut values = self.packed[start * rows..][..rows * width].chunks_exact(width);
+            for link in self.links {
+                let weights = &weights[link.tap * channels * ROWS..][..channels * ROWS];
+                for (weights, values) in weights.as_chunks::<ROWS>().0.iter().zip(&mut values) {
+                    let (values, _) = S::as_simd_f32s(values);
+                    add(&mut sums, weights, std::array::from_fn(|vector| values[vector]));
+                }
+            }
+        } else {
+            let map = self.input.len() / channels.max(1);
+            for link in self.links {
+                let weights = &weights[link.tap * channels * ROWS..][..channels * ROWS];
+                let mut at = link.source * self.batch + self.first + start;
+                for weights in weights.as_chunks::<ROWS>().0 {
+                    let values = &self.input[at..at + length];
+                    if length == whole {
+                        let (values, _) = S::as_simd_f32s(values);
+                        add(&mut sums, weights, std::array::from_fn(|vector| values[vector]));
+                    } else {
+                        let part = |vector: usize| lanes::<S>(values, vector);
+                        add(
+                            &mut sums,
+                            weights,
+                            std::array::from_fn(|vector| simd.partial_load_f32s(part(vector))),
+                        );
+                    }
+                    at += map;
+                }
+            }
+        }
+        for (row, sums) in (row..self.output.rows()).zip(sums) {
+            let output = &mut self.output.row(row)[start..start + length];
+            if length == whole {
+                let (output, _) = S::as_mut_simd_f32s(output);
+                for (output, sum) in output.iter_mut().zip(sums) {
+                    *output = simd.add_f32s(*output, sum);
+                }
+                continue;
+            }
+            for (vector, sum) in sums.into_iter().enumerate() {
+                let first = (vector * S::F32_LANES).min(length);
+                let output = &mut output[first..length.min(first + S::F32_LANES)];
+                let before = simd.partial_load_f32s(output);
+                simd.partial_store_f32s(output, simd.add_f32s(before, sum));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn tiles<S: Simd, const V: usize>(&mut self, simd: S, start: usize, length: usize, packed: bool) {
+        for row in (0..self.output.rows()).step_by(ROWS) {
+            if S::REGISTER_COUNT > 16 {
+                self.tile::<S, ROWS, V>(simd, (row, start, length), packed);
+            } else {
+                self.tile::<S, { ROWS / 2 }, V>(simd, (row, start, length), packed);
+                self.tile::<S, { ROWS / 2 }, V>(simd, (row + ROWS / 2, start, length), packed);
+            }
+        }
+    }
+}
+
+/// The elements of a vector, which may be fewer than it has lanes.
+#[inline(always)]
+fn lanes<S: Simd>(values: &[f32], vector: usize) -> &[f32] {
+    let first = (vector * S::F32_LANES).min(values.len());
+    &values[first..values.len().min(first + S::F32_LANES)]
 }
 
 impl WithSimd for Product<'_> {
@@ -124,15 +214,18 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
+        let (width, columns) = (VECTORS * S::F32_LANES, self.output.columns());
+        let packed = self.packs();
+        if packed {
+            self.pack(width);
+        }
         // All rows of a few samples before the next: what they read is still in the cache.
-        for start in (0..self.output.columns()).step_by(VECTORS * S::F32_LANES) {
-            for row in (0..self.output.rows()).step_by(ROWS) {
-                if S::REGISTER_COUNT > 16 {
-                    self.tile::<S, ROWS>(simd, row, start);
-                } else {
-                    self.tile::<S, { ROWS / 2 }>(simd, row, start);
-                    self.tile::<S, { ROWS / 2 }>(simd, row + ROWS / 2, start);
+        for start in (0..columns).step_by(width) {
+            match columns - start {
+                length if length > S::F32_LANES => {
+                    self.tiles::<S, VECTORS>(simd, start, length.min(width), packed);
                 }
+                length => self.tiles::<S, 1>(simd, start, length, packed),
             }
         }
     }
