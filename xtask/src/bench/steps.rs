@@ -158,7 +158,11 @@ pub(super) fn run(bench: &Bench) -> Result {
         }
     }
     let nets: Vec<&str> = bench.net.iter().map(|net| net.name()).collect();
-    record::write(&format!("steps-{}", nets.join("-")), Some(&programs.python), &serde_json::to_value(rows)?)
+    record::write(
+        &format!("steps-{}", nets.join("-")),
+        Some(&programs.python),
+        &serde_json::to_value(rows)?,
+    )
 }
 
 impl Programs {
