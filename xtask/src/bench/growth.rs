@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::side::Side;
 use super::statistics::{exponent, median, quantile};
-use super::{Bench, binaries, record, table};
+use super::{Bench, binaries, record, table, usage};
 use crate::Result;
 use crate::process::{output_of, workspace};
 
@@ -57,11 +57,11 @@ const ROUND: f64 = 0.3;
 #[derive(Serialize)]
 struct Point {
     size: usize,
-    /// Milliseconds of a step, or of the run's parts.
+    /// Milliseconds that the processor computed for a step, or for the run.
     milliseconds: f64,
     megabytes: f64,
-    /// Where there are more than one.
-    parts: Value,
+    /// Milliseconds on the clock: the median over rounds of a step, or of the run.
+    clock: f64,
 }
 
 #[derive(Serialize)]
@@ -138,7 +138,7 @@ pub(super) fn run(bench: &Bench) -> Result {
 }
 
 impl Axis {
-    /// Steps on one thread; the sizes take turns.
+    /// Steps on one thread, so that processor time is the time that they would take alone; the sizes take turns.
     fn measure(&self, program: &Path, folder: &Path, rounds: usize) -> Result<Course> {
         let mut sides = Vec::new();
         for &size in self.sizes {
@@ -151,19 +151,22 @@ impl Axis {
             let first = side.steps(3)?.seconds;
             counts.push(((ROUND / quantile(&first, 0.0)) as usize).clamp(2, 60));
         }
-        let mut seconds = vec![Vec::new(); sides.len()];
+        let mut clock = vec![Vec::new(); sides.len()];
+        let mut computed = vec![0.0; sides.len()];
         for _ in 0..rounds {
-            for ((side, &count), seconds) in sides.iter_mut().zip(&counts).zip(&mut seconds) {
-                seconds.push(median(&side.steps(count)?.seconds));
+            for (position, side) in sides.iter_mut().enumerate() {
+                let taken = side.steps(counts[position])?;
+                clock[position].push(1e3 * median(&taken.seconds));
+                computed[position] += taken.processor_seconds;
             }
         }
         let mut points = Vec::new();
-        for ((side, &size), seconds) in sides.iter_mut().zip(self.sizes).zip(&seconds) {
+        for (position, side) in sides.iter_mut().enumerate() {
             points.push(Point {
-                size,
-                milliseconds: 1e3 * median(seconds),
+                size: self.sizes[position],
+                milliseconds: 1e3 * computed[position] / (rounds * counts[position]) as f64,
                 megabytes: side.memory()?,
-                parts: Value::Null,
+                clock: median(&clock[position]),
             });
         }
         eprintln!("{} done", self.name);
@@ -183,13 +186,15 @@ fn samples(program: &Path, folder: &Path) -> Result<Course> {
         command
             .args(["--samples", &size.to_string(), "--folder"])
             .arg(&folder);
+        let before = usage::of_children().unwrap_or(f64::NAN);
         let summary: Value = serde_json::from_str(&output_of(&mut command)?)?;
+        let computed = usage::of_children().unwrap_or(f64::NAN) - before;
         let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
         points.push(Point {
             size,
-            milliseconds: 1e3 * number(&summary["seconds"]["total"]),
+            milliseconds: 1e3 * computed,
             megabytes: number(&summary["peak_rss_bytes"]) / f64::from(1 << 20),
-            parts: summary["seconds"].clone(),
+            clock: 1e3 * number(&summary["seconds"]["total"]),
         });
         std::fs::remove_dir_all(&folder)?;
         eprintln!("{size} samples done");

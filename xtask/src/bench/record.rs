@@ -12,7 +12,7 @@ use crate::process::{output_of, workspace};
 pub(super) fn write(name: &str, python: Option<&Path>, figures: &Value) -> Result {
     let folder = workspace().join("target/bench");
     std::fs::create_dir_all(&folder)?;
-    let path = folder.join(name).with_extension("json");
+    let path = folder.join(format!("{name}.json"));
     let command: Vec<String> = std::env::args().skip(1).collect();
     let record = json!({
         "command": format!("cargo xtask {}", command.join(" ")),

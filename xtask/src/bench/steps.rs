@@ -139,6 +139,7 @@ pub(super) fn run(bench: &Bench) -> Result {
         "PyTorch ms",
         "ratio",
         "quartiles",
+        "ratio of the fastest steps",
         "ratio of processor time",
         "floor ms: products",
         "copies",
@@ -156,7 +157,12 @@ pub(super) fn run(bench: &Bench) -> Result {
             }
         }
     }
-    record::write("steps", Some(&programs.python), &serde_json::to_value(rows)?)
+    let nets: Vec<&str> = bench.net.iter().map(|net| net.name()).collect();
+    record::write(
+        &format!("steps-{}", nets.join("-")),
+        Some(&programs.python),
+        &serde_json::to_value(rows)?,
+    )
 }
 
 impl Programs {
@@ -248,6 +254,7 @@ impl Row {
             format!("{:.1}", self.torch),
             format!("{:.2}", self.ratio),
             format!("{:.2} to {:.2}", self.ratio_quartiles[0], self.ratio_quartiles[1]),
+            format!("{:.2}", self.fastest[0] / self.fastest[1]),
             format!("{:.2}", self.ratio_of_processor_time),
             format!("{:.1}", self.floor_of_products),
             format!("{:.1}", self.floor_of_copies),
