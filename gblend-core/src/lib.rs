@@ -20,6 +20,8 @@
 pub mod array;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod dataset;
 pub mod error;
 pub mod estimate;
