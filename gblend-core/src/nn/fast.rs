@@ -122,11 +122,11 @@ fn moments(values: &[f32], channels: usize, options: &NormOptions<'_>) -> (Vec<M
     }
 }
 
-fn batch_moments(moments: &[Moments], from_batch: bool) -> BatchMoments {
+fn batch_moments(moments: &[Moments], from_batch: bool) -> BatchMoments<Cpu> {
     if !from_batch {
-        return BatchMoments::default();
+        return BatchMoments::Unused;
     }
-    BatchMoments {
+    BatchMoments::Host {
         mean: moments.iter().map(|moments| moments.mean).collect(),
         variance: moments.iter().map(|moments| moments.variance).collect(),
     }
@@ -151,7 +151,7 @@ pub fn batch_norm(
     gamma: &ParamOn<Dims1, Cpu>,
     beta: &ParamOn<Dims1, Cpu>,
     options: NormOptions<'_>,
-) -> Result<(TapedOn<Dims4, Cpu>, BatchMoments)> {
+) -> Result<(TapedOn<Dims4, Cpu>, BatchMoments<Cpu>)> {
     let (input, mut recorder) = input.split_tape();
     let wants_input = recorder.requires_grad();
     let shape = *input.shape();
@@ -195,7 +195,7 @@ pub fn conv_norm(
     beta: &ParamOn<Dims1, Cpu>,
     plan: &WindowPlan,
     options: NormOptions<'_>,
-) -> Result<(TapedOn<Dims4, Cpu>, BatchMoments)> {
+) -> Result<(TapedOn<Dims4, Cpu>, BatchMoments<Cpu>)> {
     let (input, mut recorder) = input.split_tape();
     let wants_input = recorder.requires_grad();
     let size = conv_size(plan, *input.shape(), *weight.shape());
