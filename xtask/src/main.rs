@@ -3,6 +3,7 @@
 
 mod bench;
 mod ci;
+mod cuda;
 mod fuzz;
 mod generate;
 mod plugins;
@@ -43,6 +44,8 @@ enum Task {
     Fuzz(fuzz::Fuzz),
     /// Train, and have the tensorboard package from PyPI read the event files.
     Tensorboard,
+    /// Build and link the CUDA build, with a compiler from PyPI.
+    Cuda(cuda::Cuda),
     /// Time training steps.
     Bench(bench::Bench),
     /// Run the studies and write docs/results.md.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Plugins => plugins::run(),
         Task::Fuzz(fuzz) => fuzz.run(),
         Task::Tensorboard => tensorboard::run(),
+        Task::Cuda(cuda) => cuda.run(),
         Task::Bench(bench) => bench.run(),
         Task::Results(results) => results.run(),
     };
