@@ -56,10 +56,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     pool.install(|| serve(&folder)).map_err(|error| error.into())
 }
 
+#[cfg(not(feature = "cuda"))]
+fn open() -> Result<AutoDevice, std::convert::Infallible> {
+    Ok(AutoDevice::default())
+}
+
+#[cfg(feature = "cuda")]
+fn open() -> Result<AutoDevice, gblend_core::cuda::OpenError> {
+    gblend_core::cuda::open(0)
+}
+
 fn serve(folder: &Path) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let config = Config::parse("reference", CONFIG, PathBuf::from("."), &[]).map_err(|e| text(&e))?;
-    let device = AutoDevice::default();
+    let device = open().map_err(|e| text(&e))?;
     let shapes: Vec<Vec<usize>> = SHAPES.iter().map(|shape| shape.to_vec()).collect();
     let mut model =
         Multimodal::build(&config, &shapes, CLASSES, &device, Seed::new(1)).map_err(|e| text(&e))?;

@@ -1,6 +1,6 @@
 """The other side of `cargo xtask bench --peer torch`: the same training steps in PyTorch.
 
-    python reference_step.py FOLDER THREADS
+    python reference_step.py FOLDER THREADS [cpu|cuda|cuda-tf32]
 
 Reads the parameters and the batch that gblend's side wrote into FOLDER. Then takes commands, a line each:
 `steps N` takes N steps and answers with their losses and times, `memory` answers with the largest resident
@@ -81,14 +81,18 @@ class Net(nn.Module):
 
 def main():
     folder, threads = sys.argv[1], int(sys.argv[2])
+    device, _, precision = (sys.argv[3] if len(sys.argv) > 3 else "cpu").partition("-")
     torch.set_num_threads(threads)
+    # PyTorch lets convolutions use TF32 unless it is told not to.
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
     weights = read_safetensors(f"{folder}/weights.safetensors")
     batch = read_safetensors(f"{folder}/batch.safetensors")
     # [batch, channels, height, width, frames] to the layout that PyTorch works on.
-    inputs = [batch[name].permute(0, 4, 1, 2, 3).flatten(0, 1).contiguous() for name in NAMES]
+    inputs = [batch[name].permute(0, 4, 1, 2, 3).flatten(0, 1).contiguous().to(device) for name in NAMES]
     size = batch[NAMES[0]].shape[0]
-    labels = torch.arange(size) % 10
-    net = Net(weights)
+    labels = (torch.arange(size) % 10).to(device)
+    net = Net(weights).to(device)
     optimizer = torch.optim.SGD(net.parameters(), 0.01, 0.9)
     print("ready", flush=True)
     for line in sys.stdin:
