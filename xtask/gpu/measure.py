@@ -17,8 +17,9 @@ import sys
 import time
 
 # How far the loss of a head may be from the CPU's after the first epoch, relative to its size. Training amplifies
-# rounding, so later epochs are told and not judged.
-LOSS_TOLERANCE = 0.02
+# rounding, so later epochs are told and not judged; the quickstart's weights come from probes, which train for some
+# epochs before the first.
+LOSS_TOLERANCE = {"quickstart": 0.1, "equal": 0.02, "avmnist": 0.02}
 # How far the losses of the first reference steps may be from PyTorch's.
 STEP_TOLERANCE = 2e-3
 COMPARED, WARMUP, ROUNDS, STEPS = 5, 20, 7, 30
@@ -88,7 +89,7 @@ def train(bundle, name):
     summaries = [json.loads((run_folder / "summary.json").read_text()) for run_folder in (stored, folder)]
     accuracies = [{head["name"]: head["test_accuracy"] for head in summary["heads"]} for summary in summaries]
     return {
-        "agrees": bool(first) and max(first) <= LOSS_TOLERANCE,
+        "agrees": bool(first) and max(first) <= LOSS_TOLERANCE[name],
         "arguments": arguments,
         "seconds": seconds,
         "gpu_seconds": summaries[1]["seconds"],
@@ -134,7 +135,7 @@ def reference_step(bundle):
     folder.mkdir(exist_ok=True)
     own = Side([bundle / "gpu/reference_step", folder, 1])
     sides = {"gblend": own}
-    result = {"agrees": True, "problems": {}}
+    result = {"agrees": False, "problems": {}}
     try:
         losses = own.steps(COMPARED)["losses"]
         for name, device in (("pytorch_f32", "cuda"), ("pytorch_tf32", "cuda-tf32")):
@@ -151,7 +152,7 @@ def reference_step(bundle):
             difference = max(abs(a - b) / abs(b) for a, b in pairs)
             result[f"difference_to_{name}"] = difference
             if name == "pytorch_f32":
-                result["agrees"] &= difference <= STEP_TOLERANCE
+                result["agrees"] = difference <= STEP_TOLERANCE
         for side in sides.values():
             side.steps(WARMUP)
         seconds = {name: [] for name in sides}
@@ -174,6 +175,7 @@ def main():
     parts = {
         "parity": parity,
         "quickstart": lambda bundle: train(bundle, "quickstart"),
+        "equal": lambda bundle: train(bundle, "equal"),
         "avmnist": lambda bundle: train(bundle, "avmnist"),
         "reference_step": reference_step,
     }

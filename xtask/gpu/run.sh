@@ -13,13 +13,11 @@ python=${1:-python3}
 
 # PREFIX, the build's folder, and OUT_DIR, that of dfdx's build script in it.
 . "$here/build.env"
-if [ -e "$PREFIX" ] && [ ! -f "$PREFIX/made-by-gpu-bundle" ]; then
-    echo "error: $PREFIX is there and was not made by this script; build the bundle with another --prefix" >&2
+marker=$PREFIX/made-by-gpu-bundle
+if [ -e "$PREFIX" ] && [ ! -f "$marker" ] && [ ! -f "$OUT_DIR/cuda_utils.cuh" ]; then
+    echo "error: $PREFIX is there and is not the build's; pack the bundle with another --prefix" >&2
     exit 2
 fi
-mkdir -p "$PREFIX" "$OUT_DIR" "$PREFIX/toolkit"
-: >"$PREFIX/made-by-gpu-bundle"
-cp "$here"/kernels/* "$OUT_DIR/"
 
 # The machine's own toolkit, whose headers fit its NVRTC; else the headers that the bundle brings.
 toolkit=""
@@ -38,8 +36,14 @@ if [ -n "$toolkit" ] && [ -f "$toolkit/include/cuda_fp16.h" ]; then
     include=$toolkit/include
     libraries=$toolkit/lib64
 fi
-rm -rf "$PREFIX/toolkit/include"
-ln -s "$include" "$PREFIX/toolkit/include"
+# On the machine that packed it the build's folder is there as it was.
+if [ ! -e "$PREFIX" ] || [ -f "$marker" ]; then
+    mkdir -p "$OUT_DIR" "$PREFIX/toolkit"
+    : >"$marker"
+    cp "$here"/kernels/* "$OUT_DIR/"
+    rm -rf "$PREFIX/toolkit/include"
+    ln -s "$include" "$PREFIX/toolkit/include"
+fi
 
 # cuBLAS and NVRTC also come with PyTorch.
 packages=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' 2>/dev/null || true)

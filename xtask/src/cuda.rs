@@ -18,9 +18,6 @@ pub(crate) struct Cuda {
     /// The compute capability of the GPUs that it is built for.
     #[arg(long, default_value = "9.0")]
     capability: String,
-    /// Builds without optimization, into the folder of ordinary builds, whose dependencies it shares.
-    #[arg(long)]
-    dev: bool,
 }
 
 /// nvcc with what it calls and includes. They make code that drivers of CUDA 13.0 and later take.
@@ -39,15 +36,6 @@ const LIBRARIES: [&str; 4] = ["cuda", "nvrtc", "cublas", "cublasLt"];
 const EMPTY_ARCHIVE: &str = "!<arch>\n";
 
 impl Cuda {
-    /// What continuous integration runs.
-    pub(crate) fn check() -> Result {
-        let cuda = Self {
-            capability: "9.0".to_owned(),
-            dev: true,
-        };
-        cuda.run()
-    }
-
     pub(crate) fn run(&self) -> Result {
         let folder = workspace().join("target/cuda");
         let Some(toolkit) = Toolkit::install(&folder.join("toolkit"), &self.capability)? else {
@@ -56,14 +44,18 @@ impl Cuda {
         };
         let began = Instant::now();
         let mut build = toolkit.cargo();
-        build.args(["build", "--features", "cuda", "--package", "gblend-cli"]);
-        let binary = if self.dev {
-            workspace().join("target/debug/gblend")
-        } else {
-            build.arg("--release").arg("--target-dir").arg(&folder);
-            folder.join("release/gblend")
-        };
+        build.args([
+            "build",
+            "--release",
+            "--features",
+            "cuda",
+            "--package",
+            "gblend-cli",
+            "--target-dir",
+        ]);
+        build.arg(&folder);
         succeed(&mut build)?;
+        let binary = folder.join("release/gblend");
         println!("built in {:.0} s", began.elapsed().as_secs_f64());
         check_needed(&binary)?;
         check_messages(&binary, &folder)

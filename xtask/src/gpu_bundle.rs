@@ -31,8 +31,19 @@ pub(crate) struct GpuBundle {
 const EXAMPLES: [&str; 2] = ["parity", "reference_step"];
 
 /// What the runs of both sides are asked for. AV-MNIST's six epochs would take the GPU's time without telling more.
-const RUNS: [(&str, &[&str]); 2] = [
+const RUNS: [(&str, &[&str]); 3] = [
     ("quickstart", &["--seed", "0"]),
+    (
+        "equal",
+        &[
+            "--seed",
+            "0",
+            "--set",
+            "blend.kind=equal",
+            "--set",
+            "run.epochs=4",
+        ],
+    ),
     (
         "avmnist",
         &["avmnist.toml", "--seed", "0", "--set", "run.epochs=2"],

@@ -56,7 +56,7 @@ pub(crate) fn compare(expected: &State, found: &State) -> Verdict {
             ));
         }
         let distance = distance(expected, found);
-        if worst.as_ref().is_none_or(|(_, so_far)| !(distance <= *so_far)) {
+        if distance.is_nan() || worst.as_ref().is_none_or(|&(_, so_far)| distance > so_far) {
             worst = Some((name.clone(), distance));
         }
         if distance.is_nan() {

@@ -22,10 +22,13 @@ use gblend_core::{AutoDevice, Result};
 
 use comparison::compare;
 
+/// Computes a case on a device.
+type Run = dyn Fn(&AutoDevice) -> Result<State>;
+
 /// Something to compute, by name.
 struct Case {
     name: String,
-    run: Box<dyn Fn(&AutoDevice) -> Result<State>>,
+    run: Box<Run>,
 }
 
 impl Case {

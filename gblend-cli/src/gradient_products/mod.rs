@@ -36,9 +36,9 @@ mod tests {
     use gblend_core::ogr::InnerProducts;
     use proptest::prelude::*;
 
-    use super::device::OnDevice;
-    use super::host::OnHost;
-    use super::*;
+    use super::BatchGradients;
+    use super::device::{self, OnDevice};
+    use super::host::{self, OnHost};
 
     /// Batches of two heads; the first may see nothing.
     fn batches(

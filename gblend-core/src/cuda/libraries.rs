@@ -10,6 +10,7 @@
 //! cudarc's declaration, which was made from NVIDIA's header.
 #![allow(unsafe_code)]
 
+use std::error::Error as _;
 use std::ffi::{c_char, c_int, c_longlong, c_uchar, c_uint, c_void};
 use std::sync::OnceLock;
 
@@ -53,7 +54,11 @@ impl Names {
                 // with them.
                 match unsafe { Library::new(*file) } {
                     Ok(library) => return Ok(library),
-                    Err(error) => problems.push(error.to_string()),
+                    Err(error) => {
+                        // What the system says is in the source.
+                        let source = error.source().map(ToString::to_string);
+                        problems.push(source.unwrap_or_else(|| error.to_string()));
+                    }
                 }
             }
             Err(problems.join("; "))
