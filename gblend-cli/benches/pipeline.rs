@@ -94,8 +94,18 @@ fn estimates(criterion: &mut Criterion) {
             resamples: 200,
         };
         group.bench_function(name, |bencher| {
-            bencher
-                .iter(|| estimate(&session, &splits, &state, &request, live, &Reporter::new(true)).unwrap());
+            bencher.iter(|| {
+                estimate(
+                    &session,
+                    &splits,
+                    &state,
+                    &request,
+                    live,
+                    None,
+                    &Reporter::new(true),
+                )
+                .unwrap()
+            });
         });
     }
     group.finish();

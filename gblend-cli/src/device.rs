@@ -1,4 +1,4 @@
-//! The device that a run computes on.
+//! The device that a run computes on. The kind of device is fixed when the binary is built, its number when it starts.
 
 use gblend_core::AutoDevice;
 
@@ -8,35 +8,68 @@ use crate::error::{Error, Result};
 /// Opens the device that the configuration asks for.
 ///
 /// # Errors
-/// [`Error::Usage`] if this binary was not built for it, [`Error::Core`] if it does not work.
+/// [`Error::Usage`] if this binary was not built for it.
+#[cfg(not(feature = "cuda"))]
 pub(crate) fn open(choice: DeviceChoice) -> Result<AutoDevice> {
-    let built_for_cuda = cfg!(feature = "cuda");
     match choice {
-        DeviceChoice::Cuda if !built_for_cuda => Err(Error::Usage(
-            "run.device = \"cuda\": this binary was built without CUDA; build it with \
-             `cargo build --release --features cuda`, or ask for run.device = \"cpu\""
-                .into(),
-        )),
-        DeviceChoice::Cpu if built_for_cuda => Err(Error::Usage(
-            "run.device = \"cpu\": this binary was built for CUDA alone; build it without \
-             `--features cuda`"
-                .into(),
-        )),
-        _ => build(),
+        DeviceChoice::Auto | DeviceChoice::Cpu => Ok(AutoDevice::default()),
+        DeviceChoice::Cuda(_) => Err(Error::Usage(format!(
+            "device `{choice}` was asked for, and this binary was built without CUDA: build one with \
+             `cargo build --release --features cuda`, or ask for --device cpu"
+        ))),
     }
 }
 
-#[cfg(not(feature = "cuda"))]
-fn build() -> Result<AutoDevice> {
-    Ok(AutoDevice::default())
-}
-
+/// Opens the device that the configuration asks for.
+///
+/// # Errors
+/// [`Error::Usage`] if this binary was not built for it, [`Error::Device`] if it is not there or does not work.
 #[cfg(feature = "cuda")]
-fn build() -> Result<AutoDevice> {
-    AutoDevice::try_build(0, 0).map_err(|error| gblend_core::Error::device(error).into())
+pub(crate) fn open(choice: DeviceChoice) -> Result<AutoDevice> {
+    let ordinal = match choice {
+        DeviceChoice::Auto => 0,
+        DeviceChoice::Cuda(ordinal) => ordinal,
+        DeviceChoice::Cpu => {
+            return Err(Error::Usage(
+                "device `cpu` was asked for, and this binary computes on NVIDIA GPUs alone: build one without \
+                 `--features cuda`, or ask for --device cuda"
+                    .into(),
+            ));
+        }
+    };
+    gblend_core::cuda::open(ordinal).map_err(|error| Error::Device {
+        asked: choice,
+        advice: advice(&error),
+        problem: error.to_string(),
+    })
 }
 
-/// `cpu` or `cuda`, as reports name it.
-pub(crate) fn name() -> &'static str {
-    if cfg!(feature = "cuda") { "cuda" } else { "cpu" }
+/// What to do about it.
+#[cfg(feature = "cuda")]
+fn advice(error: &gblend_core::cuda::OpenError) -> String {
+    use gblend_core::cuda::OpenError;
+    let other = "compute on the processor with a binary that was built without `--features cuda`";
+    match error {
+        OpenError::Library { .. } => format!("install it, or add its folder to LD_LIBRARY_PATH; or {other}"),
+        OpenError::NoSuchGpu { found, .. } => match found {
+            1 => "ask for --device cuda".to_owned(),
+            _ => format!("ask for one of --device cuda:0 to cuda:{}", found - 1),
+        },
+        _ => {
+            let visible = match std::env::var("CUDA_VISIBLE_DEVICES") {
+                Ok(visible) => format!(" (CUDA_VISIBLE_DEVICES is `{visible}`)"),
+                Err(_) => String::new(),
+            };
+            format!("`nvidia-smi` tells what the driver sees{visible}; or {other}")
+        }
+    }
+}
+
+/// The device as reports name it, for a run whose device could be opened.
+pub(crate) fn name(choice: DeviceChoice) -> String {
+    match choice {
+        DeviceChoice::Auto if cfg!(feature = "cuda") => DeviceChoice::Cuda(0).to_string(),
+        DeviceChoice::Auto => DeviceChoice::Cpu.to_string(),
+        choice => choice.to_string(),
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::compare::LeftOut;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, DeviceChoice};
 use crate::interrupt;
 
 /// The result of a command.
@@ -97,6 +97,16 @@ pub enum Error {
     /// Some runs of a comparison ended without a result.
     #[error("{}", Unfinished(.0))]
     LeftOut(Vec<LeftOut>),
+    /// The device that was asked for is not there, or does not work.
+    #[error("device `{asked}` was asked for: {problem}; {advice}")]
+    Device {
+        /// What was asked for.
+        asked: DeviceChoice,
+        /// What was found.
+        problem: String,
+        /// What to do about it.
+        advice: String,
+    },
     /// Arguments that do not go together, or name something that is not there.
     #[error("{0}")]
     Usage(String),
@@ -114,6 +124,7 @@ impl Error {
                 | gblend_core::Error::NoRoom(_)
                 | gblend_core::Error::EmptyRegistry,
             )
+            | Self::Device { .. }
             | Self::Write { .. }
             | Self::Internal(_) => 1,
             Self::Interrupted { .. } | Self::ComparisonInterrupted { .. } => interrupt::EXIT_CODE,

@@ -21,6 +21,7 @@ pub mod eval;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod gradient_products;
 pub mod inputs;
 pub mod interrupt;
 mod machine;
@@ -33,6 +34,7 @@ pub mod probe;
 pub mod progress;
 pub mod report;
 pub mod run_folder;
+pub mod scores;
 pub mod session;
 pub mod step;
 pub mod subsets;

@@ -1,10 +1,10 @@
 //! The network: one encoder and one linear head per modality, a fusion, and the joint head
 //! (Wang et al., CVPR 2020, figure 2).
 
-use dfdx::prelude::{HasShape, PutTape, Shape, TensorFromVec};
+use dfdx::prelude::{HasShape, PutTape, Shape, Tensor, TensorFromVec};
 use gblend_core::nn::{Linear, Mlp, fork, scatter_maps, scatter_rows};
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
-use gblend_core::tensor::{Features, Logits, Maps, Taped};
+use gblend_core::tensor::{Dims2, Features, Logits, Maps, Taped};
 use gblend_core::{
     Array, AutoDevice, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, FusionContext, FusionInputs,
     FusionModule, JOINT, Pass, Result, Seed, StageRequest, StageShape,
@@ -425,6 +425,11 @@ fn on_device<S: Shape>(
 /// # Errors
 /// None that a tensor of that rank could cause.
 pub fn to_host(tensor: &Features) -> Result<Array> {
+    rows_of(tensor)
+}
+
+/// The same of a tensor with any tape.
+pub(crate) fn rows_of<T>(tensor: &Tensor<Dims2, f32, AutoDevice, T>) -> Result<Array> {
     let &(batch, width) = tensor.shape();
     Array::new([batch, width], tensor.as_vec())
 }

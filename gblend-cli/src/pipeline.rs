@@ -190,7 +190,7 @@ pub fn run(
     let train_seconds = trained.elapsed.as_secs_f64();
     let summary = Summary {
         seed: config.run.seed,
-        device: device::name().to_owned(),
+        device: device::name(config.run.device),
         threads: rayon::current_num_threads(),
         strategy: config.blend.plugin.typetag_name().to_owned(),
         samples_skipped: session.skipped_samples,

@@ -13,13 +13,13 @@ use crate::error::{Error, Result};
 use crate::inputs::Inputs;
 use crate::metrics::Score;
 use crate::model::{ActiveHeads, Fused, Multimodal, to_host};
+use crate::scores::{READ_LATER, Scores, Unread};
 use crate::session::Session;
 
 /// What a step showed.
 pub struct StepOutcome {
-    /// Accuracy and loss of each head on the samples of the batch that it sees, in training mode; `None` for heads
-    /// that were not computed, or see none.
-    pub scores: Vec<Option<Score>>,
+    /// How good each head is on the samples of the batch that it sees, in training mode.
+    pub scores: Scores,
     /// The number of samples that each head sees.
     pub samples: Vec<usize>,
     /// The weights that the step used.
@@ -73,34 +73,27 @@ pub fn step(
     };
     let mut features = Vec::new();
     let logits = forward(model, &inputs, &pass, &active, evidence, &mut features)?;
-    let rows = on_host(&logits)?;
-    let mut scores = Vec::with_capacity(rows.len());
-    for (head, rows) in rows.iter().enumerate() {
-        let targets = inputs.targets_of(head, &targets);
-        let score = rows.as_ref().map(|rows| Score::of(rows, &targets)).transpose()?;
-        if let Some(score) = score
-            && !score.loss.is_finite()
-        {
-            let name = &session.heads.names()[head];
-            return Err(diverged(
-                format!("{}the loss of head `{name}`", place.prefix),
-                score.loss,
-            ));
-        }
-        scores.push(score);
-    }
     // A strategy compares heads, so it is told of steps in which every one of them saw something.
-    let observed = scores.iter().all(Option::is_some);
-    if observed && (evidence.losses || evidence.scores || evidence.coalitions) {
-        let shown = Shown {
-            inputs: &inputs,
-            targets: &targets,
-            rows: &rows,
-            scores: &scores,
-            features,
-        };
-        blend.observe(&shown.observation(model, evidence)?)?;
-    }
+    let observed = logits.iter().all(Option::is_some);
+    let observes = observed && (evidence.losses || evidence.scores || evidence.coalitions);
+    let unread = Unread::new(&logits, &inputs, &targets, step + 1, place);
+    let scores = if READ_LATER && !observes {
+        Scores::Unread(unread)
+    } else {
+        let rows = unread.rows()?;
+        let scores = unread.scores_of(&rows, session.heads.names())?;
+        if observes {
+            let shown = Shown {
+                inputs: &inputs,
+                targets: &targets,
+                rows: &rows,
+                scores: &scores,
+                features,
+            };
+            blend.observe(&shown.observation(model, evidence)?)?;
+        }
+        Scores::Read(scores)
+    };
     let mut losses: Vec<Option<Loss>> = Vec::with_capacity(logits.len());
     for (head, logits) in logits.into_iter().enumerate() {
         let targets = inputs.targets_of(head, &targets);

@@ -20,11 +20,14 @@
 pub mod array;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod dataset;
 pub mod error;
 pub mod estimate;
 pub mod evidence;
 pub mod fusion;
+pub mod inner_product;
 pub mod media;
 pub mod modality;
 pub mod nn;

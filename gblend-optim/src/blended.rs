@@ -331,14 +331,7 @@ fn combine(
 
 /// Scales the whole gradient down to `limit` if its norm is larger, and tells the norm it had.
 fn clip(network: &mut dyn Network, gradients: &mut Gradients, limit: f64) -> Result<f64> {
-    let mut squares = 0.0;
-    each_param(network, |_, _, param| {
-        let gradient = param.gradient(gradients)?;
-        let values = gradient.values().iter();
-        squares += values.map(|&g| f64::from(g) * f64::from(g)).sum::<f64>();
-        Ok(())
-    })?;
-    let norm = squares.sqrt();
+    let norm = squares(network, gradients)?.sqrt();
     if !norm.is_finite() {
         return Err(Error::NonFinite {
             location: "the norm of the gradient".into(),
@@ -351,6 +344,30 @@ fn clip(network: &mut dyn Network, gradients: &mut Gradients, limit: f64) -> Res
         })?;
     }
     Ok(norm)
+}
+
+/// The sum of the squares of the whole gradient.
+#[cfg(not(feature = "cuda"))]
+fn squares(network: &mut dyn Network, gradients: &mut Gradients) -> Result<f64> {
+    let mut squares = 0.0;
+    each_param(network, |_, _, param| {
+        let gradient = param.gradient(gradients)?;
+        let values = gradient.values().iter();
+        squares += values.map(|&g| f64::from(g) * f64::from(g)).sum::<f64>();
+        Ok(())
+    })?;
+    Ok(squares)
+}
+
+/// The sum of the squares of the whole gradient, which alone leaves the device.
+#[cfg(feature = "cuda")]
+fn squares(network: &mut dyn Network, gradients: &mut Gradients) -> Result<f64> {
+    let mut squares = gblend_core::inner_product::InnerProduct::default();
+    each_param(network, |_, _, param| {
+        let gradient = gblend_core::inner_product::flat_gradient(&param, gradients)?;
+        squares.add(&gradient, &gradient)
+    })?;
+    Ok(squares.value())
 }
 
 fn without_gradient(network: &mut dyn Network, gradients: &mut Gradients) -> Result<Vec<String>> {

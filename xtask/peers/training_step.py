@@ -1,6 +1,6 @@
 """The other side of `cargo xtask bench --peer torch`: the same training steps in PyTorch.
 
-    python training_step.py FOLDER THREADS
+    python training_step.py FOLDER THREADS [cpu|cuda|cuda-tf32]
 
 Builds the network from the description and the parameters that gblend's side wrote into FOLDER, and reads the batch.
 Then takes commands, a line each: `steps N` takes N steps and answers with their losses and times, `memory` answers with
@@ -128,14 +128,15 @@ class Net(nn.Module):
 
 
 class Training:
-    def __init__(self, folder):
+    def __init__(self, folder, device):
         weights = read_safetensors(f"{folder}/weights.safetensors")
         batch = read_safetensors(f"{folder}/batch.safetensors")
         net = json.load(open(f"{folder}/net.json"))
         names = net["modalities"]
-        self.net = Net(weights, net, {name: batch[name].shape[4] for name in names})
-        self.inputs = [encoder.arranged(batch[name]) for encoder, name in zip(self.net.encoders, names)]
-        self.labels = torch.arange(batch[names[0]].shape[0]) % net["classes"]
+        self.net = Net(weights, net, {name: batch[name].shape[4] for name in names}).to(device)
+        arranged = [encoder.arranged(batch[name]) for encoder, name in zip(self.net.encoders, names)]
+        self.inputs = [x.to(device) for x in arranged]
+        self.labels = (torch.arange(batch[names[0]].shape[0]) % net["classes"]).to(device)
         self.optimizer = torch.optim.SGD(self.net.parameters(), 0.01, 0.9)
 
     def step(self):
@@ -165,8 +166,12 @@ class Training:
 
 def main():
     folder, threads = sys.argv[1], int(sys.argv[2])
+    device, _, precision = (sys.argv[3] if len(sys.argv) > 3 else "cpu").partition("-")
     torch.set_num_threads(threads)
-    training = Training(folder)
+    # PyTorch lets convolutions use TF32 unless it is told not to.
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    training = Training(folder, device)
     print("ready", flush=True)
     for line in sys.stdin:
         line = line.strip()

@@ -3,8 +3,10 @@
 
 mod bench;
 mod ci;
+mod cuda;
 mod fuzz;
 mod generate;
+mod gpu_bundle;
 mod plugins;
 mod process;
 mod python;
@@ -46,6 +48,10 @@ enum Task {
     SupplyChain(supply_chain::SupplyChain),
     /// Train, and have the tensorboard package from PyPI read the event files.
     Tensorboard,
+    /// Build and link the CUDA build, with a compiler from PyPI.
+    Cuda(cuda::Cuda),
+    /// Pack what a GPU machine without Rust or a network needs to check and time the CUDA build.
+    GpuBundle(gpu_bundle::GpuBundle),
     /// Time training steps.
     Bench(bench::Bench),
     /// Run the studies and write docs/results.md.
@@ -61,6 +67,8 @@ fn main() -> ExitCode {
         Task::Fuzz(fuzz) => fuzz.run(),
         Task::SupplyChain(check) => check.run(),
         Task::Tensorboard => tensorboard::run(),
+        Task::Cuda(cuda) => cuda.run(),
+        Task::GpuBundle(bundle) => bundle.run(),
         Task::Bench(bench) => bench.run(),
         Task::Results(results) => results.run(),
     };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use gblend_core::params::parameter_count;
 
+use super::device::DeviceOption;
 use super::print;
 use super::train::parse_overrides;
 use crate::config::Config;
@@ -20,6 +21,8 @@ pub(super) struct Check {
     /// Overrides a key of the configuration, as in --set blend.kind=equal.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    #[command(flatten)]
+    device: DeviceOption,
     /// Shows no progress.
     #[arg(long)]
     quiet: bool,
@@ -27,7 +30,9 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<()> {
-        let config = Config::load(self.config.as_deref(), &parse_overrides(&self.set, None)?)?;
+        let mut overrides = parse_overrides(&self.set, None)?;
+        overrides.extend(self.device.overrides());
+        let config = Config::load(self.config.as_deref(), &overrides)?;
         let reporter = Reporter::new(self.quiet);
         let text = with_threads(config.run.threads, || {
             let (session, splits) = Session::open_thoroughly(&config, &reporter)?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::device::DeviceOption;
 use super::table::{percent, table};
 use super::train::parse_overrides;
 use super::{print, print_json};
@@ -25,6 +26,8 @@ pub(super) struct Compare {
     /// Overrides a key of the configuration for every method.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    #[command(flatten)]
+    device: DeviceOption,
     /// How many seeds, from run.seed on.
     #[arg(long, value_name = "N", default_value_t = 3)]
     seeds: usize,
@@ -61,7 +64,8 @@ pub(super) struct Compare {
 
 impl Compare {
     pub(super) fn run(self) -> Result<()> {
-        let overrides = parse_overrides(&self.set, None)?;
+        let mut overrides = parse_overrides(&self.set, None)?;
+        overrides.extend(self.device.overrides());
         let config = Config::load(self.config.as_deref(), &overrides)?;
         let names: Vec<String> = config
             .modalities

@@ -11,6 +11,7 @@ use gblend_optim::blend::ogr::{Covariance, NoGain, Policy, PolicySettings, named
 use serde::Serialize;
 
 use super::blend::{blend_table, estimate_table};
+use super::device::DeviceOption;
 use super::train::parse_overrides;
 use super::{print, print_json};
 use crate::config::{Config, Override};
@@ -26,7 +27,7 @@ pub(super) struct Estimate {
     /// The configuration file. Without one, and without curves, the built-in scene is used.
     config: Option<PathBuf>,
     /// Loss curves in place of a configuration: a CSV file with the columns head,epoch,train_loss,val_loss.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "set", "seed"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "set", "seed", "device"])]
     curves: Option<PathBuf>,
     /// The epoch of the curves to start from. Default: the first.
     #[arg(long, value_name = "EPOCH", requires = "curves")]
@@ -61,6 +62,8 @@ pub(super) struct Estimate {
     /// Overrides run.seed.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    #[command(flatten)]
+    device: DeviceOption,
     /// Prints JSON in place of the table.
     #[arg(long)]
     json: bool,
@@ -194,6 +197,7 @@ impl Estimate {
     fn config(&self) -> Result<Config> {
         let path = self.config.as_deref();
         let mut overrides = parse_overrides(&self.set, self.seed)?;
+        overrides.extend(self.device.overrides());
         let options = self.blend_overrides();
         let plain = Config::load(path, &overrides)?;
         let estimates = plain

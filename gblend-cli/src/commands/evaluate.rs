@@ -6,9 +6,10 @@ use clap::{Args, ValueEnum};
 use gblend_core::params::load_state;
 use serde::Serialize;
 
+use super::device::DeviceOption;
 use super::table::{percent, predictions_line, table};
 use super::{print, print_json};
-use crate::config::Config;
+use crate::config::{Config, Override};
 use crate::data::split::{Evaluable, Splits};
 use crate::error::{Error, Result};
 use crate::eval::{Evaluation, evaluate};
@@ -30,6 +31,8 @@ pub(super) struct Evaluate {
     /// Also runs the joint head on every subset of the modalities.
     #[arg(long)]
     subsets: bool,
+    #[command(flatten)]
+    device: DeviceOption,
     /// Prints JSON in place of the table.
     #[arg(long)]
     json: bool,
@@ -83,7 +86,7 @@ struct PredictionReport {
 impl Evaluate {
     pub(super) fn run(self) -> Result<()> {
         let reporter = Reporter::new(self.quiet);
-        let report = with_trained(&self.run, &reporter, |trained, splits| {
+        let report = with_trained(&self.run, &self.device, &reporter, |trained, splits| {
             let (train, validation, test);
             let samples: &dyn Evaluable = match self.split {
                 Split::Train => {
@@ -232,11 +235,13 @@ impl TrainedModel<'_> {
 /// Opens a run and its data, and runs `work` on the configured threads.
 pub(super) fn with_trained<T: Send>(
     folder: &Path,
+    device: &DeviceOption,
     reporter: &Reporter,
     work: impl FnOnce(&mut TrainedModel<'_>, Splits) -> Result<T> + Send,
 ) -> Result<T> {
     let run = FinishedRun::open(folder)?;
-    let config = Config::load(Some(&run.config_path()), &[])?;
+    let overrides: Vec<Override> = device.overrides().into_iter().collect();
+    let config = Config::load(Some(&run.config_path()), &overrides)?;
     with_threads(config.run.threads, || {
         let (session, splits) = Session::open(&config, reporter)?;
         let classes = session.source.classes();

@@ -4,6 +4,7 @@ mod blend;
 mod check;
 mod compare;
 mod data;
+mod device;
 mod estimate;
 mod evaluate;
 mod init;

@@ -8,6 +8,7 @@ use gblend_core::Task;
 use gblend_core::registry::nearest;
 use serde::Serialize;
 
+use super::device::DeviceOption;
 use super::evaluate::with_trained;
 use super::table::{percent, table};
 use super::{print, print_json};
@@ -24,6 +25,8 @@ pub(super) struct Predict {
     /// Names of samples, such as scene-1003; `gblend check` lists some.
     #[arg(required = true)]
     samples: Vec<String>,
+    #[command(flatten)]
+    device: DeviceOption,
     /// Prints JSON in place of the table: the probabilities of every class, by every head.
     #[arg(long)]
     json: bool,
@@ -82,7 +85,7 @@ struct Prediction {
 impl Predict {
     pub(super) fn run(self) -> Result<()> {
         let reporter = Reporter::new(self.quiet);
-        let predictions = with_trained(&self.run, &reporter, |trained, _| {
+        let predictions = with_trained(&self.run, &self.device, &reporter, |trained, _| {
             let source = trained.session.source.as_ref();
             let ids: Vec<String> = (0..source.len()).map(|index| source.sample(index).id).collect();
             let positions: HashMap<&str, usize> = ids

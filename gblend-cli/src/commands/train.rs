@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::device::DeviceOption;
 use super::table::{percent, predictions_line, table};
 use super::{print, print_json};
 use crate::config::{Config, Override, task_differences};
@@ -32,6 +33,8 @@ pub(super) struct Train {
     /// Overrides run.seed.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    #[command(flatten)]
+    device: DeviceOption,
     /// Prints the summary as JSON in place of the table.
     #[arg(long)]
     json: bool,
@@ -42,7 +45,8 @@ pub(super) struct Train {
 
 impl Train {
     pub(super) fn run(self) -> Result<()> {
-        let overrides = parse_overrides(&self.set, self.seed)?;
+        let mut overrides = parse_overrides(&self.set, self.seed)?;
+        overrides.extend(self.device.overrides());
         let config = match &self.resume {
             Some(run) => self.resumed(run, &overrides)?,
             None => Config::load(self.config.as_deref(), &overrides)?,

@@ -1,6 +1,7 @@
 //! The configuration: a TOML file, overridden from the command line, resolved into plugins.
 
 mod checkpoint;
+mod device;
 mod document;
 mod environment;
 mod error;
@@ -21,11 +22,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::prediction::PredictionRule;
 pub use checkpoint::CheckpointConfig;
+pub use device::{DeviceChoice, UnknownDevice};
 use document::Document;
 pub use error::ConfigError;
 pub use log::LogConfig;
 pub use overrides::Override;
-pub use run::{DeviceChoice, RunConfig, Select};
+pub use run::{RunConfig, Select};
 pub use schema::json_schema;
 use section::Section;
 pub use task::task_differences;

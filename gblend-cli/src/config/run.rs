@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::DeviceChoice;
+
 /// How long to train, on what, and from which seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -18,7 +20,8 @@ pub struct RunConfig {
     pub batch_size: usize,
     /// Threads that compute; 0 takes every core.
     pub threads: usize,
-    /// Where to compute.
+    /// Where to compute: `auto`, what the binary was built for; `cpu`, the processor; `cuda`, the first NVIDIA
+    /// GPU, or `cuda:N`, GPU N counted from 0, with a binary that was built with `--features cuda`.
     pub device: DeviceChoice,
     /// Share of the training samples set aside for validation, where the dataset brings no validation
     /// samples of its own.
@@ -54,18 +57,6 @@ impl Default for RunConfig {
             base: None,
         }
     }
-}
-
-/// Where to compute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceChoice {
-    /// What this binary was built for.
-    Auto,
-    /// The processor.
-    Cpu,
-    /// An NVIDIA GPU; needs a binary built with `--features cuda`.
-    Cuda,
 }
 
 /// Which of a run's parameters are its result.

@@ -12,6 +12,7 @@ use gblend_optim::network::{Network, Part};
 use crate::data::loader::{LoadedBatch, Plan};
 use crate::data::split::{Evaluable, Splits};
 use crate::error::Result;
+use crate::gradient_products::{BatchGradients, Collected, HeadGradient, products};
 use crate::inputs::Inputs;
 use crate::model::{ActiveHeads, Multimodal};
 use crate::session::Session;
@@ -56,73 +57,13 @@ fn draw(samples: &[usize], count: usize, seed: Seed) -> Vec<usize> {
     drawn
 }
 
-/// One batch's gradient of each head's loss: `[head][parameter]`.
-struct BatchGradients {
-    /// The samples that each head sees.
-    samples: Vec<usize>,
-    heads: Vec<Vec<f32>>,
-}
-
-/// `o_k` and `b_k` of each batch. The training gradient is that of a whole epoch of `epoch` batches: the batch itself,
-/// which the step follows, counts as one of them, and the mean of the others stands for the rest.
-fn products(train: &[BatchGradients], held_out: &[BatchGradients], epoch: usize) -> Result<InnerProducts> {
-    let heads = train.first().map_or(0, |batch| batch.heads.len());
-    let (mut overfitting, mut gain) = (vec![Vec::new(); heads], vec![Vec::new(); heads]);
-    for head in 0..heads {
-        let on_held_out = mean_gradient(held_out, head, None);
-        for (position, batch) in train.iter().enumerate() {
-            if batch.samples[head] == 0 {
-                gain[head].push(None);
-                overfitting[head].push(None);
-                continue;
-            }
-            let direction = &batch.heads[head];
-            let along = |gradient: &[f64]| -> f64 {
-                gradient
-                    .iter()
-                    .zip(direction)
-                    .map(|(a, &b)| a * f64::from(b))
-                    .sum()
-            };
-            let own: f64 = direction.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-            let others = along(&mean_gradient(train, head, Some(position)));
-            let share = if train.len() == 1 { 1.0 } else { 1.0 / epoch as f64 };
-            let on_train = share * own + (1.0 - share) * others;
-            let gained = along(&on_held_out);
-            gain[head].push(Some(gained));
-            overfitting[head].push(Some(on_train - gained));
-        }
-    }
-    Ok(InnerProducts::with_gaps(overfitting, gain)?)
-}
-
-/// The mean over samples of a head's gradient, over all batches but one.
-fn mean_gradient(batches: &[BatchGradients], head: usize, without: Option<usize>) -> Vec<f64> {
-    let length = batches.first().map_or(0, |batch| batch.heads[head].len());
-    let mut sum = vec![0.0; length];
-    let mut samples = 0;
-    for (position, batch) in batches.iter().enumerate() {
-        if Some(position) == without {
-            continue;
-        }
-        let seen = batch.samples[head];
-        samples += seen;
-        for (sum, &value) in sum.iter_mut().zip(&batch.heads[head]) {
-            *sum += seen as f64 * f64::from(value);
-        }
-    }
-    let samples = samples.max(1) as f64;
-    sum.iter_mut().for_each(|value| *value /= samples);
-    sum
-}
-
 /// Gradients of each head's loss on each batch, in evaluation mode.
 fn gradients(
     session: &Session<'_>,
     model: &mut Multimodal,
     samples: &[usize],
     size: NonZeroUsize,
-) -> Result<Vec<BatchGradients>> {
+) -> Result<Vec<BatchGradients<HeadGradient>>> {
     let heads = session.heads.len();
     let loader = session.loader(vec![true; heads - 1]);
     let plan = Plan::evaluation(samples, size);
@@ -134,7 +75,7 @@ fn gradients(
             inputs,
         } = batch;
         let inputs = Inputs::new(&session.device, samples.len(), inputs)?;
-        let mut collected = vec![Vec::new(); heads];
+        let mut collected: Vec<HeadGradient> = (0..heads).map(|_| HeadGradient::default()).collect();
         // The modalities' own losses share no parameter, so one backward pass gives the gradient of each.
         for active in [ActiveHeads::unimodal(heads), ActiveHeads::only(heads, heads - 1)] {
             let logits = model.forward(&inputs, &Pass::differentiate(), &active)?;
@@ -161,17 +102,15 @@ fn collect(
     model: &mut Multimodal,
     active: &ActiveHeads,
     gradients: &mut Gradients,
-    heads: &mut [Vec<f32>],
+    heads: &mut [HeadGradient],
 ) -> Result<()> {
     struct Append<'a> {
         gradients: &'a mut Gradients,
-        to: &'a mut Vec<f32>,
+        to: &'a mut HeadGradient,
     }
     impl ParamVisitor for Append<'_> {
         fn param(&mut self, _: &ParamPath, param: ParamMut<'_>) -> gblend_core::Result<()> {
-            self.to
-                .extend_from_slice(param.gradient(self.gradients)?.values());
-            Ok(())
+            self.to.append(&param, self.gradients)
         }
     }
     let joint = heads.len() - 1;

@@ -26,6 +26,7 @@ use crate::eval::evaluate;
 use crate::model::{ActiveHeads, Multimodal};
 use crate::progress::Reporter;
 use crate::run_folder::model_file::to_safetensors;
+use crate::scores::Scores;
 use crate::session::Session;
 use crate::step::{Place, step};
 
@@ -269,9 +270,13 @@ impl Probes<'_> {
                 prefix: &prefix,
                 epoch,
             };
+            let mut unread = Vec::new();
             loader.for_each(&plan, |_, batch: LoadedBatch| {
                 session.interrupt.announce(self.reporter);
-                step(session, &mut model, &mut optimizer, blend.as_mut(), batch, place)?;
+                let outcome = step(session, &mut model, &mut optimizer, blend.as_mut(), batch, place)?;
+                if let Scores::Unread(scores) = outcome.scores {
+                    unread.push(scores);
+                }
                 position.batches += 1;
                 position.step = optimizer.steps();
                 match &file {
@@ -282,6 +287,9 @@ impl Probes<'_> {
                     _ => Ok(()),
                 }
             })?;
+            for scores in unread {
+                scores.read(session.heads.names())?;
+            }
             let interrupted = session.interrupt.check(self.live.epoch);
             if let (Err(_), Some(file)) = (&interrupted, &file) {
                 file.write(position, &course, &mut model, &mut optimizer)?;

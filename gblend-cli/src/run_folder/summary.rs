@@ -14,7 +14,7 @@ use crate::prediction::PredictionRule;
 pub struct Summary {
     /// The seed of the run.
     pub seed: u64,
-    /// `cpu` or `cuda`.
+    /// `cpu`, or `cuda` and, if it is not the first, the number of the GPU, as in `cuda:1`.
     pub device: String,
     /// Computing threads.
     pub threads: usize,

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::metrics::Score;
 use crate::model::Multimodal;
 use crate::progress::{HeadProgress, Reporter};
+use crate::scores::{MOST_UNREAD, Scores, Unread};
 use crate::session::Session;
 use crate::step::{Place, step};
 
@@ -30,6 +31,17 @@ impl Counts {
     pub fn batches(&self) -> usize {
         self.steps
     }
+
+    /// Adds the scores of a step, in which each head saw so many samples.
+    fn add(&mut self, scores: &[Option<Score>], samples: &[usize]) {
+        for ((tally, score), &samples) in self.tallies.iter_mut().zip(scores).zip(samples) {
+            if let Some(score) = score {
+                tally.right += score.accuracy * samples as f64;
+                tally.loss += score.loss * samples as f64;
+                tally.samples += samples;
+            }
+        }
+    }
 }
 
 /// An epoch under way.
@@ -40,6 +52,8 @@ pub(super) struct Epoch<'a> {
     /// The accuracy of each head after the epoch before.
     pub(super) validation: &'a [Option<f64>],
     pub(super) counts: Counts,
+    /// The scores of steps that wait to be read, and how many samples each head saw in them.
+    pub(super) unread: Vec<(Unread, Vec<usize>)>,
 }
 
 /// Sums over the samples of an epoch, and over its steps.
@@ -74,15 +88,17 @@ impl Epoch<'_> {
         let counts = &mut self.counts;
         counts.steps += 1;
         counts.tallies.resize_with(outcome.weights.len(), Tally::default);
-        for (head, tally) in counts.tallies.iter_mut().enumerate() {
-            tally.weight += outcome.weights[head];
-            if let Some(score) = outcome.scores[head] {
-                let samples = outcome.samples[head];
-                tally.right += score.accuracy * samples as f64;
-                tally.loss += score.loss * samples as f64;
-                tally.samples += samples;
-            }
+        for (tally, weight) in counts.tallies.iter_mut().zip(&outcome.weights) {
+            tally.weight += weight;
         }
+        match outcome.scores {
+            Scores::Read(scores) => counts.add(&scores, &outcome.samples),
+            Scores::Unread(scores) => self.unread.push((scores, outcome.samples)),
+        }
+        if self.unread.len() >= MOST_UNREAD {
+            self.catch_up()?;
+        }
+        let counts = &mut self.counts;
         let report = outcome.report;
         counts.learning_rate = report.learning_rate;
         if let Some(norm) = report.gradient_norm {
@@ -100,6 +116,18 @@ impl Epoch<'_> {
         self.session.interrupt.announce(self.reporter);
         self.reporter
             .step(self.epoch, run.epochs, || self.progress(&outcome.weights));
+        Ok(())
+    }
+
+    /// Reads the scores that wait for it. Nothing else may look at the counts before.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`](crate::Error::Diverged) if a loss is not finite.
+    pub(super) fn catch_up(&mut self) -> Result<()> {
+        for (scores, samples) in std::mem::take(&mut self.unread) {
+            let scores = scores.read(self.session.heads.names())?;
+            self.counts.add(&scores, &samples);
+        }
         Ok(())
     }
 

@@ -274,18 +274,21 @@ impl<'a> Training<'a> {
             epoch,
             validation: &validation,
             counts,
+            unread: Vec::new(),
         };
         let loader = session.loader(wanted);
         let last = plan.len();
         let waited = loader.for_each(&plan, |batch, loaded| {
             under_way.step(self.model, &mut self.optimizer, self.blend, loaded)?;
             if batch + 1 < last && self.checkpoint_due() {
+                under_way.catch_up()?;
                 under_way.counts.seconds[0] = seconds + began.elapsed().as_secs_f64();
                 self.counts = under_way.counts.clone();
                 self.checkpoint()?;
             }
             Ok::<(), Error>(())
         })?;
+        under_way.catch_up()?;
         self.counts = Counts::default();
         self.trained.samples += samples.len() as u64;
         self.trained.waited += waited;

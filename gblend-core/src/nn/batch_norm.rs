@@ -1,6 +1,8 @@
 //! Batch normalization.
 
 use dfdx::shapes::HasShape;
+use dfdx::tensor::TensorFromVec;
+use dfdx::tensor_ops::{TryAdd, TryMul};
 
 use super::engine::{BatchMoments, Engine, NormOptions, NormStatistics};
 use super::init::{filled, positive};
@@ -21,6 +23,8 @@ const MOMENTUM: f32 = 0.1;
 pub(super) struct RunningStatistics {
     mean: Array,
     variance: Array,
+    /// Newer values, on a device from which they are read only when somebody wants to see them.
+    ahead: Option<[Plain<Dims1>; 2]>,
 }
 
 impl RunningStatistics {
@@ -30,10 +34,14 @@ impl RunningStatistics {
         Self {
             mean: Array::zeros([channels]),
             variance,
+            ahead: None,
         }
     }
 
-    pub(super) fn options(&self, pass: &Pass, relu: bool) -> NormOptions<'_> {
+    pub(super) fn options(&mut self, pass: &Pass, relu: bool) -> NormOptions<'_> {
+        if !pass.is_training() {
+            self.catch_up();
+        }
         NormOptions {
             statistics: if pass.is_training() {
                 NormStatistics::Batch
@@ -50,21 +58,63 @@ impl RunningStatistics {
 
     /// Moves towards the moments of a batch of `count` values per channel. The running variance is the
     /// unbiased one, as in PyTorch.
-    pub(super) fn update(&mut self, moments: &BatchMoments, count: usize) {
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub(super) fn update(&mut self, moments: &BatchMoments<AutoDevice>, count: usize) -> Result<()> {
         let unbiased = count as f32 / (count.saturating_sub(1)).max(1) as f32;
-        let step = |running: &mut [f32], batch: &[f32], scale: f32| {
-            for (running, &batch) in running.iter_mut().zip(batch) {
-                *running += MOMENTUM * (batch * scale - *running);
+        match moments {
+            BatchMoments::Unused => {}
+            BatchMoments::Host { mean, variance } => {
+                self.catch_up();
+                let step = |running: &mut [f32], batch: &[f32], scale: f32| {
+                    for (running, &batch) in running.iter_mut().zip(batch) {
+                        *running += MOMENTUM * (batch * scale - *running);
+                    }
+                };
+                step(self.mean.values_mut(), mean, 1.0);
+                step(self.variance.values_mut(), variance, unbiased);
             }
-        };
-        step(self.mean.values_mut(), &moments.mean, 1.0);
-        step(self.variance.values_mut(), &moments.variance, unbiased);
+            BatchMoments::Device { mean, variance } => {
+                let [running_mean, running_variance] = match self.ahead.take() {
+                    Some(ahead) => ahead,
+                    None => [
+                        to_device(mean.device(), &self.mean)?,
+                        to_device(mean.device(), &self.variance)?,
+                    ],
+                };
+                let step = |running: Plain<Dims1>, batch: &Plain<Dims1>, scale: f32| {
+                    let rest = running.try_mul(1.0 - MOMENTUM)?;
+                    rest.try_add(batch.clone().try_mul(MOMENTUM * scale)?)
+                };
+                self.ahead = Some([
+                    step(running_mean, mean, 1.0).map_err(Error::device)?,
+                    step(running_variance, variance, unbiased).map_err(Error::device)?,
+                ]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what the device is ahead.
+    fn catch_up(&mut self) {
+        if let Some([mean, variance]) = self.ahead.take() {
+            mean.copy_into(self.mean.values_mut());
+            variance.copy_into(self.variance.values_mut());
+        }
     }
 
     pub(super) fn visit(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.catch_up();
         visitor.buffer(&path.join("running_mean"), &mut self.mean)?;
         visitor.buffer(&path.join("running_variance"), &mut self.variance)
     }
+}
+
+fn to_device(device: &AutoDevice, array: &Array) -> Result<Plain<Dims1>> {
+    let values = array.values().to_vec();
+    let shape = (values.len(),);
+    device.try_tensor_from_vec(values, shape).map_err(Error::device)
 }
 
 /// Normalization of each channel over pixels, frames and samples (Ioffe and Szegedy, ICML 2015), and a ReLU
@@ -110,7 +160,7 @@ impl BatchNorm {
         let options = self.running.options(pass, self.relu);
         let (output, moments) = AutoDevice::batch_norm(input, &self.gamma, &self.beta, options)?;
         if pass.is_training() {
-            self.running.update(&moments, shape.1 * shape.2 * shape.3);
+            self.running.update(&moments, shape.1 * shape.2 * shape.3)?;
         }
         Ok(output)
     }
@@ -121,5 +171,54 @@ impl Module for BatchNorm {
         visitor.param(&path.join("gamma"), (&mut self.gamma).into())?;
         visitor.param(&path.join("beta"), (&mut self.beta).into())?;
         self.running.visit(path, visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::params::state_of;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn statistics_that_move_on_the_device_are_those_that_move_on_the_host(
+            batches in proptest::collection::vec((-3.0_f32..3.0, 0.1_f32..4.0), 1..6),
+        ) {
+            let device = AutoDevice::default();
+            let (mut on_host, mut on_device) = (RunningStatistics::new(1), RunningStatistics::new(1));
+            for &(mean, variance) in &batches {
+                let (mean, variance) = (vec![mean], vec![variance]);
+                let moved = BatchMoments::Device {
+                    mean: device.tensor_from_vec(mean.clone(), (1,)),
+                    variance: device.tensor_from_vec(variance.clone(), (1,)),
+                };
+                on_host.update(&BatchMoments::Host { mean, variance }, 10).unwrap();
+                on_device.update(&moved, 10).unwrap();
+            }
+            on_device.catch_up();
+            for (a, b) in [(&on_host.mean, &on_device.mean), (&on_host.variance, &on_device.variance)] {
+                prop_assert!((a.values()[0] - b.values()[0]).abs() < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_looks_at_the_statistics_sees_the_newest() {
+        let device = AutoDevice::default();
+        let mut norm = BatchNorm::new(&device, 1, false).unwrap();
+        let moved = BatchMoments::Device {
+            mean: device.tensor_from_vec(vec![2.0], (1,)),
+            variance: device.tensor_from_vec(vec![1.0], (1,)),
+        };
+        norm.running.update(&moved, 10).unwrap();
+        assert_eq!(state_of(&mut norm).unwrap()["running_mean"].values(), [0.2]);
+        norm.running.update(&moved, 10).unwrap();
+        let options = norm.running.options(&Pass::evaluate(), false);
+        let NormStatistics::Fixed { mean, .. } = options.statistics else {
+            unreachable!("evaluation uses running statistics");
+        };
+        assert!((mean[0] - 0.38).abs() < 1e-6);
     }
 }

@@ -12,6 +12,7 @@ use dfdx::tensor_ops::{
     BroadcastTo, Device, GatherTo, MaxTo, PermuteTo, ReshapeTo, SumTo, TryAdd, TryMatMul, TryMul, TrySub,
 };
 
+use super::constants::{Key, kept};
 use super::cpu::pool::average_weights;
 use super::engine::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
 use super::window::WindowPlan;
@@ -30,6 +31,12 @@ fn fork<S: Shape, D: Device<f32>>(tensor: TapedOn<S, D>) -> (TapedOn<S, D>, Tape
     let (tensor, recorder) = tensor.split_tape();
     let branch = tensor.clone().put_tape(recorder.branch());
     (tensor.put_tape(recorder), branch)
+}
+
+/// A tensor, and its values without a tape.
+fn values_of<S: Shape, D: Device<f32>>(tensor: TapedOn<S, D>) -> (TapedOn<S, D>, ParamOn<S, D>) {
+    let (tensor, recorder) = tensor.split_tape();
+    (tensor.clone().put_tape(recorder), tensor)
 }
 
 fn view<S: Shape, T: Shape, D: Device<f32>>(tensor: TapedOn<S, D>, shape: T) -> Result<TapedOn<T, D>> {
@@ -59,19 +66,25 @@ fn windows<D: Device<f32>>(input: TapedOn<Dims4, D>, plan: &WindowPlan) -> Resul
     let &(channels, _, _, batch) = input.shape();
     let shape = (channels, plan.taps(), plan.out_pixels(), batch);
     let rows = view(input, (channels * plan.in_pixels(), batch))?;
-    let mut index = Vec::with_capacity(channels * plan.taps() * plan.out_pixels());
-    for channel in 0..channels {
-        for tap in 0..plan.taps() {
-            for pixel in 0..plan.out_pixels() {
-                index.push(channel * plan.in_pixels() + plan.source(pixel, tap).unwrap_or(0));
+    let key = Key {
+        purpose: "sources",
+        plan: *plan,
+        channels,
+    };
+    let index: Tensor<Dims1, usize, D> = kept(key, || {
+        let mut index = Vec::with_capacity(channels * plan.taps() * plan.out_pixels());
+        for channel in 0..channels {
+            for tap in 0..plan.taps() {
+                for pixel in 0..plan.out_pixels() {
+                    index.push(channel * plan.in_pixels() + plan.source(pixel, tap).unwrap_or(0));
+                }
             }
         }
-    }
-    let length = index.len();
-    let index: Tensor<Dims1, usize, D> = rows
-        .device()
-        .try_tensor_from_vec(index, (length,))
-        .map_err(Error::device)?;
+        let shape = (index.len(),);
+        rows.device()
+            .try_tensor_from_vec(index, shape)
+            .map_err(Error::device)
+    })?;
     let gathered: TapedOn<Dims2, D> = rows.try_gather(index).map_err(Error::device)?;
     view(gathered, shape)
 }
@@ -80,12 +93,24 @@ fn windows<D: Device<f32>>(input: TapedOn<Dims4, D>, plan: &WindowPlan) -> Resul
 fn per_tap<D: Device<f32>>(
     device: &D,
     shape: Dims4,
+    (purpose, plan): (&'static str, &WindowPlan),
     value: impl Fn(usize, usize) -> f32,
 ) -> Result<TapedOn<Dims4, D>> {
     let (_, taps, pixels, _) = shape;
-    let values = (0..taps).flat_map(|tap| (0..pixels).map(move |pixel| (tap, pixel)));
-    let values = values.map(|(tap, pixel)| value(tap, pixel)).collect();
-    constant(device, values, (taps, pixels))?
+    let key = Key {
+        purpose,
+        plan: *plan,
+        channels: 0,
+    };
+    let values: ParamOn<Dims2, D> = kept(key, || {
+        let values = (0..taps).flat_map(|tap| (0..pixels).map(move |pixel| (tap, pixel)));
+        let values = values.map(|(tap, pixel)| value(tap, pixel)).collect();
+        device
+            .try_tensor_from_vec(values, (taps, pixels))
+            .map_err(Error::device)
+    })?;
+    values
+        .put_tape(Recorder::for_data())
         .try_broadcast_like::<_, Axes2<0, 3>>(&shape)
         .map_err(Error::device)
 }
@@ -100,13 +125,18 @@ fn padded_windows<D: Device<f32>>(input: TapedOn<Dims4, D>, plan: &WindowPlan) -
     if !has_padding(plan) {
         return Ok(windows);
     }
-    let mask = per_tap(windows.device(), *windows.shape(), |tap, pixel| {
-        if plan.source(pixel, tap).is_some() {
-            1.0
-        } else {
-            0.0
-        }
-    })?;
+    let mask = per_tap(
+        windows.device(),
+        *windows.shape(),
+        ("mask", plan),
+        |tap, pixel| {
+            if plan.source(pixel, tap).is_some() {
+                1.0
+            } else {
+                0.0
+            }
+        },
+    )?;
     windows.try_mul(mask).map_err(Error::device)
 }
 
@@ -138,7 +168,7 @@ pub fn batch_norm<D: Device<f32>>(
     gamma: &ParamOn<Dims1, D>,
     beta: &ParamOn<Dims1, D>,
     options: NormOptions<'_>,
-) -> Result<(TapedOn<Dims4, D>, BatchMoments)> {
+) -> Result<(TapedOn<Dims4, D>, BatchMoments<D>)> {
     let shape @ (channels, height, width, batch) = *input.shape();
     let flat = (channels, height * width, batch);
     let maps = view(input, flat)?;
@@ -147,14 +177,15 @@ pub fn batch_norm<D: Device<f32>>(
             let share = 1.0 / (height * width * batch).max(1) as f32;
             let (maps, branch) = fork(maps);
             let mean = channel_sums(branch)?.try_mul(share).map_err(Error::device)?;
-            let mean_values = mean.as_vec();
+            let (mean, mean_of_batch) = values_of(mean);
             let centered = maps.try_sub(spread(mean, flat)?).map_err(Error::device)?;
             let (centered, branch) = fork(centered);
             let squares = branch.try_square().map_err(Error::device)?;
             let variance = channel_sums(squares)?.try_mul(share).map_err(Error::device)?;
-            let moments = BatchMoments {
-                mean: mean_values,
-                variance: variance.as_vec(),
+            let (variance, variance_of_batch) = values_of(variance);
+            let moments = BatchMoments::Device {
+                mean: mean_of_batch,
+                variance: variance_of_batch,
             };
             (centered, variance, moments)
         }
@@ -163,7 +194,7 @@ pub fn batch_norm<D: Device<f32>>(
             let mean = constant(&device, mean.to_vec(), (channels,))?;
             let variance = constant(&device, variance.to_vec(), (channels,))?;
             let centered = maps.try_sub(spread(mean, flat)?).map_err(Error::device)?;
-            (centered, variance, BatchMoments::default())
+            (centered, variance, BatchMoments::Unused)
         }
     };
     let deviation = variance
@@ -205,13 +236,18 @@ pub fn max_pool<D: Device<f32>>(input: TapedOn<Dims4, D>, plan: &WindowPlan) -> 
     let &(channels, _, _, batch) = input.shape();
     let mut windows = windows(input, plan)?;
     if has_padding(plan) {
-        let penalty = per_tap(windows.device(), *windows.shape(), |tap, pixel| {
-            if plan.source(pixel, tap).is_some() {
-                0.0
-            } else {
-                -1e30
-            }
-        })?;
+        let penalty = per_tap(
+            windows.device(),
+            *windows.shape(),
+            ("penalty", plan),
+            |tap, pixel| {
+                if plan.source(pixel, tap).is_some() {
+                    0.0
+                } else {
+                    -1e30
+                }
+            },
+        )?;
         windows = windows.try_add(penalty).map_err(Error::device)?;
     }
     let maxima: TapedOn<Dims3, D> = windows.try_max::<_, Axis<1>>().map_err(Error::device)?;
@@ -227,9 +263,17 @@ pub fn average_pool<D: Device<f32>>(
     let &(channels, _, _, batch) = input.shape();
     let weights = average_weights(plan, count_padding);
     let windows = windows(input, plan)?;
-    let share = per_tap(windows.device(), *windows.shape(), |tap, pixel| {
-        plan.source(pixel, tap).map_or(0.0, |_| weights[pixel])
-    })?;
+    let purpose = if count_padding {
+        "share of all"
+    } else {
+        "share of those inside"
+    };
+    let share = per_tap(
+        windows.device(),
+        *windows.shape(),
+        (purpose, plan),
+        |tap, pixel| plan.source(pixel, tap).map_or(0.0, |_| weights[pixel]),
+    )?;
     let weighted = windows.try_mul(share).map_err(Error::device)?;
     let averages: TapedOn<Dims3, D> = weighted.try_sum::<_, Axis<1>>().map_err(Error::device)?;
     view(averages, (channels, plan.out_height, plan.out_width, batch))

@@ -68,7 +68,7 @@ impl ConvNorm {
         let (output, moments) =
             AutoDevice::conv_norm(input, &self.weight, &self.gamma, &self.beta, &plan, options)?;
         if pass.is_training() {
-            self.running.update(&moments, count);
+            self.running.update(&moments, count)?;
         }
         Ok(output)
     }

@@ -32,13 +32,25 @@ pub enum NormStatistics<'a> {
     },
 }
 
-/// Mean and biased variance of each channel of a batch.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct BatchMoments {
-    /// One mean per channel.
-    pub mean: Vec<f32>,
-    /// One biased variance per channel.
-    pub variance: Vec<f32>,
+/// Mean and biased variance of each channel of a batch, where the normalization computed them.
+#[derive(Clone, Debug)]
+pub enum BatchMoments<D: Device<f32>> {
+    /// Nowhere: the normalization did not use the batch's.
+    Unused,
+    /// In the host's memory.
+    Host {
+        /// One mean per channel.
+        mean: Vec<f32>,
+        /// One biased variance per channel.
+        variance: Vec<f32>,
+    },
+    /// On a device from which reading would make the host wait.
+    Device {
+        /// One mean per channel.
+        mean: ParamOn<Dims1, D>,
+        /// One biased variance per channel.
+        variance: ParamOn<Dims1, D>,
+    },
 }
 
 /// The constants of a normalization.
@@ -76,7 +88,7 @@ pub trait Engine: Device<f32> {
         gamma: &ParamOn<Dims1, Self>,
         beta: &ParamOn<Dims1, Self>,
         options: NormOptions<'_>,
-    ) -> Result<(TapedOn<Dims4, Self>, BatchMoments)>;
+    ) -> Result<(TapedOn<Dims4, Self>, BatchMoments<Self>)>;
 
     /// [`conv`](Self::conv) without bias, then [`batch_norm`](Self::batch_norm).
     ///
@@ -89,7 +101,7 @@ pub trait Engine: Device<f32> {
         beta: &ParamOn<Dims1, Self>,
         plan: &WindowPlan,
         options: NormOptions<'_>,
-    ) -> Result<(TapedOn<Dims4, Self>, BatchMoments)> {
+    ) -> Result<(TapedOn<Dims4, Self>, BatchMoments<Self>)> {
         let maps = Self::conv(input, weight, None, plan)?;
         Self::batch_norm(maps, gamma, beta, options)
     }
@@ -167,7 +179,7 @@ impl Engine for Cpu {
         gamma: &ParamOn<Dims1, Self>,
         beta: &ParamOn<Dims1, Self>,
         options: NormOptions<'_>,
-    ) -> Result<(TapedOn<Dims4, Self>, BatchMoments)> {
+    ) -> Result<(TapedOn<Dims4, Self>, BatchMoments<Self>)> {
         fast::batch_norm(input, gamma, beta, options)
     }
 
@@ -178,7 +190,7 @@ impl Engine for Cpu {
         beta: &ParamOn<Dims1, Self>,
         plan: &WindowPlan,
         options: NormOptions<'_>,
-    ) -> Result<(TapedOn<Dims4, Self>, BatchMoments)> {
+    ) -> Result<(TapedOn<Dims4, Self>, BatchMoments<Self>)> {
         fast::conv_norm(input, weight, gamma, beta, plan, options)
     }
 
@@ -239,7 +251,7 @@ impl Engine for dfdx::tensor::Cuda {
         gamma: &ParamOn<Dims1, Self>,
         beta: &ParamOn<Dims1, Self>,
         options: NormOptions<'_>,
-    ) -> Result<(TapedOn<Dims4, Self>, BatchMoments)> {
+    ) -> Result<(TapedOn<Dims4, Self>, BatchMoments<Self>)> {
         composed::batch_norm(input, gamma, beta, options)
     }
 

@@ -124,11 +124,11 @@ fn normalize(
     (normalized, moments, from_batch)
 }
 
-fn batch_moments(moments: &[Moments], from_batch: bool) -> BatchMoments {
+fn batch_moments(moments: &[Moments], from_batch: bool) -> BatchMoments<Cpu> {
     if !from_batch {
-        return BatchMoments::default();
+        return BatchMoments::Unused;
     }
-    BatchMoments {
+    BatchMoments::Host {
         mean: moments.iter().map(|moments| moments.mean).collect(),
         variance: moments.iter().map(|moments| moments.variance).collect(),
     }
@@ -153,7 +153,7 @@ pub fn batch_norm(
     gamma: &ParamOn<Dims1, Cpu>,
     beta: &ParamOn<Dims1, Cpu>,
     options: NormOptions<'_>,
-) -> Result<(TapedOn<Dims4, Cpu>, BatchMoments)> {
+) -> Result<(TapedOn<Dims4, Cpu>, BatchMoments<Cpu>)> {
     let (input, mut recorder) = input.split_tape();
     let wants_input = recorder.requires_grad();
     let shape = *input.shape();
@@ -196,7 +196,7 @@ pub fn conv_norm(
     beta: &ParamOn<Dims1, Cpu>,
     plan: &WindowPlan,
     options: NormOptions<'_>,
-) -> Result<(TapedOn<Dims4, Cpu>, BatchMoments)> {
+) -> Result<(TapedOn<Dims4, Cpu>, BatchMoments<Cpu>)> {
     let (input, mut recorder) = input.split_tape();
     let wants_input = recorder.requires_grad();
     let size = conv_size(plan, *input.shape(), *weight.shape());

@@ -18,6 +18,7 @@ mod batch_norm;
 mod binary_cross_entropy;
 pub mod composed;
 mod concat;
+mod constants;
 mod conv;
 mod conv_norm;
 mod cpu;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// A window and how it moves; each pair is vertical, horizontal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     /// Extents of the window.
     pub kernel: (usize, usize),
@@ -66,7 +66,7 @@ fn positions(extent: usize, kernel: usize, stride: usize, padding: usize) -> Opt
 }
 
 /// A window placed over pictures of one size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WindowPlan {
     /// The window.
     pub window: Window,

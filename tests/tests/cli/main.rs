@@ -6,6 +6,7 @@ mod blend;
 mod commands;
 mod compare;
 mod determinism;
+mod device;
 mod export;
 mod faults;
 #[cfg(unix)]

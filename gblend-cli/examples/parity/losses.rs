@@ -1,0 +1,31 @@
+//! Losses, from which training starts backward.
+
+use gblend_core::nn::{binary_cross_entropy, cross_entropy};
+use gblend_core::params::State;
+use gblend_core::tensor::{Logits, Loss};
+use gblend_core::{AutoDevice, Result};
+
+use crate::Case;
+use crate::outcome::{Outcome, taped, tensor};
+
+const ROWS: usize = 12;
+const CLASSES: usize = 7;
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("cross_entropy", |device| {
+            let labels: Vec<usize> = (0..ROWS).map(|row| row * 3 % CLASSES).collect();
+            on_logits(device, |logits| cross_entropy(logits, &labels))
+        }),
+        Case::new("binary_cross_entropy", |device| {
+            let classes: Vec<Vec<usize>> = (0..ROWS).map(|row| (0..row % 4).collect()).collect();
+            on_logits(device, |logits| binary_cross_entropy(logits, &classes))
+        }),
+    ]
+}
+
+fn on_logits(device: &AutoDevice, loss: impl FnOnce(Logits) -> Result<Loss>) -> Result<State> {
+    let mut logits = tensor(device, "logits", (ROWS, CLASSES), (-8.0, 8.0))?;
+    let outcome = Outcome::of_loss(loss(taped(&logits))?)?;
+    Ok(outcome.gradient("logits", &mut logits)?.state())
+}
