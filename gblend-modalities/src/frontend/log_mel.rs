@@ -4,6 +4,7 @@
 //! Hann window in the middle of each frame, zeros around the sound, `1 + samples / hop` frames. Computed in
 //! `f64`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use gblend_core::media::Waveform;
@@ -72,6 +73,8 @@ pub struct LogMel {
     window: Vec<f64>,
     /// `[n_mels, n_fft / 2 + 1]`.
     filters: Vec<f64>,
+    /// The bins of each filter between its first and last that are not 0: few of them.
+    reaches: Vec<Range<usize>>,
 }
 
 impl LogMel {
@@ -127,18 +130,27 @@ impl LogMel {
             *value = 0.5 - 0.5 * phase.cos();
         }
         let bins = n_fft / 2 + 1;
+        let filters = filters(
+            settings.convention,
+            n_mels,
+            bins,
+            f64::from(sample_rate),
+            (fmin, fmax),
+        );
+        let reach = |filter: &[f64]| {
+            let end = filter
+                .iter()
+                .rposition(|&height| height != 0.0)
+                .map_or(0, |last| last + 1);
+            filter.iter().position(|&height| height != 0.0).unwrap_or(0)..end
+        };
         Ok(Self {
             settings: settings.clone(),
             sample_rate,
             fft: RealFftPlanner::new().plan_fft_forward(n_fft),
             window,
-            filters: filters(
-                settings.convention,
-                n_mels,
-                bins,
-                f64::from(sample_rate),
-                (fmin, fmax),
-            ),
+            reaches: filters.chunks_exact(bins).map(reach).collect(),
+            filters,
         })
     }
 
@@ -208,6 +220,7 @@ impl LogMel {
         let mut input = self.fft.make_input_vec();
         let mut spectrum = self.fft.make_output_vec();
         let mut scratch = self.fft.make_scratch_vec();
+        let mut powers = vec![0.0; spectrum.len()];
         let mut output = Array::zeros([mels, frames]);
         for frame in 0..frames {
             // The middle of frame f stands on sample f · hop.
@@ -220,11 +233,15 @@ impl LogMel {
             self.fft
                 .process_with_scratch(&mut input, &mut spectrum, &mut scratch)
                 .map_err(Error::plugin)?;
-            for (mel, filter) in self.filters.chunks_exact(spectrum.len()).enumerate() {
-                let power: f64 = filter
-                    .iter()
-                    .zip(&spectrum)
-                    .map(|(f, bin)| f * bin.norm_sqr())
+            for (power, bin) in powers.iter_mut().zip(&spectrum) {
+                *power = bin.norm_sqr();
+            }
+            let filters = self.filters.chunks_exact(spectrum.len()).zip(&self.reaches);
+            for (mel, (filter, reach)) in filters.enumerate() {
+                let heights = filter[reach.clone()].iter();
+                let power: f64 = heights
+                    .zip(&powers[reach.clone()])
+                    .map(|(f, power)| f * power)
                     .sum();
                 output.values_mut()[mel * frames + frame] = (power + OFFSET).ln() as f32;
             }
