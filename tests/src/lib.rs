@@ -60,6 +60,16 @@ pub struct Outcome {
     pub stderr: String,
 }
 
+/// Runs a command to its end.
+fn outcome(command: &mut Command) -> Outcome {
+    let output = command.output().unwrap();
+    Outcome {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
 impl Playground {
     /// A folder with the tiny configuration as `tiny.toml`.
     pub fn new(binary: &'static str) -> Self {
@@ -91,44 +101,35 @@ impl Playground {
 
     /// Runs the binary in the folder with these environment variables.
     pub fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
-        let output = Command::new(self.binary)
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_remove("GBLEND_DATA")
-            .envs(environment.iter().copied())
-            .output()
-            .unwrap();
-        Outcome {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        outcome(
+            self.command(self.binary)
+                .args(arguments)
+                .envs(environment.iter().copied()),
+        )
+    }
+
+    /// A program in the folder, without the real data of whoever runs the tests.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.folder.path()).env_remove("GBLEND_DATA");
+        command
     }
 
     /// Runs the binary in the folder with no more address space than so many kilobytes.
     #[cfg(unix)]
     pub fn run_within(&self, kilobytes: u64, arguments: &[&str]) -> Outcome {
         let limited = format!("ulimit -v {kilobytes} && exec \"$0\" \"$@\"");
-        let output = Command::new("sh")
-            .args(["-c", &limited, self.binary])
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_remove("GBLEND_DATA")
-            .output()
-            .unwrap();
-        Outcome {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        outcome(
+            self.command("sh")
+                .args(["-c", &limited, self.binary])
+                .args(arguments),
+        )
     }
 
     /// Starts the binary in the folder and does not wait for it. What it prints is lost.
     pub fn start(&self, arguments: &[&str]) -> Child {
-        Command::new(self.binary)
+        self.command(self.binary)
             .args(arguments)
-            .current_dir(self.folder.path())
-            .env_remove("GBLEND_DATA")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -138,10 +139,9 @@ impl Playground {
     /// As [`start`](Self::start), and names the file that its standard error goes to.
     pub fn start_heard(&self, arguments: &[&str]) -> (Child, PathBuf) {
         let path = self.path("stderr");
-        let child = Command::new(self.binary)
+        let child = self
+            .command(self.binary)
             .args(arguments)
-            .current_dir(self.folder.path())
-            .env_remove("GBLEND_DATA")
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&path).unwrap())
             .spawn()

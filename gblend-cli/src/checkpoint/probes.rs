@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::contents::{Arrays, FORMAT, FORMAT_NUMBER, Position};
-use super::store::names;
+use super::contents::{Arrays, Position};
+use super::store::{checksum, format_name, read_arrays, remove, write_arrays};
 use crate::error::{Error, Result};
 use crate::probe::Course;
-use crate::run_folder::model_file::{from_safetensors, to_safetensors};
 use crate::run_folder::{to_json, write_whole};
 
 /// Where probes keep how far they are.
@@ -83,16 +82,17 @@ impl ProbeStore {
         let text = std::fs::read(self.folder.join(name.json())).ok()?;
         let file: File = serde_json::from_slice(&text).ok()?;
         let content = file.content;
-        if file.format != format() || content.origin != origin || checksum(&content).ok()? != file.checksum {
+        if file.format != format_name()
+            || content.origin != origin
+            || checksum(&content).ok()? != file.checksum
+        {
             return None;
         }
         let arrays = match &content.arrays {
             Some(hash) => {
-                let bytes = std::fs::read(self.folder.join(name.arrays(content.position.step))).ok()?;
-                if blake3::hash(&bytes).to_hex().as_str() != hash {
-                    return None;
-                }
-                Some(Arrays::from_state(from_safetensors(&bytes).ok()?).ok()?)
+                let file = name.arrays(content.position.step);
+                let state = read_arrays(&self.folder, &file, hash).ok()?;
+                Some(Arrays::from_state(state).ok()?)
             }
             None => None,
         };
@@ -109,18 +109,12 @@ impl ProbeStore {
     /// [`Error::Write`]; what was kept before is then still there.
     pub fn write(&self, name: ProbeName, origin: &str, progress: ProbeProgress) -> Result<()> {
         std::fs::create_dir_all(&self.folder).map_err(Error::write(&self.folder))?;
-        let kept = progress
-            .arrays
-            .is_some()
-            .then(|| name.arrays(progress.position.step));
-        let arrays = match (&progress.arrays, &kept) {
-            (Some(arrays), Some(file)) => {
-                let bytes = to_safetensors(&arrays.to_state())?;
-                write_whole(&self.folder.join(file), &bytes)?;
-                Some(blake3::hash(&bytes).to_hex().to_string())
-            }
-            _ => None,
-        };
+        let arrays_file = name.arrays(progress.position.step);
+        let arrays = progress.arrays.as_ref();
+        let arrays = arrays
+            .map(|arrays| write_arrays(&self.folder, &arrays_file, &arrays.to_state()))
+            .transpose()?;
+        let over = arrays.is_none();
         let content = Content {
             origin: origin.to_owned(),
             position: progress.position,
@@ -128,14 +122,14 @@ impl ProbeStore {
             arrays,
         };
         let file = File {
-            format: format(),
+            format: format_name(),
             checksum: checksum(&content).map_err(Error::Internal)?,
             content,
         };
         write_whole(&self.folder.join(name.json()), &to_json(&file)?)?;
         let prefix = format!("probe-{}-{}-", name.epoch, name.head);
         remove(&self.folder, |file| {
-            file.starts_with(&prefix) && Some(file) != kept.as_deref()
+            file.starts_with(&prefix) && (over || file != arrays_file)
         });
         Ok(())
     }
@@ -153,24 +147,8 @@ pub(super) fn remove_through(folder: &Path, epoch: usize) {
     });
 }
 
-/// What cannot be removed does no harm.
-fn remove(folder: &Path, unwanted: impl Fn(&str) -> bool) {
-    for name in names(folder).filter(|name| unwanted(name)) {
-        let _ = std::fs::remove_file(folder.join(name));
-    }
-}
-
 /// Whether bytes are the JSON file of a probe, whatever its checksum says.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn is_understood(bytes: &[u8]) -> bool {
     serde_json::from_slice::<File>(bytes).is_ok_and(|file| checksum(&file.content).is_ok())
-}
-
-fn format() -> String {
-    format!("{FORMAT}{FORMAT_NUMBER}")
-}
-
-fn checksum(content: &Content) -> Result<String, String> {
-    let text = serde_json::to_vec(content).map_err(|error| error.to_string())?;
-    Ok(blake3::hash(&text).to_hex().to_string())
 }

@@ -109,19 +109,20 @@ impl Store {
 
     fn read_known(&self, number: u64, text: &[u8]) -> Result<Checkpoint, String> {
         let file: File = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-        if file.format != format!("{FORMAT}{FORMAT_NUMBER}") {
+        if file.format != format_name() {
             return Err(format!(
-                "the format `{}`, expected {FORMAT}{FORMAT_NUMBER}",
-                file.format
+                "the format `{}`, expected {}",
+                file.format,
+                format_name()
             ));
         }
         if checksum(&file.description)? != file.checksum {
             return Err("its content is not what its checksum says".into());
         }
-        let arrays = self.arrays(&format!("{number}.safetensors"), &file.arrays)?;
+        let arrays = read_arrays(&self.folder, &format!("{number}.safetensors"), &file.arrays)?;
         let best = match &file.description.best {
             Some(best) => match &best.blake3 {
-                Some(hash) => Some(self.arrays(&best.file(), hash)?),
+                Some(hash) => Some(read_arrays(&self.folder, &best.file(), hash)?),
                 None => None,
             },
             None => None,
@@ -133,14 +134,6 @@ impl Store {
         })
     }
 
-    fn arrays(&self, name: &str, hash: &str) -> Result<State, String> {
-        let bytes = std::fs::read(self.folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
-        if blake3::hash(&bytes).to_hex().as_str() != hash {
-            return Err(format!("{name} is not the file that was written"));
-        }
-        from_safetensors(&bytes).map_err(|problem| format!("{name}: {problem}"))
-    }
-
     /// Writes a checkpoint, and removes those that are older than the one before.
     ///
     /// # Errors
@@ -150,7 +143,7 @@ impl Store {
         let mut description = checkpoint.description.clone();
         if let Some(best) = &mut description.best {
             if let Some(state) = &checkpoint.best {
-                let hash = self.write_arrays(&best.file(), state)?;
+                let hash = write_arrays(&self.folder, &best.file(), state)?;
                 *last_best = Some((best.epoch, hash));
             }
             best.blake3 = match last_best {
@@ -159,9 +152,13 @@ impl Store {
             };
         }
         let number = self.next;
-        let arrays = self.write_arrays(&format!("{number}.safetensors"), &checkpoint.arrays.to_state())?;
+        let arrays = write_arrays(
+            &self.folder,
+            &format!("{number}.safetensors"),
+            &checkpoint.arrays.to_state(),
+        )?;
         let file = File {
-            format: format!("{FORMAT}{FORMAT_NUMBER}"),
+            format: format_name(),
             arrays,
             checksum: checksum(&description).map_err(Error::Internal)?,
             description,
@@ -177,12 +174,6 @@ impl Store {
             probes::remove_through(&self.folder, over);
         }
         Ok(())
-    }
-
-    fn write_arrays(&self, name: &str, state: &State) -> Result<String> {
-        let bytes = to_safetensors(state)?;
-        write_whole(&self.folder.join(name), &bytes)?;
-        Ok(blake3::hash(&bytes).to_hex().to_string())
     }
 
     /// Removes what no kept checkpoint needs. What cannot be removed does no harm.
@@ -203,9 +194,9 @@ impl Store {
                 Some(file.description.best?.file())
             })
             .collect();
-        for name in names(&self.folder).filter(|name| name.starts_with("best-") && !wanted.contains(name)) {
-            let _ = std::fs::remove_file(self.folder.join(name));
-        }
+        remove(&self.folder, |name| {
+            name.starts_with("best-") && !wanted.iter().any(|wanted| wanted == name)
+        });
     }
 }
 
@@ -215,12 +206,41 @@ pub(crate) fn is_understood(bytes: &[u8]) -> bool {
     serde_json::from_slice::<File>(bytes).is_ok_and(|file| checksum(&file.description).is_ok())
 }
 
-fn checksum(description: &Description) -> Result<String, String> {
-    let text = serde_json::to_vec(description).map_err(|error| error.to_string())?;
+/// The name of the format that is written.
+pub(super) fn format_name() -> String {
+    format!("{FORMAT}{FORMAT_NUMBER}")
+}
+
+/// Hash of what a JSON file says, as compact JSON.
+pub(super) fn checksum(content: &impl Serialize) -> Result<String, String> {
+    let text = serde_json::to_vec(content).map_err(|error| error.to_string())?;
     Ok(blake3::hash(&text).to_hex().to_string())
 }
 
-pub(super) fn names(folder: &Path) -> impl Iterator<Item = String> {
+/// Reads arrays whose file had this hash when it was written.
+pub(super) fn read_arrays(folder: &Path, name: &str, hash: &str) -> Result<State, String> {
+    let bytes = std::fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
+    if blake3::hash(&bytes).to_hex().as_str() != hash {
+        return Err(format!("{name} is not the file that was written"));
+    }
+    from_safetensors(&bytes).map_err(|problem| format!("{name}: {problem}"))
+}
+
+/// Writes arrays, and returns the hash of their file.
+pub(super) fn write_arrays(folder: &Path, name: &str, state: &State) -> Result<String> {
+    let bytes = to_safetensors(state)?;
+    write_whole(&folder.join(name), &bytes)?;
+    Ok(blake3::hash(&bytes).to_hex().to_string())
+}
+
+/// Removes files by name. What cannot be removed does no harm.
+pub(super) fn remove(folder: &Path, unwanted: impl Fn(&str) -> bool) {
+    for name in names(folder).filter(|name| unwanted(name)) {
+        let _ = std::fs::remove_file(folder.join(name));
+    }
+}
+
+fn names(folder: &Path) -> impl Iterator<Item = String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok())
 }

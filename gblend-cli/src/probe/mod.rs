@@ -244,7 +244,7 @@ impl Probes<'_> {
                     "the probe of `{name}` goes on in its epoch {}",
                     start.epoch
                 ));
-                self.trained(start.epoch - 1);
+                self.trained(start.epoch.saturating_sub(1));
                 (start, kept.course)
             }
             None => {
