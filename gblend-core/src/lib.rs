@@ -27,6 +27,7 @@ pub mod error;
 pub mod estimate;
 pub mod evidence;
 pub mod fusion;
+mod handoff;
 pub mod inner_product;
 pub mod media;
 pub mod modality;

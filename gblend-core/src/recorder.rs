@@ -10,14 +10,26 @@
 //!
 //! Parameters enter an operation with a default recorder (`retaped`) or without one (`NoneTape`); both
 //! count as requiring a gradient.
+//!
+//! A recorder also carries the [`Handoff`] of the operation that made its tensor, and keeps watch for operations of
+//! dfdx, whose contributions come another way: one that records on this recorder or merges it, and any that a tensor
+//! entered with a recorder of its own or with none, since that tensor may be any.
 
 use dfdx::tensor::{Gradients, Merge, NoneTape, OwnedTape, Storage, Tape};
+
+use crate::handoff::Handoff;
 
 /// A run-time switchable tape; see the module's text.
 #[derive(Debug)]
 pub struct Recorder<D: Storage<f32>> {
     tape: Option<OwnedTape<f32, D>>,
     requires_grad: bool,
+    /// That of the tensor that carries this recorder; `None` if an operation of dfdx made it.
+    handoff: Option<Handoff>,
+    /// Those of all operations on the tape.
+    handoffs: Vec<Handoff>,
+    /// Whether a tensor entered an operation with a recorder of its own, or with none.
+    entered: bool,
 }
 
 impl<D: Storage<f32>> Recorder<D> {
@@ -25,7 +37,7 @@ impl<D: Storage<f32>> Recorder<D> {
     pub fn for_data() -> Self {
         Self {
             tape: Some(OwnedTape::default()),
-            requires_grad: false,
+            ..Self::off()
         }
     }
 
@@ -34,6 +46,9 @@ impl<D: Storage<f32>> Recorder<D> {
         Self {
             tape: None,
             requires_grad: false,
+            handoff: None,
+            handoffs: Vec::new(),
+            entered: false,
         }
     }
 
@@ -45,6 +60,8 @@ impl<D: Storage<f32>> Recorder<D> {
         Self {
             tape: self.tape.as_ref().map(|_| OwnedTape::default()),
             requires_grad: self.requires_grad,
+            handoff: self.handoff.clone(),
+            ..Self::off()
         }
     }
 
@@ -63,9 +80,44 @@ impl<D: Storage<f32>> Recorder<D> {
         self.requires_grad = true;
     }
 
-    /// dfdx's own tape, to run the backward pass on; `None` if nothing was recorded.
-    pub fn into_tape(self) -> Option<OwnedTape<f32, D>> {
+    /// dfdx's own tape, to go on with or to run the backward pass on; `None` if nothing was recorded.
+    pub fn into_tape(mut self) -> Option<OwnedTape<f32, D>> {
+        // What is recorded on it from here on is out of sight.
+        self.entered = true;
+        self.into_finished_tape()
+    }
+
+    /// dfdx's own tape, of which nothing but the backward pass will be asked.
+    pub(crate) fn into_finished_tape(mut self) -> Option<OwnedTape<f32, D>> {
+        self.leave_to_store();
+        self.handoffs.iter().for_each(Handoff::open);
+        if self.entered {
+            self.handoffs.iter().for_each(Handoff::share);
+        }
         self.tape
+    }
+
+    /// Where an operation of gblend leaves its contribution to the gradient of the tensor that carries this recorder.
+    /// `None` if that is the store.
+    pub(crate) fn take_handoff(&mut self) -> Option<Handoff> {
+        self.handoff.take()
+    }
+
+    /// Records an operation of gblend, which looks for its output's gradient in `handoff` first.
+    pub(crate) fn record<F>(&mut self, handoff: Handoff, operation: F)
+    where
+        F: 'static + FnOnce(&mut Gradients<f32, D>) -> Result<(), D::Err>,
+    {
+        self.add_backward_op(operation);
+        self.handoffs.push(handoff.clone());
+        self.handoff = Some(handoff);
+    }
+
+    /// An operation of dfdx is about to contribute to the gradient of the tensor that carries this recorder.
+    fn leave_to_store(&mut self) {
+        if let Some(handoff) = self.handoff.take() {
+            handoff.share();
+        }
     }
 }
 
@@ -75,6 +127,8 @@ impl<D: Storage<f32>> Default for Recorder<D> {
         Self {
             tape: Some(OwnedTape::default()),
             requires_grad: true,
+            entered: true,
+            ..Self::off()
         }
     }
 }
@@ -83,13 +137,18 @@ impl<D: Storage<f32>> Merge<NoneTape> for Recorder<D> {
     /// A tensor without a tape may be a parameter, so its gradient is wanted.
     fn merge(mut self, _: NoneTape) -> Self {
         self.requires_grad = true;
+        self.entered = true;
+        self.leave_to_store();
         self
     }
 }
 
 impl<D: Storage<f32>> Merge<Self> for Recorder<D> {
     /// Records only if both sides do: an evaluated input switches its parameters' recorders off.
-    fn merge(self, other: Self) -> Self {
+    fn merge(mut self, mut other: Self) -> Self {
+        self.leave_to_store();
+        other.leave_to_store();
+        self.handoffs.append(&mut other.handoffs);
         let tape = match (self.tape, other.tape) {
             (Some(left), Some(right)) => Some(left.merge(right)),
             _ => None,
@@ -97,6 +156,9 @@ impl<D: Storage<f32>> Merge<Self> for Recorder<D> {
         Self {
             tape,
             requires_grad: self.requires_grad || other.requires_grad,
+            handoff: None,
+            handoffs: self.handoffs,
+            entered: self.entered || other.entered,
         }
     }
 }
@@ -108,6 +170,7 @@ impl<D: Storage<f32>> Tape<f32, D> for Recorder<D> {
     where
         F: 'static + FnOnce(&mut Gradients<f32, D>) -> Result<(), D::Err>,
     {
+        self.leave_to_store();
         if !self.requires_grad {
             return;
         }
@@ -131,7 +194,7 @@ mod tests {
 
     fn gradient(loss: Tensor<Rank0, f32, Cpu, Recorder<Cpu>>) -> Gradients<f32, Cpu> {
         let (loss, recorder) = loss.split_tape();
-        loss.put_tape(recorder.into_tape().unwrap()).backward()
+        loss.put_tape(recorder.into_finished_tape().unwrap()).backward()
     }
 
     #[test]

@@ -1,20 +1,23 @@
 //! Each operation as one tape operation on the CPU's memory.
 //!
-//! An operation takes the gradient of its output out of the store when it has no further use for it, so
-//! that its memory serves the next one. The gradient of an input is computed only if the input's recorder
-//! asks for it; that of a network's input never does.
+//! An operation takes the gradient of its output, from the [`Handoff`] of the output or out of the store, so that its
+//! memory serves the next one. The gradient of an input is computed only if the input's recorder asks for it; that of a
+//! network's input never does.
 
 use dfdx::shapes::{HasShape, Shape};
-use dfdx::tensor::{Cpu, Gradients, PutTape, SplitTape, Tape, Tensor, TensorFromVec};
+use dfdx::tensor::{Cpu, Gradients, PutTape, SplitTape, Tensor, TensorFromVec};
 use dfdx::tensor_ops::ReshapeTo;
+use rayon::prelude::*;
 
 use super::cpu::conv::ConvSize;
 use super::cpu::dense::DenseSize;
 use super::cpu::norm::Moments;
-use super::cpu::{conv as conv_kernels, dense, norm, pool, raw};
+use super::cpu::{conv as conv_kernels, dense, elementwise, norm, pool, raw};
 use super::engine::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
 use super::window::WindowPlan;
 use crate::error::{Error, Result};
+use crate::handoff::{Handoff, add};
+use crate::recorder::Recorder;
 use crate::tensor::{Dims1, Dims2, Dims4};
 
 type Grads = Gradients<f32, Cpu>;
@@ -41,11 +44,43 @@ fn tensor<S: Shape>(device: &Cpu, values: Vec<f32>, shape: S) -> Result<Tensor<S
     device.try_tensor_from_vec(values, shape).map_err(Error::device)
 }
 
-/// The gradient of an operation's output, which nothing else will read.
-macro_rules! take_gradient {
-    ($grads:expr, $ghost:expr) => {
-        std::mem::take(&mut **$grads.get_or_alloc_mut($ghost)?)
+/// Where the gradient of an operation's input goes; `None` if nobody asks for it.
+fn upstream<S: Shape>(
+    input: &Tensor<S, f32, Cpu>,
+    recorder: &mut Recorder<Cpu>,
+) -> Option<impl FnOnce(&mut Grads, Vec<f32>) -> DeviceResult + use<S>> {
+    let (ghost, handoff) = (input.ghost(), recorder.take_handoff());
+    let contribute = move |grads: &mut Grads, contribution: Vec<f32>| {
+        match handoff.filter(Handoff::is_open) {
+            Some(handoff) => handoff.add(contribution),
+            None => add(grads.get_or_alloc_mut(&ghost)?, &contribution),
+        }
+        Ok(())
     };
+    recorder.requires_grad().then_some(contribute)
+}
+
+/// Where the gradient of an operation's output comes from. Nothing else will read it.
+fn downstream<S: Shape>(
+    output: &Tensor<S, f32, Cpu>,
+) -> (
+    Handoff,
+    impl FnOnce(&mut Grads) -> DeviceResult<Vec<f32>> + use<S>,
+) {
+    let (ghost, handoff) = (output.ghost(), Handoff::default());
+    let own = handoff.clone();
+    let gradient = move |grads: &mut Grads| {
+        let mut gradient = own.close();
+        if gradient.is_empty() || own.is_shared() {
+            let stored = std::mem::take(&mut **grads.get_or_alloc_mut(&ghost)?);
+            if gradient.is_empty() {
+                return Ok(stored);
+            }
+            add(&mut gradient, &stored);
+        }
+        Ok(gradient)
+    };
+    (handoff, gradient)
 }
 
 fn conv_size(plan: &WindowPlan, input: Dims4, weight: Dims4) -> ConvSize {
@@ -65,31 +100,30 @@ pub fn conv(
     plan: &WindowPlan,
 ) -> Result<TapedOn<Dims4, Cpu>> {
     let (input, mut recorder) = input.split_tape();
-    let wants_input = recorder.requires_grad();
+    let to_input = upstream(&input, &mut recorder);
     let size = conv_size(plan, *input.shape(), *weight.shape());
     let shape = (size.out_channels, plan.out_height, plan.out_width, size.batch);
     let mut maps = conv_kernels::forward(&size, values(&input)?, values(weight)?);
     let map = (plan.out_pixels() * size.batch).max(1);
     if let Some(bias) = bias {
-        for (map, &bias) in maps.chunks_exact_mut(map).zip(values(bias)?) {
-            map.iter_mut().for_each(|value| *value += bias);
-        }
+        let maps = maps.par_chunks_exact_mut(map).zip(values(bias)?);
+        maps.for_each(|(map, &bias)| map.iter_mut().for_each(|value| *value += bias));
     }
     let output = tensor(input.device(), maps, shape)?;
     recorder.require_grad();
     if recorder.is_recording() {
-        let (input_ghost, weight_ghost, output_ghost) = (input.ghost(), weight.ghost(), output.ghost());
+        let ((handoff, gradient), weight_ghost) = (downstream(&output), weight.ghost());
         let bias_ghost = bias.map(Tensor::ghost);
         let weight = weight.clone();
-        recorder.add_backward_op(move |grads: &mut Grads| -> DeviceResult {
-            let gradient: Vec<f32> = take_gradient!(grads, &output_ghost);
+        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+            let gradient = gradient(grads)?;
             if let Some(bias) = &bias_ghost {
-                let sums = gradient
-                    .chunks_exact(map)
-                    .map(|map| map.iter().map(|&g| f64::from(g)).sum::<f64>());
-                for (bias, sum) in grads.get_or_alloc_mut(bias)?.iter_mut().zip(sums) {
-                    *bias += sum as f32;
-                }
+                let biases = grads.get_or_alloc_mut(bias)?.par_iter_mut();
+                biases
+                    .zip(gradient.par_chunks_exact(map))
+                    .for_each(|(bias, map)| {
+                        *bias += map.iter().map(|&g| f64::from(g)).sum::<f64>() as f32;
+                    });
             }
             conv_kernels::weight_gradient(
                 &size,
@@ -97,9 +131,11 @@ pub fn conv(
                 checked(&input),
                 grads.get_or_alloc_mut(&weight_ghost)?,
             );
-            if wants_input {
-                let target = grads.get_or_alloc_mut(&input_ghost)?;
-                conv_kernels::input_gradient(&size, &gradient, checked(&weight), target);
+            if let Some(to_input) = to_input {
+                to_input(
+                    grads,
+                    conv_kernels::input_gradient(&size, &gradient, checked(&weight)),
+                )?;
             }
             Ok(())
         });
@@ -155,7 +191,7 @@ pub fn batch_norm(
     options: NormOptions<'_>,
 ) -> Result<(TapedOn<Dims4, Cpu>, BatchMoments<Cpu>)> {
     let (input, mut recorder) = input.split_tape();
-    let wants_input = recorder.requires_grad();
+    let to_input = upstream(&input, &mut recorder);
     let shape = *input.shape();
     let maps = values(&input)?;
     let (normalized, moments, from_batch) = normalize(maps, values(gamma)?, values(beta)?, &options);
@@ -163,10 +199,10 @@ pub fn batch_norm(
     let output = tensor(input.device(), normalized, shape)?;
     recorder.require_grad();
     if recorder.is_recording() {
-        let (input_ghost, output_ghost) = (input.ghost(), output.ghost());
+        let (handoff, gradient) = downstream(&output);
         let (gamma, beta, relu) = (gamma.clone(), beta.clone(), options.relu);
-        recorder.add_backward_op(move |grads: &mut Grads| -> DeviceResult {
-            let mut gradient: Vec<f32> = take_gradient!(grads, &output_ghost);
+        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+            let mut gradient = gradient(grads)?;
             let (scale, shift) = (checked(&gamma), checked(&beta));
             let sums = norm::backward(
                 &mut gradient,
@@ -178,10 +214,7 @@ pub fn batch_norm(
                 from_batch,
             );
             add_pairs(grads, (&gamma, &beta), &sums)?;
-            if wants_input {
-                add(grads.get_or_alloc_mut(&input_ghost)?, &gradient);
-            }
-            Ok(())
+            to_input.map_or(Ok(()), |to_input| to_input(grads, gradient))
         });
     }
     Ok((output.put_tape(recorder), batch_moments))
@@ -198,7 +231,7 @@ pub fn conv_norm(
     options: NormOptions<'_>,
 ) -> Result<(TapedOn<Dims4, Cpu>, BatchMoments<Cpu>)> {
     let (input, mut recorder) = input.split_tape();
-    let wants_input = recorder.requires_grad();
+    let to_input = upstream(&input, &mut recorder);
     let size = conv_size(plan, *input.shape(), *weight.shape());
     let shape = (size.out_channels, plan.out_height, plan.out_width, size.batch);
     let maps = conv_kernels::forward(&size, values(&input)?, values(weight)?);
@@ -207,10 +240,10 @@ pub fn conv_norm(
     let output = tensor(input.device(), normalized, shape)?;
     recorder.require_grad();
     if recorder.is_recording() {
-        let (input_ghost, weight_ghost, output_ghost) = (input.ghost(), weight.ghost(), output.ghost());
+        let ((handoff, gradient), weight_ghost) = (downstream(&output), weight.ghost());
         let (weight, gamma, beta, relu) = (weight.clone(), gamma.clone(), beta.clone(), options.relu);
-        recorder.add_backward_op(move |grads: &mut Grads| -> DeviceResult {
-            let mut gradient: Vec<f32> = take_gradient!(grads, &output_ghost);
+        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+            let mut gradient = gradient(grads)?;
             let (scale, shift) = (checked(&gamma), checked(&beta));
             let sums = norm::backward(&mut gradient, &maps, &moments, scale, shift, relu, from_batch);
             drop(maps);
@@ -221,9 +254,11 @@ pub fn conv_norm(
                 checked(&input),
                 grads.get_or_alloc_mut(&weight_ghost)?,
             );
-            if wants_input {
-                let target = grads.get_or_alloc_mut(&input_ghost)?;
-                conv_kernels::input_gradient(&size, &gradient, checked(&weight), target);
+            if let Some(to_input) = to_input {
+                to_input(
+                    grads,
+                    conv_kernels::input_gradient(&size, &gradient, checked(&weight)),
+                )?;
             }
             Ok(())
         });
@@ -238,7 +273,7 @@ pub fn linear(
     bias: Option<&ParamOn<Dims1, Cpu>>,
 ) -> Result<TapedOn<Dims2, Cpu>> {
     let (input, mut recorder) = input.split_tape();
-    let wants_input = recorder.requires_grad();
+    let to_input = upstream(&input, &mut recorder);
     let (&(batch, inputs), &(outputs, _)) = (input.shape(), weight.shape());
     let size = DenseSize {
         batch,
@@ -250,11 +285,11 @@ pub fn linear(
     let output = tensor(input.device(), rows, (batch, outputs))?;
     recorder.require_grad();
     if recorder.is_recording() {
-        let (input_ghost, weight_ghost, output_ghost) = (input.ghost(), weight.ghost(), output.ghost());
+        let ((handoff, gradient), weight_ghost) = (downstream(&output), weight.ghost());
         let bias_ghost = bias.map(Tensor::ghost);
         let weight = weight.clone();
-        recorder.add_backward_op(move |grads: &mut Grads| -> DeviceResult {
-            let gradient: Vec<f32> = take_gradient!(grads, &output_ghost);
+        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+            let gradient = gradient(grads)?;
             if let Some(bias) = &bias_ghost {
                 dense::bias_gradient(&size, &gradient, grads.get_or_alloc_mut(bias)?);
             }
@@ -264,13 +299,8 @@ pub fn linear(
                 checked(&input),
                 grads.get_or_alloc_mut(&weight_ghost)?,
             );
-            if wants_input {
-                dense::input_gradient(
-                    &size,
-                    &gradient,
-                    checked(&weight),
-                    grads.get_or_alloc_mut(&input_ghost)?,
-                );
+            if let Some(to_input) = to_input {
+                to_input(grads, dense::input_gradient(&size, &gradient, checked(&weight)))?;
             }
             Ok(())
         });
@@ -281,23 +311,20 @@ pub fn linear(
 /// See [`Engine::max_pool`](super::Engine::max_pool).
 pub fn max_pool(input: TapedOn<Dims4, Cpu>, plan: &WindowPlan) -> Result<TapedOn<Dims4, Cpu>> {
     let (input, mut recorder) = input.split_tape();
+    let to_input = upstream(&input, &mut recorder);
     let &(channels, _, _, batch) = input.shape();
     let shape = (channels, plan.out_height, plan.out_width, batch);
     let mut maps = vec![0.0; shape.num_elements()];
     let taps = pool::max(plan, batch.max(1), values(&input)?, &mut maps);
     let output = tensor(input.device(), maps, shape)?;
-    if recorder.requires_grad() {
-        let (input_ghost, output_ghost, plan) = (input.ghost(), output.ghost(), *plan);
-        recorder.add_backward_op(move |grads: &mut Grads| -> DeviceResult {
-            let gradient: Vec<f32> = take_gradient!(grads, &output_ghost);
-            pool::max_backward(
-                &plan,
-                batch.max(1),
-                &gradient,
-                &taps,
-                grads.get_or_alloc_mut(&input_ghost)?,
-            );
-            Ok(())
+    if let Some(to_input) = to_input {
+        let ((handoff, gradient), plan) = (downstream(&output), *plan);
+        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+            let gradient = gradient(grads)?;
+            to_input(
+                grads,
+                pool::max_backward(&plan, batch.max(1), &gradient, &taps, channels),
+            )
         });
     }
     Ok(output.put_tape(recorder))
@@ -310,19 +337,21 @@ pub fn average_pool(
     count_padding: bool,
 ) -> Result<TapedOn<Dims4, Cpu>> {
     let (input, mut recorder) = input.split_tape();
+    let to_input = upstream(&input, &mut recorder);
     let &(channels, _, _, batch) = input.shape();
     let shape = (channels, plan.out_height, plan.out_width, batch);
     let weights = pool::average_weights(plan, count_padding);
     let mut maps = vec![0.0; shape.num_elements()];
     pool::average(plan, batch.max(1), &weights, values(&input)?, &mut maps);
     let output = tensor(input.device(), maps, shape)?;
-    if recorder.requires_grad() {
-        let (input_ghost, output_ghost, plan) = (input.ghost(), output.ghost(), *plan);
-        recorder.add_backward_op(move |grads: &mut Grads| -> DeviceResult {
-            let gradient: Vec<f32> = take_gradient!(grads, &output_ghost);
-            let target = grads.get_or_alloc_mut(&input_ghost)?;
-            pool::average_backward(&plan, batch.max(1), &weights, &gradient, target);
-            Ok(())
+    if let Some(to_input) = to_input {
+        let ((handoff, gradient), plan) = (downstream(&output), *plan);
+        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+            let gradient = gradient(grads)?;
+            to_input(
+                grads,
+                pool::average_backward(&plan, batch.max(1), &weights, &gradient, channels),
+            )
         });
     }
     Ok(output.put_tape(recorder))
@@ -331,17 +360,19 @@ pub fn average_pool(
 /// See [`Engine::global_mean`](super::Engine::global_mean).
 pub fn global_mean(input: TapedOn<Dims4, Cpu>, frames: usize) -> Result<TapedOn<Dims2, Cpu>> {
     let (input, mut recorder) = input.split_tape();
+    let to_input = upstream(&input, &mut recorder);
     let &(channels, height, width, columns) = input.shape();
     let (pixels, batch) = (height * width, columns / frames);
     let rows = pool::global_mean(channels, pixels, frames, batch, values(&input)?);
     let output = tensor(input.device(), rows, (batch, channels))?;
-    if recorder.requires_grad() {
-        let (input_ghost, output_ghost) = (input.ghost(), output.ghost());
-        recorder.add_backward_op(move |grads: &mut Grads| -> DeviceResult {
-            let gradient: Vec<f32> = take_gradient!(grads, &output_ghost);
-            let target = grads.get_or_alloc_mut(&input_ghost)?;
-            pool::global_mean_backward(channels, pixels, frames, batch, &gradient, target);
-            Ok(())
+    if let Some(to_input) = to_input {
+        let (handoff, gradient) = downstream(&output);
+        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+            let gradient = gradient(grads)?;
+            to_input(
+                grads,
+                pool::global_mean_backward(channels, pixels, frames, batch, &gradient),
+            )
         });
     }
     Ok(output.put_tape(recorder))
@@ -350,33 +381,27 @@ pub fn global_mean(input: TapedOn<Dims4, Cpu>, frames: usize) -> Result<TapedOn<
 /// See [`Engine::relu_add`](super::Engine::relu_add).
 pub fn relu_add(left: TapedOn<Dims4, Cpu>, right: TapedOn<Dims4, Cpu>) -> Result<TapedOn<Dims4, Cpu>> {
     use dfdx::tensor::Merge;
-    let (left, left_recorder) = left.split_tape();
-    let (right, right_recorder) = right.split_tape();
-    let wanted = (left_recorder.requires_grad(), right_recorder.requires_grad());
+    let (left, mut left_recorder) = left.split_tape();
+    let (right, mut right_recorder) = right.split_tape();
+    let to_left = upstream(&left, &mut left_recorder);
+    let to_right = upstream(&right, &mut right_recorder);
     let mut recorder = left_recorder.merge(right_recorder);
-    let sums = values(&left)?.iter().zip(values(&right)?);
-    let maps: Vec<f32> = sums
-        .map(|(&left, &right)| {
-            let sum = left + right;
-            if sum < 0.0 { 0.0 } else { sum }
-        })
-        .collect();
+    let maps = elementwise::relu_sum(values(&left)?, values(&right)?);
     let output = tensor(left.device(), maps, *left.shape())?;
     if recorder.requires_grad() {
-        let (left_ghost, right_ghost) = (left.ghost(), right.ghost());
+        let (handoff, gradient) = downstream(&output);
         let saved = output.clone();
-        recorder.add_backward_op(move |grads: &mut Grads| -> DeviceResult {
-            let mut gradient: Vec<f32> = take_gradient!(grads, &saved);
-            for (gradient, &value) in gradient.iter_mut().zip(checked(&saved)) {
-                *gradient = if value > 0.0 { *gradient } else { 0.0 };
+        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+            let gradient = elementwise::relu_backward(gradient(grads)?, checked(&saved));
+            match (to_left, to_right) {
+                (Some(to_left), Some(to_right)) => {
+                    to_left(grads, gradient.clone())?;
+                    to_right(grads, gradient)
+                }
+                (Some(to_left), None) => to_left(grads, gradient),
+                (None, Some(to_right)) => to_right(grads, gradient),
+                (None, None) => Ok(()),
             }
-            if wanted.0 {
-                add(grads.get_or_alloc_mut(&left_ghost)?, &gradient);
-            }
-            if wanted.1 {
-                add(grads.get_or_alloc_mut(&right_ghost)?, &gradient);
-            }
-            Ok(())
         });
     }
     Ok(output.put_tape(recorder))
@@ -385,18 +410,13 @@ pub fn relu_add(left: TapedOn<Dims4, Cpu>, right: TapedOn<Dims4, Cpu>) -> Result
 /// See [`Engine::relu`](super::Engine::relu). A NaN stays one.
 pub fn relu<S: Shape>(input: TapedOn<S, Cpu>) -> Result<TapedOn<S, Cpu>> {
     let (input, mut recorder) = input.split_tape();
-    let rectified = values(&input)?.iter();
-    let rectified = rectified.map(|&value| if value < 0.0 { 0.0 } else { value });
-    let output = tensor(input.device(), rectified.collect(), *input.shape())?;
-    if recorder.requires_grad() {
-        let (input_ghost, saved) = (input.ghost(), output.clone());
-        recorder.add_backward_op(move |grads: &mut Grads| -> DeviceResult {
-            let gradient: Vec<f32> = take_gradient!(grads, &saved);
-            let target = grads.get_or_alloc_mut(&input_ghost)?;
-            for ((target, gradient), &value) in target.iter_mut().zip(gradient).zip(checked(&saved)) {
-                *target += if value > 0.0 { gradient } else { 0.0 };
-            }
-            Ok(())
+    let to_input = upstream(&input, &mut recorder);
+    let output = tensor(input.device(), elementwise::relu(values(&input)?), *input.shape())?;
+    if let Some(to_input) = to_input {
+        let ((handoff, gradient), saved) = (downstream(&output), output.clone());
+        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+            let gradient = elementwise::relu_backward(gradient(grads)?, checked(&saved));
+            to_input(grads, gradient)
         });
     }
     Ok(output.put_tape(recorder))
@@ -412,10 +432,12 @@ pub fn concat(parts: Vec<TapedOn<Dims2, Cpu>>) -> Result<TapedOn<Dims2, Cpu>> {
     };
     let (first, mut recorder) = first.split_tape();
     let (batch, device) = (first.shape().0, first.device().clone());
-    let mut sources = vec![(first, recorder.requires_grad())];
+    let to_first = upstream(&first, &mut recorder);
+    let mut sources = vec![(first, to_first)];
     for part in parts {
-        let (part, other) = part.split_tape();
-        sources.push((part, other.requires_grad()));
+        let (part, mut other) = part.split_tape();
+        let to_part = upstream(&part, &mut other);
+        sources.push((part, to_part));
         recorder = recorder.merge(other);
     }
     let mut rows = vec![0.0; batch * total];
@@ -433,21 +455,21 @@ pub fn concat(parts: Vec<TapedOn<Dims2, Cpu>>) -> Result<TapedOn<Dims2, Cpu>> {
     }
     let output = tensor(&device, rows, (batch, total))?;
     if recorder.requires_grad() {
-        let output_ghost = output.ghost();
+        let (handoff, gradient) = downstream(&output);
         let sources: Vec<_> = sources
             .into_iter()
-            .map(|(part, wanted)| (part.ghost(), part.shape().1, wanted))
+            .map(|(part, to_part)| (part.shape().1, to_part))
             .collect();
-        recorder.add_backward_op(move |grads: &mut Grads| -> DeviceResult {
-            let gradient: Vec<f32> = take_gradient!(grads, &output_ghost);
+        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+            let gradient = gradient(grads)?;
             let mut start = 0;
-            for (ghost, length, wanted) in &sources {
-                if *wanted {
-                    let target = grads.get_or_alloc_mut(ghost)?;
-                    let rows = target
-                        .chunks_exact_mut((*length).max(1))
-                        .zip(gradient.chunks_exact(total.max(1)));
-                    rows.for_each(|(target, row)| add(target, &row[start..start + length]));
+            for (length, to_part) in sources {
+                if let Some(to_part) = to_part {
+                    let mut of_part = Vec::with_capacity(batch * length);
+                    for row in gradient.chunks_exact(total.max(1)) {
+                        of_part.extend_from_slice(&row[start..start + length]);
+                    }
+                    to_part(grads, of_part)?;
                 }
                 start += length;
             }
@@ -475,10 +497,4 @@ pub fn concat_channels(parts: Vec<TapedOn<Dims4, Cpu>>) -> Result<TapedOn<Dims4,
     let row = concat(pieces.collect::<Result<_>>()?)?;
     row.try_reshape_like(&(channels, height, width, columns))
         .map_err(Error::device)
-}
-
-fn add(target: &mut [f32], values: &[f32]) {
-    for (target, value) in target.iter_mut().zip(values) {
-        *target += value;
-    }
 }

@@ -38,7 +38,7 @@ pub fn cross_entropy(logits: Logits, labels: &[usize]) -> Result<Loss> {
 /// [`Error::Device`] if the loss was not recorded, or the device fails.
 pub fn backward(loss: Loss) -> Result<Gradients> {
     let (loss, recorder) = loss.split_tape();
-    let Some(tape) = recorder.into_tape() else {
+    let Some(tape) = recorder.into_finished_tape() else {
         return Err(Error::Device(
             "the backward pass of a loss that was computed without recording".into(),
         ));

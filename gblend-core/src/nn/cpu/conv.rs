@@ -183,32 +183,12 @@ pub(in crate::nn) fn forward(size: &ConvSize, input: &[f32], weight: &[f32]) -> 
     let (batch, depth, taps) = (size.batch, size.depth(), size.plan.taps());
     let (rows, columns) = (size.out_channels, size.plan.out_pixels() * batch);
     if batch >= DIRECT {
-        let width = sample_block(batch);
         let weights = PackedWeights::new([rows, taps, size.in_channels], |row, tap, channel| {
             weight[row * depth + channel * taps + tap]
         });
-        return column_blocks(
-            rows,
-            columns,
-            width,
-            Default::default,
-            |scratch, block, output| {
-                let (links, packed): &mut (Vec<Link>, Vec<f32>) = scratch;
-                let first = block * width;
-                links.clear();
-                links.extend(size.window(first / batch));
-                let product = Product {
-                    input,
-                    batch,
-                    weights: &weights,
-                    links,
-                    first: first % batch,
-                    output,
-                    packed,
-                };
-                product.run();
-            },
-        );
+        return products(input, batch, &weights, [rows, columns], |pixel, links| {
+            links.extend(size.window(pixel));
+        });
     }
     let pixels = size.chunk_pixels(depth);
     let weight = Matrix::rows(weight, rows, depth, depth);
@@ -305,46 +285,24 @@ pub(in crate::nn) fn weight_gradient(
     });
 }
 
-/// `gradient[c, q, n] += Σ weight[o, c, t] · output_gradient[o, p, n]` over all (p, t) with source q.
-pub(in crate::nn) fn input_gradient(
-    size: &ConvSize,
-    output_gradient: &[f32],
-    weight: &[f32],
-    gradient: &mut [f32],
-) {
+/// `Σ weight[o, c, t] · output_gradient[o, p, n]` over all (p, t) with source q, at `[c, q, n]`.
+pub(in crate::nn) fn input_gradient(size: &ConvSize, output_gradient: &[f32], weight: &[f32]) -> Vec<f32> {
     let (batch, depth, taps) = (size.batch, size.depth(), size.plan.taps());
     let out_pixels = size.plan.out_pixels();
     let stride = out_pixels * batch;
     let map = size.plan.in_pixels() * batch;
-    if map == 0 || stride == 0 {
-        return;
-    }
     if batch >= DIRECT {
-        let width = sample_block(batch);
         let (rows, channels) = (size.in_channels, size.out_channels);
         let weights = PackedWeights::new([rows, taps, channels], |row, tap, channel| {
             weight[channel * depth + row * taps + tap]
         });
-        let blocks = MatrixMut::new(gradient, rows, map).split_columns(width);
-        return blocks.into_par_iter().enumerate().for_each_init(
-            Default::default,
-            |scratch, (block, output)| {
-                let (links, packed): &mut (Vec<Link>, Vec<f32>) = scratch;
-                let first = block * width;
-                links.clear();
-                links.extend(size.readers(first / batch));
-                let product = Product {
-                    input: output_gradient,
-                    batch,
-                    weights: &weights,
-                    links,
-                    first: first % batch,
-                    output,
-                    packed,
-                };
-                product.run();
-            },
-        );
+        return products(output_gradient, batch, &weights, [rows, map], |pixel, links| {
+            links.extend(size.readers(pixel));
+        });
+    }
+    let mut gradient = vec![0.0; size.in_channels * map];
+    if map == 0 || stride == 0 {
+        return gradient;
     }
     // Each task owns some channels of the gradient.
     let channels = size.in_channels.div_ceil(TASKS).max(1);
@@ -370,6 +328,36 @@ pub(in crate::nn) fn input_gradient(
             }
         },
     );
+    gradient
+}
+
+/// `Σ weight[r, tap, c] · input[c, source, n]` over the channels and over what `link` adds to the links of a pixel, for
+/// each of the `[rows, pixels · batch]` elements.
+fn products(
+    input: &[f32],
+    batch: usize,
+    weights: &PackedWeights,
+    [rows, columns]: [usize; 2],
+    link: impl Fn(usize, &mut Vec<Link>) + Send + Sync,
+) -> Vec<f32> {
+    let width = sample_block(batch);
+    let compute = |scratch: &mut (Vec<Link>, Vec<f32>), block, output: MatrixMut<'_>| {
+        let (links, packed) = scratch;
+        let first = block * width;
+        links.clear();
+        link(first / batch, links);
+        let product = Product {
+            input,
+            batch,
+            weights,
+            links,
+            first: first % batch,
+            output,
+            packed,
+        };
+        product.run();
+    };
+    column_blocks(rows, columns, width, Default::default, compute)
 }
 
 #[cfg(test)]
@@ -400,8 +388,8 @@ mod tests {
             let gradient = values(out_channels * out_map, 3);
             let mut output = vec![0.0; out_channels * out_map];
             let mut weights = values(weight.len(), 4);
-            let mut inputs = values(input.len(), 5);
-            let (mut added_weights, mut added_inputs) = (weights.clone(), inputs.clone());
+            let mut inputs = vec![0.0; input.len()];
+            let mut added_weights = weights.clone();
             for o in 0..out_channels {
                 for (c, tap) in (0..in_channels).flat_map(|c| (0..plan.taps()).map(move |tap| (c, tap))) {
                     let w = o * size.depth() + c * plan.taps() + tap;
@@ -419,8 +407,7 @@ mod tests {
             prop_assert_eq!(forward(&size, &input, &weight), output);
             weight_gradient(&size, &gradient, &input, &mut added_weights);
             prop_assert_eq!(added_weights, weights);
-            input_gradient(&size, &gradient, &weight, &mut added_inputs);
-            prop_assert_eq!(added_inputs, inputs);
+            prop_assert_eq!(input_gradient(&size, &gradient, &weight), inputs);
         }
     }
 }

@@ -54,14 +54,11 @@ pub(in crate::nn) fn bias_gradient(size: &DenseSize, output_gradient: &[f32], gr
     }
 }
 
-/// `gradient[n, i] += Σ output_gradient[n, o] · weight[o, i]`.
-pub(in crate::nn) fn input_gradient(
-    size: &DenseSize,
-    output_gradient: &[f32],
-    weight: &[f32],
-    gradient: &mut [f32],
-) {
+/// `Σ output_gradient[n, o] · weight[o, i]` at `[n, i]`.
+pub(in crate::nn) fn input_gradient(size: &DenseSize, output_gradient: &[f32], weight: &[f32]) -> Vec<f32> {
+    let mut gradient = vec![0.0; size.batch * size.inputs];
     let left = Matrix::rows(output_gradient, size.batch, size.outputs, size.outputs);
     let right = Matrix::rows(weight, size.outputs, size.inputs, size.inputs);
-    MatrixMut::new(gradient, size.batch, size.inputs).product(left, right, true);
+    MatrixMut::new(&mut gradient, size.batch, size.inputs).product(left, right, false);
+    gradient
 }

@@ -6,6 +6,7 @@
 pub(super) mod conv;
 pub(super) mod dense;
 mod direct;
+pub(super) mod elementwise;
 pub(super) mod norm;
 pub(super) mod pool;
 pub(super) mod raw;

@@ -2,7 +2,14 @@
 
 use rayon::prelude::*;
 
+use super::raw::{MatrixMut, column_blocks};
 use crate::nn::window::WindowPlan;
+
+/// New maps of `map` elements, which `fill` adds to.
+fn maps(channels: usize, map: usize, fill: impl Fn(usize, &mut [f32]) + Send + Sync) -> Vec<f32> {
+    let compute = |(): &mut (), channel, mut block: MatrixMut<'_>| fill(channel, block.row(0));
+    column_blocks(1, channels * map, map, || (), compute)
+}
 
 /// Maximum under each window, and which tap it was under.
 pub(in crate::nn) fn max(plan: &WindowPlan, batch: usize, input: &[f32], output: &mut [f32]) -> Vec<u32> {
@@ -34,27 +41,25 @@ pub(in crate::nn) fn max(plan: &WindowPlan, batch: usize, input: &[f32], output:
     taps
 }
 
-/// Adds the gradient of each maximum to the input it came from.
+/// The gradient of each maximum, at the input it came from.
 pub(in crate::nn) fn max_backward(
     plan: &WindowPlan,
     batch: usize,
     output_gradient: &[f32],
     taps: &[u32],
-    gradient: &mut [f32],
-) {
-    let (in_map, out_map) = (plan.in_pixels() * batch, plan.out_pixels() * batch);
-    let maps = gradient
-        .par_chunks_exact_mut(in_map.max(1))
-        .zip(output_gradient.par_chunks_exact(out_map.max(1)))
-        .zip(taps.par_chunks_exact(out_map.max(1)));
-    maps.for_each(|((gradient, output), taps)| {
-        for (position, (&value, &tap)) in output.iter().zip(taps).enumerate() {
+    channels: usize,
+) -> Vec<f32> {
+    let out_map = plan.out_pixels() * batch;
+    maps(channels, plan.in_pixels() * batch, |channel, gradient| {
+        let of_channel = channel * out_map..(channel + 1) * out_map;
+        let maxima = output_gradient[of_channel.clone()].iter().zip(&taps[of_channel]);
+        for (position, (&value, &tap)) in maxima.enumerate() {
             let (pixel, sample) = (position / batch, position % batch);
             if let Some(source) = plan.source(pixel, tap as usize) {
                 gradient[source * batch + sample] += value;
             }
         }
-    });
+    })
 }
 
 /// Reciprocal of the number of pixels that each window averages.
@@ -95,27 +100,25 @@ pub(in crate::nn) fn average(
     });
 }
 
-/// Adds the gradient of each average to the inputs that it was taken of.
+/// The gradient of each average, shared out to the inputs that it was taken of.
 pub(in crate::nn) fn average_backward(
     plan: &WindowPlan,
     batch: usize,
     weights: &[f32],
     output_gradient: &[f32],
-    gradient: &mut [f32],
-) {
-    let (in_map, out_map) = (plan.in_pixels() * batch, plan.out_pixels() * batch);
-    let maps = gradient
-        .par_chunks_exact_mut(in_map.max(1))
-        .zip(output_gradient.par_chunks_exact(out_map.max(1)));
-    maps.for_each(|(gradient, output)| {
-        for (pixel, values) in output.chunks_exact(batch).enumerate() {
+    channels: usize,
+) -> Vec<f32> {
+    let out_map = plan.out_pixels() * batch;
+    maps(channels, plan.in_pixels() * batch, |channel, gradient| {
+        let averages = output_gradient[channel * out_map..][..out_map].chunks_exact(batch);
+        for (pixel, values) in averages.enumerate() {
             for source in (0..plan.taps()).filter_map(|tap| plan.source(pixel, tap)) {
                 for (target, &value) in gradient[source * batch..][..batch].iter_mut().zip(values) {
                     *target += value * weights[pixel];
                 }
             }
         }
-    });
+    })
 }
 
 /// Mean over the `pixels` of each map and over `frames`: maps `[channels, pixels, frames, batch]` to
@@ -150,27 +153,20 @@ pub(in crate::nn) fn global_mean(
     output
 }
 
-/// Spreads the gradient of [`global_mean`] over the maps.
+/// The gradient of [`global_mean`], spread over the maps.
 pub(in crate::nn) fn global_mean_backward(
     channels: usize,
     pixels: usize,
     frames: usize,
     batch: usize,
     output_gradient: &[f32],
-    gradient: &mut [f32],
-) {
+) -> Vec<f32> {
     let share = 1.0 / (pixels * frames).max(1) as f32;
-    gradient
-        .par_chunks_exact_mut((pixels * frames * batch).max(1))
-        .enumerate()
-        .for_each(|(channel, map)| {
-            let row: Vec<f32> = (0..batch)
-                .map(|sample| output_gradient[sample * channels + channel] * share)
-                .collect();
-            for target in map.chunks_exact_mut(batch) {
-                for (target, &value) in target.iter_mut().zip(&row) {
-                    *target += value;
-                }
-            }
-        });
+    maps(channels, pixels * frames * batch, |channel, map| {
+        let row: Vec<f32> = (0..batch)
+            .map(|sample| output_gradient[sample * channels + channel] * share)
+            .collect();
+        map.chunks_exact_mut(batch.max(1))
+            .for_each(|target| target.copy_from_slice(&row));
+    })
 }

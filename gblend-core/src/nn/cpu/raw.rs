@@ -250,6 +250,34 @@ pub(super) fn map_runs<T: Send, F: Fn(f32) -> f32>(
     (data, made)
 }
 
+/// A new vector of a function of each pair of `left` and `right`, in tasks of `run` pairs.
+///
+/// # Panics
+/// If one is longer than the other: a bug of the caller.
+pub(super) fn map_pairs(
+    left: &[f32],
+    right: &[f32],
+    run: usize,
+    function: impl Fn(f32, f32) -> f32 + Send + Sync,
+) -> Vec<f32> {
+    assert_eq!(left.len(), right.len(), "elements of two operands");
+    let arch = Arch::new();
+    let mut data: Vec<f32> = Vec::with_capacity(left.len());
+    let targets = data.spare_capacity_mut()[..left.len()].par_chunks_mut(run.max(1));
+    let pairs = left.par_chunks(run.max(1)).zip(right.par_chunks(run.max(1)));
+    targets.zip(pairs).for_each(|(targets, (left, right))| {
+        arch.dispatch(|| {
+            for ((target, &left), &right) in targets.iter_mut().zip(left).zip(right) {
+                target.write(function(left, right));
+            }
+        });
+    });
+    // SAFETY: the capacity is at least that, and both operands had as many elements, in runs of the same lengths, so each
+    // of the vector's has been written.
+    unsafe { data.set_len(left.len()) };
+    data
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
