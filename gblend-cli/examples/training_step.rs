@@ -53,6 +53,8 @@ enum Net {
     Reference,
     /// Clips of 3 × 32 × 32 through eight (2+1)D blocks.
     Video,
+    /// Clips of 3 × 32 × 32 through four residual blocks of two (2+1)D convolutions each.
+    R2plus1d,
     /// Clips of 3 × 32 × 32 through eight residual blocks on each frame.
     Residual,
     /// Flow of 2 × 32 × 32, several times.
@@ -84,6 +86,7 @@ impl Arguments {
             Net::Video => vec![clip(
                 "kind = \"rgb\"\nencoder = { architecture = \"factorized\", blocks = 2 }",
             )],
+            Net::R2plus1d => vec![clip("kind = \"rgb\"\nencoder = { architecture = \"r2plus1d\" }")],
             Net::Residual => vec![clip(
                 "kind = \"rgb\"\nencoder = { architecture = \"residual\", blocks = 2 }",
             )],
@@ -96,7 +99,7 @@ impl Arguments {
     /// Blocks of each stage.
     fn blocks(&self) -> usize {
         match self.net {
-            Net::Reference | Net::Flows => 1,
+            Net::Reference | Net::R2plus1d | Net::Flows => 1,
             Net::Video | Net::Residual => 2,
         }
     }

@@ -62,6 +62,7 @@ fn every_modality_encodes_its_media_with_every_architecture() {
             ("plain", r#""channels": [4, 6]"#),
             ("residual", r#""channels": [4, 6]"#),
             ("factorized", r#""channels": [4, 6]"#),
+            ("r2plus1d", r#""channels": [4, 6]"#),
             ("transformer", r#""width": 8"#),
         ] {
             let json = format!(

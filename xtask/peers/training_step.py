@@ -67,13 +67,37 @@ class Residual(nn.Module):
         return F.relu(self.inner(x) + self.around(x), inplace=True)
 
 
+def factorized(weights, path, stride, stride_over_time, relu=True):
+    """A convolution within frames, then one over time."""
+    return nn.Sequential(
+        conv_norm(weights, f"{path}.spatial", stride, dimensions=3),
+        conv_norm(weights, f"{path}.temporal", stride_over_time, relu, dimensions=3, over_time=True),
+    )
+
+
+class FactorizedResidual(nn.Module):
+    def __init__(self, weights, path, stride, stride_over_time):
+        super().__init__()
+        self.inner = nn.Sequential(
+            factorized(weights, f"{path}.first", stride, stride_over_time),
+            factorized(weights, f"{path}.second", 1, 1, relu=False),
+        )
+        self.around = nn.Identity()
+        if f"{path}.shortcut.weight" in weights:
+            self.around = conv_norm(weights, f"{path}.shortcut", stride, relu=False, dimensions=3)
+            self.around[0].stride = (stride_over_time, stride, stride)
+
+    def forward(self, x):
+        return F.relu(self.inner(x) + self.around(x), inplace=True)
+
+
 class Encoder(nn.Module):
     """`[batch, channels, frames, height, width]` to `[batch, features]`."""
 
     def __init__(self, weights, prefix, blocks, frames):
         super().__init__()
         layers = []
-        self.factorized = f"{prefix}.block0.spatial.weight" in weights
+        self.factorized = any(name.startswith(f"{prefix}.") and ".spatial." in name for name in weights)
         index = 0
         while any(name.startswith(f"{prefix}.block{index}.") for name in weights):
             path = f"{prefix}.block{index}"
@@ -81,8 +105,8 @@ class Encoder(nn.Module):
             if self.factorized:
                 halved = 2 if index >= blocks and stride == 2 and frames > 1 else 1
                 frames = -(-frames // halved)
-                layers.append(conv_norm(weights, f"{path}.spatial", stride, dimensions=3))
-                layers.append(conv_norm(weights, f"{path}.temporal", halved, dimensions=3, over_time=True))
+                block = FactorizedResidual if f"{path}.first.spatial.weight" in weights else factorized
+                layers.append(block(weights, path, stride, halved))
             elif f"{path}.first.weight" in weights:
                 layers.append(Residual(weights, path, stride))
             else:

@@ -1,10 +1,10 @@
 //! Layers that have more to them than one operation.
 
 use gblend_core::nn::{
-    AttentionBranch, BatchNorm, Conv2d, ConvNorm, Dropout, Extents, FactorizedBlock, FactorizedStrides,
-    LayerNorm, Linear, Mlp, MlpBranch, ResidualBlock, SelfAttention, SpaceTimeEmbedding, TemporalConvNorm,
-    Window, adaptive_average_pool, frame_average, gelu, global_average_pool, mask_rows, scatter_maps,
-    scatter_rows,
+    AttentionBranch, BatchNorm, Conv2d, ConvNorm, Dropout, Extents, FactorizedBlock, FactorizedResidualBlock,
+    FactorizedStrides, LayerNorm, Linear, Mlp, MlpBranch, ResidualBlock, SelfAttention, SpaceTimeEmbedding,
+    TemporalConvNorm, Window, adaptive_average_pool, frame_average, gelu, global_average_pool, mask_rows,
+    scatter_maps, scatter_rows,
 };
 use gblend_core::params::{Module, State};
 use gblend_core::tensor::{Dims2, Dims4, Features, Maps, Plain};
@@ -69,6 +69,16 @@ fn on_maps() -> Vec<Case> {
                 temporal: 1,
             };
             let layer = FactorizedBlock::new(device, MAPS.0, 6, strides, SEED)?;
+            maps(device, layer, |layer, maps| {
+                Outcome::of(layer.forward(maps, FRAMES, &train())?.0)
+            })
+        }),
+        Case::new("FactorizedResidualBlock", move |device| {
+            let strides = FactorizedStrides {
+                spatial: 2,
+                temporal: 2,
+            };
+            let layer = FactorizedResidualBlock::new(device, MAPS.0, 6, strides, SEED)?;
             maps(device, layer, |layer, maps| {
                 Outcome::of(layer.forward(maps, FRAMES, &train())?.0)
             })

@@ -51,9 +51,10 @@ impl ConvNorm {
         })
     }
 
-    /// The number of output channels.
-    pub fn out_channels(&self) -> usize {
-        self.weight.shape().0
+    /// The same without the ReLU.
+    #[must_use]
+    pub fn without_relu(self) -> Self {
+        Self { relu: false, ..self }
     }
 
     /// Convolves and normalizes `[in_channels, height, width, frames × batch]`.

@@ -18,7 +18,6 @@ use crate::tensor::{AutoDevice, Maps, reshape};
 #[derive(Clone, Debug)]
 pub struct TemporalConvNorm {
     conv: ConvNorm,
-    window: Window,
 }
 
 impl TemporalConvNorm {
@@ -45,7 +44,6 @@ impl TemporalConvNorm {
         };
         Ok(Self {
             conv: ConvNorm::new(device, in_channels, out_channels, window, true, seed)?,
-            window,
         })
     }
 
@@ -54,22 +52,27 @@ impl TemporalConvNorm {
     /// # Errors
     /// [`Error::Shape`] if the maps do not divide into so many frames, [`Error::Device`].
     pub fn forward(&mut self, input: Maps, frames: usize, pass: &Pass) -> Result<(Maps, usize)> {
-        let &(channels, height, width, columns) = input.shape();
-        if frames == 0 || !columns.is_multiple_of(frames) {
-            return Err(Error::shape(
-                "temporal convolution",
-                format!("a last axis that {frames} frames divide"),
-                [channels, height, width, columns],
-            ));
-        }
-        let plan = self.window.over(height * width, frames)?;
-        let batch = columns / frames;
-        let input = reshape(input, (channels, height * width, frames, batch))?;
-        let output = self.conv.forward(input, pass)?;
-        let frames = plan.out_width;
-        let shape = (self.conv.out_channels(), height, width, frames * batch);
-        Ok((reshape(output, shape)?, frames))
+        let &(_, height, width, _) = input.shape();
+        let output = self.conv.forward(split_frames(input, frames)?, pass)?;
+        let &(channels, _, frames, batch) = output.shape();
+        Ok((
+            reshape(output, (channels, height, width, frames * batch))?,
+            frames,
+        ))
     }
+}
+
+/// `[channels, height, width, frames × batch]` as `[channels, height × width, frames, batch]`.
+pub(super) fn split_frames(input: Maps, frames: usize) -> Result<Maps> {
+    let &(channels, height, width, columns) = input.shape();
+    if frames == 0 || !columns.is_multiple_of(frames) {
+        return Err(Error::shape(
+            "temporal convolution",
+            format!("a last axis that {frames} frames divide"),
+            [channels, height, width, columns],
+        ));
+    }
+    reshape(input, (channels, height * width, frames, columns / frames))
 }
 
 impl Module for TemporalConvNorm {
@@ -109,6 +112,17 @@ impl FactorizedBlock {
         })
     }
 
+    /// The same without the last ReLU.
+    #[must_use]
+    pub fn without_relu(self) -> Self {
+        Self {
+            temporal: TemporalConvNorm {
+                conv: self.temporal.conv.without_relu(),
+            },
+            ..self
+        }
+    }
+
     /// Convolves `[in_channels, height, width, frames × batch]` and says how many frames are left.
     ///
     /// # Errors
@@ -133,4 +147,12 @@ pub struct FactorizedStrides {
     pub spatial: usize,
     /// Frames from one window to the next.
     pub temporal: usize,
+}
+
+impl FactorizedStrides {
+    /// Every window.
+    pub const NONE: Self = Self {
+        spatial: 1,
+        temporal: 1,
+    };
 }

@@ -2,8 +2,8 @@
 
 use dfdx::prelude::{HasShape, SplitTape, TensorFromVec};
 use gblend_core::nn::{
-    BatchNorm, ConvNorm, Dropout, FactorizedBlock, FactorizedStrides, LayerNorm, Linear, Mlp, ResidualBlock,
-    Window, backward, cross_entropy, fork, global_average_pool,
+    BatchNorm, ConvNorm, Dropout, FactorizedBlock, FactorizedResidualBlock, FactorizedStrides, LayerNorm,
+    Linear, Mlp, ResidualBlock, Window, backward, cross_entropy, fork, global_average_pool,
 };
 use gblend_core::params::{Module, ParamPath, load_state, parameter_count, state_of};
 use gblend_core::tensor::{AutoDevice, Batch, Dims2, Features, Plain};
@@ -151,6 +151,52 @@ fn a_residual_block_adds_its_input_where_the_sizes_allow() {
         .unwrap()
         .as_vec();
     assert_eq!(output, input.into_iter().map(|v| v.max(0.0)).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_way_around_an_r2plus1d_block_is_every_second_frame_and_pixel_in_new_channels() {
+    let device = AutoDevice::default();
+    let strides = FactorizedStrides {
+        spatial: 2,
+        temporal: 2,
+    };
+    let pass = Pass::evaluate();
+    let mut block = FactorizedResidualBlock::new(&device, 2, 3, strides, Seed::new(1)).unwrap();
+    // With γ = 0 at the end, only the way around is left.
+    let mut state = state_of(&mut block).unwrap();
+    let last = "second.temporal.gamma";
+    state.get_mut(last).unwrap().values_mut().fill(0.0);
+    load_state(&mut block, &state).unwrap();
+    let (frames, samples) = (5, 2);
+    let data = batch([2, 4, 4, frames], samples, 9);
+    let maps = data.maps(pass.recorder()).unwrap();
+    let input = maps.as_vec();
+    let (output, left) = block.forward(maps, frames, &pass).unwrap();
+    assert_eq!((left, *output.shape()), (3, (3, 2, 2, 3 * samples)));
+    let output = output.as_vec();
+    let (kernel, columns) = (state["shortcut.weight"].values(), frames * samples);
+    for (place, &found) in output.iter().enumerate() {
+        let (sample, frame) = (place % samples, place / samples % left);
+        let (x, y, channel) = (
+            place / (samples * left) % 2,
+            place / (samples * left * 2) % 2,
+            place / (samples * left * 4),
+        );
+        let at = |c: usize| ((c * 4 + 2 * y) * 4 + 2 * x) * columns + 2 * frame * samples + sample;
+        let sum = kernel[2 * channel] * input[at(0)] + kernel[2 * channel + 1] * input[at(1)];
+        // Running statistics are those of a new network, mean 0 and variance 1.
+        let expected = (sum / 1.00001_f32.sqrt()).max(0.0);
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+}
+
+#[test]
+fn an_r2plus1d_block_that_keeps_size_and_channels_has_nothing_on_the_way_around() {
+    let device = AutoDevice::default();
+    let mut block =
+        FactorizedResidualBlock::new(&device, 3, 3, FactorizedStrides::NONE, Seed::new(1)).unwrap();
+    let state = state_of(&mut block).unwrap();
+    assert!(!state.keys().any(|path| path.starts_with("shortcut")));
 }
 
 #[test]

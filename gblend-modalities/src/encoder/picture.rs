@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use gblend_core::nn::{
-    ConvNorm, FactorizedBlock, FactorizedStrides, ResidualBlock, Window, frame_average, global_average_pool,
+    ConvNorm, FactorizedBlock, FactorizedResidualBlock, FactorizedStrides, ResidualBlock, Window,
+    frame_average, global_average_pool,
 };
 use gblend_core::tensor::Maps;
 use gblend_core::{
@@ -25,6 +26,15 @@ pub enum Convolution {
     Residual,
     /// (2+1)D blocks: 3 × 3 within frames, then 3 over time.
     Factorized,
+    /// R(2+1)D: residual blocks of two (2+1)D convolutions.
+    FactorizedResidual,
+}
+
+impl Convolution {
+    /// Whether frames are convolved, and by strides of 2 in part left out.
+    fn is_temporal(self) -> bool {
+        matches!(self, Self::Factorized | Self::FactorizedResidual)
+    }
 }
 
 /// The stages of a convolutional encoder.
@@ -70,6 +80,7 @@ enum Block {
     Plain(Box<ConvNorm>),
     Residual(Box<ResidualBlock>),
     Factorized(Box<FactorizedBlock>),
+    FactorizedResidual(Box<FactorizedResidualBlock>),
 }
 
 /// [`ConvolutionSettings`] as built, for samples `[channels, height, width, frames]`.
@@ -112,6 +123,13 @@ impl PictureEncoder {
             for index in 0..settings.blocks {
                 let seed = cx.seed.derive("stage").nth(stage as u64).nth(index as u64);
                 let stride = if index == 0 { 2 } else { 1 };
+                // Time is halved from the second stage on, while there is any to halve.
+                let halves = settings.convolution.is_temporal() && stage > 0 && stride == 2 && left > 1;
+                let strides = FactorizedStrides {
+                    spatial: stride,
+                    temporal: if halves { 2 } else { 1 },
+                };
+                left = left.div_ceil(strides.temporal);
                 blocks.push(match settings.convolution {
                     Convolution::Plain => {
                         let window = Window::square(3, stride, 1);
@@ -122,22 +140,12 @@ impl PictureEncoder {
                     Convolution::Residual => Block::Residual(Box::new(ResidualBlock::new(
                         cx.device, inputs, outputs, stride, seed,
                     )?)),
-                    Convolution::Factorized => {
-                        // Time is halved from the second stage on, while there is any to halve.
-                        let temporal = if stage > 0 && stride == 2 && left > 1 {
-                            2
-                        } else {
-                            1
-                        };
-                        left = left.div_ceil(temporal);
-                        let strides = FactorizedStrides {
-                            spatial: stride,
-                            temporal,
-                        };
-                        Block::Factorized(Box::new(FactorizedBlock::new(
-                            cx.device, inputs, outputs, strides, seed,
-                        )?))
-                    }
+                    Convolution::Factorized => Block::Factorized(Box::new(FactorizedBlock::new(
+                        cx.device, inputs, outputs, strides, seed,
+                    )?)),
+                    Convolution::FactorizedResidual => Block::FactorizedResidual(Box::new(
+                        FactorizedResidualBlock::new(cx.device, inputs, outputs, strides, seed)?,
+                    )),
                 });
                 inputs = outputs;
             }
@@ -180,14 +188,11 @@ impl PictureEncoder {
         pass: &Pass,
     ) -> Result<(Maps, usize)> {
         for block in self.blocks.iter_mut().take(blocks.end).skip(blocks.start) {
-            maps = match block {
-                Block::Plain(conv) => conv.forward(maps, pass)?,
-                Block::Residual(block) => block.forward(maps, pass)?,
-                Block::Factorized(block) => {
-                    let (maps, left) = block.forward(maps, frames, pass)?;
-                    frames = left;
-                    maps
-                }
+            (maps, frames) = match block {
+                Block::Plain(conv) => (conv.forward(maps, pass)?, frames),
+                Block::Residual(block) => (block.forward(maps, pass)?, frames),
+                Block::Factorized(block) => block.forward(maps, frames, pass)?,
+                Block::FactorizedResidual(block) => block.forward(maps, frames, pass)?,
             };
         }
         Ok((maps, frames))
@@ -223,6 +228,7 @@ impl PictureEncoder {
                 Block::Plain(conv) => conv.visit_params(&path, visitor)?,
                 Block::Residual(block) => block.visit_params(&path, visitor)?,
                 Block::Factorized(block) => block.visit_params(&path, visitor)?,
+                Block::FactorizedResidual(block) => block.visit_params(&path, visitor)?,
             }
         }
         Ok(())

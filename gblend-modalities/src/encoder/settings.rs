@@ -61,6 +61,8 @@ enum Architecture {
     Residual,
     /// (2+1)D blocks: 3 × 3 within frames, then 3 over time.
     Factorized,
+    /// R(2+1)D: residual blocks of two (2+1)D convolutions.
+    R2plus1d,
     /// Self-attention over patches of all frames.
     Transformer,
 }
@@ -167,7 +169,7 @@ impl EncoderTable {
             ("hidden", number(self.hidden)),
             ("attention", self.attention.map(name)),
         ];
-        let architecture = name(convolution);
+        let architecture = name(Architecture::from(convolution));
         Self::refuse(&architecture, "channels, blocks and pooling", &keys)?;
         let default = ConvolutionSettings::default();
         Ok(ConvolutionSettings {
@@ -199,6 +201,17 @@ impl EncoderTable {
     }
 }
 
+impl From<Convolution> for Architecture {
+    fn from(convolution: Convolution) -> Self {
+        match convolution {
+            Convolution::Plain => Self::Plain,
+            Convolution::Residual => Self::Residual,
+            Convolution::Factorized => Self::Factorized,
+            Convolution::FactorizedResidual => Self::R2plus1d,
+        }
+    }
+}
+
 /// A variant as it is written.
 fn name(variant: impl std::fmt::Debug) -> String {
     format!("{:?}", format!("{variant:?}").to_lowercase())
@@ -213,6 +226,9 @@ impl TryFrom<EncoderTable> for EncoderSettings {
             Architecture::Plain => Network::Convolution(table.convolution(Convolution::Plain)?),
             Architecture::Residual => Network::Convolution(table.convolution(Convolution::Residual)?),
             Architecture::Factorized => Network::Convolution(table.convolution(Convolution::Factorized)?),
+            Architecture::R2plus1d => {
+                Network::Convolution(table.convolution(Convolution::FactorizedResidual)?)
+            }
             Architecture::Transformer => Network::Transformer(table.transformer()?),
         };
         Ok(Self {
@@ -232,11 +248,7 @@ impl From<EncoderSettings> for EncoderTable {
         };
         match settings.network {
             Network::Convolution(network) => Self {
-                architecture: match network.convolution {
-                    Convolution::Plain => Architecture::Plain,
-                    Convolution::Residual => Architecture::Residual,
-                    Convolution::Factorized => Architecture::Factorized,
-                },
+                architecture: network.convolution.into(),
                 channels: Some(network.channels),
                 blocks: Some(network.blocks),
                 pooling: Some(network.pooling),

@@ -49,6 +49,11 @@ const VARIANTS: [(Role, &str, &str); 34] = [
     (
         Role::Modality,
         "rgb",
+        r#"{"encoder": {"architecture": "r2plus1d", "channels": [4, 6], "blocks": 2}}"#,
+    ),
+    (
+        Role::Modality,
+        "rgb",
         r#"{"encoder": {"dropout": 0.5, "channels": [4, 6]}}"#,
     ),
     (

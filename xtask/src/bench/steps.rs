@@ -19,6 +19,8 @@ pub(super) enum Net {
     Reference,
     /// Clips through eight (2+1)D blocks.
     Video,
+    /// Clips through four residual blocks of two (2+1)D convolutions each.
+    R2plus1d,
     /// Clips through eight residual blocks on each frame.
     Residual,
 }
@@ -28,6 +30,7 @@ impl Net {
         match self {
             Self::Reference => "reference",
             Self::Video => "video",
+            Self::R2plus1d => "r2plus1d",
             Self::Residual => "residual",
         }
     }
