@@ -10,7 +10,7 @@ use std::time::Instant;
 use clap::Args;
 
 use crate::Result;
-use crate::process::{cargo, output_of, succeed, workspace};
+use crate::process::{cargo, output_of, succeed, target_directory, workspace};
 use crate::python::wheels;
 
 #[derive(Debug, Args)]
@@ -18,6 +18,9 @@ pub(crate) struct Cuda {
     /// The compute capability of the GPUs that it is built for.
     #[arg(long, default_value = "9.0")]
     capability: String,
+    /// Build what `cargo test` has built most of, to see whether it links.
+    #[arg(long)]
+    dev: bool,
 }
 
 /// nvcc with what it calls and includes. They make code that drivers of CUDA 13.0 and later take.
@@ -37,28 +40,55 @@ const EMPTY_ARCHIVE: &str = "!<arch>\n";
 
 impl Cuda {
     pub(crate) fn run(&self) -> Result {
+        if !self.check()? {
+            println!("skipped: the CUDA compiler cannot be installed here");
+        }
+        Ok(())
+    }
+
+    /// What continuous integration has time for; false if the compiler cannot be installed here.
+    pub(crate) fn links() -> Result<bool> {
+        let dev = Self {
+            capability: "9.0".to_owned(),
+            dev: true,
+        };
+        dev.check()
+    }
+
+    fn check(&self) -> Result<bool> {
         let folder = workspace().join("target/cuda");
         let Some(toolkit) = Toolkit::install(&folder.join("toolkit"), &self.capability)? else {
-            println!("skipped: the CUDA compiler cannot be installed here");
-            return Ok(());
+            return Ok(false);
         };
         let began = Instant::now();
-        let mut build = toolkit.cargo();
-        build.args([
-            "build",
-            "--release",
-            "--features",
-            "cuda",
-            "--package",
-            "gblend-cli",
-            "--target-dir",
-        ]);
-        build.arg(&folder);
-        succeed(&mut build)?;
-        let binary = folder.join("release/gblend");
+        let binary = if self.dev {
+            self.build_dev(&toolkit, &folder)?
+        } else {
+            self.build_release(&toolkit, &folder)?
+        };
         println!("built in {:.0} s", began.elapsed().as_secs_f64());
         check_needed(&binary)?;
-        check_messages(&binary, &folder)
+        check_messages(&binary, &folder)?;
+        Ok(true)
+    }
+
+    fn build_release(&self, toolkit: &Toolkit, folder: &Path) -> Result<PathBuf> {
+        let mut build = toolkit.cargo();
+        build.args(["build", "--release", "--package", "gblend-cli"]);
+        build.args(["--features", "cuda", "--target-dir"]).arg(folder);
+        succeed(&mut build)?;
+        Ok(folder.join("release/gblend"))
+    }
+
+    /// The workspace's features and its folder, for the sake of the dependencies that are there.
+    fn build_dev(&self, toolkit: &Toolkit, folder: &Path) -> Result<PathBuf> {
+        let mut build = toolkit.cargo();
+        build.args(["build", "--workspace", "--bin", "gblend"]);
+        succeed(build.args(["--features", "gblend-cli/cuda"]))?;
+        let binary = folder.join("gblend");
+        // The next build puts another one in its place.
+        std::fs::copy(target_directory()?.join("debug/gblend"), &binary)?;
+        Ok(binary)
     }
 }
 

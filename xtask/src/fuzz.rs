@@ -4,11 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cargo_metadata::MetadataCommand;
 use clap::Args;
 
 use crate::Result;
-use crate::process::{cargo, output_of, succeed, workspace};
+use crate::process::{cargo, output_of, succeed, target_directory, workspace};
 
 #[derive(Debug, Args)]
 pub(crate) struct Fuzz {
@@ -124,12 +123,7 @@ pub(crate) fn check() -> Result {
 
 /// A task of cargo without libFuzzer in the folder that the workspace is built in, and that folder.
 fn task(name: &str) -> Result<(Command, PathBuf)> {
-    let target = MetadataCommand::new()
-        .manifest_path(workspace().join("Cargo.toml"))
-        .no_deps()
-        .exec()?
-        .target_directory
-        .into_std_path_buf();
+    let target = target_directory()?;
     let folder = workspace().join("fuzz");
     // The versions that the workspace is tested with; so nothing is downloaded or built twice.
     std::fs::copy(workspace().join("Cargo.lock"), folder.join("Cargo.lock"))?;

@@ -3,19 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cargo_metadata::MetadataCommand;
 use serde_json::Value;
 
 use crate::Result;
-use crate::process::{cargo, output_of, succeed, workspace};
+use crate::process::{cargo, output_of, succeed, target_directory, workspace};
 
 pub(crate) fn run() -> Result {
-    let target = MetadataCommand::new()
-        .manifest_path(workspace().join("Cargo.toml"))
-        .no_deps()
-        .exec()?
-        .target_directory
-        .into_std_path_buf();
+    let target = target_directory()?;
     let example = Crate {
         folder: workspace().join("examples/plugin-inertial"),
         target: target.clone(),

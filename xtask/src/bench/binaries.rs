@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use cargo_metadata::MetadataCommand;
-
 use crate::Result;
-use crate::process::{cargo, succeed, workspace};
+use crate::process::{cargo, succeed, target_directory};
 
 /// Examples of the command line's package.
 pub(super) fn examples(names: &[&str]) -> Result<Vec<PathBuf>> {
@@ -34,11 +32,6 @@ fn build() -> Result {
     ]))
 }
 
-/// Where cargo puts what it builds for release; not always into the workspace's folder.
 fn released() -> Result<PathBuf> {
-    let metadata = MetadataCommand::new()
-        .manifest_path(workspace().join("Cargo.toml"))
-        .no_deps()
-        .exec()?;
-    Ok(metadata.target_directory.into_std_path_buf().join("release"))
+    Ok(target_directory()?.join("release"))
 }
