@@ -8,14 +8,15 @@
 //! - it *requires a gradient* or not: an operation whose inputs are all data needs no backward step, so
 //!   no gradient is ever computed for a network's input.
 //!
-//! Parameters enter an operation with a default recorder (`retaped`) or without one (`NoneTape`); both
-//! count as requiring a gradient.
+//! Parameters enter an operation with a recorder for parameters, a default one (`retaped`) or none (`NoneTape`); all count
+//! as requiring a gradient.
 //!
 //! A recorder also carries the [`Handoff`] of the operation that made its tensor, and keeps watch for operations of
 //! dfdx, whose contributions come another way: one that records on this recorder or merges it, and any that a tensor
 //! entered with a recorder of its own or with none, since that tensor may be any.
 
-use dfdx::tensor::{Gradients, Merge, NoneTape, OwnedTape, Storage, Tape};
+use dfdx::shapes::Shape;
+use dfdx::tensor::{Gradients, Merge, NoneTape, OwnedTape, PutTape, SplitTape, Storage, Tape, Tensor};
 
 use crate::handoff::Handoff;
 
@@ -38,6 +39,15 @@ impl<D: Storage<f32>> Recorder<D> {
         Self {
             tape: Some(OwnedTape::default()),
             ..Self::off()
+        }
+    }
+
+    /// For a parameter, which no operation of the pass made: as [`default`](Self::default), which is for any tensor, but
+    /// gradients keep their shortest way.
+    pub fn for_parameter() -> Self {
+        Self {
+            entered: false,
+            ..Self::default()
         }
     }
 
@@ -121,8 +131,21 @@ impl<D: Storage<f32>> Recorder<D> {
     }
 }
 
+/// Runs operations of dfdx that read nothing of the pass but `tensor`: what they enter with recorders of their own they
+/// have made themselves.
+pub(crate) fn enclosed<S: Shape, T: Shape, D: Storage<f32>, E>(
+    tensor: Tensor<S, f32, D, Recorder<D>>,
+    operations: impl FnOnce(Tensor<S, f32, D, Recorder<D>>) -> Result<Tensor<T, f32, D, Recorder<D>>, E>,
+) -> Result<Tensor<T, f32, D, Recorder<D>>, E> {
+    let (tensor, mut recorder) = tensor.split_tape();
+    let entered = recorder.entered;
+    recorder.leave_to_store();
+    let (output, recorder) = operations(tensor.put_tape(recorder))?.split_tape();
+    Ok(output.put_tape(Recorder { entered, ..recorder }))
+}
+
 impl<D: Storage<f32>> Default for Recorder<D> {
-    /// For a parameter: records, and requires a gradient.
+    /// For a parameter, or any tensor: records, and requires a gradient.
     fn default() -> Self {
         Self {
             tape: Some(OwnedTape::default()),

@@ -8,6 +8,7 @@ use super::linear::Linear;
 use super::residual::fork;
 use crate::error::{Error, Result};
 use crate::params::{Module, ParamPath, ParamVisitor};
+use crate::recorder::enclosed;
 use crate::seed::Seed;
 use crate::tensor::{AutoDevice, Dims4, Features, Taped, reshape};
 
@@ -70,7 +71,7 @@ impl SelfAttention {
             .and_then(ReshapeTo::try_contiguous)
             .and_then(|key| query.try_matmul(key))
             .and_then(|scores| scores.try_mul(scale))
-            .and_then(|scores| scores.try_softmax::<Axis<3>>())
+            .and_then(|scores| enclosed(scores, |scores| scores.try_softmax::<Axis<3>>()))
             .and_then(|shares| shares.try_matmul(value))
             .and_then(|heads| heads.try_permute::<Dims4, Axes4<0, 2, 1, 3>>())
             .and_then(ReshapeTo::try_contiguous)

@@ -69,11 +69,13 @@ impl LayerNorm {
         let normalized = centered.put_tape(recorder).try_div(deviation)?;
         let gamma: Taped<Dims2> = self
             .gamma
-            .retaped::<Recorder<_>>()
+            .clone()
+            .put_tape(Recorder::for_parameter())
             .try_broadcast_like::<_, Axis<0>>(&shape)?;
         let beta: Taped<Dims2> = self
             .beta
-            .retaped::<Recorder<_>>()
+            .clone()
+            .put_tape(Recorder::for_parameter())
             .try_broadcast_like::<_, Axis<0>>(&shape)?;
         normalized.try_mul(gamma)?.try_add(beta)
     }

@@ -6,7 +6,7 @@ use dfdx::tensor_ops::{Backward, SumTo, TryMul};
 
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, enclosed};
 use crate::tensor::{Gradients, Logits, Loss};
 
 /// Mean over the batch of `−log softmax(logits)[label]`.
@@ -25,8 +25,7 @@ pub fn cross_entropy(logits: Logits, labels: &[usize]) -> Result<Loss> {
         .device()
         .try_tensor_from_vec(share, (batch, classes))
         .map_err(Error::device)?;
-    logits
-        .try_log_softmax::<Axis<1>>()
+    enclosed(logits, |logits| logits.try_log_softmax::<Axis<1>>())
         .and_then(|log| log.try_mul(share.put_tape(Recorder::for_data())))
         .and_then(SumTo::try_sum)
         .map_err(Error::device)

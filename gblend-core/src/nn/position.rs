@@ -1,6 +1,7 @@
 //! Position embeddings.
 
 use dfdx::shapes::{Axis, HasShape};
+use dfdx::tensor::PutTape;
 use dfdx::tensor_ops::{BroadcastTo, TryAdd};
 
 use super::init::{normal, positive};
@@ -73,11 +74,11 @@ impl SpaceTimeEmbedding {
     fn sums(&self) -> Result<Option<Taped<Dims3>>> {
         let shape = (self.frames, self.places, self.width);
         let space = self.space.as_ref().map(|space| {
-            let space = space.retaped::<Recorder<_>>();
+            let space = space.clone().put_tape(Recorder::for_parameter());
             space.try_broadcast_like::<Dims3, Axis<0>>(&shape)
         });
         let time = self.time.as_ref().map(|time| {
-            let time = time.retaped::<Recorder<_>>();
+            let time = time.clone().put_tape(Recorder::for_parameter());
             time.try_broadcast_like::<Dims3, Axis<1>>(&shape)
         });
         let sums = match (space, time) {

@@ -58,6 +58,17 @@ impl ConvSize {
         (0..self.plan.taps()).filter_map(link)
     }
 
+    /// Output pixels from `pixel` on, along its row, whose windows have the same taps in the picture.
+    fn alike(&self, pixel: usize) -> usize {
+        let column = pixel % self.plan.out_width;
+        let changes = (0..self.plan.window.kernel.1).flat_map(|tap| {
+            let inner = self.plan.inner_columns(tap);
+            [inner.start, inner.end]
+        });
+        let next = changes.filter(|&change| change > column).min();
+        next.unwrap_or(self.plan.out_width) - column
+    }
+
     /// Output pixels of one chunk, given the rows of its matrix.
     fn chunk_pixels(&self, rows: usize) -> usize {
         (CHUNK / (rows * self.batch).max(1)).clamp(1, self.plan.out_pixels().max(1))
@@ -249,23 +260,28 @@ pub(in crate::nn) fn weight_gradient(
             let channels = group * GRAIN..size.out_channels.min((group + 1) * GRAIN);
             let mut sums = vec![0.0; depth * padded_columns(channels.len())];
             let (mut transposed, mut rows) = (Vec::new(), Vec::new());
-            for pixel in (part * pixels..out_pixels).take(pixels) {
+            let (mut pixel, end) = (part * pixels, out_pixels.min((part + 1) * pixels));
+            while pixel < end {
+                let run = size.alike(pixel).min(end - pixel);
                 // Where each row of the sums finds its samples.
                 rows.clear();
                 for link in size.window(pixel) {
                     let row = |c: usize| (c * taps + link.tap, c * in_map + link.source * batch);
                     rows.extend((0..size.in_channels).map(row));
                 }
-                let samples = |o: usize| &output_gradient[o * out_map + pixel * batch..][..batch];
+                let samples = |o: usize| &output_gradient[o * out_map + pixel * batch..][..run * batch];
                 let gradient: Vec<&[f32]> = channels.clone().map(samples).collect();
                 let product = OuterProduct {
                     input,
                     rows: &rows,
+                    batch,
+                    step: size.plan.window.stride.1 * batch,
                     gradient: &gradient,
                     transposed: &mut transposed,
                     sums: &mut sums,
                 };
                 product.run();
+                pixel += run;
             }
             sums
         })

@@ -234,14 +234,19 @@ impl WithSimd for Product<'_> {
 /// A row of an [`OuterProduct`]'s sums, and where its samples begin in the input.
 pub(super) type OuterRow = (usize, usize);
 
-/// `sums[k, o] += Σ input[row k, n] · gradient[o, n]` over the samples of one pixel.
+/// `sums[k, o] += Σ input[row k, p, n] · gradient[o, p, n]` over some pixels and the samples of each.
 ///
-/// The tiles go along the output's channels, so that the only values to rearrange are those of the gradient.
+/// The tiles go along the output's channels, so that the only values to rearrange are those of the gradient. They stay in
+/// the registers over several pixels, of which one alone may have few samples.
 #[derive(Debug)]
 pub(super) struct OuterProduct<'a> {
     pub(super) input: &'a [f32],
     pub(super) rows: &'a [OuterRow],
-    /// The pixel's samples of each channel, at most [`GRAIN`] channels.
+    /// Samples of a pixel.
+    pub(super) batch: usize,
+    /// From the samples of a pixel to those of the next, in the input.
+    pub(super) step: usize,
+    /// The samples of all pixels, of each channel; at most [`GRAIN`] channels.
     pub(super) gradient: &'a [&'a [f32]],
     /// Keeps its memory from one product to the next.
     pub(super) transposed: &'a mut Vec<f32>,
@@ -270,22 +275,47 @@ impl OuterProduct<'_> {
         transpose(&rows, columns.len(), self.transposed);
     }
 
-    /// Adds to `V` vectors of columns of all rows, `R` rows at a time.
+    /// The samples of `pixels` that `samples` names, of all if there are several.
+    fn piece(&self, pixels: Range<usize>, samples: Range<usize>) -> Range<usize> {
+        let first = pixels.start * self.batch + samples.start;
+        first..first + pixels.len() * samples.len()
+    }
+
+    /// Adds to `V` vectors of columns of all rows.
     #[inline(always)]
-    fn tiles<S: Simd, const V: usize, const R: usize>(&mut self, simd: S, first: usize) {
+    fn columns<S: Simd, const V: usize, const R: usize>(&mut self, simd: S, first: usize) {
+        let pixels = self.gradient[0].len() / self.batch;
+        let together = (SAMPLES / self.batch).max(1);
+        for pixel in (0..pixels).step_by(together) {
+            for sample in (0..self.batch).step_by(SAMPLES) {
+                let pixels = pixel..pixels.min(pixel + together);
+                let samples = sample..self.batch.min(sample + SAMPLES);
+                self.tiles::<S, V, R>(simd, first, pixels, samples);
+            }
+        }
+    }
+
+    /// One piece, `R` rows at a time.
+    #[inline(always)]
+    fn tiles<S: Simd, const V: usize, const R: usize>(
+        &mut self,
+        simd: S,
+        first: usize,
+        pixels: Range<usize>,
+        samples: Range<usize>,
+    ) {
         let (width, all) = (V * S::F32_LANES, padded_columns(self.gradient.len()));
-        let batch = self.gradient[0].len();
-        for start in (0..batch).step_by(SAMPLES) {
-            let samples = start..(start + SAMPLES).min(batch);
-            self.transpose(first..first + width, samples.clone());
-            for rows in self.rows.chunks(R) {
+        self.transpose(first..first + width, self.piece(pixels.clone(), samples.clone()));
+        let length = samples.len();
+        for rows in self.rows.chunks(R) {
+            let mut sums = [[simd.splat_f32s(0.0); V]; R];
+            for (pixel, gradient) in pixels.clone().zip(self.transposed.chunks_exact(length * width)) {
                 // The last rows may be fewer; the tile then computes one of them several times.
                 let values: [&[f32]; R] = std::array::from_fn(|row| {
                     let (_, start) = rows[row.min(rows.len() - 1)];
-                    &self.input[start..][samples.clone()]
+                    &self.input[start + pixel * self.step + samples.start..][..length]
                 });
-                let mut sums = [[simd.splat_f32s(0.0); V]; R];
-                for (n, gradient) in self.transposed.chunks_exact(width).enumerate() {
+                for (n, gradient) in (0..length).zip(gradient.chunks_exact(width)) {
                     let (gradient, _) = S::as_simd_f32s(gradient);
                     for (sums, values) in sums.iter_mut().zip(&values) {
                         let value = simd.splat_f32s(values[n]);
@@ -294,11 +324,11 @@ impl OuterProduct<'_> {
                         }
                     }
                 }
-                for (&(row, _), sums) in rows.iter().zip(sums) {
-                    let (target, _) = S::as_mut_simd_f32s(&mut self.sums[row * all + first..][..width]);
-                    for (target, sum) in target.iter_mut().zip(sums) {
-                        *target = simd.add_f32s(*target, sum);
-                    }
+            }
+            for (&(row, _), sums) in rows.iter().zip(sums) {
+                let (target, _) = S::as_mut_simd_f32s(&mut self.sums[row * all + first..][..width]);
+                for (target, sum) in target.iter_mut().zip(sums) {
+                    *target = simd.add_f32s(*target, sum);
                 }
             }
         }
@@ -315,9 +345,9 @@ impl WithSimd for OuterProduct<'_> {
         while first < columns {
             let pair = first + VECTORS * lanes <= columns;
             match (pair, S::REGISTER_COUNT > 16) {
-                (true, true) => self.tiles::<S, VECTORS, ROWS>(simd, first),
-                (true, false) => self.tiles::<S, VECTORS, { ROWS / 2 }>(simd, first),
-                (false, _) => self.tiles::<S, 1, ROWS>(simd, first),
+                (true, true) => self.columns::<S, VECTORS, ROWS>(simd, first),
+                (true, false) => self.columns::<S, VECTORS, { ROWS / 2 }>(simd, first),
+                (false, _) => self.columns::<S, 1, ROWS>(simd, first),
             }
             first += if pair { VECTORS * lanes } else { lanes };
         }
