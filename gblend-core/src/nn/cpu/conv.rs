@@ -9,7 +9,7 @@
 use rayon::prelude::*;
 
 use super::direct::{GRAIN, Link, OuterProduct, PackedWeights, Product, padded_columns, sample_block};
-use super::raw::{Matrix, MatrixMut, column_blocks};
+use super::raw::{Matrix, MatrixMut, NewBlock, column_blocks, new_blocks};
 use crate::nn::window::WindowPlan;
 
 /// The smallest batch for the direct kernels: half a vector of the widest instruction set.
@@ -357,7 +357,7 @@ fn products(
     link: impl Fn(usize, &mut Vec<Link>) + Send + Sync,
 ) -> Vec<f32> {
     let width = sample_block(batch);
-    let compute = |scratch: &mut (Vec<Link>, Vec<f32>), block, output: MatrixMut<'_>| {
+    let compute = |scratch: &mut (Vec<Link>, Vec<f32>), block, output: &mut NewBlock<'_>| {
         let (links, packed) = scratch;
         let first = block * width;
         links.clear();
@@ -373,7 +373,7 @@ fn products(
         };
         product.run();
     };
-    column_blocks(rows, columns, width, Default::default, compute)
+    new_blocks(rows, columns, width, Default::default, compute)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::raw::MatrixMut;
+use super::raw::NewBlock;
 use super::transpose::transpose;
 
 /// Rows of a tile of sums.
@@ -70,9 +70,9 @@ pub(super) fn sample_block(batch: usize) -> usize {
     vectors.or_else(any).unwrap_or(batch)
 }
 
-/// `output[r, n] += Σ weight[r, tap, c] · input[c, source, n]` over the channels c and the links.
+/// `output[r, n] = Σ weight[r, tap, c] · input[c, source, n]` over the channels c and the links.
 #[derive(Debug)]
-pub(super) struct Product<'a> {
+pub(super) struct Product<'a, 'b> {
     /// `[channels, pixels, batch]`.
     pub(super) input: &'a [f32],
     pub(super) batch: usize,
@@ -81,12 +81,12 @@ pub(super) struct Product<'a> {
     /// The first sample.
     pub(super) first: usize,
     /// The rows of one pixel, for as many samples as it has columns.
-    pub(super) output: MatrixMut<'a>,
+    pub(super) output: &'a mut NewBlock<'b>,
     /// Keeps its memory from one product to the next.
     pub(super) packed: &'a mut Vec<f32>,
 }
 
-impl Product<'_> {
+impl Product<'_, '_> {
     pub(super) fn run(self) {
         Arch::new().dispatch(self);
     }
@@ -172,20 +172,7 @@ impl Product<'_> {
             }
         }
         for (row, sums) in (row..self.output.rows()).zip(sums) {
-            let output = &mut self.output.row(row)[start..start + length];
-            if length == whole {
-                let (output, _) = S::as_mut_simd_f32s(output);
-                for (output, sum) in output.iter_mut().zip(sums) {
-                    *output = simd.add_f32s(*output, sum);
-                }
-                continue;
-            }
-            for (vector, sum) in sums.into_iter().enumerate() {
-                let first = (vector * S::F32_LANES).min(length);
-                let output = &mut output[first..length.min(first + S::F32_LANES)];
-                let before = simd.partial_load_f32s(output);
-                simd.partial_store_f32s(output, simd.add_f32s(before, sum));
-            }
+            self.output.push(simd, (row, start, length), sums);
         }
     }
 
@@ -209,7 +196,7 @@ fn lanes<S: Simd>(values: &[f32], vector: usize) -> &[f32] {
     &values[first..values.len().min(first + S::F32_LANES)]
 }
 
-impl WithSimd for Product<'_> {
+impl WithSimd for Product<'_, '_> {
     type Output = ();
 
     #[inline(always)]

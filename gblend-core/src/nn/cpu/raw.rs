@@ -8,10 +8,11 @@
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 use dfdx::shapes::{HasShape, Shape};
 use dfdx::tensor::{Cpu, Tensor};
-use pulp::Arch;
+use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
 /// The elements of a contiguous tensor, without a copy. `None` if the tensor is not contiguous.
@@ -130,11 +131,6 @@ impl<'a> MatrixMut<'a> {
             .collect()
     }
 
-    /// The number of rows.
-    pub(super) fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// The elements of one row.
     ///
     /// # Panics
@@ -219,6 +215,114 @@ pub(super) fn column_blocks<T>(
         compute(scratch, number, block);
     });
     // SAFETY: the capacity is that, and the blocks, which cover all of it, have been filled with zeros.
+    unsafe { data.set_len(rows * columns) };
+    data
+}
+
+/// A block of a new matrix, whose elements are written once, a tile of some columns of all rows after the other.
+#[derive(Debug)]
+pub(super) struct NewBlock<'a> {
+    block: MatrixMut<'a>,
+    /// Where the next row of the tile begins.
+    next: (usize, usize),
+    /// Columns of the tile.
+    length: usize,
+}
+
+impl NewBlock<'_> {
+    /// The number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.block.rows
+    }
+
+    /// The number of columns.
+    pub(super) fn columns(&self) -> usize {
+        self.block.columns
+    }
+
+    /// Writes the next row of a tile of `length` columns, of which the last vector may be filled in part.
+    ///
+    /// # Panics
+    /// If it is not the row `row` of columns `start..start + length` that is next: a bug of the caller.
+    #[inline(always)]
+    pub(super) fn push<S: Simd, const V: usize>(
+        &mut self,
+        simd: S,
+        (row, start, length): (usize, usize, usize),
+        values: [S::f32s; V],
+    ) {
+        if row == 0 {
+            self.length = length;
+        }
+        assert!(
+            (row, start) == self.next && length == self.length && length <= self.block.columns - start,
+            "row {row} at {start} of a tile of {length}"
+        );
+        let offset = row * self.block.row_stride + start;
+        // SAFETY: `start` is at most the number of columns, so this is inside the row or right behind it.
+        let first = unsafe { self.block.start.add(offset) };
+        // SAFETY: the row has `length` columns from there, which are reached by no other way while `self` is borrowed, and
+        // any bytes are a `MaybeUninit`.
+        let target = unsafe { std::slice::from_raw_parts_mut(first.cast::<MaybeUninit<f32>>(), length) };
+        if length == V * S::F32_LANES {
+            let (target, _) = S::as_uninit_mut_simd_f32s(target);
+            for (target, value) in target.iter_mut().zip(values) {
+                target.write(value);
+            }
+        } else {
+            for (vector, value) in values.into_iter().enumerate() {
+                let from = (vector * S::F32_LANES).min(length);
+                let target = &mut target[from..length.min(from + S::F32_LANES)];
+                let mut lanes = [0.0; 16];
+                simd.partial_store_f32s(&mut lanes[..S::F32_LANES], value);
+                target.write_copy_of_slice(&lanes[..target.len()]);
+            }
+        }
+        self.next = if row + 1 == self.block.rows {
+            (0, start + length)
+        } else {
+            (row + 1, start)
+        };
+    }
+}
+
+/// A new matrix, computed in blocks of at most `width` columns. `compute` is given what `init` makes for its thread, the
+/// block's number and the block.
+///
+/// # Panics
+/// If a block is not written to its end: a bug of the caller.
+pub(super) fn new_blocks<T>(
+    rows: usize,
+    columns: usize,
+    width: usize,
+    init: impl Fn() -> T + Send + Sync,
+    compute: impl Fn(&mut T, usize, &mut NewBlock<'_>) + Send + Sync,
+) -> Vec<f32> {
+    let mut data: Vec<f32> = Vec::with_capacity(rows * columns);
+    let matrix = MatrixMut {
+        start: data.as_mut_ptr(),
+        rows,
+        columns,
+        row_stride: columns,
+        lifetime: PhantomData,
+    };
+    let blocks = matrix.split_columns(width).into_par_iter().enumerate();
+    blocks.for_each_init(init, |scratch, (number, block)| {
+        let mut block = NewBlock {
+            block,
+            next: (0, 0),
+            length: 0,
+        };
+        compute(scratch, number, &mut block);
+        let end = (0, block.columns());
+        assert!(
+            rows == 0 || block.next == end,
+            "a block of {end:?} was left at {:?}",
+            block.next
+        );
+    });
+    // SAFETY: the capacity is that, and the blocks cover all of it. Each has got as far as its last column, in every row,
+    // and without leaving out any.
     unsafe { data.set_len(rows * columns) };
     data
 }
