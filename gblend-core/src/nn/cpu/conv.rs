@@ -8,7 +8,10 @@
 
 use rayon::prelude::*;
 
-use super::direct::{GRAIN, Link, OuterProduct, PackedWeights, Product, padded_columns, sample_block};
+use super::alike::Alike;
+use super::direct::{
+    GRAIN, Link, OuterProduct, PackedWeights, Product, SAMPLES, padded_columns, sample_block,
+};
 use super::raw::{Matrix, MatrixMut, NewBlock, column_blocks, new_blocks};
 use crate::nn::window::WindowPlan;
 
@@ -40,33 +43,22 @@ impl ConvSize {
         self.in_channels * self.plan.taps()
     }
 
-    /// The input pixels in the window of output pixel `pixel`.
-    fn window(&self, pixel: usize) -> impl Iterator<Item = Link> {
-        let link = move |tap| {
+    /// Appends the input pixels in the window of output pixel `pixel`.
+    fn window(&self, pixel: usize, links: &mut Vec<Link>) {
+        let link = |tap| {
             let source = self.plan.source(pixel, tap)?;
             Some(Link { tap, source })
         };
-        (0..self.plan.taps()).filter_map(link)
+        links.extend((0..self.plan.taps()).filter_map(link));
     }
 
-    /// The output pixels in whose windows input pixel `pixel` is.
-    fn readers(&self, pixel: usize) -> impl Iterator<Item = Link> {
-        let link = move |tap| {
+    /// Appends the output pixels in whose windows input pixel `pixel` is.
+    fn readers(&self, pixel: usize, links: &mut Vec<Link>) {
+        let link = |tap| {
             let source = self.plan.reader(pixel, tap)?;
             Some(Link { tap, source })
         };
-        (0..self.plan.taps()).filter_map(link)
-    }
-
-    /// Output pixels from `pixel` on, along its row, whose windows have the same taps in the picture.
-    fn alike(&self, pixel: usize) -> usize {
-        let column = pixel % self.plan.out_width;
-        let changes = (0..self.plan.window.kernel.1).flat_map(|tap| {
-            let inner = self.plan.inner_columns(tap);
-            [inner.start, inner.end]
-        });
-        let next = changes.filter(|&change| change > column).min();
-        next.unwrap_or(self.plan.out_width) - column
+        links.extend((0..self.plan.taps()).filter_map(link));
     }
 
     /// Output pixels of one chunk, given the rows of its matrix.
@@ -197,9 +189,8 @@ pub(in crate::nn) fn forward(size: &ConvSize, input: &[f32], weight: &[f32]) -> 
         let weights = PackedWeights::new([rows, taps, size.in_channels], |row, tap, channel| {
             weight[row * depth + channel * taps + tap]
         });
-        return products(input, batch, &weights, [rows, columns], |pixel, links| {
-            links.extend(size.window(pixel));
-        });
+        let window = |pixel, links: &mut Vec<Link>| size.window(pixel, links);
+        return products(input, batch, &weights, [rows, columns], window);
     }
     let pixels = size.chunk_pixels(depth);
     let weight = Matrix::rows(weight, rows, depth, depth);
@@ -259,29 +250,30 @@ pub(in crate::nn) fn weight_gradient(
             let (group, part) = (task / parts, task % parts);
             let channels = group * GRAIN..size.out_channels.min((group + 1) * GRAIN);
             let mut sums = vec![0.0; depth * padded_columns(channels.len())];
-            let (mut transposed, mut rows) = (Vec::new(), Vec::new());
+            let (mut transposed, mut rows, mut alike) = (Vec::new(), Vec::new(), Alike::default());
             let (mut pixel, end) = (part * pixels, out_pixels.min((part + 1) * pixels));
             while pixel < end {
-                let run = size.alike(pixel).min(end - pixel);
+                alike.find(pixel..end, |pixel, links| size.window(pixel, links));
                 // Where each row of the sums finds its samples.
                 rows.clear();
-                for link in size.window(pixel) {
+                for link in &alike.links {
                     let row = |c: usize| (c * taps + link.tap, c * in_map + link.source * batch);
                     rows.extend((0..size.in_channels).map(row));
                 }
-                let samples = |o: usize| &output_gradient[o * out_map + pixel * batch..][..run * batch];
+                let samples =
+                    |o: usize| &output_gradient[o * out_map + pixel * batch..][..alike.pixels * batch];
                 let gradient: Vec<&[f32]> = channels.clone().map(samples).collect();
                 let product = OuterProduct {
                     input,
                     rows: &rows,
                     batch,
-                    step: size.plan.window.stride.1 * batch,
+                    step: alike.step * batch,
                     gradient: &gradient,
                     transposed: &mut transposed,
                     sums: &mut sums,
                 };
                 product.run();
-                pixel += run;
+                pixel += alike.pixels;
             }
             sums
         })
@@ -312,9 +304,8 @@ pub(in crate::nn) fn input_gradient(size: &ConvSize, output_gradient: &[f32], we
         let weights = PackedWeights::new([rows, taps, channels], |row, tap, channel| {
             weight[channel * depth + row * taps + tap]
         });
-        return products(output_gradient, batch, &weights, [rows, map], |pixel, links| {
-            links.extend(size.readers(pixel));
-        });
+        let readers = |pixel, links: &mut Vec<Link>| size.readers(pixel, links);
+        return products(output_gradient, batch, &weights, [rows, map], readers);
     }
     let mut gradient = vec![0.0; size.in_channels * map];
     if map == 0 || stride == 0 {
@@ -347,33 +338,51 @@ pub(in crate::nn) fn input_gradient(size: &ConvSize, output_gradient: &[f32], we
     gradient
 }
 
-/// `Σ weight[r, tap, c] · input[c, source, n]` over the channels and over what `link` adds to the links of a pixel, for
-/// each of the `[rows, pixels · batch]` elements.
+/// `Σ weight[r, tap, c] · input[c, source, n]` over the channels and over the window of a pixel, for each of the
+/// `[rows, pixels · batch]` elements.
 fn products(
     input: &[f32],
     batch: usize,
     weights: &PackedWeights,
     [rows, columns]: [usize; 2],
-    link: impl Fn(usize, &mut Vec<Link>) + Send + Sync,
+    window: impl Fn(usize, &mut Vec<Link>) + Send + Sync,
 ) -> Vec<f32> {
-    let width = sample_block(batch);
-    let compute = |scratch: &mut (Vec<Link>, Vec<f32>), block, output: &mut NewBlock<'_>| {
-        let (links, packed) = scratch;
-        let first = block * width;
-        links.clear();
-        link(first / batch, links);
-        let product = Product {
-            input,
-            batch,
-            weights,
-            links,
-            first: first % batch,
-            output,
-            packed,
-        };
-        product.run();
+    let width = product_block(columns / batch.max(1), batch);
+    let compute = |scratch: &mut (Alike, Vec<f32>), block: usize, output: &mut NewBlock<'_>| {
+        let (alike, packed) = scratch;
+        let (mut pixel, mut first) = (block * width / batch, block * width % batch);
+        let end = (block * width + output.columns()).div_ceil(batch);
+        let mut start = 0;
+        while start < output.columns() {
+            alike.find(pixel..end, &window);
+            let columns = start..output.columns().min(start + alike.pixels * batch);
+            (pixel, start) = (pixel + alike.pixels, columns.end);
+            let product = Product {
+                input,
+                batch,
+                weights,
+                links: &alike.links,
+                step: alike.step * batch,
+                first,
+                columns,
+                output,
+                packed,
+            };
+            product.run();
+            first = 0;
+        }
     };
     new_blocks(rows, columns, width, Default::default, compute)
+}
+
+/// Columns that a product computes at a time: some samples of a pixel, or several pixels whose samples fill no vectors.
+fn product_block(pixels: usize, batch: usize) -> usize {
+    /// Blocks for the threads to share.
+    const BLOCKS: usize = 8;
+    if batch >= SAMPLES {
+        return sample_block(batch);
+    }
+    batch * (SAMPLES / batch.max(1)).min(pixels.div_ceil(BLOCKS)).max(1)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub(super) const GRAIN: usize = 32;
 
 /// At most so many samples go through all rows of a product before the next, in multiples of [`GRAIN`]:
 /// what they read stays in the second-level cache.
-const SAMPLES: usize = 128;
+pub(super) const SAMPLES: usize = 128;
 
 /// One pixel of a window: the tap that it is under, and which pixel it is.
 #[derive(Clone, Copy, Debug)]
@@ -78,9 +78,12 @@ pub(super) struct Product<'a, 'b> {
     pub(super) batch: usize,
     pub(super) weights: &'a PackedWeights,
     pub(super) links: &'a [Link],
+    /// From the samples of a pixel that the first window reads to those that the next reads.
+    pub(super) step: usize,
     /// The first sample.
     pub(super) first: usize,
-    /// The rows of one pixel, for as many samples as it has columns.
+    /// Which columns of the output: some samples of one pixel, or all of several whose windows are alike.
+    pub(super) columns: Range<usize>,
     pub(super) output: &'a mut NewBlock<'b>,
     /// Keeps its memory from one product to the next.
     pub(super) packed: &'a mut Vec<f32>,
@@ -94,30 +97,48 @@ impl Product<'_, '_> {
     /// Whether what tiles read is copied first. The samples of one pixel of one channel are as far from those of the
     /// next as a map is large, which is a power of two more often than not: they fight for the same few lines of the
     /// cache, at each tile anew. A copy pays once there are some tiles to read it, and samples enough to fill its rows.
+    /// It also brings pixels together that are apart.
     fn packs(&self) -> bool {
-        self.output.rows() >= 8 * ROWS && self.output.columns() >= GRAIN / 2
+        let several = self.columns.len() > self.batch;
+        let apart = several && self.step != self.batch;
+        apart || self.output.rows() >= 8 * ROWS && self.columns.len() >= GRAIN / 2
     }
 
     /// Copies what tiles of `width` columns read, in the order in which they read it.
     #[inline(always)]
     fn pack(&mut self, width: usize) {
         let channels = self.weights.channels;
-        let (depth, columns) = (self.links.len() * channels, self.output.columns());
+        let (depth, columns) = (self.links.len() * channels, self.columns.len());
         let map = self.input.len() / channels.max(1);
         self.packed.resize(depth * columns.next_multiple_of(width), 0.0);
+        // Together, pixels are copied as one.
+        let (length, step) = if self.step == self.batch {
+            (columns, 0)
+        } else {
+            (columns.min(self.batch), self.step)
+        };
         for (position, link) in self.links.iter().enumerate() {
             let at = link.source * self.batch + self.first;
             for channel in 0..channels {
-                let values = &self.input[channel * map + at..][..columns];
                 let row = position * channels + channel;
-                for (block, values) in values.chunks(width).enumerate() {
-                    self.packed[(block * depth + row) * width..][..values.len()].copy_from_slice(values);
+                let (mut column, mut from) = (0, channel * map + at);
+                while column < columns {
+                    let mut values = &self.input[from..][..length];
+                    while !values.is_empty() {
+                        let (block, within) = (column / width, column % width);
+                        let (now, later) = values.split_at(values.len().min(width - within));
+                        self.packed[(block * depth + row) * width + within..][..now.len()]
+                            .copy_from_slice(now);
+                        column += now.len();
+                        values = later;
+                    }
+                    from += step;
                 }
             }
         }
     }
 
-    /// Rows `row..row + R` and columns `start..start + length` of the output, one tile of `V` vectors.
+    /// Rows `row..row + R` and columns `start..start + length` of its own, one tile of `V` vectors.
     #[inline(always)]
     fn tile<S: Simd, const R: usize, const V: usize>(
         &mut self,
@@ -172,6 +193,7 @@ impl Product<'_, '_> {
             }
         }
         for (row, sums) in (row..self.output.rows()).zip(sums) {
+            let start = self.columns.start + start;
             self.output.push(simd, (row, start, length), sums);
         }
     }
@@ -201,7 +223,7 @@ impl WithSimd for Product<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let (width, columns) = (VECTORS * S::F32_LANES, self.output.columns());
+        let (width, columns) = (VECTORS * S::F32_LANES, self.columns.len());
         let packed = self.packs();
         if packed {
             self.pack(width);

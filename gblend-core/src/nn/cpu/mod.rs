@@ -3,6 +3,7 @@
 //! All of them give the same bits at any number of threads: work is divided into parts whose number
 //! depends on the sizes alone, and partial sums are added in the order of the parts.
 
+mod alike;
 pub(super) mod conv;
 pub(super) mod dense;
 mod direct;
