@@ -14,11 +14,12 @@ use rayon::prelude::*;
 
 /// Contributions to the gradient of one operation's output, from its own backward pass: a branch may have a loss of its
 /// own, whose pass ends where the branch began.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Handoff(Rc<State>);
 
-#[derive(Default)]
 struct State {
+    /// Where the output's elements are. A recorder may be put on another tensor, whose gradient this is not.
+    elements: *const f32,
     /// The sum so far; empty if there is none.
     sum: Cell<Vec<f32>>,
     /// Whether the backward pass will ask for it.
@@ -37,6 +38,21 @@ impl fmt::Debug for State {
 }
 
 impl Handoff {
+    /// For the gradient of an output with these elements.
+    pub(crate) fn of(output: &[f32]) -> Self {
+        Self(Rc::new(State {
+            elements: output.as_ptr(),
+            sum: Cell::default(),
+            open: Cell::default(),
+            shared: Cell::default(),
+        }))
+    }
+
+    /// Whether it is for the gradient of a tensor with these elements.
+    pub(crate) fn is_of(&self, tensor: &[f32]) -> bool {
+        std::ptr::eq(self.0.elements, tensor.as_ptr())
+    }
+
     /// Says that a backward pass begins that will ask for the gradient.
     pub(crate) fn open(&self) {
         self.0.open.set(true);

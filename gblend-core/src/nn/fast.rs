@@ -49,7 +49,10 @@ fn upstream<S: Shape>(
     input: &Tensor<S, f32, Cpu>,
     recorder: &mut Recorder<Cpu>,
 ) -> Option<impl FnOnce(&mut Grads, Vec<f32>) -> DeviceResult + use<S>> {
-    let (ghost, handoff) = (input.ghost(), recorder.take_handoff());
+    let ghost = input.ghost();
+    let handoff = recorder
+        .take_handoff()
+        .filter(|handoff| handoff.is_of(checked(input)));
     let contribute = move |grads: &mut Grads, contribution: Vec<f32>| {
         match handoff.filter(Handoff::is_open) {
             Some(handoff) => handoff.add(contribution),
@@ -67,7 +70,7 @@ fn downstream<S: Shape>(
     Handoff,
     impl FnOnce(&mut Grads) -> DeviceResult<Vec<f32>> + use<S>,
 ) {
-    let (ghost, handoff) = (output.ghost(), Handoff::default());
+    let (ghost, handoff) = (output.ghost(), Handoff::of(checked(output)));
     let own = handoff.clone();
     let gradient = move |grads: &mut Grads| {
         let mut gradient = own.close();

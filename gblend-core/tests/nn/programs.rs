@@ -40,11 +40,14 @@ enum Step {
     LossOfItsOwn,
     /// A branch that nobody reads.
     Unread,
+    /// A copy that goes on in the tensor's place, so that no gradient gets past it.
+    Detach,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     use Step::{
-        Branch, Concat, Gate, GateBefore, Linear, LossOfItsOwn, Relu, Retaped, Square, TwoLayers, Unread,
+        Branch, Concat, Detach, Gate, GateBefore, Linear, LossOfItsOwn, Relu, Retaped, Square, TwoLayers,
+        Unread,
     };
     prop_oneof![
         3 => Just(Linear),
@@ -58,6 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Concat),
         1 => Just(LossOfItsOwn),
         1 => Just(Unread),
+        1 => Just(Detach),
     ]
 }
 
@@ -145,6 +149,10 @@ impl Parameters {
                 Step::LossOfItsOwn => {
                     losses.push(layer(branch(&recorder)).sum());
                     tensor.put_tape(recorder)
+                }
+                Step::Detach => {
+                    let copy: Plain = Cpu::default().tensor_from_vec(tensor.as_vec(), (BATCH, FEATURES));
+                    copy.put_tape(recorder)
                 }
                 Step::Unread => {
                     let _ = layer(branch(&recorder));
