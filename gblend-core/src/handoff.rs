@@ -17,9 +17,14 @@ use rayon::prelude::*;
 #[derive(Clone, Debug)]
 pub(crate) struct Handoff(Rc<State>);
 
+/// Computes the elements of a tensor again, to the bit.
+pub(crate) type Again = Rc<dyn Fn() -> Vec<f32>>;
+
 struct State {
     /// Where the output's elements are. A recorder may be put on another tensor, whose gradient this is not.
     elements: *const f32,
+    /// How to compute the elements again.
+    again: Option<Again>,
     /// The sum so far; empty if there is none.
     sum: Cell<Vec<f32>>,
     /// Whether the backward pass will ask for it.
@@ -39,9 +44,12 @@ impl fmt::Debug for State {
 
 impl Handoff {
     /// For the gradient of an output with these elements.
-    pub(crate) fn of(output: &[f32]) -> Self {
+    ///
+    /// If there is a way to compute these elements `again`, it takes less memory than to keep them until the backward pass.
+    pub(crate) fn of(output: &[f32], again: Option<Again>) -> Self {
         Self(Rc::new(State {
             elements: output.as_ptr(),
+            again,
             sum: Cell::default(),
             open: Cell::default(),
             shared: Cell::default(),
@@ -51,6 +59,11 @@ impl Handoff {
     /// Whether it is for the gradient of a tensor with these elements.
     pub(crate) fn is_of(&self, tensor: &[f32]) -> bool {
         std::ptr::eq(self.0.elements, tensor.as_ptr())
+    }
+
+    /// How to compute the elements again.
+    pub(crate) fn again(&self) -> Option<Again> {
+        self.0.again.clone()
     }
 
     /// Says that a backward pass begins that will ask for the gradient.

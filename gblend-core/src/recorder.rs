@@ -107,10 +107,15 @@ impl<D: Storage<f32>> Recorder<D> {
         self.tape
     }
 
+    /// The handoff of the tensor that carries this recorder, if these are its elements.
+    pub(crate) fn handoff_of(&self, tensor: &[f32]) -> Option<&Handoff> {
+        self.handoff.as_ref().filter(|handoff| handoff.is_of(tensor))
+    }
+
     /// Where an operation of gblend leaves its contribution to the gradient of the tensor that carries this recorder.
     /// `None` if that is the store.
-    pub(crate) fn take_handoff(&mut self) -> Option<Handoff> {
-        self.handoff.take()
+    pub(crate) fn take_handoff(&mut self, tensor: &[f32]) -> Option<Handoff> {
+        self.handoff.take().filter(|handoff| handoff.is_of(tensor))
     }
 
     /// Records an operation of gblend, which looks for its output's gradient in `handoff` first.

@@ -4,6 +4,9 @@
 //! memory serves the next one. The gradient of an input is computed only if the input's recorder asks for it; that of a
 //! network's input never does.
 
+use std::borrow::Cow;
+use std::rc::Rc;
+
 use dfdx::shapes::{HasShape, Shape};
 use dfdx::tensor::{Cpu, Gradients, PutTape, SplitTape, Tensor, TensorFromVec};
 use dfdx::tensor_ops::ReshapeTo;
@@ -16,7 +19,7 @@ use super::cpu::{conv as conv_kernels, dense, elementwise, norm, pool, raw};
 use super::engine::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
 use super::window::WindowPlan;
 use crate::error::{Error, Result};
-use crate::handoff::{Handoff, add};
+use crate::handoff::{Again, Handoff, add};
 use crate::recorder::Recorder;
 use crate::tensor::{Dims1, Dims2, Dims4};
 
@@ -50,9 +53,7 @@ fn upstream<S: Shape>(
     recorder: &mut Recorder<Cpu>,
 ) -> Option<impl FnOnce(&mut Grads, Vec<f32>) -> DeviceResult + use<S>> {
     let ghost = input.ghost();
-    let handoff = recorder
-        .take_handoff()
-        .filter(|handoff| handoff.is_of(checked(input)));
+    let handoff = recorder.take_handoff(checked(input));
     let contribute = move |grads: &mut Grads, contribution: Vec<f32>| {
         match handoff.filter(Handoff::is_open) {
             Some(handoff) => handoff.add(contribution),
@@ -66,11 +67,12 @@ fn upstream<S: Shape>(
 /// Where the gradient of an operation's output comes from. Nothing else will read it.
 fn downstream<S: Shape>(
     output: &Tensor<S, f32, Cpu>,
+    again: Option<Again>,
 ) -> (
     Handoff,
     impl FnOnce(&mut Grads) -> DeviceResult<Vec<f32>> + use<S>,
 ) {
-    let (ghost, handoff) = (output.ghost(), Handoff::of(checked(output)));
+    let (ghost, handoff) = (output.ghost(), Handoff::of(checked(output), again));
     let own = handoff.clone();
     let gradient = move |grads: &mut Grads| {
         let mut gradient = own.close();
@@ -84,6 +86,34 @@ fn downstream<S: Shape>(
         Ok(gradient)
     };
     (handoff, gradient)
+}
+
+/// An input until the backward pass needs it.
+enum Kept {
+    Tensor(Tensor<Dims4, f32, Cpu>),
+    Again(Again),
+}
+
+/// What is kept of an input, and where its gradient goes, as of [`upstream`].
+fn kept(
+    input: Tensor<Dims4, f32, Cpu>,
+    recorder: &mut Recorder<Cpu>,
+) -> (
+    Kept,
+    Option<impl FnOnce(&mut Grads, Vec<f32>) -> DeviceResult + use<>>,
+) {
+    let again = recorder.handoff_of(checked(&input)).and_then(Handoff::again);
+    let to_input = upstream(&input, recorder);
+    (again.map_or(Kept::Tensor(input), Kept::Again), to_input)
+}
+
+impl Kept {
+    fn values(&self) -> Cow<'_, [f32]> {
+        match self {
+            Self::Tensor(tensor) => Cow::Borrowed(checked(tensor)),
+            Self::Again(again) => Cow::Owned(again()),
+        }
+    }
 }
 
 fn conv_size(plan: &WindowPlan, input: Dims4, weight: Dims4) -> ConvSize {
@@ -103,7 +133,7 @@ pub fn conv(
     plan: &WindowPlan,
 ) -> Result<TapedOn<Dims4, Cpu>> {
     let (input, mut recorder) = input.split_tape();
-    let to_input = upstream(&input, &mut recorder);
+    let device = input.device().clone();
     let size = conv_size(plan, *input.shape(), *weight.shape());
     let shape = (size.out_channels, plan.out_height, plan.out_width, size.batch);
     let mut maps = conv_kernels::forward(&size, values(&input)?, values(weight)?);
@@ -112,10 +142,11 @@ pub fn conv(
         let maps = maps.par_chunks_exact_mut(map).zip(values(bias)?);
         maps.for_each(|(map, &bias)| map.iter_mut().for_each(|value| *value += bias));
     }
-    let output = tensor(input.device(), maps, shape)?;
+    let output = tensor(&device, maps, shape)?;
+    let (input, to_input) = kept(input, &mut recorder);
     recorder.require_grad();
     if recorder.is_recording() {
-        let ((handoff, gradient), weight_ghost) = (downstream(&output), weight.ghost());
+        let ((handoff, gradient), weight_ghost) = (downstream(&output, None), weight.ghost());
         let bias_ghost = bias.map(Tensor::ghost);
         let weight = weight.clone();
         recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
@@ -131,9 +162,10 @@ pub fn conv(
             conv_kernels::weight_gradient(
                 &size,
                 &gradient,
-                checked(&input),
+                &input.values(),
                 grads.get_or_alloc_mut(&weight_ghost)?,
             );
+            drop(input);
             if let Some(to_input) = to_input {
                 to_input(
                     grads,
@@ -202,7 +234,7 @@ pub fn batch_norm(
     let output = tensor(input.device(), normalized, shape)?;
     recorder.require_grad();
     if recorder.is_recording() {
-        let (handoff, gradient) = downstream(&output);
+        let (handoff, gradient) = downstream(&output, None);
         let (gamma, beta, relu) = (gamma.clone(), beta.clone(), options.relu);
         recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
             let mut gradient = gradient(grads)?;
@@ -224,7 +256,7 @@ pub fn batch_norm(
 }
 
 /// See [`Engine::conv_norm`](super::Engine::conv_norm). Keeps the convolution's output in place of two
-/// intermediate maps and a mask.
+/// intermediate maps and a mask; of several in a row the normalized maps are not kept either.
 pub fn conv_norm(
     input: TapedOn<Dims4, Cpu>,
     weight: &ParamOn<Dims4, Cpu>,
@@ -234,29 +266,41 @@ pub fn conv_norm(
     options: NormOptions<'_>,
 ) -> Result<(TapedOn<Dims4, Cpu>, BatchMoments<Cpu>)> {
     let (input, mut recorder) = input.split_tape();
-    let to_input = upstream(&input, &mut recorder);
+    let device = input.device().clone();
     let size = conv_size(plan, *input.shape(), *weight.shape());
     let shape = (size.out_channels, plan.out_height, plan.out_width, size.batch);
     let maps = conv_kernels::forward(&size, values(&input)?, values(weight)?);
     let (normalized, moments, from_batch) = normalize(&maps, values(gamma)?, values(beta)?, &options);
     let batch_moments = batch_moments(&moments, from_batch);
-    let output = tensor(input.device(), normalized, shape)?;
+    let output = tensor(&device, normalized, shape)?;
+    let (input, to_input) = kept(input, &mut recorder);
     recorder.require_grad();
     if recorder.is_recording() {
-        let ((handoff, gradient), weight_ghost) = (downstream(&output), weight.ghost());
-        let (weight, gamma, beta, relu) = (weight.clone(), gamma.clone(), beta.clone(), options.relu);
+        let made = Rc::new(Normalized {
+            maps,
+            moments,
+            gamma: gamma.clone(),
+            beta: beta.clone(),
+            relu: options.relu,
+        });
+        let again = Rc::clone(&made);
+        let ((handoff, gradient), weight_ghost) = (
+            downstream(&output, Some(Rc::new(move || again.output()))),
+            weight.ghost(),
+        );
+        let weight = weight.clone();
         recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
             let mut gradient = gradient(grads)?;
-            let (scale, shift) = (checked(&gamma), checked(&beta));
-            let sums = norm::backward(&mut gradient, &maps, &moments, scale, shift, relu, from_batch);
-            drop(maps);
-            add_pairs(grads, (&gamma, &beta), &sums)?;
+            let sums = made.backward(&mut gradient, from_batch);
+            add_pairs(grads, (&made.gamma, &made.beta), &sums)?;
+            drop(made);
             conv_kernels::weight_gradient(
                 &size,
                 &gradient,
-                checked(&input),
+                &input.values(),
                 grads.get_or_alloc_mut(&weight_ghost)?,
             );
+            drop(input);
             if let Some(to_input) = to_input {
                 to_input(
                     grads,
@@ -267,6 +311,38 @@ pub fn conv_norm(
         });
     }
     Ok((output.put_tape(recorder), batch_moments))
+}
+
+/// Maps, and how they were normalized.
+struct Normalized {
+    maps: Vec<f32>,
+    moments: Vec<Moments>,
+    gamma: ParamOn<Dims1, Cpu>,
+    beta: ParamOn<Dims1, Cpu>,
+    relu: bool,
+}
+
+impl Normalized {
+    /// The normalized maps, once more.
+    fn output(&self) -> Vec<f32> {
+        let moments = |c: usize, _: &[f32]| self.moments[c];
+        let (gamma, beta) = (checked(&self.gamma), checked(&self.beta));
+        norm::normalize(&self.maps, moments, gamma, beta, self.relu).0
+    }
+
+    /// As [`norm::backward`].
+    fn backward(&self, gradient: &mut [f32], from_batch: bool) -> Vec<norm::AffineGradient> {
+        let (gamma, beta) = (checked(&self.gamma), checked(&self.beta));
+        norm::backward(
+            gradient,
+            &self.maps,
+            &self.moments,
+            gamma,
+            beta,
+            self.relu,
+            from_batch,
+        )
+    }
 }
 
 /// See [`Engine::linear`](super::Engine::linear).
@@ -288,7 +364,7 @@ pub fn linear(
     let output = tensor(input.device(), rows, (batch, outputs))?;
     recorder.require_grad();
     if recorder.is_recording() {
-        let ((handoff, gradient), weight_ghost) = (downstream(&output), weight.ghost());
+        let ((handoff, gradient), weight_ghost) = (downstream(&output, None), weight.ghost());
         let bias_ghost = bias.map(Tensor::ghost);
         let weight = weight.clone();
         recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
@@ -321,7 +397,7 @@ pub fn max_pool(input: TapedOn<Dims4, Cpu>, plan: &WindowPlan) -> Result<TapedOn
     let taps = pool::max(plan, batch.max(1), values(&input)?, &mut maps);
     let output = tensor(input.device(), maps, shape)?;
     if let Some(to_input) = to_input {
-        let ((handoff, gradient), plan) = (downstream(&output), *plan);
+        let ((handoff, gradient), plan) = (downstream(&output, None), *plan);
         recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
             let gradient = gradient(grads)?;
             to_input(
@@ -348,7 +424,7 @@ pub fn average_pool(
     pool::average(plan, batch.max(1), &weights, values(&input)?, &mut maps);
     let output = tensor(input.device(), maps, shape)?;
     if let Some(to_input) = to_input {
-        let ((handoff, gradient), plan) = (downstream(&output), *plan);
+        let ((handoff, gradient), plan) = (downstream(&output, None), *plan);
         recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
             let gradient = gradient(grads)?;
             to_input(
@@ -369,7 +445,7 @@ pub fn global_mean(input: TapedOn<Dims4, Cpu>, frames: usize) -> Result<TapedOn<
     let rows = pool::global_mean(channels, pixels, frames, batch, values(&input)?);
     let output = tensor(input.device(), rows, (batch, channels))?;
     if let Some(to_input) = to_input {
-        let (handoff, gradient) = downstream(&output);
+        let (handoff, gradient) = downstream(&output, None);
         recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
             let gradient = gradient(grads)?;
             to_input(
@@ -392,7 +468,7 @@ pub fn relu_add(left: TapedOn<Dims4, Cpu>, right: TapedOn<Dims4, Cpu>) -> Result
     let maps = elementwise::relu_sum(values(&left)?, values(&right)?);
     let output = tensor(left.device(), maps, *left.shape())?;
     if recorder.requires_grad() {
-        let (handoff, gradient) = downstream(&output);
+        let (handoff, gradient) = downstream(&output, None);
         let saved = output.clone();
         recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
             let gradient = elementwise::relu_backward(gradient(grads)?, checked(&saved));
@@ -416,7 +492,7 @@ pub fn relu<S: Shape>(input: TapedOn<S, Cpu>) -> Result<TapedOn<S, Cpu>> {
     let to_input = upstream(&input, &mut recorder);
     let output = tensor(input.device(), elementwise::relu(values(&input)?), *input.shape())?;
     if let Some(to_input) = to_input {
-        let ((handoff, gradient), saved) = (downstream(&output), output.clone());
+        let ((handoff, gradient), saved) = (downstream(&output, None), output.clone());
         recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
             let gradient = elementwise::relu_backward(gradient(grads)?, checked(&saved));
             to_input(grads, gradient)
@@ -458,7 +534,7 @@ pub fn concat(parts: Vec<TapedOn<Dims2, Cpu>>) -> Result<TapedOn<Dims2, Cpu>> {
     }
     let output = tensor(&device, rows, (batch, total))?;
     if recorder.requires_grad() {
-        let (handoff, gradient) = downstream(&output);
+        let (handoff, gradient) = downstream(&output, None);
         let sources: Vec<_> = sources
             .into_iter()
             .map(|(part, to_part)| (part.shape().1, to_part))

@@ -1,7 +1,13 @@
 //! One route against the other, on sizes too large for finite differences.
 
 use crate::operation::{Case, Operation, Route, relative_l2};
-use gblend_core::nn::Window;
+use dfdx::prelude::{Cpu, SumTo, TensorFromVec};
+use gblend_core::Seed;
+use gblend_core::nn::{
+    Engine, NormOptions, NormStatistics, ParamOn, TapedOn, Window, WindowPlan, backward, composed,
+};
+use gblend_core::tensor::{Dims1, Dims4};
+use rand::RngExt;
 
 fn compare(operation: Operation, input: [usize; 4], window: Window) {
     let case = Case::random(operation, input, window, 11);
@@ -69,4 +75,70 @@ fn the_routes_agree_on_pooling() {
         [3, 16, 16, 40],
         Window::square(3, 2, 1),
     );
+}
+
+/// A normalized convolution by one route.
+type ConvNorm = fn(
+    TapedOn<Dims4, Cpu>,
+    &ParamOn<Dims4, Cpu>,
+    [&ParamOn<Dims1, Cpu>; 2],
+    &WindowPlan,
+    NormOptions<'_>,
+) -> TapedOn<Dims4, Cpu>;
+
+/// Output and gradients of normalized convolutions in a row.
+fn in_a_row(conv_norm: ConvNorm) -> Vec<Vec<f32>> {
+    let (channels, height, width, batch) = (4, 6, 5, 9);
+    let plan = Window::square(3, 1, 1).over(height, width).unwrap();
+    let options = NormOptions {
+        statistics: NormStatistics::Batch,
+        epsilon: 1e-5,
+        relu: true,
+    };
+    let (device, mut rng) = (Cpu::default(), Seed::new(5).rng());
+    let mut draw = |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
+    let input = draw(channels * height * width * batch);
+    let input: ParamOn<Dims4, Cpu> = device.tensor_from_vec(input, (channels, height, width, batch));
+    let mut layers = Vec::new();
+    for _ in 0..3 {
+        let weight = draw(channels * channels * plan.taps());
+        let weight: ParamOn<Dims4, Cpu> = device.tensor_from_vec(weight, (channels, channels, 3, 3));
+        let affine: [ParamOn<Dims1, Cpu>; 2] =
+            std::array::from_fn(|_| device.tensor_from_vec(draw(channels), (channels,)));
+        layers.push((weight, affine));
+    }
+    let mut maps: TapedOn<Dims4, Cpu> = input.retaped();
+    for (weight, [gamma, beta]) in &layers {
+        maps = conv_norm(maps, weight, [gamma, beta], &plan, options);
+    }
+    let mut all = vec![maps.as_vec()];
+    let mut gradients = backward(maps.square().sum()).unwrap();
+    all.push(gradients.get_or_alloc_mut(&input).unwrap().to_vec());
+    for (weight, affine) in &layers {
+        all.push(gradients.get_or_alloc_mut(weight).unwrap().to_vec());
+        all.extend(
+            affine
+                .iter()
+                .map(|vector| gradients.get_or_alloc_mut(vector).unwrap().to_vec()),
+        );
+    }
+    all
+}
+
+#[test]
+fn the_routes_agree_on_normalized_convolutions_that_read_what_is_made_again() {
+    let fast = in_a_row(|input, weight, [gamma, beta], plan, options| {
+        Cpu::conv_norm(input, weight, gamma, beta, plan, options)
+            .unwrap()
+            .0
+    });
+    let composed = in_a_row(|input, weight, [gamma, beta], plan, options| {
+        let maps = composed::conv(input, weight, None, plan).unwrap();
+        composed::batch_norm(maps, gamma, beta, options).unwrap().0
+    });
+    for (tensor, (fast, composed)) in fast.iter().zip(&composed).enumerate() {
+        let composed: Vec<f64> = composed.iter().map(|&value| f64::from(value)).collect();
+        let error = relative_l2(fast, &composed);
+        assert!(error < 1e-4, "tensor {tensor}: {error:e}");
+    }
 }
