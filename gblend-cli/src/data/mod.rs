@@ -7,6 +7,7 @@ pub(crate) mod cache;
 pub mod export;
 pub mod loader;
 pub mod manifest;
+mod open_segments;
 pub mod prepared;
 pub mod scene;
 pub mod split;
