@@ -145,7 +145,7 @@ fn logit(task: Task, probability: f64) -> f32 {
 fn evaluate_view(
     model: &mut Multimodal,
     loader: &Loader<'_>,
-    plan: &Plan,
+    plan: &Plan<'_>,
     device: &AutoDevice,
     active: &ActiveHeads,
 ) -> Result<Evaluation> {

@@ -1,5 +1,6 @@
 //! What every command that needs a model has to put together first: data, splits, threads, model.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
@@ -11,6 +12,7 @@ use gblend_optim::{BlendedOptimizer, BlendedSettings};
 use crate::config::Config;
 use crate::data::binding::bind;
 use crate::data::loader::Loader;
+use crate::data::position::SampleIndex;
 use crate::data::prepared::{Faults, Prepared, Storage};
 use crate::data::split::{Evaluable, Shares, Splits};
 use crate::device;
@@ -158,20 +160,19 @@ impl<'a> Session<'a> {
         shapes.collect()
     }
 
-    /// Of some samples, those that have at least one of the wanted modalities.
-    pub fn seen(&self, samples: &[usize], wanted: &[bool]) -> Vec<usize> {
+    /// Of some samples, those that have at least one of the wanted modalities; borrowed if all have.
+    pub fn seen<'s>(&self, samples: &'s [SampleIndex], wanted: &[bool]) -> Cow<'s, [SampleIndex]> {
         let wanted = wanted.iter().enumerate().filter(|(_, wanted)| **wanted);
         let modalities: Vec<usize> = wanted.map(|(modality, _)| modality).collect();
-        let has_one = |sample: usize| {
+        let has_one = |&sample: &SampleIndex| {
             modalities
                 .iter()
-                .any(|&modality| self.prepared.has(modality, sample))
+                .any(|&modality| self.prepared.has(modality, sample as usize))
         };
-        samples
-            .iter()
-            .copied()
-            .filter(|&sample| has_one(sample))
-            .collect()
+        match samples.iter().all(has_one) {
+            true => Cow::Borrowed(samples),
+            false => samples.iter().copied().filter(has_one).collect(),
+        }
     }
 
     /// Every head must see a sample in each split that it learns or is judged by.
@@ -182,7 +183,8 @@ impl<'a> Session<'a> {
         ];
         for (position, modality) in self.config.modalities.iter().enumerate() {
             for (part, samples) in parts {
-                let seen = samples.iter().any(|&sample| self.prepared.has(position, sample));
+                let has = |&sample: &SampleIndex| self.prepared.has(position, sample as usize);
+                let seen = samples.iter().any(has);
                 if !samples.is_empty() && !seen {
                     let problem = format!(
                         "no {part} sample has modality `{}`, expected at least one",

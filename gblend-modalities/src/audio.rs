@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::EncoderSettings;
-use crate::frontend::log_mel::{LogMel, LogMelSettings};
+use crate::frontend::log_mel::{FrontEnd, LogMelSettings};
 use crate::frontend::resample::resampled;
 use crate::frontend::spec_augment::SpecAugment;
 use crate::frontend::spectrogram_noise::add_noise;
@@ -46,6 +46,9 @@ pub struct Audio {
     pub augment: SpecAugment,
     /// The network.
     pub encoder: EncoderSettings,
+    /// Windows, filters and Fourier transform of the spectrogram.
+    #[serde(skip)]
+    front_end: FrontEnd,
 }
 
 /// Where the mean and deviation of a spectrogram's values come from.
@@ -88,6 +91,7 @@ impl Default for Audio {
             dynamic_range: None,
             augment: SpecAugment::default(),
             encoder: EncoderSettings::default(),
+            front_end: FrontEnd::default(),
         }
     }
 }
@@ -135,11 +139,12 @@ impl Audio {
                 "normalization = \"fixed\": the others lose the power that noise is measured by",
             ));
         }
-        let noise = LogMel::new(&self.spectrogram, self.sample_rate)?.white_noise()?;
+        let log_mel = self.front_end.of(&self.spectrogram, self.sample_rate)?;
+        let noise = log_mel.white_noise()?;
         for value in sample.values_mut() {
             *value = *value * self.deviation + self.mean;
         }
-        add_noise(sample.values_mut(), &noise, ratios, rng)?;
+        add_noise(sample.values_mut(), noise, ratios, rng)?;
         for value in sample.values_mut() {
             *value = (*value - self.mean) / self.deviation;
         }
@@ -161,7 +166,7 @@ impl Modality for Audio {
             return Err(Error::setting("deviation", self.deviation, "a number above 0"));
         }
         let sound = self.fitted(self.with_hiss(resampled(sound, self.sample_rate)?)?)?;
-        let log_mel = LogMel::new(&self.spectrogram, self.sample_rate)?;
+        let log_mel = self.front_end.of(&self.spectrogram, self.sample_rate)?;
         let mut spectrogram = log_mel.spectrogram(&sound)?;
         if let Some(decibels) = self.dynamic_range {
             if !(decibels.is_finite() && decibels > 0.0) {

@@ -12,6 +12,7 @@ use super::device::DeviceOption;
 use super::evaluate::with_trained;
 use super::table::{percent, table};
 use super::{print, print_json};
+use crate::data::position::SampleIndex;
 use crate::data::split::Evaluable;
 use crate::error::{Error, Result};
 use crate::metrics::predicted;
@@ -60,10 +61,10 @@ impl<T> Named<T> {
 }
 
 /// Samples that the user named.
-struct Asked(Vec<usize>);
+struct Asked(Vec<SampleIndex>);
 
 impl Evaluable for Asked {
-    fn samples(&self) -> &[usize] {
+    fn samples(&self) -> &[SampleIndex] {
         &self.0
     }
 }
@@ -88,10 +89,10 @@ impl Predict {
         let predictions = with_trained(&self.run, &self.device, &reporter, |trained, _| {
             let source = trained.session.source.as_ref();
             let ids: Vec<String> = (0..source.len()).map(|index| source.sample(index).id).collect();
-            let positions: HashMap<&str, usize> = ids
+            let positions: HashMap<&str, SampleIndex> = ids
                 .iter()
-                .enumerate()
-                .map(|(index, id)| (id.as_str(), index))
+                .zip(0..)
+                .map(|(id, index)| (id.as_str(), index))
                 .collect();
             let find = |name: &String| {
                 positions.get(name.as_str()).copied().ok_or_else(|| {

@@ -15,19 +15,21 @@ use std::path::{Path, PathBuf};
 use gblend_core::Array;
 use serde::{Deserialize, Serialize};
 
+use super::open_segments::OpenSegments;
+
 const MAGIC: &str = "gblend-segment-1\n";
 
 /// What stands before the samples.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
-    shape: Vec<usize>,
-    samples: usize,
+pub(super) struct Header {
+    pub(super) shape: Vec<usize>,
+    pub(super) samples: usize,
     blake3: String,
 }
 
 /// The identity of a segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SegmentKey(String);
 
 impl SegmentKey {
@@ -44,15 +46,17 @@ impl SegmentKey {
 }
 
 /// The folder that holds the segments.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Cache {
     folder: PathBuf,
+    pub(super) open: OpenSegments,
 }
 
 impl Cache {
     pub(super) fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
+            open: OpenSegments::default(),
         }
     }
 
@@ -73,19 +77,7 @@ impl Cache {
 
     /// One sample of a segment that [`load`](Self::load) found whole earlier in the run.
     pub(super) fn load_one(&self, key: &SegmentKey, position: usize) -> Option<Array> {
-        let file = File::open(self.path(key)).ok()?;
-        let size = file.metadata().ok()?.len();
-        let mut reader = BufReader::new(file);
-        let (header, before) = read_header(&mut reader)?;
-        if position >= header.samples || before.checked_add(header.bytes()? as u64)? != size {
-            return None;
-        }
-        let bytes = header.elements()?.checked_mul(4)?;
-        let offset = bytes.checked_mul(position)?;
-        reader.seek_relative(i64::try_from(offset).ok()?).ok()?;
-        let mut bytes = vec![0; bytes];
-        reader.read_exact(&mut bytes).ok()?;
-        Array::new(header.shape, floats(&bytes)).ok()
+        self.open.sample(key, || self.path(key), position)
     }
 
     /// What was wrong with the one sample that this key is of, as [`remember_fault`](Self::remember_fault) was told.
@@ -151,18 +143,18 @@ fn write_segment(path: &Path, samples: &[Array]) -> std::io::Result<()> {
 
 impl Header {
     /// Values of one sample.
-    fn elements(&self) -> Option<usize> {
+    pub(super) fn elements(&self) -> Option<usize> {
         self.shape.iter().try_fold(1_usize, |a, &b| a.checked_mul(b))
     }
 
     /// Bytes of all samples.
-    fn bytes(&self) -> Option<usize> {
+    pub(super) fn bytes(&self) -> Option<usize> {
         self.elements()?.checked_mul(self.samples)?.checked_mul(4)
     }
 }
 
 /// The header, and the length of everything before the samples.
-fn read_header(reader: &mut impl BufRead) -> Option<(Header, u64)> {
+pub(super) fn read_header(reader: &mut impl BufRead) -> Option<(Header, u64)> {
     let mut magic = [0; MAGIC.len()];
     reader.read_exact(&mut magic).ok()?;
     if magic != MAGIC.as_bytes() {
@@ -176,7 +168,7 @@ fn read_header(reader: &mut impl BufRead) -> Option<(Header, u64)> {
     Some((header, (MAGIC.len() + line.len()) as u64))
 }
 
-fn floats(bytes: &[u8]) -> Vec<f32> {
+pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
     let values = bytes.chunks_exact(4);
     values
         .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))

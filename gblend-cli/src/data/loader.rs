@@ -3,6 +3,7 @@
 //! Workers take batches in turn, each with a short queue of its own; the consumer asks the workers in the
 //! same turn. So the order of batches, and with it the result, does not depend on which worker is faster.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use gblend_core::{Array, Error, Modality, Result, Seed, Targets};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
+use super::position::SampleIndex;
 use super::prepared::Prepared;
 
 /// Batches that each worker may be ahead.
@@ -39,8 +41,11 @@ pub struct LoadedInput {
 
 /// The batches of one pass over some samples.
 #[derive(Clone, Debug)]
-pub struct Plan {
-    batches: Vec<Vec<usize>>,
+pub struct Plan<'a> {
+    order: Cow<'a, [SampleIndex]>,
+    /// Batches of the whole pass, and how many of them are left out at its beginning.
+    batches: usize,
+    skipped: usize,
     look: Look,
 }
 
@@ -55,22 +60,25 @@ enum Look {
     Middle,
 }
 
-impl Plan {
+impl<'a> Plan<'a> {
     /// A pass in training: shuffled and augmented by the seed of the epoch.
-    pub fn training(samples: &[usize], batch_size: NonZeroUsize, epoch: Seed) -> Self {
+    pub fn training(samples: &[SampleIndex], batch_size: NonZeroUsize, epoch: Seed) -> Self {
         let mut order = samples.to_vec();
         order.shuffle(&mut epoch.derive("order").rng());
-        Self {
-            batches: deal(&order, batch_size),
-            look: Look::Random(epoch.derive("augment")),
-        }
+        Self::new(order.into(), batch_size, Look::Random(epoch.derive("augment")))
     }
 
     /// A pass in evaluation: in order, as prepared, the middle view of each sample.
-    pub fn evaluation(samples: &[usize], batch_size: NonZeroUsize) -> Self {
+    pub fn evaluation(samples: &'a [SampleIndex], batch_size: NonZeroUsize) -> Self {
+        Self::new(samples.into(), batch_size, Look::Middle)
+    }
+
+    fn new(order: Cow<'a, [SampleIndex]>, batch_size: NonZeroUsize, look: Look) -> Self {
         Self {
-            batches: deal(samples, batch_size),
-            look: Look::Middle,
+            batches: order.len().div_ceil(batch_size.get()),
+            skipped: 0,
+            order,
+            look,
         }
     }
 
@@ -86,33 +94,29 @@ impl Plan {
     /// What is left of the pass after its first `batches` batches.
     #[must_use]
     pub fn skip(self, batches: usize) -> Self {
-        let mut left = self.batches;
-        left.drain(..batches.min(left.len()));
         Self {
-            batches: left,
+            skipped: self.batches.min(self.skipped + batches),
             ..self
         }
     }
 
+    /// One batch of those that there are. Samples are dealt into the fewest batches of at most the batch size, of sizes
+    /// that differ by one at most: a small last batch would have noisy batch statistics.
+    fn batch(&self, index: usize) -> &[SampleIndex] {
+        let bound = |batch: usize| batch * self.order.len() / self.batches.max(1);
+        let batch = self.skipped + index;
+        &self.order[bound(batch)..bound(batch + 1)]
+    }
+
     /// The number of batches.
     pub fn len(&self) -> usize {
-        self.batches.len()
+        self.batches - self.skipped
     }
 
     /// Whether there is no batch.
     pub fn is_empty(&self) -> bool {
-        self.batches.is_empty()
+        self.len() == 0
     }
-}
-
-/// Deals samples into the fewest batches of at most `batch_size`, of sizes that differ by one at most: a
-/// small last batch would have noisy batch statistics.
-fn deal(samples: &[usize], batch_size: NonZeroUsize) -> Vec<Vec<usize>> {
-    let count = samples.len().div_ceil(batch_size.get());
-    let bound = |batch: usize| batch * samples.len() / count.max(1);
-    (0..count)
-        .map(|batch| samples[bound(batch)..bound(batch + 1)].to_vec())
-        .collect()
 }
 
 /// Where batches come from.
@@ -134,7 +138,7 @@ impl Loader<'_> {
     /// The first error of a sample or of `consume`; no batch is consumed after it. [`Error::NoRoom`].
     pub fn for_each<E: From<Error>>(
         &self,
-        plan: &Plan,
+        plan: &Plan<'_>,
         mut consume: impl FnMut(usize, LoadedBatch) -> Result<(), E>,
     ) -> Result<Duration, E> {
         let workers = self.workers.get().min(plan.len().max(1));
@@ -144,9 +148,9 @@ impl Loader<'_> {
                 .map(|worker| {
                     let (sender, receiver) = sync_channel(AHEAD);
                     let work = move || {
-                        for batch in plan.batches.iter().skip(worker).step_by(workers) {
+                        for batch in (worker..plan.len()).step_by(workers) {
                             // The consumer hangs up at the first error.
-                            if sender.send(self.load(batch, plan.look)).is_err() {
+                            if sender.send(self.load(plan.batch(batch), plan.look)).is_err() {
                                 break;
                             }
                         }
@@ -178,19 +182,20 @@ impl Loader<'_> {
         views.max().unwrap_or(1)
     }
 
-    fn load(&self, samples: &[usize], look: Look) -> Result<LoadedBatch> {
+    fn load(&self, samples: &[SampleIndex], look: Look) -> Result<LoadedBatch> {
+        let samples: Vec<usize> = samples.iter().map(|&sample| sample as usize).collect();
         let mut inputs = Vec::with_capacity(self.modalities.len());
         for position in 0..self.modalities.len() {
             let wanted = self.wanted[position];
             inputs.push(
                 wanted
-                    .then(|| self.load_modality(position, samples, look))
+                    .then(|| self.load_modality(position, &samples, look))
                     .transpose()?,
             );
         }
         Ok(LoadedBatch {
-            samples: samples.to_vec(),
-            targets: self.prepared.targets(samples)?,
+            targets: self.prepared.targets(&samples),
+            samples,
             inputs,
         })
     }
@@ -241,25 +246,35 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn batches(plan: &Plan<'_>) -> Vec<Vec<SampleIndex>> {
+        (0..plan.len()).map(|batch| plan.batch(batch).to_vec()).collect()
+    }
+
     proptest! {
         #[test]
-        fn every_sample_is_dealt_once_and_batches_are_even(samples in 0_usize..300, size in 1_usize..50) {
+        fn every_sample_is_dealt_once_and_batches_are_even(
+            samples in 0_u32..300, size in 1_usize..50, skipped in 0_usize..20,
+        ) {
             let size = NonZeroUsize::new(size).unwrap();
-            let order: Vec<usize> = (0..samples).collect();
-            let batches = deal(&order, size);
-            prop_assert_eq!(batches.concat(), order);
-            prop_assert_eq!(batches.len(), samples.div_ceil(size.get()));
+            let order: Vec<SampleIndex> = (0..samples).collect();
+            let plan = Plan::evaluation(&order, size);
+            let batches = batches(&plan);
+            prop_assert_eq!(batches.concat(), order.clone());
+            prop_assert_eq!(batches.len(), order.len().div_ceil(size.get()));
             let sizes = batches.iter().map(Vec::len);
             if let (Some(least), Some(most)) = (sizes.clone().min(), sizes.max()) {
                 prop_assert!(most <= size.get() && most - least <= 1);
             }
+            let left = plan.skip(skipped);
+            prop_assert_eq!(left.len(), batches.len().saturating_sub(skipped));
+            prop_assert_eq!(self::batches(&left), &batches[batches.len() - left.len()..]);
         }
 
         #[test]
-        fn an_epoch_is_a_permutation_that_depends_on_its_seed(samples in 20_usize..200, seed: u64) {
+        fn an_epoch_is_a_permutation_that_depends_on_its_seed(samples in 20_u32..200, seed: u64) {
             let size = NonZeroUsize::new(8).unwrap();
-            let order: Vec<usize> = (0..samples).collect();
-            let epoch = |n| Plan::training(&order, size, Seed::new(seed).nth(n)).batches.concat();
+            let order: Vec<SampleIndex> = (0..samples).collect();
+            let epoch = |n| batches(&Plan::training(&order, size, Seed::new(seed).nth(n))).concat();
             let mut sorted = epoch(0);
             sorted.sort_unstable();
             prop_assert_eq!(sorted, order.clone());

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use gblend_core::dataset::Source;
-use gblend_core::{Array, Error, Label, Modality, Result, Role, Targets, Task};
+use gblend_core::{Array, Error, Modality, Result, Role, Targets};
 use rayon::prelude::*;
 
 use super::cache::{Cache, SegmentKey};
+use super::labels::Labels;
 use crate::config::ModalityConfig;
 
 /// Samples of one segment: enough that files are few, few enough that an interruption loses little.
 const SEGMENT: usize = 256;
+const _: () = assert!(SEGMENT - 1 <= u8::MAX as usize, "places in a segment have 8 bits");
 
 /// Where samples are kept, and who is told how far the preparation is.
 pub struct Storage<'a> {
@@ -43,8 +45,7 @@ pub enum Faults {
 /// The prepared samples of every modality.
 pub struct Prepared {
     modalities: Vec<PreparedModality>,
-    task: Task,
-    labels: Vec<Label>,
+    labels: Labels,
     faults: BTreeMap<usize, Vec<Error>>,
     odd_shapes: Vec<Error>,
 }
@@ -56,9 +57,20 @@ struct PreparedModality {
 }
 
 struct Segment {
-    /// The samples that it has, if some of its range are left out.
-    kept: Option<Vec<usize>>,
+    /// The places in its range of the samples that it has, in order, if some are left out.
+    kept: Option<Vec<u8>>,
     samples: Stored,
+}
+
+impl Segment {
+    /// Where a sample of its range is among those that it has, if it is.
+    fn position(&self, sample: usize) -> Option<usize> {
+        let place = sample % SEGMENT;
+        match &self.kept {
+            None => Some(place),
+            Some(kept) => kept.binary_search(&u8::try_from(place).ok()?).ok(),
+        }
+    }
 }
 
 enum Stored {
@@ -73,7 +85,7 @@ impl Prepared {
     /// # Errors
     /// Under [`Faults::Stop`], [`Error::Data`] naming the first sample, in the order of the dataset, that cannot
     /// be read or prepared, has another shape than the first, or a value that is not finite. Otherwise only
-    /// errors that are no sample's own.
+    /// errors that are no sample's own, and [`Error::Data`] if a label is for another task than the dataset's.
     pub fn new(
         source: &dyn Source,
         modalities: &[ModalityConfig],
@@ -90,7 +102,7 @@ impl Prepared {
         for (modality, &stream) in modalities.iter().zip(streams) {
             let preparation = preparation(modality)?;
             let starts: Vec<usize> = (0..source.len()).step_by(SEGMENT).collect();
-            let finished: Vec<Result<(Segment, Finished)>> = starts
+            let finished: Vec<Result<(Segment, Found)>> = starts
                 .par_iter()
                 .map(|&start| {
                     let range = start..(start + SEGMENT).min(source.len());
@@ -103,35 +115,41 @@ impl Prepared {
                         storage,
                     };
                     let count = range.len();
-                    let mut finished = work.run(range)?;
-                    let samples = std::mem::take(&mut finished.samples);
+                    let Finished {
+                        key,
+                        kept,
+                        samples,
+                        found,
+                    } = work.run(range)?;
                     let bytes: u64 = samples.iter().map(|s| 4 * s.len() as u64).sum();
                     let so_far = done.fetch_add(count, Ordering::Relaxed) + count;
                     (storage.progress)(so_far, total);
                     let fits = resident.fetch_add(bytes, Ordering::Relaxed) + bytes <= storage.memory;
                     // What could not be stored has to stay, whatever the limit says.
-                    let samples = if fits || !cache.path(&finished.key).exists() {
+                    let samples = if fits || !cache.path(&key).exists() {
                         Stored::Resident(samples)
                     } else {
-                        let (cache, key) = (Arc::clone(&cache), finished.key.clone());
+                        let cache = Arc::clone(&cache);
                         Stored::Cached { cache, key }
                     };
-                    let kept = (finished.kept.len() < count).then(|| finished.kept.clone());
-                    Ok((Segment { kept, samples }, finished))
+                    let places = kept.iter().filter_map(|index| u8::try_from(index % SEGMENT).ok());
+                    let kept = (kept.len() < count).then(|| places.collect());
+                    Ok((Segment { kept, samples }, found))
                 })
                 .collect();
             let mut segments = Vec::with_capacity(finished.len());
             let mut sample_shape: Option<Vec<usize>> = None;
-            for finished in finished {
-                let (segment, finished) = finished?;
-                for (index, error) in finished.faults {
+            for (&start, finished) in starts.iter().zip(finished) {
+                let (segment, found) = finished?;
+                for (index, error) in found.faults {
                     faults.entry(index).or_default().push(error);
                 }
-                odd_shapes.extend(finished.odd_shapes);
-                if let Some(shape) = finished.shape {
+                odd_shapes.extend(found.odd_shapes);
+                if let Some(shape) = found.shape {
                     let first = sample_shape.get_or_insert_with(|| shape.clone());
                     if *first != shape {
-                        for &index in &finished.kept {
+                        let range = start..(start + SEGMENT).min(source.len());
+                        for index in range.filter(|&index| segment.position(index).is_some()) {
                             let odd = odd_shape(&source.sample(index).id, &modality.name, first, &shape);
                             if storage.faults == Faults::Stop {
                                 return Err(odd);
@@ -148,12 +166,12 @@ impl Prepared {
                 segments,
             });
         }
-        let labels = (0..source.len())
-            .map(|index| source.sample(index).label)
-            .collect();
+        let mut labels = Labels::none(source.task(), source.len());
+        for index in 0..source.len() {
+            labels.push(&source.sample(index).label)?;
+        }
         let mut prepared = Self {
             modalities: prepared,
-            task: source.task(),
             labels,
             faults,
             odd_shapes,
@@ -201,11 +219,8 @@ impl Prepared {
     }
 
     /// What the heads should say of some samples.
-    ///
-    /// # Errors
-    /// [`Error::Data`] if the dataset gave a label for another task than its own.
-    pub fn targets(&self, samples: &[usize]) -> Result<Targets> {
-        Targets::of(self.task, samples.iter().map(|&sample| &self.labels[sample]))
+    pub fn targets(&self, samples: &[usize]) -> Targets {
+        self.labels.targets(samples)
     }
 
     /// Whether a sample has a modality. One that was left out for a fault counts as having it, so that asking for it is
@@ -214,11 +229,9 @@ impl Prepared {
         if self.faults.contains_key(&sample) {
             return true;
         }
-        let segment = &self.modalities[modality].segments[sample / SEGMENT];
-        segment
-            .kept
-            .as_ref()
-            .is_none_or(|kept| kept.binary_search(&sample).is_ok())
+        self.modalities[modality].segments[sample / SEGMENT]
+            .position(sample)
+            .is_some()
     }
 
     /// The number of modalities.
@@ -239,14 +252,11 @@ impl Prepared {
     pub fn sample(&self, modality: usize, sample: usize) -> Result<Array> {
         let modality = &self.modalities[modality];
         let segment = &modality.segments[sample / SEGMENT];
-        let position = match &segment.kept {
-            None => sample % SEGMENT,
-            Some(kept) => kept.binary_search(&sample).map_err(|_| {
-                let faults = self.faults.get(&sample).into_iter().flatten();
-                let problems: Vec<String> = faults.map(ToString::to_string).collect();
-                Error::data("a sample that was skipped", problems.join("; "))
-            })?,
-        };
+        let position = segment.position(sample).ok_or_else(|| {
+            let faults = self.faults.get(&sample).into_iter().flatten();
+            let problems: Vec<String> = faults.map(ToString::to_string).collect();
+            Error::data("a sample that was skipped", problems.join("; "))
+        })?;
         match &segment.samples {
             Stored::Resident(samples) => Ok(samples[position].clone()),
             Stored::Cached { cache, key } => cache.load_one(key, position).ok_or_else(|| {
@@ -282,6 +292,11 @@ struct Finished {
     /// Positions in the dataset of the samples.
     kept: Vec<usize>,
     samples: Vec<Array>,
+    found: Found,
+}
+
+/// What was found out about the samples of a segment.
+struct Found {
     /// The shape of every one of them, if there is one.
     shape: Option<Vec<usize>>,
     faults: Vec<(usize, Error)>,
@@ -321,10 +336,12 @@ impl SegmentWork<'_> {
         Ok(Finished {
             key,
             kept: candidates.into_iter().map(|(index, _)| index).collect(),
-            shape: samples.first().map(|sample| sample.shape().to_vec()),
+            found: Found {
+                shape: samples.first().map(|sample| sample.shape().to_vec()),
+                faults,
+                odd_shapes,
+            },
             samples,
-            faults,
-            odd_shapes,
         })
     }
 

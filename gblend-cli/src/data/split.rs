@@ -6,30 +6,32 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gblend_core::dataset::{Partition, Source};
-use gblend_core::{Error, Label, Result, Seed};
-
-use super::stratify::{remove, take_stratified};
+use gblend_core::{Error, Result, Seed};
 use rand::seq::SliceRandom;
+
+use super::labels::Labels;
+use super::position::{SampleIndex, sample_count};
+use super::stratify::{remove, take_stratified};
 
 /// Samples that the parameters are fitted to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrainSplit(Vec<usize>);
+pub struct TrainSplit(Vec<SampleIndex>);
 
 /// Samples taken from train that decide blend weights, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldOutSplit(Vec<usize>);
+pub struct HeldOutSplit(Vec<SampleIndex>);
 
 /// Samples for model selection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ValidationSplit(Vec<usize>);
+pub struct ValidationSplit(Vec<SampleIndex>);
 
 /// Samples for the final evaluation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TestSplit(Vec<usize>);
+pub struct TestSplit(Vec<SampleIndex>);
 
 /// A fixed part of the training samples, on which the training loss is measured in evaluation mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrainSubset(Vec<usize>);
+pub struct TrainSubset(Vec<SampleIndex>);
 
 impl TrainSplit {
     /// At most `count` of the samples, drawn by `seed`.
@@ -45,13 +47,13 @@ impl TrainSplit {
 /// Samples that a network may be evaluated on.
 pub trait Evaluable {
     /// The samples, as positions in the dataset.
-    fn samples(&self) -> &[usize];
+    fn samples(&self) -> &[SampleIndex];
 }
 
 macro_rules! evaluable {
     ($($split:ident),*) => {
         $(impl Evaluable for $split {
-            fn samples(&self) -> &[usize] {
+            fn samples(&self) -> &[SampleIndex] {
                 &self.0
             }
         })*
@@ -85,8 +87,8 @@ impl Splits {
     /// group by group where samples have groups. The same seed gives the same splits.
     ///
     /// # Errors
-    /// [`Error::Data`] if a label is out of range, a class has no sample to train on, or there is no test
-    /// sample.
+    /// [`Error::Data`] if a label is out of range or for another task, a class has no sample to train on, there is no
+    /// test sample, or there are more samples than positions have bits for.
     pub fn new(source: &dyn Source, shares: Shares, seed: Seed) -> Result<Self> {
         Self::without(source, &BTreeSet::new(), shares, seed)
     }
@@ -101,20 +103,21 @@ impl Splits {
         shares: Shares,
         seed: Seed,
     ) -> Result<Self> {
-        let mut pool = Vec::new();
+        let samples = sample_count(source.len())?;
+        let mut pool: Vec<SampleIndex> = Vec::new();
         let mut validation = Vec::new();
         let mut test = Vec::new();
         let classes = source.classes().len();
-        let mut labels: Vec<Label> = Vec::with_capacity(source.len());
-        let mut groups: BTreeMap<usize, String> = BTreeMap::new();
-        for index in 0..source.len() {
-            let sample = source.sample(index);
+        let mut labels = Labels::none(source.task(), source.len());
+        let mut groups: BTreeMap<SampleIndex, String> = BTreeMap::new();
+        for index in 0..samples {
+            let sample = source.sample(index as usize);
             if let Some(class) = sample.label.classes().iter().find(|&&class| class >= classes) {
                 let problem = format!("label {class}, expected 0 to below {classes}");
                 return Err(Error::data(sample.id, problem));
             }
-            labels.push(sample.label);
-            if dropped.contains(&index) {
+            labels.push(&sample.label)?;
+            if dropped.contains(&(index as usize)) {
                 continue;
             }
             if let Some(group) = sample.group {
@@ -154,10 +157,14 @@ impl Splits {
             return Err(Error::data("the dataset", problem));
         }
         for (class, name) in source.classes().iter().enumerate() {
-            if !pool.iter().any(|&index| labels[index].classes().contains(&class)) {
+            let has = |&index: &SampleIndex| labels.classes(index as usize).any(|other| other == class);
+            if !pool.iter().any(has) {
                 let problem = format!("class `{name}` has no training sample, expected at least one");
                 return Err(Error::data("the dataset", problem));
             }
+        }
+        for split in [&mut pool, &mut validation, &mut test] {
+            split.shrink_to_fit();
         }
         Ok(Self {
             train: TrainSplit(pool),
@@ -178,7 +185,7 @@ impl Splits {
         for split in [&self.train.0, &self.held_out.0, &self.validation.0, &self.test.0] {
             hasher.update(&(split.len() as u64).to_le_bytes());
             for &index in split {
-                let sample = source.sample(index);
+                let sample = source.sample(index as usize);
                 hasher.update(&(sample.id.len() as u64).to_le_bytes());
                 hasher.update(sample.id.as_bytes());
                 let classes = sample.label.classes();
@@ -199,9 +206,9 @@ impl Splits {
     }
 
     /// Every sample of every split in ascending order, for preparation.
-    pub fn all(&self) -> Vec<usize> {
+    pub fn all(&self) -> Vec<SampleIndex> {
         let parts = [&self.train.0, &self.held_out.0, &self.validation.0, &self.test.0];
-        let mut all: Vec<usize> = parts.into_iter().flatten().copied().collect();
+        let mut all: Vec<SampleIndex> = parts.into_iter().flatten().copied().collect();
         all.sort_unstable();
         all
     }
@@ -219,12 +226,15 @@ impl Splits {
 
 /// Takes whole groups out of `pool` until `share` of the samples is reached, leaving at least one group.
 pub(super) fn take_groups(
-    pool: &mut Vec<usize>,
-    groups: &BTreeMap<usize, String>,
+    pool: &mut Vec<SampleIndex>,
+    groups: &BTreeMap<SampleIndex, String>,
     share: f64,
     seed: Seed,
-) -> Vec<usize> {
-    let mut by_group: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+) -> Vec<SampleIndex> {
+    if share <= 0.0 {
+        return Vec::new();
+    }
+    let mut by_group: BTreeMap<&str, Vec<SampleIndex>> = BTreeMap::new();
     for &index in pool.iter() {
         let group = groups.get(&index).map_or("", String::as_str);
         by_group.entry(group).or_default().push(index);
@@ -254,12 +264,12 @@ mod tests {
     use gblend_core::media::Media;
     use proptest::prelude::*;
 
-    struct Labels {
+    struct Known {
         classes: Vec<String>,
         samples: Vec<Sample>,
     }
 
-    impl Labels {
+    impl Known {
         /// `per_class` training samples and one test sample of each class.
         fn new(classes: usize, per_class: usize, groups: usize) -> Self {
             let sample = |index: usize, partition| Sample {
@@ -277,7 +287,7 @@ mod tests {
         }
     }
 
-    impl Source for Labels {
+    impl Source for Known {
         fn classes(&self) -> &[String] {
             &self.classes
         }
@@ -304,10 +314,10 @@ mod tests {
             classes in 1_usize..6, per_class in 2_usize..20, groups in prop_oneof![Just(0_usize), 2..7_usize],
             validation in 0.0..0.5, held_out in 0.0..0.4, seed: u64,
         ) {
-            let source = Labels::new(classes, per_class, groups);
+            let source = Known::new(classes, per_class, groups);
             let shares = Shares { validation, held_out };
             if let Ok(splits) = Splits::new(&source, shares, Seed::new(seed)) {
-                prop_assert_eq!(splits.all(), (0..source.len()).collect::<Vec<_>>());
+                prop_assert_eq!(splits.all(), (0..source.len() as SampleIndex).collect::<Vec<_>>());
                 prop_assert_eq!(splits.sizes().iter().sum::<usize>(), source.len());
             }
         }
@@ -316,12 +326,12 @@ mod tests {
         fn without_groups_every_class_keeps_its_share(
             classes in 1_usize..6, per_class in 10_usize..30, share in 0.1..0.5, seed: u64,
         ) {
-            let source = Labels::new(classes, per_class, 0);
+            let source = Known::new(classes, per_class, 0);
             let shares = Shares { validation: share, held_out: 0.0 };
             let splits = Splits::new(&source, shares, Seed::new(seed)).unwrap();
             let expected = (per_class as f64 * share).round() as usize;
             for class in 0..classes {
-                let found = splits.validation.samples().iter().filter(|&&i| i % classes == class).count();
+                let found = splits.validation.samples().iter().filter(|&&i| i as usize % classes == class).count();
                 prop_assert_eq!(found, expected);
             }
         }
@@ -332,7 +342,7 @@ mod tests {
             held_out in 0.0..0.3, seed: u64,
         ) {
             // Methods that estimate and methods that do not are compared on them.
-            let source = Labels::new(classes, per_class, groups);
+            let source = Known::new(classes, per_class, groups);
             let splits = |held_out| {
                 Splits::new(&source, Shares { validation: 0.2, held_out }, Seed::new(seed))
             };
@@ -345,11 +355,11 @@ mod tests {
 
         #[test]
         fn no_group_is_divided(groups in 4_usize..9, share in 0.1..0.45, seed: u64) {
-            let source = Labels::new(1, 40, groups);
+            let source = Known::new(1, 40, groups);
             let shares = Shares { validation: share, held_out: 0.2 };
             let splits = Splits::new(&source, shares, Seed::new(seed)).unwrap();
-            let groups_of = |samples: &[usize]| -> BTreeSet<_> {
-                samples.iter().map(|&i| source.samples[i].group.clone()).collect()
+            let groups_of = |samples: &[SampleIndex]| -> BTreeSet<_> {
+                samples.iter().map(|&i| source.samples[i as usize].group.clone()).collect()
             };
             let train = groups_of(splits.train.samples());
             let validation = groups_of(splits.validation.samples());
@@ -362,7 +372,7 @@ mod tests {
     #[test]
     fn groups_too_few_to_hold_one_out_are_an_error_that_says_so() {
         // One of two is for validation, and the other must be left to train on.
-        let source = Labels::new(1, 40, 2);
+        let source = Known::new(1, 40, 2);
         let shares = Shares {
             validation: 0.1,
             held_out: 0.2,
@@ -375,7 +385,7 @@ mod tests {
 
     #[test]
     fn trap_the_held_out_samples_are_not_the_first_ones() {
-        let source = Labels::new(2, 100, 0);
+        let source = Known::new(2, 100, 0);
         let shares = Shares {
             validation: 0.0,
             held_out: 0.1,
@@ -386,18 +396,18 @@ mod tests {
 
     #[test]
     fn a_dropped_sample_is_in_no_split() {
-        let source = Labels::new(2, 20, 0);
+        let source = Known::new(2, 20, 0);
         let dropped = [0, 7, 30].into();
         let splits = Splits::without(&source, &dropped, Shares::default(), Seed::new(0)).unwrap();
-        let left: Vec<usize> = (0..source.len())
-            .filter(|index| !dropped.contains(index))
+        let left: Vec<SampleIndex> = (0..source.len() as SampleIndex)
+            .filter(|&index| !dropped.contains(&(index as usize)))
             .collect();
         assert_eq!(splits.all(), left);
     }
 
     #[test]
     fn another_seed_gives_other_splits_and_the_same_seed_the_same() {
-        let source = Labels::new(2, 50, 0);
+        let source = Known::new(2, 50, 0);
         let shares = Shares {
             validation: 0.2,
             held_out: 0.2,
@@ -409,7 +419,7 @@ mod tests {
 
     #[test]
     fn a_class_without_training_samples_is_named() {
-        let mut source = Labels::new(3, 5, 0);
+        let mut source = Known::new(3, 5, 0);
         source
             .samples
             .retain(|sample| sample.label != 1.into() || sample.partition == Partition::Test);
@@ -421,7 +431,7 @@ mod tests {
 
     #[test]
     fn a_label_out_of_range_names_the_sample() {
-        let mut source = Labels::new(3, 5, 0);
+        let mut source = Known::new(3, 5, 0);
         source.samples[4].label = 3.into();
         let error = Splits::new(&source, Shares::default(), Seed::new(0))
             .unwrap_err()

@@ -2,32 +2,41 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gblend_core::{Label, Seed};
+use gblend_core::{Seed, Task};
 use rand::seq::SliceRandom;
+
+use super::labels::Labels;
+use super::position::SampleIndex;
 
 /// Takes `share` of every class out of `pool`, leaving at least one sample of it. `labels` are those of every sample
 /// that `pool` may name.
-pub(super) fn take_stratified(pool: &mut Vec<usize>, labels: &[Label], share: f64, seed: Seed) -> Vec<usize> {
-    let single = pool.iter().all(|&index| matches!(labels[index], Label::Class(_)));
-    let mut taken = if single {
-        take_by_class(pool, labels, share, seed)
-    } else {
-        take_iteratively(pool, labels, share, seed)
+pub(super) fn take_stratified(
+    pool: &mut Vec<SampleIndex>,
+    labels: &Labels,
+    share: f64,
+    seed: Seed,
+) -> Vec<SampleIndex> {
+    if share <= 0.0 {
+        return Vec::new();
+    }
+    let mut taken = match labels.task() {
+        Task::SingleLabel => take_by_class(pool, labels, share, seed),
+        Task::MultiLabel => take_iteratively(pool, labels, share, seed),
     };
     remove(pool, &mut taken);
     taken
 }
 
 /// Takes samples out of a pool, and sorts them.
-pub(super) fn remove(pool: &mut Vec<usize>, taken: &mut [usize]) {
+pub(super) fn remove(pool: &mut Vec<SampleIndex>, taken: &mut [SampleIndex]) {
     taken.sort_unstable();
     pool.retain(|index| taken.binary_search(index).is_err());
 }
 
-fn take_by_class(pool: &[usize], labels: &[Label], share: f64, seed: Seed) -> Vec<usize> {
-    let mut by_class: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+fn take_by_class(pool: &[SampleIndex], labels: &Labels, share: f64, seed: Seed) -> Vec<SampleIndex> {
+    let mut by_class: BTreeMap<usize, Vec<SampleIndex>> = BTreeMap::new();
     for &index in pool {
-        for &class in labels[index].classes() {
+        for class in labels.classes(index as usize) {
             by_class.entry(class).or_default().push(index);
         }
     }
@@ -45,12 +54,13 @@ fn take_by_class(pool: &[usize], labels: &[Label], share: f64, seed: Seed) -> Ve
 /// Iterative stratification: the class with the fewest samples left is dealt out first, each sample to the side that
 /// lacks most of that class (Sechidis, Tsoumakas, Vlahavas, "On the Stratification of Multi-Label Data", ECML PKDD
 /// 2011, algorithm 1).
-fn take_iteratively(pool: &[usize], labels: &[Label], share: f64, seed: Seed) -> Vec<usize> {
+fn take_iteratively(pool: &[SampleIndex], labels: &Labels, share: f64, seed: Seed) -> Vec<SampleIndex> {
     let mut order = pool.to_vec();
     order.shuffle(&mut seed.rng());
-    let mut left: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let of = |index: SampleIndex| labels.classes(index as usize);
+    let mut left: BTreeMap<usize, Vec<SampleIndex>> = BTreeMap::new();
     for &index in &order {
-        for &class in labels[index].classes() {
+        for class in of(index) {
             left.entry(class).or_default().push(index);
         }
     }
@@ -61,9 +71,9 @@ fn take_iteratively(pool: &[usize], labels: &[Label], share: f64, seed: Seed) ->
         .collect();
     let mut lacks_samples = sides.map(|side| side * order.len() as f64);
     let mut kept_of: BTreeSet<usize> = BTreeSet::new();
-    let mut dealt: BTreeSet<usize> = BTreeSet::new();
+    let mut dealt: BTreeSet<SampleIndex> = BTreeSet::new();
     let mut taken = Vec::new();
-    let mut deal = |index: usize, wanted: [f64; 2], lacks: &mut BTreeMap<usize, [f64; 2]>, last: bool| {
+    let mut deal = |index, wanted: [f64; 2], lacks: &mut BTreeMap<usize, [f64; 2]>, last: bool| {
         let take = if wanted[0] == wanted[1] {
             lacks_samples[0] > lacks_samples[1]
         } else {
@@ -72,8 +82,8 @@ fn take_iteratively(pool: &[usize], labels: &[Label], share: f64, seed: Seed) ->
         let take = take && !last;
         let side = usize::from(!take);
         lacks_samples[side] -= 1.0;
-        for class in labels[index].classes() {
-            if let Some(lacks) = lacks.get_mut(class) {
+        for class in of(index) {
+            if let Some(lacks) = lacks.get_mut(&class) {
                 lacks[side] -= 1.0;
             }
         }
@@ -94,16 +104,16 @@ fn take_iteratively(pool: &[usize], labels: &[Label], share: f64, seed: Seed) ->
         let count = members.len();
         for (position, index) in members.into_iter().enumerate() {
             // The last chance to keep a sample of a class, of this one or of another that the sample has.
-            let none_kept = |class: &usize| {
-                !kept_of.contains(class)
-                    && left.get(class).is_none_or(|others| {
+            let none_kept = |class: usize| {
+                !kept_of.contains(&class)
+                    && left.get(&class).is_none_or(|others| {
                         others
                             .iter()
                             .all(|other| *other == index || dealt.contains(other))
                     })
             };
-            let last = labels[index].classes().iter().any(|other| {
-                if *other == class {
+            let last = of(index).any(|other| {
+                if other == class {
                     position + 1 == count && !kept_of.contains(&class)
                 } else {
                     none_kept(other)
@@ -111,7 +121,7 @@ fn take_iteratively(pool: &[usize], labels: &[Label], share: f64, seed: Seed) ->
             });
             let wanted = lacks.get(&class).copied().unwrap_or_default();
             if !deal(index, wanted, &mut lacks, last) {
-                kept_of.extend(labels[index].classes());
+                kept_of.extend(of(index));
             }
             dealt.insert(index);
         }
@@ -129,10 +139,11 @@ fn take_iteratively(pool: &[usize], labels: &[Label], share: f64, seed: Seed) ->
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use gblend_core::Label;
     use proptest::prelude::*;
 
     /// Sets of classes 0 to 3, the rarer the higher.
-    fn labels(bits: &[u16]) -> Vec<Label> {
+    fn labels(bits: &[u16]) -> Labels {
         let has = |bits: u16, class: u32| (bits >> (4 * class)) % 16 < 8 >> class;
         let set = |&bits: &u16| {
             (0..4)
@@ -140,14 +151,13 @@ mod tests {
                 .map(|class| class as usize)
                 .collect()
         };
-        bits.iter().map(|bits| Label::Classes(set(bits))).collect()
+        let sets: Vec<Label> = bits.iter().map(|bits| Label::Classes(set(bits))).collect();
+        Labels::of(Task::MultiLabel, sets.iter()).unwrap()
     }
 
-    fn count(labels: &[Label], samples: &[usize], class: usize) -> usize {
-        samples
-            .iter()
-            .filter(|&&index| labels[index].classes().contains(&class))
-            .count()
+    fn count(labels: &Labels, samples: &[SampleIndex], class: usize) -> usize {
+        let has = |index: &&SampleIndex| labels.classes(**index as usize).any(|other| other == class);
+        samples.iter().filter(has).count()
     }
 
     proptest! {
@@ -156,7 +166,7 @@ mod tests {
             bits in proptest::collection::vec(any::<u16>(), 40..200), share in 0.1..0.6, seed: u64,
         ) {
             let labels = labels(&bits);
-            let all: Vec<usize> = (0..labels.len()).collect();
+            let all: Vec<SampleIndex> = (0..bits.len() as SampleIndex).collect();
             let mut pool = all.clone();
             let taken = take_stratified(&mut pool, &labels, share, Seed::new(seed));
             let mut together = [pool.clone(), taken.clone()].concat();
@@ -177,7 +187,7 @@ mod tests {
             bits in proptest::collection::vec(any::<u16>(), 1..12), share in 0.0..1.0, seed: u64,
         ) {
             let labels = labels(&bits);
-            let mut pool: Vec<usize> = (0..labels.len()).collect();
+            let mut pool: Vec<SampleIndex> = (0..bits.len() as SampleIndex).collect();
             let taken = take_stratified(&mut pool, &labels, share, Seed::new(seed));
             for class in 0..4 {
                 prop_assert!(count(&labels, &taken, class) == 0 || count(&labels, &pool, class) > 0);

@@ -10,6 +10,7 @@ use gblend_core::{ParamMut, Pass, Seed};
 use gblend_optim::network::{Network, Part};
 
 use crate::data::loader::{LoadedBatch, Plan};
+use crate::data::position::SampleIndex;
 use crate::data::split::{Evaluable, Splits};
 use crate::error::Result;
 use crate::gradient_products::{BatchGradients, Collected, HeadGradient, products};
@@ -45,11 +46,11 @@ pub(super) fn inner_products(
     products(&on_train, &on_held_out, epoch)
 }
 
-fn shuffled(samples: &[usize], seed: Seed) -> Vec<usize> {
+fn shuffled(samples: &[SampleIndex], seed: Seed) -> Vec<SampleIndex> {
     draw(samples, samples.len(), seed.derive("order"))
 }
 
-fn draw(samples: &[usize], count: usize, seed: Seed) -> Vec<usize> {
+fn draw(samples: &[SampleIndex], count: usize, seed: Seed) -> Vec<SampleIndex> {
     use rand::seq::SliceRandom;
     let mut drawn = samples.to_vec();
     drawn.shuffle(&mut seed.rng());
@@ -61,7 +62,7 @@ fn draw(samples: &[usize], count: usize, seed: Seed) -> Vec<usize> {
 fn gradients(
     session: &Session<'_>,
     model: &mut Multimodal,
-    samples: &[usize],
+    samples: &[SampleIndex],
     size: NonZeroUsize,
 ) -> Result<Vec<BatchGradients<HeadGradient>>> {
     let heads = session.heads.len();

@@ -97,7 +97,8 @@ struct Training<'a> {
     sink: &'a mut dyn Sink,
     reporter: &'a Reporter,
     optimizer: BlendedOptimizer,
-    train_split: TrainSplit,
+    /// Training and held-out samples, once the strategy has no more use for the latter.
+    released: Option<TrainSplit>,
     /// The epoch at hand, counted from 1.
     epoch: usize,
     /// What was counted in it before a checkpoint.
@@ -128,8 +129,7 @@ impl<'a> Training<'a> {
         sink: &'a mut dyn Sink,
         reporter: &'a Reporter,
     ) -> Result<Self> {
-        let train_split = splits.train.clone();
-        let optimizer = session.optimizer(run_length(session, blend, &train_split), 0)?;
+        let optimizer = session.optimizer(run_length(session, blend, &splits.train), 0)?;
         let trained = Trained {
             selected: None,
             selected_epoch: session.config.run.epochs,
@@ -149,7 +149,7 @@ impl<'a> Training<'a> {
             sink,
             reporter,
             optimizer,
-            train_split,
+            released: None,
             epoch: 1,
             counts: Counts::default(),
             estimated: false,
@@ -165,8 +165,13 @@ impl<'a> Training<'a> {
         })
     }
 
+    /// The samples to train on.
+    fn train_split(&self) -> &TrainSplit {
+        self.released.as_ref().unwrap_or(&self.splits.train)
+    }
+
     fn run_length(&self) -> RunLength {
-        run_length(self.session, self.blend, &self.train_split)
+        run_length(self.session, self.blend, self.train_split())
     }
 
     /// Goes on from a checkpoint.
@@ -248,8 +253,8 @@ impl<'a> Training<'a> {
 
     /// Adds the held-out samples to the training samples, once the strategy has no more use for them.
     fn release_held_out(&mut self) {
-        if self.blend.releases_held_out() && self.train_split == self.splits.train {
-            self.train_split = self.splits.train_and_held_out();
+        if self.blend.releases_held_out() && self.released.is_none() {
+            self.released = Some(self.splits.train_and_held_out());
             let length = self.run_length();
             self.optimizer.set_run(length);
             let epochs = self.session.config.run.epochs;
@@ -262,11 +267,13 @@ impl<'a> Training<'a> {
         let (session, epoch) = (self.session, self.epoch);
         let began = Instant::now();
         let wanted = active_heads(self.blend).encoders();
-        let samples = session.seen(self.train_split.samples(), &wanted);
+        let samples = session.seen(self.train_split().samples(), &wanted);
+        let trained = samples.len() as u64;
         let seed = session.seed("epoch").nth(epoch as u64);
+        let plan = Plan::training(&samples, session.batch_size(), seed);
         let counts = std::mem::take(&mut self.counts);
         let [seconds, waited_before] = counts.seconds;
-        let plan = Plan::training(&samples, session.batch_size(), seed).skip(counts.batches());
+        let plan = plan.skip(counts.batches());
         let validation = self.validation.clone();
         let mut under_way = Epoch {
             session,
@@ -290,7 +297,7 @@ impl<'a> Training<'a> {
         })?;
         under_way.catch_up()?;
         self.counts = Counts::default();
-        self.trained.samples += samples.len() as u64;
+        self.trained.samples += trained;
         self.trained.waited += waited;
         self.blend.end_epoch(&under_way.losses_of_all())?;
         let mut metrics = under_way.finish(self.optimizer.steps());

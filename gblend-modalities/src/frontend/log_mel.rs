@@ -4,8 +4,9 @@
 //! Hann window in the middle of each frame, zeros around the sound, `1 + samples / hop` frames. Computed in
 //! `f64`.
 
+use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use gblend_core::media::Waveform;
 use gblend_core::{Array, Error, Result};
@@ -63,8 +64,10 @@ pub struct FilteredNoise {
     pub bins: f64,
 }
 
+/// Frames whose powers are summed side by side: additions to one sum wait for each other, those to several do not.
+const LANES: usize = 8;
+
 /// A log-mel front end for one sample rate.
-#[derive(Clone)]
 pub struct LogMel {
     settings: LogMelSettings,
     sample_rate: u32,
@@ -75,6 +78,7 @@ pub struct LogMel {
     filters: Vec<f64>,
     /// The bins of each filter between its first and last that are not 0: few of them.
     reaches: Vec<Range<usize>>,
+    noise: OnceLock<Vec<FilteredNoise>>,
 }
 
 impl LogMel {
@@ -151,7 +155,13 @@ impl LogMel {
             window,
             reaches: filters.chunks_exact(bins).map(reach).collect(),
             filters,
+            noise: OnceLock::new(),
         })
+    }
+
+    /// Whether this is what [`new`](Self::new) makes of these settings.
+    fn is_of(&self, settings: &LogMelSettings, sample_rate: u32) -> bool {
+        self.sample_rate == sample_rate && self.settings == *settings
     }
 
     /// The number of frames of a sound.
@@ -163,7 +173,15 @@ impl LogMel {
     ///
     /// # Errors
     /// [`Error::Plugin`] if the Fourier transform fails, which it does not.
-    pub fn white_noise(&self) -> Result<Vec<FilteredNoise>> {
+    pub fn white_noise(&self) -> Result<&[FilteredNoise]> {
+        if let Some(known) = self.noise.get() {
+            return Ok(known);
+        }
+        let noise = self.filter_noise()?;
+        Ok(self.noise.get_or_init(|| noise))
+    }
+
+    fn filter_noise(&self) -> Result<Vec<FilteredNoise>> {
         let mut squares: Vec<f64> = self.window.iter().map(|weight| weight * weight).collect();
         let energy: f64 = squares.iter().sum();
         let mut spectrum = self.fft.make_output_vec();
@@ -215,38 +233,102 @@ impl LogMel {
             );
             return Err(Error::data("sound", problem));
         }
-        let n_fft = self.settings.n_fft;
         let (mels, frames) = (self.settings.n_mels, self.frames(sound.samples.len()));
         let mut input = self.fft.make_input_vec();
         let mut spectrum = self.fft.make_output_vec();
         let mut scratch = self.fft.make_scratch_vec();
-        let mut powers = vec![0.0; spectrum.len()];
+        // Of a last group that is smaller, some lanes are not looked at.
+        let mut powers = vec![[0.0; LANES]; spectrum.len()];
         let mut output = Array::zeros([mels, frames]);
-        for frame in 0..frames {
-            // The middle of frame f stands on sample f · hop.
-            let first = (frame * self.settings.hop_length) as isize - (n_fft / 2) as isize;
-            for (offset, (input, window)) in input.iter_mut().zip(&self.window).enumerate() {
-                let sample = usize::try_from(first + offset as isize).ok();
-                let sample = sample.and_then(|at| sound.samples.get(at));
-                *input = sample.map_or(0.0, |&sample| f64::from(sample) * window);
-            }
-            self.fft
-                .process_with_scratch(&mut input, &mut spectrum, &mut scratch)
-                .map_err(Error::plugin)?;
-            for (power, bin) in powers.iter_mut().zip(&spectrum) {
-                *power = bin.norm_sqr();
+        for first in (0..frames).step_by(LANES) {
+            let group = first..(first + LANES).min(frames);
+            for (lane, frame) in group.clone().enumerate() {
+                self.cut(&sound.samples, frame, &mut input);
+                self.fft
+                    .process_with_scratch(&mut input, &mut spectrum, &mut scratch)
+                    .map_err(Error::plugin)?;
+                for (power, bin) in powers.iter_mut().zip(&spectrum) {
+                    power[lane] = bin.norm_sqr();
+                }
             }
             let filters = self.filters.chunks_exact(spectrum.len()).zip(&self.reaches);
-            for (mel, (filter, reach)) in filters.enumerate() {
-                let heights = filter[reach.clone()].iter();
-                let power: f64 = heights
-                    .zip(&powers[reach.clone()])
-                    .map(|(f, power)| f * power)
-                    .sum();
-                output.values_mut()[mel * frames + frame] = (power + OFFSET).ln() as f32;
+            let rows = output.values_mut().chunks_exact_mut(frames);
+            for (row, (filter, reach)) in rows.zip(filters) {
+                let mut sums = [0.0; LANES];
+                for (height, powers) in filter[reach.clone()].iter().zip(&powers[reach.clone()]) {
+                    for (sum, power) in sums.iter_mut().zip(powers) {
+                        *sum += height * power;
+                    }
+                }
+                for (value, sum) in row[group.clone()].iter_mut().zip(sums) {
+                    *value = (sum + OFFSET).ln() as f32;
+                }
             }
         }
         Ok(output)
+    }
+
+    /// A frame under the window; its middle stands on sample `frame · hop`, and around the sound there are zeros.
+    fn cut(&self, samples: &[f32], frame: usize, input: &mut [f64]) {
+        let (middle, half) = (frame * self.settings.hop_length, self.settings.n_fft / 2);
+        // The frame's part before the sound, and what of it the sound reaches.
+        let before = half.saturating_sub(middle).min(input.len());
+        let sound = samples
+            .get((middle + before).saturating_sub(half)..)
+            .unwrap_or(&[]);
+        let reached = (before + sound.len()).min(input.len());
+        input[..before].fill(0.0);
+        let windowed = input[before..reached]
+            .iter_mut()
+            .zip(&self.window[before..reached]);
+        for ((input, window), &sample) in windowed.zip(sound) {
+            *input = f64::from(sample) * window;
+        }
+        input[reached..].fill(0.0);
+    }
+}
+
+/// The front end of some settings, made when it is first asked for.
+///
+/// It is no part of what it is kept in: all are equal, and a copy begins empty.
+#[derive(Default)]
+pub(crate) struct FrontEnd(OnceLock<Arc<LogMel>>);
+
+impl FrontEnd {
+    /// The front end of these settings.
+    ///
+    /// # Errors
+    /// As [`LogMel::new`].
+    pub(crate) fn of(&self, settings: &LogMelSettings, sample_rate: u32) -> Result<Arc<LogMel>> {
+        if let Some(kept) = self.0.get()
+            && kept.is_of(settings, sample_rate)
+        {
+            return Ok(Arc::clone(kept));
+        }
+        let made = Arc::new(LogMel::new(settings, sample_rate)?);
+        // Settings that were changed since the first time are not kept.
+        Ok(match self.0.get() {
+            Some(_) => made,
+            None => Arc::clone(self.0.get_or_init(|| made)),
+        })
+    }
+}
+
+impl fmt::Debug for FrontEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FrontEnd")
+    }
+}
+
+impl Clone for FrontEnd {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for FrontEnd {
+    fn eq(&self, _: &Self) -> bool {
+        true
     }
 }
 
@@ -254,6 +336,7 @@ impl LogMel {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_tone_is_loudest_in_the_filter_around_its_frequency() {
@@ -297,6 +380,72 @@ mod tests {
                     .all(|&v| (f64::from(v) - OFFSET.ln()).abs() < 1e-5)
             );
         }
+    }
+
+    /// As the module's documentation says, one value after another.
+    fn directly(log_mel: &LogMel, samples: &[f32]) -> Vec<f32> {
+        let LogMelSettings {
+            n_fft, hop_length, ..
+        } = log_mel.settings;
+        let mut frames = Vec::new();
+        for frame in 0..log_mel.frames(samples.len()) {
+            let at = |offset: usize| (frame * hop_length + offset).checked_sub(n_fft / 2);
+            let sample = |offset: usize| at(offset).and_then(|at| samples.get(at)).copied();
+            let windowed = log_mel.window.iter().enumerate();
+            let mut input: Vec<f64> = windowed
+                .map(|(offset, window)| sample(offset).map_or(0.0, |sample| f64::from(sample) * window))
+                .collect();
+            let mut spectrum = log_mel.fft.make_output_vec();
+            log_mel.fft.process(&mut input, &mut spectrum).unwrap();
+            let power = |filter: &[f64]| -> f64 {
+                filter
+                    .iter()
+                    .zip(&spectrum)
+                    .map(|(height, bin)| height * bin.norm_sqr())
+                    .sum()
+            };
+            let filters = log_mel.filters.chunks_exact(spectrum.len());
+            frames.push(
+                filters
+                    .map(|filter| (power(filter) + OFFSET).ln() as f32)
+                    .collect::<Vec<_>>(),
+            );
+        }
+        let mels = 0..log_mel.settings.n_mels;
+        mels.flat_map(|mel| frames.iter().map(move |frame| frame[mel]))
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn frames_side_by_side_have_the_bits_of_frames_one_by_one(
+            samples in 0_usize..900, n_fft in 1_usize..70, hop_length in 1_usize..90, seed: u64,
+        ) {
+            use rand::RngExt;
+            let settings = LogMelSettings {
+                n_fft, hop_length, win_length: n_fft.div_ceil(2), n_mels: 7, ..LogMelSettings::default()
+            };
+            let log_mel = LogMel::new(&settings, 8000).unwrap();
+            let mut rng = gblend_core::Seed::new(seed).rng();
+            let samples: Vec<f32> = (0..samples).map(|_| rng.random_range(-1.0..1.0)).collect();
+            let expected = directly(&log_mel, &samples);
+            let found = log_mel.spectrogram(&Waveform { sample_rate: 8000, samples }).unwrap();
+            let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(found.values()), bits(&expected));
+        }
+    }
+
+    #[test]
+    fn a_front_end_is_made_once_and_anew_for_other_settings() {
+        let (kept, settings) = (FrontEnd::default(), LogMelSettings::default());
+        let first = kept.of(&settings, 16_000).unwrap();
+        assert!(Arc::ptr_eq(&first, &kept.of(&settings, 16_000).unwrap()));
+        let fewer = LogMelSettings {
+            n_mels: 10,
+            ..settings
+        };
+        assert_eq!(kept.of(&fewer, 16_000).unwrap().settings, fewer);
+        assert_eq!(kept.of(&fewer, 8000).unwrap().sample_rate, 8000);
     }
 
     #[test]

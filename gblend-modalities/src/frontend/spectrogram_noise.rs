@@ -142,7 +142,7 @@ mod tests {
         let drawn: Vec<Vec<f32>> = (0..300)
             .map(|_| {
                 let mut values = clean.clone();
-                add_noise(&mut values, &noise, [ratio; 2], &mut rng).unwrap();
+                add_noise(&mut values, noise, [ratio; 2], &mut rng).unwrap();
                 values
             })
             .collect();
@@ -164,21 +164,19 @@ mod tests {
 
     #[test]
     fn silence_stays_silent_and_odd_ratios_are_refused() {
-        let noise = LogMel::new(&LogMelSettings::default(), 16_000)
-            .unwrap()
-            .white_noise()
-            .unwrap();
+        let log_mel = LogMel::new(&LogMelSettings::default(), 16_000).unwrap();
+        let noise = log_mel.white_noise().unwrap();
         let mut rng = Seed::new(1).rng();
         let silence = vec![OFFSET.ln() as f32; 64 * 3];
         let mut values = silence.clone();
-        add_noise(&mut values, &noise, [0.0, 10.0], &mut rng).unwrap();
+        add_noise(&mut values, noise, [0.0, 10.0], &mut rng).unwrap();
         assert!(values.iter().zip(&silence).all(|(a, b)| (a - b).abs() < 1e-3));
         for ratios in [[5.0, 1.0], [f64::NAN, 1.0], [0.0, f64::INFINITY]] {
-            let error = add_noise(&mut values, &noise, ratios, &mut rng)
+            let error = add_noise(&mut values, noise, ratios, &mut rng)
                 .unwrap_err()
                 .to_string();
             assert!(error.contains("noise_snr"), "{error}");
         }
-        assert!(add_noise(&mut values[1..], &noise, [1.0, 1.0], &mut rng).is_err());
+        assert!(add_noise(&mut values[1..], noise, [1.0, 1.0], &mut rng).is_err());
     }
 }

@@ -25,19 +25,30 @@ impl Pictures {
         let size = self.height * self.width;
         &self.pixels[index * size..][..size]
     }
+
+    /// Forgets all but the first ones.
+    pub(super) fn truncate(&mut self, count: usize) {
+        self.count = self.count.min(count);
+        self.pixels.truncate(self.count * self.height * self.width);
+        self.pixels.shrink_to_fit();
+    }
 }
 
 /// Reads a file of pictures, `name` or `name.gz`.
 pub(super) fn read_pictures(folder: &Path, name: &str) -> Result<Pictures> {
-    let (path, bytes) = read(folder, name)?;
+    let (path, mut bytes) = read(folder, name)?;
     let (extents, pixels) = parse(&bytes, 3).map_err(|problem| Error::data(path.display(), problem))?;
+    let header = bytes.len() - pixels.len();
     match *extents.as_slice() {
-        [count, height, width] if height > 0 && width > 0 => Ok(Pictures {
-            count,
-            height,
-            width,
-            pixels: pixels.to_vec(),
-        }),
+        [count, height, width] if height > 0 && width > 0 => {
+            bytes.drain(..header);
+            Ok(Pictures {
+                count,
+                height,
+                width,
+                pixels: bytes,
+            })
+        }
         _ => Err(Error::data(
             path.display(),
             format!("pictures of size {extents:?}, expected at least 1x1"),

@@ -142,7 +142,7 @@ struct Digits {
 
 impl Digits {
     fn open(folder: &Path, part: &str, wanted: Option<usize>, key: &str) -> Result<Self> {
-        let pictures = read_pictures(folder, &format!("{part}-images-idx3-ubyte"))?;
+        let mut pictures = read_pictures(folder, &format!("{part}-images-idx3-ubyte"))?;
         let name = format!("{part}-labels-idx1-ubyte");
         let mut labels = read_labels(folder, &name, CLASSES)?;
         if labels.len() != pictures.count {
@@ -162,6 +162,7 @@ impl Digits {
             )),
             Some(wanted) => {
                 labels.truncate(wanted);
+                pictures.truncate(wanted);
                 Ok(Self { pictures, labels })
             }
             None => Ok(Self { pictures, labels }),

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
+use crate::data::position::SampleIndex;
 use crate::data::split::{Evaluable, Shares, Splits};
 use gblend_core::media::{DepthMaps, FlowFields, Frames, SequenceShape, Waveform};
 use gblend_core::{Array, Dataset, OpenContext, Seed};
@@ -144,7 +145,7 @@ fn exported(source: &dyn Source, folder: &Path) -> Box<dyn Source> {
     export.manifest().open(&cx).unwrap()
 }
 
-fn splits(source: &dyn Source, seed: u64) -> Vec<Vec<usize>> {
+fn splits(source: &dyn Source, seed: u64) -> Vec<Vec<SampleIndex>> {
     let shares = Shares {
         validation: 0.2,
         held_out: 0.3,

@@ -248,7 +248,7 @@ impl Dataset for Manifest {
         let classes = rows::classes(self, &table, &columns);
         let mut rows = rows::read(self, &table, &columns, &classes, &mut problems);
         if let Split::Shares(shares) = &self.split {
-            partition::draw(&mut rows, *shares, Seed::new(self.seed).derive("manifest"));
+            partition::draw(&mut rows, *shares, Seed::new(self.seed).derive("manifest"))?;
         }
         partition::check_groups(&rows)?;
         if let Some(most) = self.samples_per_class {

@@ -2,22 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use gblend_core::{Error, Label, Partition, Result, Seed};
+use gblend_core::{Error, Partition, Result, Seed, Task};
 
 use super::DrawnSplit;
 use super::rows::Row;
+use crate::data::labels::Labels;
+use crate::data::position::{SampleIndex, sample_count};
 use crate::data::split::take_groups;
 use crate::data::stratify::take_stratified;
 
 /// Draws test and validation rows: class by class, or whole groups where rows have them.
-pub(super) fn draw(rows: &mut [Row], shares: DrawnSplit, seed: Seed) {
-    let labels: Vec<Label> = rows.iter().map(|row| row.label.clone()).collect();
-    let groups: BTreeMap<usize, String> = rows
+///
+/// # Errors
+/// [`Error::Data`] if there are more rows than a dataset may have.
+pub(super) fn draw(rows: &mut [Row], shares: DrawnSplit, seed: Seed) -> Result<()> {
+    let task = rows.first().map_or(Task::default(), |row| row.label.task());
+    let labels = Labels::of(task, rows.iter().map(|row| &row.label))?;
+    let mut pool: Vec<SampleIndex> = (0..sample_count(rows.len())?).collect();
+    let groups: BTreeMap<SampleIndex, String> = pool
         .iter()
-        .enumerate()
-        .filter_map(|(index, row)| Some((index, row.group.clone()?)))
+        .zip(rows.iter())
+        .filter_map(|(&index, row)| Some((index, row.group.clone()?)))
         .collect();
-    let mut pool: Vec<usize> = (0..rows.len()).collect();
     let mut take = |share: f64, label: &str, partition: Partition| {
         let seed = seed.derive(label);
         let taken = if groups.is_empty() {
@@ -26,13 +32,14 @@ pub(super) fn draw(rows: &mut [Row], shares: DrawnSplit, seed: Seed) {
             take_groups(&mut pool, &groups, share, seed)
         };
         for index in taken {
-            rows[index].partition = partition;
+            rows[index as usize].partition = partition;
         }
     };
     take(shares.test, "test", Partition::Test);
     if shares.validation > 0.0 {
         take(shares.validation, "validation", Partition::Validation);
     }
+    Ok(())
 }
 
 /// Checks that no group is divided.
@@ -105,7 +112,7 @@ mod tests {
         ) {
             let drawn = |seed| {
                 let mut rows = rows(60, groups);
-                draw(&mut rows, DrawnSplit { test, validation }, Seed::new(seed));
+                draw(&mut rows, DrawnSplit { test, validation }, Seed::new(seed)).unwrap();
                 rows
             };
             let first = drawn(seed);
