@@ -87,7 +87,7 @@ fn estimates(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("estimate");
     for (name, estimator) in [
         ("probes of an epoch", Estimator::Probe { epochs: vec![1] }),
-        ("gradients of 4 batches", Estimator::Gradient { batches: 4 }),
+        ("gradients of 4 batches", Estimator::Gradient { batches: Some(4) }),
     ] {
         let request = EstimateRequest {
             estimator,

@@ -27,8 +27,9 @@ pub enum Estimator {
     /// Proposition 1 evaluated at the live parameters: gradients of each head on training and held-out
     /// batches. No training.
     Gradient {
-        /// Batches of each.
-        batches: usize,
+        /// Batches of each, of as many samples as a training step has; `None` for as many samples as cost little beside
+        /// an epoch.
+        batches: Option<usize>,
     },
 }
 
@@ -49,10 +50,24 @@ pub struct Estimate {
     pub estimator: &'static str,
     /// The length of the probes in epochs.
     pub probe_epochs: Option<usize>,
+    /// What the gradient estimator looked at.
+    pub gradients: Option<GradientSamples>,
     /// The movement of each head.
     pub movements: Movements,
     /// The same from resampled samples or batches; may be empty.
     pub resampled: Vec<Movements>,
+}
+
+/// What gradients were taken of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GradientSamples {
+    /// Batches of training samples.
+    pub batches: usize,
+    /// Training samples in all of them.
+    pub train: usize,
+    /// Held-out samples.
+    pub held_out: usize,
 }
 
 /// What a strategy made of an estimate: one entry of `blends` in a run's summary.
@@ -66,6 +81,9 @@ pub struct BlendReport {
     /// The length of the probes in epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe_epochs: Option<usize>,
+    /// What the gradient estimator looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradients: Option<GradientSamples>,
     /// Each head, the joint one last.
     pub heads: Vec<HeadReport>,
     /// The predicted OGR of the blend; absent if no head gains.

@@ -48,7 +48,7 @@ pub mod weights;
 pub use array::Array;
 pub use dataset::{Dataset, OnBadSample, OpenContext, Partition, Sample, Source, Stream};
 pub use error::{Error, Result};
-pub use estimate::{BlendReport, Estimate, EstimateRequest, Estimator, HeadReport};
+pub use estimate::{BlendReport, Estimate, EstimateRequest, Estimator, GradientSamples, HeadReport};
 pub use evidence::{BlendedGradient, ContestedGradient, Evidence, GradientEvidence, Observation, StepStart};
 pub use fusion::{Fusion, FusionContext, FusionInputs, FusionModule};
 pub use media::{Media, MediaKind};

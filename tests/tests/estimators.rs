@@ -143,7 +143,10 @@ fn probe(epochs: usize) -> Estimator {
 
 #[test]
 fn a_small_full_batch_step_moves_by_the_inner_products_to_first_order() {
-    let products = movements(&smooth(1.0, ["a", "b"], 1000), Estimator::Gradient { batches: 1 });
+    let products = movements(
+        &smooth(1.0, ["a", "b"], 1000),
+        Estimator::Gradient { batches: Some(1) },
+    );
     let errors = |rate: f64| -> Vec<f64> {
         let moved = movements(&smooth(rate, ["a", "b"], 1000), probe(1));
         let ratio = |measured: &[f64], expected: &[f64]| -> Vec<f64> {

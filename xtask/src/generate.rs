@@ -123,6 +123,7 @@ fn kind(schema: &Value, definitions: &Map<String, Value>) -> String {
     if let Some(kinds) = schema["oneOf"].as_array() {
         let alternatives = kinds.iter().map(|kind| match kind["const"].as_str() {
             Some(name) => format!("`\"{name}\"`"),
+            None if kind["properties"].is_null() => self::kind(kind, definitions),
             None => {
                 let mut rows = Vec::new();
                 collect(&mut rows, "", kind, definitions);

@@ -9,10 +9,15 @@ use super::table::table;
 
 /// A table of one estimate: what each head did, and the weight that it gets.
 pub(crate) fn blend_table(report: &BlendReport, elapsed: Duration) -> String {
-    let how = match report.probe_epochs {
-        Some(epochs) => format!("{} of {epochs} epochs", report.estimator),
-        None => report.estimator.clone(),
+    let of = match (report.probe_epochs, report.gradients) {
+        (Some(epochs), _) => format!(" of {epochs} epochs"),
+        (None, Some(of)) => format!(
+            " of {} batches, {} training and {} held-out samples",
+            of.batches, of.train, of.held_out
+        ),
+        (None, None) => String::new(),
     };
+    let how = format!("{}{of}", report.estimator);
     format!(
         "blend after epoch {} ({how}, {:.1} s)\n{}",
         report.epoch,

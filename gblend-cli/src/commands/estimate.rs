@@ -140,6 +140,7 @@ impl Estimate {
         let estimate = Estimated {
             estimator: "curves",
             probe_epochs: None,
+            gradients: None,
             movements: Movements::between(&span.before, &span.after),
             resampled: Vec::new(),
         };

@@ -6,7 +6,7 @@ use gblend_core::ogr::InnerProducts;
 use gblend_core::tensor::{Dims1, Gradients, Plain};
 use gblend_core::{Error, ParamMut};
 
-use super::{BatchGradients, Collected};
+use super::{BatchGradients, Collected, Sums};
 use crate::error::Result;
 
 /// A gradient on the device, a vector for each parameter.
@@ -14,14 +14,27 @@ use crate::error::Result;
 pub(crate) struct OnDevice(pub(crate) Vec<Plain<Dims1>>);
 
 impl Collected for OnDevice {
+    type Sum = Vec<Plain<Dims1>>;
+
     fn append(&mut self, param: &ParamMut<'_>, gradients: &mut Gradients) -> gblend_core::Result<()> {
         self.0.push(flat_gradient(param, gradients)?);
         Ok(())
     }
+
+    fn add_to(&self, sum: &mut Self::Sum, samples: usize) -> Result<()> {
+        for (position, gradient) in self.0.iter().enumerate() {
+            let term = gradient.clone().try_mul(samples as f32).map_err(Error::device)?;
+            match sum.get_mut(position) {
+                None => sum.push(term),
+                Some(sum) => *sum = sum.clone().try_add(term).map_err(Error::device)?,
+            }
+        }
+        Ok(())
+    }
 }
 
-/// The sums of one batch, which nobody has read yet.
-struct Sums {
+/// The inner products of one batch, which nobody has read yet.
+struct Unread {
     seen: usize,
     /// With itself.
     own: InnerProduct,
@@ -31,65 +44,46 @@ struct Sums {
     with_held_out: InnerProduct,
 }
 
-/// As on the host. The mean over the other batches is that over all without the batch's own part.
+/// As on the host.
 pub(crate) fn products(
     train: &[BatchGradients<OnDevice>],
-    held_out: &[BatchGradients<OnDevice>],
+    held_out: &Sums<OnDevice>,
     epoch: usize,
 ) -> Result<InnerProducts> {
-    let heads = train.first().map_or(0, |batch| batch.heads.len());
+    let on_train = Sums::of(train)?;
+    let heads = on_train.heads.len();
     let (mut overfitting, mut gain) = (vec![Vec::new(); heads], vec![Vec::new(); heads]);
     for head in 0..heads {
-        let (on_train, train_samples) = sum(train, head)?;
-        let (on_held_out, held_out_samples) = sum(held_out, head)?;
-        let mut sums = Vec::with_capacity(train.len());
+        let mut unread = Vec::with_capacity(train.len());
         for batch in train {
             let gradient = &batch.heads[head].0;
-            sums.push(Sums {
+            unread.push(Unread {
                 seen: batch.samples[head],
                 own: along(gradient, gradient)?,
-                with_train: along(gradient, &on_train)?,
-                with_held_out: along(gradient, &on_held_out)?,
+                with_train: along(gradient, &on_train.heads[head])?,
+                with_held_out: along(gradient, &held_out.heads[head])?,
             });
         }
-        for batch in sums {
+        for batch in unread {
             if batch.seen == 0 {
                 gain[head].push(None);
                 overfitting[head].push(None);
                 continue;
             }
             let own = batch.own.value();
-            let rest = train_samples - batch.seen;
+            let rest = on_train.samples[head] - batch.seen;
             let others = match rest {
                 0 => 0.0,
                 rest => (batch.with_train.value() - batch.seen as f64 * own) / rest as f64,
             };
             let share = if train.len() == 1 { 1.0 } else { 1.0 / epoch as f64 };
             let on_train = share * own + (1.0 - share) * others;
-            let gained = batch.with_held_out.value() / held_out_samples.max(1) as f64;
+            let gained = batch.with_held_out.value() / held_out.samples[head].max(1) as f64;
             gain[head].push(Some(gained));
             overfitting[head].push(Some(on_train - gained));
         }
     }
     Ok(InnerProducts::with_gaps(overfitting, gain)?)
-}
-
-/// The sum of a head's gradient over all batches, each times the samples that the head sees, and how many those are.
-fn sum(batches: &[BatchGradients<OnDevice>], head: usize) -> Result<(Vec<Plain<Dims1>>, usize)> {
-    let mut sum: Vec<Plain<Dims1>> = Vec::new();
-    let mut samples = 0;
-    for batch in batches {
-        let seen = batch.samples[head];
-        samples += seen;
-        for (position, gradient) in batch.heads[head].0.iter().enumerate() {
-            let term = gradient.clone().try_mul(seen as f32).map_err(Error::device)?;
-            match sum.get_mut(position) {
-                None => sum.push(term),
-                Some(sum) => *sum = sum.clone().try_add(term).map_err(Error::device)?,
-            }
-        }
-    }
-    Ok((sum, samples))
 }
 
 fn along(left: &[Plain<Dims1>], right: &[Plain<Dims1>]) -> Result<InnerProduct> {

@@ -15,10 +15,18 @@ pub(crate) use device::{OnDevice as HeadGradient, products};
 #[cfg(not(feature = "cuda"))]
 pub(crate) use host::{OnHost as HeadGradient, products};
 
+use crate::error::Result;
+
 /// The gradient of one head's loss, parameter after parameter.
 pub(crate) trait Collected: Default {
+    /// A sum of such gradients; empty if nothing was added.
+    type Sum: Default;
+
     /// Appends the gradient of the next parameter.
     fn append(&mut self, param: &ParamMut<'_>, gradients: &mut Gradients) -> gblend_core::Result<()>;
+
+    /// Adds it `samples` times.
+    fn add_to(&self, sum: &mut Self::Sum, samples: usize) -> Result<()>;
 }
 
 /// One batch's gradient of each head's loss.
@@ -26,6 +34,45 @@ pub(crate) struct BatchGradients<G> {
     /// The samples that each head sees.
     pub(crate) samples: Vec<usize>,
     pub(crate) heads: Vec<G>,
+}
+
+/// The sum of each head's gradient over batches, each times the samples that the head sees.
+pub(crate) struct Sums<G: Collected> {
+    /// How many those are.
+    pub(crate) samples: Vec<usize>,
+    pub(crate) heads: Vec<G::Sum>,
+}
+
+impl<G: Collected> Default for Sums<G> {
+    fn default() -> Self {
+        Self {
+            samples: Vec::new(),
+            heads: Vec::new(),
+        }
+    }
+}
+
+impl<G: Collected> Sums<G> {
+    /// Over these batches.
+    pub(crate) fn of(batches: &[BatchGradients<G>]) -> Result<Self> {
+        let mut sums = Self::default();
+        for batch in batches {
+            sums.add(batch)?;
+        }
+        Ok(sums)
+    }
+
+    /// Adds a batch.
+    pub(crate) fn add(&mut self, batch: &BatchGradients<G>) -> Result<()> {
+        self.samples.resize(batch.samples.len(), 0);
+        self.heads.resize_with(batch.heads.len(), G::Sum::default);
+        for (head, gradient) in batch.heads.iter().enumerate() {
+            let seen = batch.samples[head];
+            self.samples[head] += seen;
+            gradient.add_to(&mut self.heads[head], seen)?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -36,9 +83,9 @@ mod tests {
     use gblend_core::ogr::InnerProducts;
     use proptest::prelude::*;
 
-    use super::BatchGradients;
     use super::device::{self, OnDevice};
     use super::host::{self, OnHost};
+    use super::{BatchGradients, Sums};
 
     /// Batches of two heads; the first may see nothing.
     fn batches(
@@ -76,15 +123,60 @@ mod tests {
         batches.collect()
     }
 
+    /// `o` and `b` of the second head, which sees every batch, each mean added up from nothing.
+    fn defined(
+        train: &[(Vec<usize>, Vec<Vec<f32>>)],
+        held_out: &[(Vec<usize>, Vec<Vec<f32>>)],
+        epoch: usize,
+    ) -> (f64, f64) {
+        let mean = |batches: &[&(Vec<usize>, Vec<Vec<f32>>)], element: usize| -> f64 {
+            let samples: usize = batches.iter().map(|(samples, _)| samples[1]).sum();
+            let terms = batches
+                .iter()
+                .map(|(samples, heads)| samples[1] as f64 * f64::from(heads[1][element]));
+            terms.sum::<f64>() / samples.max(1) as f64
+        };
+        let held_out: Vec<_> = held_out.iter().collect();
+        let (mut overfitting, mut gain) = (0.0, 0.0);
+        for (position, batch) in train.iter().enumerate() {
+            let others = train.iter().enumerate().filter(|(other, _)| *other != position);
+            let others: Vec<_> = others.map(|(_, batch)| batch).collect();
+            let share = if train.len() == 1 { 1.0 } else { 1.0 / epoch as f64 };
+            for (element, &step) in batch.1[1].iter().enumerate() {
+                let step = f64::from(step);
+                let on_train = share * step + (1.0 - share) * mean(&others, element);
+                let on_held_out = mean(&held_out, element);
+                overfitting += (on_train - on_held_out) * step / train.len() as f64;
+                gain += on_held_out * step / train.len() as f64;
+            }
+        }
+        (overfitting, gain)
+    }
+
     proptest! {
+        #[test]
+        fn the_host_finds_what_the_definition_says(
+            train in batches(1..9, 21),
+            held_out in batches(1..4, 21),
+            epoch in 1_usize..9,
+        ) {
+            let sums = Sums::of(&on_host(&held_out)).unwrap();
+            if let Ok(products) = host::products(&on_host(&train), &sums, epoch) {
+                let (overfitting, gain) = defined(&train, &held_out, epoch);
+                let moved = products.movements();
+                prop_assert!((moved.delta_o[1] - overfitting).abs() < 1e-12);
+                prop_assert!((moved.delta_g[1] - gain).abs() < 1e-12);
+            }
+        }
+
         #[test]
         fn the_device_finds_what_the_host_finds(
             train in batches(1..6, 8),
             held_out in batches(1..4, 8),
             epoch in 1_usize..9,
         ) {
-            let host = host::products(&on_host(&train), &on_host(&held_out), epoch);
-            let device = device::products(&on_device(&train), &on_device(&held_out), epoch);
+            let host = host::products(&on_host(&train), &Sums::of(&on_host(&held_out)).unwrap(), epoch);
+            let device = device::products(&on_device(&train), &Sums::of(&on_device(&held_out)).unwrap(), epoch);
             match (host, device) {
                 (Ok(host), Ok(device)) => {
                     let values = |products: &InnerProducts| {

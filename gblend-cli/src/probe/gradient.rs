@@ -1,25 +1,24 @@
 //! The gradient estimator: inner products of gradients at the live parameters, without any training.
 
-use std::num::NonZeroUsize;
-
 use gblend_core::nn::backward;
 use gblend_core::ogr::InnerProducts;
 use gblend_core::params::{Module, ParamPath, ParamVisitor, State, load_state};
 use gblend_core::tensor::{Gradients, Loss};
-use gblend_core::{ParamMut, Pass, Seed};
+use gblend_core::{GradientSamples, ParamMut, Pass, Seed};
 use gblend_optim::network::{Network, Part};
 
+use super::gradient_size::GradientSize;
 use crate::data::loader::{LoadedBatch, Plan};
 use crate::data::position::SampleIndex;
 use crate::data::split::{Evaluable, Splits};
 use crate::error::Result;
-use crate::gradient_products::{BatchGradients, Collected, HeadGradient, products};
+use crate::gradient_products::{BatchGradients, Collected, HeadGradient, Sums, products};
 use crate::inputs::Inputs;
 use crate::model::{ActiveHeads, Multimodal};
 use crate::session::Session;
 
 /// Proposition 1 evaluated at the live parameters: the inner products of each head's training gradients with the
-/// gradients of its own losses on training and on held-out samples.
+/// gradients of its own losses on training and on held-out samples, and of how many samples those are.
 ///
 /// # Errors
 /// What a sample or the device complains about.
@@ -27,23 +26,48 @@ pub(super) fn inner_products(
     session: &Session<'_>,
     splits: &Splits,
     state: &State,
-    batches: usize,
+    batches: Option<usize>,
     seed: Seed,
-) -> Result<InnerProducts> {
+) -> Result<(InnerProducts, GradientSamples)> {
     let mut model = session.build_model()?;
     load_state(&mut model, state)?;
-    let size = session.batch_size();
-    let wanted = batches.saturating_mul(size.get());
+    let step = session.batch_size();
     let train_count = splits.train.samples().len();
-    let train = splits.train.subset(wanted, seed.derive("train"));
-    let held_out = splits.held_out.samples();
-    let kept = held_out.len().min(wanted);
+    let size = match batches {
+        Some(batches) => GradientSize {
+            batches,
+            samples: step,
+        },
+        None => GradientSize::beside_an_epoch(train_count, step),
+    };
+    let train = splits.train.subset(size.total(), seed.derive("train"));
     // Their order is random already within a class, but not between classes.
-    let held_out = draw(held_out, kept, seed.derive("held-out"));
-    let on_train = gradients(session, &mut model, &shuffled(train.samples(), seed), size)?;
-    let on_held_out = gradients(session, &mut model, &held_out, size)?;
-    let epoch = train_count.div_ceil(size.get()).max(1);
-    products(&on_train, &on_held_out, epoch)
+    let held_out = splits.held_out.samples();
+    let held_out = draw(held_out, size.total(), seed.derive("held-out"));
+    let mut on_train = Vec::with_capacity(size.batches.min(train_count));
+    let train = shuffled(train.samples(), seed);
+    gradients(
+        session,
+        &mut model,
+        &Plan::evaluation(&train, size.samples),
+        |batch| {
+            on_train.push(batch);
+            Ok(())
+        },
+    )?;
+    // Only their mean counts, so they are few large batches.
+    let mut on_held_out = Sums::default();
+    gradients(session, &mut model, &Plan::evaluation(&held_out, step), |batch| {
+        on_held_out.add(&batch)
+    })?;
+    let epoch = train_count.div_ceil(size.samples.get()).max(1);
+    let products = products(&on_train, &on_held_out, epoch)?;
+    let of = GradientSamples {
+        batches: on_train.len(),
+        train: train.len(),
+        held_out: held_out.len(),
+    };
+    Ok((products, of))
 }
 
 fn shuffled(samples: &[SampleIndex], seed: Seed) -> Vec<SampleIndex> {
@@ -58,18 +82,16 @@ fn draw(samples: &[SampleIndex], count: usize, seed: Seed) -> Vec<SampleIndex> {
     drawn
 }
 
-/// Gradients of each head's loss on each batch, in evaluation mode.
+/// Hands the gradients of each head's loss on each batch, in evaluation mode, to `take`.
 fn gradients(
     session: &Session<'_>,
     model: &mut Multimodal,
-    samples: &[SampleIndex],
-    size: NonZeroUsize,
-) -> Result<Vec<BatchGradients<HeadGradient>>> {
+    plan: &Plan<'_>,
+    mut take: impl FnMut(BatchGradients<HeadGradient>) -> Result<()>,
+) -> Result<()> {
     let heads = session.heads.len();
     let loader = session.loader(vec![true; heads - 1]);
-    let plan = Plan::evaluation(samples, size);
-    let mut batches = Vec::with_capacity(plan.len());
-    loader.for_each(&plan, |_, batch| -> Result<()> {
+    loader.for_each(plan, |_, batch| -> Result<()> {
         let LoadedBatch {
             samples,
             targets,
@@ -89,13 +111,12 @@ fn gradients(
             };
             collect(model, &active, &mut backward(loss)?, &mut collected)?;
         }
-        batches.push(BatchGradients {
+        take(BatchGradients {
             samples: (0..heads).map(|head| inputs.seen(head)).collect(),
             heads: collected,
-        });
-        Ok(())
+        })
     })?;
-    Ok(batches)
+    Ok(())
 }
 
 /// Appends the gradients of the active parts to their heads.

@@ -5,6 +5,7 @@
 
 mod course;
 mod gradient;
+mod gradient_size;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -89,16 +90,18 @@ pub fn estimate(
             Ok(Estimate {
                 estimator: request.estimator.name(),
                 probe_epochs: Some(length),
+                gradients: None,
                 movements: changes.movements(),
                 resampled: resampled(request.resamples, &mut rng, resample),
             })
         }
         Estimator::Gradient { batches } => {
-            let products = gradient::inner_products(session, splits, state, *batches, seed)?;
+            let (products, of) = gradient::inner_products(session, splits, state, *batches, seed)?;
             let resample = |rng: &mut SampleRng| products.resampled(rng);
             Ok(Estimate {
                 estimator: request.estimator.name(),
                 probe_epochs: None,
+                gradients: Some(of),
                 movements: products.movements(),
                 resampled: resampled(request.resamples, &mut rng, resample),
             })

@@ -3,7 +3,7 @@
 use super::arbitrary::{Epoch, Step};
 use super::tensors::finite;
 use super::{Rule, Violation};
-use crate::estimate::{BlendReport, Estimate, EstimateRequest, Estimator};
+use crate::estimate::{BlendReport, Estimate, EstimateRequest, Estimator, GradientSamples};
 use crate::evidence::{BlendedGradient, Evidence, GradientEvidence, Observation, StepStart};
 use crate::seed::Seed;
 use crate::strategy::{Blend, Heads};
@@ -240,7 +240,7 @@ fn check_request(request: &EstimateRequest) -> Result<(), Violation> {
             "at least one probe length, of at least 1, in ascending order",
             epochs,
         ),
-        Estimator::Gradient { batches } => rule.holds(*batches > 0, "at least 1 batch", batches),
+        Estimator::Gradient { batches } => rule.holds(*batches != Some(0), "at least 1 batch", batches),
     }
 }
 
@@ -251,6 +251,14 @@ fn as_asked(estimate: &Estimate, request: &EstimateRequest) -> Estimate {
     asked.probe_epochs = match &request.estimator {
         Estimator::Probe { epochs } => epochs.first().copied(),
         Estimator::Gradient { .. } => None,
+    };
+    asked.gradients = match &request.estimator {
+        Estimator::Probe { .. } => None,
+        Estimator::Gradient { batches } => Some(GradientSamples {
+            batches: batches.unwrap_or(2),
+            train: 64,
+            held_out: 64,
+        }),
     };
     asked.resampled.truncate(request.resamples);
     asked

@@ -100,6 +100,31 @@ fn probes_side_by_side_find_what_they_find_one_after_another() {
 }
 
 #[test]
+fn the_gradient_estimator_finds_the_same_at_any_number_of_threads_and_says_of_what() {
+    let p = playground();
+    let summary = |threads: &str, batches: &str, out: &str| {
+        let settings = settings(&["blend.estimator=gradient", threads, batches]);
+        without_measurements(p.json(&blended(&settings, out)))
+    };
+    let [one, two] = [("run.threads=1", "one"), ("run.threads=2", "two")]
+        .map(|(threads, out)| summary(threads, "blend.gradient_batches=auto", out));
+    assert_eq!(one, two);
+    let fixed = summary("run.threads=2", "blend.gradient_batches=2", "fixed");
+    let of = |summary: &Value| summary["blends"][0]["gradients"].clone();
+    let batches = |summary: &Value| of(summary)["batches"].as_u64().unwrap();
+    assert_eq!(batches(&fixed), 2);
+    // All of the few samples, in batches of sixteen.
+    assert_eq!(batches(&one), of(&one)["train"].as_u64().unwrap().div_ceil(16));
+    for summary in [&one, &fixed] {
+        let of = of(summary);
+        assert!(
+            of["train"].as_u64() > Some(0) && of["held_out"].as_u64() > Some(0),
+            "{of}"
+        );
+    }
+}
+
+#[test]
 fn held_out_samples_are_given_back_after_an_offline_estimate_only_if_asked() {
     let p = playground();
     let steps = |release: &str, out: &str| {

@@ -13,7 +13,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 34] = [
+const VARIANTS: [(Role, &str, &str); 35] = [
     (
         Role::Blend,
         "ogr",

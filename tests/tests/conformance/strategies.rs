@@ -167,6 +167,7 @@ impl Blend for Alternating {
             epoch,
             estimator: estimate.estimator.to_owned(),
             probe_epochs: estimate.probe_epochs,
+            gradients: estimate.gradients,
             heads: heads.collect(),
             ogr_blend: None,
             ogr_blend_interval: None,

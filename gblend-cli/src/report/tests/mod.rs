@@ -140,6 +140,7 @@ fn estimate(epoch: usize) -> BlendReport {
         epoch,
         estimator: "probe".into(),
         probe_epochs: Some(2),
+        gradients: None,
         heads: heads.collect(),
         ogr_blend: Some(0.3),
         ogr_blend_interval: None,

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, GradientSamples};
 use crate::ogr::{Movements, Symmetric};
 
 /// Movements of this many heads. In some no head gains, in some the sizes differ by many powers of ten.
@@ -42,6 +42,11 @@ pub fn estimate(heads: usize) -> impl Strategy<Value = Estimate> {
     (movements(heads), resampled, any::<bool>()).prop_map(|(movements, resampled, probed)| Estimate {
         estimator: if probed { "probe" } else { "gradient" },
         probe_epochs: probed.then_some(2),
+        gradients: (!probed).then_some(GradientSamples {
+            batches: 4,
+            train: 32,
+            held_out: 32,
+        }),
         movements,
         resampled,
     })

@@ -1,5 +1,7 @@
 //! Gradient-Blending: weights from how heads overfit and generalize.
 
+mod gradient_batches;
+mod number_or_auto;
 mod policy;
 mod probe_epochs;
 
@@ -11,6 +13,7 @@ use gblend_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use gradient_batches::GradientBatches;
 pub use policy::{Covariance, Decision, NoGain, Policy, PolicySettings, Rule};
 pub use probe_epochs::ProbeEpochs;
 
@@ -40,8 +43,9 @@ pub struct Ogr {
     /// Epochs that a probe trains, or "auto": that of 2, 5, 10, 20 and 40, but not beyond the run's own, with the
     /// lowest held-out loss of the joint network.
     pub probe_epochs: ProbeEpochs,
-    /// Batches of training and of held-out samples that the gradient estimator looks at.
-    pub gradient_batches: usize,
+    /// Batches of training and of held-out samples that the gradient estimator looks at, or "auto": eight, of fewer
+    /// samples than those of training where the estimate would take more than 15 % of an epoch, but of at least 32.
+    pub gradient_batches: GradientBatches,
     /// Where the defaults of the settings below come from.
     pub policy: Policy,
     /// What is assumed of the heads' overfitting.
@@ -97,7 +101,7 @@ impl Default for Ogr {
             held_out: 0.2,
             release_held_out: true,
             probe_epochs: ProbeEpochs::default(),
-            gradient_batches: 8,
+            gradient_batches: GradientBatches::default(),
             policy: Policy::default(),
             covariance: Covariance::default(),
             no_gain: NoGain::default(),
@@ -131,13 +135,9 @@ impl Ogr {
         };
         at_least_one("warmup", self.warmup)?;
         at_least_one("super_epoch", self.super_epoch)?;
-        if self.gradient_batches < 2 {
-            let expected = "at least 2: from one batch nothing can be said about the others";
-            return Err(Error::setting(
-                "blend.gradient_batches",
-                self.gradient_batches,
-                expected,
-            ));
+        if let GradientBatches::Fixed(number @ ..GradientBatches::LEAST) = self.gradient_batches {
+            let expected = "at least 2, or \"auto\": from one batch nothing can be said about the others";
+            return Err(Error::setting("blend.gradient_batches", number, expected));
         }
         if self.held_out > 0.0 && self.held_out < 1.0 {
             Ok(())
@@ -207,7 +207,7 @@ impl Blend for State {
                     epochs: settings.probe_epochs.candidates(epochs),
                 },
                 EstimatorKind::Gradient => Estimator::Gradient {
-                    batches: settings.gradient_batches,
+                    batches: settings.gradient_batches.number(),
                 },
             },
             resamples: settings.resamples,
@@ -314,6 +314,7 @@ pub fn named_report(
         epoch,
         estimator: estimate.estimator.to_owned(),
         probe_epochs: estimate.probe_epochs,
+        gradients: estimate.gradients,
         heads: reports.collect(),
         ogr_blend: decision.ogr,
         ogr_blend_interval: finite(Interval::of(
@@ -358,6 +359,7 @@ mod tests {
         Estimate {
             estimator: "probe",
             probe_epochs: Some(2),
+            gradients: None,
             movements: Movements {
                 delta_o: delta_o.to_vec(),
                 delta_g: delta_g.to_vec(),

@@ -1,10 +1,9 @@
 //! `probe_epochs = 5` or `probe_epochs = "auto"`.
 
-use std::fmt;
-
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::number_or_auto;
 
 /// Lengths that `auto` tries.
 const CANDIDATES: [usize; 5] = [2, 5, 10, 20, 40];
@@ -42,45 +41,18 @@ impl ProbeEpochs {
 
 impl Serialize for ProbeEpochs {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Auto => serializer.serialize_str("auto"),
-            Self::Fixed(length) => serializer.serialize_u64(*length as u64),
-        }
+        let number = match self {
+            Self::Auto => None,
+            Self::Fixed(length) => Some(*length),
+        };
+        number_or_auto::serialize(number, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for ProbeEpochs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl Visitor<'_> for Either {
-            type Value = ProbeEpochs;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of epochs of at least 1, or \"auto\"")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<ProbeEpochs, E> {
-                match text {
-                    "auto" => Ok(ProbeEpochs::Auto),
-                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
-                }
-            }
-
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<ProbeEpochs, E> {
-                match usize::try_from(number) {
-                    Ok(length) if length > 0 => Ok(ProbeEpochs::Fixed(length)),
-                    _ => Err(E::invalid_value(de::Unexpected::Unsigned(number), &self)),
-                }
-            }
-
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<ProbeEpochs, E> {
-                let refused = || E::invalid_value(de::Unexpected::Signed(number), &self);
-                u64::try_from(number)
-                    .map_err(|_| refused())
-                    .and_then(|number| self.visit_u64(number))
-            }
-        }
-        deserializer.deserialize_any(Either)
+        let number = number_or_auto::deserialize(deserializer, "epochs", 1)?;
+        Ok(number.map_or(Self::Auto, Self::Fixed))
     }
 }
 
