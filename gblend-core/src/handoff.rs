@@ -22,7 +22,7 @@ pub(crate) type Again = Rc<dyn Fn() -> Vec<f32>>;
 
 struct State {
     /// Where the output's elements are. A recorder may be put on another tensor, whose gradient this is not.
-    elements: *const f32,
+    elements: *const [f32],
     /// How to compute the elements again.
     again: Option<Again>,
     /// The sum so far; empty if there is none.
@@ -48,7 +48,7 @@ impl Handoff {
     /// If there is a way to compute these elements `again`, it takes less memory than to keep them until the backward pass.
     pub(crate) fn of(output: &[f32], again: Option<Again>) -> Self {
         Self(Rc::new(State {
-            elements: output.as_ptr(),
+            elements: output,
             again,
             sum: Cell::default(),
             open: Cell::default(),
@@ -58,7 +58,7 @@ impl Handoff {
 
     /// Whether it is for the gradient of a tensor with these elements.
     pub(crate) fn is_of(&self, tensor: &[f32]) -> bool {
-        std::ptr::eq(self.0.elements, tensor.as_ptr())
+        std::ptr::eq(self.0.elements, tensor)
     }
 
     /// How to compute the elements again.
