@@ -21,7 +21,8 @@ pub(crate) struct Handoff(Rc<State>);
 pub(crate) type Again = Rc<dyn Fn() -> Vec<f32>>;
 
 struct State {
-    /// Where the output's elements are. A recorder may be put on another tensor, whose gradient this is not.
+    /// Where the output's elements are, which the recorder keeps there. It may be put on another tensor, whose gradient this
+    /// is not.
     elements: *const [f32],
     /// How to compute the elements again.
     again: Option<Again>,

@@ -15,6 +15,9 @@
 //! dfdx, whose contributions come another way: one that records on this recorder or merges it, and any that a tensor
 //! entered with a recorder of its own or with none, since that tensor may be any.
 
+use std::any::Any;
+use std::rc::Rc;
+
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Gradients, Merge, NoneTape, OwnedTape, PutTape, SplitTape, Storage, Tape, Tensor};
 
@@ -26,11 +29,18 @@ pub struct Recorder<D: Storage<f32>> {
     tape: Option<OwnedTape<f32, D>>,
     requires_grad: bool,
     /// That of the tensor that carries this recorder; `None` if an operation of dfdx made it.
-    handoff: Option<Handoff>,
+    handoff: Option<Carried>,
     /// Those of all operations on the tape.
     handoffs: Vec<Handoff>,
     /// Whether a tensor entered an operation with a recorder of its own, or with none.
     entered: bool,
+}
+
+/// The handoff of a tensor, and the tensor: while a recorder goes on, no other tensor can come to lie in its place.
+#[derive(Clone, Debug)]
+struct Carried {
+    handoff: Handoff,
+    _tensor: Rc<dyn Any>,
 }
 
 impl<D: Storage<f32>> Recorder<D> {
@@ -109,29 +119,39 @@ impl<D: Storage<f32>> Recorder<D> {
 
     /// The handoff of the tensor that carries this recorder, if these are its elements.
     pub(crate) fn handoff_of(&self, tensor: &[f32]) -> Option<&Handoff> {
-        self.handoff.as_ref().filter(|handoff| handoff.is_of(tensor))
+        let handoff = self.handoff.as_ref().map(|carried| &carried.handoff);
+        handoff.filter(|handoff| handoff.is_of(tensor))
     }
 
     /// Where an operation of gblend leaves its contribution to the gradient of the tensor that carries this recorder.
     /// `None` if that is the store.
     pub(crate) fn take_handoff(&mut self, tensor: &[f32]) -> Option<Handoff> {
-        self.handoff.take().filter(|handoff| handoff.is_of(tensor))
+        let handoff = self.handoff_of(tensor).cloned();
+        if handoff.is_none() {
+            // Another tensor, or this one after somebody wrote into it.
+            self.leave_to_store();
+        }
+        self.handoff = None;
+        handoff
     }
 
-    /// Records an operation of gblend, which looks for its output's gradient in `handoff` first.
-    pub(crate) fn record<F>(&mut self, handoff: Handoff, operation: F)
+    /// Records an operation of gblend, which looks for the gradient of `output` in `handoff` first.
+    pub(crate) fn record<S: Shape, F>(&mut self, handoff: Handoff, output: &Tensor<S, f32, D>, operation: F)
     where
         F: 'static + FnOnce(&mut Gradients<f32, D>) -> Result<(), D::Err>,
     {
         self.add_backward_op(operation);
         self.handoffs.push(handoff.clone());
-        self.handoff = Some(handoff);
+        self.handoff = Some(Carried {
+            handoff,
+            _tensor: Rc::new(output.clone()),
+        });
     }
 
     /// An operation of dfdx is about to contribute to the gradient of the tensor that carries this recorder.
     fn leave_to_store(&mut self) {
-        if let Some(handoff) = self.handoff.take() {
-            handoff.share();
+        if let Some(carried) = self.handoff.take() {
+            carried.handoff.share();
         }
     }
 }

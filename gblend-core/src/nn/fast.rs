@@ -149,7 +149,7 @@ pub fn conv(
         let ((handoff, gradient), weight_ghost) = (downstream(&output, None), weight.ghost());
         let bias_ghost = bias.map(Tensor::ghost);
         let weight = weight.clone();
-        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
             let gradient = gradient(grads)?;
             if let Some(bias) = &bias_ghost {
                 let biases = grads.get_or_alloc_mut(bias)?.par_iter_mut();
@@ -236,7 +236,7 @@ pub fn batch_norm(
     if recorder.is_recording() {
         let (handoff, gradient) = downstream(&output, None);
         let (gamma, beta, relu) = (gamma.clone(), beta.clone(), options.relu);
-        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
             let mut gradient = gradient(grads)?;
             let (scale, shift) = (checked(&gamma), checked(&beta));
             let sums = norm::backward(
@@ -289,7 +289,7 @@ pub fn conv_norm(
             weight.ghost(),
         );
         let weight = weight.clone();
-        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
             let mut gradient = gradient(grads)?;
             let sums = made.backward(&mut gradient, from_batch);
             add_pairs(grads, (&made.gamma, &made.beta), &sums)?;
@@ -367,7 +367,7 @@ pub fn linear(
         let ((handoff, gradient), weight_ghost) = (downstream(&output, None), weight.ghost());
         let bias_ghost = bias.map(Tensor::ghost);
         let weight = weight.clone();
-        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
             let gradient = gradient(grads)?;
             if let Some(bias) = &bias_ghost {
                 dense::bias_gradient(&size, &gradient, grads.get_or_alloc_mut(bias)?);
@@ -398,7 +398,7 @@ pub fn max_pool(input: TapedOn<Dims4, Cpu>, plan: &WindowPlan) -> Result<TapedOn
     let output = tensor(input.device(), maps, shape)?;
     if let Some(to_input) = to_input {
         let ((handoff, gradient), plan) = (downstream(&output, None), *plan);
-        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
             let gradient = gradient(grads)?;
             to_input(
                 grads,
@@ -425,7 +425,7 @@ pub fn average_pool(
     let output = tensor(input.device(), maps, shape)?;
     if let Some(to_input) = to_input {
         let ((handoff, gradient), plan) = (downstream(&output, None), *plan);
-        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
             let gradient = gradient(grads)?;
             to_input(
                 grads,
@@ -446,7 +446,7 @@ pub fn global_mean(input: TapedOn<Dims4, Cpu>, frames: usize) -> Result<TapedOn<
     let output = tensor(input.device(), rows, (batch, channels))?;
     if let Some(to_input) = to_input {
         let (handoff, gradient) = downstream(&output, None);
-        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
             let gradient = gradient(grads)?;
             to_input(
                 grads,
@@ -470,7 +470,7 @@ pub fn relu_add(left: TapedOn<Dims4, Cpu>, right: TapedOn<Dims4, Cpu>) -> Result
     if recorder.requires_grad() {
         let (handoff, gradient) = downstream(&output, None);
         let saved = output.clone();
-        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
             let gradient = elementwise::relu_backward(gradient(grads)?, checked(&saved));
             match (to_left, to_right) {
                 (Some(to_left), Some(to_right)) => {
@@ -493,7 +493,7 @@ pub fn relu<S: Shape>(input: TapedOn<S, Cpu>) -> Result<TapedOn<S, Cpu>> {
     let output = tensor(input.device(), elementwise::relu(values(&input)?), *input.shape())?;
     if let Some(to_input) = to_input {
         let ((handoff, gradient), saved) = (downstream(&output, None), output.clone());
-        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
             let gradient = elementwise::relu_backward(gradient(grads)?, checked(&saved));
             to_input(grads, gradient)
         });
@@ -539,7 +539,7 @@ pub fn concat(parts: Vec<TapedOn<Dims2, Cpu>>) -> Result<TapedOn<Dims2, Cpu>> {
             .into_iter()
             .map(|(part, to_part)| (part.shape().1, to_part))
             .collect();
-        recorder.record(handoff, move |grads: &mut Grads| -> DeviceResult {
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
             let gradient = gradient(grads)?;
             let mut start = 0;
             for (length, to_part) in sources {

@@ -42,12 +42,14 @@ enum Step {
     Unread,
     /// A copy that goes on in the tensor's place, so that no gradient gets past it.
     Detach,
+    /// The tensor, after one of its elements was written.
+    Write,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     use Step::{
         Branch, Concat, Detach, Gate, GateBefore, Linear, LossOfItsOwn, Relu, Retaped, Square, TwoLayers,
-        Unread,
+        Unread, Write,
     };
     prop_oneof![
         3 => Just(Linear),
@@ -62,6 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(LossOfItsOwn),
         1 => Just(Unread),
         1 => Just(Detach),
+        1 => Just(Write),
     ]
 }
 
@@ -153,6 +156,11 @@ impl Parameters {
                 Step::Detach => {
                     let copy: Plain = Cpu::default().tensor_from_vec(tensor.as_vec(), (BATCH, FEATURES));
                     copy.put_tape(recorder)
+                }
+                Step::Write => {
+                    let mut tensor = tensor;
+                    tensor[[0, 0]] = 0.25;
+                    tensor.put_tape(recorder)
                 }
                 Step::Unread => {
                     let _ = layer(branch(&recorder));
