@@ -180,6 +180,8 @@ impl Parameters {
 }
 
 proptest! {
+    // They are small, and what goes wrong in a few of them only is what matters.
+    #![proptest_config(ProptestConfig::with_cases(4096))]
     #[test]
     fn every_part_of_a_gradient_arrives(steps in prop::collection::vec(step(), 1..9), seed: u64) {
         let parameters = Parameters::random(steps.len(), seed);
