@@ -5,6 +5,7 @@ use dfdx::shapes::{Axes2, Axis, HasShape};
 use dfdx::tensor::Tensor;
 use dfdx::tensor_ops::{BroadcastTo, GatherTo, SumTo, TryMul};
 
+use super::frames::samples;
 use crate::error::{Error, Result};
 use crate::recorder::Recorder;
 use crate::tensor::{AutoDevice, Dims1, Dims2, Dims3, Dims4, Maps, Taped, reshape};
@@ -36,19 +37,13 @@ impl Extents {
 /// [`Error::Shape`] if the maps do not divide into so many frames, or the grid is finer than they are or empty,
 /// [`Error::Device`].
 pub fn adaptive_average_pool(input: Maps, frames: usize, to: Extents) -> Result<Maps> {
-    let &(channels, height, width, columns) = input.shape();
+    let &(channels, height, width, _) = input.shape();
     let from = Extents {
         height,
         width,
         frames,
     };
-    if frames == 0 || !columns.is_multiple_of(frames) {
-        return Err(Error::shape(
-            "adaptive average pooling",
-            format!("a last axis that {frames} frames divide"),
-            [channels, height, width, columns],
-        ));
-    }
+    let batch = samples("adaptive average pooling", *input.shape(), frames)?;
     let axes = [(height, to.height), (width, to.width), (frames, to.frames)];
     if axes.iter().any(|&(from, to)| to == 0 || to > from) {
         return Err(Error::shape(
@@ -60,7 +55,6 @@ pub fn adaptive_average_pool(input: Maps, frames: usize, to: Extents) -> Result<
     if from == to {
         return Ok(input);
     }
-    let batch = columns / frames;
     let [rows, cols, times] = axes.map(|(from, to)| windows(from, to));
     let (sources, shares) = taps([&rows, &cols, &times], from);
     let (points, taps) = (to.points(), sources.len() / to.points());

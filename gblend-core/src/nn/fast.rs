@@ -88,6 +88,23 @@ fn downstream<S: Shape>(
     (handoff, gradient)
 }
 
+/// The output of an operation of one input, with the step that makes the input's gradient of the output's.
+fn unary<S: Shape, F: FnOnce(&mut Grads, Vec<f32>) -> DeviceResult + 'static>(
+    output: Tensor<S, f32, Cpu>,
+    mut recorder: Recorder<Cpu>,
+    to_input: Option<F>,
+    backward: impl FnOnce(Vec<f32>) -> Vec<f32> + 'static,
+) -> TapedOn<S, Cpu> {
+    if let Some(to_input) = to_input {
+        let (handoff, gradient) = downstream(&output, None);
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
+            let gradient = gradient(grads)?;
+            to_input(grads, backward(gradient))
+        });
+    }
+    output.put_tape(recorder)
+}
+
 /// An input until the backward pass needs it.
 enum Kept {
     Tensor(Tensor<Dims4, f32, Cpu>),
@@ -396,17 +413,10 @@ pub fn max_pool(input: TapedOn<Dims4, Cpu>, plan: &WindowPlan) -> Result<TapedOn
     let mut maps = vec![0.0; shape.num_elements()];
     let taps = pool::max(plan, batch.max(1), values(&input)?, &mut maps);
     let output = tensor(input.device(), maps, shape)?;
-    if let Some(to_input) = to_input {
-        let ((handoff, gradient), plan) = (downstream(&output, None), *plan);
-        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
-            let gradient = gradient(grads)?;
-            to_input(
-                grads,
-                pool::max_backward(&plan, batch.max(1), &gradient, &taps, channels),
-            )
-        });
-    }
-    Ok(output.put_tape(recorder))
+    let plan = *plan;
+    Ok(unary(output, recorder, to_input, move |gradient| {
+        pool::max_backward(&plan, batch.max(1), &gradient, &taps, channels)
+    }))
 }
 
 /// See [`Engine::average_pool`](super::Engine::average_pool).
@@ -423,17 +433,10 @@ pub fn average_pool(
     let mut maps = vec![0.0; shape.num_elements()];
     pool::average(plan, batch.max(1), &weights, values(&input)?, &mut maps);
     let output = tensor(input.device(), maps, shape)?;
-    if let Some(to_input) = to_input {
-        let ((handoff, gradient), plan) = (downstream(&output, None), *plan);
-        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
-            let gradient = gradient(grads)?;
-            to_input(
-                grads,
-                pool::average_backward(&plan, batch.max(1), &weights, &gradient, channels),
-            )
-        });
-    }
-    Ok(output.put_tape(recorder))
+    let plan = *plan;
+    Ok(unary(output, recorder, to_input, move |gradient| {
+        pool::average_backward(&plan, batch.max(1), &weights, &gradient, channels)
+    }))
 }
 
 /// See [`Engine::global_mean`](super::Engine::global_mean).
@@ -444,17 +447,9 @@ pub fn global_mean(input: TapedOn<Dims4, Cpu>, frames: usize) -> Result<TapedOn<
     let (pixels, batch) = (height * width, columns / frames);
     let rows = pool::global_mean(channels, pixels, frames, batch, values(&input)?);
     let output = tensor(input.device(), rows, (batch, channels))?;
-    if let Some(to_input) = to_input {
-        let (handoff, gradient) = downstream(&output, None);
-        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
-            let gradient = gradient(grads)?;
-            to_input(
-                grads,
-                pool::global_mean_backward(channels, pixels, frames, batch, &gradient),
-            )
-        });
-    }
-    Ok(output.put_tape(recorder))
+    Ok(unary(output, recorder, to_input, move |gradient| {
+        pool::global_mean_backward(channels, pixels, frames, batch, &gradient)
+    }))
 }
 
 /// See [`Engine::relu_add`](super::Engine::relu_add).
@@ -491,14 +486,10 @@ pub fn relu<S: Shape>(input: TapedOn<S, Cpu>) -> Result<TapedOn<S, Cpu>> {
     let (input, mut recorder) = input.split_tape();
     let to_input = upstream(&input, &mut recorder);
     let output = tensor(input.device(), elementwise::relu(values(&input)?), *input.shape())?;
-    if let Some(to_input) = to_input {
-        let ((handoff, gradient), saved) = (downstream(&output, None), output.clone());
-        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
-            let gradient = elementwise::relu_backward(gradient(grads)?, checked(&saved));
-            to_input(grads, gradient)
-        });
-    }
-    Ok(output.put_tape(recorder))
+    let saved = output.clone();
+    Ok(unary(output, recorder, to_input, move |gradient| {
+        elementwise::relu_backward(gradient, checked(&saved))
+    }))
 }
 
 /// See [`Engine::concat`](super::Engine::concat).

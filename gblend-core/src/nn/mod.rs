@@ -26,6 +26,7 @@ mod dropout;
 mod engine;
 mod factorized_residual;
 pub mod fast;
+mod frames;
 mod gelu;
 mod init;
 mod layer_norm;

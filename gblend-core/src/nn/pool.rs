@@ -3,14 +3,15 @@
 use dfdx::shapes::HasShape;
 
 use super::engine::Engine;
+use super::frames::samples;
 use super::window::Window;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::tensor::{AutoDevice, Features, Maps, reshape};
 
 /// Maximum under each window.
 ///
 /// # Errors
-/// [`Error::Shape`] if the window does not fit, [`Error::Device`].
+/// [`Error::Shape`](crate::Error::Shape) if the window does not fit, [`Error::Device`](crate::Error::Device).
 pub fn max_pool(input: Maps, window: Window) -> Result<Maps> {
     let &(_, height, width, _) = input.shape();
     AutoDevice::max_pool(input, &window.over(height, width)?)
@@ -20,7 +21,7 @@ pub fn max_pool(input: Maps, window: Window) -> Result<Maps> {
 /// the picture.
 ///
 /// # Errors
-/// [`Error::Shape`] if the window does not fit, [`Error::Device`].
+/// [`Error::Shape`](crate::Error::Shape) if the window does not fit, [`Error::Device`](crate::Error::Device).
 pub fn average_pool(input: Maps, window: Window, count_padding: bool) -> Result<Maps> {
     let &(_, height, width, _) = input.shape();
     AutoDevice::average_pool(input, &window.over(height, width)?, count_padding)
@@ -30,16 +31,9 @@ pub fn average_pool(input: Maps, window: Window, count_padding: bool) -> Result<
 /// `[channels, height, width, frames × batch]` to `[batch, channels]`.
 ///
 /// # Errors
-/// [`Error::Shape`] if the maps do not divide into so many frames, [`Error::Device`].
+/// [`Error::Shape`](crate::Error::Shape) if the maps do not divide into so many frames, [`Error::Device`](crate::Error::Device).
 pub fn global_average_pool(input: Maps, frames: usize) -> Result<Features> {
-    let &(channels, height, width, columns) = input.shape();
-    if frames == 0 || !columns.is_multiple_of(frames) {
-        return Err(Error::shape(
-            "global average pooling",
-            format!("a last axis that {frames} frames divide"),
-            [channels, height, width, columns],
-        ));
-    }
+    samples("global average pooling", *input.shape(), frames)?;
     AutoDevice::global_mean(input, frames)
 }
 

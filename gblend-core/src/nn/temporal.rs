@@ -7,6 +7,7 @@
 use dfdx::shapes::HasShape;
 
 use super::conv_norm::ConvNorm;
+use super::frames::samples;
 use super::window::Window;
 use crate::error::{Error, Result};
 use crate::params::{Module, ParamPath, ParamVisitor};
@@ -64,15 +65,9 @@ impl TemporalConvNorm {
 
 /// `[channels, height, width, frames × batch]` as `[channels, height × width, frames, batch]`.
 pub(super) fn split_frames(input: Maps, frames: usize) -> Result<Maps> {
-    let &(channels, height, width, columns) = input.shape();
-    if frames == 0 || !columns.is_multiple_of(frames) {
-        return Err(Error::shape(
-            "temporal convolution",
-            format!("a last axis that {frames} frames divide"),
-            [channels, height, width, columns],
-        ));
-    }
-    reshape(input, (channels, height * width, frames, columns / frames))
+    let &(channels, height, width, _) = input.shape();
+    let batch = samples("temporal convolution", *input.shape(), frames)?;
+    reshape(input, (channels, height * width, frames, batch))
 }
 
 impl Module for TemporalConvNorm {

@@ -196,6 +196,29 @@ pub(super) fn column_blocks<T>(
     init: impl Fn() -> T + Send + Sync,
     compute: impl Fn(&mut T, usize, MatrixMut<'_>) + Send + Sync,
 ) -> Vec<f32> {
+    let compute = |scratch: &mut T, number, block: MatrixMut<'_>| {
+        for row in 0..block.rows {
+            // SAFETY: the row lies inside the allocation, as in `row`, and nothing else reaches it.
+            let start = unsafe { block.start.add(row * block.row_stride) };
+            // SAFETY: as above, and any bytes are an `f32`.
+            unsafe { start.write_bytes(0, block.columns) };
+        }
+        compute(scratch, number, block);
+    };
+    // SAFETY: every row of each block has been filled with zeros.
+    unsafe { written_blocks([rows, columns], width, init, compute) }
+}
+
+/// A new matrix in blocks of at most `width` columns, whose elements have no value before `write` gives them one.
+///
+/// # Safety
+/// `write` must not read an element before it has written it, and must write every element of its block, or panic.
+unsafe fn written_blocks<T>(
+    [rows, columns]: [usize; 2],
+    width: usize,
+    init: impl Fn() -> T + Send + Sync,
+    write: impl Fn(&mut T, usize, MatrixMut<'_>) + Send + Sync,
+) -> Vec<f32> {
     let mut data: Vec<f32> = Vec::with_capacity(rows * columns);
     let matrix = MatrixMut {
         start: data.as_mut_ptr(),
@@ -205,16 +228,8 @@ pub(super) fn column_blocks<T>(
         lifetime: PhantomData,
     };
     let blocks = matrix.split_columns(width).into_par_iter().enumerate();
-    blocks.for_each_init(init, |scratch, (number, block)| {
-        for row in 0..block.rows {
-            // SAFETY: the row lies inside the allocation, as in `row`, and nothing else reaches it.
-            let start = unsafe { block.start.add(row * block.row_stride) };
-            // SAFETY: as above, and any bytes are an `f32`.
-            unsafe { start.write_bytes(0, block.columns) };
-        }
-        compute(scratch, number, block);
-    });
-    // SAFETY: the capacity is that, and the blocks, which cover all of it, have been filled with zeros.
+    blocks.for_each_init(init, |scratch, (number, block)| write(scratch, number, block));
+    // SAFETY: the capacity is that, and the blocks, which cover all of it, have been written.
     unsafe { data.set_len(rows * columns) };
     data
 }
@@ -298,16 +313,7 @@ pub(super) fn new_blocks<T>(
     init: impl Fn() -> T + Send + Sync,
     compute: impl Fn(&mut T, usize, &mut NewBlock<'_>) + Send + Sync,
 ) -> Vec<f32> {
-    let mut data: Vec<f32> = Vec::with_capacity(rows * columns);
-    let matrix = MatrixMut {
-        start: data.as_mut_ptr(),
-        rows,
-        columns,
-        row_stride: columns,
-        lifetime: PhantomData,
-    };
-    let blocks = matrix.split_columns(width).into_par_iter().enumerate();
-    blocks.for_each_init(init, |scratch, (number, block)| {
+    let compute = |scratch: &mut T, number, block: MatrixMut<'_>| {
         let mut block = NewBlock {
             block,
             next: (0, 0),
@@ -320,11 +326,9 @@ pub(super) fn new_blocks<T>(
             "a block of {end:?} was left at {:?}",
             block.next
         );
-    });
-    // SAFETY: the capacity is that, and the blocks cover all of it. Each has got as far as its last column, in every row,
-    // and without leaving out any.
-    unsafe { data.set_len(rows * columns) };
-    data
+    };
+    // SAFETY: each block has got as far as its last column, in every row, and without leaving out any; none can be read.
+    unsafe { written_blocks([rows, columns], width, init, compute) }
 }
 
 /// A new vector of a function of each of `values`, and what else was made with that function, which is made for each run of
