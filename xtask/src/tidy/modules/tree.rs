@@ -7,7 +7,7 @@ use super::source::{Declared, Named, Source};
 use crate::Result;
 
 /// Re-exports that lead to re-exports, at most.
-const LONGEST_CHAIN: usize = 32;
+const LONGEST_CHAIN: usize = 8;
 
 /// A crate's modules; the first one is its root.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl Tree {
             name => match self.modules[module].children.get(name) {
                 Some(&child) => Some(child),
                 None => {
-                    if let Some(import) = self.import(module, name)
+                    if let Some(import) = self.import(module, name, chain)
                         && import.segments.first() != Some(first)
                     {
                         let path = [&import.segments, rest].concat();
@@ -146,7 +146,7 @@ impl Tree {
             self.descend(child, rest, reached, chain);
         } else {
             reached.push(module);
-            if let Some(import) = self.import(module, name) {
+            if let Some(import) = self.import(module, name, chain) {
                 let path = [&import.segments, rest].concat();
                 self.resolve(module, &path, reached, chain + 1);
             }
@@ -154,7 +154,7 @@ impl Tree {
     }
 
     /// Where a module has a name from that it does not define.
-    fn import(&self, module: usize, name: &str) -> Option<Named> {
+    fn import(&self, module: usize, name: &str, chain: usize) -> Option<Named> {
         let source = &self.modules[module].source;
         if source.items.contains(name) {
             return None;
@@ -166,7 +166,7 @@ impl Tree {
         let mut all = imports().filter(|import| import.name.is_none());
         all.find_map(|import| {
             let mut reached = Vec::new();
-            self.resolve(module, &import.path.segments, &mut reached, 0);
+            self.resolve(module, &import.path.segments, &mut reached, chain + 1);
             let &last = reached.last()?;
             let last = &self.modules[last];
             let named = last
