@@ -38,6 +38,7 @@ pub mod params;
 pub mod pass;
 pub mod recorder;
 pub mod registry;
+mod role;
 pub mod seed;
 pub mod stage;
 pub mod strategy;

@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::result::Difference;
+use crate::records::Difference;
 
 /// The mean, and half the width of its 95 % confidence interval by Student's t, which two values have at least.
 ///

@@ -7,6 +7,7 @@ mod environment;
 mod error;
 mod log;
 mod overrides;
+mod pipeline_keys;
 mod run;
 mod schema;
 mod section;
@@ -20,7 +21,7 @@ use gblend_optim::schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::prediction::PredictionRule;
+use crate::records::PredictionRule;
 pub use checkpoint::CheckpointConfig;
 pub use device::{DeviceChoice, UnknownDevice};
 use document::Document;

@@ -12,6 +12,7 @@ use toml::{Table, Value};
 
 use super::ConfigError;
 use super::document::{Document, unknown_key};
+use super::pipeline_keys::pipeline_keys;
 
 /// A `[data]`, `[modality.NAME]`, `[fusion]`, `[blend]` or `[optimizer]` table.
 pub(super) struct Section<'a> {
@@ -121,17 +122,6 @@ impl<'a> Section<'a> {
     pub(super) fn pipeline<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         self.document
             .deserialize(&self.path, Value::Table(self.pipeline.clone()))
-    }
-}
-
-/// The keys of a role's tables that the pipeline reads, whatever the kind.
-pub(super) fn pipeline_keys(table: &str) -> &'static [&'static str] {
-    match table {
-        "modality" => &["source", "pretrained"],
-        "fusion" => &["head"],
-        "blend" => &["predict"],
-        "optimizer" => &["schedule", "clip_norm", "apply"],
-        _ => &[],
     }
 }
 

@@ -296,7 +296,7 @@ pub(super) fn of_comparison(compared: &Compared) -> Vec<String> {
     let smaller = rows
         .iter()
         .filter(|row| row.modalities.len() < all && !row.method.starts_with("single:"));
-    let best = |rows: &mut dyn Iterator<Item = &'_ crate::compare::Row>| {
+    let best = |rows: &mut dyn Iterator<Item = &'_ crate::records::Row>| {
         rows.max_by(|a, b| a.mean.total_cmp(&b.mean))
             .map(|row| (row.mean, label(row, &compared.result)))
     };

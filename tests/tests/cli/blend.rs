@@ -67,7 +67,7 @@ fn offline_estimates_once_and_online_every_super_epoch_with_the_rest_at_the_end(
 }
 
 #[test]
-fn trap_an_estimate_leaves_the_live_run_as_it_was_to_the_bit() {
+fn an_estimate_leaves_the_live_run_as_it_was_to_the_bit() {
     let p = playground();
     // All smoothing makes the weights equal, so the runs differ in how often they are interrupted only.
     let still = [

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::{json, problem, text};
 use crate::error::Result;
-use crate::metrics::Metrics;
-use crate::run_folder::{Confusion, Counts, HeadSummary, PredictionSummary, Summary, TestDetails};
-use crate::train::EpochMetrics;
+use crate::records::{
+    Confusion, Counts, EpochMetrics, HeadSummary, Metrics, PredictionSummary, Summary, TestDetails,
+};
 
 /// More classes than any test set has; a square of them is still small.
 const MOST_CLASSES: usize = 4096;

@@ -1,7 +1,7 @@
 //! Every reason for advice, alone.
 
 use super::*;
-use crate::compare::{Comparison, Difference, Simplex, SimplexPoint};
+use crate::records::{Comparison, Difference, Simplex, SimplexPoint};
 use crate::report::advice::{of_comparison, of_run};
 use crate::report::reading::Compared;
 

@@ -12,13 +12,10 @@ use gblend_core::{BlendReport, HeadReport};
 use serde::Serialize;
 
 use super::reading::Run;
-use crate::metrics::{Metrics, Score};
-use crate::prediction::PredictionRule;
-use crate::run_folder::{
-    ClassCounts, Confusion, Counts, HeadSummary, PredictionSummary, Seconds, Summary, TestDetails,
+use crate::records::{
+    ClassCounts, Confusion, Counts, EpochMetrics, HeadMetrics, HeadSummary, Metrics, PredictionRule,
+    PredictionSummary, Score, Seconds, SubsetScore, Summary, TestDetails,
 };
-use crate::subsets::SubsetScore;
-use crate::train::{EpochMetrics, HeadMetrics};
 
 const HEADS: [&str; 3] = ["camera", "sound", "joint"];
 

@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn trap_weights_survive_a_checkpoint() {
+    fn weights_survive_a_checkpoint() {
         let mut blend = Ogr::default().start(&heads()).unwrap();
         blend
             .take_estimate(0, &estimate([0.5, 0.1, 0.3], [0.1, 0.4, 0.5]))

@@ -311,7 +311,7 @@ mod tests {
         }
 
         #[test]
-        fn trap_a_head_whose_delta_o_is_within_its_noise_gains_at_most_by_its_gain(
+        fn a_head_whose_delta_o_is_within_its_noise_gains_at_most_by_its_gain(
             mut movements in movements(), share in 0.0..1.0_f64
         ) {
             // Head 0 moved less than its error; head 1 moved most, and is known exactly.
