@@ -36,6 +36,7 @@ pub mod ogr;
 pub mod optimizer;
 pub mod params;
 pub mod pass;
+pub mod pool;
 pub mod recorder;
 pub mod registry;
 mod role;
