@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use crate::advice::Advice;
 use crate::error::{Error, Result};
 use crate::estimate::{BlendReport, Estimate, EstimateRequest};
 #[cfg(doc)]
@@ -199,6 +200,15 @@ pub trait Blend: Debug + Send {
     /// estimate will come.
     fn releases_held_out(&self) -> bool {
         false
+    }
+
+    /// What it has to say to whoever reads the report of the run, asked once training is over: where its weights come
+    /// from, what to change where a figure calls for it, figures and sentences of its own.
+    ///
+    /// The run keeps it in its folder, so that a report has it without the strategy. By default weights follow what the
+    /// run shows, and there is no more to say.
+    fn advice(&self) -> Advice {
+        Advice::default()
     }
 
     /// What a checkpoint must keep of it.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use gblend_core::ogr::Movements;
 use gblend_core::params::state_of;
-use gblend_core::{BlendReport, BlendWeights, Estimate as Estimated, HeadReport, JOINT};
+use gblend_core::{BlendReport, BlendWeights, Estimate as Estimated, HeadReport, JOINT, Measurement};
 use gblend_optim::blend::ogr::{Covariance, NoGain, Policy, PolicySettings, named_report};
 use serde::Serialize;
 
@@ -102,7 +102,7 @@ argument!(NoGainArgument for NoGain { Keep = "keep", Equal = "equal", Error = "e
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Output {
-    estimator: String,
+    estimator: Measurement,
     policy: String,
     from: u64,
     /// Absent for the gradient estimator, which does not train.
@@ -138,7 +138,7 @@ impl Estimate {
             smoothing: self.smoothing,
         };
         let estimate = Estimated {
-            estimator: "curves",
+            estimator: Measurement::Curves,
             probe_epochs: None,
             gradients: None,
             movements: Movements::between(&span.before, &span.after),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gblend_core::{Blend, BlendStrategy, BlendWeights, Error, Heads, Result};
+use gblend_core::{Advice, Blend, BlendStrategy, BlendWeights, Error, Finding, Heads, Result, WeightSource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,11 @@ impl BlendStrategy for Fixed {
         let weights = BlendWeights::normalized(weights).map_err(|error| {
             Error::setting("blend.weights", format!("{:?}", self.weights), error.to_string())
         })?;
-        Ok(Box::new(Constant(weights)))
+        let remedy = "More weight for it in blend.weights may help; `gblend estimate` tells which weights figures suggest.";
+        Ok(Box::new(Constant {
+            weights,
+            advice: Advice::of(WeightSource::Given).against(Finding::JointBelowSingle, remedy),
+        }))
     }
 }
 

@@ -1,8 +1,8 @@
 //! On-the-fly gradient modulation with generalization enhancement.
 
 use gblend_core::{
-    Blend, BlendStrategy, BlendWeights, BlendedGradient, Error, Evidence, GradientEvidence, Heads,
-    Observation, Result, Seed, StepStart,
+    Advice, Blend, BlendStrategy, BlendWeights, BlendedGradient, Error, Evidence, GradientEvidence, Heads,
+    Observation, Result, Seed, StepStart, WeightSource,
 };
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
@@ -129,6 +129,11 @@ impl Blend for Modulated {
             }
         }
         Ok(())
+    }
+
+    fn advice(&self) -> Advice {
+        // Encoders are slowed; the weights are equal, whatever the run shows.
+        Advice::of(WeightSource::Given)
     }
 }
 

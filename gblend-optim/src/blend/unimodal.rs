@@ -1,6 +1,6 @@
 //! One head's loss alone.
 
-use gblend_core::{Blend, BlendStrategy, BlendWeights, Heads, Result};
+use gblend_core::{Advice, Blend, BlendStrategy, BlendWeights, Heads, Result, WeightSource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,11 @@ pub struct Unimodal {
 impl BlendStrategy for Unimodal {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
         let head = heads.find("blend.head", &self.head)?;
-        Ok(Box::new(Constant(BlendWeights::single(heads.len(), head)?)))
+        let weights = BlendWeights::single(heads.len(), head)?;
+        Ok(Box::new(Constant {
+            weights,
+            advice: Advice::of(WeightSource::Given),
+        }))
     }
 }
 

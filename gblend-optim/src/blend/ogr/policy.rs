@@ -70,11 +70,11 @@ pub struct Rule {
     /// The policy that it is of.
     pub policy: Policy,
     covariance: Covariance,
-    no_gain: NoGain,
-    floor: f64,
-    joint_floor: f64,
-    cap: f64,
-    smoothing: f64,
+    pub(super) no_gain: NoGain,
+    pub(super) floor: f64,
+    pub(super) joint_floor: f64,
+    pub(super) cap: f64,
+    pub(super) smoothing: f64,
 }
 
 /// Weights, and the problem that they solve.
@@ -311,7 +311,7 @@ mod tests {
         }
 
         #[test]
-        fn trap_a_head_whose_delta_o_is_within_its_noise_gains_at_most_by_its_gain(
+        fn a_head_whose_delta_o_is_within_its_noise_gains_at_most_by_its_gain(
             mut movements in movements(), share in 0.0..1.0_f64
         ) {
             // Head 0 moved less than its error; head 1 moved most, and is known exactly.
