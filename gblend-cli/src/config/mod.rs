@@ -149,6 +149,25 @@ pub struct BlendPipeline {
     pub predict: PredictionRule,
 }
 
+impl BlendConfig {
+    /// The `[blend]` table of a configuration's text, whatever the rest of it says: for those who read what a run left
+    /// and do not train.
+    ///
+    /// # Errors
+    /// As [`Config::parse`], as far as the table is concerned.
+    pub fn parse(origin: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::of(&Document::parse(origin, text)?)
+    }
+
+    fn of(document: &Document) -> Result<Self, ConfigError> {
+        let section = Section::with_default(document, Role::Blend, &["blend"], "ogr")?;
+        Ok(Self {
+            pipeline: section.pipeline()?,
+            plugin: section.plugin()?,
+        })
+    }
+}
+
 /// The `[optimizer]` table.
 #[derive(Debug)]
 pub struct OptimizerConfig {
@@ -242,11 +261,7 @@ impl Config {
             pipeline: section.pipeline()?,
             plugin: section.plugin()?,
         };
-        let section = Section::with_default(&document, Role::Blend, &["blend"], "ogr")?;
-        let blend = BlendConfig {
-            pipeline: section.pipeline()?,
-            plugin: section.plugin()?,
-        };
+        let blend = BlendConfig::of(&document)?;
         let section = Section::with_default(&document, Role::Optimizer, &["optimizer"], "sgd")?;
         let optimizer = OptimizerConfig {
             pipeline: section.pipeline()?,

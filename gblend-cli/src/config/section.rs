@@ -6,12 +6,13 @@
 //! and `serde_path_to_error` sees where each one fails.
 
 use gblend_core::Role;
+use schemars::{Schema, schema_for};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::ConfigError;
 use super::document::{Document, unknown_key};
+use super::{BlendPipeline, ConfigError, FusionPipeline, ModalityPipeline, OptimizerPipeline};
 
 /// A `[data]`, `[modality.NAME]`, `[fusion]`, `[blend]` or `[optimizer]` table.
 pub(super) struct Section<'a> {
@@ -83,7 +84,7 @@ impl<'a> Section<'a> {
 
         let mut plugin = Table::from_iter([("kind".to_owned(), Value::from(kind.clone()))]);
         let mut pipeline = Table::new();
-        let shared = pipeline_keys(role.name());
+        let shared = pipeline_keys(role);
         let schema = (found.schema)();
         let settings = schema
             .get("properties")
@@ -92,13 +93,13 @@ impl<'a> Section<'a> {
             if key == "kind" {
                 continue;
             }
-            if shared.contains(&key.as_str()) {
+            if shared.contains(key) {
                 pipeline.insert(key.clone(), value.clone());
             } else if settings.is_none_or(|settings| settings.contains_key(key)) {
                 plugin.insert(key.clone(), value.clone());
             } else {
                 let known = settings.into_iter().flat_map(|settings| settings.keys());
-                let known = known.map(String::as_str).chain(shared.iter().copied());
+                let known = known.chain(&shared).map(String::as_str);
                 let what = format!("key of {role} kind `{kind}`");
                 return Err(document.invalid(&at(key), unknown_key(&what, key, known)));
             }
@@ -124,15 +125,24 @@ impl<'a> Section<'a> {
     }
 }
 
-/// The keys of a role's tables that the pipeline reads, whatever the kind.
-pub(super) fn pipeline_keys(table: &str) -> &'static [&'static str] {
-    match table {
-        "modality" => &["source", "pretrained"],
-        "fusion" => &["head"],
-        "blend" => &["predict"],
-        "optimizer" => &["schedule", "clip_norm", "apply"],
-        _ => &[],
+/// The schema of what the pipeline reads of a role's tables, whatever the kind; `None` if that is nothing.
+pub(super) fn pipeline_schema(role: Role) -> Option<Schema> {
+    match role {
+        Role::Data => None,
+        Role::Modality => Some(schema_for!(ModalityPipeline)),
+        Role::Fusion => Some(schema_for!(FusionPipeline)),
+        Role::Blend => Some(schema_for!(BlendPipeline)),
+        Role::Optimizer => Some(schema_for!(OptimizerPipeline)),
     }
+}
+
+/// The keys of a role's tables that the pipeline reads, whatever the kind.
+pub(super) fn pipeline_keys(role: Role) -> Vec<String> {
+    let schema = pipeline_schema(role);
+    let keys = schema
+        .as_ref()
+        .and_then(|schema| schema.get("properties")?.as_object());
+    keys.into_iter().flat_map(|keys| keys.keys().cloned()).collect()
 }
 
 /// `known kinds: …` of a role.

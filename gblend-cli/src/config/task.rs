@@ -66,6 +66,15 @@ mod tests {
     }
 
     #[test]
+    fn the_machines_part_are_keys_of_the_table() {
+        let schema = schemars::schema_for!(crate::config::RunConfig);
+        let keys = schema.get("properties").and_then(|keys| keys.as_object());
+        for key in MACHINE {
+            assert!(keys.is_some_and(|keys| keys.contains_key(key)), "{key}");
+        }
+    }
+
+    #[test]
     fn a_key_that_one_of_them_lacks_is_named() {
         let differences = task_differences(
             "[blend]\nkind = \"ogr\"\n",
