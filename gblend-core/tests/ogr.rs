@@ -175,7 +175,7 @@ fn correlation_can_make_a_weight_negative_although_every_head_gains() {
 }
 
 #[test]
-fn trap_normalizing_by_a_negative_sum_would_climb_the_loss() {
+fn normalizing_by_a_negative_sum_would_climb_the_loss() {
     let error = blend_diagonal(&[1.0, -2.0], &[1.0, 1.0]).unwrap_err();
     assert!(matches!(error, BlendError::NoGain { .. }), "{error}");
     assert_close(
@@ -186,7 +186,7 @@ fn trap_normalizing_by_a_negative_sum_would_climb_the_loss() {
 }
 
 #[test]
-fn trap_the_absolute_value_of_a_gain_rewards_a_head_that_got_worse() {
+fn the_absolute_value_of_a_gain_rewards_a_head_that_got_worse() {
     let weights = blend_non_negative(&[1.0, -1.0], &diagonal(&[1.0, 1.0])).unwrap();
     assert_close(&weights, &[1.0, 0.0], 1e-12);
     assert!(
@@ -197,7 +197,7 @@ fn trap_the_absolute_value_of_a_gain_rewards_a_head_that_got_worse() {
 }
 
 #[test]
-fn trap_weights_are_normalized_and_not_a_softmax() {
+fn weights_are_normalized_and_not_a_softmax() {
     // A softmax of (4, 1) would be (.953, .047).
     assert_close(
         &blend_non_negative(&[4.0, 1.0], &diagonal(&[1.0, 1.0])).unwrap(),
@@ -207,7 +207,7 @@ fn trap_weights_are_normalized_and_not_a_softmax() {
 }
 
 #[test]
-fn trap_the_ratio_is_not_inverted() {
+fn the_ratio_is_not_inverted() {
     // The head that overfits more gets less.
     let weights = blend_non_negative(&[1.0, 1.0], &diagonal(&[1.0, 4.0])).unwrap();
     assert_close(&weights, &[0.8, 0.2], 1e-12);
@@ -215,13 +215,13 @@ fn trap_the_ratio_is_not_inverted() {
 }
 
 #[test]
-fn trap_half_in_the_normalization_would_double_the_sum() {
+fn half_in_the_normalization_would_double_the_sum() {
     let weights = blend_diagonal(&[1.0, 2.0, 0.5], &[0.3, 0.7, 1.1]).unwrap();
     assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
 }
 
 #[test]
-fn trap_a_head_that_has_hardly_moved_does_not_explode() {
+fn a_head_that_has_hardly_moved_does_not_explode() {
     let moved = Movements {
         delta_o: vec![1e-6, 0.4, 0.3],
         delta_g: vec![0.01, 0.5, 0.5],

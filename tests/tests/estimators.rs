@@ -180,14 +180,14 @@ fn a_small_full_batch_step_moves_by_the_inner_products_to_first_order() {
 }
 
 #[test]
-fn trap_the_baseline_is_taken_before_the_first_epoch() {
+fn the_baseline_is_taken_before_the_first_epoch() {
     // Had it been taken after, a probe of one epoch would not move.
     let moved = movements(&smooth(0.2, ["a", "b"], 16), probe(1));
     assert!(moved.delta_g.iter().all(|&gain| gain.abs() > 1e-4), "{moved:?}");
 }
 
 #[test]
-fn trap_nothing_is_carried_over_from_one_head_to_the_next() {
+fn nothing_is_carried_over_from_one_head_to_the_next() {
     let one = movements(&smooth(0.2, ["a", "b"], 16), probe(2));
     let other = movements(&smooth(0.2, ["b", "a"], 16), probe(2));
     assert_eq!(
@@ -202,7 +202,7 @@ fn trap_nothing_is_carried_over_from_one_head_to_the_next() {
 }
 
 #[test]
-fn trap_the_evaluation_batch_size_does_not_matter() {
+fn the_evaluation_batch_size_does_not_matter() {
     let config = smooth(0.2, ["a", "b"], 16);
     with_session(&config, |session, splits| {
         let mut model = session.build_model().unwrap();
@@ -227,7 +227,7 @@ fn trap_the_evaluation_batch_size_does_not_matter() {
 }
 
 #[test]
-fn trap_evaluation_moves_no_parameter_and_no_running_statistic() {
+fn evaluation_moves_no_parameter_and_no_running_statistic() {
     let cache = std::env::temp_dir().join(format!("gblend-estimators-{}", std::process::id()));
     let set = format!("run.cache={}", cache.display()).parse().unwrap();
     let config = Config::parse("tiny", gblend_tests::TINY, std::env::temp_dir(), &[set]).unwrap();

@@ -310,7 +310,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn trap_every_sample_is_in_one_split_so_that_none_for_the_test_is_held_out(
+        fn every_sample_is_in_one_split_so_that_none_for_the_test_is_held_out(
             classes in 1_usize..6, per_class in 2_usize..20, groups in prop_oneof![Just(0_usize), 2..7_usize],
             validation in 0.0..0.5, held_out in 0.0..0.4, seed: u64,
         ) {
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn trap_the_held_out_samples_are_not_the_first_ones() {
+    fn the_held_out_samples_are_not_the_first_ones() {
         let source = Known::new(2, 100, 0);
         let shares = Shares {
             validation: 0.0,

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trap_the_gap_is_held_out_minus_train_and_not_their_sum() {
+    fn the_gap_is_held_out_minus_train_and_not_their_sum() {
         let losses = Losses {
             train: 0.6,
             held_out: 1.55,
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn trap_movements_are_differences_and_not_absolute_losses() {
+    fn movements_are_differences_and_not_absolute_losses() {
         let before = [Losses {
             train: 2.3,
             held_out: 2.31,
