@@ -14,7 +14,7 @@ use gblend_core::media::Waveform;
 
 use crate::data::avmnist::{idx, recordings};
 use crate::data::cache;
-use crate::run_folder::{ModelDescription, Summary, TestDetails, model_file};
+use crate::run_folder::{ModelDescription, StrategyAdvice, Summary, TestDetails, model_file};
 
 pub use crate::data::manifest::decode::fuzzing as manifest;
 
@@ -83,13 +83,14 @@ pub fn model_weights(bytes: &[u8]) -> bool {
     model_file::from_safetensors(bytes).is_ok()
 }
 
-/// `model.json`, `summary.json`, `test.json`, `compare.json` or the JSON file of a checkpoint.
+/// `model.json`, `summary.json`, `test.json`, `advice.json`, `compare.json` or the JSON file of a checkpoint.
 pub fn run_files(bytes: &[u8]) -> bool {
     let model = serde_json::from_slice::<ModelDescription>(bytes);
     model.is_ok_and(|model| model.check_format().is_ok())
         || serde_json::from_slice::<Summary>(bytes).is_ok()
         || serde_json::from_slice::<TestDetails>(bytes)
             .is_ok_and(|test| test.heads.iter().all(|head| !head.recalls().is_empty()))
+        || serde_json::from_slice::<StrategyAdvice>(bytes).is_ok_and(|advice| advice.check(3).is_ok())
         || serde_json::from_slice::<Comparison>(bytes).is_ok()
         || checkpoint::is_understood(bytes)
 }

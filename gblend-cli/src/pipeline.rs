@@ -15,8 +15,8 @@ use crate::model::ActiveHeads;
 use crate::prediction::PredictionRule;
 use crate::progress::Reporter;
 use crate::run_folder::{
-    HeadSummary, ModelDescription, ModelModality, PredictionSummary, RunFolder, Seconds, Summary,
-    TensorBoard, TestDetails, Unfinished,
+    HeadSummary, ModelDescription, ModelModality, PredictionSummary, RunFolder, Seconds, StrategyAdvice,
+    Summary, TensorBoard, TestDetails, Unfinished,
 };
 use crate::session::Session;
 use crate::subsets::score_subsets;
@@ -227,7 +227,8 @@ pub fn run(
     if let Some(tensorboard) = &mut tensorboard {
         tensorboard.test(&summary)?;
     }
-    folder.finish(&state_of(&mut model)?, &description, &details, &summary)?;
+    let advice = StrategyAdvice::new(&summary.strategy, blend.advice());
+    folder.finish(&state_of(&mut model)?, &description, &details, &advice, &summary)?;
     Ok((summary, path))
 }
 

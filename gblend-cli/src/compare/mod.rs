@@ -22,3 +22,4 @@ pub use method::{DEFAULT_METHODS, Method};
 pub use plan::Scope;
 pub use result::{Comparison, Difference, LeftOut, Row, Simplex, SimplexPoint};
 pub use runner::compare;
+pub(crate) use statistics::difference;

@@ -62,6 +62,16 @@ pub struct Row {
     pub runs: Vec<String>,
 }
 
+/// What the name of a method begins with that trains one modality alone.
+pub(super) const SINGLE: &str = "single:";
+
+impl Row {
+    /// The modality, if the method trains one alone.
+    pub fn single(&self) -> Option<&str> {
+        self.method.strip_prefix(SINGLE)
+    }
+}
+
 /// A difference of accuracies between two rows over the seeds that both have.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

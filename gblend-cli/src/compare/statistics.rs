@@ -20,7 +20,7 @@ pub(super) fn mean_and_ci95(values: &[f64]) -> (f64, Option<f64>) {
 }
 
 /// The difference of values that belong together pair by pair, such as accuracies with the same seed.
-pub(super) fn difference(to: &str, pairs: impl IntoIterator<Item = (f64, f64)>) -> Option<Difference> {
+pub(crate) fn difference(to: &str, pairs: impl IntoIterator<Item = (f64, f64)>) -> Option<Difference> {
     let differences: Vec<f64> = pairs.into_iter().map(|(value, other)| value - other).collect();
     if differences.is_empty() {
         return None;

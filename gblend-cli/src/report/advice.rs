@@ -1,12 +1,21 @@
 //! What to try next, in words, each with the figure that it comes from.
+//!
+//! What is found, the report says. What to do about it says the strategy, which knows its own settings; see
+//! [`Advice`](gblend_core::Advice). Where it says nothing, there is a word for any strategy.
 
-use gblend_core::BlendReport;
+mod comparison;
+mod learning;
+
+use gblend_core::{Advice, BlendReport, Finding, WeightSource};
 
 use super::charts::{duration, figure, percent};
-use super::reading::{Compared, Run, label, measure};
+use super::reading::{Run, measure};
+use crate::prediction::PredictionRule;
+pub(super) use comparison::of_comparison;
+use learning::Learning;
 
 /// A head with less of the loss hardly learns.
-const COLLAPSED: f64 = 0.02;
+const STARVED: f64 = 0.02;
 
 /// A head with more of the loss leaves nothing to the others.
 const DOMINANT: f64 = 0.9;
@@ -20,20 +29,25 @@ const WAITING: f64 = 0.1;
 /// A validation loss that rose by more, as a share of its lowest, is no noise.
 const RISEN: f64 = 0.05;
 
-/// Strategies whose weights are given and not found.
-const GIVEN: [&str; 4] = ["joint", "unimodal", "equal", "fixed"];
-
 /// What the figures of a run suggest; nothing if nothing stands out.
 pub(super) fn of_run(run: &Run) -> Vec<String> {
+    let learning = Learning::of(run);
     let mut advice = Vec::new();
-    advice.extend(weights(run));
-    if let Some(last) = run.summary.blends.last() {
-        advice.extend(gains(last));
-        advice.extend(uncertain(last));
+    advice.extend(learning.sentences(run));
+    // Of a network that has learned nothing, no figure about its heads means anything.
+    if !learning.is_nothing() {
+        advice.extend(weights(run));
+        if let Some(last) = run.summary.blends.last() {
+            advice.extend(gains(&run.advice, last));
+            advice.extend(uncertain(&run.advice, last));
+        }
+        if learning.joint_can_be_judged(run) {
+            advice.extend(joint(run));
+        }
+        advice.extend(overfitting(run));
+        advice.extend(rules(run));
     }
-    advice.extend(joint(run));
-    advice.extend(overfitting(run));
-    advice.extend(rules(run));
+    advice.extend(run.advice.remarks.iter().cloned());
     advice.extend(waiting(run));
     if !run.has_validation() && run.epochs.len() > 1 {
         advice.push(
@@ -45,12 +59,46 @@ pub(super) fn of_run(run: &Run) -> Vec<String> {
     advice
 }
 
-/// Weights that collapsed, or one that took all.
+/// What to do about a finding: the strategy's word, else one that is good for any strategy.
+fn remedy(advice: &Advice, finding: Finding) -> String {
+    advice.remedy(finding).unwrap_or_else(|| {
+        match finding {
+            Finding::StarvedHead => "Compare with blend.kind = \"ogr\", and with the modality left out.",
+            Finding::StarvedJoint => "Compare with blend.kind = \"ogr\", which keeps a part for it.",
+            Finding::DominantHead => "Compare with blend.kind = \"ogr\", and with that modality alone.",
+            Finding::NoGain => {
+                "Augmentation or a smaller learning rate leaves a gain to measure; if the network has learned all it can, \
+                 stop there."
+            }
+            Finding::HeadsWithoutGain => {
+                "Augmentation or a smaller encoder for them would tell whether they have anything to learn."
+            }
+            Finding::WideInterval => "More samples to estimate on measure more.",
+            Finding::JointBelowSingle => {
+                "Compare with blend.kind = \"ogr\", which weighs the losses by how heads overfit."
+            }
+            Finding::BelowSingle => "Look at the weights of the runs, and at some of the modalities alone.",
+            Finding::BelowEqual => "Take blend.kind = \"equal\".",
+            Finding::BelowFixed => "Fix them (blend.kind = \"fixed\").",
+            _ => "",
+        }
+        .to_owned()
+    })
+}
+
+/// Half the width of the 95 % interval of the difference of two shares, of so many samples each, by the normal
+/// distribution. Where both are of the same samples, the true one is narrower. A mean average precision is no share, but
+/// varies no less than one.
+fn noise((one, samples): (f64, usize), (other, of_other): (f64, usize)) -> f64 {
+    let variance = |share: f64, samples: usize| share * (1.0 - share) / samples as f64;
+    1.96 * (variance(one, samples) + variance(other, of_other)).sqrt()
+}
+
+/// Weights that left a head hardly anything, or one that took all.
 fn weights(run: &Run) -> Vec<String> {
-    if GIVEN.contains(&run.summary.strategy.as_str()) {
+    if run.advice.weights == WeightSource::Given {
         return Vec::new();
     }
-    let ogr = run.summary.strategy == "ogr";
     let heads = &run.summary.heads;
     let joint = heads.len() - 1;
     let list = |wanted: &dyn Fn(usize, f64) -> bool| {
@@ -60,115 +108,110 @@ fn weights(run: &Run) -> Vec<String> {
         found.collect::<Vec<_>>().join(", ")
     };
     let mut advice = Vec::new();
-    let collapsed = list(&|head, weight| head < joint && weight < COLLAPSED);
-    if !collapsed.is_empty() {
-        let what = if ogr {
-            "If it should: raise blend.smoothing, or blend.floor, which keeps the division by a small ΔO in bounds, or \
-             measure better, with a larger blend.held_out. If it has nothing to say: leave the modality out, and compare"
-        } else {
-            "Compare with blend.kind = \"ogr\", and with the modality left out"
-        };
+    let starved = list(&|head, weight| head < joint && weight < STARVED);
+    if !starved.is_empty() {
+        let remedy = remedy(&run.advice, Finding::StarvedHead);
         advice.push(format!(
-            "A weight below {COLLAPSED} ({collapsed}): such a head hardly learns. {what}."
+            "A weight below {STARVED} ({starved}): such a head hardly learns. {remedy}"
         ));
     }
-    let collapsed = list(&|head, weight| head == joint && weight < COLLAPSED);
-    if !collapsed.is_empty() {
-        let what = if ogr {
-            "Set blend.joint_floor, or predict without it (blend.predict = \"blend\")"
-        } else {
-            "Compare with blend.kind = \"ogr\", which keeps a part for it, or predict without it (blend.predict = \"blend\")"
+    let starved = list(&|head, weight| head == joint && weight < STARVED);
+    if !starved.is_empty() {
+        let remedy = remedy(&run.advice, Finding::StarvedJoint);
+        let without = match run.summary.predict {
+            PredictionRule::Joint => " Or predict without it (blend.predict = \"blend\").",
+            PredictionRule::Mean | PredictionRule::Blend => "",
         };
         advice.push(format!(
-            "A weight below {COLLAPSED} ({collapsed}): the fusion is hardly trained. {what}."
+            "A weight below {STARVED} ({starved}): the fusion is hardly trained. {remedy}{without}"
         ));
     }
     let dominant = list(&|_, weight| weight > DOMINANT);
     if !dominant.is_empty() {
-        let what = if ogr {
-            "Set blend.cap, raise blend.smoothing, or take blend.policy = \"robust\""
-        } else {
-            "Compare with blend.kind = \"ogr\", and with that modality alone"
-        };
+        let remedy = remedy(&run.advice, Finding::DominantHead);
         advice.push(format!(
-            "A weight above {DOMINANT} ({dominant}): the other heads are hardly trained. {what}."
+            "A weight above {DOMINANT} ({dominant}): the other heads are hardly trained. {remedy}"
         ));
     }
     advice
 }
 
-/// Heads that gain nothing.
-fn gains(report: &BlendReport) -> Vec<String> {
-    let none = report.heads.iter().filter(|head| head.delta_g <= 0.0);
-    let none: Vec<String> = none
-        .map(|head| format!("{} {}", head.name, figure(head.delta_g)))
-        .collect();
-    if none.is_empty() {
-        return Vec::new();
-    }
-    let list = none.join(", ");
+/// Heads that gain nothing. If some do, it takes an interval to tell that others do not.
+fn gains(advice: &Advice, report: &BlendReport) -> Option<String> {
+    let list = |wanted: &dyn Fn(&gblend_core::HeadReport) -> bool| -> Vec<String> {
+        let found = report.heads.iter().filter(|head| wanted(head));
+        found
+            .map(|head| format!("{} {}", head.name, figure(head.delta_g)))
+            .collect()
+    };
+    let none = list(&|head| head.delta_g <= 0.0);
     if none.len() == report.heads.len() {
-        return vec![format!(
-            "No head gains at the estimate after epoch {} (ΔG: {list}): the weights are a fallback (blend.no_gain) and say \
-             nothing about the heads. Shorter probes (blend.probe_epochs), a smaller learning rate or augmentation leave a \
-             gain to measure; if the network has learned all it can, stop there.",
-            report.epoch
-        )];
+        return Some(format!(
+            "No head gains at the estimate after epoch {} (ΔG: {}). {}",
+            report.epoch,
+            none.join(", "),
+            remedy(advice, Finding::NoGain)
+        ));
     }
-    vec![format!(
-        "At the estimate after epoch {} these heads gain nothing on held-out samples (ΔG: {list}). Shorter probes \
-         (blend.probe_epochs), augmentation or a smaller encoder for them would tell whether they have anything to learn.",
-        report.epoch
-    )]
+    let surely = list(&|head| {
+        head.delta_g <= 0.0 && head.delta_g_interval.is_none_or(|interval| interval.high <= 0.0)
+    });
+    (!surely.is_empty()).then(|| {
+        format!(
+            "At the estimate after epoch {} these heads gain nothing on held-out samples (ΔG: {}). {}",
+            report.epoch,
+            surely.join(", "),
+            remedy(advice, Finding::HeadsWithoutGain)
+        )
+    })
 }
 
 /// Weights that were hardly measured.
-fn uncertain(report: &BlendReport) -> Vec<String> {
+fn uncertain(advice: &Advice, report: &BlendReport) -> Option<String> {
     let wide = report.heads.iter().filter_map(|head| {
         let (low, high) = (head.weight_low?, head.weight_high?);
         (high - low > WIDE).then(|| format!("{} [{low:.2}, {high:.2}]", head.name))
     });
     let wide: Vec<String> = wide.collect();
-    if wide.is_empty() {
-        return Vec::new();
-    }
-    vec![format!(
-        "The interval of a weight is wider than {WIDE} ({}): the estimate hardly tells heads apart. A larger \
-         blend.held_out, or longer probes (blend.probe_epochs), measure more; blend.policy = \"robust\" leans on it less.",
-        wide.join(", ")
-    )]
+    (!wide.is_empty()).then(|| {
+        format!(
+            "The interval of a weight is wider than {WIDE} ({}): the estimate hardly tells heads apart. {}",
+            wide.join(", "),
+            remedy(advice, Finding::WideInterval)
+        )
+    })
 }
 
 /// The joint head beside the best single one.
-fn joint(run: &Run) -> Vec<String> {
-    let (Some(joint), Some((_, single))) = (run.joint(), run.best_single()) else {
-        return Vec::new();
-    };
+fn joint(run: &Run) -> Option<String> {
+    let (joint, (_, single)) = (run.joint()?, run.best_single()?);
     let (reached, alone) = (measure(joint), measure(single));
-    if reached >= alone {
-        return Vec::new();
+    let noise = noise((reached, joint.test_samples), (alone, single.test_samples));
+    // No sample makes the noise no number, which no difference is above.
+    if !(alone - reached > noise) {
+        return None;
     }
     let by = if run.several_labels() {
         "a mean average precision of "
     } else {
         ""
     };
-    let what = if run.summary.strategy == "ogr" {
-        "More weight for the joint head (blend.joint_floor), a fusion that can ignore a modality (gated, attention), or \
-         leaving out the modality with the highest OGR may help"
-    } else {
-        "Compare with blend.kind = \"ogr\", which weighs the losses by how heads overfit"
-    };
-    vec![format!(
-        "The joint head reaches {by}{}, {} alone {}: what the modalities have in common is lost. {what}.",
+    Some(format!(
+        "The joint head reaches {by}{}, {} alone {}, {:.1} points more where the test samples leave ± {:.1}: what the \
+         modalities have in common is lost. {} Where the fusion ({}) cannot ignore a modality, one with gates or attention \
+         can.",
         percent(reached),
         single.name,
-        percent(alone)
-    )]
+        percent(alone),
+        100.0 * (alone - reached),
+        100.0 * noise,
+        remedy(&run.advice, Finding::JointBelowSingle),
+        joint.kind,
+    ))
 }
 
 /// Heads whose validation loss rises while the training loss falls.
-fn overfitting(run: &Run) -> Vec<String> {
+fn overfitting(run: &Run) -> Option<String> {
     let mut found = Vec::new();
     for (index, head) in run.summary.heads.iter().enumerate() {
         let losses: Vec<(usize, f64)> = run
@@ -193,139 +236,64 @@ fn overfitting(run: &Run) -> Vec<String> {
             ));
         }
     }
-    if found.is_empty() {
-        return found;
-    }
-    vec![format!(
-        "The validation loss rises while the training loss falls: {}. Fewer epochs, run.select = \"best\" with run.patience, \
-         or augmentation and dropout for these heads.",
-        found.join(", ")
-    )]
+    let shorter = if run.summary.selected_epoch < run.summary.epochs {
+        "The best epoch was taken already; augmentation and dropout for these heads may move it on."
+    } else {
+        "Fewer epochs, run.select = \"best\" with run.patience, or augmentation and dropout for these heads."
+    };
+    (!found.is_empty()).then(|| {
+        format!(
+            "The validation loss rises while the training loss falls: {}. {shorter}",
+            found.join(", ")
+        )
+    })
 }
 
-/// A way of predicting that is better than the joint head.
-fn rules(run: &Run) -> Vec<String> {
-    let samples = run.test_samples() as f64;
+/// A way of predicting that is better than the run's.
+fn rules(run: &Run) -> Option<String> {
     // With several labels, being exactly right is no measure, and others have no such noise.
-    let (Some(joint), true) = (run.joint(), samples > 0.0 && !run.several_labels()) else {
-        return Vec::new();
-    };
-    let better = run
+    let own = run.prediction().filter(|_| !run.several_labels())?;
+    // Without a joint head the rules differ in name alone.
+    run.joint()?;
+    let samples = run.test_samples();
+    let others = run
         .summary
         .predictions
         .iter()
-        .filter(|rule| rule.rule.name() != "joint");
-    let Some(best) = better.max_by(|a, b| a.test_accuracy.total_cmp(&b.test_accuracy)) else {
-        return Vec::new();
+        .filter(|rule| rule.rule != own.rule);
+    let best = others.max_by(|a, b| a.test_accuracy.total_cmp(&b.test_accuracy))?;
+    let noise = noise((own.test_accuracy, samples), (best.test_accuracy, samples));
+    let difference = best.test_accuracy - own.test_accuracy;
+    let of = |rule: PredictionRule| match rule {
+        PredictionRule::Joint => "joint head",
+        PredictionRule::Mean => "mean of the heads",
+        PredictionRule::Blend => "blend of the heads",
     };
-    let variance = |share: f64| share * (1.0 - share) / samples;
-    let noise = 1.96 * (variance(joint.test_accuracy) + variance(best.test_accuracy)).sqrt();
-    let difference = best.test_accuracy - joint.test_accuracy;
-    if difference <= noise {
-        return Vec::new();
-    }
-    vec![format!(
-        "Predicting from the {} of the heads reaches {}, {:.1} points more than the joint head and more than the noise of the \
-         test samples ({:.1}): set blend.predict = \"{}\", and confirm it on samples that did not choose it.",
-        best.rule.name(),
-        percent(best.test_accuracy),
-        100.0 * difference,
-        100.0 * noise,
-        best.rule.name()
-    )]
+    (difference > noise).then(|| {
+        format!(
+            "Predicting from the {} reaches {}, {:.1} points more than the {} and more than the noise of the test samples \
+             ({:.1}): set blend.predict = \"{}\", and confirm it on samples that did not choose it.",
+            of(best.rule),
+            percent(best.test_accuracy),
+            100.0 * difference,
+            of(own.rule),
+            100.0 * noise,
+            best.rule.name()
+        )
+    })
 }
 
 /// Training that waits for data.
-fn waiting(run: &Run) -> Vec<String> {
+fn waiting(run: &Run) -> Option<String> {
     let seconds = &run.summary.seconds;
     let share = seconds.waiting / seconds.train;
-    if !share.is_finite() || share <= WAITING {
-        return Vec::new();
-    }
-    vec![format!(
-        "Training waited for data {} of its time ({} of {}): more memory for prepared samples (run.memory), more threads, \
-         or smaller media.",
-        percent(share),
-        duration(seconds.waiting),
-        duration(seconds.train)
-    )]
-}
-
-/// What the table of a comparison suggests.
-pub(super) fn of_comparison(compared: &Compared) -> Vec<String> {
-    let mut advice = Vec::new();
-    let rows = &compared.result.rows;
-    let all = compared.result.modalities.len();
-    let blended = rows
-        .iter()
-        .filter(|row| row.modalities.len() == all && row.method.starts_with("ogr"));
-    for row in blended {
-        let name = label(row, &compared.result);
-        if let Some(single) = row
-            .paired_difference_to_best_single
-            .as_ref()
-            .filter(|one| one.mean < 0.0)
-        {
-            let sure = if single.significant {
-                "beyond chance"
-            } else {
-                "which chance explains as well"
-            };
-            advice.push(format!(
-                "{name} is {:.1} points below {}, {sure}: the modalities have little to add to each other here, or the \
-                 estimate is off. Look at the subsets, at the interval of each weight, and at blend.joint_floor.",
-                -100.0 * single.mean,
-                single.to
-            ));
-        }
-        let equal = row.paired_difference_to_equal.as_ref();
-        if let Some(equal) = equal.filter(|one| one.significant && one.mean < 0.0) {
-            advice.push(format!(
-                "{name} is {:.1} points below equal weights, beyond chance: take blend.kind = \"equal\", or measure better with \
-                 a larger blend.held_out.",
-                -100.0 * equal.mean
-            ));
-        }
-    }
-    let few = rows.iter().map(|row| row.seeds.len()).min().unwrap_or(0);
-    if few < 3 {
-        advice.push(format!(
-            "Methods have as few seeds as {few}: an interval over so few says little; compare with five (--seeds 5)."
-        ));
-    }
-    let smaller = rows
-        .iter()
-        .filter(|row| row.modalities.len() < all && !row.method.starts_with("single:"));
-    let best = |rows: &mut dyn Iterator<Item = &'_ crate::compare::Row>| {
-        rows.max_by(|a, b| a.mean.total_cmp(&b.mean))
-            .map(|row| (row.mean, label(row, &compared.result)))
-    };
-    let whole = best(&mut rows.iter().filter(|row| row.modalities.len() == all));
-    if let (Some((mean, name)), Some((whole, other))) = (best(&mut { smaller }), whole)
-        && mean > whole
-    {
-        advice.push(format!(
-            "{name} reaches {}, more than {other} with every modality ({}): a modality does more harm than good; leave it \
-             out, or give it a smaller encoder.",
-            percent(mean),
-            percent(whole)
-        ));
-    }
-    if let Some(simplex) = &compared.result.simplex
-        && simplex.regret.significant
-        && simplex.regret.mean > 0.0
-    {
-        advice.push(format!(
-            "The best fixed weights are {:.1} points better than the strategy’s, beyond chance: fix them \
-             (blend.kind = \"fixed\"), or measure better with a larger blend.held_out.",
-            100.0 * simplex.regret.mean
-        ));
-    }
-    if !compared.result.left_out.is_empty() {
-        advice.push(format!(
-            "Runs without a result: {}; the list below the table says why.",
-            compared.result.left_out.len()
-        ));
-    }
-    advice
+    (share.is_finite() && share > WAITING).then(|| {
+        format!(
+            "Training waited for data {} of its time ({} of {}): more memory for prepared samples (run.memory), more \
+             threads, or smaller media.",
+            percent(share),
+            duration(seconds.waiting),
+            duration(seconds.train)
+        )
+    })
 }

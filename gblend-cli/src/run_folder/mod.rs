@@ -8,10 +8,12 @@
 //! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`](crate::checkpoint) |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
 //! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities |
+//! | `advice.json` | what the strategy says to whoever reads the report |
 //! | `summary.json` | the result; written last, so a folder without it is of a run that did not end |
 
 mod lock;
 pub(crate) mod model_file;
+mod strategy_advice;
 mod summary;
 mod tensorboard;
 mod test_details;
@@ -33,6 +35,7 @@ use crate::train::{EpochMetrics, Sink};
 
 pub(crate) use lock::FolderLock;
 pub use model_file::{ModelDescription, ModelModality};
+pub use strategy_advice::StrategyAdvice;
 pub use summary::{HeadSummary, PredictionSummary, Seconds, Summary};
 pub use tensorboard::TensorBoard;
 pub use test_details::{ClassCounts, Confusion, Counts, TestDetails};
@@ -152,7 +155,8 @@ impl RunFolder {
         self.metrics.write_all(&line).map_err(Error::write(&path))
     }
 
-    /// Writes the result: the model, its description, the details of the test, and last the summary.
+    /// Writes the result: the model, its description, the details of the test, what the strategy says, and last the
+    /// summary.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -161,6 +165,7 @@ impl RunFolder {
         state: &State,
         model: &ModelDescription,
         test: &TestDetails,
+        advice: &StrategyAdvice,
         summary: &Summary,
     ) -> Result<()> {
         self.checkpoints.finish()?;
@@ -172,6 +177,7 @@ impl RunFolder {
         write_whole(&self.path.join("model.safetensors"), &bytes)?;
         write_whole(&self.path.join("model.json"), &to_json(&model)?)?;
         write_whole(&self.path.join("test.json"), &to_json(test)?)?;
+        write_whole(&self.path.join("advice.json"), &to_json(advice)?)?;
         write_whole(&self.path.join("summary.json"), &to_json(summary)?)
     }
 }
