@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use gblend_cli::config::{Config, Override};
-use gblend_cli::data::loader::{LoadedBatch, Plan};
-use gblend_cli::data::split::{Evaluable, Splits};
-use gblend_cli::interrupt::Interrupt;
-use gblend_cli::pipeline::{Company, Destination, Start, run};
-use gblend_cli::probe::{Live, estimate};
+use gblend_cli::data::{Evaluable, LoadedBatch, Plan, Splits};
+use gblend_cli::process::Interrupt;
 use gblend_cli::progress::Reporter;
-use gblend_cli::session::Session;
-use gblend_cli::step::{Place, step};
+use gblend_cli::run_folder::Destination;
+use gblend_cli::training::pipeline::{ProcessUse, Start, run};
+use gblend_cli::training::probe::{StartingPoint, estimate};
+use gblend_cli::training::session::Session;
+use gblend_cli::training::step::{StepContext, step};
 use gblend_core::params::state_of;
 use gblend_core::{EstimateRequest, Estimator, Seed};
 use gblend_optim::schedule::RunLength;
 
-const PLACE: Place<'_> = Place {
+const PLACE: StepContext<'_> = StepContext {
     label: "bench",
     prefix: "",
     epoch: 1,
@@ -80,7 +80,7 @@ fn estimates(criterion: &mut Criterion) {
     let config = config(cache.path(), 2048);
     let (session, splits) = open(&config);
     let state = state_of(&mut session.build_model().unwrap()).unwrap();
-    let live = Live {
+    let live = StartingPoint {
         epoch: 0,
         schedule_step: 0,
     };
@@ -138,7 +138,14 @@ fn job(criterion: &mut Criterion) {
                 let config = config(&folder.path().join("cache"), 2048);
                 let start = Start::New(Destination::Folder(folder.path().join("run")));
                 let quiet = Reporter::new(true);
-                run(&config, &start, Company::Alone, &Interrupt::never(), &quiet).unwrap();
+                run(
+                    &config,
+                    &start,
+                    ProcessUse::Exclusive,
+                    &Interrupt::never(),
+                    &quiet,
+                )
+                .unwrap();
                 folder
             },
             BatchSize::PerIteration,

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use gblend_cli::config::Config;
-use gblend_cli::interrupt::Interrupt;
-use gblend_cli::pipeline::{Company, Destination, Start, run};
+use gblend_cli::process::Interrupt;
 use gblend_cli::progress::Reporter;
-use gblend_cli::session::with_threads;
+use gblend_cli::run_folder::Destination;
+use gblend_cli::training::pipeline::{ProcessUse, Start, run};
+use gblend_cli::training::session::with_threads;
 use gblend_core::media::{Frames, SequenceShape};
 use gblend_core::{Dataset, Media, MediaKind, OpenContext, Partition, Result, Sample, Seed, Source, Stream};
 use rand::RngExt;
@@ -141,7 +142,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         run(
             &config,
             &start,
-            Company::Alone,
+            ProcessUse::Exclusive,
             &Interrupt::never(),
             &Reporter::new(true),
         )

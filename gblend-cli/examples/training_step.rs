@@ -12,8 +12,7 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use gblend_cli::config::Config;
-use gblend_cli::inputs::Inputs;
-use gblend_cli::model::{ActiveHeads, Multimodal};
+use gblend_cli::network::{ActiveHeads, Inputs, Multimodal};
 use gblend_core::nn::cross_entropy;
 use gblend_core::params::{State, state_of};
 use gblend_core::{Array, AutoDevice, Batch, Blend, BlendStrategy, Pass, Seed};

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::compare::LeftOut;
 use crate::config::{ConfigError, DeviceChoice};
-use crate::interrupt;
+use crate::records::LeftOut;
+
+/// The exit code of a command that was interrupted: that of a shell for a command that Ctrl-C ended.
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// The result of a command.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -127,7 +129,7 @@ impl Error {
             | Self::Device { .. }
             | Self::Write { .. }
             | Self::Internal(_) => 1,
-            Self::Interrupted { .. } | Self::ComparisonInterrupted { .. } => interrupt::EXIT_CODE,
+            Self::Interrupted { .. } | Self::ComparisonInterrupted { .. } => INTERRUPTED,
             _ => 2,
         }
     }

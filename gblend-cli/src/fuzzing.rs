@@ -6,15 +6,15 @@
 use std::io::Cursor;
 use std::path::PathBuf;
 
-use crate::checkpoint;
-use crate::compare::Comparison;
+use crate::commands::curves::Curves;
 use crate::config::{BUILTIN, Config, ConfigError, Override};
-use crate::curves::Curves;
+use crate::records::{Comparison, ModelDescription, StrategyAdvice, Summary, TestDetails};
+use crate::run_folder::checkpoint;
 use gblend_core::media::Waveform;
 
 use crate::data::avmnist::{idx, recordings};
 use crate::data::cache;
-use crate::run_folder::{ModelDescription, StrategyAdvice, Summary, TestDetails, model_file};
+use crate::files::from_safetensors;
 
 pub use crate::data::manifest::decode::fuzzing as manifest;
 
@@ -80,7 +80,7 @@ pub fn segment(bytes: &[u8]) -> bool {
 }
 
 pub fn model_weights(bytes: &[u8]) -> bool {
-    model_file::from_safetensors(bytes).is_ok()
+    from_safetensors(bytes).is_ok()
 }
 
 /// `model.json`, `summary.json`, `test.json`, `advice.json`, `compare.json` or the JSON file of a checkpoint.

@@ -9,36 +9,28 @@
 //! }
 //! ```
 
-pub mod checkpoint;
 pub mod commands;
 pub mod compare;
 pub mod config;
-pub mod curves;
 pub mod data;
-mod device;
 mod error;
-pub mod eval;
+pub mod evaluation;
+mod files;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod gradient_products;
-pub mod inputs;
-pub mod interrupt;
-mod machine;
-pub mod metrics;
-pub mod model;
-pub mod pipeline;
-mod plugins;
-pub mod prediction;
-pub mod probe;
+pub mod network;
+pub mod process;
 pub mod progress;
+pub mod records;
 pub mod report;
 pub mod run_folder;
-pub mod scores;
-pub mod session;
-pub mod step;
-pub mod subsets;
-pub mod train;
+mod tables;
+pub mod training;
+
+// Crates whose plugins this library brings along: naming them is what links and registers them.
+use gblend_modalities as _;
+use gblend_optim as _;
 
 pub use commands::main;
 pub use error::{Error, Result};

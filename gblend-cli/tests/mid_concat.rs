@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use gblend_cli::config::{Config, Override};
-use gblend_cli::data::loader::Plan;
-use gblend_cli::data::split::{Evaluable, Splits};
-use gblend_cli::inputs::Inputs;
-use gblend_cli::model::{ActiveHeads, Fused, Multimodal, to_host};
+use gblend_cli::data::{Evaluable, Plan, Splits};
+use gblend_cli::network::{ActiveHeads, Fused, Inputs, Multimodal, to_host};
 use gblend_cli::progress::Reporter;
-use gblend_cli::session::Session;
-use gblend_cli::step::{Place, step};
+use gblend_cli::training::session::Session;
+use gblend_cli::training::step::{StepContext, step};
 use gblend_core::nn::backward;
 use gblend_core::params::{Module, ParamPath, ParamVisitor, State, state_of};
 use gblend_core::{Array, Logits, ParamMut, Pass, Result, Role, Seed, Targets, catalogue};
@@ -221,7 +219,7 @@ fn one_step(blend: &str) -> (State, State) {
         let samples = &splits.train.samples()[..24];
         let plan = Plan::training(samples, session.batch_size(), Seed::new(1));
         assert_eq!(plan.len(), 1);
-        let place = Place {
+        let place = StepContext {
             label: "train",
             prefix: "",
             epoch: 1,

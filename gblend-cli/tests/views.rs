@@ -6,13 +6,11 @@ use std::path::PathBuf;
 
 use gblend_cli::Result;
 use gblend_cli::config::Config;
-use gblend_cli::data::loader::{LoadedBatch, Plan};
-use gblend_cli::data::split::{Evaluable, Splits};
-use gblend_cli::eval::evaluate;
-use gblend_cli::inputs::Inputs;
-use gblend_cli::model::ActiveHeads;
+use gblend_cli::data::{Evaluable, LoadedBatch, Plan, Splits};
+use gblend_cli::evaluation::evaluate;
+use gblend_cli::network::{ActiveHeads, Inputs};
 use gblend_cli::progress::Reporter;
-use gblend_cli::session::Session;
+use gblend_cli::training::session::Session;
 use gblend_core::{Pass, Seed, Task};
 
 const CONFIG: &str = r#"
@@ -86,7 +84,7 @@ fn evaluation_takes_the_mean_probability_of_all_clips() {
                 let inputs = Inputs::new(&session.device, batch.samples.len(), batch.inputs)?;
                 let logits = model.forward(&inputs, &Pass::evaluate(), &active)?;
                 for (sum, logits) in sums.iter_mut().zip(logits) {
-                    let logits = gblend_cli::model::to_host(&logits.unwrap())?;
+                    let logits = gblend_cli::network::to_host(&logits.unwrap())?;
                     let rows = Task::SingleLabel.probabilities(&logits)?.concat();
                     sum.resize(rows.len(), 0.0);
                     sum.iter_mut().zip(rows).for_each(|(sum, p)| *sum += p);

@@ -6,12 +6,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use gblend_cli::config::Config;
-use gblend_cli::data::split::{Evaluable, Splits};
-use gblend_cli::eval::evaluate;
-use gblend_cli::model::ActiveHeads;
-use gblend_cli::probe::{Live, estimate};
+use gblend_cli::data::{Evaluable, Splits};
+use gblend_cli::evaluation::evaluate;
+use gblend_cli::network::ActiveHeads;
 use gblend_cli::progress::Reporter;
-use gblend_cli::session::Session;
+use gblend_cli::training::probe::{StartingPoint, estimate};
+use gblend_cli::training::session::Session;
 use gblend_core::nn::Linear;
 use gblend_core::ogr::Movements;
 use gblend_core::params::{Module, ParamPath, ParamVisitor, state_of};
@@ -127,7 +127,7 @@ fn movements(config: &Config, estimator: Estimator) -> Movements {
             estimator,
             resamples: 0,
         };
-        let live = Live {
+        let live = StartingPoint {
             epoch: 0,
             schedule_step: 0,
         };

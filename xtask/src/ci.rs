@@ -6,7 +6,8 @@ use crate::cuda::Cuda;
 use crate::fuzz::{self, Fuzz};
 use crate::process::{cargo, succeed};
 use crate::supply_chain::SupplyChain;
-use crate::{Result, generate, plugins, tensorboard, tidy};
+use crate::tidy::Tidy;
+use crate::{Result, generate, plugins, tensorboard};
 
 pub(crate) fn run() -> Result {
     succeed(cargo().args(["fmt", "--all", "--check"]))?;
@@ -16,7 +17,7 @@ pub(crate) fn run() -> Result {
             .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
             .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
-    tidy::run()?;
+    Tidy::default().run()?;
     generate::run(true)?;
     plugins::run()?;
     fuzz::check()?;

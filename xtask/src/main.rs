@@ -32,8 +32,8 @@ struct Arguments {
 enum Task {
     /// Everything that continuous integration checks after the tests.
     Ci,
-    /// Check who depends on whom, and that files say what they should.
-    Tidy,
+    /// Check who depends on whom, which modules use which, and that files say what they should.
+    Tidy(tidy::Tidy),
     /// Write docs/config.md and docs/config.schema.json from the code.
     Gen {
         /// Change nothing; fail if a file is not what the code says.
@@ -61,7 +61,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Ci => ci::run(),
-        Task::Tidy => tidy::run(),
+        Task::Tidy(tidy) => tidy.run(),
         Task::Gen { check } => generate::run(check),
         Task::Plugins => plugins::run(),
         Task::Fuzz(fuzz) => fuzz.run(),

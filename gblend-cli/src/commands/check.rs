@@ -11,7 +11,7 @@ use super::train::parse_overrides;
 use crate::config::Config;
 use crate::error::Result;
 use crate::progress::Reporter;
-use crate::session::{Session, with_threads};
+use crate::training::session::{Session, with_threads};
 
 /// Checks everything that `train` needs, short of training.
 #[derive(Debug, Args)]

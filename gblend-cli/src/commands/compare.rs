@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::device::DeviceOption;
-use super::table::{percent, table};
 use super::train::parse_overrides;
 use super::{print, print_json};
-use crate::compare::{Comparison, DEFAULT_METHODS, Difference, Method, Row, Scope, Simplex, compare};
+use crate::compare::{DEFAULT_METHODS, Method, Scope, compare};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::interrupt::Interrupt;
+use crate::process::Interrupt;
 use crate::progress::Board;
+use crate::records::{Comparison, Difference, Row, Simplex};
+use crate::tables::{percent, table};
 
 /// Compares ways of training on one task, over several seeds.
 ///

@@ -10,16 +10,16 @@ use gblend_core::{BlendReport, BlendWeights, Estimate as Estimated, HeadReport, 
 use gblend_optim::blend::ogr::{Covariance, NoGain, Policy, PolicySettings, named_report};
 use serde::Serialize;
 
-use super::blend::{blend_table, estimate_table};
 use super::device::DeviceOption;
 use super::train::parse_overrides;
 use super::{print, print_json};
+use crate::commands::curves::Curves;
 use crate::config::{Config, Override};
-use crate::curves::Curves;
 use crate::error::{Error, Result};
-use crate::probe::{Live, estimate};
 use crate::progress::Reporter;
-use crate::session::{Session, with_threads};
+use crate::tables::{blend_table, estimate_table};
+use crate::training::probe::{StartingPoint, estimate};
+use crate::training::session::{Session, with_threads};
 
 /// Estimates blend weights, from a configuration's network or from loss curves, and trains nothing.
 #[derive(Debug, Args)]
@@ -175,7 +175,7 @@ impl Estimate {
                     "the strategy `{kind}` asks for no estimate before training; --set blend.kind=ogr does"
                 )));
             };
-            let live = Live {
+            let live = StartingPoint {
                 epoch: 0,
                 schedule_step: 0,
             };

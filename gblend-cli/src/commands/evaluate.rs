@@ -7,18 +7,17 @@ use gblend_core::params::load_state;
 use serde::Serialize;
 
 use super::device::DeviceOption;
-use super::table::{percent, predictions_line, table};
 use super::{print, print_json};
 use crate::config::{Config, Override};
-use crate::data::split::{Evaluable, Splits};
+use crate::data::{Evaluable, Splits};
 use crate::error::{Error, Result};
-use crate::eval::{Evaluation, evaluate};
-use crate::model::{ActiveHeads, Multimodal};
-use crate::prediction::PredictionRule;
+use crate::evaluation::{Evaluation, MOST_MODALITIES, evaluate, score_subsets};
+use crate::network::{ActiveHeads, Multimodal};
 use crate::progress::Reporter;
+use crate::records::{PredictionRule, SubsetScore};
 use crate::run_folder::FinishedRun;
-use crate::session::{Session, with_threads};
-use crate::subsets::{MOST_MODALITIES, SubsetScore, score_subsets};
+use crate::tables::{percent, predictions_line, table};
+use crate::training::session::{Session, with_threads};
 
 /// Evaluates a trained model.
 #[derive(Debug, Args)]

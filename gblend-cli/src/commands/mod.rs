@@ -1,8 +1,8 @@
 //! The commands. Results go to stdout, everything else to stderr.
 
-mod blend;
 mod check;
 mod compare;
+pub mod curves;
 mod data;
 mod device;
 mod estimate;
@@ -12,15 +12,12 @@ mod plugins;
 mod predict;
 mod report;
 mod schema;
-mod table;
 mod train;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-pub(crate) use blend::blend_table;
 
 use crate::error::{Error, Result};
 

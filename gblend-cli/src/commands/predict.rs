@@ -10,13 +10,12 @@ use serde::Serialize;
 
 use super::device::DeviceOption;
 use super::evaluate::with_trained;
-use super::table::{percent, table};
 use super::{print, print_json};
-use crate::data::position::SampleIndex;
-use crate::data::split::Evaluable;
+use crate::data::{Evaluable, SampleIndex};
 use crate::error::{Error, Result};
-use crate::metrics::predicted;
+use crate::evaluation::predicted;
 use crate::progress::Reporter;
+use crate::tables::{percent, table};
 
 /// Predicts the classes of samples of the run's dataset.
 #[derive(Debug, Args)]

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::device::DeviceOption;
-use super::table::{percent, predictions_line, table};
 use super::{print, print_json};
 use crate::config::{Config, Override, task_differences};
 use crate::error::{Error, Result};
-use crate::interrupt::Interrupt;
-use crate::pipeline::{self, Company, Destination, Start};
+use crate::process::Interrupt;
 use crate::progress::Reporter;
-use crate::run_folder::Summary;
-use crate::session::with_threads;
+use crate::records::Summary;
+use crate::run_folder::Destination;
+use crate::tables::{percent, predictions_line, table};
+use crate::training::pipeline;
+use crate::training::pipeline::{ProcessUse, Start};
+use crate::training::session::with_threads;
 
 /// Trains a model and leaves a run folder.
 #[derive(Debug, Args)]
@@ -60,7 +62,7 @@ impl Train {
         let interrupt = Interrupt::by_signals();
         let threads = config.run.threads;
         let (summary, folder) = with_threads(threads, || {
-            pipeline::run(&config, &start, Company::Alone, &interrupt, &reporter)
+            pipeline::run(&config, &start, ProcessUse::Exclusive, &interrupt, &reporter)
         })?;
         if self.json {
             return print_json(&summary);

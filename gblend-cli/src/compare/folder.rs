@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::plan::Cell;
-use super::result::Comparison;
 use crate::config::{Config, task_differences};
 use crate::error::{Error, Result};
-use crate::run_folder::{FolderLock, Summary, to_json, write_whole};
-
-/// The format of `compare.json`; another format gets another number.
-pub const FORMAT: &str = "gblend-compare-1";
+use crate::files::{FolderLock, to_json, write_whole};
+use crate::records::Comparison;
+use crate::records::Summary;
 
 /// A comparison's folder, which nobody else writes to as long as this lives.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use gblend_core::{Role, catalogue};
 
-use super::result::SINGLE;
 use crate::config::{Config, Override};
 use crate::error::{Error, Result};
+use crate::records::Row;
 
 /// A way of training.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +91,7 @@ impl Method {
     /// Its name in tables and results.
     pub fn name(&self) -> String {
         match self {
-            Self::Single(modality) => format!("{SINGLE}{modality}"),
+            Self::Single(modality) => format!("{}{modality}", Row::SINGLE),
             Self::Joint => "joint".into(),
             Self::Dropout => "dropout".into(),
             Self::Pretrained => "pretrained".into(),
@@ -106,24 +106,6 @@ impl Method {
                 format!("fixed:{}", weights.join("-"))
             }
         }
-    }
-
-    /// What trains so, in a configuration of one's own; `None` for a name that tells nothing of its overrides.
-    pub fn how(&self) -> Option<String> {
-        Some(match self {
-            Self::Single(_) | Self::Variant(..) | Self::Fixed(_) => return None,
-            Self::Joint => "blend.kind = \"joint\"".into(),
-            Self::Dropout => "blend.kind = \"joint\" with fusion.head.dropout = 0.5".into(),
-            Self::Pretrained => {
-                "encoders that were trained alone: modality.NAME.pretrained names the run, under any blend"
-                    .into()
-            }
-            Self::EarlyStop => "run.select = \"best\" with run.patience".into(),
-            Self::Equal => "blend.kind = \"equal\"".into(),
-            Self::Ogr => "blend.kind = \"ogr\"".into(),
-            Self::OgrOnline => "blend.kind = \"ogr\" with blend.schedule = \"online\"".into(),
-            Self::Strategy(kind) => format!("blend.kind = \"{kind}\""),
-        })
     }
 
     /// What it changes in a configuration. `single` gives the run folder of a modality that was trained alone.

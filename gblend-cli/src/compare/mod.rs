@@ -11,15 +11,10 @@
 mod folder;
 mod method;
 mod plan;
-mod result;
 mod runner;
 mod simplex;
-mod statistics;
 mod tabulate;
 
-pub use folder::FORMAT;
 pub use method::{DEFAULT_METHODS, Method};
 pub use plan::Scope;
-pub use result::{Comparison, Difference, LeftOut, Row, Simplex, SimplexPoint};
 pub use runner::compare;
-pub(crate) use statistics::difference;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use gblend_core::{Role, catalogue};
 
 use super::method::Method;
-use super::result::LeftOut;
 use super::simplex::grid;
 use crate::config::{Config, Override};
 use crate::error::{Error, Result};
+use crate::records::LeftOut;
 
 /// What is compared.
 #[derive(Clone, Debug, Default)]

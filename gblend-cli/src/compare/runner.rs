@@ -5,14 +5,16 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::folder::Folder;
 use super::plan::{Plan, Scope};
-use super::result::{Comparison, LeftOut};
 use super::tabulate::{Done, tabulate};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::interrupt::Interrupt;
-use crate::pipeline::{self, Company, Destination, Start};
+use crate::process::Interrupt;
 use crate::progress::Board;
-use crate::session::{Session, with_threads};
+use crate::records::{Comparison, LeftOut};
+use crate::run_folder::Destination;
+use crate::training::pipeline;
+use crate::training::pipeline::{ProcessUse, Start};
+use crate::training::session::{Session, with_threads};
 
 /// Compares methods on the task of a configuration, in this folder.
 ///
@@ -190,7 +192,7 @@ impl Shared<'_> {
         let label = self.label(index);
         let reporter = self.board.cell(&label);
         let (summary, _) = with_threads(self.threads, || {
-            pipeline::run(&config, &start, Company::Others, self.interrupt, &reporter)
+            pipeline::run(&config, &start, ProcessUse::Shared, self.interrupt, &reporter)
         })?;
         Ok(Done::of(&summary))
     }

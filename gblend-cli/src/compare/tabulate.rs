@@ -2,14 +2,13 @@
 
 use gblend_core::JOINT;
 
-use super::folder::FORMAT;
 use super::method::Method;
 use super::plan::{Entry, Plan};
-use super::result::{Comparison, LeftOut, Row, Simplex};
 use super::simplex::{judge, point};
-use super::statistics::{difference, mean_and_ci95};
 use crate::config::Config;
-use crate::run_folder::Summary;
+use crate::records::{
+    COMPARISON_FORMAT, Comparison, LeftOut, Row, Simplex, Summary, difference, mean_and_ci95,
+};
 
 /// What a comparison keeps of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +50,7 @@ pub(super) fn tabulate(
         .filter_map(|(index, entry)| table.row(index, entry, base))
         .collect();
     Comparison {
-        format: FORMAT.to_owned(),
+        format: COMPARISON_FORMAT.to_owned(),
         gblend: env!("CARGO_PKG_VERSION").to_owned(),
         modalities: base
             .modalities

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use toml_edit::Item;
 
 use super::environment::expand;
-use super::section::pipeline_keys;
+use super::pipeline_keys::pipeline_keys;
 use super::{ConfigError, Override};
 
 /// A parsed configuration with its overrides applied.

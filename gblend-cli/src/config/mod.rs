@@ -7,6 +7,7 @@ mod environment;
 mod error;
 mod log;
 mod overrides;
+mod pipeline_keys;
 mod run;
 mod schema;
 mod section;
@@ -20,7 +21,7 @@ use gblend_optim::schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::prediction::PredictionRule;
+use crate::records::PredictionRule;
 pub use checkpoint::CheckpointConfig;
 pub use device::{DeviceChoice, UnknownDevice};
 use document::Document;
@@ -30,7 +31,7 @@ pub use overrides::Override;
 pub use run::{RunConfig, Select};
 pub use schema::json_schema;
 use section::Section;
-pub use task::task_differences;
+pub use task::{settings_beside, task_differences};
 
 /// The configuration that `gblend train` uses without a file, and `gblend init` writes.
 pub const BUILTIN: &str = include_str!("../../builtin/scene.toml");

@@ -3,7 +3,7 @@
 use gblend_core::{Role, catalogue};
 use serde_json::{Map, Value, json};
 
-use super::section::pipeline_schema;
+use super::pipeline_keys::pipeline_schema;
 use super::{CheckpointConfig, LogConfig, RunConfig};
 
 /// The JSON schema of a configuration with the plugins of this binary.

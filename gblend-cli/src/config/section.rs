@@ -6,13 +6,13 @@
 //! and `serde_path_to_error` sees where each one fails.
 
 use gblend_core::Role;
-use schemars::{Schema, schema_for};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+use super::ConfigError;
 use super::document::{Document, unknown_key};
-use super::{BlendPipeline, ConfigError, FusionPipeline, ModalityPipeline, OptimizerPipeline};
+use super::pipeline_keys::pipeline_keys;
 
 /// A `[data]`, `[modality.NAME]`, `[fusion]`, `[blend]` or `[optimizer]` table.
 pub(super) struct Section<'a> {
@@ -123,26 +123,6 @@ impl<'a> Section<'a> {
         self.document
             .deserialize(&self.path, Value::Table(self.pipeline.clone()))
     }
-}
-
-/// The schema of what the pipeline reads of a role's tables, whatever the kind; `None` if that is nothing.
-pub(super) fn pipeline_schema(role: Role) -> Option<Schema> {
-    match role {
-        Role::Data => None,
-        Role::Modality => Some(schema_for!(ModalityPipeline)),
-        Role::Fusion => Some(schema_for!(FusionPipeline)),
-        Role::Blend => Some(schema_for!(BlendPipeline)),
-        Role::Optimizer => Some(schema_for!(OptimizerPipeline)),
-    }
-}
-
-/// The keys of a role's tables that the pipeline reads, whatever the kind.
-pub(super) fn pipeline_keys(role: Role) -> Vec<String> {
-    let schema = pipeline_schema(role);
-    let keys = schema
-        .as_ref()
-        .and_then(|schema| schema.get("properties")?.as_object());
-    keys.into_iter().flat_map(|keys| keys.keys().cloned()).collect()
 }
 
 /// `known kinds: …` of a role.

@@ -41,7 +41,7 @@ fn a_plugin_and_the_pipeline_share_no_key() {
     for plugin in gblend_core::catalogue().unwrap().plugins() {
         let schema = (plugin.schema)();
         let own = schema.get("properties").and_then(|keys| keys.as_object());
-        for key in section::pipeline_keys(plugin.role) {
+        for key in pipeline_keys::pipeline_keys(plugin.role) {
             let twice = own.is_some_and(|own| own.contains_key(&key));
             assert!(
                 !twice,

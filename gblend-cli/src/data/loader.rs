@@ -46,12 +46,12 @@ pub struct Plan<'a> {
     /// Batches of the whole pass, and how many of them are left out at its beginning.
     batches: usize,
     skipped: usize,
-    look: Look,
+    choice: ViewChoice,
 }
 
-/// How samples are looked at.
+/// Which view of a sample is taken.
 #[derive(Clone, Copy, Debug)]
-enum Look {
+enum ViewChoice {
     /// A random view, augmented.
     Random(Seed),
     /// One of the views; of fewer, in turn.
@@ -65,20 +65,24 @@ impl<'a> Plan<'a> {
     pub fn training(samples: &[SampleIndex], batch_size: NonZeroUsize, epoch: Seed) -> Self {
         let mut order = samples.to_vec();
         order.shuffle(&mut epoch.derive("order").rng());
-        Self::new(order.into(), batch_size, Look::Random(epoch.derive("augment")))
+        Self::new(
+            order.into(),
+            batch_size,
+            ViewChoice::Random(epoch.derive("augment")),
+        )
     }
 
     /// A pass in evaluation: in order, as prepared, the middle view of each sample.
     pub fn evaluation(samples: &'a [SampleIndex], batch_size: NonZeroUsize) -> Self {
-        Self::new(samples.into(), batch_size, Look::Middle)
+        Self::new(samples.into(), batch_size, ViewChoice::Middle)
     }
 
-    fn new(order: Cow<'a, [SampleIndex]>, batch_size: NonZeroUsize, look: Look) -> Self {
+    fn new(order: Cow<'a, [SampleIndex]>, batch_size: NonZeroUsize, choice: ViewChoice) -> Self {
         Self {
             batches: order.len().div_ceil(batch_size.get()),
             skipped: 0,
             order,
-            look,
+            choice,
         }
     }
 
@@ -86,7 +90,7 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn of_view(self, view: usize) -> Self {
         Self {
-            look: Look::View(view),
+            choice: ViewChoice::View(view),
             ..self
         }
     }
@@ -150,7 +154,7 @@ impl Loader<'_> {
                     let work = move || {
                         for batch in (worker..plan.len()).step_by(workers) {
                             // The consumer hangs up at the first error.
-                            if sender.send(self.load(plan.batch(batch), plan.look)).is_err() {
+                            if sender.send(self.load(plan.batch(batch), plan.choice)).is_err() {
                                 break;
                             }
                         }
@@ -182,14 +186,14 @@ impl Loader<'_> {
         views.max().unwrap_or(1)
     }
 
-    fn load(&self, samples: &[SampleIndex], look: Look) -> Result<LoadedBatch> {
+    fn load(&self, samples: &[SampleIndex], choice: ViewChoice) -> Result<LoadedBatch> {
         let samples: Vec<usize> = samples.iter().map(|&sample| sample as usize).collect();
         let mut inputs = Vec::with_capacity(self.modalities.len());
         for position in 0..self.modalities.len() {
             let wanted = self.wanted[position];
             inputs.push(
                 wanted
-                    .then(|| self.load_modality(position, &samples, look))
+                    .then(|| self.load_modality(position, &samples, choice))
                     .transpose()?,
             );
         }
@@ -200,13 +204,13 @@ impl Loader<'_> {
         })
     }
 
-    fn load_modality(&self, position: usize, samples: &[usize], look: Look) -> Result<LoadedInput> {
+    fn load_modality(&self, position: usize, samples: &[usize], choice: ViewChoice) -> Result<LoadedInput> {
         let rows: Vec<usize> = (0..samples.len())
             .filter(|&row| self.prepared.has(position, samples[row]))
             .collect();
         let arrays: Vec<Array> = rows
             .iter()
-            .map(|&row| self.load_sample(position, samples[row], look))
+            .map(|&row| self.load_sample(position, samples[row], choice))
             .collect::<Result<_>>()?;
         let arrays: Vec<&Array> = arrays.iter().collect();
         Ok(LoadedInput {
@@ -217,12 +221,12 @@ impl Loader<'_> {
         })
     }
 
-    fn load_sample(&self, position: usize, sample: usize, look: Look) -> Result<Array> {
+    fn load_sample(&self, position: usize, sample: usize, choice: ViewChoice) -> Result<Array> {
         let modality = self.modalities[position];
         let array = self.prepared.sample(position, sample)?;
         let views = modality.views().get();
-        match look {
-            Look::Random(seed) => {
+        match choice {
+            ViewChoice::Random(seed) => {
                 let view = match views {
                     1 => 0,
                     // The same place in every modality of a sample.
@@ -234,8 +238,8 @@ impl Loader<'_> {
                 let mut rng = seed.nth(position as u64).nth(sample as u64).rng();
                 modality.augment(array, &mut rng)
             }
-            Look::View(view) => modality.view(array, view % views),
-            Look::Middle => modality.view(array, views / 2),
+            ViewChoice::View(view) => modality.view(array, view % views),
+            ViewChoice::Middle => modality.view(array, views / 2),
         }
     }
 }

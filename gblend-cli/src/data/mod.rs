@@ -1,16 +1,25 @@
 //! From a dataset to batches: streams bound to modalities, typed splits, prepared samples, loader threads.
-//! The datasets that gblend brings along are here too, one folder each.
+//!
+//! It reads bytes that nobody vouches for, so each of its readers has a fuzz target, and it knows nothing of networks or
+//! runs. The datasets that gblend brings along are here too, one folder each.
 
 pub mod avmnist;
-pub mod binding;
+mod binding;
 pub(crate) mod cache;
 pub mod export;
 mod labels;
-pub mod loader;
+mod loader;
 pub mod manifest;
-mod open_segments;
-pub mod position;
-pub mod prepared;
+mod position;
+mod prepared;
 pub mod scene;
-pub mod split;
+mod split;
 mod stratify;
+
+pub use binding::bind;
+pub use loader::{LoadedBatch, LoadedInput, Loader, Plan};
+pub use position::SampleIndex;
+pub use prepared::{Faults, Prepared, Storage};
+pub use split::{
+    Evaluable, HeldOutSplit, Shares, Splits, TestSplit, TrainSplit, TrainSubset, ValidationSplit,
+};

@@ -12,7 +12,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::run_folder::write_whole;
+use crate::files::write_whole;
 use reading::Source;
 
 /// The page about these run folders and comparison folders. The same folders give the same page.

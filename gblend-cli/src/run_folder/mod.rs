@@ -5,22 +5,20 @@
 //! | `config.toml` | the configuration, every default written out |
 //! | `metrics.jsonl` | a line per epoch, and one per estimate of the blend, under `blend` |
 //! | `tensorboard/` | the figures of `metrics.jsonl` for TensorBoard, with `log.tensorboard` |
-//! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`](crate::checkpoint) |
+//! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`](crate::run_folder::checkpoint) |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
 //! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities |
 //! | `advice.json` | what the strategy says to whoever reads the report |
 //! | `summary.json` | the result; written last, so a folder without it is of a run that did not end |
 
-mod lock;
-pub(crate) mod model_file;
-mod strategy_advice;
-mod summary;
+pub mod checkpoint;
+mod finished;
+mod sink;
 mod tensorboard;
-mod test_details;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{ErrorKind, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,17 +26,14 @@ use gblend_core::BlendReport;
 use gblend_core::params::State;
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, Description, ProbeStore, Store, Writer};
 use crate::error::{Error, Result};
-use crate::pipeline::Destination;
-use crate::train::{EpochMetrics, Sink};
+use crate::files::{FolderLock, cut, to_json, to_safetensors, write_whole};
+use crate::records::{EpochMetrics, ModelDescription, StrategyAdvice, Summary, TestDetails};
+use checkpoint::{Checkpoint, Description, ProbeStore, Store, Writer};
 
-pub(crate) use lock::FolderLock;
-pub use model_file::{ModelDescription, ModelModality};
-pub use strategy_advice::StrategyAdvice;
-pub use summary::{HeadSummary, PredictionSummary, Seconds, Summary};
+pub use finished::FinishedRun;
+pub use sink::Sink;
 pub use tensorboard::TensorBoard;
-pub use test_details::{ClassCounts, Confusion, Counts, TestDetails};
 
 const METRICS: &str = "metrics.jsonl";
 const CHECKPOINTS: &str = "checkpoints";
@@ -51,6 +46,15 @@ pub struct RunFolder {
     checkpoints: Writer,
     probes: ProbeStore,
     _lock: FolderLock,
+}
+
+/// Where a new run leaves its folder.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// Here; it must not be there or be empty.
+    Folder(PathBuf),
+    /// In the first free one of `runs/NAME-1`, `runs/NAME-2`, …
+    FirstFree(String),
 }
 
 /// A run that did not end, and where it can go on.
@@ -169,7 +173,7 @@ impl RunFolder {
         summary: &Summary,
     ) -> Result<()> {
         self.checkpoints.finish()?;
-        let bytes = model_file::to_safetensors(state)?;
+        let bytes = to_safetensors(state)?;
         let model = ModelDescription {
             blake3: blake3::hash(&bytes).to_hex().to_string(),
             ..model.clone()
@@ -219,83 +223,6 @@ fn logs_reach(run: &Path, description: &Description) -> Result<(), String> {
     Ok(())
 }
 
-/// Opens a log to append to what its first `bytes` bytes are.
-pub(crate) fn cut(path: &Path, bytes: u64) -> std::io::Result<File> {
-    let mut file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
-    file.set_len(bytes)?;
-    file.seek(SeekFrom::End(0))?;
-    Ok(file)
-}
-
-/// A run folder of a run that has ended.
-#[derive(Debug)]
-pub struct FinishedRun {
-    /// Where it is.
-    pub path: PathBuf,
-    /// What the model looks like.
-    pub model: ModelDescription,
-    /// Its parameters and running statistics.
-    pub state: State,
-    /// Its result.
-    pub summary: Summary,
-}
-
-impl FinishedRun {
-    /// Reads a run folder.
-    ///
-    /// # Errors
-    /// [`Error::Run`] if the run did not end, or a file is damaged or of another version of gblend.
-    pub fn open(path: &Path) -> Result<Self> {
-        let problem = |problem: String| Error::Run {
-            folder: path.to_owned(),
-            problem,
-        };
-        if !path.join("config.toml").is_file() {
-            return Err(problem(
-                "no config.toml: this is not a folder that `gblend train` wrote".into(),
-            ));
-        }
-        let summary = path.join("summary.json");
-        if !summary.is_file() {
-            return Err(problem(
-                "no summary.json: the run did not end; `gblend train --resume` goes on with it".into(),
-            ));
-        }
-        let text = std::fs::read_to_string(&summary).map_err(Error::read(&summary))?;
-        let summary: Summary = serde_json::from_str(&text)
-            .map_err(|error| problem(format!("summary.json cannot be understood: {error}")))?;
-        let description = path.join("model.json");
-        let text = std::fs::read_to_string(&description).map_err(Error::read(&description))?;
-        let model: ModelDescription = serde_json::from_str(&text)
-            .map_err(|error| problem(format!("model.json cannot be understood: {error}")))?;
-        model.check_format().map_err(problem)?;
-        let weights = path.join("model.safetensors");
-        let bytes = std::fs::read(&weights).map_err(Error::read(&weights))?;
-        if blake3::hash(&bytes).to_hex().as_str() != model.blake3 {
-            return Err(problem(
-                "model.safetensors is not the file that model.json describes".into(),
-            ));
-        }
-        let state = model_file::from_safetensors(&bytes)
-            .map_err(|error| problem(format!("model.safetensors: {error}")))?;
-        Ok(Self {
-            path: path.to_owned(),
-            model,
-            state,
-            summary,
-        })
-    }
-
-    /// The configuration of the run.
-    pub fn config_path(&self) -> PathBuf {
-        self.path.join("config.toml")
-    }
-}
-
 /// The first of `NAME-1`, `NAME-2`, … that nobody has, made here so that nobody else takes it.
 fn free_folder(parent: &Path, name: &str) -> Result<PathBuf> {
     std::fs::create_dir_all(parent).map_err(Error::write(parent))?;
@@ -308,36 +235,4 @@ fn free_folder(parent: &Path, name: &str) -> Result<PathBuf> {
         }
     }
     Err(Error::Internal(format!("every folder {name}-N is taken")))
-}
-
-/// Writes a file whole or not at all.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        // Temporary files are for their owner alone; results are for whoever may read the folder.
-        make_readable(file.as_file())?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(Error::write(path))
-}
-
-#[cfg(unix)]
-fn make_readable(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_: &File) -> std::io::Result<()> {
-    Ok(())
-}
-
-pub(crate) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
-    let mut json = serde_json::to_vec_pretty(value).map_err(|error| Error::Internal(error.to_string()))?;
-    json.push(b'\n');
-    Ok(json)
 }

@@ -4,8 +4,9 @@ use dfdx::shapes::HasShape;
 use dfdx::tensor::TensorFromVec;
 use dfdx::tensor_ops::{TryAdd, TryMul};
 
-use super::engine::{BatchMoments, Engine, NormOptions, NormStatistics};
+use super::engine::Engine;
 use super::init::{filled, positive};
+use super::operand::{BatchMoments, NormOptions, NormStatistics};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::params::{Module, ParamPath, ParamVisitor};

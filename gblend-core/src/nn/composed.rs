@@ -14,7 +14,7 @@ use dfdx::tensor_ops::{
 
 use super::constants::{Key, kept};
 use super::cpu::pool::average_weights;
-use super::engine::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
+use super::operand::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
 use super::window::WindowPlan;
 use crate::error::{Error, Result};
 use crate::recorder::Recorder;

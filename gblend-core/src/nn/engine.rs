@@ -1,68 +1,16 @@
 //! One interface for operations that a CPU and a GPU carry out in different ways.
 
 use dfdx::shapes::Shape;
-use dfdx::tensor::{Cpu, Tensor};
+use dfdx::tensor::Cpu;
 use dfdx::tensor_ops::Device;
 
 #[cfg(feature = "cuda")]
 use super::composed;
 use super::fast;
+use super::operand::{BatchMoments, NormOptions, ParamOn, TapedOn};
 use super::window::WindowPlan;
 use crate::error::Result;
-use crate::recorder::Recorder;
 use crate::tensor::{Dims1, Dims2, Dims4};
-
-/// A tensor on its way through a network on device `D`.
-pub type TapedOn<S, D> = Tensor<S, f32, D, Recorder<D>>;
-
-/// A parameter on device `D`.
-pub type ParamOn<S, D> = Tensor<S, f32, D>;
-
-/// Where a normalization takes its mean and variance from.
-#[derive(Clone, Copy, Debug)]
-pub enum NormStatistics<'a> {
-    /// From the batch itself.
-    Batch,
-    /// From these means and variances, one per channel.
-    Fixed {
-        /// One mean per channel.
-        mean: &'a [f32],
-        /// One biased variance per channel.
-        variance: &'a [f32],
-    },
-}
-
-/// Mean and biased variance of each channel of a batch, where the normalization computed them.
-#[derive(Clone, Debug)]
-pub enum BatchMoments<D: Device<f32>> {
-    /// Nowhere: the normalization did not use the batch's.
-    Unused,
-    /// In the host's memory.
-    Host {
-        /// One mean per channel.
-        mean: Vec<f32>,
-        /// One biased variance per channel.
-        variance: Vec<f32>,
-    },
-    /// On a device from which reading would make the host wait.
-    Device {
-        /// One mean per channel.
-        mean: ParamOn<Dims1, D>,
-        /// One biased variance per channel.
-        variance: ParamOn<Dims1, D>,
-    },
-}
-
-/// The constants of a normalization.
-#[derive(Clone, Copy, Debug)]
-pub struct NormOptions<'a> {
-    /// Where mean and variance come from.
-    pub statistics: NormStatistics<'a>,
-    /// Added to the variance.
-    pub epsilon: f32,
-    /// Whether a ReLU follows.
-    pub relu: bool,
-}
 
 /// The operations behind gblend's layers. Shapes are checked by the layers before they get here.
 pub trait Engine: Device<f32> {

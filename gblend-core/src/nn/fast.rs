@@ -16,7 +16,7 @@ use super::cpu::conv::ConvSize;
 use super::cpu::dense::DenseSize;
 use super::cpu::norm::Moments;
 use super::cpu::{conv as conv_kernels, dense, elementwise, norm, pool, raw};
-use super::engine::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
+use super::operand::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
 use super::window::WindowPlan;
 use crate::error::{Error, Result};
 use crate::handoff::{Again, Handoff, add};

@@ -23,7 +23,8 @@ mod bootstrap;
 mod matrix;
 mod movement;
 
-pub use blend::{BlendError, blend_diagonal, blend_full, blend_non_negative, ogr_of_blend};
+pub use crate::error::BlendError;
+pub use blend::{blend_diagonal, blend_full, blend_non_negative, ogr_of_blend};
 pub use bootstrap::{InnerProducts, Interval, LossChanges};
 pub use matrix::Symmetric;
 pub use movement::{Losses, Movements, ogr};

@@ -8,11 +8,10 @@ use gblend_core::{OnBadSample, OpenContext, Seed};
 use crate::commands::print;
 use crate::commands::train::parse_overrides;
 use crate::config::Config;
-use crate::data::binding::bind;
-use crate::data::export;
+use crate::data::{bind, export};
 use crate::error::{Error, Result};
 use crate::progress::Reporter;
-use crate::session::with_threads;
+use crate::training::session::with_threads;
 
 /// The name of the dataset that needs no configuration.
 const SCENE: &str = "scene";

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use keys::{Key, entries, keys_of};
 
-use super::table::{table, wrapped};
 use super::{print, print_json};
 use crate::error::{Error, Result};
+use crate::tables::{table, wrapped};
 
 /// Letters of a line in the table's widest column.
 const WIDTH: usize = 76;

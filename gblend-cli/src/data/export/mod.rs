@@ -24,7 +24,7 @@ use rayon::prelude::*;
 
 use super::manifest::{BadSample, Manifest, MediaName, Split, StreamSettings};
 use crate::error::{Error, Result};
-use crate::run_folder::write_whole;
+use crate::files::write_whole;
 use encode::{Encoded, depth_units, encode};
 use names::file_names;
 

@@ -16,7 +16,6 @@ pub(crate) mod decode;
 mod folder;
 mod opened;
 mod order;
-mod parquet_table;
 mod partition;
 mod rows;
 mod shards;

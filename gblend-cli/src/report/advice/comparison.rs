@@ -4,12 +4,16 @@ use gblend_core::{Advice, Finding, WeightSource};
 
 use super::learning::Learning;
 use super::remedy;
-use crate::compare::{Comparison, Difference, Method, Row, difference};
+use crate::config::settings_beside;
+use crate::records::{Difference, Row, difference};
 use crate::report::charts::percent;
 use crate::report::reading::{Compared, label};
 
 /// With fewer seeds an interval by Student's t says little: nothing is beyond chance.
 const FEW: usize = 3;
+
+/// As many settings as a sentence bears.
+const MOST_SETTINGS: usize = 5;
 
 /// What the rows suggest; nothing if nothing stands out.
 pub(in crate::report) fn of_comparison(compared: &Compared) -> Vec<String> {
@@ -95,7 +99,7 @@ fn of_blend(compared: &Compared, row: &Row, strategy: &Advice) -> Vec<String> {
             "{} is {} points above {name}, beyond chance{}",
             label(other, result),
             size(&found),
-            how(other, result)
+            how(compared, other, row)
         ));
     }
     advice
@@ -118,7 +122,7 @@ fn below_single(
              each other, and {name} loses it{} {remedy}",
             label(other, result),
             size(found),
-            how(other, result)
+            how(compared, other, row)
         );
     }
     if !beyond_chance(below, row.seeds.len()) {
@@ -196,12 +200,26 @@ fn size(difference: &Difference) -> String {
     }
 }
 
-/// The end of a sentence: what makes a configuration train as a row did.
-fn how(row: &Row, result: &Comparison) -> String {
-    let method = Method::parse(&row.method, &result.modalities).ok();
-    let how = method.and_then(|methods| methods.first()?.how());
-    how.map_or_else(
-        || ".".to_owned(),
-        |how| format!(". To train as {} did: {how}.", row.method),
-    )
+/// The end of a sentence, and what the configuration of a row has where that of another has something else.
+fn how(compared: &Compared, row: &Row, other: &Row) -> String {
+    let run = |wanted: &Row| {
+        let position = compared.result.rows.iter().position(|row| row == wanted)?;
+        compared.run(position)
+    };
+    let (Some(run), Some(beside)) = (run(row), run(other)) else {
+        return ".".to_owned();
+    };
+    let settings = settings_beside(&run.config, &beside.config);
+    let more = settings.len().saturating_sub(MOST_SETTINGS);
+    let rest = match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    match settings.as_slice() {
+        [] => ".".to_owned(),
+        settings => {
+            let shown = &settings[..settings.len() - more];
+            format!(". It has {}{rest}.", shown.join(", "))
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Whether training went on for long enough for its figures to mean anything.
 
+use crate::records::{Confusion, Counts};
 use crate::report::charts::{figure, percent, wilson};
 use crate::report::reading::Run;
-use crate::run_folder::{Confusion, Counts};
 
 /// A loss that is at least this share of that of guessing is no better.
 const AS_GUESSING: f64 = 0.95;

@@ -4,10 +4,9 @@ use super::ink::Ink;
 use super::rows::{Axis, Mark, Row, in_words, reach, rows};
 use super::sheet::{Scale, around};
 use super::{Chart, Drawing, Table, percent, plus_minus};
-use crate::compare::Comparison;
 use crate::error::Result;
+use crate::records::{Comparison, HeadSummary};
 use crate::report::reading::{Run, label};
-use crate::run_folder::HeadSummary;
 
 /// The 95 % interval of a share of so many samples.
 ///

@@ -4,12 +4,11 @@ use plotters::element::Rectangle;
 
 use super::ink::Ink;
 use super::rows::{Axis, Mark, Row, reach, rows};
-use super::sheet::{
-    Area, Drawn, LETTERS, SCALE, Scale, Side, WIDTH, draw, shortened, sized, units, width, write,
-};
+use super::sheet::{Area, Drawn, LETTERS, Scale, Side, WIDTH, draw, shortened, sized, width, write};
+use super::units::{SCALE, units};
 use super::{Chart, Drawing, Key, Table, percent};
 use crate::error::Result;
-use crate::run_folder::{ClassCounts, Counts, TestDetails};
+use crate::records::{ClassCounts, Counts, TestDetails};
 
 /// More classes make cells that nobody sees.
 const MOST_CELLS: usize = 60;

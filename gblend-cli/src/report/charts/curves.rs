@@ -4,7 +4,8 @@ use plotters::element::{Circle, PathElement, Polygon};
 
 use super::ink::Ink;
 use super::plane::{HEIGHT, Plane, names, room, span, thinned};
-use super::sheet::{Scale, WIDTH, around, draw, units};
+use super::sheet::{Scale, WIDTH, around, draw};
+use super::units::units;
 use super::{Chart, Drawing, Table, figure};
 use crate::error::Result;
 use crate::report::reading::Run;

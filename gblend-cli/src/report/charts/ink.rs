@@ -4,7 +4,7 @@
 
 use plotters::style::{Color, RGBAColor, RGBColor, ShapeStyle};
 
-use super::sheet::SCALE;
+use super::units::SCALE;
 
 /// How many colors of series there are; more heads share them, and differ by their dashes.
 const SERIES: usize = 7;

@@ -13,6 +13,7 @@ mod sheet;
 mod simplex;
 mod subsets;
 mod time;
+mod units;
 mod weights;
 
 pub(super) use accuracy::{of_comparison, of_run, of_runs, wilson};

@@ -5,7 +5,7 @@ use super::rows::{Axis, Mark, Row, reach, rows};
 use super::sheet::{Scale, around};
 use super::{Chart, Key, Table, percent, points};
 use crate::error::Result;
-use crate::run_folder::{Confusion, Counts};
+use crate::records::{Confusion, Counts};
 
 /// More classes than fit on a screen: beyond them those that gain and lose most are drawn.
 const MOST: usize = 40;
@@ -161,7 +161,7 @@ pub(in crate::report) fn per_class(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run_folder::ClassCounts;
+    use crate::records::ClassCounts;
 
     fn matrix(rows: &[&[u64]]) -> Confusion {
         Confusion {

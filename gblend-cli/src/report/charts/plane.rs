@@ -8,9 +8,8 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::SVGBackend;
 
 use super::ink::Ink;
-use super::sheet::{
-    Area, Drawn, LETTERS, SCALE, Scale, Side, letters, shortened, sized, tick, units, width, write,
-};
+use super::sheet::{Area, Drawn, LETTERS, Scale, Side, letters, shortened, sized, tick, width, write};
+use super::units::{SCALE, units};
 
 pub(super) type Chart2d<'a, 'b> =
     ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;

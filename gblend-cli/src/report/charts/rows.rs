@@ -9,9 +9,8 @@ use plotters::style::Color;
 use super::Drawing;
 use super::ink::Ink;
 use super::plane::unplaced;
-use super::sheet::{
-    Area, Drawn, LETTERS, Scale, Side, WIDTH, draw, letters, shortened, tick, units, width, write,
-};
+use super::sheet::{Area, Drawn, LETTERS, Scale, Side, WIDTH, draw, letters, shortened, tick, width, write};
+use super::units::units;
 use crate::error::Result;
 
 /// The height of a row in pixels.

@@ -12,10 +12,8 @@ use plotters::style::{IntoFont, TextStyle};
 
 use super::Drawing;
 use super::ink::{Ink, named};
+use super::units::SCALE;
 use crate::error::{Error, Result};
-
-/// Units of a drawing per pixel: the library places everything on whole ones.
-pub(super) const SCALE: u32 = 4;
 
 /// The width of most drawings in pixels: that of a telephone, so that text is as large there as anywhere.
 pub(super) const WIDTH: u32 = 420;
@@ -87,11 +85,6 @@ pub(super) fn sized(ink: Ink, side: Side, pixels: u32) -> TextStyle<'static> {
 /// Text at a point in units of the drawing.
 pub(super) fn write(area: &Area<'_>, text: &str, at: (i32, i32), style: TextStyle<'static>) -> Drawn {
     area.draw(&Text::new(text.to_owned(), at, style))
-}
-
-/// Pixels as units of the drawing.
-pub(super) fn units(pixels: u32) -> i32 {
-    (pixels * SCALE) as i32
 }
 
 /// The width of text in pixels in a wide font; others take less.

@@ -4,10 +4,11 @@ use plotters::element::{Circle, PathElement, Polygon};
 
 use super::ink::Ink;
 use super::plane::{HEIGHT, Plane, names, room};
-use super::sheet::{LETTERS, Scale, Side, WIDTH, around, draw, letters, shortened, sized, units, write};
+use super::sheet::{LETTERS, Scale, Side, WIDTH, around, draw, letters, shortened, sized, write};
+use super::units::units;
 use super::{Chart, Drawing, Key, Table, percent};
-use crate::compare::{Simplex, SimplexPoint};
 use crate::error::Result;
+use crate::records::{Simplex, SimplexPoint};
 
 /// The chart; without a drawing where there are neither two nor three heads.
 pub(in crate::report) fn simplex(simplex: &Simplex) -> Result<Option<Chart>> {
@@ -117,7 +118,7 @@ fn triangle(
         let [_, second, third] = [0, 1, 2].map(|head| weights.get(head).copied().unwrap_or(0.0));
         let across = f64::from(margin) + f64::from(side) * (second + third / 2.0);
         let down = f64::from(margin + rise) - f64::from(rise) * third;
-        let scale = f64::from(super::sheet::SCALE);
+        let scale = f64::from(super::units::SCALE);
         ((across * scale).round() as i32, (down * scale).round() as i32)
     };
     let step = |mean: f64| {

@@ -4,8 +4,8 @@ use super::ink::Ink;
 use super::rows::{Axis, Mark, Row, in_words, rows};
 use super::sheet::Scale;
 use super::{Chart, Table, figure, percent, plus_minus};
-use crate::compare::Comparison;
 use crate::error::Result;
+use crate::records::Comparison;
 use crate::report::reading::{Run, label};
 
 /// As many as fit on a screen; the table has all.

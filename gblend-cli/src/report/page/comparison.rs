@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::figure::{Names, figure};
 use super::{advice, config, facts, run};
-use crate::compare::{Difference, Row};
 use crate::error::Result;
+use crate::records::{Difference, Row};
 use crate::report::advice;
 use crate::report::charts::{
     ClassGain, duration, of_comparison, per_class, plus_minus, points, simplex, subsets_trained,

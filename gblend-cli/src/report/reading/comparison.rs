@@ -3,8 +3,8 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::{Run, json, problem, text};
-use crate::compare::{Comparison, FORMAT, Row};
 use crate::error::Result;
+use crate::records::{COMPARISON_FORMAT, Comparison, Row};
 
 /// A comparison, and the runs that it is of.
 #[derive(Debug)]
@@ -119,9 +119,9 @@ pub(crate) fn label(row: &Row, comparison: &Comparison) -> String {
 }
 
 fn check(folder: &Path, result: &Comparison) -> Result<()> {
-    if result.format != FORMAT {
+    if result.format != COMPARISON_FORMAT {
         let found = format!(
-            "compare.json has the format `{}`, this gblend reads `{FORMAT}`",
+            "compare.json has the format `{}`, this gblend reads `{COMPARISON_FORMAT}`",
             result.format
         );
         return Err(problem(folder, found));

@@ -8,11 +8,10 @@ use serde_json::Value;
 use super::{json, problem, text};
 use crate::config::BlendConfig;
 use crate::error::Result;
-use crate::metrics::{Metrics, Score};
-use crate::run_folder::{
-    Confusion, Counts, HeadSummary, PredictionSummary, StrategyAdvice, Summary, TestDetails,
+use crate::records::{
+    Confusion, Counts, EpochMetrics, HeadSummary, Metrics, PredictionSummary, Score, StrategyAdvice, Summary,
+    TestDetails,
 };
-use crate::train::EpochMetrics;
 
 /// More classes than any test set has; a square of them is still small.
 const MOST_CLASSES: usize = 4096;

@@ -13,14 +13,10 @@ use gblend_optim::blend::Ogr;
 use serde::Serialize;
 
 use super::reading::Run;
-use crate::metrics::{Metrics, Score};
-use crate::prediction::PredictionRule;
-use crate::run_folder::{
-    ClassCounts, Confusion, Counts, HeadSummary, PredictionSummary, Seconds, StrategyAdvice, Summary,
-    TestDetails,
+use crate::records::{
+    ClassCounts, Confusion, Counts, EpochMetrics, HeadMetrics, HeadSummary, Metrics, PredictionRule,
+    PredictionSummary, Score, Seconds, StrategyAdvice, SubsetScore, Summary, TestDetails,
 };
-use crate::subsets::SubsetScore;
-use crate::train::{EpochMetrics, HeadMetrics};
 
 const HEADS: [&str; 3] = ["camera", "sound", "joint"];
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::compare::{Comparison, Difference, LeftOut, Row, Simplex, SimplexPoint};
+use crate::records::{Comparison, Difference, LeftOut, Row, Simplex, SimplexPoint};
 use crate::report::page;
 
 fn of(run: &Run) -> String {

@@ -13,10 +13,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use gblend_core::BlendReport;
 use prost::Message;
 
-use super::{Summary, cut};
-use crate::checkpoint::Checkpoint;
+use super::Sink;
+use super::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::train::{EpochMetrics, Sink};
+use crate::files::cut;
+use crate::records::{EpochMetrics, Summary};
 use event::Event;
 use record::framed;
 

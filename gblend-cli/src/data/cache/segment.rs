@@ -1,0 +1,99 @@
+//! The file of a segment.
+//!
+//! Format: `gblend-segment-1\n`, a line of JSON (sample shape, number of samples, checksum), then the
+//! samples as little-endian `f32`.
+
+use std::io::{BufRead, Read, Write};
+use std::path::Path;
+
+use gblend_core::Array;
+use serde::{Deserialize, Serialize};
+
+const MAGIC: &str = "gblend-segment-1\n";
+
+/// What stands before the samples.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Header {
+    pub(super) shape: Vec<usize>,
+    pub(super) samples: usize,
+    blake3: String,
+}
+
+/// Writes a segment whole or not at all.
+pub(super) fn write_segment(path: &Path, samples: &[Array]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut bytes = Vec::with_capacity(samples.iter().map(|sample| 4 * sample.len()).sum());
+    for sample in samples {
+        bytes.extend(sample.values().iter().flat_map(|value| value.to_le_bytes()));
+    }
+    let header = Header {
+        shape: samples
+            .first()
+            .map(|sample| sample.shape().to_vec())
+            .unwrap_or_default(),
+        samples: samples.len(),
+        blake3: blake3::hash(&bytes).to_hex().to_string(),
+    };
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(MAGIC.as_bytes())?;
+    serde_json::to_writer(&mut file, &header)?;
+    file.write_all(b"\n")?;
+    file.write_all(&bytes)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+impl Header {
+    /// Values of one sample.
+    pub(super) fn elements(&self) -> Option<usize> {
+        self.shape.iter().try_fold(1_usize, |a, &b| a.checked_mul(b))
+    }
+
+    /// Bytes of all samples.
+    pub(super) fn bytes(&self) -> Option<usize> {
+        self.elements()?.checked_mul(self.samples)?.checked_mul(4)
+    }
+}
+
+/// The header, and the length of everything before the samples.
+pub(super) fn read_header(reader: &mut impl BufRead) -> Option<(Header, u64)> {
+    let mut magic = [0; MAGIC.len()];
+    reader.read_exact(&mut magic).ok()?;
+    if magic != MAGIC.as_bytes() {
+        return None;
+    }
+    /// Far more than a header needs; a damaged file must not be read into memory as one line.
+    const LONGEST_HEADER: u64 = 4096;
+    let mut line = String::new();
+    reader.by_ref().take(LONGEST_HEADER).read_line(&mut line).ok()?;
+    let header = serde_json::from_str(&line).ok()?;
+    Some((header, (MAGIC.len() + line.len()) as u64))
+}
+
+pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
+    let values = bytes.chunks_exact(4);
+    values
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect()
+}
+
+/// The samples of a segment of `size` bytes; `None` if it is damaged.
+pub(crate) fn read_segment(mut reader: impl BufRead, size: u64) -> Option<Vec<Array>> {
+    let (header, before) = read_header(&mut reader)?;
+    let elements = header.elements()?;
+    let expected = header.bytes()?;
+    if before.checked_add(expected as u64)? != size {
+        return None;
+    }
+    let mut bytes = vec![0; expected];
+    reader.read_exact(&mut bytes).ok()?;
+    if blake3::hash(&bytes).to_hex().as_str() != header.blake3 {
+        return None;
+    }
+    floats(&bytes)
+        .chunks(elements.max(1))
+        .map(|sample| Array::new(header.shape.clone(), sample.to_vec()).ok())
+        .collect()
+}

@@ -1,0 +1,183 @@
+//! Apache Parquet as a table of text.
+//!
+//! Rows are read through the row interface of the `parquet` crate, page by page: [`pages`] looks at every page before it
+//! is unpacked, [`cell`] makes text of its values.
+
+mod cell;
+mod pages;
+#[cfg(test)]
+mod tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gblend_core::{Error, Result};
+use parquet::basic::{Compression, ConvertedType, LogicalType, Repetition, Type as Physical};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::record::reader::RowIter;
+use parquet::schema::types::{SchemaDescriptor, Type};
+
+use super::{NESTED, Table};
+use pages::RowGroup;
+
+/// Rows that a byte of a file may stand for: a table names a file in every row.
+const MOST_ROWS: u64 = 1024;
+
+/// Bytes that the text of a table may take.
+const MOST_TEXT: usize = 1 << 30;
+
+/// Reads the bytes of a file that errors call `name`. Only in the column `lists` may cells be lists.
+///
+/// # Errors
+/// [`Error::Data`] with the row or column at fault.
+pub(super) fn read(name: &str, bytes: Vec<u8>, lists: Option<&str>) -> Result<Table> {
+    // The crate has asserted its way through damaged files before, and may again.
+    catch_unwind(AssertUnwindSafe(|| table(name, &Bytes::from(bytes), lists)))
+        .unwrap_or_else(|_| Err(damaged(name, "its values contradict each other")))
+}
+
+fn damaged(place: &str, problem: impl std::fmt::Display) -> Error {
+    Error::data(place, format!("not a whole Parquet file: {problem}"))
+}
+
+fn table(name: &str, bytes: &Bytes, lists: Option<&str>) -> Result<Table> {
+    let broken = |error: ParquetError| damaged(name, error);
+    let metadata = ParquetMetaDataReader::new()
+        .parse_and_finish(bytes)
+        .map_err(broken)?;
+    let schema = metadata.file_metadata().schema_descr();
+    let fields = schema.root_schema().get_fields();
+    let columns: Vec<String> = fields.iter().map(|field| field.name().to_owned()).collect();
+    let mut table = Table::new(name, columns)?;
+    let mut kept = Vec::new();
+    for (index, field) in fields.iter().enumerate() {
+        match problem(schema, index, lists == Some(field.name())) {
+            None => kept.push(index),
+            Some(problem) => table.refuse(index, place(name, 0), problem),
+        }
+    }
+    if kept.is_empty() {
+        return Err(Error::data(
+            name,
+            "found no column of text, numbers or truth values",
+        ));
+    }
+    check(name, &metadata, &kept, bytes.len())?;
+    let projection = Type::group_type_builder(schema.root_schema().name())
+        .with_fields(kept.iter().map(|&index| Arc::clone(&fields[index])).collect())
+        .build()
+        .map_err(broken)?;
+    let mut taken = 0_usize;
+    for group in metadata.row_groups() {
+        let group = RowGroup::new(group, bytes.clone(), kept.len());
+        let rows = RowIter::from_row_group(Some(projection.clone()), &group).map_err(broken)?;
+        for row in rows {
+            let place = place(name, table.len());
+            let row = row.map_err(|error| damaged(&place, error))?;
+            let mut values = vec![String::new(); fields.len()];
+            for (&index, (column, value)) in kept.iter().zip(row.into_columns()) {
+                let text = if lists == Some(column.as_str()) {
+                    cell::list(&value).or_else(|| cell::plain(&value))
+                } else {
+                    cell::plain(&value)
+                };
+                values[index] = text.ok_or_else(|| Error::data(&place, format!("`{column}` {NESTED}")))?;
+            }
+            taken += place.len()
+                + values
+                    .iter()
+                    .map(|value| size_of::<String>() + value.len())
+                    .sum::<usize>();
+            if taken > MOST_TEXT {
+                let most = MOST_TEXT >> 20;
+                return Err(Error::data(
+                    place,
+                    format!("the table takes more than {most} MiB up to here, expected less"),
+                ));
+            }
+            table.push(values, place);
+        }
+    }
+    Ok(table)
+}
+
+/// Rows have no lines; they count from 1.
+fn place(name: &str, row: usize) -> String {
+    format!("{name}: row {}", row + 1)
+}
+
+/// Why a column cannot become text, if it cannot.
+fn problem(schema: &SchemaDescriptor, index: usize, lists: bool) -> Option<String> {
+    let field = &schema.root_schema().get_fields()[index];
+    let mut leaves = (0..schema.num_columns()).filter(|&leaf| schema.get_column_root_idx(leaf) == index);
+    let (leaf, others) = (leaves.next().map(|leaf| schema.column(leaf)), leaves.next());
+    let (Some(leaf), None) = (leaf, others) else {
+        return Some(NESTED.to_owned());
+    };
+    let info = field.get_basic_info();
+    let is_list = if field.is_primitive() {
+        info.has_repetition() && info.repetition() == Repetition::REPEATED
+    } else {
+        info.converted_type() == ConvertedType::LIST || info.logical_type_ref() == Some(&LogicalType::List)
+    };
+    if is_list != (leaf.max_rep_level() == 1) || is_list && !lists || !is_list && !field.is_primitive() {
+        return Some(NESTED.to_owned());
+    }
+    let is_bytes = matches!(
+        leaf.physical_type(),
+        Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY
+    );
+    let is_plain = leaf.converted_type() == ConvertedType::NONE && leaf.logical_type_ref().is_none();
+    (is_bytes && is_plain).then(|| "holds bytes, expected text, a number or a truth value".to_owned())
+}
+
+/// Holds what the file says of itself against itself.
+fn check(name: &str, metadata: &ParquetMetaData, kept: &[usize], length: usize) -> Result<()> {
+    let most = MOST_ROWS.saturating_mul(length as u64);
+    let mut rows = 0_u64;
+    let too_many = |what: &str, found: &dyn std::fmt::Display| {
+        damaged(name, format!("{found} {what} cannot be in {length} bytes"))
+    };
+    for group in metadata.row_groups() {
+        let in_group = u64::try_from(group.num_rows()).map_err(|_| too_many("rows", &group.num_rows()))?;
+        rows = rows.saturating_add(in_group);
+        if rows > most {
+            return Err(too_many("rows", &rows));
+        }
+        for chunk in chunks(group, kept) {
+            let column = chunk.column_path().string();
+            match chunk.compression() {
+                Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => {}
+                other => {
+                    let problem = format!(
+                        "column `{column}` is compressed as {other}, expected snappy, zstd or nothing; write the \
+                         table again with one of these"
+                    );
+                    return Err(Error::data(name, problem));
+                }
+            }
+            let values = u64::try_from(chunk.num_values()).unwrap_or(u64::MAX);
+            if chunk.column_descr().max_rep_level() == 0 && values != in_group {
+                let problem = format!("column `{column}` has {values} values in a group of {in_group} rows");
+                return Err(damaged(name, problem));
+            }
+            if values > most {
+                return Err(too_many("values", &values));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn chunks<'a>(
+    group: &'a RowGroupMetaData,
+    kept: &'a [usize],
+) -> impl Iterator<Item = &'a parquet::file::metadata::ColumnChunkMetaData> {
+    let schema = group.schema_descr();
+    let columns = group.columns().iter().enumerate();
+    columns
+        .filter(|(leaf, _)| kept.contains(&schema.get_column_root_idx(*leaf)))
+        .map(|(_, chunk)| chunk)
+}

@@ -1,0 +1,11 @@
+//! Evaluation: every head on every sample of a split, and what is counted of it.
+
+mod evaluate;
+mod metrics;
+mod prediction;
+mod subsets;
+mod test_details;
+
+pub use evaluate::{Evaluation, HeadScores, evaluate};
+pub use metrics::{highest, predicted};
+pub use subsets::{MOST_MODALITIES, score_subsets};

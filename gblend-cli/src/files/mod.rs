@@ -1,0 +1,9 @@
+//! How files are written: whole or not at all, by one process at a time.
+
+mod lock;
+mod safetensors;
+mod whole;
+
+pub(crate) use lock::FolderLock;
+pub(crate) use safetensors::{from_safetensors, to_safetensors};
+pub(crate) use whole::{cut, to_json, write_whole};

@@ -1,0 +1,107 @@
+//! What the network is given: a batch of each modality, on the device.
+
+use std::borrow::Cow;
+
+use gblend_core::{AutoDevice, Batch, Result, Targets};
+
+use crate::data::LoadedInput;
+
+/// The modalities of a batch of samples.
+#[derive(Debug)]
+pub struct Inputs {
+    samples: usize,
+    modalities: Vec<Option<Input>>,
+}
+
+/// One modality of a batch of samples.
+#[derive(Debug)]
+pub struct Input {
+    /// Positions in the batch of the samples that have the modality; `None` if all do.
+    rows: Option<Vec<usize>>,
+    /// Those samples; `None` if there is none.
+    batch: Option<Batch>,
+}
+
+impl Input {
+    /// The samples that have the modality, and their positions unless all do; `None` if there is none.
+    pub fn present(&self) -> Option<(&Batch, Option<&[usize]>)> {
+        self.batch.as_ref().map(|batch| (batch, self.rows.as_deref()))
+    }
+}
+
+impl Inputs {
+    /// Moves the loaded modalities of `samples` samples to the device.
+    ///
+    /// # Errors
+    /// If the device has no memory for them.
+    pub fn new(device: &AutoDevice, samples: usize, loaded: Vec<Option<LoadedInput>>) -> Result<Self> {
+        let move_one = |input: Option<LoadedInput>| {
+            let input = input.map(|LoadedInput { rows, samples }| {
+                let batch = samples
+                    .map(|stacked| Batch::from_stacked(device, stacked))
+                    .transpose()?;
+                Ok(Input { rows, batch })
+            });
+            input.transpose()
+        };
+        Ok(Self {
+            samples,
+            modalities: loaded.into_iter().map(move_one).collect::<Result<_>>()?,
+        })
+    }
+
+    /// Batches of samples that lack no modality.
+    pub fn whole(samples: usize, batches: Vec<Batch>) -> Self {
+        let modalities = batches.into_iter().map(|batch| {
+            Some(Input {
+                rows: None,
+                batch: Some(batch),
+            })
+        });
+        Self {
+            samples,
+            modalities: modalities.collect(),
+        }
+    }
+
+    /// The number of samples.
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+
+    /// One modality; `None` if it was not loaded.
+    pub fn modality(&self, modality: usize) -> Option<&Input> {
+        self.modalities.get(modality)?.as_ref()
+    }
+
+    /// Positions in the batch of the samples that a head sees: of those that have its modality, or of all for the joint
+    /// head. `None` if that is all of them.
+    pub fn rows(&self, head: usize) -> Option<&[usize]> {
+        self.modality(head)?.rows.as_deref()
+    }
+
+    /// The number of samples that a head sees.
+    pub fn seen(&self, head: usize) -> usize {
+        self.rows(head).map_or(self.samples, <[usize]>::len)
+    }
+
+    /// Which samples have a modality; `None` if all do.
+    pub fn mask(&self, modality: usize) -> Option<Vec<bool>> {
+        let rows = self.rows(modality)?;
+        let mut mask = vec![false; self.samples];
+        for &row in rows {
+            if let Some(present) = mask.get_mut(row) {
+                *present = true;
+            }
+        }
+        Some(mask)
+    }
+
+    /// Of the targets of the batch, those of the samples that a head sees.
+    pub fn targets_of<'a>(&self, head: usize, targets: &'a Targets) -> Cow<'a, Targets> {
+        match self.rows(head) {
+            None => Cow::Borrowed(targets),
+            Some(rows) => Cow::Owned(targets.select(rows)),
+        }
+    }
+}

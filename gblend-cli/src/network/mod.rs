@@ -1,0 +1,9 @@
+//! The network: its inputs, its parts, and the device that it computes on.
+
+pub(crate) mod device;
+mod inputs;
+mod model;
+
+pub use inputs::{Input, Inputs};
+pub(crate) use model::rows_of;
+pub use model::{ActiveHeads, Fused, Multimodal, to_host};

@@ -1,0 +1,507 @@
+//! The network: one encoder and one linear head per modality, a fusion, and the joint head
+//! (Wang et al., CVPR 2020, figure 2).
+
+use dfdx::prelude::{HasShape, PutTape, Shape, Tensor, TensorFromVec};
+use gblend_core::nn::{Linear, Mlp, fork, scatter_maps, scatter_rows};
+use gblend_core::params::{Module, ParamPath, ParamVisitor};
+use gblend_core::tensor::{Dims2, Features, Logits, Maps, Taped};
+use gblend_core::{
+    Array, AutoDevice, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, FusionContext, FusionInputs,
+    FusionModule, JOINT, Pass, Result, Seed, StageRequest, StageShape,
+};
+
+use gblend_optim::network::{Network, Part};
+
+use crate::config::{Config, ModalityConfig};
+use crate::network::Inputs;
+
+/// Which heads are computed, the joint head last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveHeads(Vec<bool>);
+
+impl ActiveHeads {
+    /// Every one of `heads` heads.
+    pub fn all(heads: usize) -> Self {
+        Self(vec![true; heads])
+    }
+
+    /// Head `head` of `heads` alone.
+    pub fn only(heads: usize, head: usize) -> Self {
+        Self((0..heads).map(|k| k == head).collect())
+    }
+
+    /// The heads of the modalities, without the joint one.
+    pub fn unimodal(heads: usize) -> Self {
+        Self((0..heads).map(|k| k + 1 < heads).collect())
+    }
+
+    /// Those whose loss has a weight.
+    pub fn weighted(weights: &BlendWeights) -> Self {
+        Self::trained(weights.as_slice())
+    }
+
+    /// Those that were trained with these weights.
+    pub fn trained(weights: &[f64]) -> Self {
+        Self(weights.iter().map(|&weight| weight > 0.0).collect())
+    }
+
+    /// Whether head `head` is computed.
+    pub fn contains(&self, head: usize) -> bool {
+        self.0[head]
+    }
+
+    fn joint(&self) -> bool {
+        self.0.last().copied().unwrap_or(false)
+    }
+
+    /// Which modalities' encoders are needed: that of each head, and all for the joint one.
+    pub fn encoders(&self) -> Vec<bool> {
+        let joint = self.joint();
+        let unimodal = &self.0[..self.0.len().saturating_sub(1)];
+        unimodal.iter().map(|&head| head || joint).collect()
+    }
+}
+
+struct Branch {
+    name: String,
+    encoder: Box<dyn Encoder>,
+    head: Linear,
+    /// The stage that the fusion takes maps from, and their shape; none if it takes feature vectors.
+    stage: Option<(usize, StageShape)>,
+}
+
+/// What the fusion reads of a modality.
+#[derive(Clone, Copy, Debug)]
+pub enum Fused<'a> {
+    /// `[batch, feature_dim]`.
+    Features(&'a Features),
+    /// `[channels, height, width, frames × batch]`.
+    Stage(&'a Maps),
+}
+
+impl Fused<'_> {
+    /// A copy on the host.
+    ///
+    /// # Errors
+    /// None that a tensor of that rank could cause.
+    pub fn to_host(self) -> Result<Array> {
+        match self {
+            Self::Features(features) => to_host(features),
+            Self::Stage(maps) => {
+                let &(channels, height, width, columns) = maps.shape();
+                Array::new([channels, height, width, columns], maps.as_vec())
+            }
+        }
+    }
+}
+
+/// The whole network.
+pub struct Multimodal {
+    branches: Vec<Branch>,
+    fusion: Box<dyn FusionModule>,
+    joint: Mlp,
+    device: AutoDevice,
+}
+
+impl Multimodal {
+    /// Builds the network of a configuration for samples of these shapes, one per modality.
+    ///
+    /// # Errors
+    /// What the encoders, the fusion and the heads refuse, with the modality it is about.
+    pub fn build(
+        config: &Config,
+        sample_shapes: &[Vec<usize>],
+        classes: usize,
+        device: &AutoDevice,
+        seed: Seed,
+    ) -> Result<Self> {
+        let mut branches = Vec::new();
+        for (modality, sample_shape) in config.modalities.iter().zip(sample_shapes) {
+            let seed = seed.derive(&modality.name);
+            let cx = BuildContext {
+                device,
+                sample_shape,
+                seed: seed.derive("encoder"),
+            };
+            let encoder = modality.plugin.build(&cx).map_err(|error| match error {
+                Error::Setting { key, value, expected } => {
+                    Error::setting(format!("modality.{}.{key}", modality.name), value, expected)
+                }
+                other => other,
+            })?;
+            let head = Linear::new(device, encoder.feature_dim(), classes, seed.derive("head"))?;
+            branches.push(Branch {
+                name: modality.name.clone(),
+                stage: stage_of(config, modality, encoder.as_ref())?,
+                encoder,
+                head,
+            });
+        }
+        let feature_dims: Vec<usize> = branches
+            .iter()
+            .map(|branch| branch.encoder.feature_dim())
+            .collect();
+        let stages: Vec<StageShape> = branches
+            .iter()
+            .filter_map(|branch| Some(branch.stage?.1))
+            .collect();
+        let cx = FusionContext {
+            device,
+            feature_dims: &feature_dims,
+            stages: &stages,
+            seed: seed.derive("fusion"),
+        };
+        let fusion = config.fusion.plugin.build(&cx)?;
+        let head = &config.fusion.pipeline.head;
+        let mut sizes = vec![fusion.fused_dim()];
+        sizes.extend(&head.hidden);
+        sizes.push(classes);
+        let joint = Mlp::new(device, &sizes, head.dropout, seed.derive(JOINT))?;
+        Ok(Self {
+            branches,
+            fusion,
+            joint,
+            device: device.clone(),
+        })
+    }
+
+    /// The number of heads, K+1.
+    pub fn heads(&self) -> usize {
+        self.branches.len() + 1
+    }
+
+    /// Class scores `[samples, classes]` of the active heads: of the samples that a head sees, in the order of
+    /// [`Inputs::rows`], and `None` if it sees none. Each encoder runs once, whatever number of heads reads its
+    /// features.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if a batch is missing or of another shape, [`Error::Device`].
+    pub fn forward(
+        &mut self,
+        inputs: &Inputs,
+        pass: &Pass,
+        active: &ActiveHeads,
+    ) -> Result<Vec<Option<Logits>>> {
+        self.forward_seeing(inputs, pass, active, None)
+    }
+
+    /// As [`forward`](Self::forward), and shows to `see` what the fusion reads, or would read, of every modality that
+    /// is computed, in order; of samples that lack it, that is zeros.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_seeing(
+        &mut self,
+        inputs: &Inputs,
+        pass: &Pass,
+        active: &ActiveHeads,
+        mut see: Option<&mut dyn FnMut(Fused<'_>)>,
+    ) -> Result<Vec<Option<Logits>>> {
+        let joint = active.joint();
+        let mut logits = Vec::with_capacity(self.heads());
+        let mut fused = FusionInputs::default();
+        for (head, branch) in self.branches.iter_mut().enumerate() {
+            let own = active.contains(head);
+            if !own && !joint {
+                logits.push(None);
+                continue;
+            }
+            let Some(input) = inputs.modality(head) else {
+                let operation = format!("modality `{}`", branch.name);
+                return Err(Error::shape(operation, "a batch of its samples", [0]));
+            };
+            let samples = inputs.samples();
+            let readers = Readers {
+                own,
+                joint,
+                seen: see.is_some(),
+            };
+            let own_features = match branch.stage {
+                None => {
+                    let (for_all, own) = match input.present() {
+                        None => {
+                            let shape = (samples, branch.encoder.feature_dim());
+                            (Some(zeros(&self.device, shape, pass)?), None)
+                        }
+                        Some((batch, rows)) => {
+                            let (for_all, own) = readers.divide(branch.encoder.encode(batch, pass)?);
+                            let scatter = |features| match rows {
+                                Some(rows) => scatter_rows(features, rows, samples),
+                                None => Ok(features),
+                            };
+                            (for_all.map(scatter).transpose()?, own)
+                        }
+                    };
+                    if let (Some(see), Some(features)) = (&mut see, &for_all) {
+                        see(Fused::Features(features));
+                    }
+                    fused.features.extend(for_all.filter(|_| joint));
+                    own
+                }
+                Some((stage, shape)) => {
+                    let (for_all, own) = match input.present() {
+                        None => {
+                            let shape = (shape.channels, shape.height, shape.width, shape.frames * samples);
+                            (Some(zeros(&self.device, shape, pass)?), None)
+                        }
+                        Some((batch, rows)) => {
+                            let maps = branch.encoder.encode_up_to(stage, batch, pass)?;
+                            let (for_all, own) = readers.divide(maps);
+                            let scatter = |maps| match rows {
+                                Some(rows) => scatter_maps(maps, rows, samples),
+                                None => Ok(maps),
+                            };
+                            (for_all.map(scatter).transpose()?, own)
+                        }
+                    };
+                    if let (Some(see), Some(maps)) = (&mut see, &for_all) {
+                        see(Fused::Stage(maps));
+                    }
+                    fused.stages.extend(for_all.filter(|_| joint));
+                    own.map(|maps| branch.encoder.encode_after(stage, maps, pass))
+                        .transpose()?
+                }
+            };
+            if joint {
+                fused.present.push(inputs.mask(head));
+            }
+            logits.push(
+                own_features
+                    .map(|features| branch.head.forward(features))
+                    .transpose()?,
+            );
+        }
+        logits.push(if joint {
+            let fused = self.fusion.fuse(fused, pass)?;
+            Some(self.joint.forward(fused, pass)?)
+        } else {
+            None
+        });
+        Ok(logits)
+    }
+
+    /// Class scores `[batch, classes]` of the joint head in evaluation mode, from what the fusion reads of each
+    /// modality, as [`forward_seeing`](Self::forward_seeing) shows it. For the modalities that `present` leaves out
+    /// it reads zeros; which samples have the others, `inputs` knows.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if a modality's are missing or of another shape, [`Error::Device`].
+    pub fn joint_from(&mut self, fused: &[Array], present: &[bool], inputs: &Inputs) -> Result<Array> {
+        let pass = Pass::evaluate();
+        let device = &self.device;
+        let mut read = FusionInputs::default();
+        let branches = self.branches.iter().zip(fused).zip(present).enumerate();
+        for (modality, ((branch, array), &present)) in branches {
+            read.present.push(if present {
+                inputs.mask(modality)
+            } else {
+                Some(vec![false; inputs.samples()])
+            });
+            match (branch.stage, array.shape()) {
+                (None, &[batch, width]) => {
+                    let features = on_device(array, present, (batch, width), device, &pass)?;
+                    read.features.push(features);
+                }
+                (Some(_), &[channels, height, width, columns]) => {
+                    let shape = (channels, height, width, columns);
+                    read.stages.push(on_device(array, present, shape, device, &pass)?);
+                }
+                (None, other) => return Err(Error::shape("features", "[batch, feature_dim]", other)),
+                (Some(_), other) => {
+                    let expected = "[channels, height, width, frames × batch]";
+                    return Err(Error::shape("maps of a stage", expected, other));
+                }
+            }
+        }
+        let fused = self.fusion.fuse(read, &pass)?;
+        to_host(&self.joint.forward(fused, &pass)?)
+    }
+
+    /// The parts that a blend with these active heads trains.
+    pub fn active<'a>(&'a mut self, active: &'a ActiveHeads) -> impl Module + Network + 'a {
+        ActiveParts { model: self, active }
+    }
+}
+
+impl Module for Multimodal {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        let active = ActiveHeads::all(self.heads());
+        self.active(&active).visit_params(path, visitor)
+    }
+}
+
+/// The stage that the configured fusion takes of a modality's encoder, if it takes any.
+fn stage_of(
+    config: &Config,
+    modality: &ModalityConfig,
+    encoder: &dyn Encoder,
+) -> Result<Option<(usize, StageShape)>> {
+    let fusion = config.fusion.plugin.as_ref();
+    let Some(request) = fusion.stage() else {
+        return Ok(None);
+    };
+    let stages = encoder.stages().len();
+    let shape = |stage: usize| encoder.stages().get(stage.checked_sub(1)?).copied();
+    let (name, kind) = (&modality.name, modality.plugin.typetag_name());
+    match (
+        request
+            .among(stages)
+            .and_then(|stage| Some((stage, shape(stage)?))),
+        request,
+    ) {
+        (Some(stage), _) => Ok(Some(stage)),
+        (None, StageRequest::Number(number)) if stages > 0 => {
+            let expected =
+                format!("1 to {stages}, the stages of the encoder of modality `{name}` (kind `{kind}`)");
+            Err(Error::setting("fusion.stage", number, expected))
+        }
+        (None, _) => {
+            let expected = format!(
+                "encoders with stages, which that of modality `{name}` (kind `{kind}`) has not: give it another \
+                 encoder or kind, or take a fusion of feature vectors, such as \"concat\""
+            );
+            Err(Error::setting(
+                "fusion.kind",
+                format!("\"{}\"", fusion.typetag_name()),
+                expected,
+            ))
+        }
+    }
+}
+
+/// Who reads what an encoder gives.
+#[derive(Clone, Copy)]
+struct Readers {
+    own: bool,
+    joint: bool,
+    seen: bool,
+}
+
+impl Readers {
+    /// What goes to the fusion or to be seen, and what goes to the modality's own head. The history goes with the joint
+    /// head if there is one, else with the own one.
+    fn divide<S: Shape>(self, tensor: Taped<S>) -> (Option<Taped<S>>, Option<Taped<S>>) {
+        match (self.joint || self.seen, self.own) {
+            (true, true) => {
+                let (history, branch) = fork(tensor);
+                if self.joint {
+                    (Some(history), Some(branch))
+                } else {
+                    (Some(branch), Some(history))
+                }
+            }
+            (true, false) => (Some(tensor), None),
+            (false, _) => (None, Some(tensor)),
+        }
+    }
+}
+
+/// What the fusion reads of a modality that no sample has.
+fn zeros<S: Shape>(device: &AutoDevice, shape: S, pass: &Pass) -> Result<Taped<S>> {
+    let values = vec![0.0; shape.num_elements()];
+    let zeros = device.try_tensor_from_vec(values, shape).map_err(Error::device)?;
+    Ok(zeros.put_tape(pass.recorder()))
+}
+
+/// An array on the device, or as many zeros.
+fn on_device<S: Shape>(
+    array: &Array,
+    present: bool,
+    shape: S,
+    device: &AutoDevice,
+    pass: &Pass,
+) -> Result<Taped<S>> {
+    let values = if present {
+        array.values().to_vec()
+    } else {
+        vec![0.0; array.len()]
+    };
+    let tensor = device.try_tensor_from_vec(values, shape).map_err(Error::device)?;
+    Ok(tensor.put_tape(pass.recorder()))
+}
+
+/// A copy of `[batch, width]` on the host.
+///
+/// # Errors
+/// None that a tensor of that rank could cause.
+pub fn to_host(tensor: &Features) -> Result<Array> {
+    rows_of(tensor)
+}
+
+/// The same of a tensor with any tape.
+pub(crate) fn rows_of<T>(tensor: &Tensor<Dims2, f32, AutoDevice, T>) -> Result<Array> {
+    let &(batch, width) = tensor.shape();
+    Array::new([batch, width], tensor.as_vec())
+}
+
+/// One half of an encoder, as a part of the network.
+struct Half<'a> {
+    encoder: &'a mut dyn Encoder,
+    half: EncoderHalf,
+}
+
+impl Module for Half<'_> {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.encoder.visit_half(self.half, path, visitor)
+    }
+}
+
+struct ActiveParts<'a> {
+    model: &'a mut Multimodal,
+    active: &'a ActiveHeads,
+}
+
+impl Network for ActiveParts<'_> {
+    fn visit_parts(
+        &mut self,
+        visit: &mut dyn FnMut(Part, &ParamPath, &mut dyn Module) -> Result<()>,
+    ) -> Result<()> {
+        self.visit_parts_at(&ParamPath::root(), visit)
+    }
+}
+
+impl Module for ActiveParts<'_> {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.visit_parts_at(path, &mut |_, path, module| module.visit_params(path, visitor))
+    }
+}
+
+impl ActiveParts<'_> {
+    fn visit_parts_at(
+        &mut self,
+        path: &ParamPath,
+        visit: &mut dyn FnMut(Part, &ParamPath, &mut dyn Module) -> Result<()>,
+    ) -> Result<()> {
+        let joint = self.active.joint();
+        for (modality, branch) in self.model.branches.iter_mut().enumerate() {
+            let path = path.join(&branch.name);
+            let own = self.active.contains(modality);
+            let encoder = branch.encoder.as_mut();
+            match branch.stage {
+                None if own || joint => {
+                    visit(Part::Encoder(modality), &path.join("encoder"), encoder)?;
+                }
+                Some((stage, _)) if own || joint => {
+                    let half = EncoderHalf::UpTo(stage);
+                    let part = Part::Encoder(modality);
+                    visit(part, &path.join("encoder"), &mut Half { encoder, half })?;
+                    if own {
+                        let half = EncoderHalf::After(stage);
+                        let encoder = branch.encoder.as_mut();
+                        let part = Part::Head(modality);
+                        visit(part, &path.join("encoder"), &mut Half { encoder, half })?;
+                    }
+                }
+                _ => {}
+            }
+            if own {
+                visit(Part::Head(modality), &path.join("head"), &mut branch.head)?;
+            }
+        }
+        if joint {
+            visit(Part::Joint, &path.join("fusion"), self.model.fusion.as_mut())?;
+            visit(Part::Joint, &path.join(JOINT), &mut self.model.joint)?;
+        }
+        Ok(())
+    }
+}

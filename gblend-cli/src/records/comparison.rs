@@ -1,0 +1,132 @@
+//! `compare.json`.
+
+use serde::{Deserialize, Serialize};
+
+use super::PredictionRule;
+
+/// The format of `compare.json`; another format gets another number.
+pub const COMPARISON_FORMAT: &str = "gblend-compare-1";
+
+/// The result of a comparison.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// The format of the file.
+    pub format: String,
+    /// The version of gblend that wrote it.
+    pub gblend: String,
+    /// Every modality of the configuration.
+    pub modalities: Vec<String>,
+    /// What predictions are taken from: accuracies are those of this rule.
+    pub predict: PredictionRule,
+    /// Samples of the test set.
+    pub test_samples: usize,
+    /// One per method, in the order of the table.
+    pub rows: Vec<Row>,
+    /// The search of the weights, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simplex: Option<Simplex>,
+    /// Cells without a result, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// One method.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// The method: `single:NAME`, `joint`, `equal`, `ogr`, …
+    pub method: String,
+    /// The modalities that it was trained on.
+    pub modalities: Vec<String>,
+    /// The kind of the fusion.
+    pub fusion: String,
+    /// The seeds that it was run with.
+    pub seeds: Vec<u64>,
+    /// The accuracy on the test set with each of these seeds.
+    pub test_accuracy: Vec<f64>,
+    /// Their mean.
+    pub mean: f64,
+    /// Half the width of the mean's 95 % confidence interval by Student's t; absent with one seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci95: Option<f64>,
+    /// How much more accurate it is, seed by seed, than the modality that is best alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired_difference_to_best_single: Option<Difference>,
+    /// How much more accurate it is, seed by seed, than the joint loss alone: naive late fusion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired_difference_to_joint: Option<Difference>,
+    /// How much more accurate it is, seed by seed, than equal weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired_difference_to_equal: Option<Difference>,
+    /// Seconds of one run, as a mean.
+    pub seconds: f64,
+    /// The run folders of the seeds, relative to the comparison's.
+    pub runs: Vec<String>,
+}
+
+impl Row {
+    /// What the name of a method begins with that trains one modality alone.
+    pub const SINGLE: &str = "single:";
+
+    /// The modality, if the method trains one alone.
+    pub fn single(&self) -> Option<&str> {
+        self.method.strip_prefix(Self::SINGLE)
+    }
+}
+
+/// A difference of accuracies between two rows over the seeds that both have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// The row that was subtracted.
+    pub to: String,
+    /// The mean.
+    pub mean: f64,
+    /// Half the width of its 95 % confidence interval by Student's t; absent with one seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci95: Option<f64>,
+    /// Whether the interval leaves out 0.
+    pub significant: bool,
+}
+
+/// Fixed weights on a grid over the simplex, and where the estimate is among them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Simplex {
+    /// The heads, in the order of the weights, the joint one last.
+    pub heads: Vec<String>,
+    /// Steps from one corner to another.
+    pub steps: usize,
+    /// The grid.
+    pub points: Vec<SimplexPoint>,
+    /// The strategy whose weights are judged, `ogr`: its weights as a mean over seeds.
+    pub estimate: SimplexPoint,
+    /// How much more accurate the best weights are than the strategy. For each seed the best weights are chosen by the
+    /// other seeds, since the best of many points by one's own seeds is flattered.
+    pub regret: Difference,
+}
+
+/// Weights, and how accurate a network trained with them is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimplexPoint {
+    /// The weight of each head; they add up to 1.
+    pub weights: Vec<f64>,
+    /// The accuracy on the test set with each seed.
+    pub test_accuracy: Vec<f64>,
+    /// Their mean.
+    pub mean: f64,
+}
+
+/// A cell without a result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOut {
+    /// The method.
+    pub method: String,
+    /// The seed.
+    pub seed: u64,
+    /// Why.
+    pub problem: String,
+}

@@ -1,0 +1,27 @@
+//! What a run, a comparison and a checkpoint say, as plain data that is written and read again.
+//!
+//! Nothing here computes on a network or touches a file.
+
+mod comparison;
+mod counts;
+mod epoch;
+mod metrics;
+mod model;
+mod prediction;
+mod probe;
+mod statistics;
+mod strategy_advice;
+mod summary;
+mod test_details;
+
+pub use comparison::{COMPARISON_FORMAT, Comparison, Difference, LeftOut, Row, Simplex, SimplexPoint};
+pub use counts::{EpochCounts, Tally};
+pub use epoch::{EpochMetrics, HeadMetrics};
+pub use metrics::{Metrics, Score};
+pub use model::{ModelDescription, ModelModality};
+pub use prediction::PredictionRule;
+pub use probe::{ProbeLosses, SampleLosses};
+pub use statistics::{difference, mean_and_ci95};
+pub use strategy_advice::StrategyAdvice;
+pub use summary::{HeadSummary, PredictionSummary, Seconds, Summary};
+pub use test_details::{ClassCounts, Confusion, Counts, SubsetScore, TestDetails};

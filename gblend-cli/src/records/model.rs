@@ -1,0 +1,62 @@
+//! `model.json`.
+
+use serde::{Deserialize, Serialize};
+
+/// The format of the files; another format gets another number.
+const FORMAT: &str = "gblend-model-1";
+
+/// What `model.json` says about the parameters beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelDescription {
+    /// The format of both files.
+    pub format: String,
+    /// The version of gblend that wrote them.
+    pub gblend: String,
+    /// Class names in the order of the scores.
+    pub classes: Vec<String>,
+    /// The modalities in the order of the heads.
+    pub modalities: Vec<ModelModality>,
+    /// The epoch that the parameters are from.
+    pub epoch: usize,
+    /// Hash of `model.safetensors`.
+    pub blake3: String,
+}
+
+/// One modality of a [`ModelDescription`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelModality {
+    /// Its name.
+    pub name: String,
+    /// The shape of one prepared sample.
+    pub sample_shape: Vec<usize>,
+}
+
+impl ModelDescription {
+    /// Describes a model of this version.
+    pub fn new(classes: Vec<String>, modalities: Vec<ModelModality>, epoch: usize) -> Self {
+        Self {
+            format: FORMAT.to_owned(),
+            gblend: env!("CARGO_PKG_VERSION").to_owned(),
+            classes,
+            modalities,
+            epoch,
+            blake3: String::new(),
+        }
+    }
+
+    /// Whether this version can read it.
+    ///
+    /// # Errors
+    /// The format, if it cannot.
+    pub fn check_format(&self) -> Result<(), String> {
+        if self.format == FORMAT {
+            return Ok(());
+        }
+        Err(format!(
+            "model.json has the format `{}`, this gblend reads `{FORMAT}`",
+            self.format
+        ))
+    }
+}

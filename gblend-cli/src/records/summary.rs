@@ -1,0 +1,105 @@
+//! `summary.json`.
+
+use gblend_core::BlendReport;
+use serde::{Deserialize, Serialize};
+
+use super::PredictionRule;
+
+/// The result of a run.
+///
+/// The same configuration and seed give the same summary to the bit at any number of threads, but for what
+/// was measured on the machine: `threads`, `seconds`, `samples_per_second`, `peak_rss_bytes`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// The seed of the run.
+    pub seed: u64,
+    /// `cpu`, or `cuda` and, if it is not the first, the number of the GPU, as in `cuda:1`.
+    pub device: String,
+    /// Computing threads.
+    pub threads: usize,
+    /// The kind of the blend strategy.
+    pub strategy: String,
+    /// Samples that could not be used and were skipped, as the dataset allows.
+    #[serde(default)]
+    pub samples_skipped: usize,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// The epoch whose parameters were evaluated and saved.
+    pub selected_epoch: usize,
+    /// Every head, the joint one last.
+    pub heads: Vec<HeadSummary>,
+    /// What predictions are taken from: one of the rules in `predictions`.
+    pub predict: PredictionRule,
+    /// How good each way of predicting is. Heads that were not trained have no say.
+    pub predictions: Vec<PredictionSummary>,
+    /// One per estimate of the blend; empty for strategies that estimate nothing.
+    pub blends: Vec<BlendReport>,
+    /// Where the time went.
+    pub seconds: Seconds,
+    /// Training samples per second of training.
+    pub samples_per_second: f64,
+    /// The largest resident memory of the process; absent where the system does not tell, and where other runs shared
+    /// the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+}
+
+/// One head of a [`Summary`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadSummary {
+    /// Its name: the modality's, or `joint`.
+    pub name: String,
+    /// The kind of the modality, or of the fusion.
+    pub kind: String,
+    /// Test samples that it sees: those that have its modality.
+    pub test_samples: usize,
+    /// Share of those that it gets right; with several labels, exactly right.
+    pub test_accuracy: f64,
+    /// The mean over classes of the F1 score.
+    pub test_macro_f1: f64,
+    /// With several labels, the mean over classes of the average precision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_mean_average_precision: Option<f64>,
+    /// Mean loss on the test samples.
+    pub test_loss: f64,
+    /// The weight of its loss in the epoch whose parameters were evaluated, as a mean over its steps; a head of weight 0 was not trained.
+    pub weight: f64,
+}
+
+/// One way of predicting.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PredictionSummary {
+    /// Which heads predict.
+    pub rule: PredictionRule,
+    /// Share of test samples that it gets right; with several labels, exactly right.
+    pub test_accuracy: f64,
+    /// The mean over classes of the F1 score.
+    pub test_macro_f1: f64,
+    /// With several labels, the mean over classes of the average precision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_mean_average_precision: Option<f64>,
+    /// Mean loss on the test samples.
+    pub test_loss: f64,
+}
+
+/// Seconds of the parts of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seconds {
+    /// Opening the dataset and preparing samples.
+    pub prepare: f64,
+    /// Training, evaluations on validation included, estimates not.
+    pub train: f64,
+    /// Those seconds of `train` in which training steps waited for data; 0 in the summaries of older runs.
+    #[serde(default)]
+    pub waiting: f64,
+    /// Estimates of the blend.
+    pub estimate: f64,
+    /// The final evaluation.
+    pub evaluate: f64,
+    /// Everything.
+    pub total: f64,
+}

@@ -1,0 +1,155 @@
+//! What a checkpoint holds.
+
+use std::collections::BTreeMap;
+
+use gblend_core::params::State;
+use gblend_core::{Array, BlendReport};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::records::EpochCounts;
+
+/// What the format's name begins with.
+pub const FORMAT: &str = "gblend-checkpoint-";
+
+/// The number of the format; another format gets another number.
+pub const FORMAT_NUMBER: u64 = 1;
+
+/// A checkpoint in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Everything but arrays.
+    pub description: Description,
+    /// The arrays of the run as it stands.
+    pub arrays: Arrays,
+    /// The best parameters so far, where they are wanted; `None` also if they were written before.
+    pub best: Option<State>,
+}
+
+/// The arrays of a checkpoint.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Arrays {
+    /// Parameters and running statistics.
+    pub model: State,
+    /// The optimizer's moments, by parameter and name.
+    pub moments: BTreeMap<String, BTreeMap<String, Array>>,
+}
+
+/// Everything of a checkpoint that is no array.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// The version of gblend that wrote it.
+    pub gblend: String,
+    /// Hash of the samples of every split.
+    pub splits: String,
+    /// Where in the run it stands.
+    pub position: Position,
+    /// What the blend strategy keeps.
+    pub blend: Value,
+    /// Whether the estimate that is due before the epoch at hand was made.
+    pub estimated: bool,
+    /// What the strategy made of each estimate.
+    pub blends: Vec<BlendReport>,
+    /// What was counted in the epoch at hand.
+    pub counts: EpochCounts,
+    /// The weights of the last whole epoch.
+    pub weights: Vec<f64>,
+    /// The best epoch by validation so far.
+    pub best: Option<Best>,
+    /// Samples trained on.
+    pub samples: u64,
+    /// Seconds of training, of estimates, and of waiting for data.
+    pub seconds: [f64; 3],
+    /// Bytes of the run's logs that belong to it, by name; what is longer was written later.
+    pub logs: BTreeMap<String, u64>,
+}
+
+/// Where in a run, or in a probe, a checkpoint stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// The epoch at hand, counted from 1; one more than there are if all are over.
+    pub epoch: usize,
+    /// Batches of it that were trained on.
+    pub batches: usize,
+    /// Steps of all epochs.
+    pub step: u64,
+}
+
+impl Position {
+    /// Where everything begins.
+    pub const BEGIN: Self = Self {
+        epoch: 1,
+        batches: 0,
+        step: 0,
+    };
+}
+
+/// The best epoch by validation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Best {
+    /// The epoch.
+    pub epoch: usize,
+    /// What it was selected by.
+    pub figure: f64,
+    /// The weights of its heads.
+    pub weights: Vec<f64>,
+    /// Hash of the file with its parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blake3: Option<String>,
+}
+
+impl Best {
+    /// The name of the file with its parameters.
+    pub fn file(&self) -> String {
+        format!("best-{}.safetensors", self.epoch)
+    }
+}
+
+impl Arrays {
+    /// The first parameter or running statistic with a value that is not finite, and that value. Moments may be
+    /// infinite: a square of a gradient overflows long before the gradient does, and then nothing moves.
+    pub fn not_finite(&self) -> Option<(&str, f64)> {
+        self.model.iter().find_map(|(path, array)| {
+            let value = array.values().iter().find(|value| !value.is_finite())?;
+            Some((path.as_str(), f64::from(*value)))
+        })
+    }
+
+    /// Every array under one name.
+    pub(super) fn to_state(&self) -> State {
+        let model = self
+            .model
+            .iter()
+            .map(|(path, array)| (format!("model/{path}"), array.clone()));
+        let moments = self.moments.iter().flat_map(|(path, moments)| {
+            moments
+                .iter()
+                .map(move |(name, array)| (format!("moment/{name}/{path}"), array.clone()))
+        });
+        model.chain(moments).collect()
+    }
+
+    /// What [`to_state`](Self::to_state) made.
+    ///
+    /// # Errors
+    /// The first name that it does not make.
+    pub(super) fn from_state(state: State) -> Result<Self, String> {
+        let mut arrays = Self::default();
+        for (name, array) in state {
+            if let Some(path) = name.strip_prefix("model/") {
+                arrays.model.insert(path.to_owned(), array);
+            } else if let Some((moment, path)) =
+                name.strip_prefix("moment/").and_then(|rest| rest.split_once('/'))
+            {
+                let moments = arrays.moments.entry(path.to_owned()).or_default();
+                moments.insert(moment.to_owned(), array);
+            } else {
+                return Err(format!("array `{name}`, expected model/… or moment/…"));
+            }
+        }
+        Ok(arrays)
+    }
+}

@@ -1,0 +1,74 @@
+//! The folder of a run that has ended.
+
+use std::path::{Path, PathBuf};
+
+use gblend_core::params::State;
+
+use crate::error::{Error, Result};
+use crate::files::from_safetensors;
+use crate::records::{ModelDescription, Summary};
+
+/// A run folder of a run that has ended.
+#[derive(Debug)]
+pub struct FinishedRun {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What the model looks like.
+    pub model: ModelDescription,
+    /// Its parameters and running statistics.
+    pub state: State,
+    /// Its result.
+    pub summary: Summary,
+}
+
+impl FinishedRun {
+    /// Reads a run folder.
+    ///
+    /// # Errors
+    /// [`Error::Run`] if the run did not end, or a file is damaged or of another version of gblend.
+    pub fn open(path: &Path) -> Result<Self> {
+        let problem = |problem: String| Error::Run {
+            folder: path.to_owned(),
+            problem,
+        };
+        if !path.join("config.toml").is_file() {
+            return Err(problem(
+                "no config.toml: this is not a folder that `gblend train` wrote".into(),
+            ));
+        }
+        let summary = path.join("summary.json");
+        if !summary.is_file() {
+            return Err(problem(
+                "no summary.json: the run did not end; `gblend train --resume` goes on with it".into(),
+            ));
+        }
+        let text = std::fs::read_to_string(&summary).map_err(Error::read(&summary))?;
+        let summary: Summary = serde_json::from_str(&text)
+            .map_err(|error| problem(format!("summary.json cannot be understood: {error}")))?;
+        let description = path.join("model.json");
+        let text = std::fs::read_to_string(&description).map_err(Error::read(&description))?;
+        let model: ModelDescription = serde_json::from_str(&text)
+            .map_err(|error| problem(format!("model.json cannot be understood: {error}")))?;
+        model.check_format().map_err(problem)?;
+        let weights = path.join("model.safetensors");
+        let bytes = std::fs::read(&weights).map_err(Error::read(&weights))?;
+        if blake3::hash(&bytes).to_hex().as_str() != model.blake3 {
+            return Err(problem(
+                "model.safetensors is not the file that model.json describes".into(),
+            ));
+        }
+        let state =
+            from_safetensors(&bytes).map_err(|error| problem(format!("model.safetensors: {error}")))?;
+        Ok(Self {
+            path: path.to_owned(),
+            model,
+            state,
+            summary,
+        })
+    }
+
+    /// The configuration of the run.
+    pub fn config_path(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+}

@@ -1,0 +1,151 @@
+//! The gradient estimator: inner products of gradients at the live parameters, without any training.
+
+mod products;
+mod size;
+
+use gblend_core::nn::backward;
+use gblend_core::ogr::InnerProducts;
+use gblend_core::params::{Module, ParamPath, ParamVisitor, State, load_state};
+use gblend_core::tensor::{Gradients, Loss};
+use gblend_core::{GradientSamples, ParamMut, Pass, Seed};
+use gblend_optim::network::{Network, Part};
+
+use crate::data::{Evaluable, LoadedBatch, Plan, SampleIndex, Splits};
+use crate::error::Result;
+use crate::network::{ActiveHeads, Inputs, Multimodal};
+use crate::training::session::Session;
+use products::{BatchGradients, Collected, HeadGradient, Sums, products};
+use size::GradientSize;
+
+/// Proposition 1 evaluated at the live parameters: the inner products of each head's training gradients with the
+/// gradients of its own losses on training and on held-out samples, and of how many samples those are.
+///
+/// # Errors
+/// What a sample or the device complains about.
+pub(super) fn inner_products(
+    session: &Session<'_>,
+    splits: &Splits,
+    state: &State,
+    batches: Option<usize>,
+    seed: Seed,
+) -> Result<(InnerProducts, GradientSamples)> {
+    let mut model = session.build_model()?;
+    load_state(&mut model, state)?;
+    let step = session.batch_size();
+    let train_count = splits.train.samples().len();
+    let size = match batches {
+        Some(batches) => GradientSize {
+            batches,
+            samples: step,
+        },
+        None => GradientSize::beside_an_epoch(train_count, step),
+    };
+    let train = splits.train.subset(size.total(), seed.derive("train"));
+    // Their order is random already within a class, but not between classes.
+    let held_out = splits.held_out.samples();
+    let held_out = draw(held_out, size.total(), seed.derive("held-out"));
+    let mut on_train = Vec::with_capacity(size.batches.min(train_count));
+    let train = shuffled(train.samples(), seed);
+    gradients(
+        session,
+        &mut model,
+        &Plan::evaluation(&train, size.samples),
+        |batch| {
+            on_train.push(batch);
+            Ok(())
+        },
+    )?;
+    // Only their mean counts, so they are few large batches.
+    let mut on_held_out = Sums::default();
+    gradients(session, &mut model, &Plan::evaluation(&held_out, step), |batch| {
+        on_held_out.add(&batch)
+    })?;
+    let epoch = train_count.div_ceil(size.samples.get()).max(1);
+    let products = products(&on_train, &on_held_out, epoch)?;
+    let of = GradientSamples {
+        batches: on_train.len(),
+        train: train.len(),
+        held_out: held_out.len(),
+    };
+    Ok((products, of))
+}
+
+fn shuffled(samples: &[SampleIndex], seed: Seed) -> Vec<SampleIndex> {
+    draw(samples, samples.len(), seed.derive("order"))
+}
+
+fn draw(samples: &[SampleIndex], count: usize, seed: Seed) -> Vec<SampleIndex> {
+    use rand::seq::SliceRandom;
+    let mut drawn = samples.to_vec();
+    drawn.shuffle(&mut seed.rng());
+    drawn.truncate(count);
+    drawn
+}
+
+/// Hands the gradients of each head's loss on each batch, in evaluation mode, to `take`.
+fn gradients(
+    session: &Session<'_>,
+    model: &mut Multimodal,
+    plan: &Plan<'_>,
+    mut take: impl FnMut(BatchGradients<HeadGradient>) -> Result<()>,
+) -> Result<()> {
+    let heads = session.heads.len();
+    let loader = session.loader(vec![true; heads - 1]);
+    loader.for_each(plan, |_, batch| -> Result<()> {
+        let LoadedBatch {
+            samples,
+            targets,
+            inputs,
+        } = batch;
+        let inputs = Inputs::new(&session.device, samples.len(), inputs)?;
+        let mut collected: Vec<HeadGradient> = (0..heads).map(|_| HeadGradient::default()).collect();
+        // The modalities' own losses share no parameter, so one backward pass gives the gradient of each.
+        for active in [ActiveHeads::unimodal(heads), ActiveHeads::only(heads, heads - 1)] {
+            let logits = model.forward(&inputs, &Pass::differentiate(), &active)?;
+            let logits = logits.into_iter().enumerate();
+            let losses: Vec<Loss> = logits
+                .filter_map(|(head, logits)| Some(inputs.targets_of(head, &targets).loss(logits?)))
+                .collect::<gblend_core::Result<_>>()?;
+            let Some(loss) = losses.into_iter().reduce(|sum, loss| sum + loss) else {
+                continue;
+            };
+            collect(model, &active, &mut backward(loss)?, &mut collected)?;
+        }
+        take(BatchGradients {
+            samples: (0..heads).map(|head| inputs.seen(head)).collect(),
+            heads: collected,
+        })
+    })?;
+    Ok(())
+}
+
+/// Appends the gradients of the active parts to their heads.
+fn collect(
+    model: &mut Multimodal,
+    active: &ActiveHeads,
+    gradients: &mut Gradients,
+    heads: &mut [HeadGradient],
+) -> Result<()> {
+    struct Append<'a> {
+        gradients: &'a mut Gradients,
+        to: &'a mut HeadGradient,
+    }
+    impl ParamVisitor for Append<'_> {
+        fn param(&mut self, _: &ParamPath, param: ParamMut<'_>) -> gblend_core::Result<()> {
+            self.to.append(&param, self.gradients)
+        }
+    }
+    let joint = heads.len() - 1;
+    let of_joint = active.contains(joint);
+    model
+        .active(active)
+        .visit_parts(&mut |part, path, module: &mut dyn Module| {
+            let head = match part {
+                Part::Encoder(modality) | Part::Head(modality) if !of_joint => modality,
+                _ => joint,
+            };
+            let to = &mut heads[head];
+            module.visit_params(path, &mut Append { gradients, to })
+        })?;
+    Ok(())
+}

@@ -1,0 +1,313 @@
+//! What every command that needs a model has to put together first: data, splits, threads, model.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+
+use gblend_core::params::{State, load_state, state_of};
+use gblend_core::{Array, AutoDevice, Heads, Modality, OnBadSample, OpenContext, Seed, Source};
+use gblend_optim::schedule::RunLength;
+use gblend_optim::{BlendedOptimizer, BlendedSettings};
+
+use crate::config::Config;
+use crate::data::{Evaluable, Faults, Loader, Prepared, SampleIndex, Shares, Splits, Storage, bind};
+use crate::error::{Error, Result};
+use crate::network::{Multimodal, device};
+use crate::process::Interrupt;
+use crate::progress::Reporter;
+use crate::run_folder::FinishedRun;
+
+/// Data and splits of a configuration, ready to train or evaluate on.
+pub struct Session<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The heads, the joint one last.
+    pub heads: Heads,
+    /// The opened dataset.
+    pub source: Box<dyn Source>,
+    /// Every sample, transformed.
+    pub prepared: Prepared,
+    /// What is wrong with the samples that the run goes on without, one entry for each of them at least.
+    pub skipped: Vec<gblend_core::Error>,
+    /// How many samples that are.
+    pub skipped_samples: usize,
+    /// The device.
+    pub device: AutoDevice,
+    /// What ends training between epochs; nothing does in a session as it was opened.
+    pub interrupt: Interrupt,
+    seed: Seed,
+}
+
+/// How far samples are looked at when one cannot be used and that is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SampleCheck {
+    /// To the first.
+    FailFast,
+    /// To the last, so that the error names every one.
+    Exhaustive,
+}
+
+impl<'a> Session<'a> {
+    /// Opens the dataset, divides it, and prepares every sample.
+    ///
+    /// # Errors
+    /// What the dataset, the binding of streams or a sample has to complain about.
+    pub fn open(config: &'a Config, reporter: &Reporter) -> Result<(Self, Splits)> {
+        Self::open_checking(config, reporter, SampleCheck::FailFast)
+    }
+
+    /// As [`open`](Self::open), but looks at every sample, whatever is wrong with others.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`Error::Samples`] names every sample that cannot be used.
+    pub fn open_thoroughly(config: &'a Config, reporter: &Reporter) -> Result<(Self, Splits)> {
+        Self::open_checking(config, reporter, SampleCheck::Exhaustive)
+    }
+
+    fn open_checking(config: &'a Config, reporter: &Reporter, check: SampleCheck) -> Result<(Self, Splits)> {
+        let seed = Seed::new(config.run.seed);
+        let device = device::open(config.run.device)?;
+        let source = config.data.open(&OpenContext {
+            base: &config.base,
+            seed: seed.derive("data"),
+        })?;
+        let skip = source.on_bad_sample() == OnBadSample::Skip;
+        let left_out = || source.left_out().iter().cloned();
+        if check == SampleCheck::FailFast && !skip && !source.left_out().is_empty() {
+            return Err(Error::Samples(left_out().collect()));
+        }
+        let streams = bind(&config.modalities, source.as_ref())?;
+        let shares = Shares {
+            validation: config.run.validation,
+            held_out: config.blend.plugin.held_out(),
+        };
+        let divide = |dropped: &BTreeSet<usize>| {
+            Splits::without(source.as_ref(), dropped, shares, seed.derive("split"))
+        };
+        // Before the long work, although skipped samples will change it.
+        if check == SampleCheck::FailFast {
+            divide(&BTreeSet::new())?;
+        }
+        let storage = Storage {
+            cache: &config.run.cache,
+            memory: config.run.memory.saturating_mul(1 << 20),
+            progress: &|done, total| reporter.prepared(done, total),
+            warn: &|message| reporter.warn(&message),
+            faults: match (check, skip) {
+                (SampleCheck::FailFast, false) => Faults::Stop,
+                (SampleCheck::FailFast, true) => Faults::Gather,
+                (SampleCheck::Exhaustive, _) => Faults::GatherAnew,
+            },
+        };
+        let prepared = Prepared::new(source.as_ref(), &config.modalities, &streams, &storage)?;
+        reporter.preparation_done();
+        let faults = prepared.faults();
+        let odd_shapes = prepared.odd_shapes();
+        let skipped: Vec<_> = left_out().chain(faults.values().flatten().cloned()).collect();
+        if !odd_shapes.is_empty() || (!skip && !skipped.is_empty()) {
+            return Err(Error::Samples(
+                skipped.into_iter().chain(odd_shapes.iter().cloned()).collect(),
+            ));
+        }
+        // What is missing now may be what was skipped.
+        let splits = divide(&faults.keys().copied().collect()).map_err(|error| match &skipped[..] {
+            [] => Error::from(error),
+            skipped => Error::Samples(skipped.iter().cloned().chain([error]).collect()),
+        })?;
+        let skipped_samples = source.left_out().len() + faults.len();
+        if let Some(first) = skipped.first()
+            && check == SampleCheck::FailFast
+        {
+            let all = source.len() + source.left_out().len();
+            reporter.warn(&format!(
+                "{skipped_samples} of {all} samples are skipped, such as {first}; `gblend check` lists all of them"
+            ));
+        }
+        let session = Self {
+            config,
+            heads: config.heads()?,
+            source,
+            prepared,
+            skipped,
+            skipped_samples,
+            device,
+            interrupt: Interrupt::never(),
+            seed,
+        };
+        session.check_seen(&splits)?;
+        Ok((session, splits))
+    }
+
+    /// Shapes of one prepared sample of each modality, or of one view of it.
+    ///
+    /// # Errors
+    /// If a modality refuses to show a view of what it has prepared.
+    pub fn sample_shapes(&self) -> Result<Vec<Vec<usize>>> {
+        let modalities = self.config.modalities.iter().enumerate();
+        let shapes = modalities.map(|(position, modality)| {
+            let prepared = self.prepared.sample_shape(position);
+            if modality.plugin.views() == NonZeroUsize::MIN {
+                return Ok(prepared.to_vec());
+            }
+            // The shape of a view does not depend on the values.
+            Ok(modality.plugin.view(Array::zeros(prepared), 0)?.shape().to_vec())
+        });
+        shapes.collect()
+    }
+
+    /// Of some samples, those that have at least one of the wanted modalities; borrowed if all have.
+    pub fn seen<'s>(&self, samples: &'s [SampleIndex], wanted: &[bool]) -> Cow<'s, [SampleIndex]> {
+        let wanted = wanted.iter().enumerate().filter(|(_, wanted)| **wanted);
+        let modalities: Vec<usize> = wanted.map(|(modality, _)| modality).collect();
+        let has_one = |&sample: &SampleIndex| {
+            modalities
+                .iter()
+                .any(|&modality| self.prepared.has(modality, sample as usize))
+        };
+        match samples.iter().all(has_one) {
+            true => Cow::Borrowed(samples),
+            false => samples.iter().copied().filter(has_one).collect(),
+        }
+    }
+
+    /// Every head must see a sample in each split that it learns or is judged by.
+    fn check_seen(&self, splits: &Splits) -> Result<()> {
+        let parts = [
+            ("training", splits.train.samples()),
+            ("held-out", splits.held_out.samples()),
+        ];
+        for (position, modality) in self.config.modalities.iter().enumerate() {
+            for (part, samples) in parts {
+                let has = |&sample: &SampleIndex| self.prepared.has(position, sample as usize);
+                let seen = samples.iter().any(has);
+                if !samples.is_empty() && !seen {
+                    let problem = format!(
+                        "no {part} sample has modality `{}`, expected at least one",
+                        modality.name
+                    );
+                    return Err(gblend_core::Error::data("the dataset", problem).into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The random stream called `label`.
+    pub fn seed(&self, label: &str) -> Seed {
+        self.seed.derive(label)
+    }
+
+    /// The network with its initial parameters.
+    ///
+    /// # Errors
+    /// What its parts refuse.
+    pub fn build_model(&self) -> Result<Multimodal> {
+        let classes = self.source.classes().len();
+        let seed = self.seed("model");
+        Ok(Multimodal::build(
+            self.config,
+            &self.sample_shapes()?,
+            classes,
+            &self.device,
+            seed,
+        )?)
+    }
+
+    /// The network as training starts from it: with its initial parameters, but for encoders that are pre-trained.
+    ///
+    /// # Errors
+    /// What its parts refuse; [`Error::Run`] if a run has no encoder that fits.
+    pub fn initial_model(&self) -> Result<Multimodal> {
+        let mut model = self.build_model()?;
+        let mut state: Option<State> = None;
+        for modality in &self.config.modalities {
+            let Some(folder) = &modality.pipeline.pretrained else {
+                continue;
+            };
+            let state = match &mut state {
+                Some(state) => state,
+                empty => empty.insert(state_of(&mut model)?),
+            };
+            let folder = self.config.base.join(folder);
+            let stored = FinishedRun::open(&folder)?.state;
+            let prefix = format!("{}.encoder.", modality.name);
+            for (path, parameter) in state.iter_mut().filter(|(path, _)| path.starts_with(&prefix)) {
+                let problem = match stored.get(path) {
+                    Some(found) if found.shape() == parameter.shape() => {
+                        parameter.clone_from(found);
+                        continue;
+                    }
+                    Some(found) => format!("has shape {:?} there", found.shape()),
+                    None => "is not there".to_owned(),
+                };
+                return Err(Error::Run {
+                    folder,
+                    problem: format!(
+                        "modality.{}.pretrained: parameter `{path}` of shape {:?} {problem}; name a run with the same \
+                         encoder under the same name",
+                        modality.name,
+                        parameter.shape()
+                    ),
+                });
+            }
+        }
+        if let Some(state) = state {
+            load_state(&mut model, &state)?;
+        }
+        Ok(model)
+    }
+
+    /// The configured optimizer with the blend applied, for a run of this length that begins at `first_step` of the
+    /// schedule.
+    ///
+    /// # Errors
+    /// What the optimizer or the schedule refuses.
+    pub fn optimizer(&self, run: RunLength, first_step: u64) -> Result<BlendedOptimizer> {
+        let optimizer = &self.config.optimizer;
+        let settings = BlendedSettings {
+            schedule: optimizer.pipeline.schedule,
+            clip_norm: optimizer.pipeline.clip_norm,
+            apply: optimizer.pipeline.apply,
+            run,
+            first_step,
+        };
+        Ok(BlendedOptimizer::new(optimizer.plugin.as_ref(), settings)?)
+    }
+
+    /// A loader of the modalities that are wanted.
+    pub fn loader(&self, wanted: Vec<bool>) -> Loader<'_> {
+        let modalities = self.config.modalities.iter();
+        Loader {
+            prepared: &self.prepared,
+            modalities: modalities
+                .map(|modality| modality.plugin.as_ref() as &dyn Modality)
+                .collect(),
+            wanted,
+            workers: workers(),
+        }
+    }
+
+    /// Samples of one batch.
+    pub fn batch_size(&self) -> NonZeroUsize {
+        // The configuration was checked to ask for at least one.
+        NonZeroUsize::new(self.config.run.batch_size).unwrap_or(NonZeroUsize::MIN)
+    }
+}
+
+/// Loader threads: as many as the computing threads, which they feed. Batches come in the same order
+/// whatever their number.
+fn workers() -> NonZeroUsize {
+    NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Runs `work` on as many computing threads as asked for; 0 takes every core.
+///
+/// # Errors
+/// What `work` returns, or [`Error::Internal`] if the threads cannot be started.
+pub fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| Error::Internal(format!("cannot start {threads} threads: {error}")))?;
+    pool.install(work)
+}

@@ -1,0 +1,276 @@
+//! One training step: forward, what the strategy wants to know, backward, and the parameters' move.
+
+mod context;
+mod scores;
+
+use gblend_core::params::{ParamPath, ParamVisitor};
+use gblend_core::tensor::Loss;
+use gblend_core::{
+    Array, Blend, Evidence, GradientEvidence, Logits, Observation, ParamMut, Pass, StepStart, Targets,
+};
+use gblend_optim::network::{Network, Part};
+use gblend_optim::{BlendedOptimizer, StepLosses, StepReport};
+
+use crate::data::LoadedBatch;
+use crate::error::{Error, Result};
+use crate::network::{ActiveHeads, Fused, Inputs, Multimodal, to_host};
+use crate::records::Score;
+use crate::training::session::Session;
+use scores::READ_LATER;
+
+pub use context::StepContext;
+pub(crate) use scores::MOST_UNREAD;
+pub use scores::{Scores, Unread};
+
+/// What a step showed.
+pub struct StepOutcome {
+    /// How good each head is on the samples of the batch that it sees, in training mode.
+    pub scores: Scores,
+    /// The number of samples that each head sees.
+    pub samples: Vec<usize>,
+    /// The weights that the step used.
+    pub weights: Vec<f64>,
+    /// What the optimizer says.
+    pub report: StepReport,
+}
+
+/// The heads that a strategy needs: those with a weight, or all if it wants evidence.
+pub fn active_heads(blend: &dyn Blend) -> ActiveHeads {
+    if blend.evidence().any() {
+        ActiveHeads::all(blend.weights().len())
+    } else {
+        ActiveHeads::weighted(blend.weights())
+    }
+}
+
+/// Takes a step. `context` names its random streams: probes draw others than the live run.
+///
+/// # Errors
+/// [`Error::Diverged`] if a loss or gradient is not finite, before any parameter moves; what the batch, the
+/// strategy or the device complain about.
+pub fn step(
+    session: &Session<'_>,
+    model: &mut Multimodal,
+    optimizer: &mut BlendedOptimizer,
+    blend: &mut dyn Blend,
+    batch: LoadedBatch,
+    context: StepContext<'_>,
+) -> Result<StepOutcome> {
+    let LoadedBatch {
+        samples,
+        targets,
+        inputs,
+    } = batch;
+    let inputs = Inputs::new(&session.device, samples.len(), inputs)?;
+    let step = optimizer.steps();
+    let seed = session.seed(context.label).nth(step);
+    let pass = Pass::train(seed);
+    blend.begin_step(StepStart {
+        step,
+        seed: seed.derive("blend"),
+    })?;
+    let evidence = blend.evidence();
+    let active = active_heads(blend);
+    let diverged = |what: String, value: f64| Error::Diverged {
+        what,
+        value,
+        step: step + 1,
+        epoch: context.epoch,
+    };
+    let mut features = Vec::new();
+    let logits = forward(model, &inputs, &pass, &active, evidence, &mut features)?;
+    // A strategy compares heads, so it is told of steps in which every one of them saw something.
+    let observed = logits.iter().all(Option::is_some);
+    let observes = observed && (evidence.losses || evidence.scores || evidence.coalitions);
+    let unread = Unread::new(&logits, &inputs, &targets, step + 1, context);
+    let scores = if READ_LATER && !observes {
+        Scores::Unread(unread)
+    } else {
+        let rows = unread.rows()?;
+        let scores = unread.scores_of(&rows, session.heads.names())?;
+        if observes {
+            let shown = ForwardEvidence {
+                inputs: &inputs,
+                targets: &targets,
+                rows: &rows,
+                scores: &scores,
+                features,
+            };
+            blend.observe(&shown.observation(model, evidence)?)?;
+        }
+        Scores::Read(scores)
+    };
+    let mut losses: Vec<Option<Loss>> = Vec::with_capacity(logits.len());
+    for (head, logits) in logits.into_iter().enumerate() {
+        let targets = inputs.targets_of(head, &targets);
+        losses.push(logits.map(|logits| targets.loss(logits)).transpose()?);
+    }
+    let losses = if evidence.gradients == GradientEvidence::PerHead {
+        let joint = losses.pop().flatten();
+        let joint = joint.ok_or_else(|| Error::Internal("a step without the joint loss".into()))?;
+        StepLosses::PerHead { own: losses, joint }
+    } else {
+        StepLosses::Blended(losses)
+    };
+    let mut report = optimizer
+        .step(&mut model.active(&active), losses, blend)
+        .map_err(|error| match error {
+            gblend_core::Error::NonFinite { location, value } => {
+                diverged(format!("{}{location}", context.prefix), value)
+            }
+            other => other.into(),
+        })?;
+    let weights = blend.weights().as_slice().to_vec();
+    // A parameter behind a modality that the batch lacks has no gradient yet.
+    report.without_gradient.retain(|parameter| {
+        let absent = |head: usize| {
+            let name = &session.heads.names()[head];
+            inputs.seen(head) == 0
+                && parameter
+                    .strip_prefix(name.as_str())
+                    .is_some_and(|rest| rest.starts_with('.'))
+        };
+        !(0..session.heads.joint()).any(absent)
+    });
+    if observed && evidence.losses_after {
+        let logits = keeping_buffers(model, |_| true, |model| model.forward(&inputs, &pass, &active))?;
+        let rows = on_host(&logits)?.into_iter().enumerate();
+        let losses = rows.filter_map(|(head, rows)| Some((inputs.targets_of(head, &targets), rows?)));
+        let losses: Vec<f64> = losses
+            .map(|(targets, rows)| Ok(Score::of(&rows, &targets)?.loss))
+            .collect::<Result<_>>()?;
+        blend.observe_after(&losses)?;
+    }
+    Ok(StepOutcome {
+        scores,
+        samples: (0..session.heads.len()).map(|head| inputs.seen(head)).collect(),
+        weights,
+        report,
+    })
+}
+
+/// Class scores of the active heads; from two passes if each head's gradient is wanted.
+fn forward(
+    model: &mut Multimodal,
+    inputs: &Inputs,
+    pass: &Pass,
+    active: &ActiveHeads,
+    evidence: Evidence,
+    features: &mut Vec<gblend_core::Result<Array>>,
+) -> Result<Vec<Option<Logits>>> {
+    if evidence.gradients != GradientEvidence::PerHead {
+        let mut keep = |seen: Fused<'_>| features.push(seen.to_host());
+        let see: Option<&mut dyn FnMut(Fused<'_>)> = if evidence.coalitions {
+            Some(&mut keep)
+        } else {
+            None
+        };
+        return Ok(model.forward_seeing(inputs, pass, active, see)?);
+    }
+    let heads = model.heads();
+    // The second pass sees the same batch with the same dropout, and must not count a second time in the encoders'
+    // running statistics. Those of the fusion are the first pass's alone.
+    let of_encoders = |part| !matches!(part, Part::Joint);
+    let mut joint = keeping_buffers(model, of_encoders, |model| {
+        model.forward(inputs, pass, &ActiveHeads::only(heads, heads - 1))
+    })?;
+    let mut logits = model.forward(inputs, pass, &ActiveHeads::unimodal(heads))?;
+    if let (Some(slot), Some(joint)) = (logits.last_mut(), joint.pop()) {
+        *slot = joint;
+    }
+    Ok(logits)
+}
+
+fn on_host(logits: &[Option<Logits>]) -> Result<Vec<Option<Array>>> {
+    let rows = logits
+        .iter()
+        .map(|logits| logits.as_ref().map(to_host).transpose());
+    Ok(rows.collect::<gblend_core::Result<_>>()?)
+}
+
+/// What a step's forward pass showed.
+struct ForwardEvidence<'a> {
+    inputs: &'a Inputs,
+    targets: &'a Targets,
+    rows: &'a [Option<Array>],
+    scores: &'a [Option<Score>],
+    features: Vec<gblend_core::Result<Array>>,
+}
+
+impl ForwardEvidence<'_> {
+    fn observation(self, model: &mut Multimodal, evidence: Evidence) -> Result<Observation> {
+        let mut observation = Observation::default();
+        if evidence.losses {
+            observation.losses = self.scores.iter().flatten().map(|score| score.loss).collect();
+        }
+        if evidence.scores {
+            for (head, rows) in self.rows.iter().enumerate() {
+                let Some(rows) = rows else { continue };
+                let targets = self.inputs.targets_of(head, self.targets);
+                let right = targets.probability_of_right(&targets.task().probabilities(rows)?);
+                let sum: f64 = right.iter().sum();
+                observation.scores.push(sum / right.len().max(1) as f64);
+            }
+        }
+        if evidence.coalitions {
+            let features = self
+                .features
+                .into_iter()
+                .collect::<gblend_core::Result<Vec<_>>>()?;
+            let modalities = features.len();
+            for subset in 0..1_usize << modalities {
+                let present: Vec<bool> = (0..modalities).map(|k| subset >> k & 1 == 1).collect();
+                let rows = model.joint_from(&features, &present, self.inputs)?;
+                observation.coalitions.push(-Score::of(&rows, self.targets)?.loss);
+            }
+        }
+        Ok(observation)
+    }
+}
+
+/// Runs `work`, and puts the running statistics of the parts that are `kept` back as they were.
+fn keeping_buffers<T>(
+    model: &mut Multimodal,
+    kept: impl Fn(Part) -> bool,
+    work: impl FnOnce(&mut Multimodal) -> gblend_core::Result<T>,
+) -> Result<T> {
+    let all = ActiveHeads::all(model.heads());
+    let mut buffers = Buffers::default();
+    let visit = |model: &mut Multimodal, buffers: &mut Buffers| {
+        model.active(&all).visit_parts(&mut |part, path, module| {
+            if kept(part) {
+                module.visit_params(path, buffers)
+            } else {
+                Ok(())
+            }
+        })
+    };
+    visit(model, &mut buffers)?;
+    let result = work(model)?;
+    buffers.restoring = true;
+    buffers.values.reverse();
+    visit(model, &mut buffers)?;
+    Ok(result)
+}
+
+/// The running statistics of a network, in the order of its parameters.
+#[derive(Default)]
+struct Buffers {
+    values: Vec<Array>,
+    restoring: bool,
+}
+
+impl ParamVisitor for Buffers {
+    fn param(&mut self, _: &ParamPath, _: ParamMut<'_>) -> gblend_core::Result<()> {
+        Ok(())
+    }
+
+    fn buffer(&mut self, _: &ParamPath, buffer: &mut Array) -> gblend_core::Result<()> {
+        if !self.restoring {
+            self.values.push(buffer.clone());
+        } else if let Some(value) = self.values.pop() {
+            *buffer = value;
+        }
+        Ok(())
+    }
+}

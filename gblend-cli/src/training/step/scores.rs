@@ -1,0 +1,96 @@
+//! How good each head was in a step, read from the device when somebody needs it.
+//!
+//! Reading waits until the device has done everything that it was told so far. On the CPU that is no wait, and scores are
+//! read before any parameter moves; on a GPU they are read some steps later, unless the strategy looks at them.
+
+use gblend_core::tensor::{Dims2, Plain};
+use gblend_core::{Array, Logits, Targets};
+
+use super::context::StepContext;
+use crate::error::{Error, Result};
+use crate::network::{Inputs, rows_of};
+use crate::records::Score;
+
+/// Whether scores that the strategy does not look at are read later.
+pub(crate) const READ_LATER: bool = cfg!(feature = "cuda");
+
+/// The most steps whose scores wait to be read.
+pub(crate) const MOST_UNREAD: usize = 64;
+
+/// Accuracy and loss of each head on the samples of a batch that it sees; `None` for heads that were not computed.
+pub enum Scores {
+    /// They are known.
+    Read(Vec<Option<Score>>),
+    /// They are on the device.
+    Unread(Unread),
+}
+
+/// What the scores of a step are computed from.
+pub struct Unread {
+    /// The class scores of each head, and what it should have said.
+    heads: Vec<Option<(Plain<Dims2>, Targets)>>,
+    step: u64,
+    epoch: usize,
+    prefix: String,
+}
+
+impl Unread {
+    /// Of the logits of step `step`, counted from 1.
+    pub(crate) fn new(
+        logits: &[Option<Logits>],
+        inputs: &Inputs,
+        targets: &Targets,
+        step: u64,
+        context: StepContext<'_>,
+    ) -> Self {
+        let heads = logits.iter().enumerate().map(|(head, logits)| {
+            let logits = logits.as_ref()?.retaped();
+            Some((logits, inputs.targets_of(head, targets).into_owned()))
+        });
+        Self {
+            heads: heads.collect(),
+            step,
+            epoch: context.epoch,
+            prefix: context.prefix.to_owned(),
+        }
+    }
+
+    /// The class scores of each head, `[samples, classes]`.
+    pub(crate) fn rows(&self) -> Result<Vec<Option<Array>>> {
+        let heads = self.heads.iter();
+        let rows = heads.map(|head| head.as_ref().map(|(logits, _)| rows_of(logits)).transpose());
+        Ok(rows.collect::<gblend_core::Result<_>>()?)
+    }
+
+    /// The scores, from what [`rows`](Self::rows) returned.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if a loss is not finite.
+    pub(crate) fn scores_of(&self, rows: &[Option<Array>], names: &[String]) -> Result<Vec<Option<Score>>> {
+        let heads = self.heads.iter().zip(rows).zip(names);
+        let scores = heads.map(|((head, rows), name)| {
+            let (Some((_, targets)), Some(rows)) = (head, rows) else {
+                return Ok(None);
+            };
+            let score = Score::of(rows, targets)?;
+            if score.loss.is_finite() {
+                return Ok(Some(score));
+            }
+            Err(Error::Diverged {
+                what: format!("{}the loss of head `{name}`", self.prefix),
+                value: score.loss,
+                step: self.step,
+                epoch: self.epoch,
+            })
+        });
+        scores.collect()
+    }
+
+    /// Reads them; `names` are those of the heads.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if a loss is not finite.
+    pub fn read(&self, names: &[String]) -> Result<Vec<Option<Score>>> {
+        self.scores_of(&self.rows()?, names)
+    }
+}

@@ -1,0 +1,176 @@
+//! What can go wrong in a plugin, told so that the user can act on it.
+
+mod blend;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::role::Role;
+
+pub use blend::BlendError;
+
+/// The result of everything fallible in gblend's libraries.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of a modality, fusion, strategy, optimizer, dataset or layer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Two shapes that had to agree do not.
+    #[error("{operation}: expected {expected}, found {}", ShapeDisplay(found))]
+    Shape {
+        /// The operation or input that was given the shape.
+        operation: String,
+        /// The shape or rule that was asked for.
+        expected: String,
+        /// The shape that was found.
+        found: Vec<usize>,
+    },
+    /// A setting has a value that it must not have.
+    #[error("{key} = {value}: expected {expected}")]
+    Setting {
+        /// The key as the user wrote it.
+        key: String,
+        /// The value that was found.
+        value: String,
+        /// What would have been accepted.
+        expected: String,
+    },
+    /// No plugin of this role has the kind that was asked for.
+    #[error("unknown {role} kind `{kind}`: {}", KnownKinds { nearest, known })]
+    UnknownKind {
+        /// The role that the plugin should have filled.
+        role: Role,
+        /// The kind that was asked for.
+        kind: String,
+        /// Kinds spelled much like it, nearest first.
+        nearest: Vec<String>,
+        /// Every kind of this role.
+        known: Vec<String>,
+    },
+    /// Two plugins claim one kind.
+    #[error("the {role} kind `{kind}` is registered twice: by {first} and by {second}; rename one of them")]
+    DuplicateKind {
+        /// The role that both plugins fill.
+        role: Role,
+        /// The kind that both claim.
+        kind: String,
+        /// The crate of one of them, with its version.
+        first: String,
+        /// The crate of the other, with its version.
+        second: String,
+    },
+    /// Nothing was registered: plugin crates are linked only if something names them.
+    #[error("no plugin is registered: the binary must name every plugin crate, as in `use my_plugin as _;`")]
+    EmptyRegistry,
+    /// A media file or sample cannot be used.
+    #[error("{location}: {problem}")]
+    Data {
+        /// The file, sample or line at fault.
+        location: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A value that has to be finite is not.
+    #[error("{location}: found {value}, expected a finite number")]
+    NonFinite {
+        /// Where it appeared.
+        location: String,
+        /// The value.
+        value: f64,
+    },
+    /// Stored parameters do not fit the model.
+    #[error("parameter `{path}`: {problem}")]
+    Parameter {
+        /// The parameter's path.
+        path: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// There is no optimal blend.
+    #[error(transparent)]
+    Blend(#[from] BlendError),
+    /// A strategy got a state that is none of its own, or a call that it did not ask for.
+    #[error("blend strategy: {0}")]
+    Strategy(String),
+    /// The weights of a blend are not a point of the simplex.
+    #[error(transparent)]
+    Weights(#[from] crate::weights::WeightsError),
+    /// The engine failed: out of memory, a driver error.
+    #[error("the device failed: {0}")]
+    Device(String),
+    /// The machine has no memory or thread left for something.
+    #[error(
+        "the machine has no room for {0}; run.batch_size, run.memory and run.threads decide how much a run needs"
+    )]
+    NoRoom(String),
+    /// An error of a plugin's own.
+    #[error(transparent)]
+    Plugin(Arc<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// A shape that breaks a rule.
+    pub fn shape(
+        operation: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl Into<Vec<usize>>,
+    ) -> Self {
+        Self::Shape {
+            operation: operation.into(),
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
+
+    /// A setting out of its range.
+    pub fn setting(key: impl Into<String>, value: impl fmt::Display, expected: impl Into<String>) -> Self {
+        Self::Setting {
+            key: key.into(),
+            value: value.to_string(),
+            expected: expected.into(),
+        }
+    }
+
+    /// A file or sample that cannot be used.
+    pub fn data(location: impl fmt::Display, problem: impl fmt::Display) -> Self {
+        Self::Data {
+            location: location.to_string(),
+            problem: problem.to_string(),
+        }
+    }
+
+    /// An error of a plugin's own type.
+    pub fn plugin(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Plugin(Arc::new(error))
+    }
+
+    /// An error of dfdx's device, whose types are `Debug + Display` only.
+    pub fn device(error: impl fmt::Debug) -> Self {
+        Self::Device(format!("{error:?}"))
+    }
+}
+
+/// `[2, 3, 4]`.
+struct ShapeDisplay<'a>(&'a [usize]);
+
+impl fmt::Display for ShapeDisplay<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+/// `did you mean …? Known kinds: …`.
+struct KnownKinds<'a> {
+    nearest: &'a [String],
+    known: &'a [String],
+}
+
+impl fmt::Display for KnownKinds<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nearest) = self.nearest.first() {
+            write!(f, "did you mean `{nearest}`? ")?;
+        }
+        write!(f, "known kinds: {}", self.known.join(", "))
+    }
+}
