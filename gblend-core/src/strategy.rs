@@ -80,7 +80,7 @@ impl Heads {
     /// The position of the head called `name`.
     ///
     /// # Errors
-    /// [`Error::Setting`] with every name there is, if there is no such head.
+    /// [`Error::Setting`] of this key with every name there is, if there is no such head.
     pub fn find(&self, key: &str, name: &str) -> Result<usize> {
         self.names
             .iter()
@@ -95,7 +95,7 @@ pub trait BlendStrategy: Debug + Send + Sync {
     /// Starts a run with these heads.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the configuration does not fit the heads.
+    /// [`Error::Setting`] if the configuration does not fit the heads; its key as it stands in the table.
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>>;
 
     /// The share of the training samples that is set aside for estimates, 0 to below 1.
@@ -257,10 +257,7 @@ mod tests {
 
     #[test]
     fn an_unknown_head_is_answered_with_the_known_ones() {
-        let error = heads(&["camera"])
-            .unwrap()
-            .find("blend.head", "camrea")
-            .unwrap_err();
+        let error = heads(&["camera"]).unwrap().find("head", "camrea").unwrap_err();
         assert!(error.to_string().contains("camera, joint"), "{error}");
     }
 }

@@ -196,6 +196,17 @@ impl Document {
         }
     }
 
+    /// What the plugin of a table refuses, at the key that it is about.
+    pub(super) fn refused(&self, table: &str, error: gblend_core::Error) -> ConfigError {
+        match error.in_table(table) {
+            gblend_core::Error::Setting { key, value, expected } => {
+                let path: Vec<&str> = key.split('.').collect();
+                self.invalid(&path, format!("found {value}, expected {expected}"))
+            }
+            other => self.invalid(&[table], other.to_string()),
+        }
+    }
+
     /// `file:line` of the innermost part of `path` that the text has, or the override that set it.
     fn place_of(&self, path: &[&str]) -> String {
         let set_here = self.overrides.iter().rev().find(|change| {

@@ -60,7 +60,7 @@ pub fn run(
     session.interrupt = interrupt.clone();
     let prepare = started.elapsed().as_secs_f64();
     let mut model = session.initial_model()?;
-    let mut blend = config.blend.plugin.start(&session.heads)?;
+    let mut blend = config.blend.start(&session.heads)?;
     let [train_size, held_out_size, validation_size, test_size] = splits.sizes();
     interrupt.check(0)?;
     interrupt.watch()?;

@@ -54,13 +54,13 @@ const GREATEST_EXPONENT: f64 = 10.0;
 #[typetag::serde(name = "agm")]
 impl BlendStrategy for Agm {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        positive("blend.alpha", self.alpha)?;
+        positive("alpha", self.alpha)?;
         let modalities = heads.joint();
         if modalities > MOST {
             let expected = format!(
                 "another kind for {modalities} modalities: it evaluates all subsets of them, and takes {MOST}"
             );
-            return Err(Error::setting("blend.kind", "agm", expected));
+            return Err(Error::setting("kind", "agm", expected));
         }
         Ok(Box::new(Modulated {
             alpha: self.alpha,

@@ -33,7 +33,7 @@ impl Default for Dwa {
 #[typetag::serde(name = "dwa")]
 impl BlendStrategy for Dwa {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        positive("blend.temperature", self.temperature)?;
+        positive("temperature", self.temperature)?;
         Ok(Box::new(Rates {
             temperature: self.temperature,
             kept: LossHistory {

@@ -42,8 +42,8 @@ impl Default for Famo {
 #[typetag::serde(name = "famo")]
 impl BlendStrategy for Famo {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        positive("blend.learning_rate", self.learning_rate)?;
-        not_negative("blend.decay", self.decay)?;
+        positive("learning_rate", self.learning_rate)?;
+        not_negative("decay", self.decay)?;
         Ok(Box::new(Falling {
             settings: self.clone(),
             before: Vec::new(),

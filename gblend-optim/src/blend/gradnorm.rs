@@ -44,8 +44,8 @@ impl Default for GradNorm {
 #[typetag::serde(name = "gradnorm")]
 impl BlendStrategy for GradNorm {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        not_negative("blend.alpha", self.alpha)?;
-        positive("blend.learning_rate", self.learning_rate)?;
+        not_negative("alpha", self.alpha)?;
+        positive("learning_rate", self.learning_rate)?;
         let equal = BlendWeights::equal(heads.len())?;
         Ok(Box::new(Balanced {
             settings: self.clone(),

@@ -39,7 +39,7 @@ impl Default for MmPareto {
 #[typetag::serde(name = "mmpareto")]
 impl BlendStrategy for MmPareto {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        positive("blend.gamma", self.gamma)?;
+        positive("gamma", self.gamma)?;
         Ok(Box::new(Reconciled {
             gamma: self.gamma,
             weights: BlendWeights::equal(heads.len())?,

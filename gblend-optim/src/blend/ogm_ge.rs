@@ -47,7 +47,7 @@ impl Default for OgmGe {
 #[typetag::serde(name = "ogm-ge")]
 impl BlendStrategy for OgmGe {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        positive("blend.alpha", self.alpha)?;
+        positive("alpha", self.alpha)?;
         Ok(Box::new(Modulated {
             settings: self.clone(),
             weights: BlendWeights::equal(heads.len())?,

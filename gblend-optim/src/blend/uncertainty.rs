@@ -38,7 +38,7 @@ impl Default for Uncertainty {
 #[typetag::serde(name = "uncertainty")]
 impl BlendStrategy for Uncertainty {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        positive("blend.learning_rate", self.learning_rate)?;
+        positive("learning_rate", self.learning_rate)?;
         Ok(Box::new(Learned {
             learning_rate: self.learning_rate,
             log_variances: vec![0.0; heads.len()],

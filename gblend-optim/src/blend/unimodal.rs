@@ -19,7 +19,7 @@ pub struct Unimodal {
 #[typetag::serde(name = "unimodal")]
 impl BlendStrategy for Unimodal {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        let head = heads.find("blend.head", &self.head)?;
+        let head = heads.find("head", &self.head)?;
         let weights = BlendWeights::single(heads.len(), head)?;
         Ok(Box::new(Constant {
             weights,

@@ -51,7 +51,7 @@ struct Flawed {
 impl BlendStrategy for Flawed {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
         if self.fault == Fault::StartsNever {
-            return Err(Error::setting("blend.head", "camera", "a head"));
+            return Err(Error::setting("head", "camera", "a head"));
         }
         Ok(Box::new(Alternating {
             fault: self.fault,
@@ -268,7 +268,7 @@ fn a_strategy_whose_settings_name_heads_is_checked_with_those() {
     #[typetag::serde(name = "favorite")]
     impl BlendStrategy for Favorite {
         fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-            let head = heads.find("blend.head", &self.head)?;
+            let head = heads.find("head", &self.head)?;
             Ok(Box::new(Constant(BlendWeights::single(heads.len(), head)?)))
         }
     }

@@ -131,20 +131,20 @@ impl Ogr {
 
     fn check(&self) -> Result<()> {
         let at_least_one = |key: &str, value: usize| match value {
-            0 => Err(Error::setting(format!("blend.{key}"), 0, "at least 1")),
+            0 => Err(Error::setting(key, 0, "at least 1")),
             _ => Ok(()),
         };
         at_least_one("warmup", self.warmup)?;
         at_least_one("super_epoch", self.super_epoch)?;
         if let GradientBatches::Fixed(number @ ..GradientBatches::LEAST) = self.gradient_batches {
             let expected = "at least 2, or \"auto\": from one batch nothing can be said about the others";
-            return Err(Error::setting("blend.gradient_batches", number, expected));
+            return Err(Error::setting("gradient_batches", number, expected));
         }
         if self.held_out > 0.0 && self.held_out < 1.0 {
             Ok(())
         } else {
             let expected = "a share above 0 and below 1: estimates need samples that are not trained on";
-            Err(Error::setting("blend.held_out", self.held_out, expected))
+            Err(Error::setting("held_out", self.held_out, expected))
         }
     }
 }
@@ -156,7 +156,7 @@ impl BlendStrategy for Ogr {
         Ok(Box::new(GradientBlending {
             settings: self.clone(),
             heads: heads.clone(),
-            rule: self.policy_settings().rule("blend.", heads.len())?,
+            rule: self.policy_settings().rule(heads.len())?,
             weights: BlendWeights::equal(heads.len())?,
             estimated: None,
         }))
