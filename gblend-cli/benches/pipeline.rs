@@ -10,19 +10,14 @@ use gblend_cli::data::{Evaluable, LoadedBatch, Plan, Splits};
 use gblend_cli::process::Interrupt;
 use gblend_cli::progress::Reporter;
 use gblend_cli::run_folder::Destination;
+use gblend_cli::training::Learner;
 use gblend_cli::training::pipeline::{ProcessUse, Start, run};
 use gblend_cli::training::probe::{StartingPoint, estimate};
 use gblend_cli::training::session::Session;
-use gblend_cli::training::step::{StepContext, step};
+use gblend_cli::training::step::step;
 use gblend_core::params::state_of;
 use gblend_core::{EstimateRequest, Estimator, Seed};
 use gblend_optim::schedule::RunLength;
-
-const PLACE: StepContext<'_> = StepContext {
-    label: "bench",
-    prefix: "",
-    epoch: 1,
-};
 
 /// The built-in configuration, smaller.
 fn config(cache: &Path, memory: i64) -> Config {
@@ -66,10 +61,16 @@ fn training_step(criterion: &mut Criterion) {
         epochs: 1000,
     };
     let mut optimizer = session.optimizer(length, 0).unwrap();
+    let mut learner = Learner {
+        model: &mut model,
+        optimizer: &mut optimizer,
+        blend: blend.as_mut(),
+    };
+    let context = session.step_context("bench", "", 1);
     criterion.bench_function("training step", |bencher| {
         bencher.iter_batched(
             || first_batch(&session, &splits),
-            |batch| step(&session, &mut model, &mut optimizer, blend.as_mut(), batch, PLACE).unwrap(),
+            |batch| step(&mut learner, batch, context).unwrap(),
             BatchSize::PerIteration,
         );
     });

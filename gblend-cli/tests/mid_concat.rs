@@ -8,8 +8,9 @@ use gblend_cli::config::{Config, Override};
 use gblend_cli::data::{Evaluable, Plan, Splits};
 use gblend_cli::network::{ActiveHeads, Fused, Inputs, Multimodal, to_host};
 use gblend_cli::progress::Reporter;
+use gblend_cli::training::Learner;
 use gblend_cli::training::session::Session;
-use gblend_cli::training::step::{StepContext, step};
+use gblend_cli::training::step::step;
 use gblend_core::nn::backward;
 use gblend_core::params::{Module, ParamPath, ParamVisitor, State, state_of};
 use gblend_core::{Array, Logits, ParamMut, Pass, Result, Role, Seed, Targets, catalogue};
@@ -219,15 +220,14 @@ fn one_step(blend: &str) -> (State, State) {
         let samples = &splits.train.samples()[..24];
         let plan = Plan::training(samples, session.batch_size(), Seed::new(1));
         assert_eq!(plan.len(), 1);
-        let place = StepContext {
-            label: "train",
-            prefix: "",
-            epoch: 1,
+        let mut learner = Learner {
+            model: &mut model,
+            optimizer: &mut optimizer,
+            blend: blend.as_mut(),
         };
+        let context = session.step_context("train", "", 1);
         let loader = session.loader(vec![true; 3]);
-        let trained = loader.for_each(&plan, |_, batch| {
-            step(session, &mut model, &mut optimizer, blend.as_mut(), batch, place).map(|_| ())
-        });
+        let trained = loader.for_each(&plan, |_, batch| step(&mut learner, batch, context).map(|_| ()));
         trained.unwrap();
         (before, state_of(&mut model).unwrap())
     })

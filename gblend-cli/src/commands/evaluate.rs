@@ -11,12 +11,12 @@ use super::{print, print_json};
 use crate::config::{Config, Override};
 use crate::data::{Evaluable, Splits};
 use crate::error::{Error, Result};
-use crate::evaluation::{Evaluation, MOST_MODALITIES, evaluate, score_subsets};
-use crate::network::{ActiveHeads, Multimodal};
+use crate::evaluation::MOST_MODALITIES;
 use crate::progress::Reporter;
-use crate::records::{PredictionRule, SubsetScore};
+use crate::records::{Metrics, PredictionRule, SubsetScore};
 use crate::run_folder::FinishedRun;
-use crate::tables::{percent, predictions_line, table};
+use crate::tables::{metrics_table, percent, predictions_line, table};
+use crate::training::TrainedModel;
 use crate::training::session::{Session, with_threads};
 
 /// Evaluates a trained model.
@@ -65,16 +65,21 @@ struct HeadReport {
     name: String,
     /// Those that it sees.
     samples: usize,
-    accuracy: f64,
-    macro_f1: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mean_average_precision: Option<f64>,
-    loss: f64,
+    #[serde(flatten, with = "InPrintedOrder")]
+    metrics: Metrics,
 }
 
 #[derive(Debug, Serialize)]
 struct PredictionReport {
     rule: PredictionRule,
+    #[serde(flatten, with = "InPrintedOrder")]
+    metrics: Metrics,
+}
+
+/// The keys of [`Metrics`] as the table has its columns.
+#[derive(Serialize)]
+#[serde(remote = "Metrics")]
+struct InPrintedOrder {
     accuracy: f64,
     macro_f1: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,40 +108,25 @@ impl Evaluate {
             };
             let evaluation = trained.evaluate(samples)?;
             let subsets = if self.subsets {
+                check_subsets(trained)?;
                 trained.score_subsets(samples)?
             } else {
                 Vec::new()
             };
-            let names = trained.session.heads.names().iter();
-            let heads = names.zip(&evaluation.heads).zip(evaluation.metrics()?);
-            let heads = heads.filter_map(|((name, scores), metrics)| {
-                let metrics = metrics?;
-                Some(HeadReport {
-                    name: name.clone(),
-                    samples: scores.as_ref()?.rows.len(),
-                    accuracy: metrics.accuracy,
-                    macro_f1: metrics.macro_f1,
-                    mean_average_precision: metrics.mean_average_precision,
-                    loss: metrics.loss,
-                })
+            let names = trained.session.heads.names();
+            let heads = evaluation.results()?.into_iter().map(|result| HeadReport {
+                name: names[result.head].clone(),
+                samples: result.samples,
+                metrics: result.metrics,
             });
-            let predictions = PredictionRule::ALL.into_iter().map(|rule| {
-                let metrics = rule.metrics(&evaluation, &trained.weights)?;
-                Ok(metrics.map(|metrics| PredictionReport {
-                    rule,
-                    accuracy: metrics.accuracy,
-                    macro_f1: metrics.macro_f1,
-                    mean_average_precision: metrics.mean_average_precision,
-                    loss: metrics.loss,
-                }))
-            });
-            let predictions = predictions.collect::<Result<Vec<_>>>()?;
+            let predictions = evaluation.predictions(&trained.weights)?.into_iter();
+            let predictions = predictions.map(|(rule, metrics)| PredictionReport { rule, metrics });
             Ok(Report {
                 split: self.split,
                 samples: evaluation.samples.len(),
                 heads: heads.collect(),
                 predict: trained.session.config.blend.pipeline.predict,
-                predictions: predictions.into_iter().flatten().collect(),
+                predictions: predictions.collect(),
                 subsets,
             })
         })?;
@@ -151,34 +141,12 @@ impl Evaluate {
         if self.json {
             return print_json(&report);
         }
-        let several_labels = report
-            .heads
-            .iter()
-            .any(|head| head.mean_average_precision.is_some());
         let rows = report.heads.iter();
-        let rows = rows.map(|head| {
-            let mut row = vec![
-                head.name.clone(),
-                head.samples.to_string(),
-                percent(head.accuracy),
-                percent(head.macro_f1),
-            ];
-            if several_labels {
-                row.push(
-                    head.mean_average_precision
-                        .map_or_else(|| "-".to_owned(), percent),
-                );
-            }
-            row.push(format!("{:.3}", head.loss));
-            row
-        });
+        let rows = rows.map(|head| (vec![head.name.clone(), head.samples.to_string()], head.metrics));
+        let heads = metrics_table(&["head", "samples"], 1, "", rows);
         let predictions = report.predictions.iter();
-        let predictions = predictions.map(|prediction| (prediction.rule, prediction.accuracy));
+        let predictions = predictions.map(|prediction| (prediction.rule, prediction.metrics.accuracy));
         let predictions = predictions_line(report.predict, predictions);
-        let mut header = vec!["head", "samples", "accuracy", "macro F1"];
-        header.extend(several_labels.then_some("mAP"));
-        header.push("loss");
-        let heads = table(&header, 1, rows);
         let mut text = format!("{heads}\n\n{predictions}");
         if !report.subsets.is_empty() {
             let rows = report.subsets.iter().map(|subset| {
@@ -195,39 +163,17 @@ impl Evaluate {
     }
 }
 
-/// A trained model with the data that it was trained on.
-pub(super) struct TrainedModel<'a> {
-    pub(super) session: Session<'a>,
-    pub(super) model: Multimodal,
-    /// The weights of the heads' losses; a head of weight 0 was not trained.
-    pub(super) weights: Vec<f64>,
-}
-
-impl TrainedModel<'_> {
-    /// The joint head with every subset of the modalities.
-    fn score_subsets(&mut self, samples: &dyn Evaluable) -> Result<Vec<SubsetScore>> {
-        let names = &self.session.heads.names()[..self.session.heads.joint()];
-        if self.weights.last().is_none_or(|&weight| weight == 0.0) {
-            let problem = "--subsets: the joint head of this run was not trained";
-            return Err(Error::Usage(problem.to_owned()));
-        }
-        if names.len() > MOST_MODALITIES {
-            return Err(Error::Usage(format!(
-                "--subsets: {} modalities, expected at most {MOST_MODALITIES}",
-                names.len()
-            )));
-        }
-        let loader = self.session.loader(vec![true; names.len()]);
-        let (batch_size, device) = (self.session.batch_size(), &self.session.device);
-        score_subsets(&mut self.model, &loader, samples, batch_size, device, names)
+/// Whether subsets of the modalities can be scored.
+fn check_subsets(trained: &TrainedModel<'_>) -> Result<()> {
+    if !trained.has_joint_head() {
+        let problem = "--subsets: the joint head of this run was not trained";
+        return Err(Error::Usage(problem.to_owned()));
     }
-
-    /// Every head on some samples.
-    pub(super) fn evaluate(&mut self, samples: &dyn Evaluable) -> Result<Evaluation> {
-        let active = ActiveHeads::all(self.session.heads.len());
-        let loader = self.session.loader(active.encoders());
-        let (batch_size, device) = (self.session.batch_size(), &self.session.device);
-        evaluate(&mut self.model, &loader, samples, batch_size, device, &active)
+    match trained.modalities().len() {
+        0..=MOST_MODALITIES => Ok(()),
+        modalities => Err(Error::Usage(format!(
+            "--subsets: {modalities} modalities, expected at most {MOST_MODALITIES}"
+        ))),
     }
 }
 

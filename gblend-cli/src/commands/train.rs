@@ -12,7 +12,7 @@ use crate::process::Interrupt;
 use crate::progress::Reporter;
 use crate::records::Summary;
 use crate::run_folder::Destination;
-use crate::tables::{percent, predictions_line, table};
+use crate::tables::{metrics_table, percent, predictions_line};
 use crate::training::pipeline;
 use crate::training::pipeline::{ProcessUse, Start};
 use crate::training::session::with_threads;
@@ -123,36 +123,15 @@ pub(super) fn parse_overrides(arguments: &[String], seed: Option<u64>) -> Result
 
 /// The closing table and where to go from here.
 fn closing(summary: &Summary, folder: &Path) -> String {
-    let several_labels = summary
-        .heads
-        .iter()
-        .any(|head| head.test_mean_average_precision.is_some());
     let rows = summary.heads.iter().map(|head| {
-        let trained = head.weight > 0.0;
-        let mut row = vec![
-            head.name.clone(),
-            head.kind.clone(),
-            if trained {
-                format!("{:.3}", head.weight)
-            } else {
-                "not trained".into()
-            },
-            percent(head.test_accuracy),
-            percent(head.test_macro_f1),
-        ];
-        if several_labels {
-            row.push(
-                head.test_mean_average_precision
-                    .map_or_else(|| "-".to_owned(), percent),
-            );
-        }
-        row.push(format!("{:.3}", head.test_loss));
-        row
+        let weight = if head.weight > 0.0 {
+            format!("{:.3}", head.weight)
+        } else {
+            "not trained".into()
+        };
+        (vec![head.name.clone(), head.kind.clone(), weight], head.metrics())
     });
-    let mut header = vec!["head", "kind", "weight", "test accuracy", "macro F1"];
-    header.extend(several_labels.then_some("mAP"));
-    header.push("test loss");
-    let table = table(&header, 2, rows);
+    let table = metrics_table(&["head", "kind", "weight"], 2, "test ", rows);
     let seconds = &summary.seconds;
     let estimates = if summary.blends.is_empty() {
         String::new()

@@ -3,9 +3,11 @@
 mod evaluate;
 mod metrics;
 mod prediction;
+mod results;
 mod subsets;
 mod test_details;
 
 pub use evaluate::{Evaluation, HeadScores, evaluate};
 pub use metrics::{highest, predicted};
+pub use results::HeadResult;
 pub use subsets::{MOST_MODALITIES, score_subsets};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Score;
+use super::{EpochMetrics, HeadMetrics, Score};
 
 /// What was counted so far in an epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,8 +40,24 @@ impl EpochCounts {
         self.tallies.is_empty() || self.tallies.len() == heads
     }
 
+    /// Counts a step that was taken with these weights of the heads and this learning rate; `gradient_norm` before
+    /// clipping, where there is a limit.
+    pub fn add_step(&mut self, weights: &[f64], learning_rate: f64, gradient_norm: Option<f64>) {
+        self.steps += 1;
+        self.tallies.resize_with(weights.len(), Tally::default);
+        for (tally, weight) in self.tallies.iter_mut().zip(weights) {
+            tally.weight += weight;
+        }
+        self.learning_rate = learning_rate;
+        if let Some(norm) = gradient_norm {
+            let so_far = self.largest_gradient_norm;
+            self.largest_gradient_norm = Some(so_far.map_or(norm, |so_far| so_far.max(norm)));
+        }
+    }
+
     /// Adds the scores of a step, in which each head saw so many samples.
-    pub fn add(&mut self, scores: &[Option<Score>], samples: &[usize]) {
+    pub fn add_scores(&mut self, scores: &[Option<Score>], samples: &[usize]) {
+        self.tallies.resize_with(scores.len(), Tally::default);
         for ((tally, score), &samples) in self.tallies.iter_mut().zip(scores).zip(samples) {
             if let Some(score) = score {
                 tally.right += score.accuracy * samples as f64;
@@ -50,9 +66,40 @@ impl EpochCounts {
             }
         }
     }
+
+    /// The mean loss of each of `heads` heads; empty if one was computed in no step.
+    pub fn mean_losses(&self, heads: usize) -> Vec<f64> {
+        let losses: Vec<f64> = self.tallies.iter().filter_map(Tally::mean_loss).collect();
+        if losses.len() == heads { losses } else { Vec::new() }
+    }
+
+    /// What the epoch showed, with these names of the heads, `step` steps having been taken since training began.
+    pub fn into_metrics(self, names: &[String], epoch: usize, step: u64) -> EpochMetrics {
+        let steps = self.steps.max(1) as f64;
+        let heads = names.iter().zip(self.tallies).map(|(name, tally)| HeadMetrics {
+            name: name.clone(),
+            weight: tally.weight / steps,
+            train: tally.score(),
+            validation: None,
+        });
+        EpochMetrics {
+            epoch,
+            step,
+            learning_rate: self.learning_rate,
+            largest_gradient_norm: self.largest_gradient_norm,
+            heads: heads.collect(),
+            seconds: self.seconds[0],
+            waited_seconds: self.seconds[1],
+        }
+    }
 }
 
 impl Tally {
+    /// The mean loss over the samples; `None` without any.
+    pub fn mean_loss(&self) -> Option<f64> {
+        (self.samples > 0).then(|| self.loss / self.samples as f64)
+    }
+
     /// The means over the samples; `None` without any.
     pub fn score(&self) -> Option<Score> {
         let count = self.samples as f64;

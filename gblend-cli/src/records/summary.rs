@@ -3,7 +3,7 @@
 use gblend_core::BlendReport;
 use serde::{Deserialize, Serialize};
 
-use super::PredictionRule;
+use super::{Metrics, PredictionRule};
 
 /// The result of a run.
 ///
@@ -68,6 +68,18 @@ pub struct HeadSummary {
     pub weight: f64,
 }
 
+impl HeadSummary {
+    /// How good it is on the test samples that it sees.
+    pub fn metrics(&self) -> Metrics {
+        Metrics {
+            accuracy: self.test_accuracy,
+            loss: self.test_loss,
+            macro_f1: self.test_macro_f1,
+            mean_average_precision: self.test_mean_average_precision,
+        }
+    }
+}
+
 /// One way of predicting.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,6 +95,19 @@ pub struct PredictionSummary {
     pub test_mean_average_precision: Option<f64>,
     /// Mean loss on the test samples.
     pub test_loss: f64,
+}
+
+impl PredictionSummary {
+    /// Of what a rule makes of the test samples.
+    pub fn new(rule: PredictionRule, metrics: &Metrics) -> Self {
+        Self {
+            rule,
+            test_accuracy: metrics.accuracy,
+            test_macro_f1: metrics.macro_f1,
+            test_mean_average_precision: metrics.mean_average_precision,
+            test_loss: metrics.loss,
+        }
+    }
 }
 
 /// Seconds of the parts of a run.

@@ -5,7 +5,7 @@ mod blend;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 
-use crate::records::PredictionRule;
+use crate::records::{Metrics, PredictionRule};
 
 pub(crate) use blend::{blend_table, estimate_table};
 
@@ -21,6 +21,35 @@ pub(crate) fn table(header: &[&str], left: usize, rows: impl IntoIterator<Item =
         column.set_cell_alignment(CellAlignment::Right);
     }
     table.to_string()
+}
+
+/// A table of how good things are, behind columns of their own, of which the first `left` ones are not aligned to the right.
+/// `on` says of which samples, as in `test `.
+pub(crate) fn metrics_table(
+    columns: &[&str],
+    left: usize,
+    on: &str,
+    rows: impl Iterator<Item = (Vec<String>, Metrics)>,
+) -> String {
+    let rows: Vec<_> = rows.collect();
+    let several_labels = rows
+        .iter()
+        .any(|(_, metrics)| metrics.mean_average_precision.is_some());
+    let (accuracy, loss) = (format!("{on}accuracy"), format!("{on}loss"));
+    let mut header = columns.to_vec();
+    header.extend([accuracy.as_str(), "macro F1"]);
+    header.extend(several_labels.then_some("mAP"));
+    header.push(&loss);
+    let rows = rows.into_iter().map(|(mut row, metrics)| {
+        row.extend([percent(metrics.accuracy), percent(metrics.macro_f1)]);
+        if several_labels {
+            let precision = metrics.mean_average_precision;
+            row.push(precision.map_or_else(|| "-".to_owned(), percent));
+        }
+        row.push(format!("{:.3}", metrics.loss));
+        row
+    });
+    table(&header, left, rows)
 }
 
 /// `predictions from: joint 71.6 % (predict), mean 70.1 %`: the accuracy of each way of predicting, and which one the

@@ -1,9 +1,14 @@
 //! Training: from a configuration to a run folder.
 
+mod learner;
 pub mod pipeline;
 pub mod probe;
 pub mod session;
 pub mod step;
+mod steps;
 mod train;
+mod trained_model;
 
+pub use learner::Learner;
 pub use train::{Trained, train};
+pub use trained_model::TrainedModel;

@@ -3,23 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use gblend_core::params::{load_state, state_of};
+use gblend_core::params::{State, load_state, state_of};
 
 use crate::config::Config;
-use crate::data::{Evaluable, Splits};
+use crate::data::Splits;
 use crate::error::{Error, Result};
-use crate::evaluation::{evaluate, score_subsets};
-use crate::network::{ActiveHeads, device};
+use crate::evaluation::{Evaluation, HeadResult};
+use crate::network::{Multimodal, device};
 use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
 use crate::records::{
-    HeadSummary, ModelDescription, ModelModality, PredictionRule, PredictionSummary, Seconds, StrategyAdvice,
-    Summary, TestDetails,
+    HeadSummary, ModelDescription, ModelModality, PredictionSummary, Seconds, StrategyAdvice, Summary,
+    TestDetails,
 };
 use crate::run_folder::checkpoint::Checkpoint;
 use crate::run_folder::{Destination, RunFolder, Sink, TensorBoard, Unfinished};
 use crate::training::session::Session;
 use crate::training::train::train;
+use crate::training::trained_model::TrainedModel;
 
 /// With more modalities the subsets would take longer than they tell; `gblend evaluate --subsets` has them.
 const MOST_SUBSET_MODALITIES: usize = 4;
@@ -58,74 +59,41 @@ pub fn run(
     let started = Instant::now();
     let (mut session, splits) = Session::open(config, reporter)?;
     session.interrupt = interrupt.clone();
-    let prepare = started.elapsed().as_secs_f64();
+    let prepare = started.elapsed();
     let mut model = session.initial_model()?;
     let mut blend = config.blend.start(&session.heads)?;
-    let [train_size, held_out_size, validation_size, test_size] = splits.sizes();
     interrupt.check(0)?;
     interrupt.watch()?;
     // Nothing is written before everything that can be wrong with the input was looked at.
-    let (mut folder, checkpoint) = match start {
-        Start::Resume(path) => resume(path, &session, &splits, reporter)?,
-        Start::New(destination) => (RunFolder::create(destination, &config.to_toml()?)?, None),
-    };
-    reporter.line(&format!(
-        "{}: {train_size} training, {held_out_size} held out, {validation_size} validation and {test_size} test samples of {} classes; \
-         {} parameters; {} thread(s)",
-        folder.path().display(),
-        session.source.classes().len(),
-        gblend_core::params::parameter_count(&mut model)?,
-        rayon::current_num_threads(),
-    ));
-    let path = folder.path().to_owned();
-    let tensorboard = config.log.tensorboard;
-    let logs = checkpoint.as_ref().map(|checkpoint| &checkpoint.description.logs);
-    let mut tensorboard = tensorboard
-        .then(|| match logs {
-            Some(logs) => TensorBoard::resume(folder.path(), logs),
-            None => TensorBoard::create(folder.path()),
-        })
-        .transpose()?;
-    let mut sinks: Vec<&mut dyn Sink> = vec![&mut folder];
-    if let Some(tensorboard) = &mut tensorboard {
-        sinks.push(tensorboard);
-    }
+    let (mut output, checkpoint) = Output::open(start, &session, &splits, reporter)?;
+    reporter.line(&opening_line(&output, &session, &splits, &mut model)?);
+    let mut sinks = output.sinks();
+    let blend = blend.as_mut();
     let trained = train(
-        &session,
-        &splits,
-        &mut model,
-        blend.as_mut(),
-        &mut sinks,
-        checkpoint,
-        reporter,
+        &session, &splits, &mut model, blend, &mut sinks, checkpoint, reporter,
     );
-    let trained = trained.map_err(Error::in_run(&path))?;
+    let trained = trained.map_err(Error::in_run(output.folder.path()))?;
     reporter.finish();
     if let Some(state) = &trained.selected {
         load_state(&mut model, state)?;
     }
 
     let evaluating = Instant::now();
-    let active = ActiveHeads::all(session.heads.len());
+    let mut tested = TrainedModel {
+        session,
+        model,
+        weights: trained.weights.clone(),
+    };
     let test = splits.into_test();
-    let loader = session.loader(active.encoders());
-    let batch_size = session.batch_size();
-    let evaluation = evaluate(&mut model, &loader, &test, batch_size, &session.device, &active)?;
-    let joint_trained = trained.weights.last().is_some_and(|&weight| weight > 0.0);
-    let modalities = &session.heads.names()[..session.heads.joint()];
-    let subsets = if joint_trained && modalities.len() <= MOST_SUBSET_MODALITIES {
-        let wanted = session.loader(vec![true; modalities.len()]);
-        score_subsets(
-            &mut model,
-            &wanted,
-            &test,
-            batch_size,
-            &session.device,
-            modalities,
-        )?
+    let evaluation = tested.evaluate(&test)?;
+    let subsets = if tested.has_joint_head() && tested.modalities().len() <= MOST_SUBSET_MODALITIES {
+        tested.score_subsets(&test)?
     } else {
         Vec::new()
     };
+    let TrainedModel {
+        session, mut model, ..
+    } = tested;
     let details = TestDetails::of(
         &evaluation,
         session.source.classes(),
@@ -134,48 +102,8 @@ pub fn run(
         config.blend.pipeline.predict,
         subsets,
     )?;
-    let metrics = evaluation.metrics()?;
-    let kinds = config
-        .modalities
-        .iter()
-        .map(|modality| modality.plugin.typetag_name());
-    let kinds = kinds.chain([config.fusion.plugin.typetag_name()]);
-    let heads = session
-        .heads
-        .names()
-        .iter()
-        .zip(kinds)
-        .zip(metrics.into_iter().zip(&evaluation.heads))
-        .zip(&trained.weights);
-    let heads = heads.filter_map(|(((name, kind), (metrics, scores)), &weight)| {
-        let metrics = metrics?;
-        Some(HeadSummary {
-            name: name.clone(),
-            kind: kind.to_owned(),
-            test_samples: scores.as_ref()?.rows.len(),
-            test_accuracy: metrics.accuracy,
-            test_macro_f1: metrics.macro_f1,
-            test_mean_average_precision: metrics.mean_average_precision,
-            test_loss: metrics.loss,
-            weight,
-        })
-    });
-    let predictions = PredictionRule::ALL.into_iter().map(|rule| {
-        let metrics = rule.metrics(&evaluation, &trained.weights)?;
-        Ok(metrics.map(|metrics| PredictionSummary {
-            rule,
-            test_accuracy: metrics.accuracy,
-            test_macro_f1: metrics.macro_f1,
-            test_mean_average_precision: metrics.mean_average_precision,
-            test_loss: metrics.loss,
-        }))
-    });
-    let predictions = predictions
-        .collect::<Result<Vec<_>>>()?
-        .into_iter()
-        .flatten()
-        .collect();
-    debug_assert_eq!(test.samples().len(), test_size);
+    let heads = head_summaries(&session, &evaluation, &trained.weights)?;
+    let predictions = evaluation.predictions(&trained.weights)?;
     let train_seconds = trained.elapsed.as_secs_f64();
     let summary = Summary {
         seed: config.run.seed,
@@ -185,12 +113,15 @@ pub fn run(
         samples_skipped: session.skipped_samples,
         epochs: trained.epochs,
         selected_epoch: trained.selected_epoch,
-        heads: heads.collect(),
+        heads,
         predict: config.blend.pipeline.predict,
-        predictions,
+        predictions: predictions
+            .iter()
+            .map(|(rule, metrics)| PredictionSummary::new(*rule, metrics))
+            .collect(),
         blends: trained.blends,
         seconds: Seconds {
-            prepare,
+            prepare: prepare.as_secs_f64(),
             train: train_seconds,
             waiting: trained.waited.as_secs_f64(),
             estimate: trained.estimating.as_secs_f64(),
@@ -203,22 +134,121 @@ pub fn run(
             ProcessUse::Shared => None,
         },
     };
-    let modalities = config.modalities.iter().zip(session.sample_shapes()?);
+    let description = description(&session, trained.selected_epoch)?;
+    let advice = StrategyAdvice::new(&summary.strategy, blend.advice());
+    let path = output.finish(&state_of(&mut model)?, &description, &details, &advice, &summary)?;
+    Ok((summary, path))
+}
+
+/// What the user is told before the first epoch.
+fn opening_line(
+    output: &Output,
+    session: &Session<'_>,
+    splits: &Splits,
+    model: &mut Multimodal,
+) -> Result<String> {
+    let [train, held_out, validation, test] = splits.sizes();
+    Ok(format!(
+        "{}: {train} training, {held_out} held out, {validation} validation and {test} test samples of {} classes; \
+         {} parameters; {} thread(s)",
+        output.folder.path().display(),
+        session.source.classes().len(),
+        gblend_core::params::parameter_count(model)?,
+        rayon::current_num_threads(),
+    ))
+}
+
+/// How good each head is on the test samples, with its weight in the epoch that was selected.
+fn head_summaries(
+    session: &Session<'_>,
+    evaluation: &Evaluation,
+    weights: &[f64],
+) -> Result<Vec<HeadSummary>> {
+    let config = session.config;
+    let modalities = config.modalities.iter();
+    let kinds = modalities.map(|modality| modality.plugin.typetag_name());
+    let kinds: Vec<&str> = kinds.chain([config.fusion.plugin.typetag_name()]).collect();
+    let summary = |HeadResult {
+                       head,
+                       samples,
+                       metrics,
+                   }: HeadResult| HeadSummary {
+        name: session.heads.names()[head].clone(),
+        kind: kinds[head].to_owned(),
+        test_samples: samples,
+        test_accuracy: metrics.accuracy,
+        test_macro_f1: metrics.macro_f1,
+        test_mean_average_precision: metrics.mean_average_precision,
+        test_loss: metrics.loss,
+        weight: weights[head],
+    };
+    Ok(evaluation.results()?.into_iter().map(summary).collect())
+}
+
+/// What `model.json` says, but for the hash of the parameters.
+fn description(session: &Session<'_>, epoch: usize) -> Result<ModelDescription> {
+    let modalities = session.config.modalities.iter().zip(session.sample_shapes()?);
     let modalities = modalities.map(|(modality, sample_shape)| ModelModality {
         name: modality.name.clone(),
         sample_shape,
     });
-    let description = ModelDescription::new(
-        session.source.classes().to_vec(),
-        modalities.collect(),
-        trained.selected_epoch,
-    );
-    if let Some(tensorboard) = &mut tensorboard {
-        tensorboard.test(&summary)?;
+    let classes = session.source.classes().to_vec();
+    Ok(ModelDescription::new(classes, modalities.collect(), epoch))
+}
+
+/// What a run writes.
+struct Output {
+    folder: RunFolder,
+    tensorboard: Option<TensorBoard>,
+}
+
+impl Output {
+    /// Makes the folder of a new run, or opens that of one that did not end and finds where it goes on.
+    fn open(
+        start: &Start,
+        session: &Session<'_>,
+        splits: &Splits,
+        reporter: &Reporter,
+    ) -> Result<(Self, Option<Checkpoint>)> {
+        let config = session.config;
+        let (folder, checkpoint) = match start {
+            Start::Resume(path) => resume(path, session, splits, reporter)?,
+            Start::New(destination) => (RunFolder::create(destination, &config.to_toml()?)?, None),
+        };
+        let logs = checkpoint.as_ref().map(|checkpoint| &checkpoint.description.logs);
+        let tensorboard = config.log.tensorboard.then(|| match logs {
+            Some(logs) => TensorBoard::resume(folder.path(), logs),
+            None => TensorBoard::create(folder.path()),
+        });
+        let tensorboard = tensorboard.transpose()?;
+        Ok((Self { folder, tensorboard }, checkpoint))
     }
-    let advice = StrategyAdvice::new(&summary.strategy, blend.advice());
-    folder.finish(&state_of(&mut model)?, &description, &details, &advice, &summary)?;
-    Ok((summary, path))
+
+    /// What training leaves behind goes here.
+    fn sinks(&mut self) -> Vec<&mut dyn Sink> {
+        let mut sinks: Vec<&mut dyn Sink> = vec![&mut self.folder];
+        if let Some(tensorboard) = &mut self.tensorboard {
+            sinks.push(tensorboard);
+        }
+        sinks
+    }
+
+    /// Writes the result, and tells where.
+    fn finish(
+        mut self,
+        state: &State,
+        model: &ModelDescription,
+        test: &TestDetails,
+        advice: &StrategyAdvice,
+        summary: &Summary,
+    ) -> Result<PathBuf> {
+        if let Some(tensorboard) = &mut self.tensorboard {
+            tensorboard.test(summary)?;
+        }
+        let path = self.folder.path().to_owned();
+        self.folder.finish(state, model, test, advice, summary)?;
+        Ok(path)
+    }
 }
 
 /// Opens the folder of a run that did not end, and finds where it goes on.

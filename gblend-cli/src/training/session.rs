@@ -16,6 +16,7 @@ use crate::network::{Multimodal, device};
 use crate::process::Interrupt;
 use crate::progress::Reporter;
 use crate::run_folder::FinishedRun;
+use crate::training::step::StepContext;
 
 /// Data and splits of a configuration, ready to train or evaluate on.
 pub struct Session<'a> {
@@ -190,6 +191,18 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What a step of an epoch needs to know, with the random stream called `stream`. `prefix` stands before the names of
+    /// values that are not finite.
+    pub fn step_context<'s>(&'s self, stream: &str, prefix: &'s str, epoch: usize) -> StepContext<'s> {
+        StepContext {
+            device: &self.device,
+            heads: &self.heads,
+            seed: self.seed(stream),
+            prefix,
+            epoch,
+        }
     }
 
     /// The random stream called `label`.

@@ -1,12 +1,18 @@
-//! Where a step stands.
+//! Where a step is taken.
 
-/// Where a step stands, for its random stream and for messages.
+use gblend_core::{AutoDevice, Heads, Seed};
+
+/// What a step needs to know beside what it changes.
 #[derive(Clone, Copy, Debug)]
 pub struct StepContext<'a> {
-    /// The name of the random stream.
-    pub label: &'a str,
+    /// Where it computes.
+    pub device: &'a AutoDevice,
+    /// The heads, the joint one last.
+    pub heads: &'a Heads,
+    /// The random stream of all steps, of which each takes its own part; probes have others than the live run.
+    pub seed: Seed,
     /// What stands before the name of a value that is not finite.
     pub prefix: &'a str,
-    /// Counted from 1.
+    /// The epoch, counted from 1.
     pub epoch: usize,
 }

@@ -9,13 +9,13 @@ use gblend_core::{
     Array, Blend, Evidence, GradientEvidence, Logits, Observation, ParamMut, Pass, StepStart, Targets,
 };
 use gblend_optim::network::{Network, Part};
-use gblend_optim::{BlendedOptimizer, StepLosses, StepReport};
+use gblend_optim::{StepLosses, StepReport};
 
 use crate::data::LoadedBatch;
 use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, Fused, Inputs, Multimodal, to_host};
 use crate::records::Score;
-use crate::training::session::Session;
+use crate::training::learner::Learner;
 use scores::READ_LATER;
 
 pub use context::StepContext;
@@ -43,34 +43,32 @@ pub fn active_heads(blend: &dyn Blend) -> ActiveHeads {
     }
 }
 
-/// Takes a step. `context` names its random streams: probes draw others than the live run.
+/// Takes a step.
 ///
 /// # Errors
 /// [`Error::Diverged`] if a loss or gradient is not finite, before any parameter moves; what the batch, the
 /// strategy or the device complain about.
-pub fn step(
-    session: &Session<'_>,
-    model: &mut Multimodal,
-    optimizer: &mut BlendedOptimizer,
-    blend: &mut dyn Blend,
-    batch: LoadedBatch,
-    context: StepContext<'_>,
-) -> Result<StepOutcome> {
+pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<'_>) -> Result<StepOutcome> {
+    let Learner {
+        model,
+        optimizer,
+        blend,
+    } = learner;
     let LoadedBatch {
         samples,
         targets,
         inputs,
     } = batch;
-    let inputs = Inputs::new(&session.device, samples.len(), inputs)?;
+    let inputs = Inputs::new(context.device, samples.len(), inputs)?;
     let step = optimizer.steps();
-    let seed = session.seed(context.label).nth(step);
+    let seed = context.seed.nth(step);
     let pass = Pass::train(seed);
     blend.begin_step(StepStart {
         step,
         seed: seed.derive("blend"),
     })?;
     let evidence = blend.evidence();
-    let active = active_heads(blend);
+    let active = active_heads(*blend);
     let diverged = |what: String, value: f64| Error::Diverged {
         what,
         value,
@@ -87,7 +85,7 @@ pub fn step(
         Scores::Unread(unread)
     } else {
         let rows = unread.rows()?;
-        let scores = unread.scores_of(&rows, session.heads.names())?;
+        let scores = unread.scores_of(&rows, context.heads.names())?;
         if observes {
             let shown = ForwardEvidence {
                 inputs: &inputs,
@@ -113,7 +111,7 @@ pub fn step(
         StepLosses::Blended(losses)
     };
     let mut report = optimizer
-        .step(&mut model.active(&active), losses, blend)
+        .step(&mut model.active(&active), losses, *blend)
         .map_err(|error| match error {
             gblend_core::Error::NonFinite { location, value } => {
                 diverged(format!("{}{location}", context.prefix), value)
@@ -124,13 +122,13 @@ pub fn step(
     // A parameter behind a modality that the batch lacks has no gradient yet.
     report.without_gradient.retain(|parameter| {
         let absent = |head: usize| {
-            let name = &session.heads.names()[head];
+            let name = &context.heads.names()[head];
             inputs.seen(head) == 0
                 && parameter
                     .strip_prefix(name.as_str())
                     .is_some_and(|rest| rest.starts_with('.'))
         };
-        !(0..session.heads.joint()).any(absent)
+        !(0..context.heads.joint()).any(absent)
     });
     if observed && evidence.losses_after {
         let logits = keeping_buffers(model, |_| true, |model| model.forward(&inputs, &pass, &active))?;
@@ -143,7 +141,7 @@ pub fn step(
     }
     Ok(StepOutcome {
         scores,
-        samples: (0..session.heads.len()).map(|head| inputs.seen(head)).collect(),
+        samples: (0..context.heads.len()).map(|head| inputs.seen(head)).collect(),
         weights,
         report,
     })

@@ -1,0 +1,53 @@
+//! A trained model with the data that it was trained on.
+
+use super::session::Session;
+use crate::data::Evaluable;
+use crate::error::Result;
+use crate::evaluation::{Evaluation, evaluate, score_subsets};
+use crate::network::{ActiveHeads, Multimodal};
+use crate::records::SubsetScore;
+
+/// A trained model with the data that it was trained on.
+pub struct TrainedModel<'a> {
+    /// The data.
+    pub session: Session<'a>,
+    /// The model.
+    pub model: Multimodal,
+    /// The weights of the heads' losses; a head of weight 0 was not trained.
+    pub weights: Vec<f64>,
+}
+
+impl TrainedModel<'_> {
+    /// Whether the joint head was trained.
+    pub fn has_joint_head(&self) -> bool {
+        self.weights.last().is_some_and(|&weight| weight > 0.0)
+    }
+
+    /// The names of the modalities.
+    pub fn modalities(&self) -> &[String] {
+        let heads = &self.session.heads;
+        &heads.names()[..heads.joint()]
+    }
+
+    /// Every head on some samples.
+    ///
+    /// # Errors
+    /// The first sample that cannot be loaded, or a failure of the device.
+    pub fn evaluate(&mut self, samples: &dyn Evaluable) -> Result<Evaluation> {
+        let active = ActiveHeads::all(self.session.heads.len());
+        let loader = self.session.loader(active.encoders());
+        let (batch_size, device) = (self.session.batch_size(), &self.session.device);
+        evaluate(&mut self.model, &loader, samples, batch_size, device, &active)
+    }
+
+    /// The joint head with every subset of the modalities.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub fn score_subsets(&mut self, samples: &dyn Evaluable) -> Result<Vec<SubsetScore>> {
+        let names = &self.session.heads.names()[..self.session.heads.joint()];
+        let loader = self.session.loader(vec![true; names.len()]);
+        let (batch_size, device) = (self.session.batch_size(), &self.session.device);
+        score_subsets(&mut self.model, &loader, samples, batch_size, device, names)
+    }
+}
