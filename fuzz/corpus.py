@@ -223,6 +223,16 @@ test = {
     "subsets": [{"modalities": ["camera"], "accuracy": 0.5, "loss": 1.0}],
 }
 write("run_files", "test.json", json.dumps(test))
+advice = {
+    "format": "gblend-advice-1", "strategy": "famo",
+    "advice": {
+        "weights": "adapted",
+        "remedies": [{"finding": "starved_head", "remedy": "r"}],
+        "figures": [{"name": "f", "values": [0.5, None, -1e3]}],
+        "remarks": ["s"],
+    },
+}
+write("run_files", "advice.json", json.dumps(advice))
 difference = {"to": "single:camera", "mean": 0.1, "ci95": 0.05, "significant": True}
 row = {
     "method": "ogr", "modalities": ["camera"], "fusion": "concat", "seeds": [0, 1], "test_accuracy": [0.5, 0.6],

@@ -1,5 +1,7 @@
 //! Estimates of how heads overfit and generalize: what a strategy asks for, and what it gets.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ogr::{Interval, Movements};
@@ -34,20 +36,55 @@ pub enum Estimator {
 }
 
 impl Estimator {
-    /// `probe` or `gradient`.
-    pub fn name(&self) -> &'static str {
+    /// What its estimates are.
+    pub fn measurement(&self) -> Measurement {
         match self {
-            Self::Probe { .. } => "probe",
-            Self::Gradient { .. } => "gradient",
+            Self::Probe { .. } => Measurement::Probe,
+            Self::Gradient { .. } => Measurement::Gradient,
         }
+    }
+}
+
+/// What the movements of an estimate were taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Measurement {
+    /// Losses before and after a probe.
+    Probe,
+    /// Inner products of gradients.
+    Gradient,
+    /// Losses at two points of curves that were logged elsewhere.
+    Curves,
+}
+
+impl Measurement {
+    /// `probe`, `gradient` or `curves`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Probe => "probe",
+            Self::Gradient => "gradient",
+            Self::Curves => "curves",
+        }
+    }
+
+    /// Whether movements are inner products, of a step that nobody takes. Their covariance is that of steps, and
+    /// belongs to `σ² = E[o²]` of the paper's Proposition 1; that of losses is the error of the measurement.
+    pub fn is_of_inner_products(self) -> bool {
+        self == Self::Gradient
+    }
+}
+
+impl fmt::Display for Measurement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
 /// How the heads moved, or would.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
-    /// `probe`, `gradient` or `curves`.
-    pub estimator: &'static str,
+    /// What it was taken from.
+    pub estimator: Measurement,
     /// The length of the probes in epochs.
     pub probe_epochs: Option<usize>,
     /// What the gradient estimator looked at.
@@ -76,8 +113,8 @@ pub struct GradientSamples {
 pub struct BlendReport {
     /// Epochs trained before the estimate.
     pub epoch: usize,
-    /// The estimator's name.
-    pub estimator: String,
+    /// What the estimate was taken from.
+    pub estimator: Measurement,
     /// The length of the probes in epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe_epochs: Option<usize>,

@@ -17,6 +17,7 @@
 //! checkpointed. A plugin crate needs this crate alone: it re-exports [`serde`], [`typetag`],
 //! [`schemars`] and [`dfdx`].
 
+pub mod advice;
 pub mod array;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -47,10 +48,13 @@ pub mod task;
 pub mod tensor;
 pub mod weights;
 
+pub use advice::{Advice, Finding, WeightSource};
 pub use array::Array;
 pub use dataset::{Dataset, OnBadSample, OpenContext, Partition, Sample, Source, Stream};
 pub use error::{Error, Result};
-pub use estimate::{BlendReport, Estimate, EstimateRequest, Estimator, GradientSamples, HeadReport};
+pub use estimate::{
+    BlendReport, Estimate, EstimateRequest, Estimator, GradientSamples, HeadReport, Measurement,
+};
 pub use evidence::{BlendedGradient, ContestedGradient, Evidence, GradientEvidence, Observation, StepStart};
 pub use fusion::{Fusion, FusionContext, FusionInputs, FusionModule};
 pub use media::{Media, MediaKind};

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use crate::advice::Advice;
 use crate::error::{Error, Result};
 use crate::estimate::{BlendReport, Estimate, EstimateRequest};
 #[cfg(doc)]
@@ -79,7 +80,7 @@ impl Heads {
     /// The position of the head called `name`.
     ///
     /// # Errors
-    /// [`Error::Setting`] with every name there is, if there is no such head.
+    /// [`Error::Setting`] of this key with every name there is, if there is no such head.
     pub fn find(&self, key: &str, name: &str) -> Result<usize> {
         self.names
             .iter()
@@ -94,7 +95,7 @@ pub trait BlendStrategy: Debug + Send + Sync {
     /// Starts a run with these heads.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the configuration does not fit the heads.
+    /// [`Error::Setting`] if the configuration does not fit the heads; its key as it stands in the table.
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>>;
 
     /// The share of the training samples that is set aside for estimates, 0 to below 1.
@@ -201,6 +202,15 @@ pub trait Blend: Debug + Send {
         false
     }
 
+    /// What it has to say to whoever reads the report of the run, asked once training is over: where its weights come
+    /// from, what to change where a figure calls for it, figures and sentences of its own.
+    ///
+    /// The run keeps it in its folder, so that a report has it without the strategy. By default weights follow what the
+    /// run shows, and there is no more to say.
+    fn advice(&self) -> Advice {
+        Advice::default()
+    }
+
     /// What a checkpoint must keep of it.
     fn state(&self) -> serde_json::Value {
         serde_json::Value::Null
@@ -247,10 +257,7 @@ mod tests {
 
     #[test]
     fn an_unknown_head_is_answered_with_the_known_ones() {
-        let error = heads(&["camera"])
-            .unwrap()
-            .find("blend.head", "camrea")
-            .unwrap_err();
+        let error = heads(&["camera"]).unwrap().find("head", "camrea").unwrap_err();
         assert!(error.to_string().contains("camera, joint"), "{error}");
     }
 }

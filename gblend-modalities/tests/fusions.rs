@@ -230,38 +230,26 @@ fn features_of_another_number_length_or_batch_are_refused() {
 fn settings_out_of_range_are_refused_by_their_key() {
     let lengths: &[usize] = &[4, 4];
     for (table, lengths, key) in [
-        (json!({"kind": "sum", "width": 0}), lengths, "fusion.width = 0"),
-        (json!({"kind": "gated", "width": 0}), lengths, "fusion.width = 0"),
+        (json!({"kind": "sum", "width": 0}), lengths, "width = 0"),
+        (json!({"kind": "gated", "width": 0}), lengths, "width = 0"),
         (
             json!({"kind": "gated", "gates": "competing"}),
             &[4],
-            "fusion.gates = \"competing\"",
+            "gates = \"competing\"",
         ),
-        (json!({"kind": "film", "width": 0}), lengths, "fusion.width = 0"),
-        (json!({"kind": "film"}), &[4], "fusion.kind = \"film\""),
-        (json!({"kind": "lmf", "width": 0}), lengths, "fusion.width = 0"),
-        (json!({"kind": "lmf", "rank": 0}), lengths, "fusion.rank = 0"),
-        (
-            json!({"kind": "se", "reduction": 0}),
-            lengths,
-            "fusion.reduction = 0",
-        ),
-        (
-            json!({"kind": "attention", "width": 0}),
-            lengths,
-            "fusion.width = 0",
-        ),
-        (
-            json!({"kind": "attention", "heads": 0}),
-            lengths,
-            "fusion.heads = 0",
-        ),
+        (json!({"kind": "film", "width": 0}), lengths, "width = 0"),
+        (json!({"kind": "film"}), &[4], "kind = \"film\""),
+        (json!({"kind": "lmf", "width": 0}), lengths, "width = 0"),
+        (json!({"kind": "lmf", "rank": 0}), lengths, "rank = 0"),
+        (json!({"kind": "se", "reduction": 0}), lengths, "reduction = 0"),
+        (json!({"kind": "attention", "width": 0}), lengths, "width = 0"),
+        (json!({"kind": "attention", "heads": 0}), lengths, "heads = 0"),
         (
             json!({"kind": "attention", "width": 10, "heads": 4}),
             lengths,
-            "fusion.width = 10",
+            "width = 10",
         ),
-        (json!({"kind": "attention"}), &[4], "fusion.kind = \"attention\""),
+        (json!({"kind": "attention"}), &[4], "kind = \"attention\""),
     ] {
         // A module has no `Debug`, so `unwrap_err` is not at hand.
         let error = build(&table, lengths)

@@ -166,15 +166,9 @@ fn maps_of_another_number_shape_or_batch_are_refused() {
 #[test]
 fn settings_out_of_range_are_refused_by_their_key() {
     for (table, key) in [
-        (
-            json!({"kind": "mid-concat", "channels": []}),
-            "fusion.channels = []",
-        ),
-        (
-            json!({"kind": "mid-concat", "channels": [4, 0]}),
-            "fusion.channels = 0",
-        ),
-        (json!({"kind": "mid-concat", "blocks": 0}), "fusion.blocks = 0"),
+        (json!({"kind": "mid-concat", "channels": []}), "channels = []"),
+        (json!({"kind": "mid-concat", "channels": [4, 0]}), "channels = 0"),
+        (json!({"kind": "mid-concat", "blocks": 0}), "blocks = 0"),
     ] {
         // A module has no `Debug`, so `unwrap_err` is not at hand.
         let error = build(&table, &[stage([1, 2, 2, 1])]).err().unwrap().to_string();

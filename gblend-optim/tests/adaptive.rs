@@ -198,7 +198,7 @@ fn settings_out_of_range_are_refused_by_their_key() {
         let table = format!(r#"{{"kind": "{kind}", "{key}": {value}}}"#);
         let strategy: Box<dyn BlendStrategy> = serde_json::from_str(&table).unwrap();
         let error = strategy.start(&heads()).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("blend.{key} = {value}")), "{error}");
+        assert!(error.starts_with(&format!("{key} = {value}")), "{error}");
     }
 }
 

@@ -69,7 +69,7 @@ impl Dataset for UtdMhad {
                 sorted.dedup();
                 if sorted.len() != chosen.len() || chosen.len() < 2 || !chosen.iter().all(known) {
                     let expected = format!("at least two different numbers from 1 to {}", names.len());
-                    return Err(Error::setting("data.actions", format!("{chosen:?}"), expected));
+                    return Err(Error::setting("actions", format!("{chosen:?}"), expected));
                 }
                 sorted
             }

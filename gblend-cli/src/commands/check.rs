@@ -37,7 +37,7 @@ impl Check {
         let text = with_threads(config.run.threads, || {
             let (session, splits) = Session::open_thoroughly(&config, &reporter)?;
             let mut model = session.initial_model()?;
-            config.blend.plugin.start(&session.heads)?;
+            config.blend.start(&session.heads)?;
             let source = session.source.as_ref();
             let [train, held_out, validation, test] = splits.sizes();
             let mut lines = vec![format!(

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use gblend_core::ogr::Movements;
 use gblend_core::params::state_of;
-use gblend_core::{BlendReport, BlendWeights, Estimate as Estimated, HeadReport, JOINT};
+use gblend_core::{BlendReport, BlendWeights, Estimate as Estimated, HeadReport, JOINT, Measurement};
 use gblend_optim::blend::ogr::{Covariance, NoGain, Policy, PolicySettings, named_report};
 use serde::Serialize;
 
@@ -99,10 +99,20 @@ argument!(PolicyArgument for Policy { Paper = "paper", Robust = "robust" });
 argument!(CovarianceArgument for Covariance { Diagonal = "diagonal", Full = "full" });
 argument!(NoGainArgument for NoGain { Keep = "keep", Equal = "equal", Error = "error" });
 
+/// An error of a setting, as one of the option that has it.
+fn as_option(error: gblend_core::Error) -> gblend_core::Error {
+    match error {
+        gblend_core::Error::Setting { key, value, expected } => {
+            gblend_core::Error::setting(format!("--{}", key.replace('_', "-")), value, expected)
+        }
+        other => other,
+    }
+}
+
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Output {
-    estimator: String,
+    estimator: Measurement,
     policy: String,
     from: u64,
     /// Absent for the gradient estimator, which does not train.
@@ -138,7 +148,7 @@ impl Estimate {
             smoothing: self.smoothing,
         };
         let estimate = Estimated {
-            estimator: "curves",
+            estimator: Measurement::Curves,
             probe_epochs: None,
             gradients: None,
             movements: Movements::between(&span.before, &span.after),
@@ -146,7 +156,7 @@ impl Estimate {
         };
         let joint = names.iter().position(|name| name == JOINT);
         let equal = BlendWeights::equal(names.len()).map_err(gblend_core::Error::from)?;
-        let rule = settings.rule("--", names.len())?;
+        let rule = settings.rule(names.len()).map_err(as_option)?;
         let (_, report) = named_report(&rule, names, joint, &estimate, 0, &equal)?;
         let policy = match settings.policy {
             Policy::Paper => "paper",
@@ -167,7 +177,7 @@ impl Estimate {
         let (report, policy, elapsed) = with_threads(config.run.threads, || {
             let began = Instant::now();
             let (session, splits) = Session::open(&config, reporter)?;
-            let mut blend = config.blend.plugin.start(&session.heads)?;
+            let mut blend = config.blend.start(&session.heads)?;
             let epochs = config.run.epochs;
             let Some(request) = blend.estimate_due(0, epochs) else {
                 let kind = config.blend.plugin.typetag_name();
@@ -201,18 +211,9 @@ impl Estimate {
         overrides.extend(self.device.overrides());
         let options = self.blend_overrides();
         let plain = Config::load(path, &overrides)?;
-        let estimates = plain
-            .blend
-            .plugin
-            .start(&plain.heads()?)?
-            .estimate_due(0, plain.run.epochs)
-            .is_some();
-        if !estimates
-            && !self
-                .set
-                .iter()
-                .any(|set| set.trim_start().starts_with("blend.kind"))
-        {
+        let blend = plain.blend.start(&plain.heads()?)?;
+        let estimates = blend.estimate_due(0, plain.run.epochs).is_some();
+        if !estimates && !overrides.iter().any(|one| one.is_of(&["blend", "kind"])) {
             overrides.push(Override::new(&["blend", "kind"], "ogr"));
         }
         overrides.extend(options);

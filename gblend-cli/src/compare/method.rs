@@ -4,6 +4,7 @@ use gblend_core::{Role, catalogue};
 
 use crate::config::{Config, Override};
 use crate::error::{Error, Result};
+use crate::records::Row;
 
 /// A way of training.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,7 +91,7 @@ impl Method {
     /// Its name in tables and results.
     pub fn name(&self) -> String {
         match self {
-            Self::Single(modality) => format!("single:{modality}"),
+            Self::Single(modality) => format!("{}{modality}", Row::SINGLE),
             Self::Joint => "joint".into(),
             Self::Dropout => "dropout".into(),
             Self::Pretrained => "pretrained".into(),

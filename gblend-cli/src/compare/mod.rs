@@ -13,7 +13,6 @@ mod method;
 mod plan;
 mod runner;
 mod simplex;
-mod statistics;
 mod tabulate;
 
 pub use method::{DEFAULT_METHODS, Method};

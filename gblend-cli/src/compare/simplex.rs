@@ -1,8 +1,7 @@
 //! Fixed weights on a grid over the simplex: where the best ones are, and how far from them an estimate is.
 
-use super::statistics::{difference, mean_and_ci95};
 use crate::error::{Error, Result};
-use crate::records::{Simplex, SimplexPoint};
+use crate::records::{Simplex, SimplexPoint, difference, mean_and_ci95};
 
 /// More cells than this for one seed is a slip, not a search.
 const MOST_POINTS: usize = 1000;

@@ -5,9 +5,10 @@ use gblend_core::JOINT;
 use super::method::Method;
 use super::plan::{Entry, Plan};
 use super::simplex::{judge, point};
-use super::statistics::{difference, mean_and_ci95};
 use crate::config::Config;
-use crate::records::{COMPARISON_FORMAT, Comparison, LeftOut, Row, Simplex, Summary};
+use crate::records::{
+    COMPARISON_FORMAT, Comparison, LeftOut, Row, Simplex, Summary, difference, mean_and_ci95,
+};
 
 /// What a comparison keeps of a run.
 #[derive(Clone, Debug, PartialEq)]

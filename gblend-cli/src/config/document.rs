@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use gblend_core::Role;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use toml_edit::Item;
@@ -65,14 +66,17 @@ impl Document {
             return Ok(());
         };
         if key == "kind" && table.get("kind").is_some_and(|kind| kind != value) {
-            let kept = pipeline_keys(tables.first().map_or("", String::as_str));
+            let role = Role::ALL
+                .into_iter()
+                .find(|role| tables.first().is_some_and(|table| table == role.name()));
+            let kept = role.map(pipeline_keys).unwrap_or_default();
             let set: Vec<String> = self
                 .overrides
                 .iter()
                 .filter(|earlier| earlier.path.starts_with(tables))
                 .filter_map(|earlier| earlier.path.get(tables.len()).cloned())
                 .collect();
-            table.retain(|name, _| kept.contains(&name) || set.iter().any(|set| set == name));
+            table.retain(|name, _| kept.iter().chain(&set).any(|key| key == name));
         }
         table.insert(key.clone(), value.clone());
         self.overrides.push(change.clone());
@@ -189,6 +193,17 @@ impl Document {
             place: self.place_of(path),
             key: path.join("."),
             problem: problem.into(),
+        }
+    }
+
+    /// What the plugin of a table refuses, at the key that it is about.
+    pub(super) fn refused(&self, table: &str, error: gblend_core::Error) -> ConfigError {
+        match error.in_table(table) {
+            gblend_core::Error::Setting { key, value, expected } => {
+                let path: Vec<&str> = key.split('.').collect();
+                self.invalid(&path, format!("found {value}, expected {expected}"))
+            }
+            other => self.invalid(&[table], other.to_string()),
         }
     }
 

@@ -15,7 +15,10 @@ mod task;
 
 use std::path::{Path, PathBuf};
 
-use gblend_core::{BlendStrategy, Dataset, Fusion, Heads, Modality, Optimizer, Role};
+use gblend_core::{
+    Blend, BlendStrategy, BuildContext, Dataset, Encoder, Fusion, FusionContext, FusionModule, Heads,
+    Modality, OpenContext, Optimizer, Role, Source,
+};
 use gblend_optim::Apply;
 use gblend_optim::schedule::Schedule;
 use schemars::JsonSchema;
@@ -31,7 +34,7 @@ pub use overrides::Override;
 pub use run::{RunConfig, Select};
 pub use schema::json_schema;
 use section::Section;
-pub use task::task_differences;
+pub use task::{settings_beside, task_differences};
 
 /// The configuration that `gblend train` uses without a file, and `gblend init` writes.
 pub const BUILTIN: &str = include_str!("../../builtin/scene.toml");
@@ -82,6 +85,28 @@ pub struct ModalityConfig {
     pub plugin: Box<dyn Modality>,
 }
 
+impl ModalityConfig {
+    /// The table that configures it.
+    pub fn table(&self) -> String {
+        format!("{}.{}", Role::Modality, self.name)
+    }
+
+    /// A key of that table, as the user writes it.
+    pub fn key(&self, key: &str) -> String {
+        format!("{}.{key}", self.table())
+    }
+
+    /// Builds the encoder.
+    ///
+    /// # Errors
+    /// The plugin's, with the table before the key of a setting.
+    pub fn build(&self, cx: &BuildContext<'_>) -> gblend_core::Result<Box<dyn Encoder>> {
+        self.plugin
+            .build(cx)
+            .map_err(|error| error.in_table(&self.table()))
+    }
+}
+
 /// Keys of every `[modality.NAME]` table, whatever its kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -103,6 +128,23 @@ pub struct FusionConfig {
     pub pipeline: FusionPipeline,
     /// What the plugin reads of it.
     pub plugin: Box<dyn Fusion>,
+}
+
+impl FusionConfig {
+    /// A key of the table that configures it, as the user writes it.
+    pub fn key(key: &str) -> String {
+        format!("{}.{key}", Role::Fusion)
+    }
+
+    /// Builds the fusion.
+    ///
+    /// # Errors
+    /// The plugin's, with the table before the key of a setting.
+    pub fn build(&self, cx: &FusionContext<'_>) -> gblend_core::Result<Box<dyn FusionModule>> {
+        self.plugin
+            .build(cx)
+            .map_err(|error| error.in_table(Role::Fusion.name()))
+    }
 }
 
 /// Keys of every `[fusion]` table, whatever its kind.
@@ -148,6 +190,35 @@ pub struct BlendPipeline {
     /// What a prediction is taken from. Results are given for all three; this one decides which epoch is best
     /// and what `gblend predict` says.
     pub predict: PredictionRule,
+}
+
+impl BlendConfig {
+    /// The `[blend]` table of a configuration's text, whatever the rest of it says: for those who read what a run left
+    /// and do not train.
+    ///
+    /// # Errors
+    /// As [`Config::parse`], as far as the table is concerned.
+    pub fn parse(origin: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::of(&Document::parse(origin, text)?)
+    }
+
+    /// Starts the strategy with these heads.
+    ///
+    /// # Errors
+    /// The plugin's, with the table before the key of a setting.
+    pub fn start(&self, heads: &Heads) -> gblend_core::Result<Box<dyn Blend>> {
+        self.plugin
+            .start(heads)
+            .map_err(|error| error.in_table(Role::Blend.name()))
+    }
+
+    fn of(document: &Document) -> Result<Self, ConfigError> {
+        let section = Section::with_default(document, Role::Blend, &["blend"], "ogr")?;
+        Ok(Self {
+            pipeline: section.pipeline()?,
+            plugin: section.plugin()?,
+        })
+    }
 }
 
 /// The `[optimizer]` table.
@@ -243,11 +314,7 @@ impl Config {
             pipeline: section.pipeline()?,
             plugin: section.plugin()?,
         };
-        let section = Section::with_default(&document, Role::Blend, &["blend"], "ogr")?;
-        let blend = BlendConfig {
-            pipeline: section.pipeline()?,
-            plugin: section.plugin()?,
-        };
+        let blend = BlendConfig::of(&document)?;
         let section = Section::with_default(&document, Role::Optimizer, &["optimizer"], "sgd")?;
         let optimizer = OptimizerConfig {
             pipeline: section.pipeline()?,
@@ -276,6 +343,16 @@ impl Config {
         Heads::new(self.modalities.iter().map(|modality| modality.name.clone()))
     }
 
+    /// Opens the dataset.
+    ///
+    /// # Errors
+    /// The plugin's, with the table before the key of a setting.
+    pub fn open_data(&self, cx: &OpenContext<'_>) -> gblend_core::Result<Box<dyn Source>> {
+        self.data
+            .open(cx)
+            .map_err(|error| error.in_table(Role::Data.name()))
+    }
+
     /// Ranges that no single plugin can check.
     fn check(&self, document: &Document) -> Result<(), ConfigError> {
         self.run
@@ -290,19 +367,19 @@ impl Config {
             return Err(document.invalid(&["fusion", "head", "dropout"], problem));
         }
         let schedule = self.optimizer.pipeline.schedule.check();
-        schedule.map_err(|error| document.invalid(&["optimizer", "schedule"], error.to_string()))?;
+        schedule.map_err(|error| document.refused(Role::Optimizer.name(), error))?;
         if let Some(limit) = self.optimizer.pipeline.clip_norm
             && !(limit.is_finite() && limit > 0.0)
         {
             let problem = format!("found {limit}, expected a number above 0");
             return Err(document.invalid(&["optimizer", "clip_norm"], problem));
         }
-        let located = |table: &'static str| {
-            move |error: gblend_core::Error| document.invalid(&[table], error.to_string())
-        };
-        let heads = self.heads().map_err(located("modality"))?;
-        self.blend.plugin.start(&heads).map_err(located("blend"))?;
-        self.optimizer.plugin.start().map_err(located("optimizer"))?;
+        let located = |role: Role| move |error: gblend_core::Error| document.refused(role.name(), error);
+        let heads = self
+            .heads()
+            .map_err(|error| document.invalid(&["modality"], error.to_string()))?;
+        self.blend.start(&heads).map_err(located(Role::Blend))?;
+        self.optimizer.plugin.start().map_err(located(Role::Optimizer))?;
         Ok(())
     }
 

@@ -34,6 +34,11 @@ impl Override {
         }
     }
 
+    /// Whether it sets, or takes away, this key.
+    pub fn is_of(&self, path: &[&str]) -> bool {
+        self.path == path
+    }
+
     /// The override as the user wrote it.
     pub fn argument(&self) -> &str {
         &self.argument

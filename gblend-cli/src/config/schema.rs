@@ -3,10 +3,8 @@
 use gblend_core::{Role, catalogue};
 use serde_json::{Map, Value, json};
 
-use super::{
-    BlendPipeline, CheckpointConfig, FusionPipeline, LogConfig, ModalityPipeline, OptimizerPipeline,
-    RunConfig,
-};
+use super::pipeline_keys::pipeline_schema;
+use super::{CheckpointConfig, LogConfig, RunConfig};
 
 /// The JSON schema of a configuration with the plugins of this binary.
 ///
@@ -17,27 +15,11 @@ pub fn json_schema() -> gblend_core::Result<Value> {
     let run = adopt(schemars::schema_for!(RunConfig).into(), &mut definitions);
     let log = adopt(schemars::schema_for!(LogConfig).into(), &mut definitions);
     let checkpoint = adopt(schemars::schema_for!(CheckpointConfig).into(), &mut definitions);
-    let data = choice(Role::Data, None, &mut definitions)?;
-    let modality = choice(
-        Role::Modality,
-        Some(schemars::schema_for!(ModalityPipeline).into()),
-        &mut definitions,
-    )?;
-    let fusion = choice(
-        Role::Fusion,
-        Some(schemars::schema_for!(FusionPipeline).into()),
-        &mut definitions,
-    )?;
-    let blend = choice(
-        Role::Blend,
-        Some(schemars::schema_for!(BlendPipeline).into()),
-        &mut definitions,
-    )?;
-    let optimizer = choice(
-        Role::Optimizer,
-        Some(schemars::schema_for!(OptimizerPipeline).into()),
-        &mut definitions,
-    )?;
+    let data = choice(Role::Data, &mut definitions)?;
+    let modality = choice(Role::Modality, &mut definitions)?;
+    let fusion = choice(Role::Fusion, &mut definitions)?;
+    let blend = choice(Role::Blend, &mut definitions)?;
+    let optimizer = choice(Role::Optimizer, &mut definitions)?;
     Ok(json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "gblend configuration",
@@ -64,12 +46,8 @@ pub fn json_schema() -> gblend_core::Result<Value> {
 }
 
 /// One schema per kind of the role, told apart by `kind`.
-fn choice(
-    role: Role,
-    pipeline: Option<Value>,
-    definitions: &mut Map<String, Value>,
-) -> gblend_core::Result<Value> {
-    let shared = pipeline.map(|schema| adopt(schema, definitions));
+fn choice(role: Role, definitions: &mut Map<String, Value>) -> gblend_core::Result<Value> {
+    let shared = pipeline_schema(role).map(|schema| adopt(schema.into(), definitions));
     let mut kinds = Vec::new();
     for plugin in catalogue()?.of(role) {
         let mut schema = adopt((plugin.schema)().into(), definitions);

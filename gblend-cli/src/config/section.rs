@@ -84,7 +84,7 @@ impl<'a> Section<'a> {
 
         let mut plugin = Table::from_iter([("kind".to_owned(), Value::from(kind.clone()))]);
         let mut pipeline = Table::new();
-        let shared = pipeline_keys(role.name());
+        let shared = pipeline_keys(role);
         let schema = (found.schema)();
         let settings = schema
             .get("properties")
@@ -93,13 +93,13 @@ impl<'a> Section<'a> {
             if key == "kind" {
                 continue;
             }
-            if shared.contains(&key.as_str()) {
+            if shared.contains(key) {
                 pipeline.insert(key.clone(), value.clone());
             } else if settings.is_none_or(|settings| settings.contains_key(key)) {
                 plugin.insert(key.clone(), value.clone());
             } else {
                 let known = settings.into_iter().flat_map(|settings| settings.keys());
-                let known = known.map(String::as_str).chain(shared.iter().copied());
+                let known = known.chain(&shared).map(String::as_str);
                 let what = format!("key of {role} kind `{kind}`");
                 return Err(document.invalid(&at(key), unknown_key(&what, key, known)));
             }

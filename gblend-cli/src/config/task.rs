@@ -11,45 +11,86 @@ const MACHINE: [&str; 3] = ["threads", "memory", "cache"];
 ///
 /// A text that is no TOML differs in everything.
 pub fn task_differences(a: &str, b: &str) -> Vec<String> {
-    match (toml::from_str::<Table>(a), toml::from_str::<Table>(b)) {
-        (Ok(a), Ok(b)) => {
-            let mut found = Vec::new();
-            differ(&a, &b, &mut Vec::new(), &mut found);
-            found
-        }
-        _ => vec!["the whole file".to_owned()],
-    }
+    let ignored = |path: &[&str]| decides_nothing(path) || is_place_of_encoder(path);
+    differences(a, b, ignored).map_or_else(
+        || vec!["the whole file".to_owned()],
+        |found| found.into_iter().map(|one| one.key).collect(),
+    )
 }
 
-fn differ(a: &Table, b: &Table, path: &mut Vec<String>, found: &mut Vec<String>) {
+/// The settings that a resolved configuration has where another has something else, as `key = value` and in order; what
+/// it lacks is `no key`. The machine's part and the seed are left out.
+///
+/// A text that is no TOML has none.
+pub fn settings_beside(config: &str, other: &str) -> Vec<String> {
+    let ignored = |path: &[&str]| decides_nothing(path) || matches!(path, ["run", "seed" | "base"]);
+    let found = differences(config, other, ignored).unwrap_or_default();
+    let written = found.into_iter().map(|one| match one.value {
+        Some(value) => format!("{} = {value}", one.key),
+        None => format!("no {}", one.key),
+    });
+    written.collect()
+}
+
+/// A dotted key, and what the first of two configurations has there.
+struct Difference {
+    key: String,
+    value: Option<Value>,
+}
+
+/// Where two texts differ but for what is ignored; `None` if one is no TOML.
+fn differences(a: &str, b: &str, ignored: impl Fn(&[&str]) -> bool) -> Option<Vec<Difference>> {
+    let (a, b) = (toml::from_str(a).ok()?, toml::from_str(b).ok()?);
+    let mut found = Vec::new();
+    differ(&a, &b, &mut Vec::new(), &ignored, &mut found);
+    Some(found)
+}
+
+fn differ<'a>(
+    a: &'a Table,
+    b: &'a Table,
+    path: &mut Vec<&'a str>,
+    ignored: &impl Fn(&[&str]) -> bool,
+    found: &mut Vec<Difference>,
+) {
     if a.get("kind") != b.get("kind") {
         // Another kind has other keys, which say no more.
-        found.push([path.as_slice(), &["kind".to_owned()]].concat().join("."));
+        found.push(Difference {
+            key: [path.as_slice(), &["kind"]].concat().join("."),
+            value: a.get("kind").cloned(),
+        });
         return;
     }
     let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
     keys.sort();
     keys.dedup();
     for key in keys {
-        path.push(key.clone());
+        path.push(key);
         match (a.get(key), b.get(key)) {
             _ if ignored(path) => {}
-            (Some(Value::Table(a)), Some(Value::Table(b))) => differ(a, b, path, found),
+            (Some(Value::Table(a)), Some(Value::Table(b))) => differ(a, b, path, ignored, found),
             (a, b) if a == b => {}
-            _ => found.push(path.join(".")),
+            (a, _) => found.push(Difference {
+                key: path.join("."),
+                value: a.cloned(),
+            }),
         }
         path.pop();
     }
 }
 
-fn ignored(path: &[String]) -> bool {
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    match path[..] {
+/// The machine's part, and what is written beside the result.
+fn decides_nothing(path: &[&str]) -> bool {
+    match path {
         ["log" | "checkpoint"] => true,
-        ["run", key] => MACHINE.contains(&key),
-        ["modality", _, "pretrained"] => true,
+        ["run", key] => MACHINE.contains(key),
         _ => false,
     }
+}
+
+/// Where the run is that an encoder starts from.
+fn is_place_of_encoder(path: &[&str]) -> bool {
+    matches!(path, ["modality", _, "pretrained"])
 }
 
 #[cfg(test)]
@@ -63,6 +104,31 @@ mod tests {
         assert_eq!(task_differences(&config(1, 20), &config(2, 20)), [""; 0]);
         assert_eq!(task_differences(&config(1, 20), &config(2, 21)), ["run.epochs"]);
         assert_eq!(task_differences("", "[log]\ntensorboard = true\n"), [""; 0]);
+    }
+
+    #[test]
+    fn the_machines_part_are_keys_of_the_table() {
+        let schema = schemars::schema_for!(crate::config::RunConfig);
+        let keys = schema.get("properties").and_then(|keys| keys.as_object());
+        for key in MACHINE {
+            assert!(keys.is_some_and(|keys| keys.contains_key(key)), "{key}");
+        }
+    }
+
+    #[test]
+    fn settings_are_those_of_the_first_and_what_it_lacks_is_told() {
+        let joint =
+            "[run]\nseed = 1\nthreads = 2\n[blend]\nkind = \"joint\"\n[modality.a]\npretrained = \"x\"\n";
+        let ogr = "[run]\nseed = 2\nthreads = 4\n[blend]\nkind = \"ogr\"\nfloor = 0.1\n[modality.a]\n";
+        assert_eq!(
+            settings_beside(joint, ogr),
+            ["blend.kind = \"joint\"", "modality.a.pretrained = \"x\""]
+        );
+        assert_eq!(
+            settings_beside(ogr, joint),
+            ["blend.kind = \"ogr\"", "no modality.a.pretrained"]
+        );
+        assert_eq!(settings_beside(ogr, "no toml"), [""; 0]);
     }
 
     #[test]

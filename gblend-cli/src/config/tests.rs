@@ -37,6 +37,22 @@ fn another_kind_drops_the_old_kinds_settings_but_not_the_pipelines() {
 }
 
 #[test]
+fn a_plugin_and_the_pipeline_share_no_key() {
+    for plugin in gblend_core::catalogue().unwrap().plugins() {
+        let schema = (plugin.schema)();
+        let own = schema.get("properties").and_then(|keys| keys.as_object());
+        for key in pipeline_keys::pipeline_keys(plugin.role) {
+            let twice = own.is_some_and(|own| own.contains_key(&key));
+            assert!(
+                !twice,
+                "{} {}: the pipeline would take `{key}`",
+                plugin.role, plugin.kind
+            );
+        }
+    }
+}
+
+#[test]
 fn an_error_names_file_line_key_and_override() {
     let message = |text: &str, overrides: &[&str]| parse(text, overrides).err().unwrap().to_string();
     let text = BUILTIN.replace("epochs = 20", "epochs = -1");

@@ -21,7 +21,7 @@ pub fn bind(modalities: &[ModalityConfig], source: &dyn Source) -> Result<Vec<us
 
 fn find(modality: &ModalityConfig, streams: &[Stream]) -> Result<usize> {
     let wanted = modality.plugin.media();
-    let key = format!("modality.{}.source", modality.name);
+    let key = modality.key("source");
     let list = || {
         let named: Vec<String> = streams
             .iter()

@@ -438,9 +438,7 @@ impl SegmentWork<'_> {
             .prepare(&media)
             .map_err(|error| match error {
                 // Settings are at fault for every sample alike, so no sample is.
-                Error::Setting { key, value, expected } => {
-                    Error::setting(format!("modality.{}.{key}", self.modality.name), value, expected)
-                }
+                Error::Setting { .. } => error.in_table(&self.modality.table()),
                 Error::Plugin(_) | Error::Device(_) => error,
                 sample => Error::data(self.location(index), sample),
             })?;

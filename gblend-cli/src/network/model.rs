@@ -12,7 +12,7 @@ use gblend_core::{
 
 use gblend_optim::network::{Network, Part};
 
-use crate::config::{Config, ModalityConfig};
+use crate::config::{Config, FusionConfig, ModalityConfig};
 use crate::network::Inputs;
 
 /// Which heads are computed, the joint head last.
@@ -123,12 +123,7 @@ impl Multimodal {
                 sample_shape,
                 seed: seed.derive("encoder"),
             };
-            let encoder = modality.plugin.build(&cx).map_err(|error| match error {
-                Error::Setting { key, value, expected } => {
-                    Error::setting(format!("modality.{}.{key}", modality.name), value, expected)
-                }
-                other => other,
-            })?;
+            let encoder = modality.build(&cx)?;
             let head = Linear::new(device, encoder.feature_dim(), classes, seed.derive("head"))?;
             branches.push(Branch {
                 name: modality.name.clone(),
@@ -151,7 +146,7 @@ impl Multimodal {
             stages: &stages,
             seed: seed.derive("fusion"),
         };
-        let fusion = config.fusion.plugin.build(&cx)?;
+        let fusion = config.fusion.build(&cx)?;
         let head = &config.fusion.pipeline.head;
         let mut sizes = vec![fusion.fused_dim()];
         sizes.extend(&head.hidden);
@@ -353,7 +348,7 @@ fn stage_of(
         (None, StageRequest::Number(number)) if stages > 0 => {
             let expected =
                 format!("1 to {stages}, the stages of the encoder of modality `{name}` (kind `{kind}`)");
-            Err(Error::setting("fusion.stage", number, expected))
+            Err(Error::setting(FusionConfig::key("stage"), number, expected))
         }
         (None, _) => {
             let expected = format!(
@@ -361,7 +356,7 @@ fn stage_of(
                  encoder or kind, or take a fusion of feature vectors, such as \"concat\""
             );
             Err(Error::setting(
-                "fusion.kind",
+                FusionConfig::key("kind"),
                 format!("\"{}\"", fusion.typetag_name()),
                 expected,
             ))

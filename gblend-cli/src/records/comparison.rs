@@ -65,6 +65,16 @@ pub struct Row {
     pub runs: Vec<String>,
 }
 
+impl Row {
+    /// What the name of a method begins with that trains one modality alone.
+    pub const SINGLE: &str = "single:";
+
+    /// The modality, if the method trains one alone.
+    pub fn single(&self) -> Option<&str> {
+        self.method.strip_prefix(Self::SINGLE)
+    }
+}
+
 /// A difference of accuracies between two rows over the seeds that both have.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,6 +9,8 @@ mod metrics;
 mod model;
 mod prediction;
 mod probe;
+mod statistics;
+mod strategy_advice;
 mod summary;
 mod test_details;
 
@@ -19,5 +21,7 @@ pub use metrics::{Metrics, Score};
 pub use model::{ModelDescription, ModelModality};
 pub use prediction::PredictionRule;
 pub use probe::{ProbeLosses, SampleLosses};
+pub use statistics::{difference, mean_and_ci95};
+pub use strategy_advice::StrategyAdvice;
 pub use summary::{HeadSummary, PredictionSummary, Seconds, Summary};
 pub use test_details::{ClassCounts, Confusion, Counts, SubsetScore, TestDetails};

@@ -8,6 +8,7 @@
 //! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`] |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
 //! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities |
+//! | `advice.json` | what the strategy says to whoever reads the report |
 //! | `summary.json` | the result; written last, so a folder without it is of a run that did not end |
 
 pub mod checkpoint;
@@ -27,7 +28,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::files::{FolderLock, cut, to_json, to_safetensors, write_whole};
-use crate::records::{EpochMetrics, ModelDescription, Summary, TestDetails};
+use crate::records::{EpochMetrics, ModelDescription, StrategyAdvice, Summary, TestDetails};
 use checkpoint::{Checkpoint, Description, ProbeStore, Store, Writer};
 
 pub use finished::FinishedRun;
@@ -158,7 +159,8 @@ impl RunFolder {
         self.metrics.write_all(&line).map_err(Error::write(&path))
     }
 
-    /// Writes the result: the model, its description, the details of the test, and last the summary.
+    /// Writes the result: the model, its description, the details of the test, what the strategy says, and last the
+    /// summary.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -167,6 +169,7 @@ impl RunFolder {
         state: &State,
         model: &ModelDescription,
         test: &TestDetails,
+        advice: &StrategyAdvice,
         summary: &Summary,
     ) -> Result<()> {
         self.checkpoints.finish()?;
@@ -178,6 +181,7 @@ impl RunFolder {
         write_whole(&self.path.join("model.safetensors"), &bytes)?;
         write_whole(&self.path.join("model.json"), &to_json(&model)?)?;
         write_whole(&self.path.join("test.json"), &to_json(test)?)?;
+        write_whole(&self.path.join("advice.json"), &to_json(advice)?)?;
         write_whole(&self.path.join("summary.json"), &to_json(summary)?)
     }
 }

@@ -13,7 +13,8 @@ use crate::network::{Multimodal, device};
 use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
 use crate::records::{
-    HeadSummary, ModelDescription, ModelModality, PredictionSummary, Seconds, Summary, TestDetails,
+    HeadSummary, ModelDescription, ModelModality, PredictionSummary, Seconds, StrategyAdvice, Summary,
+    TestDetails,
 };
 use crate::run_folder::checkpoint::Checkpoint;
 use crate::run_folder::{Destination, RunFolder, Sink, TensorBoard, Unfinished};
@@ -60,7 +61,7 @@ pub fn run(
     session.interrupt = interrupt.clone();
     let prepare = started.elapsed();
     let mut model = session.initial_model()?;
-    let mut blend = config.blend.plugin.start(&session.heads)?;
+    let mut blend = config.blend.start(&session.heads)?;
     interrupt.check(0)?;
     interrupt.watch()?;
     // Nothing is written before everything that can be wrong with the input was looked at.
@@ -134,7 +135,8 @@ pub fn run(
         },
     };
     let description = description(&session, trained.selected_epoch)?;
-    let path = output.finish(&state_of(&mut model)?, &description, &details, &summary)?;
+    let advice = StrategyAdvice::new(&summary.strategy, blend.advice());
+    let path = output.finish(&state_of(&mut model)?, &description, &details, &advice, &summary)?;
     Ok((summary, path))
 }
 
@@ -237,13 +239,14 @@ impl Output {
         state: &State,
         model: &ModelDescription,
         test: &TestDetails,
+        advice: &StrategyAdvice,
         summary: &Summary,
     ) -> Result<PathBuf> {
         if let Some(tensorboard) = &mut self.tensorboard {
             tensorboard.test(summary)?;
         }
         let path = self.folder.path().to_owned();
-        self.folder.finish(state, model, test, summary)?;
+        self.folder.finish(state, model, test, advice, summary)?;
         Ok(path)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use gblend_core::params::{State, load_state, state_of};
-use gblend_core::{Array, AutoDevice, Heads, Modality, OnBadSample, OpenContext, Seed, Source};
+use gblend_core::{Array, AutoDevice, Heads, Modality, OnBadSample, OpenContext, Role, Seed, Source};
 use gblend_optim::schedule::RunLength;
 use gblend_optim::{BlendedOptimizer, BlendedSettings};
 
@@ -68,7 +68,7 @@ impl<'a> Session<'a> {
     fn open_checking(config: &'a Config, reporter: &Reporter, check: SampleCheck) -> Result<(Self, Splits)> {
         let seed = Seed::new(config.run.seed);
         let device = device::open(config.run.device)?;
-        let source = config.data.open(&OpenContext {
+        let source = config.open_data(&OpenContext {
             base: &config.base,
             seed: seed.derive("data"),
         })?;
@@ -256,9 +256,9 @@ impl<'a> Session<'a> {
                 return Err(Error::Run {
                     folder,
                     problem: format!(
-                        "modality.{}.pretrained: parameter `{path}` of shape {:?} {problem}; name a run with the same \
-                         encoder under the same name",
-                        modality.name,
+                        "{}: parameter `{path}` of shape {:?} {problem}; name a run with the same encoder under the same \
+                         name",
+                        modality.key("pretrained"),
                         parameter.shape()
                     ),
                 });
@@ -284,7 +284,8 @@ impl<'a> Session<'a> {
             run,
             first_step,
         };
-        Ok(BlendedOptimizer::new(optimizer.plugin.as_ref(), settings)?)
+        let wrapped = BlendedOptimizer::new(optimizer.plugin.as_ref(), settings);
+        Ok(wrapped.map_err(|error| error.in_table(Role::Optimizer.name()))?)
     }
 
     /// A loader of the modalities that are wanted.

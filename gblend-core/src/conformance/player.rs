@@ -3,6 +3,7 @@
 use super::arbitrary::{Epoch, Step};
 use super::tensors::finite;
 use super::{Rule, Violation};
+use crate::advice::Advice;
 use crate::estimate::{BlendReport, Estimate, EstimateRequest, Estimator, GradientSamples};
 use crate::evidence::{BlendedGradient, Evidence, GradientEvidence, Observation, StepStart};
 use crate::seed::Seed;
@@ -52,6 +53,20 @@ impl<'a> Player<'a> {
             trace: Vec::new(),
             ..*self
         }
+    }
+
+    /// What it says of the run so far, which is to be kept with it.
+    pub(super) fn advice(&self) -> Result<Advice, Violation> {
+        let (rule, advice) = (Rule::AdviceIsSound, self.blend.advice());
+        let text = rule.works("writing the advice", serde_json::to_string(&advice))?;
+        let read = rule.works("reading the advice's text", serde_json::from_str(&text))?;
+        rule.holds(advice == read, format!("{advice:?}"), read)?;
+        let numbers = [self.heads.len(), self.heads.joint()];
+        for figures in &advice.figures {
+            let expected = format!("figures of {} heads or {} modalities", numbers[0], numbers[1]);
+            rule.holds(numbers.contains(&figures.values.len()), expected, figures)?;
+        }
+        Ok(advice)
     }
 
     /// What it did since the last call.
@@ -247,7 +262,7 @@ fn check_request(request: &EstimateRequest) -> Result<(), Violation> {
 /// The estimate as the estimator that was asked for would tell it.
 fn as_asked(estimate: &Estimate, request: &EstimateRequest) -> Estimate {
     let mut asked = estimate.clone();
-    asked.estimator = request.estimator.name();
+    asked.estimator = request.estimator.measurement();
     asked.probe_epochs = match &request.estimator {
         Estimator::Probe { epochs } => epochs.first().copied(),
         Estimator::Gradient { .. } => None,

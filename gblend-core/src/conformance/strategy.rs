@@ -130,8 +130,12 @@ fn check_run(strategy: &dyn BlendStrategy, heads: &Heads, run: &Run) -> Result<(
     let mut resumed = first.resumed(restored);
     let one = play(&mut first, &run.after)?;
     same_bits(Rule::EvidenceDecides, &one, &play(&mut second, &run.after)?)?;
-    same_bits(Rule::RestoredGoesOn, &one, &play(&mut resumed, &run.after)?)
-        .map_err(|violation| violation.with(&(state, run)))
+    let of_resumed = play(&mut resumed, &run.after)?;
+    let as_before = same_bits(Rule::RestoredGoesOn, &one, &of_resumed).and_then(|()| {
+        let (expected, found) = (first.advice()?, resumed.advice()?);
+        Rule::RestoredGoesOn.holds(expected == found, format!("the advice {expected:?}"), found)
+    });
+    as_before.map_err(|violation| violation.with(&(state, run)))
 }
 
 fn same_bits(rule: Rule, expected: &[u64], found: &[u64]) -> Result<(), Violation> {

@@ -123,12 +123,27 @@ impl Error {
         }
     }
 
-    /// A setting out of its range.
+    /// A setting out of its range. A plugin gives the key as it stands in its table, as in `width` or `encoder.width`;
+    /// whoever knows the table puts it before, see [`in_table`](Self::in_table).
     pub fn setting(key: impl Into<String>, value: impl fmt::Display, expected: impl Into<String>) -> Self {
         Self::Setting {
             key: key.into(),
             value: value.to_string(),
             expected: expected.into(),
+        }
+    }
+
+    /// The same of a plugin that the table `table` configures: `fusion.width` where the plugin said `width`. A key that
+    /// has the table already stays, and so does any error that is of no setting.
+    #[must_use]
+    pub fn in_table(self, table: &str) -> Self {
+        match self {
+            Self::Setting { key, value, expected } if relative(&key, table).is_none() => Self::Setting {
+                key: format!("{table}.{key}"),
+                value,
+                expected,
+            },
+            other => other,
         }
     }
 
@@ -149,6 +164,11 @@ impl Error {
     pub fn device(error: impl fmt::Debug) -> Self {
         Self::Device(format!("{error:?}"))
     }
+}
+
+/// What stands behind the table in a key that has it.
+fn relative<'a>(key: &'a str, table: &str) -> Option<&'a str> {
+    key.strip_prefix(table)?.strip_prefix('.')
 }
 
 /// `[2, 3, 4]`.
@@ -172,5 +192,27 @@ impl fmt::Display for KnownKinds<'_> {
             write!(f, "did you mean `{nearest}`? ")?;
         }
         write!(f, "known kinds: {}", self.known.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_gets_its_table_once() {
+        let of = |key: &str| {
+            let error = Error::setting(key, 0, "at least 1").in_table("fusion");
+            // Another floor may pass it on.
+            error.in_table("fusion").to_string()
+        };
+        assert_eq!(of("width"), "fusion.width = 0: expected at least 1");
+        assert_eq!(of("fusion.width"), "fusion.width = 0: expected at least 1");
+        assert_eq!(of("fusion_width"), "fusion.fusion_width = 0: expected at least 1");
+        let other = Error::Strategy("a state".into());
+        assert_eq!(
+            other.in_table("blend").to_string(),
+            Error::Strategy("a state".into()).to_string()
+        );
     }
 }

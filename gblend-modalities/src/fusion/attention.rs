@@ -39,13 +39,13 @@ impl Default for Attention {
 #[typetag::serde(name = "attention")]
 impl Fusion for Attention {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
-        let width = at_least_one("fusion.width", self.width)?;
-        let heads = at_least_one("fusion.heads", self.heads)?;
+        let width = at_least_one("width", self.width)?;
+        let heads = at_least_one("heads", self.heads)?;
         if !width.is_multiple_of(heads) {
-            let expected = format!("a multiple of fusion.heads, which is {heads}");
-            return Err(Error::setting("fusion.width", width, expected));
+            let expected = format!("a multiple of heads, which is {heads}");
+            return Err(Error::setting("width", width, expected));
         }
-        let inputs = Inputs::of_several("attention over modalities", cx, "fusion.kind", "attention")?;
+        let inputs = Inputs::of_several("attention over modalities", cx, "kind", "attention")?;
         Ok(Box::new(Built {
             tokens: Projections::new(cx, width, cx.seed.derive("token"))?,
             attention: SelfAttention::new(cx.device, width, heads, cx.seed)?,

@@ -37,8 +37,8 @@ impl Default for Film {
 #[typetag::serde(name = "film")]
 impl Fusion for Film {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
-        let width = at_least_one("fusion.width", self.width)?;
-        let inputs = Inputs::of_several("FiLM", cx, "fusion.kind", "film")?;
+        let width = at_least_one("width", self.width)?;
+        let inputs = Inputs::of_several("FiLM", cx, "kind", "film")?;
         let total = inputs.total();
         let conditioners = inputs
             .feature_dims()

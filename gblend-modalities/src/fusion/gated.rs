@@ -53,10 +53,10 @@ impl Default for Gated {
 impl Fusion for Gated {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
         const NAME: &str = "gated fusion";
-        let width = at_least_one("fusion.width", self.width)?;
+        let width = at_least_one("width", self.width)?;
         let inputs = match self.gates {
             Gates::Independent => Inputs::new(NAME, cx),
-            Gates::Competing => Inputs::of_several(NAME, cx, "fusion.gates", "competing")?,
+            Gates::Competing => Inputs::of_several(NAME, cx, "gates", "competing")?,
         };
         let gates = inputs.len() * width;
         Ok(Box::new(Built {

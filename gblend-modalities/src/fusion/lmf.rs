@@ -36,8 +36,8 @@ impl Default for LowRank {
 #[typetag::serde(name = "lmf")]
 impl Fusion for LowRank {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
-        let width = at_least_one("fusion.width", self.width)?;
-        let rank = at_least_one("fusion.rank", self.rank)?;
+        let width = at_least_one("width", self.width)?;
+        let rank = at_least_one("rank", self.rank)?;
         Ok(Box::new(Built {
             inputs: Inputs::new("low-rank fusion", cx),
             factors: Projections::new(cx, rank * width, cx.seed.derive("factor"))?,

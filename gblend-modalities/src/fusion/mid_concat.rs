@@ -60,15 +60,15 @@ impl Fusion for MidConcat {
     }
 
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
-        let blocks_per_stage = at_least_one("fusion.blocks", self.blocks)?;
+        let blocks_per_stage = at_least_one("blocks", self.blocks)?;
         let Some(&fused_dim) = self.channels.last() else {
-            return Err(Error::setting("fusion.channels", "[]", "at least one stage"));
+            return Err(Error::setting("channels", "[]", "at least one stage"));
         };
         let grid = grid(cx.stages)?;
         let mut inputs = cx.stages.iter().map(|stage| stage.channels).sum();
         let mut blocks = Vec::new();
         for (stage, &outputs) in self.channels.iter().enumerate() {
-            at_least_one("fusion.channels", outputs)?;
+            at_least_one("channels", outputs)?;
             for index in 0..blocks_per_stage {
                 let seed = cx.seed.derive("stage").nth(stage as u64).nth(index as u64);
                 let stride = if index == 0 { 2 } else { 1 };

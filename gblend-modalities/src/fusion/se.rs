@@ -33,7 +33,7 @@ impl Default for SqueezeExcitation {
 #[typetag::serde(name = "se")]
 impl Fusion for SqueezeExcitation {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
-        let reduction = at_least_one("fusion.reduction", self.reduction)?;
+        let reduction = at_least_one("reduction", self.reduction)?;
         let inputs = Inputs::new("squeeze-and-excitation", cx);
         let total = inputs.total();
         let hidden = total.div_ceil(reduction);

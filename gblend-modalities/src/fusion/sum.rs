@@ -32,7 +32,7 @@ impl Default for Sum {
 #[typetag::serde(name = "sum")]
 impl Fusion for Sum {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
-        let width = at_least_one("fusion.width", self.width)?;
+        let width = at_least_one("width", self.width)?;
         Ok(Box::new(Built {
             inputs: Inputs::new("sum of projections", cx),
             projections: Projections::new(cx, width, cx.seed.derive("projection"))?,

@@ -1,8 +1,8 @@
 //! Adaptive gradient modulation.
 
 use gblend_core::{
-    Blend, BlendStrategy, BlendWeights, BlendedGradient, Error, Evidence, GradientEvidence, Heads,
-    Observation, Result,
+    Advice, Blend, BlendStrategy, BlendWeights, BlendedGradient, Error, Evidence, GradientEvidence, Heads,
+    Observation, Result, WeightSource,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,19 +54,19 @@ const GREATEST_EXPONENT: f64 = 10.0;
 #[typetag::serde(name = "agm")]
 impl BlendStrategy for Agm {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        positive("blend.alpha", self.alpha)?;
+        positive("alpha", self.alpha)?;
         let modalities = heads.joint();
         if modalities > MOST {
             let expected = format!(
                 "another kind for {modalities} modalities: it evaluates all subsets of them, and takes {MOST}"
             );
-            return Err(Error::setting("blend.kind", "agm", expected));
+            return Err(Error::setting("kind", "agm", expected));
         }
         Ok(Box::new(Modulated {
             alpha: self.alpha,
             weights: BlendWeights::single(heads.len(), heads.joint())?,
             factors: vec![1.0; modalities],
-            kept: State {
+            kept: MeanShapley {
                 steps: 0,
                 means: vec![0.0; modalities],
             },
@@ -82,12 +82,12 @@ struct Modulated {
     weights: BlendWeights,
     /// One per modality.
     factors: Vec<f64>,
-    kept: State,
+    kept: MeanShapley,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct State {
+struct MeanShapley {
     steps: u64,
     /// The mean φ of all steps so far; finite.
     means: Vec<f64>,
@@ -169,12 +169,19 @@ impl Blend for Modulated {
         Ok(())
     }
 
+    fn advice(&self) -> Advice {
+        // Encoders are slowed; the joint loss has all the weight, whatever the run shows.
+        let advice = Advice::of(WeightSource::Given);
+        let name = "Shapley value φ of the joint head’s log-probability, mean over the steps";
+        advice.with_figures(name, &self.kept.means)
+    }
+
     fn state(&self) -> serde_json::Value {
         to_json(&self.kept)
     }
 
     fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
-        let kept: State = from_json("agm", state)?;
+        let kept: MeanShapley = from_json("agm", state)?;
         check_length("means", kept.means.len(), self.factors.len())?;
         self.kept = kept;
         Ok(())

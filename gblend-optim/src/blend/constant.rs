@@ -1,13 +1,20 @@
 //! Weights that never change.
 
-use gblend_core::{Blend, BlendWeights};
+use gblend_core::{Advice, Blend, BlendWeights};
 
 /// A blend at work that has nothing to learn.
 #[derive(Debug)]
-pub(super) struct Constant(pub(super) BlendWeights);
+pub(super) struct Constant {
+    pub(super) weights: BlendWeights,
+    pub(super) advice: Advice,
+}
 
 impl Blend for Constant {
     fn weights(&self) -> &BlendWeights {
-        &self.0
+        &self.weights
+    }
+
+    fn advice(&self) -> Advice {
+        self.advice.clone()
     }
 }

@@ -1,6 +1,8 @@
 //! Dynamic weight averaging.
 
-use gblend_core::{Blend, BlendStrategy, BlendWeights, Evidence, Heads, Result};
+use gblend_core::{
+    Advice, Blend, BlendStrategy, BlendWeights, Evidence, Finding, Heads, Result, WeightSource,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +33,10 @@ impl Default for Dwa {
 #[typetag::serde(name = "dwa")]
 impl BlendStrategy for Dwa {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        positive("blend.temperature", self.temperature)?;
+        positive("temperature", self.temperature)?;
         Ok(Box::new(Rates {
             temperature: self.temperature,
-            kept: State {
+            kept: LossHistory {
                 weights: BlendWeights::equal(heads.len())?,
                 last: None,
             },
@@ -47,12 +49,12 @@ gblend_core::register!(Blend, "dwa" => Dwa);
 #[derive(Debug)]
 struct Rates {
     temperature: f64,
-    kept: State,
+    kept: LossHistory,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct State {
+struct LossHistory {
     weights: BlendWeights,
     /// The mean losses of the last epoch.
     last: Option<Vec<f64>>,
@@ -91,12 +93,19 @@ impl Blend for Rates {
         Ok(())
     }
 
+    fn advice(&self) -> Advice {
+        let temperature = self.temperature;
+        let remedy =
+            format!("A blend.temperature above {temperature} brings the weights nearer to equal ones.");
+        Advice::of(WeightSource::Adapted).against_each(Finding::UNEVEN_WEIGHTS, &remedy)
+    }
+
     fn state(&self) -> serde_json::Value {
         to_json(&self.kept)
     }
 
     fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
-        let kept: State = from_json("dwa", state)?;
+        let kept: LossHistory = from_json("dwa", state)?;
         let heads = self.kept.weights.len();
         check_length("weights", kept.weights.len(), heads)?;
         check_length("losses", kept.last.as_ref().map_or(heads, Vec::len), heads)?;

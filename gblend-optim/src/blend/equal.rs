@@ -1,6 +1,6 @@
 //! The same weight for every loss.
 
-use gblend_core::{Blend, BlendStrategy, BlendWeights, Heads, Result};
+use gblend_core::{Advice, Blend, BlendStrategy, BlendWeights, Finding, Heads, Result, WeightSource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,11 @@ pub struct Equal {}
 #[typetag::serde(name = "equal")]
 impl BlendStrategy for Equal {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        Ok(Box::new(Constant(BlendWeights::equal(heads.len())?)))
+        let remedy = "Compare with blend.kind = \"ogr\", which weighs the losses by how heads overfit.";
+        Ok(Box::new(Constant {
+            weights: BlendWeights::equal(heads.len())?,
+            advice: Advice::of(WeightSource::Given).against(Finding::JointBelowSingle, remedy),
+        }))
     }
 }
 

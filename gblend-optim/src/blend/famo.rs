@@ -1,6 +1,8 @@
 //! Fast adaptive multitask optimization.
 
-use gblend_core::{Blend, BlendStrategy, BlendWeights, Evidence, Heads, Observation, Result};
+use gblend_core::{
+    Advice, Blend, BlendStrategy, BlendWeights, Evidence, Finding, Heads, Observation, Result, WeightSource,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,12 +42,12 @@ impl Default for Famo {
 #[typetag::serde(name = "famo")]
 impl BlendStrategy for Famo {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        positive("blend.learning_rate", self.learning_rate)?;
-        not_negative("blend.decay", self.decay)?;
+        positive("learning_rate", self.learning_rate)?;
+        not_negative("decay", self.decay)?;
         Ok(Box::new(Falling {
             settings: self.clone(),
             before: Vec::new(),
-            kept: State {
+            kept: TaskLogits {
                 weights: BlendWeights::equal(heads.len())?,
                 logits: vec![0.0; heads.len()],
             },
@@ -63,12 +65,12 @@ struct Falling {
     settings: Famo,
     /// The logarithms of the losses before the step at hand.
     before: Vec<f64>,
-    kept: State,
+    kept: TaskLogits,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct State {
+struct TaskLogits {
     weights: BlendWeights,
     /// `ξ`; finite.
     logits: Vec<f64>,
@@ -121,12 +123,23 @@ impl Blend for Falling {
         Ok(())
     }
 
+    fn advice(&self) -> Advice {
+        let Famo { learning_rate, decay } = self.settings;
+        let remedy = format!(
+            "Weights are inverse to losses before ξ moves: a loss near 0 takes them all. A blend.decay above {decay} or a \
+             blend.learning_rate below {learning_rate} holds ξ nearer to where it began."
+        );
+        Advice::of(WeightSource::Adapted)
+            .against_each(Finding::UNEVEN_WEIGHTS, &remedy)
+            .with_figures("logit ξ of the weight", &self.kept.logits)
+    }
+
     fn state(&self) -> serde_json::Value {
         to_json(&self.kept)
     }
 
     fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
-        let kept: State = from_json("famo", state)?;
+        let kept: TaskLogits = from_json("famo", state)?;
         check_length("weights", kept.weights.len(), self.kept.logits.len())?;
         check_length("logits", kept.logits.len(), self.kept.logits.len())?;
         self.kept = kept;

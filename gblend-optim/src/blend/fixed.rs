@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gblend_core::{Blend, BlendStrategy, BlendWeights, Error, Heads, Result};
+use gblend_core::{Advice, Blend, BlendStrategy, BlendWeights, Error, Finding, Heads, Result, WeightSource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,17 +22,20 @@ impl BlendStrategy for Fixed {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
         let mut weights = vec![0.0; heads.len()];
         for (name, &weight) in &self.weights {
-            let key = format!("blend.weights.{name}");
+            let key = format!("weights.{name}");
             let head = heads.find(&key, name)?;
             if !(weight.is_finite() && weight >= 0.0) {
                 return Err(Error::setting(key, weight, "a number that is not negative"));
             }
             weights[head] = weight;
         }
-        let weights = BlendWeights::normalized(weights).map_err(|error| {
-            Error::setting("blend.weights", format!("{:?}", self.weights), error.to_string())
-        })?;
-        Ok(Box::new(Constant(weights)))
+        let weights = BlendWeights::normalized(weights)
+            .map_err(|error| Error::setting("weights", format!("{:?}", self.weights), error.to_string()))?;
+        let remedy = "More weight for it in blend.weights may help; `gblend estimate` tells which weights figures suggest.";
+        Ok(Box::new(Constant {
+            weights,
+            advice: Advice::of(WeightSource::Given).against(Finding::JointBelowSingle, remedy),
+        }))
     }
 }
 

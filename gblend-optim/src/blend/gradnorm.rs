@@ -1,8 +1,8 @@
 //! GradNorm.
 
 use gblend_core::{
-    Blend, BlendStrategy, BlendWeights, ContestedGradient, Evidence, GradientEvidence, Heads, Observation,
-    Result, StepStart,
+    Advice, Blend, BlendStrategy, BlendWeights, ContestedGradient, Evidence, Finding, GradientEvidence,
+    Heads, Observation, Result, StepStart, WeightSource,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,14 +44,14 @@ impl Default for GradNorm {
 #[typetag::serde(name = "gradnorm")]
 impl BlendStrategy for GradNorm {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        not_negative("blend.alpha", self.alpha)?;
-        positive("blend.learning_rate", self.learning_rate)?;
+        not_negative("alpha", self.alpha)?;
+        positive("learning_rate", self.learning_rate)?;
         let equal = BlendWeights::equal(heads.len())?;
         Ok(Box::new(Balanced {
             settings: self.clone(),
             weights: equal.clone(),
             losses: Vec::new(),
-            kept: State {
+            kept: NextWeights {
                 next: equal,
                 first_losses: None,
             },
@@ -70,12 +70,12 @@ struct Balanced {
     weights: BlendWeights,
     /// Those of the step at hand.
     losses: Vec<f64>,
-    kept: State,
+    kept: NextWeights,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct State {
+struct NextWeights {
     /// The weights of the next step.
     next: BlendWeights,
     first_losses: Option<Vec<f64>>,
@@ -125,12 +125,25 @@ impl Blend for Balanced {
         Ok(())
     }
 
+    fn advice(&self) -> Advice {
+        let GradNorm { alpha, learning_rate } = self.settings;
+        let remedy = format!(
+            "A blend.alpha below {alpha} favors heads that train slowly less, and a blend.learning_rate below \
+             {learning_rate} leaves the weights nearer to equal ones."
+        );
+        let advice = Advice::of(WeightSource::Adapted).against_each(Finding::UNEVEN_WEIGHTS, &remedy);
+        match &self.kept.first_losses {
+            Some(losses) => advice.with_figures("loss in the first step", losses),
+            None => advice,
+        }
+    }
+
     fn state(&self) -> serde_json::Value {
         to_json(&self.kept)
     }
 
     fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
-        let kept: State = from_json("gradnorm", state)?;
+        let kept: NextWeights = from_json("gradnorm", state)?;
         let heads = self.weights.len();
         check_length("weights", kept.next.len(), heads)?;
         check_length(

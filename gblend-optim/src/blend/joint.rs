@@ -1,6 +1,6 @@
 //! The joint loss alone.
 
-use gblend_core::{Blend, BlendStrategy, BlendWeights, Heads, Result};
+use gblend_core::{Advice, Blend, BlendStrategy, BlendWeights, Heads, Result, WeightSource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,10 @@ pub struct Joint {}
 impl BlendStrategy for Joint {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
         let weights = BlendWeights::single(heads.len(), heads.joint())?;
-        Ok(Box::new(Constant(weights)))
+        Ok(Box::new(Constant {
+            weights,
+            advice: Advice::of(WeightSource::Given),
+        }))
     }
 }
 

@@ -1,7 +1,8 @@
 //! The multiple-gradient descent algorithm.
 
 use gblend_core::{
-    Blend, BlendStrategy, BlendWeights, ContestedGradient, Evidence, GradientEvidence, Heads, Result,
+    Advice, Blend, BlendStrategy, BlendWeights, ContestedGradient, Evidence, Finding, GradientEvidence,
+    Heads, Result, WeightSource,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,13 @@ impl Blend for Shortest {
             self.0 = weights;
         }
         Ok(())
+    }
+
+    fn advice(&self) -> Advice {
+        let remedy = "The shortest blend leans to small gradients, such as those of a head that has learned the training \
+                      samples: fewer epochs leave it less to lean to, and blend.kind = \"gradnorm\" brings gradients to \
+                      one size first.";
+        Advice::of(WeightSource::Adapted).against_each(Finding::UNEVEN_WEIGHTS, remedy)
     }
 
     fn state(&self) -> serde_json::Value {

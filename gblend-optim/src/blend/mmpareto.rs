@@ -1,7 +1,8 @@
 //! MMPareto.
 
 use gblend_core::{
-    Blend, BlendStrategy, BlendWeights, ContestedGradient, Evidence, GradientEvidence, Heads, Result,
+    Advice, Blend, BlendStrategy, BlendWeights, ContestedGradient, Evidence, GradientEvidence, Heads, Result,
+    WeightSource,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,7 @@ impl Default for MmPareto {
 #[typetag::serde(name = "mmpareto")]
 impl BlendStrategy for MmPareto {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        positive("blend.gamma", self.gamma)?;
+        positive("gamma", self.gamma)?;
         Ok(Box::new(Reconciled {
             gamma: self.gamma,
             weights: BlendWeights::equal(heads.len())?,
@@ -75,6 +76,11 @@ impl Blend for Reconciled {
             scale(&mut encoder.joint, joint);
         }
         Ok(())
+    }
+
+    fn advice(&self) -> Advice {
+        // Gradients change; the weights are equal, whatever the run shows.
+        Advice::of(WeightSource::Given)
     }
 }
 

@@ -1,8 +1,8 @@
 //! On-the-fly gradient modulation with generalization enhancement.
 
 use gblend_core::{
-    Blend, BlendStrategy, BlendWeights, BlendedGradient, Error, Evidence, GradientEvidence, Heads,
-    Observation, Result, Seed, StepStart,
+    Advice, Blend, BlendStrategy, BlendWeights, BlendedGradient, Error, Evidence, GradientEvidence, Heads,
+    Observation, Result, Seed, StepStart, WeightSource,
 };
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
@@ -47,7 +47,7 @@ impl Default for OgmGe {
 #[typetag::serde(name = "ogm-ge")]
 impl BlendStrategy for OgmGe {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        positive("blend.alpha", self.alpha)?;
+        positive("alpha", self.alpha)?;
         Ok(Box::new(Modulated {
             settings: self.clone(),
             weights: BlendWeights::equal(heads.len())?,
@@ -129,6 +129,11 @@ impl Blend for Modulated {
             }
         }
         Ok(())
+    }
+
+    fn advice(&self) -> Advice {
+        // Encoders are slowed; the weights are equal, whatever the run shows.
+        Advice::of(WeightSource::Given)
     }
 }
 

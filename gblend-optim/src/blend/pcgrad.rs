@@ -1,7 +1,8 @@
 //! Projection of conflicting gradients.
 
 use gblend_core::{
-    Blend, BlendStrategy, BlendWeights, ContestedGradient, Evidence, GradientEvidence, Heads, Result,
+    Advice, Blend, BlendStrategy, BlendWeights, ContestedGradient, Evidence, GradientEvidence, Heads, Result,
+    WeightSource,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,11 @@ impl Blend for Projected {
     fn combine(&mut self, encoders: &mut [ContestedGradient]) -> Result<()> {
         encoders.iter_mut().for_each(project);
         Ok(())
+    }
+
+    fn advice(&self) -> Advice {
+        // Gradients change; the weights are equal, whatever the run shows.
+        Advice::of(WeightSource::Given)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Random loss weighting.
 
-use gblend_core::{Blend, BlendStrategy, BlendWeights, Heads, Result, StepStart};
+use gblend_core::{Advice, Blend, BlendStrategy, BlendWeights, Heads, Result, StepStart, WeightSource};
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,11 @@ impl Blend for Drawn {
             .collect();
         self.0 = BlendWeights::normalized(softmax(&draws))?;
         Ok(())
+    }
+
+    fn advice(&self) -> Advice {
+        // Chance gave them, and nothing that the run showed.
+        Advice::of(WeightSource::Given)
     }
 }
 

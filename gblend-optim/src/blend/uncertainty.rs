@@ -1,6 +1,9 @@
 //! Weights from learned uncertainties.
 
-use gblend_core::{Blend, BlendStrategy, BlendWeights, Evidence, Heads, Observation, Result, StepStart};
+use gblend_core::{
+    Advice, Blend, BlendStrategy, BlendWeights, Evidence, Finding, Heads, Observation, Result, StepStart,
+    WeightSource,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +38,7 @@ impl Default for Uncertainty {
 #[typetag::serde(name = "uncertainty")]
 impl BlendStrategy for Uncertainty {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        positive("blend.learning_rate", self.learning_rate)?;
+        positive("learning_rate", self.learning_rate)?;
         Ok(Box::new(Learned {
             learning_rate: self.learning_rate,
             log_variances: vec![0.0; heads.len()],
@@ -56,7 +59,7 @@ struct Learned {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct State {
+struct LogVariances {
     log_variances: Vec<f64>,
 }
 
@@ -109,14 +112,25 @@ impl Blend for Learned {
         Ok(())
     }
 
+    fn advice(&self) -> Advice {
+        let remedy = format!(
+            "A head whose training loss is small gets weight for that alone, overfitted or not; a blend.learning_rate below \
+             {} leaves the weights nearer to equal ones.",
+            self.learning_rate
+        );
+        Advice::of(WeightSource::Adapted)
+            .against_each(Finding::UNEVEN_WEIGHTS, &remedy)
+            .with_figures("log variance s", &self.log_variances)
+    }
+
     fn state(&self) -> serde_json::Value {
-        to_json(&State {
+        to_json(&LogVariances {
             log_variances: self.log_variances.clone(),
         })
     }
 
     fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
-        let State { log_variances } = from_json("uncertainty", state)?;
+        let LogVariances { log_variances } = from_json("uncertainty", state)?;
         check_length("log variances", log_variances.len(), self.log_variances.len())?;
         self.log_variances = log_variances;
         self.weigh();

@@ -1,6 +1,6 @@
 //! One head's loss alone.
 
-use gblend_core::{Blend, BlendStrategy, BlendWeights, Heads, Result};
+use gblend_core::{Advice, Blend, BlendStrategy, BlendWeights, Heads, Result, WeightSource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,12 @@ pub struct Unimodal {
 #[typetag::serde(name = "unimodal")]
 impl BlendStrategy for Unimodal {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-        let head = heads.find("blend.head", &self.head)?;
-        Ok(Box::new(Constant(BlendWeights::single(heads.len(), head)?)))
+        let head = heads.find("head", &self.head)?;
+        let weights = BlendWeights::single(heads.len(), head)?;
+        Ok(Box::new(Constant {
+            weights,
+            advice: Advice::of(WeightSource::Given),
+        }))
     }
 }
 

@@ -33,7 +33,7 @@ fn offline_estimates_once_and_online_every_super_epoch_with_the_rest_at_the_end(
     let offline = settings(&["run.epochs=3", "blend.probe_epochs=1"]);
     let summary = p.json(&blended(&offline, "offline"));
     assert_eq!(epochs_of(&summary), [0]);
-    // trap: epochs that do not divide by the super-epoch are trained all the same.
+    // Epochs that do not divide by the super-epoch are trained all the same.
     let online = settings(&[
         "run.epochs=6",
         "blend.schedule=online",
@@ -164,7 +164,7 @@ fn a_summary_tells_every_way_of_predicting_and_evaluate_agrees() {
         assert_eq!(told["rule"], found["rule"]);
         assert_eq!(told["test_accuracy"], found["accuracy"]);
     }
-    // trap: the joint head that blending trained is in the saved model.
+    // The joint head that blending trained is in the saved model.
     assert_eq!(summary["heads"][3]["test_loss"], evaluated["heads"][3]["loss"]);
 }
 

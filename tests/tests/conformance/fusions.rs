@@ -37,7 +37,7 @@ const LENGTH: usize = 6;
 impl Fusion for Flawed {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
         if self.fault == Fault::WantsElevenModalities && cx.feature_dims.len() != 11 {
-            return Err(Error::setting("fusion.kind", "flawed", "eleven modalities"));
+            return Err(Error::setting("kind", "flawed", "eleven modalities"));
         }
         let read = match self.fault {
             Fault::SeesTheFirstModalityAlone => cx.feature_dims[0],

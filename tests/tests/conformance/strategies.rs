@@ -6,8 +6,9 @@ use gblend_core::conformance::{self, Rule, arbitrary};
 use gblend_core::serde::{Deserialize, Serialize};
 use gblend_core::serde_json::{Value, json};
 use gblend_core::{
-    Blend, BlendReport, BlendStrategy, BlendWeights, BlendedGradient, Error, Estimate, EstimateRequest,
-    Estimator, Evidence, GradientEvidence, HeadReport, Heads, Observation, Result, StepStart, typetag,
+    Advice, Blend, BlendReport, BlendStrategy, BlendWeights, BlendedGradient, Error, Estimate,
+    EstimateRequest, Estimator, Evidence, GradientEvidence, HeadReport, Heads, Observation, Result,
+    StepStart, WeightSource, typetag,
 };
 
 /// What is wrong with a strategy.
@@ -32,6 +33,8 @@ enum Fault {
     RefusesEstimates,
     ReportsOtherWeights,
     TakesUnaskedEstimates,
+    FiguresOfNobody,
+    ForgetsWhatItSaid,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,7 +51,7 @@ struct Flawed {
 impl BlendStrategy for Flawed {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
         if self.fault == Fault::StartsNever {
-            return Err(Error::setting("blend.head", "camera", "a head"));
+            return Err(Error::setting("head", "camera", "a head"));
         }
         Ok(Box::new(Alternating {
             fault: self.fault,
@@ -58,6 +61,7 @@ impl BlendStrategy for Flawed {
                 _ => heads.len(),
             })?,
             steps: 0,
+            begun: 0,
         }))
     }
 
@@ -77,6 +81,8 @@ struct Alternating {
     heads: Heads,
     weights: BlendWeights,
     steps: u64,
+    /// Steps since it was started, which its state leaves out.
+    begun: u64,
 }
 
 impl Blend for Alternating {
@@ -95,6 +101,7 @@ impl Blend for Alternating {
     fn begin_step(&mut self, _: StepStart) -> Result<()> {
         static STEPS: AtomicU64 = AtomicU64::new(0);
         self.steps += 1;
+        self.begun += 1;
         let mut weights = match self.steps % 2 {
             0 => vec![1.0; self.heads.len()],
             _ => BlendWeights::single(self.heads.len(), self.heads.joint())?.into(),
@@ -165,7 +172,7 @@ impl Blend for Alternating {
         });
         Ok(BlendReport {
             epoch,
-            estimator: estimate.estimator.to_owned(),
+            estimator: estimate.estimator,
             probe_epochs: estimate.probe_epochs,
             gradients: estimate.gradients,
             heads: heads.collect(),
@@ -173,6 +180,15 @@ impl Blend for Alternating {
             ogr_blend_interval: None,
             warnings: vec![],
         })
+    }
+
+    fn advice(&self) -> Advice {
+        let advice = Advice::of(WeightSource::Given);
+        match self.fault {
+            Fault::FiguresOfNobody => advice.with_figures("a figure", &[]),
+            Fault::ForgetsWhatItSaid => advice.with_remark(format!("It began {} steps.", self.begun)),
+            _ => advice.with_figures("a figure", &vec![1.0; self.heads.len()]),
+        }
     }
 
     fn state(&self) -> Value {
@@ -225,6 +241,8 @@ fn each_fault_of_a_strategy_is_found_by_its_rule() {
         (Fault::RefusesEstimates, Rule::EstimateTaken),
         (Fault::ReportsOtherWeights, Rule::ReportTellsWeights),
         (Fault::TakesUnaskedEstimates, Rule::UnaskedEstimateRefused),
+        (Fault::FiguresOfNobody, Rule::AdviceIsSound),
+        (Fault::ForgetsWhatItSaid, Rule::RestoredGoesOn),
     ] {
         let violation = conformance::strategy(&flawed(fault)).unwrap_err();
         assert_eq!(violation.rule, rule, "{fault:?}: {violation}");
@@ -250,7 +268,7 @@ fn a_strategy_whose_settings_name_heads_is_checked_with_those() {
     #[typetag::serde(name = "favorite")]
     impl BlendStrategy for Favorite {
         fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
-            let head = heads.find("blend.head", &self.head)?;
+            let head = heads.find("head", &self.head)?;
             Ok(Box::new(Constant(BlendWeights::single(heads.len(), head)?)))
         }
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod browser;
+mod strategy;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -55,7 +55,7 @@ impl Export {
 
 /// Writes the dataset of a configuration and returns how many samples that are.
 fn write(mut config: Config, folder: &Path, reporter: &Reporter) -> Result<usize> {
-    let source = config.data.open(&OpenContext {
+    let source = config.open_data(&OpenContext {
         base: &config.base,
         seed: Seed::new(config.run.seed).derive("data"),
     })?;

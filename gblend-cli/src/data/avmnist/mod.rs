@@ -68,7 +68,7 @@ impl Dataset for AvMnist {
     fn open(&self, cx: &OpenContext<'_>) -> Result<Box<dyn Source>> {
         if !(self.image_energy > 0.0 && self.image_energy <= 1.0) {
             return Err(Error::setting(
-                "data.image_energy",
+                "image_energy",
                 self.image_energy,
                 "above 0, at most 1",
             ));
@@ -76,11 +76,11 @@ impl Dataset for AvMnist {
         if let Some(ratio) = self.audio_snr
             && !(-100.0..=200.0).contains(&ratio)
         {
-            return Err(Error::setting("data.audio_snr", ratio, "-100 to 200 decibels"));
+            return Err(Error::setting("audio_snr", ratio, "-100 to 200 decibels"));
         }
         let mnist = cx.base.join(&self.mnist);
-        let train = Digits::open(&mnist, "train", self.train_samples, "data.train_samples")?;
-        let test = Digits::open(&mnist, "t10k", self.test_samples, "data.test_samples")?;
+        let train = Digits::open(&mnist, "train", self.train_samples, "train_samples")?;
+        let test = Digits::open(&mnist, "t10k", self.test_samples, "test_samples")?;
         if (train.pictures.height, train.pictures.width) != (test.pictures.height, test.pictures.width) {
             let found = format!("pictures of {}x{}", test.pictures.height, test.pictures.width);
             let expected = format!(

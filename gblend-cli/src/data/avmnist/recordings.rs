@@ -65,7 +65,7 @@ impl Recordings {
         if let Some(unknown) = test_speakers.iter().find(|speaker| !speakers.contains(*speaker)) {
             let known: Vec<&str> = speakers.iter().map(String::as_str).collect();
             let expected = format!("speakers of {}: {}", folder.display(), known.join(", "));
-            return Err(Error::setting("data.test_speakers", unknown, expected));
+            return Err(Error::setting("test_speakers", unknown, expected));
         }
         Ok(opened)
     }

@@ -22,6 +22,24 @@ struct Part {
     offset: u64,
 }
 
+/// What is wrong with a file, and which one it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {problem}")]
+pub(super) struct FileFault {
+    file: String,
+    problem: String,
+}
+
+impl FileFault {
+    /// Of the file that the user knows under this name.
+    pub(super) fn new(file: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            file: file.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
 /// What a path of the table leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -33,11 +51,10 @@ pub(super) enum Found {
 
 impl Blob {
     /// A whole file.
-    pub(super) fn file(name: String, file: PathBuf) -> Result<Self, String> {
-        let metadata =
-            std::fs::metadata(&file).map_err(|error| format!("{name}: cannot be read: {error}"))?;
+    pub(super) fn file(name: String, file: PathBuf) -> Result<Self, FileFault> {
+        let metadata = std::fs::metadata(&file).map_err(unreadable(&name))?;
         if !metadata.is_file() {
-            return Err(format!("{name}: is no ordinary file"));
+            return Err(FileFault::new(name, "is no ordinary file"));
         }
         Ok(Self {
             name,
@@ -74,60 +91,60 @@ impl Blob {
         extension.to_ascii_lowercase()
     }
 
-    fn open(&self) -> Result<std::io::Take<File>, String> {
+    fn open(&self) -> Result<std::io::Take<File>, FileFault> {
         Ok(self.positioned()?.take(self.length))
     }
 
     /// A reader from its first byte on, which may go beyond its last.
-    pub(super) fn reader(&self) -> Result<BufReader<File>, String> {
+    pub(super) fn reader(&self) -> Result<BufReader<File>, FileFault> {
         self.positioned().map(BufReader::new)
     }
 
-    fn positioned(&self) -> Result<File, String> {
-        let failed = |error| format!("{}: cannot be read: {error}", self.name);
-        let mut file = File::open(&self.file).map_err(failed)?;
+    fn positioned(&self) -> Result<File, FileFault> {
+        let mut file = File::open(&self.file).map_err(unreadable(&self.name))?;
         if let Some(part) = self.part {
-            file.seek(SeekFrom::Start(part.offset)).map_err(failed)?;
+            file.seek(SeekFrom::Start(part.offset))
+                .map_err(unreadable(&self.name))?;
         }
         Ok(file)
     }
 
     /// All of its bytes, if they are `limit` at most.
-    pub(super) fn read(&self, limit: usize) -> Result<Vec<u8>, String> {
+    pub(super) fn read(&self, limit: usize) -> Result<Vec<u8>, FileFault> {
         if self.length > limit as u64 {
-            return Err(format!(
-                "{}: found {} bytes, expected at most {} MiB; if that is meant, raise the stream's `max_mib`",
-                self.name,
+            let problem = format!(
+                "found {} bytes, expected at most {} MiB; if that is meant, raise the stream's `max_mib`",
                 self.length,
                 limit >> 20
-            ));
+            );
+            return Err(FileFault::new(self.name(), problem));
         }
         let mut bytes = Vec::with_capacity(self.length as usize);
         let read = self.open()?.read_to_end(&mut bytes);
-        read.map_err(|error| format!("{}: cannot be read: {error}", self.name))?;
+        read.map_err(unreadable(&self.name))?;
         if bytes.len() as u64 != self.length {
-            return Err(format!(
-                "{}: found {} bytes, expected {}; it changed while it was read",
-                self.name,
+            let problem = format!(
+                "found {} bytes, expected {}; it changed while it was read",
                 bytes.len(),
                 self.length
-            ));
+            );
+            return Err(FileFault::new(self.name(), problem));
         }
         Ok(bytes)
     }
 
     /// At most `count` bytes of its beginning.
-    pub(super) fn head(&self, count: u64) -> Result<Vec<u8>, String> {
+    pub(super) fn head(&self, count: u64) -> Result<Vec<u8>, FileFault> {
         let mut bytes = Vec::new();
         let read = self.open()?.take(count).read_to_end(&mut bytes);
-        read.map_err(|error| format!("{}: cannot be read: {error}", self.name))?;
+        read.map_err(unreadable(&self.name))?;
         Ok(bytes)
     }
 
     /// Adds its bytes to a hash.
-    pub(super) fn hash(&self, hasher: &mut blake3::Hasher) -> Result<(), String> {
+    pub(super) fn hash(&self, hasher: &mut blake3::Hasher) -> Result<(), FileFault> {
         let hashed = hasher.update_reader(self.open()?);
-        hashed.map_err(|error| format!("{}: cannot be read: {error}", self.name))?;
+        hashed.map_err(unreadable(&self.name))?;
         Ok(())
     }
 
@@ -142,4 +159,9 @@ impl Blob {
         address.push(&self.file);
         address
     }
+}
+
+/// A file that the system does not let be read.
+fn unreadable(name: &str) -> impl Fn(std::io::Error) -> FileFault + '_ {
+    move |error| FileFault::new(name, format!("cannot be read: {error}"))
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::blob::{Blob, Found};
+use super::blob::{Blob, FileFault, Found};
 use super::order::natural;
 
 /// A folder with its true path.
@@ -26,12 +26,12 @@ impl Folder {
     }
 
     /// The file at `path`, or the files with one of these extensions in the folder there.
-    pub(super) fn find(&self, path: &str, members: &[&str]) -> Result<Found, String> {
+    pub(super) fn find(&self, path: &str, members: &[&str]) -> Result<Found, FileFault> {
         let resolved = self.resolve(path)?;
         if !resolved.is_dir() {
             return Blob::file(path.to_owned(), resolved).map(Found::One);
         }
-        let failed = |error: std::io::Error| format!("{path}: cannot be listed: {error}");
+        let failed = |error: std::io::Error| FileFault::new(path, format!("cannot be listed: {error}"));
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&resolved).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
@@ -46,13 +46,14 @@ impl Folder {
             }
         }
         if names.is_empty() {
-            return Err(match members {
-                [] => format!("{path}: is a folder, expected a file"),
+            let problem = match members {
+                [] => "is a folder, expected a file".to_owned(),
                 _ => format!(
-                    "{path}: found no file in this folder that ends in one of: {}",
+                    "found no file in this folder that ends in one of: {}",
                     members.join(", ")
                 ),
-            });
+            };
+            return Err(FileFault::new(path, problem));
         }
         names.sort_by(|a, b| natural(a, b));
         let blob = |name: &String| {
@@ -69,12 +70,13 @@ impl Folder {
     }
 
     /// The true path, if it is inside.
-    fn resolve(&self, path: &str) -> Result<PathBuf, String> {
+    fn resolve(&self, path: &str) -> Result<PathBuf, FileFault> {
         let outside = || {
-            format!(
-                "{path}: leads out of {}; paths have to stay inside, or `root` has to name a folder that has them all",
+            let problem = format!(
+                "leads out of {}; paths have to stay inside, or `root` has to name a folder that has them all",
                 self.given.display()
-            )
+            );
+            FileFault::new(path, problem)
         };
         let path_ = Path::new(path);
         let mut depth = 0_usize;
@@ -98,9 +100,10 @@ impl Folder {
             .join(path_)
             .canonicalize()
             .map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => format!("{path}: not found in {}", self.given.display()),
-                _ => format!("{path}: cannot be read: {error}"),
-            })?;
+                std::io::ErrorKind::NotFound => format!("not found in {}", self.given.display()),
+                _ => format!("cannot be read: {error}"),
+            })
+            .map_err(|problem| FileFault::new(path, problem))?;
         if resolved.starts_with(&self.resolved) {
             Ok(resolved)
         } else {
@@ -128,7 +131,8 @@ mod tests {
         let names: Vec<&str> = blobs.iter().map(Blob::name).collect();
         assert_eq!(names, ["clip/f9.png", "clip/f10.png"]);
         assert!(folder.find("clip", &["flo"]).is_err());
-        assert!(folder.find("clip", &[]).unwrap_err().contains("expected a file"));
+        let fault = folder.find("clip", &[]).unwrap_err();
+        assert!(fault.to_string().contains("expected a file"));
     }
 
     #[test]
@@ -154,7 +158,7 @@ mod tests {
             "folder/secret.png",
             "clip",
         ] {
-            let problem = folder.find(path, &["png"]).unwrap_err();
+            let problem = folder.find(path, &["png"]).unwrap_err().to_string();
             assert!(problem.contains("leads out of"), "{path}: {problem}");
         }
         let inside = root.path().join("clip/a.png");

@@ -266,7 +266,7 @@ gblend_core::register!(Data, "manifest" => Manifest);
 
 fn missing_table() -> Error {
     Error::setting(
-        "data.table",
+        "table",
         "nothing",
         "the path of a table, or `shards` that have their own",
     )
@@ -295,31 +295,27 @@ impl Manifest {
     fn check(&self) -> Result<()> {
         if self.label_separator.as_ref().is_some_and(String::is_empty) {
             let expected = "at least one character, such as \";\"";
-            return Err(Error::setting("data.label_separator", "\"\"", expected));
+            return Err(Error::setting("label_separator", "\"\"", expected));
         }
         if self.table.is_none() && self.shards.is_empty() {
             return Err(missing_table());
         }
         if self.root.is_some() && !self.shards.is_empty() {
             let expected = "no `root` beside `shards`: paths are looked up in the shards";
-            return Err(Error::setting("data.root", "a folder", expected));
+            return Err(Error::setting("root", "a folder", expected));
         }
         if self.streams.is_empty() {
-            return Err(Error::setting("data.streams", "{}", "at least one stream"));
+            return Err(Error::setting("streams", "{}", "at least one stream"));
         }
         if self.samples_per_class == Some(0) {
-            return Err(Error::setting("data.samples_per_class", 0, "at least 1"));
+            return Err(Error::setting("samples_per_class", 0, "at least 1"));
         }
         if let Split::Shares(DrawnSplit { test, validation }) = &self.split {
             if !(*test > 0.0 && *test < 1.0) {
-                return Err(Error::setting("data.split.test", test, "above 0 and below 1"));
+                return Err(Error::setting("split.test", test, "above 0 and below 1"));
             }
             if !(*validation >= 0.0 && *validation < 1.0) {
-                return Err(Error::setting(
-                    "data.split.validation",
-                    validation,
-                    "0 to below 1",
-                ));
+                return Err(Error::setting("split.validation", validation, "0 to below 1"));
             }
         }
         Ok(())
@@ -354,7 +350,7 @@ impl StreamSettings {
     }
 
     fn open(&self, name: &str, table: &Table) -> Result<OpenedStream> {
-        let key = |setting: &str| format!("data.streams.{name}.{setting}");
+        let key = |setting: &str| format!("streams.{name}.{setting}");
         let paths = match (&self.column, &self.path) {
             (Some(column), None) => Template::column(table.column(column, &key("column"))?),
             (None, Some(path)) => Template::parse(path, table, &key("path"))?,
@@ -365,7 +361,7 @@ impl StreamSettings {
                     "with neither"
                 };
                 let expected = "either `column` or `path`";
-                return Err(Error::setting(format!("data.streams.{name}"), found, expected));
+                return Err(Error::setting(format!("streams.{name}"), found, expected));
             }
         };
         let media = self.media.kind();

@@ -3,7 +3,7 @@
 use gblend_core::{Error, Media, OnBadSample, Result, Sample, Source, Stream, Task};
 
 use super::Manifest;
-use super::blob::{Blob, Found};
+use super::blob::{Blob, FileFault, Found};
 use super::decode::{Fault, Reading, VIDEOS, ffmpeg_version};
 use super::folder::Folder;
 use super::rows::Row;
@@ -22,7 +22,7 @@ pub(super) enum Store {
 }
 
 impl Store {
-    fn find(&self, path: &str, members: &[&str]) -> Result<Found, String> {
+    fn find(&self, path: &str, members: &[&str]) -> Result<Found, FileFault> {
         match self {
             Self::Folder(folder) => folder.find(path, members),
             Self::Shards(shards) => shards.find(path, members),
@@ -89,29 +89,20 @@ impl Opened {
     ) -> Result<T> {
         let row = &self.rows[index];
         let stream = &self.readings[stream];
-        let mut path = String::new();
-        let made = stream
-            .paths
-            .fill(&self.table, row.index)
-            .and_then(|filled| {
-                path = filled;
-                self.store.find(&path, stream.reading.members())
-            })
-            .map_err(Fault::Media)
+        let place = || {
+            let place = self.table.place(row.index);
+            format!("{place}: sample {}, stream {}", row.id, stream.name)
+        };
+        let path = stream.paths.fill(&self.table, row.index);
+        let path = path.map_err(|problem| Error::data(place(), problem))?;
+        let found = self.store.find(&path, stream.reading.members());
+        let made = found
+            .map_err(Fault::File)
             .and_then(|found| make(&stream.reading, &found));
         made.map_err(|fault| match fault {
             Fault::Program(error) => Error::plugin(error),
-            Fault::Media(problem) => {
-                let place = self.table.place(row.index);
-                let location = format!("{place}: sample {}, stream {}", row.id, stream.name);
-                // Most problems name the file already.
-                let problem = if path.is_empty() || problem.contains(&path) {
-                    problem
-                } else {
-                    format!("{path}: {problem}")
-                };
-                Error::data(location, problem)
-            }
+            Fault::File(fault) => Error::data(place(), fault),
+            Fault::Media(problem) => Error::data(place(), FileFault::new(path, problem)),
         })
     }
 }

@@ -37,13 +37,13 @@ impl Columns {
             |name: &Option<String>, key: &str| name.as_ref().map(|name| table.column(name, key)).transpose();
         Ok(Self {
             // The first column of the shards' own table is the key.
-            id: optional(&settings.id, "data.id")?.or(from_shards.then_some(0)),
-            label: table.column(&settings.label, "data.label")?,
+            id: optional(&settings.id, "id")?.or(from_shards.then_some(0)),
+            label: table.column(&settings.label, "label")?,
             split: match &settings.split {
-                Split::Column(name) => Some(table.column(name, "data.split")?),
+                Split::Column(name) => Some(table.column(name, "split")?),
                 Split::Shares(_) => None,
             },
-            group: optional(&settings.group, "data.group")?,
+            group: optional(&settings.group, "group")?,
         })
     }
 }

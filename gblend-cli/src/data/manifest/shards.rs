@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use gblend_core::{Error, Result};
 
-use super::blob::{Blob, Found};
+use super::blob::{Blob, FileFault, Found};
 use super::order::natural;
 use super::table::{Table, check_cells, plain};
 
@@ -106,7 +106,7 @@ impl Shards {
     }
 
     /// The member of this name, or the members with one of these extensions in the folder of this name.
-    pub(super) fn find(&self, path: &str, extensions: &[&str]) -> Result<Found, String> {
+    pub(super) fn find(&self, path: &str, extensions: &[&str]) -> Result<Found, FileFault> {
         if let Some(blob) = self.members.get(path) {
             return Ok(Found::One(blob.clone()));
         }
@@ -122,7 +122,7 @@ impl Shards {
             .map(|(_, blob)| blob.clone())
             .collect();
         if blobs.is_empty() {
-            return Err(format!("{path}: not found in the shards"));
+            return Err(FileFault::new(path, "not found in the shards"));
         }
         blobs.sort_by(|a, b| natural(a.name(), b.name()));
         Ok(Found::Sequence(blobs))
@@ -153,11 +153,15 @@ impl Shards {
             read = read.saturating_add(BLOCK).saturating_add(blob.length());
             let mut values = Vec::new();
             if VALUES.contains(&extension) {
-                let bytes = blob.read(LONGEST_VALUE).map_err(located)?;
+                let bytes = blob
+                    .read(LONGEST_VALUE)
+                    .map_err(|fault| located(fault.to_string()))?;
                 let text = String::from_utf8(bytes).map_err(|error| located(format!("{name}: {error}")))?;
                 values.push((extension.to_owned(), text.trim().to_owned()));
             } else if extension == "json" {
-                let bytes = blob.read(LONGEST_VALUE).map_err(located)?;
+                let bytes = blob
+                    .read(LONGEST_VALUE)
+                    .map_err(|fault| located(fault.to_string()))?;
                 let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&bytes)
                     .map_err(|error| located(format!("{name}: no JSON object: {error}")))?;
                 values.extend(

@@ -101,7 +101,7 @@ impl Scene {
                 Ok(())
             } else {
                 Err(Error::setting(
-                    format!("data.{key}"),
+                    format!("{key}"),
                     value,
                     format!("{least} to {most}"),
                 ))
@@ -112,11 +112,7 @@ impl Scene {
         within("frames", self.frames, 1, 1000)?;
         within("size", self.size, 8, 1024)?;
         if !(self.seconds > 0.0 && self.seconds <= 60.0) {
-            return Err(Error::setting(
-                "data.seconds",
-                self.seconds,
-                "above 0, at most 60",
-            ));
+            return Err(Error::setting("seconds", self.seconds, "above 0, at most 60"));
         }
         for (name, noise, distractor) in [
             ("rgb", self.rgb_noise, self.rgb_distractor),
@@ -125,11 +121,11 @@ impl Scene {
             ("audio", self.audio_noise, self.audio_distractor),
         ] {
             if !(noise.is_finite() && noise >= 0.0) {
-                let key = format!("data.{name}_noise");
+                let key = format!("{name}_noise");
                 return Err(Error::setting(key, noise, "a number that is not negative"));
             }
             if !(0.0..=1.0).contains(&distractor) {
-                let key = format!("data.{name}_distractor");
+                let key = format!("{name}_distractor");
                 return Err(Error::setting(key, distractor, "a share from 0 to 1"));
             }
         }

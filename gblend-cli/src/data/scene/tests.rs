@@ -144,30 +144,30 @@ fn settings_out_of_range_are_refused_by_name() {
                 train_samples: 0,
                 ..small()
             },
-            "data.train_samples",
+            "train_samples",
         ),
-        (Scene { size: 4, ..small() }, "data.size"),
-        (Scene { frames: 0, ..small() }, "data.frames"),
+        (Scene { size: 4, ..small() }, "size"),
+        (Scene { frames: 0, ..small() }, "frames"),
         (
             Scene {
                 seconds: f64::NAN,
                 ..small()
             },
-            "data.seconds",
+            "seconds",
         ),
         (
             Scene {
                 flow_noise: -1.0,
                 ..small()
             },
-            "data.flow_noise",
+            "flow_noise",
         ),
         (
             Scene {
                 audio_distractor: 1.5,
                 ..small()
             },
-            "data.audio_distractor",
+            "audio_distractor",
         ),
     ] {
         let error = scene

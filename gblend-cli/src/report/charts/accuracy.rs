@@ -211,7 +211,7 @@ pub(in crate::report) fn of_comparison(comparison: &Comparison) -> Result<Option
         let name = label(row, comparison);
         let ends = row.ci95.map(|half| (row.mean - half, row.mean + half));
         let ink = match &row.paired_difference_to_best_single {
-            _ if row.method.starts_with("single:") => Ink::Muted,
+            _ if row.single().is_some() => Ink::Muted,
             Some(difference) if difference.significant && difference.mean > 0.0 => Ink::Gain,
             Some(difference) if difference.significant && difference.mean < 0.0 => Ink::Loss,
             _ => Ink::Series(0),

@@ -101,7 +101,8 @@ pub(super) struct Table {
 }
 
 impl Table {
-    fn new(words: usize, header: &[&str]) -> Self {
+    /// A table without rows yet, whose first columns are words.
+    pub(super) fn new(words: usize, header: &[&str]) -> Self {
         Self {
             header: header.iter().map(|&name| name.to_owned()).collect(),
             words,

@@ -68,21 +68,25 @@ pub(in crate::report) fn subsets_of_run(run: &Run) -> Result<Option<Chart>> {
     chart("With some of the modalities", caption.to_owned(), drawn, table)
 }
 
-/// Networks of a comparison that were trained on some of the modalities; `None` if there are none.
-pub(in crate::report) fn subsets_trained(comparison: &Comparison) -> Result<Option<Chart>> {
+/// Networks of a comparison that were trained on some of the modalities, beside those of `whole`, the method that stands
+/// for all of them; `None` if there are none.
+pub(in crate::report) fn subsets_trained(
+    comparison: &Comparison,
+    whole: Option<&str>,
+) -> Result<Option<Chart>> {
     let all = comparison.modalities.len();
     let some = comparison.rows.iter().any(|row| row.modalities.len() < all);
     let fusion = comparison.rows.first().map(|row| &row.fusion);
     let varied: Vec<&str> = comparison
         .rows
         .iter()
-        .filter(|row| row.modalities.len() < all && !row.method.starts_with("single:"))
+        .filter(|row| row.modalities.len() < all && row.single().is_none())
         .map(|row| row.method.as_str())
         .collect();
     // Without combinations, all modalities together are seen beside each alone.
     let together = |method: &str| {
         if varied.is_empty() {
-            method == "ogr"
+            Some(method) == whole
         } else {
             varied.contains(&method)
         }

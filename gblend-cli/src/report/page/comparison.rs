@@ -17,12 +17,13 @@ use crate::report::reading::{Compared, Run, label};
 pub(super) fn section(names: &mut Names, compared: &Compared) -> Result<Markup> {
     let result = &compared.result;
     let accuracies = of_comparison(result)?;
-    let trained = subsets_trained(result)?;
     let search = result.simplex.as_ref().map(simplex).transpose()?.flatten();
     let representative = compared.representative().and_then(|row| {
         let cell = compared.cells[row].iter().find(|cell| cell.run.is_some())?;
         Some((&result.rows[row], cell.seed, cell.run.as_ref()?))
     });
+    let whole = representative.filter(|(row, ..)| compared.has_all(row));
+    let trained = subsets_trained(result, whole.map(|(row, ..)| row.method.as_str()))?;
     let mut groups = vec![(None, advice::of_comparison(compared))];
     groups.extend(representative.map(|(row, seed, run)| {
         let about = format!(

@@ -7,8 +7,8 @@ use super::{advice, config, facts};
 use crate::error::Result;
 use crate::report::advice;
 use crate::report::charts::{
-    ClassGain, blend_weights, confusion_table, confusions, duration, estimates, loss_curves, mebibytes,
-    of_run, per_class, percent, subsets_of_run, time_of_run, wilson,
+    ClassGain, Table, blend_weights, confusion_table, confusions, duration, estimates, figure as figure_of,
+    loss_curves, mebibytes, of_run, per_class, percent, subsets_of_run, time_of_run, wilson,
 };
 use crate::report::reading::Run;
 
@@ -48,6 +48,10 @@ pub(super) fn details(names: &mut Names, run: &Run) -> Result<Markup> {
                 code { "gblend estimate" } " measures them for any configuration."
             },
         }
+        @if !run.advice.figures.is_empty() {
+            h4 { "What the strategy " code { (run.summary.strategy) } " has found out" }
+            (table(&strategy_figures(run)))
+        }
         h3 { "What was said of the test samples" }
         @match &run.test {
             None => p.note { "The run folder has no test.json: an older gblend wrote it." },
@@ -66,6 +70,22 @@ pub(super) fn details(names: &mut Names, run: &Run) -> Result<Markup> {
             None => p.note { "The joint head was not run on subsets of the modalities; it was not trained, or there are too many." },
         }
     })
+}
+
+/// The strategy's own figures, a row each.
+fn strategy_figures(run: &Run) -> Table {
+    let names = run.summary.heads.iter().map(|head| head.name.as_str());
+    let header: Vec<&str> = ["as training ended"].into_iter().chain(names).collect();
+    let mut table = Table::new(1, &header);
+    for figures in &run.advice.figures {
+        let values = figures.values.iter();
+        let values = values.map(|value| value.map_or_else(|| "∞".to_owned(), figure_of));
+        let mut row: Vec<String> = [figures.name.clone()].into_iter().chain(values).collect();
+        // The joint head has none where the figure is of modalities.
+        row.resize(header.len(), String::new());
+        table.rows.push(row);
+    }
+    table
 }
 
 fn first(run: &Run) -> Vec<(&'static str, String)> {
@@ -156,7 +176,7 @@ fn figures(accuracy: f64, samples: usize, macro_f1: f64, map: Option<Option<f64>
         td.number { (interval) }
         td.number { (percent(macro_f1)) }
         @if let Some(map) = map { td.number { (map.map_or_else(|| "–".to_owned(), percent)) } }
-        td.number { (crate::report::charts::figure(loss)) }
+        td.number { (figure_of(loss)) }
     }
 }
 

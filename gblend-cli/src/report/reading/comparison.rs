@@ -60,26 +60,34 @@ impl Compared {
         })
     }
 
-    /// The position of the row whose first seed the page shows in detail: Gradient-Blending, else a method that blends,
-    /// else any.
+    /// The position of the row whose first seed the page shows in detail: of those with every modality, the first whose
+    /// weights come from estimates, else from what the run shows, else one that trains several heads.
     pub(crate) fn representative(&self) -> Option<usize> {
-        let rows = &self.result.rows;
-        let all = |row: &Row| row.modalities.len() == self.result.modalities.len();
-        let find = |wanted: &dyn Fn(&Row) -> bool| {
-            let mut rows = rows.iter().zip(&self.cells).enumerate();
-            let found =
-                rows.find(|(_, (row, cells))| wanted(row) && cells.iter().any(|cell| cell.run.is_some()));
-            found.map(|(position, _)| position)
-        };
-        let blended = |row: &Row| {
-            let plain = ["joint", "dropout", "pretrained", "early-stop"];
-            !row.method.starts_with("single:") && !plain.contains(&row.method.as_str())
-        };
-        find(&|row| row.method == "ogr" && all(row))
-            .or_else(|| find(&|row| row.method == "ogr-online" && all(row)))
-            .or_else(|| find(&|row| blended(row) && row.method != "equal" && all(row)))
-            .or_else(|| find(&|row| blended(row) && all(row)))
-            .or_else(|| find(&|_| true))
+        let rows = self.result.rows.iter().enumerate();
+        let shown = rows.filter_map(|(position, row)| Some((position, row, self.run(position)?)));
+        let ranked = shown.map(|(position, row, run)| {
+            let blends = run.trained().count() > 1;
+            // The row of equal weights itself has no difference to it.
+            let baseline = row.paired_difference_to_equal.is_none();
+            (
+                position,
+                (self.has_all(row), run.advice.weights, blends, !baseline),
+            )
+        });
+        // Of several, the first.
+        ranked
+            .reduce(|best, other| if other.1 > best.1 { other } else { best })
+            .map(|(position, _)| position)
+    }
+
+    /// Whether a row's method was trained on every modality.
+    pub(crate) fn has_all(&self, row: &Row) -> bool {
+        row.modalities.len() == self.result.modalities.len()
+    }
+
+    /// A run of a row: that of its first seed whose folder is there.
+    pub(crate) fn run(&self, row: usize) -> Option<&Run> {
+        self.cells.get(row)?.iter().find_map(|cell| cell.run.as_ref())
     }
 
     /// The position of the row of the modality that is best alone, as the comparison says, else by its mean.
@@ -90,7 +98,7 @@ impl Compared {
             .find_map(|row| Some(&row.paired_difference_to_best_single.as_ref()?.to))
             .and_then(|to| rows.iter().position(|row| row.method == *to));
         let singles = rows.iter().enumerate();
-        let singles = singles.filter(|(_, row)| row.method.starts_with("single:"));
+        let singles = singles.filter(|(_, row)| row.single().is_some());
         let best = singles.max_by(|(_, a), (_, b)| a.mean.total_cmp(&b.mean));
         named.or(best.map(|(position, _)| position))
     }
@@ -99,7 +107,7 @@ impl Compared {
 /// What tables and charts call a row among others.
 pub(crate) fn label(row: &Row, comparison: &Comparison) -> String {
     let fusion = comparison.rows.first().map(|row| &row.fusion);
-    if row.method.starts_with("single:") {
+    if row.single().is_some() {
         row.method.clone()
     } else if row.modalities.len() < comparison.modalities.len() {
         format!("{} on {}", row.method, row.modalities.join(" + "))

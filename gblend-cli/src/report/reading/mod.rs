@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
+#[cfg(test)]
+pub(super) use comparison::Cell;
 pub(super) use comparison::{Compared, label};
 pub(super) use run::{Run, measure};
 

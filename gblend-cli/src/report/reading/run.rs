@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+use gblend_core::{Advice, Heads};
 use serde_json::Value;
 
 use super::{json, problem, text};
+use crate::config::BlendConfig;
 use crate::error::Result;
 use crate::records::{
-    Confusion, Counts, EpochMetrics, HeadSummary, Metrics, PredictionSummary, Summary, TestDetails,
+    Confusion, Counts, EpochMetrics, HeadSummary, Metrics, PredictionSummary, Score, StrategyAdvice, Summary,
+    TestDetails,
 };
 
 /// More classes than any test set has; a square of them is still small.
@@ -26,6 +29,8 @@ pub(crate) struct Run {
     pub(crate) summary: Summary,
     /// `test.json`; runs of older versions have none.
     pub(crate) test: Option<TestDetails>,
+    /// `advice.json`; of runs of older versions, what their strategy says today.
+    pub(crate) advice: Advice,
 }
 
 impl Run {
@@ -58,9 +63,19 @@ impl Run {
         } else {
             None
         };
+        let config = text(folder, "config.toml")?;
+        let advice = if folder.join("advice.json").is_file() {
+            let said: StrategyAdvice = json(folder, "advice.json")?;
+            said.check(summary.heads.len())
+                .map_err(|found| problem(folder, found))?;
+            said.advice
+        } else {
+            advice_of_configured(&config, &summary).unwrap_or_default()
+        };
         Ok(Self {
             name: name(folder),
-            config: text(folder, "config.toml")?,
+            config,
+            advice,
             epochs,
             summary,
             test,
@@ -113,6 +128,12 @@ impl Run {
         epochs.filter_map(move |epoch| Some((epoch.epoch, epoch.heads.get(head)?.validation?)))
     }
 
+    /// A head's training figures, epoch by epoch.
+    pub(crate) fn training(&self, head: usize) -> impl Iterator<Item = (usize, Score)> {
+        let epochs = self.epochs.iter();
+        epochs.filter_map(move |epoch| Some((epoch.epoch, epoch.heads.get(head)?.train?)))
+    }
+
     /// Whether the run had validation samples.
     pub(crate) fn has_validation(&self) -> bool {
         (0..self.summary.heads.len()).any(|head| self.validation(head).next().is_some())
@@ -127,6 +148,18 @@ impl Run {
 /// How good a head is: with several labels its mean average precision, which no threshold decides, else its accuracy.
 pub(crate) fn measure(head: &HeadSummary) -> f64 {
     head.test_mean_average_precision.unwrap_or(head.test_accuracy)
+}
+
+/// What the configured strategy of a run says as it starts; `None` if this binary does not have it, or the configuration
+/// is no longer one.
+fn advice_of_configured(config: &str, summary: &Summary) -> Option<Advice> {
+    let strategy = BlendConfig::parse("config.toml", config).ok()?.plugin;
+    let (_, modalities) = summary.heads.split_last()?;
+    let heads = Heads::new(modalities.iter().map(|head| head.name.clone())).ok()?;
+    let same = strategy.typetag_name() == summary.strategy;
+    same.then(|| strategy.start(&heads).ok())
+        .flatten()
+        .map(|blend| blend.advice())
 }
 
 /// The last two parts of a path: a cell is `METHOD/seed-N`, a run its own name.

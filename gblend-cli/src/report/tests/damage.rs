@@ -62,6 +62,19 @@ fn counts_that_are_not_those_of_the_classes_are_refused() {
 }
 
 #[test]
+fn advice_of_another_format_or_number_of_heads_is_refused() {
+    let write = |format: &str, values: &[f64]| {
+        let advice = Advice::default().with_figures("log variance s", values);
+        let json = serde_json::json!({ "format": format, "strategy": "ogr", "advice": advice });
+        refused(|folder| std::fs::write(folder.join("advice.json"), json.to_string()).unwrap())
+    };
+    let error = write("gblend-advice-9", &[]);
+    assert!(error.contains("gblend-advice-9"), "{error}");
+    let error = write("gblend-advice-1", &[1.0; 4]);
+    assert!(error.contains("`log variance s` has 4 figures"), "{error}");
+}
+
+#[test]
 fn a_comparison_does_not_lead_out_of_its_folder() {
     for run in ["/etc", "../other", "cells/../../other"] {
         let json = serde_json::json!({
@@ -133,13 +146,13 @@ proptest! {
 
     #[test]
     fn a_file_with_changed_bytes_is_a_page_or_an_error(
-        file in 0_usize..3,
+        file in 0_usize..4,
         at in any::<proptest::sample::Index>(),
         byte in any::<u8>(),
     ) {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &run());
-        let path = folder.path().join(["summary.json", "test.json", "metrics.jsonl"][file]);
+        let path = folder.path().join(["summary.json", "test.json", "metrics.jsonl", "advice.json"][file]);
         let mut bytes = std::fs::read(&path).unwrap();
         let at = at.index(bytes.len());
         bytes[at] = byte;

@@ -51,7 +51,7 @@ pub fn estimate(
             let (changes, length) = ran?;
             let resample = |rng: &mut SampleRng| changes.resampled(rng);
             Ok(Estimate {
-                estimator: request.estimator.name(),
+                estimator: request.estimator.measurement(),
                 probe_epochs: Some(length),
                 gradients: None,
                 movements: changes.movements(),
@@ -62,7 +62,7 @@ pub fn estimate(
             let (products, of) = gradient::inner_products(session, splits, state, *batches, seed)?;
             let resample = |rng: &mut SampleRng| products.resampled(rng);
             Ok(Estimate {
-                estimator: request.estimator.name(),
+                estimator: request.estimator.measurement(),
                 probe_epochs: None,
                 gradients: Some(of),
                 movements: products.movements(),

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::estimate::{Estimate, GradientSamples};
+use crate::estimate::{Estimate, GradientSamples, Measurement};
 use crate::ogr::{Movements, Symmetric};
 
 /// Movements of this many heads. In some no head gains, in some the sizes differ by many powers of ten.
@@ -40,7 +40,11 @@ pub fn movements(heads: usize) -> impl Strategy<Value = Movements> {
 pub fn estimate(heads: usize) -> impl Strategy<Value = Estimate> {
     let resampled = prop::collection::vec(movements(heads), 0..=3);
     (movements(heads), resampled, any::<bool>()).prop_map(|(movements, resampled, probed)| Estimate {
-        estimator: if probed { "probe" } else { "gradient" },
+        estimator: if probed {
+            Measurement::Probe
+        } else {
+            Measurement::Gradient
+        },
         probe_epochs: probed.then_some(2),
         gradients: (!probed).then_some(GradientSamples {
             batches: 4,

@@ -1,5 +1,6 @@
 //! Gradient-Blending: weights from how heads overfit and generalize.
 
+mod advice;
 mod gradient_batches;
 mod number_or_auto;
 mod policy;
@@ -7,8 +8,8 @@ mod probe_epochs;
 
 use gblend_core::ogr::{Interval, Movements, ogr};
 use gblend_core::{
-    Blend, BlendReport, BlendStrategy, BlendWeights, Error, Estimate, EstimateRequest, Estimator, HeadReport,
-    Heads, Result,
+    Advice, Blend, BlendReport, BlendStrategy, BlendWeights, Error, Estimate, EstimateRequest, Estimator,
+    HeadReport, Heads, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -130,20 +131,20 @@ impl Ogr {
 
     fn check(&self) -> Result<()> {
         let at_least_one = |key: &str, value: usize| match value {
-            0 => Err(Error::setting(format!("blend.{key}"), 0, "at least 1")),
+            0 => Err(Error::setting(key, 0, "at least 1")),
             _ => Ok(()),
         };
         at_least_one("warmup", self.warmup)?;
         at_least_one("super_epoch", self.super_epoch)?;
         if let GradientBatches::Fixed(number @ ..GradientBatches::LEAST) = self.gradient_batches {
             let expected = "at least 2, or \"auto\": from one batch nothing can be said about the others";
-            return Err(Error::setting("blend.gradient_batches", number, expected));
+            return Err(Error::setting("gradient_batches", number, expected));
         }
         if self.held_out > 0.0 && self.held_out < 1.0 {
             Ok(())
         } else {
             let expected = "a share above 0 and below 1: estimates need samples that are not trained on";
-            Err(Error::setting("blend.held_out", self.held_out, expected))
+            Err(Error::setting("held_out", self.held_out, expected))
         }
     }
 }
@@ -152,10 +153,10 @@ impl Ogr {
 impl BlendStrategy for Ogr {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
         self.check()?;
-        Ok(Box::new(State {
+        Ok(Box::new(GradientBlending {
             settings: self.clone(),
             heads: heads.clone(),
-            rule: self.policy_settings().rule("blend.", heads.len())?,
+            rule: self.policy_settings().rule(heads.len())?,
             weights: BlendWeights::equal(heads.len())?,
             estimated: None,
         }))
@@ -169,7 +170,7 @@ impl BlendStrategy for Ogr {
 gblend_core::register!(Blend, "ogr" => Ogr);
 
 #[derive(Debug)]
-struct State {
+struct GradientBlending {
     settings: Ogr,
     heads: Heads,
     rule: Rule,
@@ -180,12 +181,12 @@ struct State {
 
 /// What a checkpoint keeps.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct LastEstimate {
     weights: BlendWeights,
     estimated: Option<usize>,
 }
 
-impl Blend for State {
+impl Blend for GradientBlending {
     fn weights(&self) -> &BlendWeights {
         &self.weights
     }
@@ -226,12 +227,16 @@ impl Blend for State {
         settings.schedule == Timing::Offline && settings.release_held_out && self.estimated.is_some()
     }
 
+    fn advice(&self) -> Advice {
+        advice::of(&self.settings, &self.rule)
+    }
+
     fn state(&self) -> serde_json::Value {
         serde_json::json!({ "weights": self.weights, "estimated": self.estimated })
     }
 
     fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
-        let kept: Kept = serde_json::from_value(state.clone())
+        let kept: LastEstimate = serde_json::from_value(state.clone())
             .map_err(|error| Error::Strategy(format!("the stored state of `ogr`: {error}")))?;
         if kept.weights.len() != self.heads.len() {
             let (found, expected) = (kept.weights.len(), self.heads.len());
@@ -277,7 +282,7 @@ pub fn named_report(
     epoch: usize,
     previous: &BlendWeights,
 ) -> Result<(Decision, BlendReport)> {
-    let inner_products = estimate.estimator == "gradient";
+    let inner_products = estimate.estimator.is_of_inner_products();
     let moved = &estimate.movements;
     if moved.len() != names.len() {
         let expected = format!("movements of {} heads", names.len());
@@ -312,7 +317,7 @@ pub fn named_report(
     });
     let report = BlendReport {
         epoch,
-        estimator: estimate.estimator.to_owned(),
+        estimator: estimate.estimator,
         probe_epochs: estimate.probe_epochs,
         gradients: estimate.gradients,
         heads: reports.collect(),
@@ -320,12 +325,12 @@ pub fn named_report(
         ogr_blend_interval: finite(Interval::of(
             resampled.iter().filter_map(|(_, decision)| decision.ogr),
         )),
-        warnings: warnings(names, &decision),
+        warnings: warnings(names, &decision, rule.policy),
     };
     Ok((decision, report))
 }
 
-fn warnings(names: &[String], decision: &Decision) -> Vec<String> {
+fn warnings(names: &[String], decision: &Decision, policy: Policy) -> Vec<String> {
     let mut warnings = Vec::new();
     if !decision.gains {
         warnings.push(
@@ -333,11 +338,14 @@ fn warnings(names: &[String], decision: &Decision) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let keeps = match policy {
+        Policy::Paper => "policy = \"robust\", or floor, cap and joint_floor, keep them going",
+        Policy::Robust => "floor, cap, smoothing and joint_floor keep them going",
+    };
     for (name, &weight) in names.iter().zip(decision.weights.as_slice()) {
         if weight > COLLAPSED {
             warnings.push(format!(
-                "`{name}` takes {:.1} % of the weight and the other heads are hardly trained; policy = \"robust\", \
-                 or floor, cap and joint_floor, keep them going",
+                "`{name}` takes {:.1} % of the weight and the other heads are hardly trained; {keeps}",
                 100.0 * weight
             ));
         }
@@ -349,6 +357,7 @@ fn warnings(names: &[String], decision: &Decision) -> Vec<String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use gblend_core::Measurement;
     use gblend_core::ogr::Symmetric;
 
     fn heads() -> Heads {
@@ -357,7 +366,7 @@ mod tests {
 
     fn estimate(delta_o: [f64; 3], delta_g: [f64; 3]) -> Estimate {
         Estimate {
-            estimator: "probe",
+            estimator: Measurement::Probe,
             probe_epochs: Some(2),
             gradients: None,
             movements: Movements {

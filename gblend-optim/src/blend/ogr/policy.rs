@@ -70,11 +70,11 @@ pub struct Rule {
     /// The policy that it is of.
     pub policy: Policy,
     covariance: Covariance,
-    no_gain: NoGain,
-    floor: f64,
-    joint_floor: f64,
-    cap: f64,
-    smoothing: f64,
+    pub(super) no_gain: NoGain,
+    pub(super) floor: f64,
+    pub(super) joint_floor: f64,
+    pub(super) cap: f64,
+    pub(super) smoothing: f64,
 }
 
 /// Weights, and the problem that they solve.
@@ -92,9 +92,8 @@ impl PolicySettings {
     /// Checks the settings for heads of which position `joint` is the joint one, if there is one.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a value out of its range, or two that contradict each other. `prefix` stands before
-    /// the key.
-    pub fn rule(&self, prefix: &str, heads: usize) -> Result<Rule> {
+    /// [`Error::Setting`] for a value out of its range, or two that contradict each other.
+    pub fn rule(&self, heads: usize) -> Result<Rule> {
         let (floor, joint_floor, smoothing) = match self.policy {
             Policy::Paper => (0.0, 0.0, 0.0),
             Policy::Robust => (0.25, 0.15, 0.1),
@@ -104,11 +103,7 @@ impl PolicySettings {
             if (0.0..=1.0).contains(&value) {
                 Ok(value)
             } else {
-                Err(Error::setting(
-                    format!("{prefix}{key}"),
-                    value,
-                    "a share from 0 to 1",
-                ))
+                Err(Error::setting(key, value, "a share from 0 to 1"))
             }
         };
         let rule = Rule {
@@ -123,7 +118,7 @@ impl PolicySettings {
         let least = (1.0 / heads.max(1) as f64).max(rule.joint_floor);
         if rule.cap < least {
             let expected = format!("at least {least:.4}, or the weights of {heads} heads cannot add up to 1");
-            return Err(Error::setting(format!("{prefix}cap"), rule.cap, expected));
+            return Err(Error::setting("cap", rule.cap, expected));
         }
         Ok(rule)
     }
@@ -278,7 +273,7 @@ mod tests {
     fn decide(settings: &PolicySettings, movements: &Movements) -> Decision {
         let heads = movements.len();
         let previous = BlendWeights::equal(heads).unwrap();
-        let rule = settings.rule("", heads).unwrap();
+        let rule = settings.rule(heads).unwrap();
         rule.decide(movements, Some(heads - 1), &previous, false).unwrap()
     }
 
@@ -397,7 +392,7 @@ mod tests {
                 no_gain,
                 ..PolicySettings::default()
             };
-            let rule = settings.rule("", 2).unwrap();
+            let rule = settings.rule(2).unwrap();
             rule.decide(&without_gain(), Some(1), &previous, false)
                 .map(|decision| decision.weights)
         };
@@ -425,21 +420,21 @@ mod tests {
 
     #[test]
     fn settings_out_of_range_and_contradictions_are_named() {
-        let refused = |settings: PolicySettings| settings.rule("blend.", 4).unwrap_err().to_string();
+        let refused = |settings: PolicySettings| settings.rule(4).unwrap_err().to_string();
         let floor = PolicySettings {
             floor: Some(-0.1),
             ..PolicySettings::default()
         };
-        assert!(refused(floor).contains("blend.floor"));
+        assert!(refused(floor).starts_with("floor = "));
         let cap = PolicySettings {
             cap: Some(0.2),
             ..PolicySettings::default()
         };
-        assert!(refused(cap).contains("blend.cap"));
+        assert!(refused(cap).starts_with("cap = "));
         let nan = PolicySettings {
             smoothing: Some(f64::NAN),
             ..PolicySettings::default()
         };
-        assert!(refused(nan).contains("blend.smoothing"));
+        assert!(refused(nan).starts_with("smoothing = "));
     }
 }

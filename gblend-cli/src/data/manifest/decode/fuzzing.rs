@@ -31,7 +31,7 @@ pub fn template(bytes: &[u8]) -> bool {
     let (Ok(template), Ok(table)) = (std::str::from_utf8(template), Table::csv("fuzz.csv", table)) else {
         return false;
     };
-    let Ok(template) = Template::parse(template, &table, "data.streams.fuzz") else {
+    let Ok(template) = Template::parse(template, &table, "streams.fuzz") else {
         return false;
     };
     for row in 0..table.len() {

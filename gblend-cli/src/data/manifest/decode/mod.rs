@@ -13,12 +13,13 @@ mod portable;
 mod sound;
 mod video_check;
 
+use gblend_core::Error;
 use gblend_core::media::{DepthMaps, FlowFields, Frames, Media, MediaKind, SequenceShape};
 use gblend_modalities::frontend::depth_image::{DepthConvention, DepthImageError, gray16};
 use gblend_modalities::frontend::flo;
 use gblend_modalities::frontend::frame_sampling::spread;
 
-use super::blob::{Blob, Found};
+use super::blob::{Blob, FileFault, Found};
 
 pub(super) use ffmpeg::version as ffmpeg_version;
 
@@ -32,8 +33,10 @@ const SOUNDS: [&str; 5] = ["wav", "flac", "mp3", "ogg", "oga"];
 /// Why there is no media.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The file is at fault, and with it the sample.
+    /// The sample's only file is at fault, or what its files make together.
     Media(String),
+    /// This one of its files is.
+    File(FileFault),
     /// The machine is at fault: the sample may be all right.
     Program(ffmpeg::ProgramError),
 }
@@ -41,6 +44,12 @@ pub(super) enum Fault {
 impl From<String> for Fault {
     fn from(problem: String) -> Self {
         Self::Media(problem)
+    }
+}
+
+impl From<FileFault> for Fault {
+    fn from(fault: FileFault) -> Self {
+        Self::File(fault)
     }
 }
 
@@ -94,7 +103,7 @@ impl Reading {
         match self.media {
             MediaKind::Frames => self.frames(found),
             MediaKind::Depth => {
-                let maps = self.sequence(found, &DEPTH_PICTURES, |_, bytes| self.depth(bytes))?;
+                let maps = self.sequence(found, &DEPTH_PICTURES, |bytes| self.depth(bytes))?;
                 let (shape, meters) = maps.joined(1)?;
                 Ok(Media::Depth(
                     DepthMaps::new(shape, meters).map_err(|e| e.to_string())?,
@@ -130,7 +139,7 @@ impl Reading {
                 }
                 pictures
             }
-            _ => self.sequence(found, &PICTURES, |_, bytes| picture::decode(bytes, self.limit))?,
+            _ => self.sequence(found, &PICTURES, |bytes| picture::decode(bytes, self.limit))?,
         };
         let channels = pictures.channels();
         let (shape, pixels) = pictures.joined(channels)?;
@@ -179,18 +188,14 @@ impl Reading {
         &self,
         found: &Found,
         extensions: &[&str],
-        decode: impl Fn(&Blob, &[u8]) -> Result<Picture<T>, Fault>,
+        decode: impl Fn(&[u8]) -> Result<Picture<T>, Fault>,
     ) -> Result<Sequence<T>, Fault> {
         let mut pictures = Sequence::new(self.limit);
         for blob in self.chosen(found) {
             expect_extension(blob, extensions)?;
-            let picture = decode(blob, &blob.read(self.limit)?).map_err(|fault| match fault {
+            let picture = decode(&blob.read(self.limit)?).map_err(|fault| match fault {
                 // In a folder the name of the sample's path is not enough.
-                Fault::Media(problem)
-                    if matches!(found, Found::Sequence(_)) && !problem.contains(blob.name()) =>
-                {
-                    Fault::Media(format!("{}: {problem}", blob.name()))
-                }
+                Fault::Media(problem) => Fault::File(FileFault::new(blob.name(), problem)),
                 other => other,
             })?;
             pictures.push(picture, blob)?;
@@ -200,10 +205,13 @@ impl Reading {
 }
 
 /// A field `[height, width, 2]`.
-fn flow(blob: &Blob, bytes: &[u8]) -> Result<Picture<f32>, Fault> {
-    let field = flo::decode(bytes, blob.name())
-        .map_err(|error| error.to_string())?
-        .field;
+fn flow(bytes: &[u8]) -> Result<Picture<f32>, Fault> {
+    let stored = flo::decode(bytes, "").map_err(|error| match error {
+        // Whoever asked knows which file it is.
+        Error::Data { problem, .. } => problem,
+        other => other.to_string(),
+    })?;
+    let field = stored.field;
     let shape = field.shape();
     Ok(Picture {
         height: shape.height,
@@ -272,12 +280,12 @@ impl<T> Sequence<T> {
         let first = *self.first.get_or_insert(found);
         if first != found {
             let size = |(height, width, channels)| format!("{width}x{height} with {channels} channel(s)");
-            return Err(Fault::Media(format!(
-                "{}: found a picture of {}, expected {} as the first of the sequence",
-                blob.name(),
+            let problem = format!(
+                "found a picture of {}, expected {} as the first of the sequence",
                 size(found),
                 size(first)
-            )));
+            );
+            return Err(Fault::File(FileFault::new(blob.name(), problem)));
         }
         let bytes = (self.values.len() + picture.values.len()).saturating_mul(size_of::<T>());
         if bytes > self.limit {

@@ -21,7 +21,7 @@ fn parsed(bytes: &[u8], lists: Option<&str>) -> Result<Table> {
 }
 
 fn values(table: &Table, column: &str) -> Vec<String> {
-    let column = table.column(column, "data.id").unwrap();
+    let column = table.column(column, "id").unwrap();
     (0..table.len())
         .map(|row| table.value(row, column).to_owned())
         .collect()
@@ -49,7 +49,7 @@ fn the_same_rows_are_the_same_table_in_every_format() {
 fn a_nested_column_is_refused_where_it_is_used_alone() {
     let table = parsed(SNAPPY, None).unwrap();
     assert_eq!(values(&table, "id")[9], "clip-9");
-    let error = table.column("tags", "data.label").unwrap_err().to_string();
+    let error = table.column("tags", "label").unwrap_err().to_string();
     assert_eq!(error, format!("t.parquet: row 1: `tags` {NESTED}"));
     let table = parsed(NESTED_COLUMNS, Some("grid")).unwrap();
     assert_eq!(values(&table, "id"), ["a", "b"]);
@@ -60,7 +60,7 @@ fn a_nested_column_is_refused_where_it_is_used_alone() {
         ("marks", "a list or an object"),
         ("picture", "holds bytes"),
     ] {
-        let error = table.column(column, "data.label").unwrap_err().to_string();
+        let error = table.column(column, "label").unwrap_err().to_string();
         assert!(error.contains(column) && error.contains(part), "{error}");
     }
     let error = parsed(NESTED_COLUMNS, Some("marks")).unwrap_err().to_string();

@@ -2,13 +2,13 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::records::Difference;
+use super::Difference;
 
 /// The mean, and half the width of its 95 % confidence interval by Student's t, which two values have at least.
 ///
 /// Values over seeds are few and their deviation is estimated from them, so a normal interval would be too narrow: with
 /// five seeds by a factor of 1.4.
-pub(super) fn mean_and_ci95(values: &[f64]) -> (f64, Option<f64>) {
+pub fn mean_and_ci95(values: &[f64]) -> (f64, Option<f64>) {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count.max(1.0);
     if values.len() < 2 {
@@ -20,7 +20,7 @@ pub(super) fn mean_and_ci95(values: &[f64]) -> (f64, Option<f64>) {
 }
 
 /// The difference of values that belong together pair by pair, such as accuracies with the same seed.
-pub(super) fn difference(to: &str, pairs: impl IntoIterator<Item = (f64, f64)>) -> Option<Difference> {
+pub fn difference(to: &str, pairs: impl IntoIterator<Item = (f64, f64)>) -> Option<Difference> {
     let differences: Vec<f64> = pairs.into_iter().map(|(value, other)| value - other).collect();
     if differences.is_empty() {
         return None;

@@ -1,0 +1,225 @@
+//! What the table of a comparison suggests.
+
+use gblend_core::{Advice, Finding, WeightSource};
+
+use super::learning::Learning;
+use super::remedy;
+use crate::config::settings_beside;
+use crate::records::{Difference, Row, difference};
+use crate::report::charts::percent;
+use crate::report::reading::{Compared, label};
+
+/// With fewer seeds an interval by Student's t says little: nothing is beyond chance.
+const FEW: usize = 3;
+
+/// As many settings as a sentence bears.
+const MOST_SETTINGS: usize = 5;
+
+/// What the rows suggest; nothing if nothing stands out.
+pub(in crate::report) fn of_comparison(compared: &Compared) -> Vec<String> {
+    let Compared { result, .. } = compared;
+    let mut advice = Vec::new();
+    for (position, row) in result.rows.iter().enumerate() {
+        let strategy = compared.run(position).map(|run| &run.advice);
+        let blends = strategy.filter(|strategy| strategy.weights != WeightSource::Given);
+        if let Some(strategy) = blends.filter(|_| compared.has_all(row)) {
+            advice.extend(of_blend(compared, row, strategy));
+        }
+    }
+    let few = result.rows.iter().map(|row| row.seeds.len()).min().unwrap_or(0);
+    if few < FEW {
+        advice.push(format!(
+            "Methods have as few seeds as {few}: an interval over so few says little; compare with five (--seeds 5)."
+        ));
+    }
+    advice.extend(fewer_modalities(compared));
+    if let Some(simplex) = &result.simplex
+        && beyond_chance(&simplex.regret, simplex.estimate.test_accuracy.len())
+        && simplex.regret.mean > 0.0
+    {
+        let shown = compared
+            .representative()
+            .and_then(|position| compared.run(position));
+        let strategy = shown.map(|run| &run.advice);
+        advice.push(format!(
+            "The best fixed weights are {} points better than the strategy’s, beyond chance. {}",
+            size(&simplex.regret),
+            remedy(strategy.unwrap_or(&Advice::default()), Finding::BelowFixed)
+        ));
+    }
+    if !result.left_out.is_empty() {
+        advice.push(format!(
+            "Runs without a result: {}; the list below the table says why.",
+            result.left_out.len()
+        ));
+    }
+    advice
+}
+
+/// A row whose weights were found, beside the best single modality and what else has every modality.
+fn of_blend(compared: &Compared, row: &Row, strategy: &Advice) -> Vec<String> {
+    let result = &compared.result;
+    let name = label(row, result);
+    let mut advice = Vec::new();
+    let below = row
+        .paired_difference_to_best_single
+        .as_ref()
+        .filter(|one| one.mean < 0.0);
+    let others = || {
+        let rows = result.rows.iter();
+        rows.filter(|other| compared.has_all(other) && *other != row && other.single().is_none())
+    };
+    // What shows that the modalities add something.
+    let above = others().filter_map(|other| {
+        let found = other.paired_difference_to_best_single.as_ref()?;
+        (found.mean > 0.0 && beyond_chance(found, other.seeds.len())).then_some((other, found))
+    });
+    let above = above.max_by(|(a, _), (b, _)| a.mean.total_cmp(&b.mean));
+    if let Some(below) = below {
+        advice.push(below_single(compared, row, strategy, below, above));
+    }
+    let equal = row.paired_difference_to_equal.as_ref();
+    if let Some(equal) = equal.filter(|one| one.mean < 0.0 && beyond_chance(one, row.seeds.len())) {
+        advice.push(format!(
+            "{name} is {} points below equal weights, beyond chance. {}",
+            size(equal),
+            remedy(strategy, Finding::BelowEqual)
+        ));
+    }
+    let told = |other: &Row| {
+        let named = label(other, result);
+        equal.is_some_and(|equal| equal.to == named) || below.and(above).is_some_and(|(row, _)| row == other)
+    };
+    let better = others().filter(|other| !told(other)).filter_map(|other| {
+        let found = paired(other, row)?;
+        (found.mean > 0.0 && beyond_chance(&found, pairs(other, row).count())).then_some((other, found))
+    });
+    if let Some((other, found)) = better.max_by(|(a, _), (b, _)| a.mean.total_cmp(&b.mean)) {
+        advice.push(format!(
+            "{} is {} points above {name}, beyond chance{}",
+            label(other, result),
+            size(&found),
+            how(compared, other, row)
+        ));
+    }
+    advice
+}
+
+/// A blend below the best single modality: what it means depends on whether anything else is above it.
+fn below_single(
+    compared: &Compared,
+    row: &Row,
+    strategy: &Advice,
+    below: &Difference,
+    above: Option<(&Row, &Difference)>,
+) -> String {
+    let result = &compared.result;
+    let (name, single, by) = (label(row, result), &below.to, size(below));
+    let remedy = remedy(strategy, Finding::BelowSingle);
+    if let Some((other, found)) = above {
+        return format!(
+            "{name} is {by} points below {single}, while {} is {} points above it, beyond chance: the modalities do add to \
+             each other, and {name} loses it{} {remedy}",
+            label(other, result),
+            size(found),
+            how(compared, other, row)
+        );
+    }
+    if !beyond_chance(below, row.seeds.len()) {
+        return format!(
+            "{name} is {by} points below {single}, which chance explains as well: more seeds (--seeds) or test samples \
+             would tell."
+        );
+    }
+    let shown = compared
+        .representative()
+        .and_then(|position| compared.run(position));
+    let unfinished = if shown.is_some_and(|run| Learning::of(run).is_unfinished()) {
+        " Training had not come to its end in the run below, so longer training comes first."
+    } else {
+        ""
+    };
+    let found = match strategy.weights {
+        WeightSource::Estimated => "the estimate is off",
+        WeightSource::Given | WeightSource::Adapted => "the weights are off",
+    };
+    format!(
+        "{name} is {by} points below {single}, beyond chance, and nothing with every modality is above it beyond chance: the \
+         modalities have little to add to each other here, or {found}. {remedy}{unfinished}"
+    )
+}
+
+/// Networks of some of the modalities that are better than those of all.
+fn fewer_modalities(compared: &Compared) -> Option<String> {
+    let result = &compared.result;
+    let best = |wanted: &dyn Fn(&Row) -> bool| {
+        let rows = result.rows.iter().filter(|row| wanted(row));
+        rows.max_by(|a, b| a.mean.total_cmp(&b.mean))
+    };
+    let some = best(&|row| !compared.has_all(row) && row.single().is_none())?;
+    let whole = best(&|row| compared.has_all(row))?;
+    let found = paired(some, whole)?;
+    (found.mean > 0.0 && beyond_chance(&found, pairs(some, whole).count())).then(|| {
+        format!(
+            "{} reaches {}, {} points more than {} with every modality ({}), beyond chance: a modality does more harm than \
+             good; leave it out, or give it a smaller encoder.",
+            label(some, result),
+            percent(some.mean),
+            size(&found),
+            label(whole, result),
+            percent(whole.mean)
+        )
+    })
+}
+
+/// Whether so many seeds leave a difference out of chance's reach.
+fn beyond_chance(difference: &Difference, seeds: usize) -> bool {
+    difference.significant && seeds >= FEW
+}
+
+/// Accuracies of two rows with the seeds that both have.
+fn pairs<'a>(row: &'a Row, other: &'a Row) -> impl Iterator<Item = (f64, f64)> + 'a {
+    let of_other = || other.seeds.iter().zip(&other.test_accuracy);
+    let own = row.seeds.iter().zip(&row.test_accuracy);
+    own.filter_map(move |(seed, &accuracy)| {
+        let (_, &found) = of_other().find(|(of, _)| *of == seed)?;
+        Some((accuracy, found))
+    })
+}
+
+fn paired(row: &Row, other: &Row) -> Option<Difference> {
+    difference(&other.method, pairs(row, other))
+}
+
+/// `3.4 ± 1.0`, of percentage points without their sign.
+fn size(difference: &Difference) -> String {
+    let mean = 100.0 * difference.mean.abs();
+    match difference.ci95 {
+        Some(half) => format!("{mean:.1} ± {:.1}", 100.0 * half),
+        None => format!("{mean:.1}"),
+    }
+}
+
+/// The end of a sentence, and what the configuration of a row has where that of another has something else.
+fn how(compared: &Compared, row: &Row, other: &Row) -> String {
+    let run = |wanted: &Row| {
+        let position = compared.result.rows.iter().position(|row| row == wanted)?;
+        compared.run(position)
+    };
+    let (Some(run), Some(beside)) = (run(row), run(other)) else {
+        return ".".to_owned();
+    };
+    let settings = settings_beside(&run.config, &beside.config);
+    let more = settings.len().saturating_sub(MOST_SETTINGS);
+    let rest = match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    match settings.as_slice() {
+        [] => ".".to_owned(),
+        settings => {
+            let shown = &settings[..settings.len() - more];
+            format!(". It has {}{rest}.", shown.join(", "))
+        }
+    }
+}
