@@ -9,7 +9,7 @@ impl PredictionRule {
     /// sample, or were not evaluated, count for nothing, and the others' shares make up for them.
     ///
     /// # Errors
-    /// Never for an evaluation of [`evaluate`](crate::evaluation::evaluate).
+    /// Never for an evaluation of [`evaluate`](crate::evaluation::evaluate()).
     pub fn probabilities(self, evaluation: &Evaluation, weights: &[f64]) -> Result<Vec<Option<Vec<f64>>>> {
         let shares = self.shares(weights);
         let mut mixed: Vec<Option<Vec<f64>>> = vec![None; evaluation.samples.len()];

@@ -19,7 +19,7 @@ impl Evaluation {
     /// How good each head is that was asked for and sees a sample.
     ///
     /// # Errors
-    /// Never for an evaluation of [`evaluate`](super::evaluate).
+    /// Never for an evaluation of [`evaluate`](super::evaluate()).
     pub fn results(&self) -> Result<Vec<HeadResult>> {
         let heads = self.heads.iter().zip(self.metrics()?).enumerate();
         let heads = heads.filter_map(|(head, (scores, metrics))| {
@@ -35,7 +35,7 @@ impl Evaluation {
     /// How good each way of predicting is, from heads whose losses have these weights.
     ///
     /// # Errors
-    /// Never for an evaluation of [`evaluate`](super::evaluate).
+    /// Never for an evaluation of [`evaluate`](super::evaluate()).
     pub fn predictions(&self, weights: &[f64]) -> Result<Vec<(PredictionRule, Metrics)>> {
         let rules = PredictionRule::ALL.into_iter().map(|rule| {
             let metrics = rule.metrics(self, weights)?;

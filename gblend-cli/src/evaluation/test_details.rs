@@ -10,7 +10,7 @@ impl TestDetails {
     /// Of an evaluation of every head. Heads of weight 0 were not trained, and left out.
     ///
     /// # Errors
-    /// Never for an evaluation of [`evaluate`](crate::evaluation::evaluate).
+    /// Never for an evaluation of [`evaluate`](crate::evaluation::evaluate()).
     pub fn of(
         evaluation: &Evaluation,
         classes: &[String],

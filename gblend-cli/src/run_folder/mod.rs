@@ -5,7 +5,7 @@
 //! | `config.toml` | the configuration, every default written out |
 //! | `metrics.jsonl` | a line per epoch, and one per estimate of the blend, under `blend` |
 //! | `tensorboard/` | the figures of `metrics.jsonl` for TensorBoard, with `log.tensorboard` |
-//! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`](crate::run_folder::checkpoint) |
+//! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`] |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
 //! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities |
 //! | `advice.json` | what the strategy says to whoever reads the report |

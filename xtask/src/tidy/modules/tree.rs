@@ -40,9 +40,9 @@ impl Tree {
     /// A module without a file, or a file that cannot be read.
     pub(crate) fn read(root: &Path) -> Result<Self> {
         let mut tree = Self { modules: Vec::new() };
-        let folder = root.parent().unwrap_or(Path::new("")).to_owned();
+        let folder = root.parent().unwrap_or(Path::new(""));
         let source = read(root)?;
-        tree.add("crate".into(), root.to_owned(), &folder, None, source)?;
+        tree.add("crate".into(), root, folder, None, source)?;
         Ok(tree)
     }
 
@@ -50,7 +50,7 @@ impl Tree {
     fn add(
         &mut self,
         name: String,
-        file: PathBuf,
+        file: &Path,
         folder: &Path,
         parent: Option<usize>,
         mut source: Source,
@@ -59,7 +59,7 @@ impl Tree {
         let module = self.modules.len();
         self.modules.push(Module {
             name,
-            file: file.clone(),
+            file: file.to_owned(),
             parent,
             children: BTreeMap::new(),
             source,
@@ -67,14 +67,14 @@ impl Tree {
         for Declared { name, line, inline } in declared {
             let below = folder.join(&name);
             let child = match inline {
-                Some(source) => self.add(name.clone(), file.clone(), &below, Some(module), source)?,
+                Some(source) => self.add(name.clone(), file, &below, Some(module), source)?,
                 None => {
                     let files = [folder.join(format!("{name}.rs")), below.join("mod.rs")];
                     let Some(found) = files.into_iter().find(|file| file.is_file()) else {
                         return Err(format!("{}:{line}: module `{name}` has no file", file.display()).into());
                     };
                     let source = read(&found)?;
-                    self.add(name.clone(), found, &below, Some(module), source)?
+                    self.add(name.clone(), &found, &below, Some(module), source)?
                 }
             };
             self.modules[module].children.insert(name, child);
