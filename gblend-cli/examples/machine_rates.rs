@@ -9,9 +9,8 @@ use std::hint::black_box;
 use std::io::BufRead;
 use std::time::{Duration, Instant};
 
-use dfdx::tensor::{PutTape, Tensor, TensorFromVec};
 use gblend_core::nn::Linear;
-use gblend_core::tensor::Dims2;
+use gblend_core::tensor::Plain;
 use gblend_core::{AutoDevice, Pass, Seed};
 
 /// Rows and columns of the matrices: large enough that nothing but the product counts.
@@ -56,10 +55,9 @@ fn rate(threads: usize, work: fn() -> Result<f64, gblend_core::Error>) -> Result
 fn products() -> Result<f64, gblend_core::Error> {
     let device = AutoDevice::default();
     let layer = Linear::without_bias(&device, SIDE, SIDE, Seed::new(1))?;
-    let input: Tensor<Dims2, f32, AutoDevice> = device.tensor_from_vec(vec![0.5; SIDE * SIDE], (SIDE, SIDE));
+    let input = Plain::filled(&device, (SIDE, SIDE), 0.5)?;
     per_second(2.0 * (SIDE * SIDE * SIDE) as f64, || {
-        let input = input.clone().put_tape(Pass::evaluate().recorder());
-        black_box(layer.forward(input)?);
+        black_box(layer.forward(input.enter(Pass::evaluate().recorder()))?);
         Ok(())
     })
 }

@@ -161,7 +161,7 @@ impl Training {
     fn new(arguments: &Arguments) -> Result<Self, Box<dyn Error>> {
         let streams = arguments.streams();
         let config = Config::parse("bench", &configuration(&streams), PathBuf::from("."), &[])?;
-        let device = open()?;
+        let device = AutoDevice::open(0)?;
         let shapes: Vec<Vec<usize>> = streams.iter().map(|stream| stream.shape.to_vec()).collect();
         let mut model = Multimodal::build(&config, &shapes, arguments.classes, &device, Seed::new(1))?;
         let inputs = inputs(arguments, &streams, &device)?;
@@ -208,7 +208,7 @@ impl Training {
             .flatten()
             .map(|logits| cross_entropy(logits, &self.labels).map(Some))
             .collect::<Result<_, _>>()?;
-        let values = losses.iter().flatten().map(|loss| loss.as_vec()[0]).collect();
+        let values = losses.iter().flatten().map(|loss| loss.value()).collect();
         self.optimizer.step(
             &mut self.model.active(&self.active),
             StepLosses::Blended(losses),
@@ -219,16 +219,6 @@ impl Training {
 }
 
 /// A batch of random values, which is also written down.
-#[cfg(not(feature = "cuda"))]
-fn open() -> Result<AutoDevice, std::convert::Infallible> {
-    Ok(AutoDevice::default())
-}
-
-#[cfg(feature = "cuda")]
-fn open() -> Result<AutoDevice, gblend_core::cuda::OpenError> {
-    gblend_core::cuda::open(0)
-}
-
 fn inputs(arguments: &Arguments, streams: &[Stream], device: &AutoDevice) -> Result<Inputs, Box<dyn Error>> {
     let mut rng = Seed::new(2).rng();
     let mut written = State::new();

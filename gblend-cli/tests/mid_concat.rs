@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use gblend_cli::config::{Config, Override};
 use gblend_cli::data::{Evaluable, Plan, Splits};
-use gblend_cli::network::{ActiveHeads, Fused, Inputs, Multimodal, to_host};
+use gblend_cli::network::{ActiveHeads, Fused, Inputs, Multimodal};
 use gblend_cli::progress::Reporter;
 use gblend_cli::training::Learner;
 use gblend_cli::training::session::Session;
 use gblend_cli::training::step::step;
-use gblend_core::nn::backward;
+use gblend_core::nn::{add, backward};
 use gblend_core::params::{Module, ParamPath, ParamVisitor, State, state_of};
 use gblend_core::{Array, Logits, ParamMut, Pass, Result, Role, Seed, Targets, catalogue};
 use gblend_optim::network::{Network, Part};
@@ -90,7 +90,7 @@ fn batch(session: &Session<'_>, splits: &Splits) -> (Inputs, Targets) {
 fn rows(logits: &[Option<Logits>]) -> Vec<Option<Array>> {
     let rows = logits
         .iter()
-        .map(|logits| logits.as_ref().map(|logits| to_host(logits).unwrap()));
+        .map(|logits| logits.as_ref().map(|logits| logits.to_array().unwrap()));
     rows.collect()
 }
 
@@ -125,7 +125,7 @@ fn reached(model: &mut Multimodal, session: &Session<'_>, splits: &Splits, activ
     let losses = logits.into_iter().flatten();
     let loss = losses
         .map(|logits| targets.loss(logits).unwrap())
-        .reduce(|sum, loss| sum + loss);
+        .reduce(|sum, loss| add(sum, loss).unwrap());
     let mut gradients = backward(loss.unwrap()).unwrap();
     let mut reached = Reached::new();
     let all = ActiveHeads::all(4);

@@ -84,7 +84,7 @@ fn evaluation_takes_the_mean_probability_of_all_clips() {
                 let inputs = Inputs::new(&session.device, batch.samples.len(), batch.inputs)?;
                 let logits = model.forward(&inputs, &Pass::evaluate(), &active)?;
                 for (sum, logits) in sums.iter_mut().zip(logits) {
-                    let logits = gblend_cli::network::to_host(&logits.unwrap())?;
+                    let logits = logits.unwrap().to_array()?;
                     let rows = Task::SingleLabel.probabilities(&logits)?.concat();
                     sum.resize(rows.len(), 0.0);
                     sum.iter_mut().zip(rows).for_each(|(sum, p)| *sum += p);

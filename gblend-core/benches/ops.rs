@@ -3,7 +3,9 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use dfdx::prelude::{Cpu, Shape, SumTo, Tensor, TensorFromVec};
-use gblend_core::nn::{Engine, NormOptions, NormStatistics, TapedOn, Window, backward, composed};
+use gblend_core::engine::composed;
+use gblend_core::engine::{Engine, NormOptions, NormStatistics, TapedOn, backward};
+use gblend_core::nn::Window;
 use gblend_core::tensor::{Dims1, Dims2, Dims4};
 
 fn values(count: usize) -> Vec<f32> {

@@ -14,22 +14,24 @@
 //!
 //! What is configured and what is built are two types everywhere: the first is plain data that is read
 //! from a configuration file and written into the run folder, the second owns parameters or state and is
-//! checkpointed. A plugin crate needs this crate alone: it re-exports [`serde`], [`typetag`],
-//! [`schemars`] and [`dfdx`].
+//! checkpointed. A plugin crate needs this crate alone: it re-exports [`serde`], [`typetag`] and
+//! [`schemars`]. Tensors are in [`tensor`], layers and operations in [`nn`], the rules of optimizers in [`update`]; the engine
+//! that computes behind them is this crate's own affair.
 
 pub mod advice;
 pub mod array;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-#[cfg(feature = "cuda")]
-pub mod cuda;
 pub mod dataset;
+pub mod device;
+#[doc(hidden)]
+pub mod engine;
 pub mod error;
 pub mod estimate;
 pub mod evidence;
 pub mod fusion;
-mod handoff;
-pub mod inner_product;
+pub mod gradient_products;
+pub mod gradients;
 pub mod media;
 pub mod modality;
 pub mod nn;
@@ -41,11 +43,14 @@ pub mod pool;
 pub mod recorder;
 pub mod registry;
 mod role;
+mod rule;
 pub mod seed;
+mod shape;
 pub mod stage;
 pub mod strategy;
 pub mod task;
 pub mod tensor;
+pub mod update;
 pub mod weights;
 
 pub use advice::{Advice, Finding, WeightSource};
@@ -70,4 +75,4 @@ pub use task::{Label, Targets, Task};
 pub use tensor::{AutoDevice, Batch, Features, Logits};
 pub use weights::BlendWeights;
 
-pub use {dfdx, inventory, rand, schemars, serde, serde_json, typetag};
+pub use {inventory, rand, schemars, serde, serde_json, typetag};

@@ -22,7 +22,9 @@ pub trait Optimizer: Debug + Send + Sync {
 }
 
 /// An optimizer at work: its moments for every parameter that it has met.
-pub trait OptimizerState: Debug + Send {
+///
+/// Where each value moves by itself, [`ElementwiseState`](crate::update::ElementwiseState) does all of this with a rule.
+pub trait OptimizerState: Debug {
     /// Begins a step; every parameter is then updated once.
     fn begin_step(&mut self, learning_rate: f64);
 

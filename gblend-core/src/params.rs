@@ -1,17 +1,15 @@
 //! A network's parameters and running statistics, reached by path.
 //!
-//! dfdx gives every shape a type of its own, so a network whose shapes come from a configuration cannot
-//! list its parameters in one collection. It hands them to a visitor one by one instead; only the rank
-//! is left in the type.
+//! A tensor's rank is part of its type, so a network cannot list its parameters in one collection. It hands them to a
+//! visitor one by one instead.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use dfdx::prelude::HasShape;
-
 use crate::array::Array;
+use crate::device::chosen;
 use crate::error::{Error, Result};
-use crate::tensor::{Dims1, Dims2, Dims3, Dims4, Gradients, Plain};
+use crate::tensor::{Dims1, Dims2, Dims3, Dims4, Gradients, Plain, Shape};
 
 /// Where a parameter stands in the model, such as `camera.encoder.stem.weight`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,47 +43,42 @@ impl fmt::Display for ParamPath {
     }
 }
 
-/// A parameter, with its rank as the only thing left in the type.
+/// A parameter of any rank, made with `from` of the tensor.
 #[derive(Debug)]
-pub enum ParamMut<'a> {
-    /// A vector.
+pub struct ParamMut<'a>(pub(crate) Ranked<'a>);
+
+/// The tensor of a parameter.
+#[derive(Debug)]
+pub(crate) enum Ranked<'a> {
     Rank1(&'a mut Plain<Dims1>),
-    /// A matrix.
     Rank2(&'a mut Plain<Dims2>),
-    /// A rank-3 tensor.
     Rank3(&'a mut Plain<Dims3>),
-    /// A rank-4 tensor.
     Rank4(&'a mut Plain<Dims4>),
 }
 
 /// Runs one expression on the tensor inside, whatever its rank.
-#[macro_export]
 macro_rules! with_param {
-    ($param:expr, $tensor:ident => $body:expr) => {
-        match $param {
-            $crate::params::ParamMut::Rank1($tensor) => $body,
-            $crate::params::ParamMut::Rank2($tensor) => $body,
-            $crate::params::ParamMut::Rank3($tensor) => $body,
-            $crate::params::ParamMut::Rank4($tensor) => $body,
+    ($ranked:expr, $tensor:ident => $body:expr) => {
+        match $ranked {
+            $crate::params::Ranked::Rank1($tensor) => $body,
+            $crate::params::Ranked::Rank2($tensor) => $body,
+            $crate::params::Ranked::Rank3($tensor) => $body,
+            $crate::params::Ranked::Rank4($tensor) => $body,
         }
     };
 }
+pub(crate) use with_param;
 
 impl ParamMut<'_> {
     /// The extents, outermost first.
     pub fn shape(&self) -> Vec<usize> {
-        use dfdx::shapes::Shape;
-        with_param!(self, tensor => {
-            let concrete = tensor.shape().concrete();
-            concrete.into_iter().collect()
-        })
+        with_param!(&self.0, tensor => tensor.shape().extents())
     }
 
     /// A copy on the host.
     pub fn to_array(&self) -> Array {
-        let shape = self.shape();
-        let mut array = Array::zeros(shape);
-        with_param!(self, tensor => tensor.copy_into(array.values_mut()));
+        let mut array = Array::zeros(self.shape());
+        with_param!(&self.0, tensor => tensor.0.copy_into(array.values_mut()));
         array
     }
 
@@ -94,14 +87,8 @@ impl ParamMut<'_> {
     /// # Errors
     /// [`Error::Shape`] if `array` has another shape.
     pub fn set(&mut self, array: &Array) -> Result<()> {
-        if array.shape() != self.shape() {
-            return Err(Error::shape(
-                "parameter",
-                format!("{:?}", self.shape()),
-                array.shape(),
-            ));
-        }
-        with_param!(self, tensor => tensor.copy_from(array.values()));
+        self.check_shape("parameter", array)?;
+        with_param!(&mut self.0, tensor => tensor.0.copy_from(array.values()));
         Ok(())
     }
 
@@ -110,12 +97,7 @@ impl ParamMut<'_> {
     /// # Errors
     /// [`Error::Device`] if the device has no memory for it.
     pub fn gradient(&self, gradients: &mut Gradients) -> Result<Array> {
-        let mut array = Array::zeros(self.shape());
-        with_param!(self, tensor => {
-            gradients.try_alloc_for(&**tensor).map_err(Error::device)?;
-            gradients.get(&**tensor).copy_into(array.values_mut());
-        });
-        Ok(array)
+        with_param!(&self.0, tensor => gradients.get(tensor))
     }
 
     /// Overwrites the parameter's entry in `gradients`.
@@ -123,22 +105,19 @@ impl ParamMut<'_> {
     /// # Errors
     /// [`Error::Shape`] if `array` has another shape, [`Error::Device`].
     pub fn set_gradient(&self, gradients: &mut Gradients, array: &Array) -> Result<()> {
-        use dfdx::prelude::TensorFromVec;
-        if array.shape() != self.shape() {
-            return Err(Error::shape(
-                "gradient",
-                format!("{:?}", self.shape()),
-                array.shape(),
-            ));
+        self.check_shape("gradient", array)?;
+        self.set_gradient_values(gradients, array.values())
+    }
+
+    /// Overwrites the parameter's entry in `gradients` with as many values.
+    pub(crate) fn set_gradient_values(&self, gradients: &mut Gradients, values: &[f32]) -> Result<()> {
+        let shape = self.shape();
+        let count: usize = shape.iter().product();
+        if values.len() != count {
+            let expected = format!("{count} values, for the shape {shape:?}");
+            return Err(Error::shape("gradient", expected, [values.len()]));
         }
-        with_param!(self, tensor => {
-            let tensor = &**tensor;
-            let values = tensor
-                .device()
-                .try_tensor_from_vec(array.values().to_vec(), *tensor.shape())
-                .map_err(Error::device)?;
-            put_gradient(tensor, values, gradients)
-        })
+        with_param!(&self.0, tensor => chosen::set_gradient(&tensor.0, &mut gradients.0, values))
     }
 
     /// Multiplies the parameter's entry in `gradients`, on the device.
@@ -146,58 +125,25 @@ impl ParamMut<'_> {
     /// # Errors
     /// [`Error::Device`] if the device has no memory for it.
     pub fn scale_gradient(&self, gradients: &mut Gradients, factor: f64) -> Result<()> {
-        with_param!(self, tensor => scale_gradient(&**tensor, factor as f32, gradients))
+        with_param!(&self.0, tensor => {
+            chosen::scale_gradient(&tensor.0, &mut gradients.0, factor as f32)
+        })
     }
-}
 
-/// In place: on the host a gradient is a vector.
-#[cfg(not(feature = "cuda"))]
-fn scale_gradient<S: dfdx::shapes::Shape>(
-    tensor: &Plain<S>,
-    factor: f32,
-    gradients: &mut Gradients,
-) -> Result<()> {
-    let gradient = gradients.get_or_alloc_mut(tensor).map_err(Error::device)?;
-    gradient.iter_mut().for_each(|value| *value *= factor);
-    Ok(())
-}
-
-#[cfg(feature = "cuda")]
-fn scale_gradient<S: dfdx::shapes::Shape>(
-    tensor: &Plain<S>,
-    factor: f32,
-    gradients: &mut Gradients,
-) -> Result<()> {
-    use dfdx::prelude::TryMul;
-    gradients.try_alloc_for(tensor).map_err(Error::device)?;
-    let scaled = gradients.get(tensor).try_mul(factor).map_err(Error::device)?;
-    put_gradient(tensor, scaled, gradients)
-}
-
-/// Makes `values` the entry of `tensor` in `gradients`: the gradient of Σ tensor · values is values, on any
-/// device, and dfdx has no other way to write one.
-fn put_gradient<S: dfdx::shapes::Shape>(
-    tensor: &Plain<S>,
-    values: Plain<S>,
-    gradients: &mut Gradients,
-) -> Result<()> {
-    use dfdx::prelude::{Backward, OwnedTape, SumTo, TryMul};
-    let mut single = tensor
-        .retaped::<OwnedTape<f32, _>>()
-        .try_mul(values)
-        .and_then(SumTo::try_sum::<dfdx::shapes::Rank0, _>)
-        .and_then(|sum| sum.try_backward())
-        .map_err(Error::device)?;
-    let target = gradients.get_or_alloc_mut(tensor).map_err(Error::device)?;
-    std::mem::swap(target, single.get_or_alloc_mut(tensor).map_err(Error::device)?);
-    Ok(())
+    fn check_shape(&self, what: &str, array: &Array) -> Result<()> {
+        let shape = self.shape();
+        if array.shape() == shape {
+            return Ok(());
+        }
+        Err(Error::shape(what, format!("{shape:?}"), array.shape()))
+    }
 }
 
 macro_rules! param_from {
     ($($rank:ident: $dims:ty),*) => {
         $(impl<'a> From<&'a mut Plain<$dims>> for ParamMut<'a> {
             fn from(tensor: &'a mut Plain<$dims>) -> Self {
-                Self::$rank(tensor)
+                Self(Ranked::$rank(tensor))
             }
         })*
     };
@@ -342,7 +288,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::tensor::AutoDevice;
-    use dfdx::tensor::{TensorFromVec, ZerosTensor};
 
     struct Pair {
         weight: Plain<Dims2>,
@@ -351,9 +296,8 @@ mod tests {
 
     impl Pair {
         fn new(values: [f32; 4]) -> Self {
-            let device = AutoDevice::default();
             Self {
-                weight: device.tensor_from_vec(values.to_vec(), (2, 2)),
+                weight: Plain::new(&AutoDevice::default(), (2, 2), values.to_vec()).unwrap(),
                 mean: Array::zeros([2]),
             }
         }
@@ -391,8 +335,8 @@ mod tests {
 
     #[test]
     fn a_gradient_that_is_set_is_the_one_that_is_read() {
-        let mut weight: Plain<Dims1> = AutoDevice::default().tensor_from_vec(vec![0.0, f32::MAX, -2.0], (3,));
-        let mut gradients = Gradients::leaky();
+        let mut weight = Plain::new(&AutoDevice::default(), (3,), vec![0.0, f32::MAX, -2.0]).unwrap();
+        let mut gradients = Gradients::default();
         let array = Array::new([3], vec![0.1, -7.0, 1e-30]).unwrap();
         let param = ParamMut::from(&mut weight);
         param.set_gradient(&mut gradients, &array).unwrap();
@@ -401,9 +345,9 @@ mod tests {
 
     #[test]
     fn a_parameter_outside_the_backward_pass_has_a_gradient_of_zeros() {
-        let mut weight: Plain<Dims1> = AutoDevice::default().zeros_like(&(3,));
+        let mut weight = Plain::filled(&AutoDevice::default(), (3,), 0.0).unwrap();
         let gradient = ParamMut::from(&mut weight)
-            .gradient(&mut Gradients::leaky())
+            .gradient(&mut Gradients::default())
             .unwrap();
         assert_eq!(gradient, Array::zeros([3]));
     }

@@ -2,7 +2,6 @@
 
 use crate::recorder::Recorder;
 use crate::seed::Seed;
-use crate::tensor::AutoDevice;
 
 /// What a forward pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +62,7 @@ impl Pass {
     }
 
     /// The recorder that data enters the network with.
-    pub fn recorder(&self) -> Recorder<AutoDevice> {
+    pub fn recorder(&self) -> Recorder {
         match self.mode {
             Mode::Train | Mode::Differentiate => Recorder::for_data(),
             Mode::Evaluate => Recorder::off(),

@@ -4,8 +4,6 @@
 //! run in two halves, and the halves one after the other are the whole: a fusion takes the maps between them, a
 //! modality's own head what the second half makes of the same maps.
 
-use dfdx::shapes::HasShape;
-
 use crate::error::{Error, Result};
 use crate::tensor::{Dims4, Maps};
 

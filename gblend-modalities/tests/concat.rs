@@ -1,8 +1,7 @@
 //! Concatenation.
 #![allow(clippy::unwrap_used)]
 
-use dfdx::tensor::TensorFromVec;
-use gblend_core::tensor::{Dims2, Plain};
+use gblend_core::tensor::Plain;
 use gblend_core::{AutoDevice, Fusion, FusionContext, FusionInputs, Pass, Seed};
 use gblend_modalities::fusion::Concat;
 
@@ -17,19 +16,19 @@ fn features_stand_side_by_side_in_the_order_of_the_modalities() {
     };
     let mut fusion = Concat {}.build(&cx).unwrap();
     assert_eq!(fusion.fused_dim(), 3);
-    let left: Plain<Dims2> = device.tensor_from_vec(vec![1.0, 2.0, 3.0, 4.0], (2, 2));
-    let right: Plain<Dims2> = device.tensor_from_vec(vec![5.0, 6.0], (2, 1));
+    let left = Plain::new(&device, (2, 2), vec![1.0, 2.0, 3.0, 4.0]).unwrap();
+    let right = Plain::new(&device, (2, 1), vec![5.0, 6.0]).unwrap();
     let pass = Pass::evaluate();
     let fused = fusion
         .fuse(
-            FusionInputs::of_features(vec![left.retaped(), right.retaped()]),
+            FusionInputs::of_features(vec![left.parameter(), right.parameter()]),
             &pass,
         )
         .unwrap();
-    assert_eq!(fused.as_vec(), [1.0, 2.0, 5.0, 3.0, 4.0, 6.0]);
+    assert_eq!(fused.to_vec(), [1.0, 2.0, 5.0, 3.0, 4.0, 6.0]);
     let error = fusion
         .fuse(
-            FusionInputs::of_features(vec![right.retaped(), left.retaped()]),
+            FusionInputs::of_features(vec![right.parameter(), left.parameter()]),
             &pass,
         )
         .unwrap_err()

@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use dfdx::tensor::{PutTape, TensorFromVec};
-use dfdx::tensor_ops::{SumTo, TryMul};
-use gblend_core::nn::{backward, fork};
+use gblend_core::nn::{backward, fork, multiply, sum};
 use gblend_core::params::{State, load_state};
 use gblend_core::recorder::Recorder;
 use gblend_core::tensor::{Dims2, Features, Gradients, Plain};
@@ -44,13 +42,13 @@ fn build(table: &Value, feature_dims: &[usize]) -> Result<Box<dyn FusionModule>>
 
 fn matrix(values: Vec<f32>, rows: usize) -> Plain<Dims2> {
     let columns = values.len() / rows;
-    AutoDevice::default().tensor_from_vec(values, (rows, columns))
+    Plain::new(&AutoDevice::default(), (rows, columns), values).unwrap()
 }
 
 /// The gradients of `Σ fused · projection`.
-fn gradients(fused: Features, projection: Plain<Dims2>) -> Gradients {
-    let product = fused.try_mul(projection.put_tape(Recorder::for_data())).unwrap();
-    backward(product.try_sum().unwrap()).unwrap()
+fn gradients(fused: Features, projection: &Plain<Dims2>) -> Gradients {
+    let product = multiply(fused, projection.enter(Recorder::for_data())).unwrap();
+    backward(sum(product).unwrap()).unwrap()
 }
 
 fn relative_l2(found: &[f32], expected: &[f64]) -> f64 {
@@ -128,14 +126,14 @@ fn every_fusion_has_the_output_and_the_gradients_of_pytorch() {
             .iter()
             .map(|values| matrix(values.clone(), fixture.batch))
             .collect();
-        let taped = features.iter().map(Plain::retaped).collect();
+        let taped = features.iter().map(Plain::parameter).collect();
         let fused = module
             .fuse(FusionInputs::of_features(taped), &Pass::train(Seed::new(0)))
             .unwrap();
-        let mut worst = relative_l2(&fused.as_vec(), &stored.output);
+        let mut worst = relative_l2(&fused.to_vec(), &stored.output);
         assert!(worst < 1e-5, "{} output: {worst:e}", stored.fusion);
         let projection = matrix(stored.projection.clone(), fixture.batch);
-        let mut gradients = gradients(fused, projection);
+        let mut gradients = gradients(fused, &projection);
         for (features, expected) in features.iter_mut().zip(&stored.feature_gradients) {
             let found = ParamMut::from(features).gradient(&mut gradients).unwrap();
             let error = relative_l2(found.values(), expected);
@@ -162,11 +160,11 @@ proptest! {
         for table in all() {
             let mut module = build(&table, &[4, 2, 3]).unwrap();
             let mut features = [(0, 8), (8, 12), (12, 18)].map(|(from, to)| matrix(values[from..to].to_vec(), 2));
-            let taped = features.iter().map(Plain::retaped).collect();
+            let taped = features.iter().map(Plain::parameter).collect();
             let fused = module.fuse(FusionInputs::of_features(taped), &Pass::train(Seed::new(0))).unwrap();
             let width = module.fused_dim();
-            prop_assert!(fused.as_vec().iter().all(|value| value.is_finite()), "{table}");
-            let mut gradients = gradients(fused, matrix(vec![1.0; 2 * width], 2));
+            prop_assert!(fused.to_vec().iter().all(|value| value.is_finite()), "{table}");
+            let mut gradients = gradients(fused, &matrix(vec![1.0; 2 * width], 2));
             for features in &mut features {
                 let gradient = ParamMut::from(features).gradient(&mut gradients).unwrap();
                 prop_assert!(gradient.values().iter().all(|value| value.is_finite()), "{table}");
@@ -183,17 +181,17 @@ fn the_features_that_a_modalitys_own_head_reads_stay_as_they_were() {
             matrix(vec![0.5, -1.0, 2.0, 0.25, -0.5, 1.5], 2),
             matrix(vec![1.0, -2.0, 0.0, 3.0, 0.5, -0.5, 1.5, 2.5], 2),
         ];
-        let before = encoded.each_ref().map(Plain::as_vec);
+        let before = encoded.each_ref().map(Plain::to_vec);
         // As encoders give them: a gradient is wanted.
         let (to_joint, to_own): (Vec<_>, Vec<_>) =
-            encoded.iter().map(|features| fork(features.retaped())).unzip();
+            encoded.iter().map(|features| fork(features.parameter())).unzip();
         let fused = module
             .fuse(FusionInputs::of_features(to_joint), &Pass::train(Seed::new(1)))
             .unwrap();
         let width = module.fused_dim();
-        gradients(fused, matrix(vec![1.0; 2 * width], 2));
+        gradients(fused, &matrix(vec![1.0; 2 * width], 2));
         for (own, before) in to_own.iter().zip(&before) {
-            assert_eq!(own.as_vec(), *before, "{table}");
+            assert_eq!(own.to_vec(), *before, "{table}");
         }
     }
 }
@@ -213,7 +211,7 @@ fn features_of_another_number_length_or_batch_are_refused() {
         ] {
             let features = shapes.iter().map(|&(rows, columns)| {
                 let plain = matrix(vec![1.0; rows * columns], rows);
-                plain.put_tape(pass.recorder())
+                plain.enter(pass.recorder())
             });
             let error = module
                 .fuse(FusionInputs::of_features(features.collect()), &pass)

@@ -3,12 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use dfdx::tensor::{PutTape, TensorFromVec};
-use dfdx::tensor_ops::{SumTo, TryMul};
-use gblend_core::nn::backward;
+use gblend_core::nn::{backward, multiply, sum};
 use gblend_core::params::{load_state, state_of};
 use gblend_core::recorder::Recorder;
-use gblend_core::tensor::{Dims2, Dims4, Gradients, Plain};
+use gblend_core::tensor::{Dims4, Gradients, Plain};
 use gblend_core::{
     Array, AutoDevice, Fusion, FusionContext, FusionInputs, FusionModule, ParamMut, ParamPath, ParamVisitor,
     Pass, Result, Seed, StageShape,
@@ -37,7 +35,7 @@ fn stage([channels, height, width, frames]: [usize; 4]) -> StageShape {
 }
 
 fn maps(values: Vec<f32>, stage: StageShape, batch: usize) -> Plain<Dims4> {
-    AutoDevice::default().tensor_from_vec(values, stage.of_batch(batch))
+    Plain::new(&AutoDevice::default(), stage.of_batch(batch), values).unwrap()
 }
 
 fn relative_l2(found: &[f32], expected: &[f64]) -> f64 {
@@ -109,16 +107,15 @@ fn mid_level_concatenation_has_the_output_and_the_gradients_of_pytorch() {
         let mut given: Vec<_> = given
             .map(|(&stage, values)| maps(values.clone(), stage, fixture.batch))
             .collect();
-        let taped = given.iter().map(Plain::retaped).collect();
+        let taped = given.iter().map(Plain::parameter).collect();
         let inputs = FusionInputs::of_stages(taped);
         let fused = module.fuse(inputs, &Pass::train(Seed::new(0))).unwrap();
-        let error = relative_l2(&fused.as_vec(), &stored.output);
+        let error = relative_l2(&fused.to_vec(), &stored.output);
         assert!(error < 1e-5, "{} output: {error:e}", stored.fusion);
         let shape = (fixture.batch, module.fused_dim());
-        let projection: Plain<Dims2> =
-            AutoDevice::default().tensor_from_vec(stored.projection.clone(), shape);
-        let product = fused.try_mul(projection.put_tape(Recorder::for_data())).unwrap();
-        let mut gradients = backward(product.try_sum().unwrap()).unwrap();
+        let projection = Plain::new(&AutoDevice::default(), shape, stored.projection.clone()).unwrap();
+        let product = multiply(fused, projection.enter(Recorder::for_data())).unwrap();
+        let mut gradients = backward(sum(product).unwrap()).unwrap();
         for (maps, expected) in given.iter_mut().zip(&stored.map_gradients) {
             let found = ParamMut::from(maps).gradient(&mut gradients).unwrap();
             let error = relative_l2(found.values(), expected);
@@ -149,9 +146,8 @@ fn maps_of_another_number_shape_or_batch_are_refused() {
         vec![one.of_batch(0), other.of_batch(0)],
     ] {
         let given = shapes.iter().map(|&shape| {
-            let zeros = vec![0.0; shape.0 * shape.1 * shape.2 * shape.3];
-            let tensor: Plain<Dims4> = AutoDevice::default().tensor_from_vec(zeros, shape);
-            tensor.put_tape(pass.recorder())
+            let zeros = Plain::filled(&AutoDevice::default(), shape, 0.0).unwrap();
+            zeros.enter(pass.recorder())
         });
         let error = module
             .fuse(FusionInputs::of_stages(given.collect()), &pass)

@@ -50,7 +50,7 @@ fn encode(modality: &dyn Modality, sample: &Array) -> gblend_core::Result<Vec<f3
     let mut encoder = modality.build(&cx)?;
     let batch = Batch::stack(&device, &[sample, sample, sample])?;
     assert!(parameter_count(encoder.as_mut())? > 0);
-    let features = encoder.encode(&batch, &Pass::evaluate())?.as_vec();
+    let features = encoder.encode(&batch, &Pass::evaluate())?.to_vec();
     assert_eq!(features.len(), 3 * encoder.feature_dim());
     Ok(features)
 }

@@ -3,12 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use dfdx::tensor::{PutTape, TensorFromVec};
-use dfdx::tensor_ops::{SumTo, TryMul};
-use gblend_core::nn::backward;
+use gblend_core::nn::{backward, multiply, sum};
 use gblend_core::params::{State, load_state, parameter_count, state_of};
 use gblend_core::recorder::Recorder;
-use gblend_core::tensor::{Dims2, Features, Gradients, Plain};
+use gblend_core::tensor::{Features, Gradients, Plain};
 use gblend_core::{
     Array, AutoDevice, Batch, BuildContext, Encoder, Modality, ParamMut, ParamPath, ParamVisitor, Pass,
     Result, Seed,
@@ -45,15 +43,14 @@ fn evaluate(encoder: &mut dyn Encoder, samples: &[Array]) -> Vec<f32> {
     encoder
         .encode(&batch(samples), &Pass::evaluate())
         .unwrap()
-        .as_vec()
+        .to_vec()
 }
 
 /// The gradients of `Σ features · projection`.
 fn gradients(features: Features, projection: Vec<f32>) -> Gradients {
-    let shape: Dims2 = *dfdx::shapes::HasShape::shape(&features);
-    let projection: Plain<Dims2> = AutoDevice::default().tensor_from_vec(projection, shape);
-    let product = features.try_mul(projection.put_tape(Recorder::for_data()));
-    backward(product.unwrap().try_sum().unwrap()).unwrap()
+    let projection = Plain::new(&features.device(), *features.shape(), projection).unwrap();
+    let product = multiply(features, projection.enter(Recorder::for_data())).unwrap();
+    backward(sum(product).unwrap()).unwrap()
 }
 
 fn all_gradients(encoder: &mut dyn Encoder, gradients: Gradients) -> BTreeMap<String, Vec<f32>> {
@@ -119,7 +116,7 @@ fn a_transformer_has_the_output_and_the_gradients_of_pytorch() {
         let features = encoder
             .encode(&batch(&samples), &Pass::train(Seed::new(0)))
             .unwrap();
-        let error = relative_l2(&features.as_vec(), &stored.output);
+        let error = relative_l2(&features.to_vec(), &stored.output);
         assert!(error < 1e-5, "{name} output: {error:e}");
         let found = all_gradients(encoder.as_mut(), gradients(features, stored.projection));
         assert_eq!(found.len(), stored.gradients.len());
@@ -301,7 +298,7 @@ fn the_same_seed_gives_the_same_bits_at_any_number_of_threads() {
                 let features = encoder
                     .encode(&batch(&clips), &Pass::train(Seed::new(2)))
                     .unwrap();
-                let values = features.as_vec();
+                let values = features.to_vec();
                 let projection = (0..values.len()).map(|at| (at as f32).sin()).collect();
                 (
                     values,
@@ -327,7 +324,7 @@ fn dropout_falls_on_the_blocks_too_and_in_training_alone() {
     let mut partly = 0;
     for seed in 0..8 {
         let pass = Pass::train(Seed::new(seed));
-        let trained = encoder.encode(&batch(&clips), &pass).unwrap().as_vec();
+        let trained = encoder.encode(&batch(&clips), &pass).unwrap().to_vec();
         let changed = trained.iter().zip(&evaluated);
         let changed = changed.filter(|&(&trained, &evaluated)| {
             (trained * 0.99 - evaluated).abs() > 1e-4 * evaluated.abs() && trained != 0.0

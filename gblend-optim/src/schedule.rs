@@ -1,8 +1,10 @@
 //! The learning rate's course over a run.
 
-use gblend_core::{Error, Result};
+use gblend_core::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::range::{not_negative, positive};
 
 /// How the learning rate changes over the run. Every kind may begin with a linear warm-up.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,34 +61,17 @@ impl Schedule {
     /// Checks the ranges of the settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a value that is negative or not finite, or a step of length 0.
+    /// [`Error::Setting`](gblend_core::Error::Setting) for a value that is negative or not finite, or a step of length 0.
     pub fn check(&self) -> Result<()> {
-        let at_least_zero = |key: &str, value: f64| {
-            if value.is_finite() && value >= 0.0 {
-                Ok(())
-            } else {
-                let expected = "a number that is not negative";
-                Err(Error::setting(
-                    format!("optimizer.schedule.{key}"),
-                    value,
-                    expected,
-                ))
-            }
-        };
-        at_least_zero("warmup_epochs", self.warmup_epochs())?;
+        not_negative("optimizer.schedule.warmup_epochs", self.warmup_epochs())?;
         match *self {
             Self::Constant { .. } => Ok(()),
-            Self::Cosine { final_share, .. } => at_least_zero("final_share", final_share),
+            Self::Cosine { final_share, .. } => not_negative("optimizer.schedule.final_share", final_share),
             Self::Step {
                 every_epochs, factor, ..
             } => {
-                at_least_zero("factor", factor)?;
-                if every_epochs.is_finite() && every_epochs > 0.0 {
-                    Ok(())
-                } else {
-                    let key = "optimizer.schedule.every_epochs";
-                    Err(Error::setting(key, every_epochs, "a number above 0"))
-                }
+                not_negative("optimizer.schedule.factor", factor)?;
+                positive("optimizer.schedule.every_epochs", every_epochs)
             }
         }
     }

@@ -1,16 +1,17 @@
 //! The blended optimizer: weights, one backward pass, clipping, and what it reports.
 #![allow(clippy::unwrap_used)]
 
-use dfdx::prelude::TensorFromVec;
-use gblend_core::nn::{Mlp, cross_entropy, fork};
+use gblend_core::nn::{Mlp, cross_entropy, fork, scale};
 use gblend_core::params::{Module, ParamPath, ParamVisitor, State, state_of};
-use gblend_core::tensor::{Dims2, Features, Loss, Plain};
+use gblend_core::tensor::{Features, Gradients, Loss, Plain};
 use gblend_core::{
     AutoDevice, Blend, BlendStrategy, BlendedGradient, Evidence, GradientEvidence, Heads, Optimizer, Pass,
     Result, Seed,
 };
 use gblend_optim::schedule::{RunLength, Schedule};
-use gblend_optim::{Apply, BlendedOptimizer, BlendedSettings, Network, Part, StepLosses, StepReport};
+use gblend_optim::{
+    Apply, BlendedOptimizer, BlendedSettings, Network, Part, StepLosses, StepReport, each_gradient,
+};
 use proptest::prelude::*;
 
 /// An encoder that two heads read.
@@ -30,12 +31,9 @@ impl Net {
     }
 
     fn features(&self, pass: &Pass) -> Features {
-        use dfdx::prelude::PutTape;
         let values: Vec<f32> = (0..20).map(|i| ((i * 7 % 13) as f32 - 6.0) / 5.0).collect();
-        let data: Plain<Dims2> = AutoDevice::default().tensor_from_vec(values, (5, 4));
-        self.encoder
-            .forward(data.put_tape(pass.recorder()), pass)
-            .unwrap()
+        let data = Plain::new(&AutoDevice::default(), (5, 4), values).unwrap();
+        self.encoder.forward(data.enter(pass.recorder()), pass).unwrap()
     }
 
     fn loss(&self, head: usize, features: Features, pass: &Pass) -> Loss {
@@ -203,7 +201,7 @@ fn a_gradient_that_is_not_finite_stops_before_any_parameter_moves() {
     let mut net = Net::new();
     let before = state_of(&mut net).unwrap();
     let mut losses = net.losses();
-    losses[0] = losses[0].take().map(|loss| loss * f32::NAN);
+    losses[0] = losses[0].take().map(|loss| scale(loss, f32::NAN).unwrap());
     let mut blend = weighted([0.5, 0.5]);
     let error = blended(SGD, Some(1.0))
         .step(&mut net, StepLosses::Blended(losses), blend.as_mut())
@@ -360,4 +358,110 @@ fn a_modulated_gradient_is_the_one_that_the_encoder_follows() {
             assert!((factor * (p - s) - (d - s)).abs() < 1e-6, "{path}");
         }
     }
+}
+
+/// The gradients of a step that is not taken yet, by path.
+fn gradients_by_path(net: &mut Net, gradients: &mut Gradients) -> Vec<(String, Vec<f32>)> {
+    let mut all = Vec::new();
+    each_gradient(net, gradients, |_, path, mut gradient| {
+        gradient.read(|values| all.push((path.to_string(), values.to_vec())))
+    })
+    .unwrap();
+    all
+}
+
+#[test]
+fn a_gradient_that_is_changed_between_the_halves_of_a_step_is_the_one_that_is_followed() {
+    const STILL: &str = "encoder.1.weight";
+    let mut net = Net::new();
+    let before = state_of(&mut net).unwrap();
+    let losses = StepLosses::Blended(net.losses());
+    let mut blend = weighted([0.25, 0.75]);
+    let mut gradients = gblend_optim::gradients(&mut net, losses, blend.as_mut()).unwrap();
+    let whole = gradients_by_path(&mut net, &mut gradients);
+    each_gradient(&mut net, &mut gradients, |_, path, mut gradient| {
+        gradient.scale(0.5)?;
+        match path.as_str() {
+            STILL => gradient.edit(|values| values.fill(0.0)),
+            _ => Ok(()),
+        }
+    })
+    .unwrap();
+    let mut optimizer = blended(SGD, None);
+    optimizer.apply(&mut net, gradients, blend.weights()).unwrap();
+    assert_eq!(optimizer.steps(), 1);
+    let after = state_of(&mut net).unwrap();
+    assert_eq!(whole.len(), before.len());
+    for (path, gradient) in whole {
+        assert!(gradient.iter().any(|&value| value != 0.0), "{path}");
+        let still = path == STILL;
+        let expected = before[&path].values().iter().zip(gradient);
+        // Half of the gradient, times the learning rate of a half.
+        let expected: Vec<f32> = expected
+            .map(|(&before, g)| if still { before } else { before - 0.5 * g * 0.5 })
+            .collect();
+        assert_eq!(after[&path].values(), expected, "{path}");
+    }
+}
+
+#[test]
+fn gradients_go_through_flat_buckets_and_come_back_with_their_bits() {
+    const BUCKET: usize = 7;
+    const ADAM: &str = r#"{"kind": "adam", "learning_rate": 0.01}"#;
+    let weights = [0.3, 0.7];
+    let mut net = Net::new();
+    let losses = StepLosses::Blended(net.losses());
+    let mut blend = weighted(weights);
+    let mut gradients = gblend_optim::gradients(&mut net, losses, blend.as_mut()).unwrap();
+    let bits = |all: Vec<(String, Vec<f32>)>| -> Vec<(String, Vec<u32>)> {
+        let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
+        all.into_iter()
+            .map(|(path, values)| (path, bits(values)))
+            .collect()
+    };
+    let sent = bits(gradients_by_path(&mut net, &mut gradients));
+    let mut buckets: Vec<Vec<f32>> = vec![Vec::with_capacity(BUCKET)];
+    each_gradient(&mut net, &mut gradients, |_, _, mut gradient| {
+        gradient.read(|values| {
+            for &value in values {
+                if buckets.last().is_none_or(|bucket| bucket.len() == BUCKET) {
+                    buckets.push(Vec::with_capacity(BUCKET));
+                }
+                buckets.last_mut().unwrap().push(value);
+            }
+        })
+    })
+    .unwrap();
+    assert!(buckets.len() > 10 && buckets.iter().rev().skip(1).all(|bucket| bucket.len() == BUCKET));
+    // Where another machine's buckets arrive there is nothing yet.
+    let mut received = Gradients::default();
+    let mut rest = buckets.iter().flatten().copied();
+    each_gradient(&mut net, &mut received, |_, _, mut gradient| {
+        let count = gradient.shape().iter().product();
+        gradient.set(&rest.by_ref().take(count).collect::<Vec<f32>>())
+    })
+    .unwrap();
+    assert_eq!(rest.next(), None);
+    assert_eq!(bits(gradients_by_path(&mut net, &mut received)), sent);
+    let mut optimizer = applying(Apply::Updates, ADAM, Some(0.5));
+    let report = optimizer.apply(&mut net, received, blend.weights()).unwrap();
+    // And the step is the one that is taken at once.
+    let mut other = Net::new();
+    let losses = StepLosses::Blended(other.losses());
+    let at_once = applying(Apply::Updates, ADAM, Some(0.5))
+        .step(&mut other, losses, weighted(weights).as_mut())
+        .unwrap();
+    assert_eq!(report, at_once);
+    assert_eq!(state_of(&mut net).unwrap(), state_of(&mut other).unwrap());
+}
+
+#[test]
+fn a_gradient_of_another_length_is_not_taken() {
+    let mut net = Net::new();
+    let mut gradients = Gradients::default();
+    let error = each_gradient(&mut net, &mut gradients, |_, _, mut gradient| {
+        gradient.set(&[1.0])
+    });
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("32 values") && error.contains("[8, 4]"), "{error}");
 }

@@ -12,7 +12,7 @@ use gblend_cli::network::ActiveHeads;
 use gblend_cli::progress::Reporter;
 use gblend_cli::training::probe::{StartingPoint, estimate};
 use gblend_cli::training::session::Session;
-use gblend_core::nn::Linear;
+use gblend_core::nn::{Linear, tanh};
 use gblend_core::ogr::Movements;
 use gblend_core::params::{Module, ParamPath, ParamVisitor, state_of};
 use gblend_core::schemars::JsonSchema;
@@ -59,10 +59,7 @@ impl Encoder for SmoothEncoder {
     }
 
     fn encode(&mut self, batch: &Batch, pass: &Pass) -> Result<Features> {
-        self.0
-            .forward(batch.rows(pass.recorder())?)?
-            .try_tanh()
-            .map_err(Error::device)
+        tanh(self.0.forward(batch.rows(pass.recorder())?)?)
     }
 }
 

@@ -27,9 +27,15 @@ pub(crate) fn run() -> Result {
     if Cuda::links()? {
         return Ok(());
     }
-    // dfdx's `ci-check` needs no CUDA toolkit.
+    // Types are checked without a CUDA toolkit.
     for package in ["gblend-core", "gblend-optim", "gblend-modalities", "gblend-cli"] {
-        succeed(cargo().args(["check", "--package", package, "--features", "cuda,dfdx/ci-check"]))?;
+        succeed(cargo().args([
+            "check",
+            "--package",
+            package,
+            "--features",
+            "cuda,gblend-core/cuda-types",
+        ]))?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask cuda`: builds and links the CUDA build on a machine with neither a GPU nor a CUDA toolkit.
 //!
-//! The compiler comes from PyPI. The library files that the linker is shown are empty: `gblend-core/src/cuda/libraries.rs`
+//! The compiler comes from PyPI. The library files that the linker is shown are empty: `gblend-core/src/device/cuda/libraries.rs`
 //! defines every function that gblend reaches, and the linker would name any that it does not.
 
 use std::path::{Path, PathBuf};
@@ -117,7 +117,7 @@ impl Toolkit {
         for library in LIBRARIES {
             write_new(&libraries.join(format!("lib{library}.a")), EMPTY_ARCHIVE)?;
         }
-        // dfdx's build script asks it for the GPU's compute capability.
+        // The engine's build script asks it for the GPU's compute capability.
         let smi = root.join("bin/nvidia-smi");
         write_new(
             &smi,
@@ -166,7 +166,7 @@ pub(crate) fn check_needed(binary: &Path) -> Result {
     match needed.iter().find(|library| is_nvidias(library)) {
         None => Ok(()),
         Some(library) => Err(format!(
-            "{} needs {library}: a function of it is not defined in gblend-core/src/cuda/libraries.rs",
+            "{} needs {library}: a function of it is not defined in gblend-core/src/device/cuda/libraries.rs",
             binary.display()
         )
         .into()),

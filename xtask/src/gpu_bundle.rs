@@ -1,6 +1,6 @@
 //! `cargo xtask gpu-bundle`: a folder to carry to a machine with a GPU and neither Rust nor a network.
 //!
-//! dfdx compiles some kernels at run time, with headers at absolute paths of the build: `CUDA_PATH/include` and the output
+//! The engine compiles some kernels at run time, with headers at absolute paths of the build: `CUDA_PATH/include` and the output
 //! folder of its build script. So the GPU build is made under a folder, `--prefix`, that `run.sh` makes again at the same
 //! place on the other machine.
 
@@ -139,7 +139,7 @@ fn everything(cargo: &mut Command) -> &mut Command {
     cargo
 }
 
-/// The output folder of dfdx's build script.
+/// The output folder of the engine's build script.
 fn newest_headers(build: &Path) -> Result<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(build)? {

@@ -7,11 +7,11 @@ use gblend_core::nn::{
     scatter_maps, scatter_rows,
 };
 use gblend_core::params::{Module, State};
-use gblend_core::tensor::{Dims2, Dims4, Features, Maps, Plain};
+use gblend_core::tensor::{Dims2, Dims4, Features, Maps, Plain, Shape, Taped};
 use gblend_core::{Array, AutoDevice, Batch, Pass, Result, Seed};
 
 use crate::Case;
-use crate::outcome::{Outcome, draw, taped, tensor};
+use crate::outcome::{Outcome, draw, tensor};
 
 const MAPS: Dims4 = (4, 8, 8, 12);
 const FRAMES: usize = 3;
@@ -90,7 +90,7 @@ fn on_maps() -> Vec<Case> {
         }),
         Case::new("frame_average", |device| {
             let input = tensor(device, "frames", (MAPS.0, 1, 1, MAPS.3), (-1.0, 1.0))?;
-            on(input, Nothing, |_, maps| {
+            on(&input, Nothing, |_, maps| {
                 Outcome::of(frame_average(maps, FRAMES)?)
             })
         }),
@@ -215,7 +215,7 @@ fn maps<M: Module>(
     module: M,
     run: impl FnOnce(&mut M, Maps) -> Result<Outcome>,
 ) -> Result<State> {
-    on(tensor(device, "maps", MAPS, (-1.0, 2.0))?, module, run)
+    on(&tensor(device, "maps", MAPS, (-1.0, 2.0))?, module, run)
 }
 
 fn rows<M: Module>(
@@ -223,21 +223,15 @@ fn rows<M: Module>(
     module: M,
     run: impl FnOnce(&mut M, Features) -> Result<Outcome>,
 ) -> Result<State> {
-    on(tensor(device, "rows", TOKENS, (-1.0, 2.0))?, module, run)
+    on(&tensor(device, "rows", TOKENS, (-1.0, 2.0))?, module, run)
 }
 
 /// Runs a module on an input, and collects every gradient.
-fn on<S: dfdx::shapes::Shape, M: Module>(
-    mut input: Plain<S>,
+fn on<S: Shape, M: Module>(
+    input: &Plain<S>,
     mut module: M,
-    run: impl FnOnce(&mut M, gblend_core::tensor::Taped<S>) -> Result<Outcome>,
-) -> Result<State>
-where
-    for<'a> &'a mut Plain<S>: Into<gblend_core::ParamMut<'a>>,
-{
-    let outcome = run(&mut module, taped(&input))?;
-    Ok(outcome
-        .gradient("input", &mut input)?
-        .module(&mut module)?
-        .state())
+    run: impl FnOnce(&mut M, Taped<S>) -> Result<Outcome>,
+) -> Result<State> {
+    let outcome = run(&mut module, input.parameter())?;
+    Ok(outcome.gradient("input", input)?.module(&mut module)?.state())
 }

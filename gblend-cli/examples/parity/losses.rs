@@ -6,7 +6,7 @@ use gblend_core::tensor::{Logits, Loss};
 use gblend_core::{AutoDevice, Result};
 
 use crate::Case;
-use crate::outcome::{Outcome, taped, tensor};
+use crate::outcome::{Outcome, tensor};
 
 const ROWS: usize = 12;
 const CLASSES: usize = 7;
@@ -25,7 +25,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn on_logits(device: &AutoDevice, loss: impl FnOnce(Logits) -> Result<Loss>) -> Result<State> {
-    let mut logits = tensor(device, "logits", (ROWS, CLASSES), (-8.0, 8.0))?;
-    let outcome = Outcome::of_loss(loss(taped(&logits))?)?;
-    Ok(outcome.gradient("logits", &mut logits)?.state())
+    let logits = tensor(device, "logits", (ROWS, CLASSES), (-8.0, 8.0))?;
+    let outcome = Outcome::of_loss(loss(logits.parameter())?)?;
+    Ok(outcome.gradient("logits", &logits)?.state())
 }

@@ -6,9 +6,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod comparison;
-mod engine;
 mod layers;
 mod losses;
+mod operations;
 mod outcome;
 mod stored;
 mod training;
@@ -41,7 +41,7 @@ impl Case {
 }
 
 fn cases() -> Vec<Case> {
-    let mut cases = engine::cases();
+    let mut cases = operations::cases();
     cases.extend(layers::cases());
     cases.extend(losses::cases());
     cases.extend(training::cases());
@@ -65,18 +65,8 @@ fn main() -> ExitCode {
     }
 }
 
-#[cfg(not(feature = "cuda"))]
-fn open() -> Result<AutoDevice, Box<dyn Error>> {
-    Ok(AutoDevice::default())
-}
-
-#[cfg(feature = "cuda")]
-fn open() -> Result<AutoDevice, Box<dyn Error>> {
-    Ok(gblend_core::cuda::open(0)?)
-}
-
 fn write(file: &Path) -> Result<bool, Box<dyn Error>> {
-    let device = open()?;
+    let device = AutoDevice::open(0)?;
     let mut all = State::new();
     for case in cases() {
         let outcome = (case.run)(&device).map_err(|error| format!("{}: {error}", case.name))?;
@@ -91,7 +81,7 @@ fn write(file: &Path) -> Result<bool, Box<dyn Error>> {
 }
 
 fn compare_with(file: &Path) -> Result<bool, Box<dyn Error>> {
-    let device = open()?;
+    let device = AutoDevice::open(0)?;
     let stored = stored::read(file)?;
     let mut known = 0;
     let mut alike = true;

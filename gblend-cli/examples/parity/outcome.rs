@@ -1,11 +1,10 @@
 //! What a case computes: an output, and the gradients of a random projection of it.
 
-use dfdx::prelude::{HasShape, PutTape, Shape, SplitTape, SumTo, Tensor, TensorFromVec, TryMul};
-use gblend_core::nn::backward;
+use gblend_core::nn::{backward, multiply, sum};
 use gblend_core::params::{Module, ParamMut, ParamPath, ParamVisitor, State};
 use gblend_core::recorder::Recorder;
-use gblend_core::tensor::{Gradients, Loss, Plain, Taped};
-use gblend_core::{Array, AutoDevice, Error, Result, Seed};
+use gblend_core::tensor::{Gradients, Loss, Plain, Shape, Taped};
+use gblend_core::{Array, AutoDevice, Result, Seed};
 use rand::RngExt;
 
 /// Random values between two bounds; the same on every machine.
@@ -21,8 +20,7 @@ pub(crate) fn tensor<S: Shape>(
     shape: S,
     (low, high): (f32, f32),
 ) -> Result<Plain<S>> {
-    let values = draw(name, shape.num_elements(), low, high);
-    device.try_tensor_from_vec(values, shape).map_err(Error::device)
+    Plain::new(device, shape, draw(name, shape.elements(), low, high))
 }
 
 /// The output, and what is differentiated.
@@ -34,24 +32,19 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Of the sum of `output` times random values.
     pub(crate) fn of<S: Shape>(output: Taped<S>) -> Result<Self> {
-        let (output, recorder) = output.split_tape();
-        let shape = *output.shape();
-        let values = output.as_vec();
-        let projection = tensor(output.device(), "projection", shape, (-1.0, 1.0))?;
-        let projection = projection.put_tape(Recorder::for_data());
-        let loss = output.put_tape(recorder).try_mul(projection);
-        let loss = loss.and_then(SumTo::try_sum).map_err(Error::device)?;
-        Self::new(loss, shape.concrete().into_iter().collect(), values)
+        let array = output.to_array()?;
+        let projection = tensor(&output.device(), "projection", *output.shape(), (-1.0, 1.0))?;
+        let loss = sum(multiply(output, projection.enter(Recorder::for_data()))?)?;
+        Self::new(loss, array)
     }
 
     /// Of a loss.
     pub(crate) fn of_loss(loss: Loss) -> Result<Self> {
-        let values = loss.as_vec();
-        Self::new(loss, vec![1], values)
+        let array = Array::new([1], loss.to_vec())?;
+        Self::new(loss, array)
     }
 
-    fn new(loss: Loss, shape: Vec<usize>, values: Vec<f32>) -> Result<Self> {
-        let output = Array::new(shape, values)?;
+    fn new(loss: Loss, output: Array) -> Result<Self> {
         Ok(Self {
             state: State::from([("output".to_owned(), output)]),
             gradients: backward(loss)?,
@@ -59,8 +52,8 @@ impl Outcome {
     }
 
     /// Adds the gradient of a tensor.
-    pub(crate) fn gradient<'a>(mut self, name: &str, of: impl Into<ParamMut<'a>>) -> Result<Self> {
-        let gradient = of.into().gradient(&mut self.gradients)?;
+    pub(crate) fn gradient<S: Shape>(mut self, name: &str, of: &Plain<S>) -> Result<Self> {
+        let gradient = self.gradients.get(of)?;
         self.state.insert(format!("gradient of {name}"), gradient);
         Ok(self)
     }
@@ -87,9 +80,4 @@ impl ParamVisitor for Outcome {
         self.state.insert(path.to_string(), buffer.clone());
         Ok(())
     }
-}
-
-/// A tensor that enters an operation and whose gradient is wanted.
-pub(crate) fn taped<S: Shape>(tensor: &Plain<S>) -> Taped<S> {
-    Tensor::retaped(tensor)
 }

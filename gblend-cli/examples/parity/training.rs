@@ -1,13 +1,14 @@
 //! What happens to parameters: each optimizer, and the changes of a gradient that blending needs.
 
-use gblend_core::nn::{Mlp, backward, cross_entropy};
+use gblend_core::nn::{Mlp, backward, cross_entropy, multiply, sum};
 use gblend_core::params::{Module, ParamVisitor, State, state_of};
+use gblend_core::recorder::Recorder;
 use gblend_core::tensor::{Dims2, Gradients, Plain};
-use gblend_core::{AutoDevice, Error, Optimizer, OptimizerState, ParamMut, ParamPath, Pass, Result, Seed};
+use gblend_core::{AutoDevice, Optimizer, OptimizerState, ParamMut, ParamPath, Pass, Result, Seed};
 use gblend_optim::optim::{Adam, AdamW, RmsProp, Sgd};
 
 use crate::Case;
-use crate::outcome::{taped, tensor};
+use crate::outcome::tensor;
 
 const STEPS: usize = 4;
 
@@ -37,11 +38,10 @@ fn changed(
     device: &AutoDevice,
     change: impl FnOnce(&ParamMut<'_>, &mut Gradients) -> Result<()>,
 ) -> Result<State> {
-    use dfdx::prelude::{SumTo, TryMul};
     let mut parameter: Plain<Dims2> = tensor(device, "parameter", (6, 5), (-1.0, 1.0))?;
     let factor = tensor(device, "factor", (6, 5), (-1.0, 1.0))?;
-    let loss = taped(&parameter).try_mul(factor).and_then(SumTo::try_sum);
-    let mut gradients = backward(loss.map_err(Error::device)?)?;
+    let product = multiply(parameter.parameter(), factor.enter(Recorder::for_data()))?;
+    let mut gradients = backward(sum(product)?)?;
     let param = ParamMut::from(&mut parameter);
     change(&param, &mut gradients)?;
     let gradient = param.gradient(&mut gradients)?;
@@ -56,7 +56,7 @@ fn optimizer(name: &str, optimizer: impl Optimizer + 'static) -> Case {
         let labels: Vec<usize> = (0..12).map(|row| row * 3 % 5).collect();
         let mut state = optimizer.start()?;
         for _ in 0..STEPS {
-            let logits = network.forward(taped(&input), &Pass::train(Seed::new(4)))?;
+            let logits = network.forward(input.parameter(), &Pass::train(Seed::new(4)))?;
             let mut gradients = backward(cross_entropy(logits, &labels)?)?;
             state.begin_step(optimizer.learning_rate());
             network.visit_params(

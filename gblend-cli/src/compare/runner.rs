@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use gblend_core::AutoDevice;
+use gblend_core::device::DeviceKind;
+
 use super::folder::Folder;
 use super::plan::{Plan, Scope};
 use super::tabulate::{Done, tabulate};
@@ -49,8 +52,11 @@ pub fn compare(
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
-    // A GPU works for one at a time.
-    let most = if cfg!(feature = "cuda") { 1 } else { cores };
+    let most = match AutoDevice::KIND {
+        DeviceKind::Cpu => cores,
+        // A GPU works for one at a time.
+        _ => 1,
+    };
     let jobs = jobs.unwrap_or(most).clamp(1, pending.max(1));
     board.line(&format!(
         "{}: {} methods, {} seeds, {} runs, {} of them done; {jobs} at a time",

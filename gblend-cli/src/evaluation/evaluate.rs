@@ -158,7 +158,7 @@ fn evaluate_view(
         let logits = model.forward(&inputs, &Pass::evaluate(), active)?;
         for (head, logits) in logits.into_iter().enumerate() {
             let Some(logits) = logits else { continue };
-            values[head].extend(logits.as_vec());
+            values[head].extend(logits.to_vec());
             match inputs.rows(head) {
                 None => rows[head].extend(first..first + inputs.samples()),
                 Some(seen) => rows[head].extend(seen.iter().map(|row| first + row)),

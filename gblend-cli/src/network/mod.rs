@@ -5,5 +5,4 @@ mod inputs;
 mod model;
 
 pub use inputs::{Input, Inputs};
-pub(crate) use model::rows_of;
-pub use model::{ActiveHeads, Fused, Multimodal, to_host};
+pub use model::{ActiveHeads, Fused, Multimodal};

@@ -1,10 +1,9 @@
 //! The network: one encoder and one linear head per modality, a fusion, and the joint head
 //! (Wang et al., CVPR 2020, figure 2).
 
-use dfdx::prelude::{HasShape, PutTape, Shape, Tensor, TensorFromVec};
 use gblend_core::nn::{Linear, Mlp, fork, scatter_maps, scatter_rows};
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
-use gblend_core::tensor::{Dims2, Features, Logits, Maps, Taped};
+use gblend_core::tensor::{Features, Logits, Maps, Plain, Shape, Taped};
 use gblend_core::{
     Array, AutoDevice, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, FusionContext, FusionInputs,
     FusionModule, JOINT, Pass, Result, Seed, StageRequest, StageShape,
@@ -86,11 +85,8 @@ impl Fused<'_> {
     /// None that a tensor of that rank could cause.
     pub fn to_host(self) -> Result<Array> {
         match self {
-            Self::Features(features) => to_host(features),
-            Self::Stage(maps) => {
-                let &(channels, height, width, columns) = maps.shape();
-                Array::new([channels, height, width, columns], maps.as_vec())
-            }
+            Self::Features(features) => features.to_array(),
+            Self::Stage(maps) => maps.to_array(),
         }
     }
 }
@@ -309,7 +305,7 @@ impl Multimodal {
             }
         }
         let fused = self.fusion.fuse(read, &pass)?;
-        to_host(&self.joint.forward(fused, &pass)?)
+        self.joint.forward(fused, &pass)?.to_array()
     }
 
     /// The parts that a blend with these active heads trains.
@@ -393,9 +389,7 @@ impl Readers {
 
 /// What the fusion reads of a modality that no sample has.
 fn zeros<S: Shape>(device: &AutoDevice, shape: S, pass: &Pass) -> Result<Taped<S>> {
-    let values = vec![0.0; shape.num_elements()];
-    let zeros = device.try_tensor_from_vec(values, shape).map_err(Error::device)?;
-    Ok(zeros.put_tape(pass.recorder()))
+    Ok(Plain::filled(device, shape, 0.0)?.enter(pass.recorder()))
 }
 
 /// An array on the device, or as many zeros.
@@ -411,22 +405,7 @@ fn on_device<S: Shape>(
     } else {
         vec![0.0; array.len()]
     };
-    let tensor = device.try_tensor_from_vec(values, shape).map_err(Error::device)?;
-    Ok(tensor.put_tape(pass.recorder()))
-}
-
-/// A copy of `[batch, width]` on the host.
-///
-/// # Errors
-/// None that a tensor of that rank could cause.
-pub fn to_host(tensor: &Features) -> Result<Array> {
-    rows_of(tensor)
-}
-
-/// The same of a tensor with any tape.
-pub(crate) fn rows_of<T>(tensor: &Tensor<Dims2, f32, AutoDevice, T>) -> Result<Array> {
-    let &(batch, width) = tensor.shape();
-    Array::new([batch, width], tensor.as_vec())
+    Ok(Plain::new(device, shape, values)?.enter(pass.recorder()))
 }
 
 /// One half of an encoder, as a part of the network.

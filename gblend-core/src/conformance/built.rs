@@ -1,6 +1,6 @@
 //! Checks of what owns parameters: an encoder or a fusion.
 
-use super::tensors::{bits, finite, gradients_of_squares, to_host};
+use super::tensors::{bits, finite, gradients_of_squares};
 use super::{Rule, Violation};
 use crate::array::Array;
 use crate::error::Result;
@@ -52,7 +52,7 @@ impl<M: Module + ?Sized> Built<'_, M> {
     fn output(&self, module: &mut M, samples: &[usize], pass: &Pass) -> Result<Array, Violation> {
         let what = || format!("a pass to {:?} over {} samples", pass.mode(), samples.len());
         let features = Rule::Runs.works(what(), (self.run)(module, samples, pass))?;
-        let output = Rule::Runs.works(what(), to_host(features))?;
+        let output = Rule::Runs.works(what(), features.to_array())?;
         let expected = [samples.len(), (self.length)(module)];
         Rule::OutputHasShape.holds(
             output.shape() == expected && expected[1] > 0,

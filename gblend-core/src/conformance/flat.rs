@@ -23,7 +23,7 @@ impl<M: Module + ?Sized> Built<'_, M> {
         for pass in [Pass::evaluate(), Pass::train(Seed::new(2)), Pass::evaluate()] {
             let what = || format!("a pass to {:?}", pass.mode());
             let features = rule.works(what(), (self.run)(module, &samples, &pass))?;
-            rule.holds(finite(&features.as_vec()), "finite output", features.as_vec())?;
+            rule.holds(finite(&features.to_vec()), "finite output", features.to_vec())?;
         }
         let pass = Pass::train(Seed::new(3));
         let features = rule.works("a training pass", (self.run)(module, &samples, &pass))?;

@@ -1,12 +1,11 @@
 //! What a fusion is built for in a check, and inputs of that kind.
 
-use dfdx::tensor::{PutTape, TensorFromVec};
-
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::fusion::{Fusion, FusionContext, FusionInputs, FusionModule};
 use crate::params::ParamMut;
 use crate::pass::Pass;
+use crate::recorder::Recorder;
 use crate::seed::Seed;
 use crate::stage::StageShape;
 use crate::tensor::{AutoDevice, Dims2, Dims4, Plain};
@@ -149,11 +148,11 @@ impl Leaf {
     fn new(values: Vec<f32>, shape: &[usize]) -> Result<Self> {
         let device = AutoDevice::default();
         let leaf = match *shape {
-            [a, b] => device.try_tensor_from_vec(values, (a, b)).map(Self::Features),
-            [a, b, c, d] => device.try_tensor_from_vec(values, (a, b, c, d)).map(Self::Maps),
+            [a, b] => Self::Features(Plain::new(&device, (a, b), values)?),
+            [a, b, c, d] => Self::Maps(Plain::new(&device, (a, b, c, d), values)?),
             _ => return Err(Error::shape("an input of a fusion", "2 or 4 axes", shape)),
         };
-        leaf.map_err(Error::device)
+        Ok(leaf)
     }
 
     /// Inputs whose gradients are wanted, as those of encoders are.
@@ -161,8 +160,8 @@ impl Leaf {
         let mut inputs = FusionInputs::default();
         for leaf in leaves {
             match leaf {
-                Self::Features(tensor) => inputs.features.push(tensor.retaped()),
-                Self::Maps(tensor) => inputs.stages.push(tensor.retaped()),
+                Self::Features(tensor) => inputs.features.push(tensor.enter(Recorder::default())),
+                Self::Maps(tensor) => inputs.stages.push(tensor.enter(Recorder::default())),
             }
         }
         inputs
@@ -172,8 +171,8 @@ impl Leaf {
         let mut inputs = FusionInputs::default();
         for leaf in leaves {
             match leaf {
-                Self::Features(tensor) => inputs.features.push(tensor.put_tape(pass.recorder())),
-                Self::Maps(tensor) => inputs.stages.push(tensor.put_tape(pass.recorder())),
+                Self::Features(tensor) => inputs.features.push(tensor.enter(pass.recorder())),
+                Self::Maps(tensor) => inputs.stages.push(tensor.enter(pass.recorder())),
             }
         }
         inputs

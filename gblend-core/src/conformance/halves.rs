@@ -1,19 +1,14 @@
 //! Checks of an encoder's stages, at each of which it can be run in two halves.
 
-use dfdx::shapes::HasShape;
-use dfdx::tensor::{PutTape, TensorFromVec};
-
 use super::built::{paths_of, same_output};
-use super::tensors::to_host;
 use super::{Rule, Violation};
-use crate::array::Array;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::modality::Encoder;
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
 use crate::seed::Seed;
 use crate::stage::{EncoderHalf, StageShape};
-use crate::tensor::{AutoDevice, Batch, Maps};
+use crate::tensor::{AutoDevice, Batch, Maps, Plain};
 
 /// Checks every stage that the encoder says it has, and that it has no other.
 pub(super) fn check(
@@ -33,7 +28,11 @@ pub(super) fn check(
     }
     for (stage, &shape) in (1..).zip(&stages) {
         for pass in [Pass::evaluate(), Pass::train(Seed::new(3))] {
-            let whole = encoded(module()?.encode(&batch, &pass).and_then(to_host))?;
+            let whole = encoded(
+                module()?
+                    .encode(&batch, &pass)
+                    .and_then(|features| features.to_array()),
+            )?;
             let mut halved = module()?;
             let maps = encoded(halved.encode_up_to(stage, &batch, &pass))?;
             let rule = Rule::StagesLeaveMaps;
@@ -42,7 +41,11 @@ pub(super) fn check(
                 format!("{:?} for {samples} samples", shape.of_batch(samples)),
                 maps.shape(),
             )?;
-            let features = encoded(halved.encode_after(stage, maps, &pass).and_then(to_host))?;
+            let features = encoded(
+                halved
+                    .encode_after(stage, maps, &pass)
+                    .and_then(|features| features.to_array()),
+            )?;
             same_output(Rule::HalvesAreTheWhole, &whole, &features)?;
         }
         check_shares(module()?.as_mut(), stage)?;
@@ -99,8 +102,7 @@ fn other_maps(shape: StageShape, samples: usize) -> [Result<Maps>; 3] {
         (channels, height, width + 1, columns),
     ];
     shapes.map(|shape| {
-        let array = Array::zeros([shape.0, shape.1, shape.2, shape.3]);
-        let maps = AutoDevice::default().try_tensor_from_vec(array.into_values(), shape);
-        Ok(maps.map_err(Error::device)?.put_tape(Pass::evaluate().recorder()))
+        let maps = Plain::filled(&AutoDevice::default(), shape, 0.0)?;
+        Ok(maps.enter(Pass::evaluate().recorder()))
     })
 }

@@ -80,7 +80,7 @@ impl Descent {
     fn step(&mut self, rate: f64, gradients: &[Array], share: f64) -> Result<(), Violation> {
         let rule = Rule::Updates;
         self.state.begin_step(rate);
-        let mut store = Gradients::leaky();
+        let mut store = Gradients::default();
         for (param, gradient) in self.params.iter_mut().zip(gradients) {
             let set = param.param().set_gradient(&mut store, gradient);
             Rule::CasesExist.works("making gradients", set)?;

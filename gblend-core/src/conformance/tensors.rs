@@ -1,12 +1,8 @@
 //! Arrays of the kit on the device, and back.
 
-use dfdx::shapes::HasShape;
-use dfdx::tensor::{SplitTape, TensorFromVec};
-use dfdx::tensor_ops::SumTo;
-
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::nn::backward;
+use crate::nn::{backward, square, sum};
 use crate::params::ParamMut;
 use crate::tensor::{AutoDevice, Dims1, Dims2, Dims3, Dims4, Features, Gradients, Plain};
 
@@ -21,23 +17,21 @@ pub(super) enum Owned {
 
 impl Owned {
     pub(super) fn new(device: &AutoDevice, array: &Array) -> Result<Self> {
-        let values = array.values().to_vec();
-        let owned = match *array.shape() {
-            [a] => device.try_tensor_from_vec(values, (a,)).map(Self::Rank1),
-            [a, b] => device.try_tensor_from_vec(values, (a, b)).map(Self::Rank2),
-            [a, b, c] => device.try_tensor_from_vec(values, (a, b, c)).map(Self::Rank3),
-            [a, b, c, d] => device.try_tensor_from_vec(values, (a, b, c, d)).map(Self::Rank4),
+        Ok(match array.shape().len() {
+            1 => Self::Rank1(Plain::from_array(device, array)?),
+            2 => Self::Rank2(Plain::from_array(device, array)?),
+            3 => Self::Rank3(Plain::from_array(device, array)?),
+            4 => Self::Rank4(Plain::from_array(device, array)?),
             _ => return Err(Error::shape("a parameter", "1 to 4 axes", array.shape())),
-        };
-        owned.map_err(Error::device)
+        })
     }
 
     pub(super) fn param(&mut self) -> ParamMut<'_> {
         match self {
-            Self::Rank1(tensor) => ParamMut::Rank1(tensor),
-            Self::Rank2(tensor) => ParamMut::Rank2(tensor),
-            Self::Rank3(tensor) => ParamMut::Rank3(tensor),
-            Self::Rank4(tensor) => ParamMut::Rank4(tensor),
+            Self::Rank1(tensor) => tensor.into(),
+            Self::Rank2(tensor) => tensor.into(),
+            Self::Rank3(tensor) => tensor.into(),
+            Self::Rank4(tensor) => tensor.into(),
         }
     }
 
@@ -46,17 +40,9 @@ impl Owned {
     }
 }
 
-/// `[batch, length]`, on the host.
-pub(super) fn to_host(features: Features) -> Result<Array> {
-    let &(batch, length) = features.shape();
-    let (features, _) = features.split_tape();
-    Array::new([batch, length], features.as_vec())
-}
-
 /// The gradients of the sum of squares.
 pub(super) fn gradients_of_squares(features: Features) -> Result<Gradients> {
-    let squares = features.try_square().map_err(Error::device)?;
-    backward(squares.try_sum().map_err(Error::device)?)
+    backward(sum(square(features)?)?)
 }
 
 /// The bits, which tell two NaNs alike and 0 from −0.

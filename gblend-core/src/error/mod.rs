@@ -160,8 +160,8 @@ impl Error {
         Self::Plugin(Arc::new(error))
     }
 
-    /// An error of dfdx's device, whose types are `Debug + Display` only.
-    pub fn device(error: impl fmt::Debug) -> Self {
+    /// An error of the engine's device, whose types are `Debug + Display` only.
+    pub(crate) fn device(error: impl fmt::Debug) -> Self {
         Self::Device(format!("{error:?}"))
     }
 }

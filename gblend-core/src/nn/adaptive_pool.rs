@@ -1,14 +1,13 @@
 //! Averages on a smaller grid.
 
-use dfdx::prelude::{PutTape, TensorFromVec};
-use dfdx::shapes::{Axes2, Axis, HasShape};
-use dfdx::tensor::Tensor;
-use dfdx::tensor_ops::{BroadcastTo, GatherTo, SumTo, TryMul};
+use dfdx::shapes::{Axes2, Axis};
+use dfdx::tensor_ops::{BroadcastTo, SumTo, TryMul};
 
 use super::frames::samples;
+use super::gather::{RowIndex, take_rows};
 use crate::error::{Error, Result};
 use crate::recorder::Recorder;
-use crate::tensor::{AutoDevice, Dims1, Dims2, Dims3, Dims4, Maps, Taped, reshape};
+use crate::tensor::{Dims3, Dims4, Maps, Plain, Taped, reshape};
 
 /// How many values a map has along each of its axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,24 +62,16 @@ pub fn adaptive_average_pool(input: Maps, frames: usize, to: Extents) -> Result<
         sources.iter().map(move |source| start + source)
     });
     let input = reshape(input, (channels * from.points(), batch))?;
-    let index: Vec<usize> = index.collect();
-    let length = index.len();
-    let index: Tensor<Dims1, usize, AutoDevice> = input
-        .device()
-        .try_tensor_from_vec(index, (length,))
-        .map_err(Error::device)?;
-    let gathered: Taped<Dims2> = input.try_gather(index).map_err(Error::device)?;
-    let gathered: Taped<Dims4> = reshape(gathered, (channels, taps, points, batch))?;
-    let shares = gathered
-        .device()
-        .try_tensor_from_vec(shares, (taps, points))
-        .map_err(Error::device)?
-        .put_tape(Recorder::for_data());
-    let means: Taped<Dims3> = shares
-        .try_broadcast_like::<_, Axes2<0, 3>>(gathered.shape())
-        .and_then(|shares| gathered.try_mul(shares))
-        .and_then(SumTo::try_sum::<_, Axis<1>>)
-        .map_err(Error::device)?;
+    let index = RowIndex::new(&input.device(), index.collect())?;
+    let gathered: Taped<Dims4> = reshape(take_rows(input, &index)?, (channels, taps, points, batch))?;
+    let shares = Plain::new(&gathered.device(), (taps, points), shares)?.enter(Recorder::for_data());
+    let shape = *gathered.shape();
+    let means: Taped<Dims3> = gathered.run(|gathered| {
+        let shares = shares
+            .into_engine()
+            .try_broadcast_like::<_, Axes2<0, 3>>(&shape)?;
+        gathered.try_mul(shares)?.try_sum::<_, Axis<1>>()
+    })?;
     reshape(means, (channels, to.height, to.width, to.frames * batch))
 }
 

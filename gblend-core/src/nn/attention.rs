@@ -1,14 +1,15 @@
 //! Self-attention.
 
-use dfdx::shapes::{Axes4, Axis, HasShape};
+use dfdx::shapes::{Axes4, Axis};
 use dfdx::tensor_ops::{PermuteTo, ReshapeTo, TryMatMul, TryMul};
 
+use super::fork::fork;
 use super::init::positive;
 use super::linear::Linear;
-use super::residual::fork;
+use super::permute::permute;
+use crate::engine::enclosed;
 use crate::error::{Error, Result};
 use crate::params::{Module, ParamPath, ParamVisitor};
-use crate::recorder::enclosed;
 use crate::seed::Seed;
 use crate::tensor::{AutoDevice, Dims4, Features, Taped, reshape};
 
@@ -66,26 +67,23 @@ impl SelfAttention {
         let key = self.split(self.key.forward(for_key)?, sequences, length)?;
         let value = self.split(self.value.forward(for_value)?, sequences, length)?;
         let scale = 1.0 / ((self.width / self.heads) as f32).sqrt();
-        let key = key.try_permute::<Dims4, Axes4<0, 1, 3, 2>>();
-        let attended = key
-            .and_then(ReshapeTo::try_contiguous)
-            .and_then(|key| query.try_matmul(key))
-            .and_then(|scores| scores.try_mul(scale))
-            .and_then(|scores| enclosed(scores, |scores| scores.try_softmax::<Axis<3>>()))
-            .and_then(|shares| shares.try_matmul(value))
-            .and_then(|heads| heads.try_permute::<Dims4, Axes4<0, 2, 1, 3>>())
-            .and_then(ReshapeTo::try_contiguous)
-            .map_err(Error::device)?;
+        let key = permute(key, [0, 1, 3, 2])?;
+        let attended = query.run(|query| {
+            let scores = query.try_matmul(key.into_engine())?.try_mul(scale)?;
+            let shares = enclosed(scores, |scores| scores.try_softmax::<Axis<3>>())?;
+            let heads = shares.try_matmul(value.into_engine())?;
+            heads.try_permute::<Dims4, Axes4<0, 2, 1, 3>>()?.try_contiguous()
+        })?;
         self.output.forward(reshape(attended, (rows, self.width))?)
     }
 
     /// `[sequences × length, width]` to `[sequences, heads, length, width / heads]`.
     fn split(&self, rows: Features, sequences: usize, length: usize) -> Result<Taped<Dims4>> {
         let share = self.width / self.heads;
-        reshape(rows, (sequences, length, self.heads, share))?
-            .try_permute::<Dims4, Axes4<0, 2, 1, 3>>()
-            .and_then(ReshapeTo::try_contiguous)
-            .map_err(Error::device)
+        permute(
+            reshape(rows, (sequences, length, self.heads, share))?,
+            [0, 2, 1, 3],
+        )
     }
 }
 

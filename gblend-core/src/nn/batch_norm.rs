@@ -1,13 +1,12 @@
 //! Batch normalization.
 
-use dfdx::shapes::HasShape;
 use dfdx::tensor::TensorFromVec;
 use dfdx::tensor_ops::{TryAdd, TryMul};
 
-use super::engine::Engine;
-use super::init::{filled, positive};
-use super::operand::{BatchMoments, NormOptions, NormStatistics};
+use super::init::positive;
 use crate::array::Array;
+use crate::device::Chosen;
+use crate::engine::{BatchMoments, Engine, NormOptions, NormStatistics, ParamOn};
 use crate::error::{Error, Result};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
@@ -25,7 +24,7 @@ pub(super) struct RunningStatistics {
     mean: Array,
     variance: Array,
     /// Newer values, on a device from which they are read only when somebody wants to see them.
-    ahead: Option<[Plain<Dims1>; 2]>,
+    ahead: Option<[ParamOn<Dims1, Chosen>; 2]>,
 }
 
 impl RunningStatistics {
@@ -62,7 +61,7 @@ impl RunningStatistics {
     ///
     /// # Errors
     /// [`Error::Device`].
-    pub(super) fn update(&mut self, moments: &BatchMoments<AutoDevice>, count: usize) -> Result<()> {
+    pub(super) fn update(&mut self, moments: &BatchMoments<Chosen>, count: usize) -> Result<()> {
         let unbiased = count as f32 / (count.saturating_sub(1)).max(1) as f32;
         match moments {
             BatchMoments::Unused => {}
@@ -84,7 +83,7 @@ impl RunningStatistics {
                         to_device(mean.device(), &self.variance)?,
                     ],
                 };
-                let step = |running: Plain<Dims1>, batch: &Plain<Dims1>, scale: f32| {
+                let step = |running: ParamOn<Dims1, Chosen>, batch: &ParamOn<Dims1, Chosen>, scale: f32| {
                     let rest = running.try_mul(1.0 - MOMENTUM)?;
                     rest.try_add(batch.clone().try_mul(MOMENTUM * scale)?)
                 };
@@ -112,7 +111,7 @@ impl RunningStatistics {
     }
 }
 
-fn to_device(device: &AutoDevice, array: &Array) -> Result<Plain<Dims1>> {
+fn to_device(device: &Chosen, array: &Array) -> Result<ParamOn<Dims1, Chosen>> {
     let values = array.values().to_vec();
     let shape = (values.len(),);
     device.try_tensor_from_vec(values, shape).map_err(Error::device)
@@ -138,8 +137,8 @@ impl BatchNorm {
     pub fn new(device: &AutoDevice, channels: usize, relu: bool) -> Result<Self> {
         let channels = positive("channels", channels)?;
         Ok(Self {
-            gamma: filled(device, (channels,), 1.0)?,
-            beta: filled(device, (channels,), 0.0)?,
+            gamma: Plain::filled(device, (channels,), 1.0)?,
+            beta: Plain::filled(device, (channels,), 0.0)?,
             running: RunningStatistics::new(channels),
             relu,
         })
@@ -159,11 +158,12 @@ impl BatchNorm {
             ));
         }
         let options = self.running.options(pass, self.relu);
-        let (output, moments) = AutoDevice::batch_norm(input, &self.gamma, &self.beta, options)?;
+        let (output, moments) =
+            Chosen::batch_norm(input.into_engine(), &self.gamma.0, &self.beta.0, options)?;
         if pass.is_training() {
             self.running.update(&moments, shape.1 * shape.2 * shape.3)?;
         }
-        Ok(output)
+        Ok(output.into())
     }
 }
 
@@ -187,7 +187,7 @@ mod tests {
         fn statistics_that_move_on_the_device_are_those_that_move_on_the_host(
             batches in proptest::collection::vec((-3.0_f32..3.0, 0.1_f32..4.0), 1..6),
         ) {
-            let device = AutoDevice::default();
+            let device = Chosen::default();
             let (mut on_host, mut on_device) = (RunningStatistics::new(1), RunningStatistics::new(1));
             for &(mean, variance) in &batches {
                 let (mean, variance) = (vec![mean], vec![variance]);
@@ -209,6 +209,7 @@ mod tests {
     fn whoever_looks_at_the_statistics_sees_the_newest() {
         let device = AutoDevice::default();
         let mut norm = BatchNorm::new(&device, 1, false).unwrap();
+        let device = device.0;
         let moved = BatchMoments::Device {
             mean: device.tensor_from_vec(vec![2.0], (1,)),
             variance: device.tensor_from_vec(vec![1.0], (1,)),

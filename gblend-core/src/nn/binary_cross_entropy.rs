@@ -1,21 +1,19 @@
 //! Binary cross entropy, one answer per class.
 
-use dfdx::shapes::HasShape;
-use dfdx::tensor::{PutTape, TensorFromVec};
-use dfdx::tensor_ops::MeanTo;
-
 use super::loss::{check_classes, check_rows, matrix};
+use super::reduce::mean;
 use crate::array::Array;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::recorder::Recorder;
-use crate::tensor::{Logits, Loss};
+use crate::tensor::{Logits, Loss, Plain};
 
 /// Mean over the batch and over the classes of `log(1 + exp(∓logit))`, minus for the classes of a sample and plus
 /// for the others.
 ///
 /// # Errors
-/// [`Error::Shape`] if there is not one set of classes for each row of `[batch, classes]`, [`Error::Data`] if one of
-/// them is not below the number of classes, [`Error::Device`].
+/// [`Error::Shape`](crate::Error::Shape) if there is not one set of classes for each row of `[batch, classes]`,
+/// [`Error::Data`](crate::Error::Data) if one of them is not below the number of classes,
+/// [`Error::Device`](crate::Error::Device).
 pub fn binary_cross_entropy(logits: Logits, classes: &[Vec<usize>]) -> Result<Loss> {
     let &(batch, width) = logits.shape();
     check(batch, width, classes)?;
@@ -23,15 +21,8 @@ pub fn binary_cross_entropy(logits: Logits, classes: &[Vec<usize>]) -> Result<Lo
     for (row, classes) in targets.chunks_exact_mut(width.max(1)).zip(classes) {
         classes.iter().for_each(|&class| row[class] = 1.0);
     }
-    let targets = logits
-        .device()
-        .try_tensor_from_vec(targets, (batch, width))
-        .map_err(Error::device)?
-        .put_tape(Recorder::for_data());
-    logits
-        .try_bce_with_logits(targets)
-        .and_then(MeanTo::try_mean)
-        .map_err(Error::device)
+    let targets = Plain::new(&logits.device(), (batch, width), targets)?.enter(Recorder::for_data());
+    mean(logits.run(|logits| logits.try_bce_with_logits(targets.into_engine()))?)
 }
 
 /// The binary cross entropy of each sample in `f64`, as a mean over classes, from logits `[batch, classes]` on the
@@ -56,7 +47,7 @@ pub fn binary_cross_entropy_of_each(logits: &Array, classes: &[Vec<usize>]) -> R
 /// The sigmoid of each class score in `f64`, from logits `[batch, classes]` on the host.
 ///
 /// # Errors
-/// [`Error::Shape`] if the logits are no matrix.
+/// [`Error::Shape`](crate::Error::Shape) if the logits are no matrix.
 pub fn sigmoid_of_each(logits: &Array) -> Result<Vec<Vec<f64>>> {
     let (_, width) = matrix(logits)?;
     let rows = logits.values().chunks_exact(width.max(1));
@@ -100,12 +91,12 @@ mod tests {
             bits in proptest::collection::vec(any::<u8>(), 3),
         ) {
             let sets = sets(&bits);
-            let tensor = AutoDevice::default().tensor_from_vec(values.clone(), (3, 4));
-            let loss = binary_cross_entropy(tensor.retaped(), &sets).unwrap();
+            let tensor = Plain::new(&AutoDevice::default(), (3, 4), values.clone()).unwrap();
+            let loss = binary_cross_entropy(tensor.parameter(), &sets).unwrap();
             let array = Array::new([3, 4], values).unwrap();
             let mean = binary_cross_entropy_of_each(&array, &sets).unwrap().iter().sum::<f64>() / 3.0;
-            prop_assert!((f64::from(loss.as_vec()[0]) - mean).abs() < 1e-5 * mean.max(1.0));
-            let gradient = backward(loss).unwrap().get(&tensor).as_vec();
+            prop_assert!((f64::from(loss.value()) - mean).abs() < 1e-5 * mean.max(1.0));
+            let gradient = backward(loss).unwrap().get(&tensor).unwrap().into_values();
             let sigmoid = sigmoid_of_each(&array).unwrap();
             for (i, gradient) in gradient.into_iter().enumerate() {
                 let hot = f64::from(u8::from(sets[i / 4].contains(&(i % 4))));

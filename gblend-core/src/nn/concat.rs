@@ -1,10 +1,29 @@
-//! Concatenation of feature maps.
+//! Concatenation.
 
-use dfdx::shapes::HasShape;
-
-use super::engine::Engine;
+use crate::device::Chosen;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::tensor::{AutoDevice, Maps};
+use crate::tensor::{Features, Maps, Taped};
+
+/// Feature vectors side by side: `[batch, features]` each, of one batch, to `[batch, Σ features]`.
+///
+/// # Errors
+/// [`Error::Shape`] with both shapes if the batches of two differ, [`Error::Shape`] if there is no part, [`Error::Device`].
+pub fn concatenate(parts: Vec<Features>) -> Result<Features> {
+    if let Some(&(batch, features)) = parts.first().map(Taped::shape) {
+        for part in &parts {
+            let &(rows, columns) = part.shape();
+            if rows != batch {
+                return Err(Error::shape(
+                    "a concatenation",
+                    format!("[{batch}, features], as the first part is [{batch}, {features}]"),
+                    [rows, columns],
+                ));
+            }
+        }
+    }
+    Chosen::concat(parts.into_iter().map(Taped::into_engine).collect()).map(Taped::from)
+}
 
 /// The channels of all parts, one part's after another's: `[channels, height, width, frames × batch]` each, alike but
 /// for the channels, to `[Σ channels, height, width, frames × batch]`.
@@ -12,7 +31,7 @@ use crate::tensor::{AutoDevice, Maps};
 /// # Errors
 /// [`Error::Shape`] if there is no part or two differ in more than their channels, [`Error::Device`].
 pub fn concat_channels(parts: Vec<Maps>) -> Result<Maps> {
-    if let Some(&(_, height, width, columns)) = parts.first().map(HasShape::shape) {
+    if let Some(&(_, height, width, columns)) = parts.first().map(Taped::shape) {
         for part in &parts {
             let &(channels, h, w, n) = part.shape();
             if (h, w, n) != (height, width, columns) {
@@ -24,5 +43,5 @@ pub fn concat_channels(parts: Vec<Maps>) -> Result<Maps> {
             }
         }
     }
-    AutoDevice::concat_channels(parts)
+    Chosen::concat_channels(parts.into_iter().map(Taped::into_engine).collect()).map(Taped::from)
 }

@@ -1,14 +1,13 @@
 //! Convolution.
 
-use dfdx::shapes::HasShape;
-
-use super::engine::Engine;
-use super::init::{filled, he_normal, positive};
-use super::window::{Window, WindowPlan};
+use super::init::{he_normal, positive};
+use crate::device::Chosen;
+use crate::engine::Engine;
+use crate::engine::{Window, WindowPlan};
 use crate::error::{Error, Result};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::seed::Seed;
-use crate::tensor::{AutoDevice, Dims1, Dims4, Maps, Plain};
+use crate::tensor::{AutoDevice, Dims1, Dims4, Maps, Plain, Taped};
 
 /// Cross-correlation of feature maps with learned windows, and a bias per output channel.
 #[derive(Clone, Debug)]
@@ -32,7 +31,7 @@ impl Conv2d {
     ) -> Result<Self> {
         Ok(Self {
             weight: kernel(device, in_channels, out_channels, window, seed)?,
-            bias: filled(device, (out_channels,), 0.0)?,
+            bias: Plain::filled(device, (out_channels,), 0.0)?,
             window,
         })
     }
@@ -43,7 +42,8 @@ impl Conv2d {
     /// [`Error::Shape`] if there are other channels or the window does not fit, [`Error::Device`].
     pub fn forward(&self, input: Maps) -> Result<Maps> {
         let plan = plan(&input, &self.weight, self.window)?;
-        AutoDevice::conv(input, &self.weight, Some(&self.bias), &plan)
+        let bias = Some(&self.bias.0);
+        Chosen::conv(input.into_engine(), &self.weight.0, bias, &plan).map(Taped::from)
     }
 }
 

@@ -1,12 +1,10 @@
 //! Convolution, batch normalization and ReLU in one operation.
 
-use dfdx::shapes::HasShape;
-
 use super::batch_norm::RunningStatistics;
 use super::conv::{kernel, plan};
-use super::engine::Engine;
-use super::init::filled;
-use super::window::Window;
+use crate::device::Chosen;
+use crate::engine::Engine;
+use crate::engine::Window;
 use crate::error::Result;
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
@@ -43,8 +41,8 @@ impl ConvNorm {
     ) -> Result<Self> {
         Ok(Self {
             weight: kernel(device, in_channels, out_channels, window, seed)?,
-            gamma: filled(device, (out_channels,), 1.0)?,
-            beta: filled(device, (out_channels,), 0.0)?,
+            gamma: Plain::filled(device, (out_channels,), 1.0)?,
+            beta: Plain::filled(device, (out_channels,), 0.0)?,
             running: RunningStatistics::new(out_channels),
             window,
             relu,
@@ -66,12 +64,12 @@ impl ConvNorm {
         let plan = plan(&input, &self.weight, self.window)?;
         let options = self.running.options(pass, self.relu);
         let count = plan.out_pixels() * input.shape().3;
-        let (output, moments) =
-            AutoDevice::conv_norm(input, &self.weight, &self.gamma, &self.beta, &plan, options)?;
+        let (weight, gamma, beta) = (&self.weight.0, &self.gamma.0, &self.beta.0);
+        let (output, moments) = Chosen::conv_norm(input.into_engine(), weight, gamma, beta, &plan, options)?;
         if pass.is_training() {
             self.running.update(&moments, count)?;
         }
-        Ok(output)
+        Ok(output.into())
     }
 }
 
@@ -81,5 +79,39 @@ impl Module for ConvNorm {
         visitor.param(&path.join("gamma"), (&mut self.gamma).into())?;
         visitor.param(&path.join("beta"), (&mut self.beta).into())?;
         self.running.visit(path, visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use dfdx::tensor::{PutTape, SplitTape};
+
+    use super::*;
+    use crate::array::Array;
+    use crate::nn::{backward, cross_entropy, global_average_pool};
+    use crate::tensor::{Batch, Taped};
+
+    #[test]
+    fn data_that_enters_a_network_needs_no_gradient_until_it_meets_a_parameter() {
+        let device = AutoDevice::default();
+        let pass = Pass::train(Seed::new(1));
+        let sample = Array::new([2, 6, 6, 1], (0..72).map(|i| (i * 7 % 13) as f32 - 6.0).collect()).unwrap();
+        let maps = Batch::stack(&device, &[&sample; 4])
+            .unwrap()
+            .maps(pass.recorder())
+            .unwrap();
+        assert!(maps.is_recording() && !maps.requires_grad());
+        let (maps, recorder) = maps.into_engine().split_tape();
+        let mut conv = ConvNorm::new(&device, 2, 3, Window::square(3, 1, 1), true, Seed::new(2)).unwrap();
+        let output = conv
+            .forward(Taped::from(maps.clone().put_tape(recorder)), &pass)
+            .unwrap();
+        assert!(output.requires_grad());
+        let features = global_average_pool(output, 1).unwrap();
+        let gradients = backward(cross_entropy(features, &[0, 1, 2, 0]).unwrap()).unwrap();
+        // Asking for a gradient that was not made panics.
+        let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| gradients.0.get(&maps)));
+        assert!(made.is_err(), "a gradient was computed for the network's input");
     }
 }

@@ -1,15 +1,13 @@
 //! Dropout.
 
-use dfdx::shapes::{HasShape, Shape};
-use dfdx::tensor::{PutTape, TensorFromVec};
-use dfdx::tensor_ops::TryMul;
 use rand::RngExt;
 
+use super::arithmetic::multiply;
 use crate::error::{Error, Result};
 use crate::pass::Pass;
 use crate::recorder::Recorder;
 use crate::seed::Seed;
-use crate::tensor::Taped;
+use crate::tensor::{Plain, Shape, Taped};
 
 /// Sets values to 0 with a probability in training, and scales the others so that the mean stays
 /// (Srivastava et al., JMLR 2014).
@@ -49,7 +47,7 @@ impl Dropout {
         }
         let mut rng = pass.seed_of(&self.label).rng();
         let kept = 1.0 / (1.0 - self.probability);
-        let mask = (0..input.shape().num_elements())
+        let mask = (0..input.shape().elements())
             .map(|_| {
                 if rng.random::<f32>() < self.probability {
                     0.0
@@ -58,12 +56,7 @@ impl Dropout {
                 }
             })
             .collect();
-        let mask = input
-            .device()
-            .try_tensor_from_vec(mask, *input.shape())
-            .map_err(Error::device)?;
-        input
-            .try_mul(mask.put_tape(Recorder::for_data()))
-            .map_err(Error::device)
+        let mask = Plain::new(&input.device(), *input.shape(), mask)?;
+        multiply(input, mask.enter(Recorder::for_data()))
     }
 }

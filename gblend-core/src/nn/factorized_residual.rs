@@ -1,13 +1,12 @@
 //! Residual blocks of convolutions that are factorized into space and time.
 
-use dfdx::shapes::HasShape;
-
 use super::conv_norm::ConvNorm;
-use super::engine::Engine;
+use super::fork::fork;
 use super::pool::average_pool;
-use super::residual::fork;
 use super::temporal::{FactorizedBlock, FactorizedStrides, split_frames};
-use super::window::Window;
+use crate::device::Chosen;
+use crate::engine::Engine;
+use crate::engine::Window;
 use crate::error::Result;
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
@@ -68,7 +67,8 @@ impl FactorizedResidualBlock {
             Some(shortcut) => shortcut.forward(around, frames, pass)?,
             None => around,
         };
-        Ok((AutoDevice::relu_add(inner, around)?, left))
+        let sum = Chosen::relu_add(inner.into_engine(), around.into_engine())?;
+        Ok((sum.into(), left))
     }
 }
 

@@ -1,12 +1,10 @@
 //! Initial parameters.
 
-use dfdx::shapes::Shape;
-use dfdx::tensor::TensorFromVec;
 use rand_distr::{Distribution, Normal, Uniform};
 
 use crate::error::{Error, Result};
 use crate::seed::Seed;
-use crate::tensor::{AutoDevice, Plain};
+use crate::tensor::{AutoDevice, Plain, Shape};
 
 /// Normal values of variance `2 / fan_in` (He et al., ICCV 2015, equation 10), which keeps the scale of a
 /// signal through ReLUs.
@@ -42,13 +40,6 @@ pub(super) fn normal<S: Shape>(
     sample(device, shape, normal, seed)
 }
 
-/// The same value everywhere.
-pub(super) fn filled<S: Shape>(device: &AutoDevice, shape: S, value: f32) -> Result<Plain<S>> {
-    device
-        .try_tensor_from_vec(vec![value; shape.num_elements()], shape)
-        .map_err(Error::device)
-}
-
 fn sample<S: Shape>(
     device: &AutoDevice,
     shape: S,
@@ -56,10 +47,10 @@ fn sample<S: Shape>(
     seed: Seed,
 ) -> Result<Plain<S>> {
     let mut rng = seed.rng();
-    let values = (0..shape.num_elements())
+    let values = (0..shape.elements())
         .map(|_| distribution.sample(&mut rng))
         .collect();
-    device.try_tensor_from_vec(values, shape).map_err(Error::device)
+    Plain::new(device, shape, values)
 }
 
 /// An extent that a layer cannot do without.

@@ -1,14 +1,15 @@
 //! Layer normalization.
 
 use dfdx::shapes::{Axis, HasShape};
-use dfdx::tensor::{PutTape, SplitTape, Tensor};
+use dfdx::tensor::{HasErr, PutTape, SplitTape, Tensor};
 use dfdx::tensor_ops::{BroadcastTo, SumTo, TryAdd, TryDiv, TryMul, TrySub};
 
-use super::init::{filled, positive};
+use super::init::positive;
+use crate::device::Chosen;
+use crate::engine::TapedOn;
 use crate::error::{Error, Result};
 use crate::params::{Module, ParamPath, ParamVisitor};
-use crate::recorder::Recorder;
-use crate::tensor::{AutoDevice, Dims1, Dims2, Features, Plain, Taped};
+use crate::tensor::{AutoDevice, Dims1, Dims2, Features, Plain};
 
 /// Added to the variance.
 const EPSILON: f32 = 1e-5;
@@ -28,8 +29,8 @@ impl LayerNorm {
     pub fn new(device: &AutoDevice, features: usize) -> Result<Self> {
         let features = positive("features", features)?;
         Ok(Self {
-            gamma: filled(device, (features,), 1.0)?,
-            beta: filled(device, (features,), 0.0)?,
+            gamma: Plain::filled(device, (features,), 1.0)?,
+            beta: Plain::filled(device, (features,), 0.0)?,
         })
     }
 
@@ -38,7 +39,7 @@ impl LayerNorm {
     /// # Errors
     /// [`Error::Shape`] if there are other features, [`Error::Device`].
     pub fn forward(&self, input: Features) -> Result<Features> {
-        let shape @ (batch, features) = *input.shape();
+        let &(batch, features) = input.shape();
         if features != self.gamma.shape().0 {
             return Err(Error::shape(
                 "layer normalization",
@@ -46,36 +47,36 @@ impl LayerNorm {
                 [batch, features],
             ));
         }
-        self.normalize(input, shape).map_err(Error::device)
+        input.run(|input| self.normalize(input))
     }
 
     fn normalize(
         &self,
-        input: Features,
-        shape: Dims2,
-    ) -> std::result::Result<Features, <AutoDevice as dfdx::tensor::HasErr>::Err> {
+        input: TapedOn<Dims2, Chosen>,
+    ) -> std::result::Result<TapedOn<Dims2, Chosen>, <Chosen as HasErr>::Err> {
+        let shape = *input.shape();
         let share = 1.0 / shape.1 as f32;
         let (input, recorder) = input.split_tape();
-        let sums: Taped<Dims1> = input
+        let sums: TapedOn<Dims1, Chosen> = input
             .clone()
             .put_tape(recorder.branch())
             .try_sum::<_, Axis<1>>()?;
         let mean = sums.try_mul(share)?.try_broadcast_like::<_, Axis<1>>(&shape)?;
         let (centered, recorder) = input.put_tape(recorder).try_sub(mean)?.split_tape();
         let squares = centered.clone().put_tape(recorder.branch()).try_square()?;
-        let sums: Taped<Dims1> = squares.try_sum::<_, Axis<1>>()?;
+        let sums: TapedOn<Dims1, Chosen> = squares.try_sum::<_, Axis<1>>()?;
         let deviation = sums.try_mul(share)?.try_add(EPSILON).and_then(Tensor::try_sqrt)?;
-        let deviation: Taped<Dims2> = deviation.try_broadcast_like::<_, Axis<1>>(&shape)?;
+        let deviation: TapedOn<Dims2, Chosen> = deviation.try_broadcast_like::<_, Axis<1>>(&shape)?;
         let normalized = centered.put_tape(recorder).try_div(deviation)?;
-        let gamma: Taped<Dims2> = self
+        let gamma: TapedOn<Dims2, Chosen> = self
             .gamma
-            .clone()
-            .put_tape(Recorder::for_parameter())
+            .parameter()
+            .into_engine()
             .try_broadcast_like::<_, Axis<0>>(&shape)?;
-        let beta: Taped<Dims2> = self
+        let beta: TapedOn<Dims2, Chosen> = self
             .beta
-            .clone()
-            .put_tape(Recorder::for_parameter())
+            .parameter()
+            .into_engine()
             .try_broadcast_like::<_, Axis<0>>(&shape)?;
         normalized.try_mul(gamma)?.try_add(beta)
     }

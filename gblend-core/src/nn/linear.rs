@@ -1,13 +1,12 @@
 //! Fully connected layers.
 
-use dfdx::shapes::HasShape;
-
-use super::engine::Engine;
 use super::init::{lecun_uniform, positive};
+use crate::device::Chosen;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::seed::Seed;
-use crate::tensor::{AutoDevice, Dims1, Dims2, Features, Plain};
+use crate::tensor::{AutoDevice, Dims1, Dims2, Features, Plain, Taped};
 
 /// `x · Wᵀ + b`, or `x · Wᵀ`.
 #[derive(Clone, Debug)]
@@ -53,7 +52,8 @@ impl Linear {
                 [batch, features],
             ));
         }
-        AutoDevice::linear(input, &self.weight, self.bias.as_ref())
+        let bias = self.bias.as_ref().map(|bias| &bias.0);
+        Chosen::linear(input.into_engine(), &self.weight.0, bias).map(Taped::from)
     }
 }
 

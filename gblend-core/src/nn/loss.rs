@@ -1,13 +1,14 @@
 //! Cross entropy, and the backward pass.
 
-use dfdx::shapes::{Axis, HasShape};
-use dfdx::tensor::{PutTape, SplitTape, TensorFromVec};
-use dfdx::tensor_ops::{Backward, SumTo, TryMul};
+use dfdx::shapes::Axis;
 
+use super::arithmetic::multiply;
+use super::reduce::sum;
 use crate::array::Array;
+use crate::engine::{self, enclosed};
 use crate::error::{Error, Result};
-use crate::recorder::{Recorder, enclosed};
-use crate::tensor::{Gradients, Logits, Loss};
+use crate::recorder::Recorder;
+use crate::tensor::{Gradients, Logits, Loss, Plain};
 
 /// Mean over the batch of `−log softmax(logits)[label]`.
 ///
@@ -21,14 +22,9 @@ pub fn cross_entropy(logits: Logits, labels: &[usize]) -> Result<Loss> {
     for (row, &label) in share.chunks_exact_mut(classes.max(1)).zip(labels) {
         row[label] = -1.0 / batch as f32;
     }
-    let share = logits
-        .device()
-        .try_tensor_from_vec(share, (batch, classes))
-        .map_err(Error::device)?;
-    enclosed(logits, |logits| logits.try_log_softmax::<Axis<1>>())
-        .and_then(|log| log.try_mul(share.put_tape(Recorder::for_data())))
-        .and_then(SumTo::try_sum)
-        .map_err(Error::device)
+    let share = Plain::new(&logits.device(), (batch, classes), share)?;
+    let log = logits.run(|logits| enclosed(logits, |logits| logits.try_log_softmax::<Axis<1>>()))?;
+    sum(multiply(log, share.enter(Recorder::for_data()))?)
 }
 
 /// Runs the backward pass.
@@ -36,13 +32,7 @@ pub fn cross_entropy(logits: Logits, labels: &[usize]) -> Result<Loss> {
 /// # Errors
 /// [`Error::Device`] if the loss was not recorded, or the device fails.
 pub fn backward(loss: Loss) -> Result<Gradients> {
-    let (loss, recorder) = loss.split_tape();
-    let Some(tape) = recorder.into_finished_tape() else {
-        return Err(Error::Device(
-            "the backward pass of a loss that was computed without recording".into(),
-        ));
-    };
-    loss.put_tape(tape).try_backward().map_err(Error::device)
+    engine::backward(loss.into_engine()).map(Gradients)
 }
 
 /// The cross entropy of each sample in `f64`, from logits `[batch, classes]` on the host.
@@ -121,19 +111,18 @@ pub(super) fn check_classes(row: usize, width: usize, classes: &[usize]) -> Resu
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::tensor::AutoDevice;
+    use crate::tensor::{AutoDevice, Dims2};
     use proptest::prelude::*;
 
-    fn logits(values: &[f32], batch: usize) -> Logits {
+    fn logits(values: &[f32], batch: usize) -> Plain<Dims2> {
         let shape = (batch, values.len() / batch);
-        let tensor = AutoDevice::default().tensor_from_vec(values.to_vec(), shape);
-        tensor.put_tape(Recorder::default())
+        Plain::new(&AutoDevice::default(), shape, values.to_vec()).unwrap()
     }
 
     proptest! {
         #[test]
         fn the_mean_of_each_is_the_loss(values in proptest::collection::vec(-20.0_f32..20.0, 12), labels in proptest::collection::vec(0_usize..4, 3)) {
-            let loss = cross_entropy(logits(&values, 3), &labels).unwrap().as_vec()[0];
+            let loss = cross_entropy(logits(&values, 3).parameter(), &labels).unwrap().value();
             let each = cross_entropy_of_each(&Array::new([3, 4], values).unwrap(), &labels).unwrap();
             let mean = each.iter().sum::<f64>() / 3.0;
             prop_assert!((f64::from(loss) - mean).abs() < 1e-5 * mean.max(1.0));
@@ -150,9 +139,9 @@ mod tests {
     #[test]
     fn the_gradient_is_softmax_minus_one_hot_over_the_batch() {
         let values = [0.5, -1.0, 2.0, 0.0, 0.0, 0.0];
-        let tensor = AutoDevice::default().tensor_from_vec(values.to_vec(), (2, 3));
-        let loss = cross_entropy(tensor.retaped(), &[2, 0]).unwrap();
-        let gradient = backward(loss).unwrap().get(&tensor).as_vec();
+        let tensor = logits(&values, 2);
+        let loss = cross_entropy(tensor.parameter(), &[2, 0]).unwrap();
+        let gradient = backward(loss).unwrap().get(&tensor).unwrap().into_values();
         let softmax = softmax_of_each(&Array::new([2, 3], values.to_vec()).unwrap()).unwrap();
         for (i, gradient) in gradient.into_iter().enumerate() {
             let hot = f64::from(u8::from(i == 2 || i == 3));
@@ -169,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_label_out_of_range_is_an_error() {
-        let error = cross_entropy(logits(&[0.0; 6], 2), &[0, 3]).unwrap_err();
+        let error = cross_entropy(logits(&[0.0; 6], 2).parameter(), &[0, 3]).unwrap_err();
         assert!(error.to_string().contains("row 1") && error.to_string().contains("below 3"));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::dropout::Dropout;
 use super::linear::Linear;
-use super::residual::relu;
+use super::pointwise::relu;
 use crate::error::{Error, Result};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;

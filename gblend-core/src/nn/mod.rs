@@ -1,67 +1,79 @@
-//! Layers whose shapes are decided at run time.
+//! Layers whose shapes are decided at run time, and the operations that other layers are made of.
 //!
-//! Every layer works on the tensors of [`crate::tensor`]: feature maps `[channels, height, width, frames ×
-//! batch]` with the batch innermost, feature vectors `[batch, features]`. A layer is built from sizes, a
-//! device and a [`Seed`](crate::Seed), and shows its parameters to a visitor.
+//! Everything works on the tensors of [`crate::tensor`]: feature maps `[channels, height, width, frames × batch]` with the
+//! batch innermost, feature vectors `[batch, features]`. A layer is built from sizes, a device and a
+//! [`Seed`](crate::Seed), and shows its parameters to a visitor. An operation is a function: it takes tensors, records
+//! itself with them, and returns a tensor, or an error that names the shapes.
 //!
-//! dfdx's own layers want their sizes at compile time, and its convolutions and pools need a nightly
-//! compiler, so the operations are gblend's. Each exists twice behind one interface, [`Engine`]:
+//! | | |
+//! |---|---|
+//! | element by element | [`add`], [`subtract`], [`multiply`], [`divide`], [`scale`], [`offset`] |
+//! | of each element | [`relu`], [`gelu`], [`sigmoid`], [`tanh`], [`exp`], [`ln`], [`sqrt`], [`abs`], [`square`], [`powi`] |
+//! | over axes | [`sum`], [`mean`], [`sum_axis`], [`mean_axis`], [`softmax`], [`log_softmax`] |
+//! | of matrices | [`matmul`], [`matmul_of_each`], [`inner_products`], [`transpose`] |
+//! | side by side | [`concatenate`], [`concat_channels`], [`repeat`] |
+//! | elsewhere | [`permute`], [`reshape`](crate::tensor::reshape), [`take_rows`], [`scatter_rows`], [`mask_rows`] |
+//! | the way of gradients | [`fork`], [`detach`], [`with_history`], [`backward`] |
 //!
-//! - [`fast`]: one tape operation on the CPU's memory, written for the layout;
-//! - [`composed`]: a chain of dfdx's own operations, which runs on any of its devices.
-//!
-//! The CPU uses the first, a GPU the second, and the tests hold one against the other.
+//! **Broadcasting.** Nothing is stretched to another tensor's shape on its own: operands have one shape, else the
+//! operation is [`Error::Shape`](crate::Error::Shape) with both. A number goes with any shape ([`scale`], [`offset`]); a
+//! tensor gets an axis that it lacks from [`repeat`].
 
 mod adaptive_pool;
+mod arithmetic;
 mod attention;
 mod batch_norm;
 mod binary_cross_entropy;
-pub mod composed;
 mod concat;
-mod constants;
 mod conv;
 mod conv_norm;
-mod cpu;
 mod dropout;
-mod engine;
 mod factorized_residual;
-pub mod fast;
+mod fork;
 mod frames;
-mod gelu;
+mod gather;
 mod init;
 mod layer_norm;
 mod linear;
 mod loss;
+mod matmul;
 mod mlp;
-mod operand;
+mod permute;
+mod pointwise;
 mod pool;
 mod position;
+mod reduce;
+mod repeat;
 mod residual;
 mod rows;
 mod temporal;
 mod transformer;
-mod window;
 
+pub use crate::engine::{Window, WindowPlan};
 pub use adaptive_pool::{Extents, adaptive_average_pool};
+pub use arithmetic::{add, divide, multiply, offset, scale, subtract};
 pub use attention::SelfAttention;
 pub use batch_norm::BatchNorm;
 pub use binary_cross_entropy::{binary_cross_entropy, binary_cross_entropy_of_each, sigmoid_of_each};
-pub use concat::concat_channels;
+pub use concat::{concat_channels, concatenate};
 pub use conv::Conv2d;
 pub use conv_norm::ConvNorm;
 pub use dropout::Dropout;
-pub use engine::Engine;
 pub use factorized_residual::FactorizedResidualBlock;
-pub use gelu::gelu;
+pub use fork::{detach, fork, with_history};
+pub use gather::{RowIndex, take_rows};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use loss::{backward, cross_entropy, cross_entropy_of_each, softmax_of_each};
+pub use matmul::{inner_products, matmul, matmul_of_each};
 pub use mlp::Mlp;
-pub use operand::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
+pub use permute::{Permute, permute, transpose};
+pub use pointwise::{abs, exp, gelu, ln, powi, relu, sigmoid, sqrt, square, tanh};
 pub use pool::{average_pool, frame_average, global_average_pool, max_pool};
 pub use position::SpaceTimeEmbedding;
-pub use residual::{ResidualBlock, fork, relu};
+pub use reduce::{Reduce, log_softmax, mean, mean_axis, softmax, sum, sum_axis};
+pub use repeat::{Extend, repeat};
+pub use residual::ResidualBlock;
 pub use rows::{mask_rows, scatter_maps, scatter_rows};
 pub use temporal::{FactorizedBlock, FactorizedStrides, TemporalConvNorm};
 pub use transformer::{AttentionBranch, MlpBranch};
-pub use window::{Window, WindowPlan};

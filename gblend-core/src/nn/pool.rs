@@ -1,12 +1,11 @@
 //! Pooling.
 
-use dfdx::shapes::HasShape;
-
-use super::engine::Engine;
 use super::frames::samples;
-use super::window::Window;
+use crate::device::Chosen;
+use crate::engine::Engine;
+use crate::engine::Window;
 use crate::error::Result;
-use crate::tensor::{AutoDevice, Features, Maps, reshape};
+use crate::tensor::{Features, Maps, Taped, reshape};
 
 /// Maximum under each window.
 ///
@@ -14,7 +13,7 @@ use crate::tensor::{AutoDevice, Features, Maps, reshape};
 /// [`Error::Shape`](crate::Error::Shape) if the window does not fit, [`Error::Device`](crate::Error::Device).
 pub fn max_pool(input: Maps, window: Window) -> Result<Maps> {
     let &(_, height, width, _) = input.shape();
-    AutoDevice::max_pool(input, &window.over(height, width)?)
+    Chosen::max_pool(input.into_engine(), &window.over(height, width)?).map(Taped::from)
 }
 
 /// Average under each window: over all of its pixels, zeros of the padding included, or over those inside
@@ -24,7 +23,8 @@ pub fn max_pool(input: Maps, window: Window) -> Result<Maps> {
 /// [`Error::Shape`](crate::Error::Shape) if the window does not fit, [`Error::Device`](crate::Error::Device).
 pub fn average_pool(input: Maps, window: Window, count_padding: bool) -> Result<Maps> {
     let &(_, height, width, _) = input.shape();
-    AutoDevice::average_pool(input, &window.over(height, width)?, count_padding)
+    let plan = window.over(height, width)?;
+    Chosen::average_pool(input.into_engine(), &plan, count_padding).map(Taped::from)
 }
 
 /// Mean over pixels and over the `frames` of each sample, the end of most encoders:
@@ -34,7 +34,7 @@ pub fn average_pool(input: Maps, window: Window, count_padding: bool) -> Result<
 /// [`Error::Shape`](crate::Error::Shape) if the maps do not divide into so many frames, [`Error::Device`](crate::Error::Device).
 pub fn global_average_pool(input: Maps, frames: usize) -> Result<Features> {
     samples("global average pooling", *input.shape(), frames)?;
-    AutoDevice::global_mean(input, frames)
+    Chosen::global_mean(input.into_engine(), frames).map(Taped::from)
 }
 
 /// Mean over the `frames` of each sample, with every place kept as a feature of its own:

@@ -1,13 +1,12 @@
 //! Position embeddings.
 
-use dfdx::shapes::{Axis, HasShape};
-use dfdx::tensor::PutTape;
-use dfdx::tensor_ops::{BroadcastTo, TryAdd};
+use dfdx::shapes::Axis;
+use dfdx::tensor_ops::BroadcastTo;
 
+use super::arithmetic::add;
 use super::init::{normal, positive};
 use crate::error::{Error, Result};
 use crate::params::{Module, ParamPath, ParamVisitor};
-use crate::recorder::Recorder;
 use crate::seed::Seed;
 use crate::tensor::{AutoDevice, Dims1, Dims2, Dims3, Features, Plain, Taped, reshape};
 
@@ -63,29 +62,25 @@ impl SpaceTimeEmbedding {
         // Of one sample in one row: the sum over the batch is then one over a single axis.
         let shape = (rows / length, length * width);
         let sums: Taped<Dims1> = reshape(sums, (length * width,))?;
-        let sums = sums
-            .try_broadcast_like::<_, Axis<0>>(&shape)
-            .map_err(Error::device)?;
-        let tokens = reshape(tokens, shape)?.try_add(sums).map_err(Error::device)?;
-        reshape(tokens, (rows, width))
+        let sums: Features = sums.run(|sums| sums.try_broadcast_like::<_, Axis<0>>(&shape))?;
+        reshape(add(reshape(tokens, shape)?, sums)?, (rows, width))
     }
 
     /// One row for each token of a sample, `[frames, places, width]`.
     fn sums(&self) -> Result<Option<Taped<Dims3>>> {
         let shape = (self.frames, self.places, self.width);
         let space = self.space.as_ref().map(|space| {
-            let space = space.clone().put_tape(Recorder::for_parameter());
-            space.try_broadcast_like::<Dims3, Axis<0>>(&shape)
+            let space = space.parameter();
+            space.run(|space| space.try_broadcast_like::<Dims3, Axis<0>>(&shape))
         });
         let time = self.time.as_ref().map(|time| {
-            let time = time.clone().put_tape(Recorder::for_parameter());
-            time.try_broadcast_like::<Dims3, Axis<1>>(&shape)
+            let time = time.parameter();
+            time.run(|time| time.try_broadcast_like::<Dims3, Axis<1>>(&shape))
         });
-        let sums = match (space, time) {
-            (Some(space), Some(time)) => space.and_then(|space| space.try_add(time?)).map(Some),
+        match (space, time) {
+            (Some(space), Some(time)) => add(space?, time?).map(Some),
             (one, other) => one.or(other).transpose(),
-        };
-        sums.map_err(Error::device)
+        }
     }
 }
 

@@ -1,31 +1,15 @@
 //! Residual blocks.
 
-use dfdx::shapes::Shape;
-use dfdx::tensor::{PutTape, SplitTape};
-
 use super::conv_norm::ConvNorm;
-use super::engine::Engine;
-use super::window::Window;
+use super::fork::fork;
+use crate::device::Chosen;
+use crate::engine::Engine;
+use crate::engine::Window;
 use crate::error::Result;
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
 use crate::seed::Seed;
 use crate::tensor::{AutoDevice, Maps, Taped};
-
-/// `max(input, 0)`.
-///
-/// # Errors
-/// [`Error::Device`](crate::Error::Device).
-pub fn relu<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
-    AutoDevice::relu(input)
-}
-
-/// The two ways that a tensor goes from here: the tape stays on the first.
-pub fn fork<S: Shape>(tensor: Taped<S>) -> (Taped<S>, Taped<S>) {
-    let (tensor, recorder) = tensor.split_tape();
-    let branch = tensor.clone().put_tape(recorder.branch());
-    (tensor.put_tape(recorder), branch)
-}
 
 /// Two 3 × 3 convolutions and a way around them (He et al., CVPR 2016, figure 2). The way around is a
 /// 1 × 1 convolution where the block changes the size or the channels.
@@ -76,7 +60,7 @@ impl ResidualBlock {
             Some(shortcut) => shortcut.forward(around, pass)?,
             None => around,
         };
-        AutoDevice::relu_add(inner, around)
+        Chosen::relu_add(inner.into_engine(), around.into_engine()).map(Taped::from)
     }
 }
 

@@ -1,12 +1,10 @@
 //! Batches of which only some samples are there.
 
-use dfdx::shapes::HasShape;
-use dfdx::tensor::{PutTape, TensorFromVec};
-use dfdx::tensor_ops::{TryMatMul, TryMul};
-
+use super::arithmetic::multiply;
+use super::matmul::matmul;
 use crate::error::{Error, Result};
 use crate::recorder::Recorder;
-use crate::tensor::{Features, Maps, reshape};
+use crate::tensor::{Features, Maps, Plain, reshape};
 
 /// Puts `[rows, features]` at these places of `[batch, features]`; the other rows are zeros.
 ///
@@ -21,12 +19,8 @@ pub fn scatter_rows(features: Features, places: &[usize], batch: usize) -> Resul
     for (row, &place) in places.iter().enumerate() {
         selection[place * rows + row] = 1.0;
     }
-    features
-        .device()
-        .try_tensor_from_vec(selection, (batch, rows))
-        .map(|selection| selection.put_tape(Recorder::for_data()))
-        .and_then(|selection| selection.try_matmul(features))
-        .map_err(Error::device)
+    let selection = Plain::new(&features.device(), (batch, rows), selection)?;
+    matmul(selection.enter(Recorder::for_data()), features)
 }
 
 /// Puts the samples of `[channels, height, width, frames × rows]` at these places of `[channels, height, width, frames ×
@@ -47,14 +41,9 @@ pub fn scatter_maps(maps: Maps, places: &[usize], batch: usize) -> Result<Maps> 
     for (row, &place) in places.iter().enumerate() {
         selection[row * batch + place] = 1.0;
     }
-    let selection = maps
-        .device()
-        .try_tensor_from_vec(selection, (rows, batch))
-        .map_err(Error::device)?
-        .put_tape(Recorder::for_data());
-    let scattered = reshape(maps, (channels * height * width * frames, rows))?
-        .try_matmul(selection)
-        .map_err(Error::device)?;
+    let selection = Plain::new(&maps.device(), (rows, batch), selection)?;
+    let samples = reshape(maps, (channels * height * width * frames, rows))?;
+    let scattered = matmul(samples, selection.enter(Recorder::for_data()))?;
     reshape(scattered, (channels, height, width, frames * batch))
 }
 
@@ -70,12 +59,8 @@ pub fn mask_rows(features: Features, present: &[bool]) -> Result<Features> {
     }
     let mask = present.iter().map(|&present| f32::from(u8::from(present)));
     let mask = mask.flat_map(|value| std::iter::repeat_n(value, width)).collect();
-    features
-        .device()
-        .try_tensor_from_vec(mask, (batch, width))
-        .map(|mask| mask.put_tape(Recorder::for_data()))
-        .and_then(|mask| features.try_mul(mask))
-        .map_err(Error::device)
+    let mask = Plain::new(&features.device(), (batch, width), mask)?;
+    multiply(features, mask.enter(Recorder::for_data()))
 }
 
 fn check(places: &[usize], rows: usize, batch: usize) -> Result<()> {
@@ -90,9 +75,8 @@ fn check(places: &[usize], rows: usize, batch: usize) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::nn::backward;
+    use crate::nn::{backward, sum};
     use crate::tensor::AutoDevice;
-    use dfdx::tensor_ops::SumTo;
     use proptest::prelude::*;
 
     proptest! {
@@ -102,17 +86,17 @@ mod tests {
             places in proptest::sample::subsequence((0..5_usize).collect::<Vec<_>>(), 3),
         ) {
             let device = AutoDevice::default();
-            let tensor = device.tensor_from_vec(values.clone(), (3, 2));
-            let scattered = scatter_rows(tensor.retaped(), &places, 5).unwrap();
+            let tensor = Plain::new(&device, (3, 2), values.clone()).unwrap();
+            let scattered = scatter_rows(tensor.parameter(), &places, 5).unwrap();
             let mut expected = vec![0.0; 10];
             for (row, place) in places.iter().enumerate() {
                 expected[2 * place..2 * place + 2].copy_from_slice(&values[2 * row..2 * row + 2]);
             }
-            prop_assert_eq!(scattered.as_vec(), expected);
+            prop_assert_eq!(scattered.to_vec(), expected);
             let weights: Vec<f32> = (0..10).map(|i| i as f32).collect();
-            let weighted = device.tensor_from_vec(weights.clone(), (5, 2)).put_tape(Recorder::for_data());
-            let gradients = backward(scattered.try_mul(weighted).unwrap().sum()).unwrap();
-            let gradient = gradients.get(&tensor).as_vec();
+            let weighted = Plain::new(&device, (5, 2), weights.clone()).unwrap().enter(Recorder::for_data());
+            let mut gradients = backward(sum(multiply(scattered, weighted).unwrap()).unwrap()).unwrap();
+            let gradient = gradients.get(&tensor).unwrap().into_values();
             for (row, place) in places.iter().enumerate() {
                 prop_assert_eq!(&gradient[2 * row..2 * row + 2], &weights[2 * place..2 * place + 2]);
             }
@@ -126,8 +110,8 @@ mod tests {
         ) {
             let rows = places.len();
             let values: Vec<f32> = (0..2 * 3 * frames * rows).map(|i| 1.0 + i as f32).collect();
-            let maps = AutoDevice::default().tensor_from_vec(values.clone(), (2, 3, 1, frames * rows));
-            let scattered = scatter_maps(maps.put_tape(Recorder::off()), &places, 5).unwrap().as_vec();
+            let maps = Plain::new(&AutoDevice::default(), (2, 3, 1, frames * rows), values.clone()).unwrap();
+            let scattered = scatter_maps(maps.enter(Recorder::off()), &places, 5).unwrap().to_vec();
             for (line, scattered) in scattered.chunks_exact(5).enumerate() {
                 for (place, &found) in scattered.iter().enumerate() {
                     let row = places.iter().position(|&known| known == place);
@@ -140,9 +124,9 @@ mod tests {
     #[test]
     fn places_that_do_not_fit_are_refused() {
         let features = || {
-            AutoDevice::default()
-                .tensor_from_vec(vec![1.0, 2.0], (2, 1))
-                .put_tape(Recorder::off())
+            Plain::new(&AutoDevice::default(), (2, 1), vec![1.0, 2.0])
+                .unwrap()
+                .enter(Recorder::off())
         };
         assert!(scatter_rows(features(), &[0], 3).is_err());
         assert!(scatter_rows(features(), &[0, 3], 3).is_err());

@@ -4,11 +4,9 @@
 //! `[channels, height × width, frames, batch]`, the same memory is a picture whose columns are the frames,
 //! and a convolution over time is one along its rows.
 
-use dfdx::shapes::HasShape;
-
 use super::conv_norm::ConvNorm;
 use super::frames::samples;
-use super::window::Window;
+use crate::engine::Window;
 use crate::error::{Error, Result};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;

@@ -1,14 +1,13 @@
 //! The two parts of a transformer's block.
 
-use dfdx::tensor_ops::TryAdd;
-
+use super::arithmetic::add;
 use super::attention::SelfAttention;
 use super::dropout::Dropout;
-use super::gelu::gelu;
+use super::fork::fork;
 use super::layer_norm::LayerNorm;
 use super::linear::Linear;
-use super::residual::fork;
-use crate::error::{Error, Result};
+use super::pointwise::gelu;
+use crate::error::Result;
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
 use crate::seed::Seed;
@@ -45,7 +44,7 @@ impl AttentionBranch {
         let (tokens, around) = fork(tokens);
         let added = self.attention.forward(self.norm.forward(tokens)?, length)?;
         let added = self.dropout.forward(added, pass)?;
-        added.try_add(around).map_err(Error::device)
+        add(added, around)
     }
 }
 
@@ -88,7 +87,7 @@ impl MlpBranch {
         let (tokens, around) = fork(tokens);
         let hidden = gelu(self.first.forward(self.norm.forward(tokens)?)?)?;
         let added = self.dropout.forward(self.second.forward(hidden)?, pass)?;
-        added.try_add(around).map_err(Error::device)
+        add(added, around)
     }
 }
 

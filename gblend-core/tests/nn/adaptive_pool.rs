@@ -1,7 +1,6 @@
 //! Averages on a smaller grid, against their definition in `f64`.
 
-use dfdx::prelude::{PutTape, SumTo, TensorFromVec, TryMul};
-use gblend_core::nn::{Extents, adaptive_average_pool, backward, concat_channels};
+use gblend_core::nn::{Extents, adaptive_average_pool, backward, concat_channels, multiply, sum};
 use gblend_core::recorder::Recorder;
 use gblend_core::tensor::{AutoDevice, Dims4, Plain};
 use gblend_core::{ParamMut, Seed};
@@ -14,7 +13,7 @@ fn random(shape: Dims4, seed: u64) -> Plain<Dims4> {
     let mut rng = Seed::new(seed).rng();
     let count = shape.0 * shape.1 * shape.2 * shape.3;
     let values = (0..count).map(|_| rng.random_range(-1.0..1.0)).collect();
-    AutoDevice::default().tensor_from_vec(values, shape)
+    Plain::new(&AutoDevice::default(), shape, values).unwrap()
 }
 
 /// The share of value `source` of `from` in mean `mean` of `to`: values overlap a mean if their intervals do.
@@ -42,11 +41,11 @@ proptest! {
     ) {
         let mut input = random((channels, height, width, frames * batch), seed);
         let to = Extents { height: rows, width: columns, frames: times };
-        let pooled = adaptive_average_pool(input.retaped(), frames, to).unwrap();
-        let found = pooled.as_vec();
+        let pooled = adaptive_average_pool(input.parameter(), frames, to).unwrap();
+        let found = pooled.to_vec();
         let projection = random((channels, rows, columns, times * batch), seed ^ 1);
-        let (x, r) = (input.as_vec(), projection.as_vec());
-        let loss = pooled.try_mul(projection.put_tape(Recorder::for_data())).and_then(SumTo::try_sum).unwrap();
+        let (x, r) = (input.to_vec(), projection.to_vec());
+        let loss = sum(multiply(pooled, projection.enter(Recorder::for_data())).unwrap()).unwrap();
         let mut gradients = backward(loss).unwrap();
         let gradient = ParamMut::from(&mut input).gradient(&mut gradients).unwrap();
         let (mut expected, mut expected_gradient) = (vec![0.0; found.len()], vec![0.0; x.len()]);
@@ -80,8 +79,8 @@ fn maps_that_have_the_extents_already_are_the_same_to_the_bit() {
         width: 4,
         frames: 2,
     };
-    let pooled = adaptive_average_pool(input.retaped(), 2, to).unwrap();
-    assert_eq!(pooled.as_vec(), input.as_vec());
+    let pooled = adaptive_average_pool(input.parameter(), 2, to).unwrap();
+    assert_eq!(pooled.to_vec(), input.to_vec());
 }
 
 #[test]
@@ -103,7 +102,7 @@ fn a_finer_or_an_empty_grid_and_frames_that_do_not_divide_are_refused() {
         };
         let input = random((2, 3, 4, 2 * 3), 5);
         assert!(
-            adaptive_average_pool(input.retaped(), frames, to).is_err(),
+            adaptive_average_pool(input.parameter(), frames, to).is_err(),
             "{frames} {to:?}"
         );
     }
@@ -111,7 +110,7 @@ fn a_finer_or_an_empty_grid_and_frames_that_do_not_divide_are_refused() {
 
 #[test]
 fn maps_that_differ_in_more_than_channels_are_not_concatenated() {
-    let maps = |shape| random(shape, 1).retaped();
+    let maps = |shape| random(shape, 1).parameter();
     assert!(concat_channels(vec![]).is_err());
     assert!(concat_channels(vec![maps((2, 3, 4, 6)), maps((1, 3, 4, 6))]).is_ok());
     for other in [(2, 4, 4, 6), (2, 3, 5, 6), (2, 3, 4, 5)] {

@@ -6,6 +6,7 @@ mod adaptive_pool;
 mod finite_differences;
 mod layers;
 mod operation;
+mod operations;
 mod programs;
 mod pytorch;
 mod reference;

@@ -1,8 +1,9 @@
 //! One operation on one set of arguments, run through either route.
 
 use dfdx::prelude::{Cpu, PutTape, Shape, SumTo, Tensor, TensorFromVec, TryMul};
-use gblend_core::nn::{Engine, NormOptions, NormStatistics, TapedOn, Window, WindowPlan, backward, composed};
-use gblend_core::recorder::Recorder;
+use gblend_core::engine::composed;
+use gblend_core::engine::{Engine, NormOptions, NormStatistics, RecorderOn, TapedOn, backward};
+use gblend_core::nn::{Window, WindowPlan};
 use gblend_core::tensor::{Dims1, Dims2, Dims4};
 use gblend_core::{Result, Seed};
 use rand::RngExt;
@@ -300,7 +301,7 @@ impl Case {
         assert_eq!(values.len(), self.projection.len(), "size of the output");
         let shape = *dfdx::prelude::HasShape::shape(&output);
         let projection = Cpu::default().tensor_from_vec(self.projection.clone(), shape);
-        let projection = projection.put_tape(Recorder::for_data());
+        let projection = projection.put_tape(RecorderOn::for_data());
         let loss = output
             .put_tape(recorder)
             .try_mul(projection)

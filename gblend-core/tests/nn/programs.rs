@@ -2,8 +2,9 @@
 //! whichever way the parts of a gradient take, they must all arrive.
 
 use dfdx::prelude::{Cpu, PutTape, SplitTape, SumTo, Tensor, TensorFromVec, TryAdd, TryMul};
-use gblend_core::nn::{Engine, TapedOn, backward, composed, cross_entropy};
-use gblend_core::recorder::Recorder;
+use gblend_core::engine::composed;
+use gblend_core::engine::{Engine, RecorderOn, TapedOn, backward};
+use gblend_core::nn;
 use gblend_core::tensor::Dims2;
 use gblend_core::{Result, Seed};
 use proptest::prelude::*;
@@ -116,7 +117,7 @@ impl Parameters {
         for (step, [square, wide]) in steps.iter().zip(&self.weights) {
             let layer = |rows: Rows| (route.linear)(rows, square).unwrap();
             let (tensor, recorder) = rows.split_tape();
-            let branch = |recorder: &Recorder<Cpu>| tensor.clone().put_tape(recorder.branch());
+            let branch = |recorder: &RecorderOn<Cpu>| tensor.clone().put_tape(recorder.branch());
             rows = match step {
                 Step::Linear => layer(tensor.put_tape(recorder)),
                 Step::Relu => (route.relu)(tensor.put_tape(recorder)).unwrap(),
@@ -199,7 +200,7 @@ proptest! {
 /// The tensors that a store has gradients of.
 fn stored(steps: &[Step]) -> usize {
     let parameters = Parameters::random(steps.len(), 3);
-    let mut rows: Rows = parameters.input.clone().put_tape(Recorder::for_data());
+    let mut rows: Rows = parameters.input.clone().put_tape(RecorderOn::for_data());
     for (step, [square, _]) in steps.iter().zip(&parameters.weights) {
         rows = match step {
             Step::Linear => Cpu::linear(rows, square, None).unwrap(),
@@ -212,7 +213,7 @@ fn stored(steps: &[Step]) -> usize {
         };
     }
     let labels: Vec<usize> = (0..BATCH).map(|row| row % FEATURES).collect();
-    let store = backward(cross_entropy(rows, &labels).unwrap()).unwrap();
+    let store = nn::backward(nn::cross_entropy(rows.into(), &labels).unwrap()).unwrap();
     format!("{store:?}").matches("UniqueId").count()
 }
 

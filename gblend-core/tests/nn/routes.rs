@@ -3,9 +3,9 @@
 use crate::operation::{Case, Operation, Route, relative_l2};
 use dfdx::prelude::{Cpu, SumTo, TensorFromVec};
 use gblend_core::Seed;
-use gblend_core::nn::{
-    Engine, NormOptions, NormStatistics, ParamOn, TapedOn, Window, WindowPlan, backward, composed,
-};
+use gblend_core::engine::composed;
+use gblend_core::engine::{Engine, NormOptions, NormStatistics, ParamOn, TapedOn, backward};
+use gblend_core::nn::{Window, WindowPlan};
 use gblend_core::tensor::{Dims1, Dims4};
 use rand::RngExt;
 

@@ -1,15 +1,14 @@
 //! The parts of a transformer: what their stored answers do not show.
 
-use dfdx::prelude::{SumTo, TensorFromVec};
-use gblend_core::nn::{AttentionBranch, MlpBranch, SelfAttention, SpaceTimeEmbedding, backward, gelu};
+use gblend_core::nn::{AttentionBranch, MlpBranch, SelfAttention, SpaceTimeEmbedding, backward, gelu, sum};
 use gblend_core::params::{load_state, parameter_count, state_of};
-use gblend_core::tensor::{AutoDevice, Dims1, Dims2, Features, Plain};
+use gblend_core::tensor::{AutoDevice, Dims2, Features, Plain};
 use gblend_core::{Pass, Seed};
 use proptest::prelude::*;
 
 fn rows(values: Vec<f32>, width: usize) -> Plain<Dims2> {
     let shape = (values.len() / width, width);
-    AutoDevice::default().tensor_from_vec(values, shape)
+    Plain::new(&AutoDevice::default(), shape, values).unwrap()
 }
 
 fn values(count: usize, seed: u64) -> Vec<f32> {
@@ -27,13 +26,13 @@ proptest! {
             0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
         };
         let length = input.len();
-        let tensor: Plain<Dims1> = AutoDevice::default().tensor_from_vec(input.clone(), (length,));
-        let output = gelu::<Dims1>(tensor.retaped()).unwrap();
+        let tensor = Plain::new(&AutoDevice::default(), (length,), input.clone()).unwrap();
+        let output = gelu(tensor.parameter()).unwrap();
         let wide: Vec<f64> = input.iter().map(|&x| f64::from(x)).collect();
-        for (found, &x) in output.as_vec().iter().zip(&wide) {
+        for (found, &x) in output.to_vec().iter().zip(&wide) {
             prop_assert!((f64::from(*found) - definition(x)).abs() < 1e-6 * (1.0 + x.abs()));
         }
-        let gradient = backward(output.try_sum().unwrap()).unwrap().get(&tensor).as_vec();
+        let gradient = backward(sum(output).unwrap()).unwrap().get(&tensor).unwrap().into_values();
         for (found, &x) in gradient.iter().zip(&wide) {
             let step = 1e-5;
             let expected = (definition(x + step) - definition(x - step)) / (2.0 * step);
@@ -47,7 +46,7 @@ proptest! {
     ) {
         let attention = SelfAttention::new(&AutoDevice::default(), 6, 3, Seed::new(seed)).unwrap();
         let run = |values: Vec<f32>| -> Vec<f32> {
-            attention.forward(rows(values, 6).retaped(), 5).unwrap().as_vec()
+            attention.forward(rows(values, 6).parameter(), 5).unwrap().to_vec()
         };
         let input = values(2 * 5 * 6, seed ^ 1);
         let before = run(input.clone());
@@ -71,9 +70,9 @@ fn equal_tokens_attend_evenly_so_that_each_gets_its_own_value() {
     let state = state_of(&mut attention).unwrap();
     let token = values(4, 2);
     let found = attention
-        .forward(rows(token.repeat(3), 4).retaped(), 3)
+        .forward(rows(token.repeat(3), 4).parameter(), 3)
         .unwrap()
-        .as_vec();
+        .to_vec();
     let times = |path: &str, vector: &[f32]| -> Vec<f32> {
         let weight = state[path].values().chunks(4);
         weight
@@ -103,10 +102,10 @@ fn a_branch_adds_to_its_input_and_nothing_if_its_last_matrix_is_zero() {
         state.get_mut(path).unwrap().values_mut().fill(0.0);
     }
     load_state(&mut mlp, &state).unwrap();
-    let attended = attention.forward(input.retaped(), 3, &pass).unwrap();
-    assert_eq!(attended.as_vec(), input.as_vec());
-    let mapped = mlp.forward(input.retaped(), &pass).unwrap();
-    assert_eq!(mapped.as_vec(), input.as_vec());
+    let attended = attention.forward(input.parameter(), 3, &pass).unwrap();
+    assert_eq!(attended.to_vec(), input.to_vec());
+    let mapped = mlp.forward(input.parameter(), &pass).unwrap();
+    assert_eq!(mapped.to_vec(), input.to_vec());
 }
 
 #[test]
@@ -116,8 +115,8 @@ fn a_tokens_embedding_is_that_of_its_place_plus_that_of_its_frame() {
         SpaceTimeEmbedding::new(&AutoDevice::default(), frames, places, width, Seed::new(1)).unwrap();
     let state = state_of(&mut embedding).unwrap();
     let zeros = rows(vec![0.0; 2 * frames * places * width], width);
-    let found: Features = embedding.forward(zeros.retaped()).unwrap();
-    for (at, value) in found.as_vec().iter().enumerate() {
+    let found: Features = embedding.forward(zeros.parameter()).unwrap();
+    for (at, value) in found.to_vec().iter().enumerate() {
         let (token, feature) = (at / width % (frames * places), at % width);
         let (frame, place) = (token / places, token % places);
         let expected = state["space"].values()[place * width + feature]
@@ -139,14 +138,14 @@ fn sizes_that_do_not_fit_are_typed_errors() {
     let attention = SelfAttention::new(&device, 4, 2, Seed::new(1)).unwrap();
     for (count, width, length) in [(24, 6, 2), (24, 4, 5), (24, 4, 0)] {
         let error = attention
-            .forward(rows(values(count, 1), width).retaped(), length)
+            .forward(rows(values(count, 1), width).parameter(), length)
             .unwrap_err();
         assert!(error.to_string().contains("self-attention"), "{error}");
     }
     let embedding = SpaceTimeEmbedding::new(&device, 2, 2, 4, Seed::new(1)).unwrap();
     for (count, width) in [(24, 6), (24, 4)] {
         let error = embedding
-            .forward(rows(values(count, 1), width).retaped())
+            .forward(rows(values(count, 1), width).parameter())
             .unwrap_err();
         assert!(error.to_string().contains("[batch x 2 x 2, 4]"), "{error}");
     }

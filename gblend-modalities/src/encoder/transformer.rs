@@ -1,9 +1,7 @@
 //! A video transformer.
 
-use dfdx::shapes::{Axes4, Axis, HasShape};
-use dfdx::tensor_ops::{PermuteTo, ReshapeTo, SumTo, TryMul};
-use gblend_core::nn::{AttentionBranch, LayerNorm, MlpBranch, SpaceTimeEmbedding};
-use gblend_core::tensor::{Dims4, Features, Taped, reshape};
+use gblend_core::nn::{AttentionBranch, LayerNorm, MlpBranch, SpaceTimeEmbedding, mean_axis, permute};
+use gblend_core::tensor::{Features, reshape};
 use gblend_core::{Batch, BuildContext, Encoder, Error, Module, ParamPath, ParamVisitor, Pass, Result, Seed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -152,11 +150,7 @@ impl Encoder for VideoTransformer {
         let tokens = self.norm.forward(tokens)?;
         let (_, width) = *tokens.shape();
         let tokens = reshape(tokens, (batch.len(), grid.tokens(), width))?;
-        let mean = tokens
-            .try_sum::<_, Axis<1>>()
-            .and_then(|sums| sums.try_mul(1.0 / grid.tokens() as f32))
-            .map_err(Error::device)?;
-        self.features.forward(mean, pass)
+        self.features.forward(mean_axis(tokens, 1)?, pass)
     }
 }
 
@@ -244,9 +238,6 @@ impl Module for Block {
 /// `[batch × outer × inner, width]` to `[batch × inner × outer, width]`.
 fn exchanged(tokens: Features, batch: usize, outer: usize, inner: usize) -> Result<Features> {
     let shape @ (_, width) = *tokens.shape();
-    let tokens: Taped<Dims4> = reshape(tokens, (batch, outer, inner, width))?
-        .try_permute::<_, Axes4<0, 2, 1, 3>>()
-        .and_then(ReshapeTo::try_contiguous)
-        .map_err(Error::device)?;
+    let tokens = permute(reshape(tokens, (batch, outer, inner, width))?, [0, 2, 1, 3])?;
     reshape(tokens, shape)
 }

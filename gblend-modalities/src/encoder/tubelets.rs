@@ -1,13 +1,8 @@
 //! From clips to tokens.
 
-use dfdx::shapes::Axes4;
-use dfdx::tensor::{Tensor, TensorFromVec};
-use dfdx::tensor_ops::{GatherTo, PermuteTo, ReshapeTo};
-use gblend_core::nn::{Conv2d, Window};
-use gblend_core::tensor::{Dims1, Dims2, Dims4, Features, Maps, Taped, reshape};
-use gblend_core::{
-    AutoDevice, Batch, BuildContext, Error, Module, ParamPath, ParamVisitor, Pass, Result, Seed,
-};
+use gblend_core::nn::{Conv2d, RowIndex, Window, permute, take_rows};
+use gblend_core::tensor::{Features, Maps, reshape};
+use gblend_core::{Batch, BuildContext, Error, Module, ParamPath, ParamVisitor, Pass, Result, Seed};
 
 /// Cuts clips into tubelets, boxes of some frames of a square patch, and maps each to a token: Arnab et al., "ViViT: A
 /// Video Vision Transformer", ICCV 2021, <https://arxiv.org/abs/2103.15691>, section 3.2.
@@ -18,7 +13,7 @@ use gblend_core::{
 pub(super) struct TubeletEmbedding {
     /// Where each value of `[tubelet × channels, height, width, frames / tubelet]` is in a sample; none if tubelets
     /// are single frames.
-    order: Option<Tensor<Dims1, usize, AutoDevice>>,
+    order: Option<RowIndex>,
     /// A map of non-overlapping patches is a convolution whose stride is its extent.
     patches: Conv2d,
     /// `[tubelet × channels, height, width]` of what is convolved.
@@ -85,9 +80,7 @@ impl TubeletEmbedding {
         };
         let order = (deep > 1).then(|| {
             let order = order(channels * height * columns, frames, deep);
-            let length = order.len();
-            let order = cx.device.try_tensor_from_vec(order, (length,));
-            order.map_err(Error::device)
+            RowIndex::new(cx.device, order)
         });
         Ok(Self {
             order: order.transpose()?,
@@ -108,10 +101,7 @@ impl TubeletEmbedding {
         let TokenGrid { frames, places } = self.grid;
         let maps = self.patches.forward(self.tubelets(batch, pass)?)?;
         let tokens = reshape(maps, (self.width, places, frames, batch.len()))?;
-        let tokens: Taped<Dims4> = tokens
-            .try_permute::<_, Axes4<3, 2, 1, 0>>()
-            .and_then(ReshapeTo::try_contiguous)
-            .map_err(Error::device)?;
+        let tokens = permute(tokens, [3, 2, 1, 0])?;
         reshape(tokens, (batch.len() * self.grid.tokens(), self.width))
     }
 
@@ -122,8 +112,7 @@ impl TubeletEmbedding {
             return Ok(maps);
         };
         let values: usize = batch.sample_shape().iter().product();
-        let rows: Taped<Dims2> = reshape(maps, (values, batch.len()))?;
-        let rows: Taped<Dims2> = rows.try_gather(order.clone()).map_err(Error::device)?;
+        let rows = take_rows(reshape(maps, (values, batch.len()))?, order)?;
         let [channels, height, width] = self.maps;
         reshape(rows, (channels, height, width, self.grid.frames * batch.len()))
     }

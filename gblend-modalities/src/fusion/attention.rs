@@ -1,11 +1,9 @@
 //! Self-attention over modalities.
 
-use dfdx::tensor_ops::TryAdd;
-use gblend_core::nn::{Engine, SelfAttention, fork};
+use gblend_core::nn::{SelfAttention, add, concatenate, fork};
 use gblend_core::tensor::{Features, reshape};
 use gblend_core::{
-    AutoDevice, Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor,
-    Pass, Result,
+    Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -75,12 +73,11 @@ impl FusionModule for Built {
             features, present, ..
         } = inputs;
         let batch = self.inputs.check(&features)?;
-        let tokens = AutoDevice::concat(self.tokens.forward(features, &present)?)?;
+        let tokens = concatenate(self.tokens.forward(features, &present)?)?;
         let tokens = reshape(tokens, (batch * self.inputs.len(), self.width))?;
         let (tokens, around) = fork(tokens);
         let attended = self.attention.forward(tokens, self.inputs.len())?;
-        let tokens = attended.try_add(around).map_err(Error::device)?;
-        reshape(tokens, (batch, self.fused_dim()))
+        reshape(add(attended, around)?, (batch, self.fused_dim()))
     }
 }
 

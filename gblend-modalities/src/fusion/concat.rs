@@ -1,10 +1,9 @@
 //! Concatenation.
 
-use gblend_core::nn::Engine;
+use gblend_core::nn::concatenate;
 use gblend_core::tensor::Features;
 use gblend_core::{
-    AutoDevice, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor, Pass,
-    Result,
+    Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,7 +41,7 @@ impl FusionModule for Built {
     fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
         let features = inputs.features;
         self.inputs.check(&features)?;
-        AutoDevice::concat(features)
+        concatenate(features)
     }
 }
 

@@ -1,11 +1,9 @@
 //! Feature-wise linear modulation.
 
-use dfdx::tensor_ops::{TryAdd, TryMul};
-use gblend_core::nn::{Engine, Linear, fork, relu};
+use gblend_core::nn::{Linear, add, concatenate, fork, multiply, offset, relu};
 use gblend_core::tensor::Features;
 use gblend_core::{
-    AutoDevice, Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor,
-    Pass, Result,
+    Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,12 +76,8 @@ impl Conditioner {
         let (condition, again) = fork(condition);
         let scale = self.scale.forward(condition)?;
         let shift = self.shift.forward(again)?;
-        let modulated = scale
-            .try_add(1.0)
-            .and_then(|scale| features.try_mul(scale))
-            .and_then(|scaled| scaled.try_add(shift))
-            .map_err(Error::device)?;
-        relu(modulated)
+        let scaled = multiply(features, offset(scale, 1.0)?)?;
+        relu(add(scaled, shift)?)
     }
 }
 
@@ -114,9 +108,9 @@ impl FusionModule for Built {
             features = left;
             let own = taken.remove(modality);
             let own = self.projections.forward_one(modality, own, &present)?;
-            modulated.push(conditioner.modulate(own, AutoDevice::concat(taken)?)?);
+            modulated.push(conditioner.modulate(own, concatenate(taken)?)?);
         }
-        AutoDevice::concat(modulated)
+        concatenate(modulated)
     }
 }
 

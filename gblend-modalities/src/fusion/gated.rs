@@ -1,12 +1,9 @@
 //! Gated multimodal units.
 
-use dfdx::shapes::Axis;
-use dfdx::tensor_ops::{SumTo, TryMul};
-use gblend_core::nn::{Engine, Linear, fork};
+use gblend_core::nn::{Linear, concatenate, fork, multiply, sigmoid, softmax, sum_axis, tanh};
 use gblend_core::tensor::{Features, reshape};
 use gblend_core::{
-    AutoDevice, Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor,
-    Pass, Result,
+    Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -93,17 +90,14 @@ impl FusionModule for Built {
         let batch = self.inputs.check(&features)?;
         let (own, seen): (Vec<_>, Vec<_>) = features.into_iter().map(fork).unzip();
         let by_modality = (batch, self.inputs.len(), self.width);
-        let hidden = AutoDevice::concat(self.projections.forward(own, &present)?)?;
-        let hidden = reshape(hidden.try_tanh().map_err(Error::device)?, by_modality)?;
-        let gates = reshape(self.gate.forward(AutoDevice::concat(seen)?)?, by_modality)?;
+        let hidden = concatenate(self.projections.forward(own, &present)?)?;
+        let hidden = reshape(tanh(hidden)?, by_modality)?;
+        let gates = reshape(self.gate.forward(concatenate(seen)?)?, by_modality)?;
         let gates = match self.gates {
-            Gates::Independent => gates.try_sigmoid(),
-            Gates::Competing => gates.try_softmax::<Axis<1>>(),
+            Gates::Independent => sigmoid(gates)?,
+            Gates::Competing => softmax(gates, 1)?,
         };
-        gates
-            .and_then(|gates| hidden.try_mul(gates))
-            .and_then(SumTo::try_sum::<_, Axis<1>>)
-            .map_err(Error::device)
+        sum_axis(multiply(hidden, gates)?, 1)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The features that a fusion is built for, and the check that it gets those.
 
-use dfdx::shapes::HasShape;
 use gblend_core::tensor::Features;
 use gblend_core::{Error, FusionContext, Result};
 

@@ -1,7 +1,6 @@
 //! Low-rank multimodal fusion.
 
-use dfdx::shapes::Axis;
-use dfdx::tensor_ops::{SumTo, TryMul};
+use gblend_core::nn::{multiply, sum_axis};
 use gblend_core::tensor::{Features, reshape};
 use gblend_core::{
     Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
@@ -68,12 +67,10 @@ impl FusionModule for Built {
         let batch = self.inputs.check(&features)?;
         // Without features a factor is its bias, which tells that the modality is not there and keeps the product alive.
         let factors = self.factors.forward(features, &[])?.into_iter().map(Ok);
-        let product = factors.reduce(|product, next| product?.try_mul(next?).map_err(Error::device));
+        let product = factors.reduce(|product, next| multiply(product?, next?));
         let product =
             product.unwrap_or_else(|| Err(Error::shape("low-rank fusion", "at least one modality", [0])))?;
-        reshape(product, (batch, self.rank, self.width))?
-            .try_sum::<_, Axis<1>>()
-            .map_err(Error::device)
+        sum_axis(reshape(product, (batch, self.rank, self.width))?, 1)
     }
 }
 

@@ -1,11 +1,9 @@
 //! Squeeze-and-excitation.
 
-use dfdx::tensor_ops::TryMul;
-use gblend_core::nn::{Engine, Linear, fork, relu};
+use gblend_core::nn::{Linear, concatenate, fork, multiply, relu, sigmoid};
 use gblend_core::tensor::Features;
 use gblend_core::{
-    AutoDevice, Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor,
-    Pass, Result,
+    Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -62,10 +60,9 @@ impl FusionModule for Built {
     fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
         let features = inputs.features;
         self.inputs.check(&features)?;
-        let (all, seen) = fork(AutoDevice::concat(features)?);
+        let (all, seen) = fork(concatenate(features)?);
         let hidden = relu(self.squeeze.forward(seen)?)?;
-        let gates = self.excite.forward(hidden)?.try_sigmoid();
-        gates.and_then(|gates| all.try_mul(gates)).map_err(Error::device)
+        multiply(all, sigmoid(self.excite.forward(hidden)?)?)
     }
 }
 

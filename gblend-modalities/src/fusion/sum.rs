@@ -1,6 +1,6 @@
 //! Sum of projections.
 
-use dfdx::tensor_ops::TryAdd;
+use gblend_core::nn::add;
 use gblend_core::tensor::Features;
 use gblend_core::{
     Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
@@ -61,7 +61,7 @@ impl FusionModule for Built {
         } = inputs;
         self.inputs.check(&features)?;
         let projected = self.projections.forward(features, &present)?.into_iter().map(Ok);
-        let sum = projected.reduce(|sum, next| sum?.try_add(next?).map_err(Error::device));
+        let sum = projected.reduce(|sum, next| add(sum?, next?));
         sum.unwrap_or_else(|| Err(Error::shape("sum of projections", "at least one modality", [0])))
     }
 }

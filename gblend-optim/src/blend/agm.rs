@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::lengths::check_length;
 use super::scale::scale;
-use super::settings::positive;
 use super::state::{from_json, to_json};
+use crate::range::positive;
 
 /// Adaptive gradient modulation: the joint loss alone, with the steps of each encoder scaled by how its share
 /// in the joint head's success compares with what that share has been so far.

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lengths::check_length;
-use super::settings::positive;
 use super::softmax::softmax;
 use super::state::{from_json, to_json};
+use crate::range::positive;
 
 /// Dynamic weight averaging: more weight for heads whose loss falls slowly from epoch to epoch.
 ///

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lengths::check_length;
-use super::settings::{not_negative, positive};
 use super::softmax::softmax;
 use super::state::{from_json, to_json};
+use crate::range::{not_negative, positive};
 
 /// Weights under which the logarithms of all losses fall equally fast.
 ///

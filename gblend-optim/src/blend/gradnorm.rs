@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lengths::check_length;
-use super::settings::{not_negative, positive};
 use super::state::{from_json, to_json};
+use crate::range::{not_negative, positive};
 
 /// GradNorm: weights that bring the gradients of all heads to a common size, greater for heads that train
 /// slowly.

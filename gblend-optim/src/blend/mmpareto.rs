@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::min_norm::Gram;
 use super::scale::scale;
-use super::settings::positive;
+use crate::range::positive;
 
 /// Equal weights, but where the two heads of an encoder contradict each other, it takes a direction that
 /// suits both, as long a step as before.

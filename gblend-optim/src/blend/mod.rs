@@ -17,7 +17,6 @@ pub mod ogr;
 mod pcgrad;
 mod rlw;
 mod scale;
-mod settings;
 mod softmax;
 mod state;
 #[cfg(test)]

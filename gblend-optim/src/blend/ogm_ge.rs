@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lengths::check_length;
 use super::scale::scale;
-use super::settings::positive;
+use crate::range::positive;
 
 /// On-the-fly gradient modulation: equal weights, but the encoder of a modality that is ahead of the others
 /// takes smaller steps.

@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lengths::check_length;
-use super::settings::positive;
 use super::softmax::softmax;
 use super::state::{from_json, to_json};
+use crate::range::positive;
 
 /// Weights learned along with the network, lower where a head is less certain.
 ///

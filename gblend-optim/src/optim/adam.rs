@@ -1,13 +1,12 @@
 //! Adam.
 
-use dfdx::tensor_ops::{AdamConfig, WeightDecay};
-use gblend_core::tensor::Gradients;
-use gblend_core::{Error, Optimizer, OptimizerState, ParamMut, ParamPath, Result, with_param};
+use gblend_core::update::{Elementwise, ElementwiseState, Rule, Step, Value};
+use gblend_core::{Optimizer, OptimizerState, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::moments::{Moments, keep_moments, shared_decay};
-use super::{below_one, not_negative};
+use super::shared_decay;
+use crate::range::{below_one, not_negative};
 
 /// Adam (Kingma and Ba, ICLR 2015, algorithm 1) with L2 weight decay.
 ///
@@ -44,63 +43,83 @@ impl Optimizer for Adam {
     }
 
     fn start(&self) -> Result<Box<dyn OptimizerState>> {
-        start(
-            self,
-            (self.weight_decay > 0.0).then_some(WeightDecay::L2(self.weight_decay)),
-        )
+        self.check()?;
+        Ok(Box::new(ElementwiseState::new(self.clone())))
     }
 }
 
 gblend_core::register!(Optimizer, "adam" => Adam);
 
-/// Adam with this kind of weight decay.
-pub(super) fn start(settings: &Adam, decay: Option<WeightDecay>) -> Result<Box<dyn OptimizerState>> {
-    not_negative("learning_rate", settings.learning_rate)?;
-    not_negative("weight_decay", settings.weight_decay)?;
-    below_one("betas", settings.betas[0])?;
-    below_one("betas", settings.betas[1])?;
-    not_negative("epsilon", settings.epsilon)?;
-    Ok(Box::new(State {
-        rule: AdamConfig {
-            lr: settings.learning_rate,
-            betas: settings.betas,
-            eps: settings.epsilon,
-            weight_decay: decay,
-        },
-        steps: 0,
-        moments: Moments::new(["mean", "square"]),
-    }))
+impl Adam {
+    /// Checks the ranges of the settings.
+    pub(super) fn check(&self) -> Result<()> {
+        not_negative("optimizer.learning_rate", self.learning_rate)?;
+        not_negative("optimizer.weight_decay", self.weight_decay)?;
+        below_one("optimizer.betas", self.betas[0])?;
+        below_one("optimizer.betas", self.betas[1])?;
+        not_negative("optimizer.epsilon", self.epsilon)
+    }
+
+    /// A step with this weight decay, whatever the settings say.
+    pub(super) fn decaying(&self, step: Step, decay: Option<Decay>) -> AdaptiveMoments {
+        let number = i32::try_from(step.number).unwrap_or(i32::MAX);
+        let betas = self.betas.map(|beta| beta as f32);
+        AdaptiveMoments {
+            rate: (step.share * step.learning_rate) as f32,
+            betas,
+            corrections: betas.map(|beta| (1.0 - beta.powi(number)).recip()),
+            epsilon: self.epsilon as f32,
+            decay,
+        }
+    }
 }
 
+impl Elementwise<2> for Adam {
+    const MOMENTS: [&'static str; 2] = ["mean", "square"];
+    type Rule = AdaptiveMoments;
+
+    fn rule(&self, step: Step) -> AdaptiveMoments {
+        let decay = shared_decay(self.weight_decay, step.share);
+        self.decaying(step, decay.map(|decay| Decay::InGradient(decay as f32)))
+    }
+}
+
+/// One step of [`Adam`] or [`AdamW`](super::AdamW).
 #[derive(Debug)]
-struct State {
-    rule: AdamConfig,
-    steps: u64,
-    moments: Moments<2>,
+pub struct AdaptiveMoments {
+    rate: f32,
+    betas: [f32; 2],
+    /// What makes the averages, which start at 0, unbiased.
+    corrections: [f32; 2],
+    epsilon: f32,
+    decay: Option<Decay>,
 }
 
-impl OptimizerState for State {
-    keep_moments!();
+/// What weight decay is added to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Decay {
+    /// The gradient, this share of the parameter.
+    InGradient(f32),
+    /// The step, this share of the parameter.
+    InStep(f32),
+}
 
-    fn update(
-        &mut self,
-        _: &ParamPath,
-        param: ParamMut<'_>,
-        gradients: &mut Gradients,
-        share: f64,
-    ) -> Result<()> {
-        let rule = AdamConfig {
-            lr: share * self.rule.lr,
-            weight_decay: shared_decay(self.rule.weight_decay, share),
-            ..self.rule
+impl Rule<2> for AdaptiveMoments {
+    fn apply<V: Value>(&self, parameter: V, gradient: V, [mean, square]: [V; 2]) -> (V, [V; 2]) {
+        let gradient = match self.decay {
+            Some(Decay::InGradient(decay)) => gradient + parameter.clone() * decay,
+            _ => gradient,
         };
-        let [mean, square] = &mut self.moments.stores;
-        let step = i32::try_from(self.steps).unwrap_or(i32::MAX);
-        with_param!(param, tensor => {
-            let mean = mean.get_or_alloc_mut(&*tensor).map_err(Error::device)?;
-            let square = square.get_or_alloc_mut(&*tensor).map_err(Error::device)?;
-            let gradient = gradients.get_or_alloc_mut(&*tensor).map_err(Error::device)?;
-            rule.try_update(step, tensor, mean, square, gradient).map_err(Error::device)
-        })
+        let [first, second] = self.betas;
+        let mean = mean * first + gradient.clone() * (1.0 - first);
+        let square = square * second + gradient.clone() * gradient * (1.0 - second);
+        let [unbiased, of_squares] = self.corrections;
+        let root = (square.clone() * of_squares).sqrt();
+        let step = mean.clone() * unbiased * self.rate / (root + self.epsilon);
+        let step = match self.decay {
+            Some(Decay::InStep(decay)) => step + parameter.clone() * decay,
+            _ => step,
+        };
+        (parameter - step, [mean, square])
     }
 }

@@ -1,11 +1,12 @@
 //! AdamW.
 
-use dfdx::tensor_ops::WeightDecay;
+use gblend_core::update::{Elementwise, ElementwiseState, Step};
 use gblend_core::{Optimizer, OptimizerState, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::adam::{self, Adam};
+use super::adam::{Adam, AdaptiveMoments, Decay};
+use super::shared_decay;
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019, algorithm 2).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,14 +40,31 @@ impl Optimizer for AdamW {
     }
 
     fn start(&self) -> Result<Box<dyn OptimizerState>> {
-        let settings = Adam {
-            learning_rate: self.learning_rate,
-            betas: self.betas,
-            epsilon: self.epsilon,
-            weight_decay: self.weight_decay,
-        };
-        adam::start(&settings, Some(WeightDecay::Decoupled(self.weight_decay)))
+        self.as_adam().check()?;
+        Ok(Box::new(ElementwiseState::new(self.clone())))
     }
 }
 
 gblend_core::register!(Optimizer, "adamw" => AdamW);
+
+impl AdamW {
+    fn as_adam(&self) -> Adam {
+        Adam {
+            learning_rate: self.learning_rate,
+            betas: self.betas,
+            epsilon: self.epsilon,
+            weight_decay: self.weight_decay,
+        }
+    }
+}
+
+impl Elementwise<2> for AdamW {
+    const MOMENTS: [&'static str; 2] = Adam::MOMENTS;
+    type Rule = AdaptiveMoments;
+
+    fn rule(&self, step: Step) -> AdaptiveMoments {
+        let decay = shared_decay(self.weight_decay, step.share);
+        let of_step = |decay: f64| Decay::InStep((decay * (step.share * step.learning_rate)) as f32);
+        self.as_adam().decaying(step, decay.map(of_step))
+    }
+}

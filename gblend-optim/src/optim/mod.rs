@@ -1,8 +1,7 @@
-//! Optimizers, one per file: a configuration, and a state that wraps one of dfdx's update rules.
+//! Optimizers, one per file: their settings, and the rule by which a value moves.
 
 mod adam;
 mod adamw;
-mod moments;
 mod rmsprop;
 mod sgd;
 
@@ -11,30 +10,7 @@ pub use adamw::AdamW;
 pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
 
-use gblend_core::{Error, Result};
-
-/// A rate or decay: finite and not negative.
-fn not_negative(key: &str, value: f64) -> Result<()> {
-    if value.is_finite() && value >= 0.0 {
-        Ok(())
-    } else {
-        Err(Error::setting(
-            format!("optimizer.{key}"),
-            value,
-            "a number that is not negative",
-        ))
-    }
-}
-
-/// A share of a running average: at least 0 and below 1.
-fn below_one(key: &str, value: f64) -> Result<()> {
-    if (0.0..1.0).contains(&value) {
-        Ok(())
-    } else {
-        Err(Error::setting(
-            format!("optimizer.{key}"),
-            value,
-            "a number of at least 0 and below 1",
-        ))
-    }
+/// The weight decay of an update whose learning rate has the factor `share`, which it must not feel; none if it is 0.
+fn shared_decay(decay: f64, share: f64) -> Option<f64> {
+    (decay > 0.0).then_some(decay / share)
 }

@@ -1,13 +1,12 @@
 //! RMSprop.
 
-use dfdx::tensor_ops::{RMSpropConfig, WeightDecay};
-use gblend_core::tensor::Gradients;
-use gblend_core::{Error, Optimizer, OptimizerState, ParamMut, ParamPath, Result, with_param};
+use gblend_core::update::{Elementwise, ElementwiseState, Rule, Step, Value};
+use gblend_core::{Optimizer, OptimizerState, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::moments::{Moments, keep_moments, shared_decay};
-use super::{below_one, not_negative};
+use super::shared_decay;
+use crate::range::{below_one, not_negative};
 
 /// RMSprop: gradients divided by the root of the running average of their square (Hinton, 2012, lecture 6e).
 ///
@@ -49,57 +48,67 @@ impl Optimizer for RmsProp {
     }
 
     fn start(&self) -> Result<Box<dyn OptimizerState>> {
-        not_negative("learning_rate", self.learning_rate)?;
-        not_negative("weight_decay", self.weight_decay)?;
-        not_negative("epsilon", self.epsilon)?;
-        below_one("alpha", self.alpha)?;
-        below_one("momentum", self.momentum)?;
-        Ok(Box::new(State {
-            rule: RMSpropConfig {
-                lr: self.learning_rate,
-                alpha: self.alpha,
-                eps: self.epsilon,
-                momentum: (self.momentum > 0.0).then_some(self.momentum),
-                centered: self.centered,
-                weight_decay: (self.weight_decay > 0.0).then_some(WeightDecay::L2(self.weight_decay)),
-            },
-            steps: 0,
-            moments: Moments::new(["velocity", "square", "mean"]),
-        }))
+        not_negative("optimizer.learning_rate", self.learning_rate)?;
+        not_negative("optimizer.weight_decay", self.weight_decay)?;
+        not_negative("optimizer.epsilon", self.epsilon)?;
+        below_one("optimizer.alpha", self.alpha)?;
+        below_one("optimizer.momentum", self.momentum)?;
+        Ok(Box::new(ElementwiseState::new(self.clone())))
     }
 }
 
 gblend_core::register!(Optimizer, "rmsprop" => RmsProp);
 
-#[derive(Debug)]
-struct State {
-    rule: RMSpropConfig,
-    steps: u64,
-    moments: Moments<3>,
+impl Elementwise<3> for RmsProp {
+    const MOMENTS: [&'static str; 3] = ["velocity", "square", "mean"];
+    type Rule = MeanSquare;
+
+    fn rule(&self, step: Step) -> MeanSquare {
+        MeanSquare {
+            rate: (step.share * step.learning_rate) as f32,
+            rest: 1.0 - self.alpha as f32,
+            epsilon: self.epsilon as f32,
+            momentum: (self.momentum > 0.0).then_some(self.momentum as f32),
+            centered: self.centered,
+            decay: shared_decay(self.weight_decay, step.share).map(|decay| decay as f32),
+        }
+    }
 }
 
-impl OptimizerState for State {
-    keep_moments!();
+/// One step of [`RmsProp`].
+#[derive(Debug)]
+pub struct MeanSquare {
+    rate: f32,
+    /// What the running averages take of the newest value.
+    rest: f32,
+    epsilon: f32,
+    momentum: Option<f32>,
+    centered: bool,
+    decay: Option<f32>,
+}
 
-    fn update(
-        &mut self,
-        _: &ParamPath,
-        param: ParamMut<'_>,
-        gradients: &mut Gradients,
-        share: f64,
-    ) -> Result<()> {
-        let rule = RMSpropConfig {
-            lr: share * self.rule.lr,
-            weight_decay: shared_decay(self.rule.weight_decay, share),
-            ..self.rule
+impl Rule<3> for MeanSquare {
+    fn apply<V: Value>(&self, parameter: V, gradient: V, [velocity, square, mean]: [V; 3]) -> (V, [V; 3]) {
+        let gradient = match self.decay {
+            Some(decay) => gradient + parameter.clone() * decay,
+            None => gradient,
         };
-        let [velocity, square, mean] = &mut self.moments.stores;
-        with_param!(param, tensor => {
-            let velocity = velocity.get_or_alloc_mut(&*tensor).map_err(Error::device)?;
-            let square = square.get_or_alloc_mut(&*tensor).map_err(Error::device)?;
-            let mean = mean.get_or_alloc_mut(&*tensor).map_err(Error::device)?;
-            let gradient = gradients.get_or_alloc_mut(&*tensor).map_err(Error::device)?;
-            rule.try_update(tensor, velocity, square, mean, gradient).map_err(Error::device)
-        })
+        let toward = |average: V, value: V| average.clone() + (value - average) * self.rest;
+        let square = toward(square, gradient.clone() * gradient.clone());
+        let (spread, mean) = if self.centered {
+            let mean = toward(mean, gradient.clone());
+            (square.clone() - mean.clone() * mean.clone(), mean)
+        } else {
+            (square.clone(), mean)
+        };
+        let scaled = gradient / (spread + self.epsilon).sqrt();
+        let (direction, velocity) = match self.momentum {
+            None => (scaled, velocity),
+            Some(momentum) => {
+                let velocity = velocity * momentum + scaled;
+                (velocity.clone(), velocity)
+            }
+        };
+        (parameter - direction * self.rate, [velocity, square, mean])
     }
 }

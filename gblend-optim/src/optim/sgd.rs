@@ -1,13 +1,12 @@
 //! Stochastic gradient descent.
 
-use dfdx::tensor_ops::{Momentum, SgdConfig, WeightDecay};
-use gblend_core::tensor::Gradients;
-use gblend_core::{Error, Optimizer, OptimizerState, ParamMut, ParamPath, Result, with_param};
+use gblend_core::update::{Elementwise, ElementwiseState, Rule, Step, Value};
+use gblend_core::{Error, Optimizer, OptimizerState, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::moments::{Moments, keep_moments, shared_decay};
-use super::{below_one, not_negative};
+use super::shared_decay;
+use crate::range::{below_one, not_negative};
 
 /// Stochastic gradient descent with momentum, Nesterov's variant if asked for, and L2 weight decay.
 ///
@@ -43,9 +42,9 @@ impl Optimizer for Sgd {
     }
 
     fn start(&self) -> Result<Box<dyn OptimizerState>> {
-        not_negative("learning_rate", self.learning_rate)?;
-        not_negative("weight_decay", self.weight_decay)?;
-        below_one("momentum", self.momentum)?;
+        not_negative("optimizer.learning_rate", self.learning_rate)?;
+        not_negative("optimizer.weight_decay", self.weight_decay)?;
+        below_one("optimizer.momentum", self.momentum)?;
         if self.nesterov && self.momentum == 0.0 {
             return Err(Error::setting(
                 "optimizer.nesterov",
@@ -53,52 +52,53 @@ impl Optimizer for Sgd {
                 "a momentum above 0 with it",
             ));
         }
-        let momentum = if self.nesterov {
-            Momentum::Nesterov(self.momentum)
-        } else {
-            Momentum::Classic(self.momentum)
-        };
-        Ok(Box::new(State {
-            rule: SgdConfig {
-                lr: self.learning_rate,
-                momentum: (self.momentum > 0.0).then_some(momentum),
-                weight_decay: (self.weight_decay > 0.0).then_some(WeightDecay::L2(self.weight_decay)),
-            },
-            steps: 0,
-            moments: Moments::new(["velocity"]),
-        }))
+        Ok(Box::new(ElementwiseState::new(self.clone())))
     }
 }
 
 gblend_core::register!(Optimizer, "sgd" => Sgd);
 
-#[derive(Debug)]
-struct State {
-    rule: SgdConfig,
-    steps: u64,
-    moments: Moments<1>,
+impl Elementwise<1> for Sgd {
+    const MOMENTS: [&'static str; 1] = ["velocity"];
+    type Rule = Momentum;
+
+    fn rule(&self, step: Step) -> Momentum {
+        Momentum {
+            rate: (step.share * step.learning_rate) as f32,
+            momentum: (self.momentum > 0.0).then_some(self.momentum as f32),
+            nesterov: self.nesterov,
+            decay: shared_decay(self.weight_decay, step.share).map(|decay| decay as f32),
+        }
+    }
 }
 
-impl OptimizerState for State {
-    keep_moments!();
+/// One step of [`Sgd`].
+#[derive(Debug)]
+pub struct Momentum {
+    rate: f32,
+    momentum: Option<f32>,
+    nesterov: bool,
+    decay: Option<f32>,
+}
 
-    fn update(
-        &mut self,
-        _: &ParamPath,
-        param: ParamMut<'_>,
-        gradients: &mut Gradients,
-        share: f64,
-    ) -> Result<()> {
-        let rule = SgdConfig {
-            lr: share * self.rule.lr,
-            weight_decay: shared_decay(self.rule.weight_decay, share),
-            ..self.rule
+impl Rule<1> for Momentum {
+    fn apply<V: Value>(&self, parameter: V, gradient: V, [velocity]: [V; 1]) -> (V, [V; 1]) {
+        let gradient = match self.decay {
+            Some(decay) => gradient + parameter.clone() * decay,
+            None => gradient,
         };
-        let [velocity] = &mut self.moments.stores;
-        with_param!(param, tensor => {
-            let velocity = velocity.get_or_alloc_mut(&*tensor).map_err(Error::device)?;
-            let gradient = gradients.get_or_alloc_mut(&*tensor).map_err(Error::device)?;
-            rule.try_update(tensor, velocity, gradient).map_err(Error::device)
-        })
+        let (direction, velocity) = match self.momentum {
+            None => (gradient, velocity),
+            Some(momentum) => {
+                let velocity = gradient.clone() + velocity * momentum;
+                let direction = if self.nesterov {
+                    gradient + velocity.clone() * momentum
+                } else {
+                    velocity.clone()
+                };
+                (direction, velocity)
+            }
+        };
+        (parameter - direction * self.rate, [velocity])
     }
 }

@@ -1,13 +1,12 @@
 //! The kit finds fusions that break a rule.
 
 use gblend_core::conformance::{self, Rule};
-use gblend_core::dfdx::shapes::HasShape;
-use gblend_core::nn::{Engine, Linear};
+use gblend_core::nn::{Linear, concatenate, scale};
 use gblend_core::serde::{Deserialize, Serialize};
 use gblend_core::tensor::Features;
 use gblend_core::{
-    AutoDevice, Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor,
-    Pass, Result, typetag,
+    Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
+    typetag,
 };
 
 /// What is wrong with a fusion.
@@ -83,18 +82,18 @@ impl FusionModule for Projection {
         if self.fault == Fault::SeesTheFirstModalityAlone {
             features.truncate(1);
         }
-        let fused = self.linear.forward(AutoDevice::concat(features)?)?;
-        Ok(match self.fault {
-            Fault::LooksAtTheBatchSize => fused * samples[0] as f32,
-            Fault::HasAConstantOutput => fused * 0.0,
+        let fused = self.linear.forward(concatenate(features)?)?;
+        match self.fault {
+            Fault::LooksAtTheBatchSize => scale(fused, samples[0] as f32),
+            Fault::HasAConstantOutput => scale(fused, 0.0),
             Fault::DividesByTheSpread if pass.is_training() => {
-                let values = fused.as_vec();
+                let values = fused.to_vec();
                 let across = values.iter().zip(&values[LENGTH..]);
                 let spread: f32 = across.map(|(a, b)| (a - b).abs()).sum();
-                fused / spread
+                scale(fused, 1.0 / spread)
             }
-            _ => fused,
-        })
+            _ => Ok(fused),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use gblend_core::conformance::arbitrary::{MediaSize, samples};
 use gblend_core::conformance::{self, Rule};
-use gblend_core::nn::Linear;
+use gblend_core::nn::{Linear, scale};
 use gblend_core::recorder::Recorder;
 use gblend_core::serde::{Deserialize, Serialize};
 use gblend_core::tensor::Features;
@@ -143,16 +143,16 @@ impl Encoder for Projection {
             Fault::EvaluatesAtRandom if !training => counter(),
             Fault::TrainsAtRandom if training => counter(),
             Fault::DropsInDifferentiation if pass.mode() == gblend_core::pass::Mode::Differentiate => 0.5,
-            Fault::LooksAtTheBatch => 1.0 + batch.rows(Recorder::off())?.as_vec().iter().sum::<f32>().abs(),
+            Fault::LooksAtTheBatch => 1.0 + batch.rows(Recorder::off())?.to_vec().iter().sum::<f32>().abs(),
             Fault::DividesByTheSpread if training => {
-                let values = batch.rows(Recorder::off())?.as_vec();
+                let values = batch.rows(Recorder::off())?.to_vec();
                 let spread = |value: &f32| (value - values[0]).abs();
                 1.0 / values.iter().map(spread).sum::<f32>()
             }
             Fault::LooksAtTheBatchSize => batch.len() as f32,
             _ => 1.0 + self.passes.values()[0],
         };
-        Ok(features * factor)
+        scale(features, factor)
     }
 }
 

@@ -44,7 +44,7 @@ impl Optimizer for Flawed {
             fault: self.fault,
             rate: 0.1,
             steps: 0,
-            velocity: Gradients::leaky(),
+            velocity: Gradients::default(),
         }))
     }
 }

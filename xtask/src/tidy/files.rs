@@ -17,20 +17,19 @@ const FOLDERS: [&str; 8] = [
 ];
 
 /// Files whose mathematics must not know the engine.
-const WITHOUT_ENGINE: [&str; 7] = [
+const WITHOUT_ENGINE: [&str; 6] = [
     "gblend-core/src/weights.rs",
     "gblend-core/src/ogr/mod.rs",
     "gblend-core/src/ogr/blend.rs",
     "gblend-core/src/ogr/bootstrap.rs",
     "gblend-core/src/ogr/matrix.rs",
     "gblend-core/src/ogr/movement.rs",
-    "gblend-optim/src/blend/ogr/policy.rs",
 ];
 
 /// The files with `unsafe` code, each of which says why.
 const UNSAFE: [&str; 2] = [
-    "gblend-core/src/nn/cpu/raw.rs",
-    "gblend-core/src/cuda/libraries.rs",
+    "gblend-core/src/engine/cpu/raw.rs",
+    "gblend-core/src/device/cuda/libraries.rs",
 ];
 
 /// Names that say nothing about what a file holds.
@@ -75,7 +74,7 @@ fn file_problems(name: &str, text: &str) -> Vec<String> {
 }
 
 /// Every Rust file of the workspace, and of the two beside it.
-fn rust_files(root: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn rust_files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders: Vec<PathBuf> = FOLDERS.map(|folder| root.join(folder)).to_vec();
     while let Some(folder) = folders.pop() {

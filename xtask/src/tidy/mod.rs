@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the architecture's rules that a compiler does not check.
 
 mod dependencies;
+mod facade;
 mod files;
 mod modules;
 
@@ -10,7 +11,7 @@ use clap::Args;
 use crate::Result;
 use crate::process::workspace;
 
-/// Check who depends on whom, which modules use which, and that files say what they should.
+/// Check who depends on whom, which modules use which, what files say, and that the engine stays behind gblend-core.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Tidy {
     /// Print which modules use which, and the number of cycles, in place of the checks.
@@ -33,6 +34,7 @@ impl Tidy {
             dependencies::problems(&metadata),
             modules::problems(&root, &metadata)?,
             files::problems(&root)?,
+            facade::problems(&root, &metadata)?,
             dependencies::unexplained(&root)?,
         ];
         let problems = problems.concat();

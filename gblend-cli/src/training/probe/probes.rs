@@ -1,5 +1,6 @@
 //! The probes of an estimate: one for each head, side by side where they can be.
 
+use gblend_core::device::map_networks;
 use gblend_core::ogr::LossChanges;
 
 use super::head_probe::probe;
@@ -53,19 +54,8 @@ pub(super) fn run(setup: &ProbeSetup<'_>, lengths: &[usize]) -> Result<(LossChan
     Ok((changes, length))
 }
 
-/// The losses of these heads, in order. A GPU works on one probe at a time, and dfdx's handle of it belongs to
-/// one thread.
-#[cfg(feature = "cuda")]
+/// The losses of these heads, in order.
 fn side_by_side(setup: &ProbeSetup<'_>, heads: &[usize], lengths: &[usize]) -> Result<Vec<ProbeLosses>> {
-    heads.iter().map(|&head| probe(setup, head, lengths)).collect()
-}
-
-/// The losses of these heads, in order, whatever order the threads take them in.
-#[cfg(not(feature = "cuda"))]
-fn side_by_side(setup: &ProbeSetup<'_>, heads: &[usize], lengths: &[usize]) -> Result<Vec<ProbeLosses>> {
-    use rayon::prelude::*;
-    heads
-        .par_iter()
-        .map(|&head| probe(setup, head, lengths))
-        .collect()
+    let losses = map_networks(heads, |&head| probe(setup, head, lengths));
+    losses.into_iter().collect()
 }

@@ -6,17 +6,17 @@ mod scores;
 use gblend_core::params::{ParamPath, ParamVisitor};
 use gblend_core::tensor::Loss;
 use gblend_core::{
-    Array, Blend, Evidence, GradientEvidence, Logits, Observation, ParamMut, Pass, StepStart, Targets,
+    Array, AutoDevice, Blend, Evidence, GradientEvidence, Logits, Observation, ParamMut, Pass, StepStart,
+    Targets,
 };
 use gblend_optim::network::{Network, Part};
 use gblend_optim::{StepLosses, StepReport};
 
 use crate::data::LoadedBatch;
 use crate::error::{Error, Result};
-use crate::network::{ActiveHeads, Fused, Inputs, Multimodal, to_host};
+use crate::network::{ActiveHeads, Fused, Inputs, Multimodal};
 use crate::records::Score;
 use crate::training::learner::Learner;
-use scores::READ_LATER;
 
 pub use context::StepContext;
 pub(crate) use scores::MOST_UNREAD;
@@ -81,7 +81,7 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     let observed = logits.iter().all(Option::is_some);
     let observes = observed && (evidence.losses || evidence.scores || evidence.coalitions);
     let unread = Unread::new(&logits, &inputs, &targets, step + 1, context);
-    let scores = if READ_LATER && !observes {
+    let scores = if AutoDevice::READING_WAITS && !observes {
         Scores::Unread(unread)
     } else {
         let rows = unread.rows()?;
@@ -182,7 +182,7 @@ fn forward(
 fn on_host(logits: &[Option<Logits>]) -> Result<Vec<Option<Array>>> {
     let rows = logits
         .iter()
-        .map(|logits| logits.as_ref().map(to_host).transpose());
+        .map(|logits| logits.as_ref().map(Logits::to_array).transpose());
     Ok(rows.collect::<gblend_core::Result<_>>()?)
 }
 

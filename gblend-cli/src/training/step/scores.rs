@@ -3,16 +3,13 @@
 //! Reading waits until the device has done everything that it was told so far. On the CPU that is no wait, and scores are
 //! read before any parameter moves; on a GPU they are read some steps later, unless the strategy looks at them.
 
-use gblend_core::tensor::{Dims2, Plain};
+use gblend_core::tensor::{Dims2, Snapshot};
 use gblend_core::{Array, Logits, Targets};
 
 use super::context::StepContext;
 use crate::error::{Error, Result};
-use crate::network::{Inputs, rows_of};
+use crate::network::Inputs;
 use crate::records::Score;
-
-/// Whether scores that the strategy does not look at are read later.
-pub(crate) const READ_LATER: bool = cfg!(feature = "cuda");
 
 /// The most steps whose scores wait to be read.
 pub(crate) const MOST_UNREAD: usize = 64;
@@ -28,7 +25,7 @@ pub enum Scores {
 /// What the scores of a step are computed from.
 pub struct Unread {
     /// The class scores of each head, and what it should have said.
-    heads: Vec<Option<(Plain<Dims2>, Targets)>>,
+    heads: Vec<Option<(Snapshot<Dims2>, Targets)>>,
     step: u64,
     epoch: usize,
     prefix: String,
@@ -44,7 +41,7 @@ impl Unread {
         context: StepContext<'_>,
     ) -> Self {
         let heads = logits.iter().enumerate().map(|(head, logits)| {
-            let logits = logits.as_ref()?.retaped();
+            let logits = logits.as_ref()?.snapshot();
             Some((logits, inputs.targets_of(head, targets).into_owned()))
         });
         Self {
@@ -58,7 +55,7 @@ impl Unread {
     /// The class scores of each head, `[samples, classes]`.
     pub(crate) fn rows(&self) -> Result<Vec<Option<Array>>> {
         let heads = self.heads.iter();
-        let rows = heads.map(|head| head.as_ref().map(|(logits, _)| rows_of(logits)).transpose());
+        let rows = heads.map(|head| head.as_ref().map(|(logits, _)| logits.to_array()).transpose());
         Ok(rows.collect::<gblend_core::Result<_>>()?)
     }
 

@@ -1,9 +1,9 @@
 //! The gradient estimator: inner products of gradients at the live parameters, without any training.
 
-mod products;
 mod size;
 
-use gblend_core::nn::backward;
+use gblend_core::gradient_products::{self, BatchGradients, GradientSums, HeadGradient};
+use gblend_core::nn::{add, backward};
 use gblend_core::ogr::InnerProducts;
 use gblend_core::params::{Module, ParamPath, ParamVisitor, State, load_state};
 use gblend_core::tensor::{Gradients, Loss};
@@ -14,7 +14,6 @@ use crate::data::{Evaluable, LoadedBatch, Plan, SampleIndex, Splits};
 use crate::error::Result;
 use crate::network::{ActiveHeads, Inputs, Multimodal};
 use crate::training::session::Session;
-use products::{BatchGradients, Collected, HeadGradient, Sums, products};
 use size::GradientSize;
 
 /// Proposition 1 evaluated at the live parameters: the inner products of each head's training gradients with the
@@ -56,12 +55,12 @@ pub(super) fn inner_products(
         },
     )?;
     // Only their mean counts, so they are few large batches.
-    let mut on_held_out = Sums::default();
+    let mut on_held_out = GradientSums::default();
     gradients(session, &mut model, &Plan::evaluation(&held_out, step), |batch| {
-        on_held_out.add(&batch)
+        Ok(on_held_out.add(&batch)?)
     })?;
     let epoch = train_count.div_ceil(size.samples.get()).max(1);
-    let products = products(&on_train, &on_held_out, epoch)?;
+    let products = gradient_products::inner_products(&on_train, &on_held_out, epoch)?;
     let of = GradientSamples {
         batches: on_train.len(),
         train: train.len(),
@@ -87,7 +86,7 @@ fn gradients(
     session: &Session<'_>,
     model: &mut Multimodal,
     plan: &Plan<'_>,
-    mut take: impl FnMut(BatchGradients<HeadGradient>) -> Result<()>,
+    mut take: impl FnMut(BatchGradients) -> Result<()>,
 ) -> Result<()> {
     let heads = session.heads.len();
     let loader = session.loader(vec![true; heads - 1]);
@@ -106,7 +105,8 @@ fn gradients(
             let losses: Vec<Loss> = logits
                 .filter_map(|(head, logits)| Some(inputs.targets_of(head, &targets).loss(logits?)))
                 .collect::<gblend_core::Result<_>>()?;
-            let Some(loss) = losses.into_iter().reduce(|sum, loss| sum + loss) else {
+            let losses = losses.into_iter().map(Ok);
+            let Some(loss) = losses.reduce(|sum, loss| add(sum?, loss?)).transpose()? else {
                 continue;
             };
             collect(model, &active, &mut backward(loss)?, &mut collected)?;

@@ -1,0 +1,35 @@
+//! Operations on one element, or on two at the same place.
+
+use rayon::prelude::*;
+
+use super::raw::{map_pairs, map_runs};
+
+/// Elements that one task computes.
+const RUN: usize = 16_384;
+
+/// Written so that a NaN stays one: `f32::max` would hide it.
+#[inline(always)]
+fn rectified(value: f32) -> f32 {
+    if value < 0.0 { 0.0 } else { value }
+}
+
+/// `max(value, 0)`.
+pub(in crate::engine) fn relu(values: &[f32]) -> Vec<f32> {
+    map_runs(values, RUN, |_, _| ((), rectified)).0
+}
+
+/// `max(left + right, 0)`.
+pub(in crate::engine) fn relu_sum(left: &[f32], right: &[f32]) -> Vec<f32> {
+    map_pairs(left, right, RUN, |left, right| rectified(left + right))
+}
+
+/// The gradient of [`relu`]'s input from that of its output, where `output` is not 0.
+pub(in crate::engine) fn relu_backward(mut gradient: Vec<f32>, output: &[f32]) -> Vec<f32> {
+    let runs = gradient.par_chunks_mut(RUN).zip(output.par_chunks(RUN));
+    runs.for_each(|(gradient, output)| {
+        for (gradient, &value) in gradient.iter_mut().zip(output) {
+            *gradient = if value > 0.0 { *gradient } else { 0.0 };
+        }
+    });
+    gradient
+}

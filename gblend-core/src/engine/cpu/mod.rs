@@ -1,0 +1,14 @@
+//! Kernels on slices of host memory, in the layout with the batch innermost.
+//!
+//! All of them give the same bits at any number of threads: work is divided into parts whose number
+//! depends on the sizes alone, and partial sums are added in the order of the parts.
+
+mod alike;
+pub(super) mod conv;
+pub(super) mod dense;
+mod direct;
+pub(super) mod elementwise;
+pub(super) mod norm;
+pub(super) mod pool;
+pub(crate) mod raw;
+mod transpose;

@@ -1,0 +1,184 @@
+//! Batch normalization with an optional ReLU over channels that are contiguous runs of memory.
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::raw::map_runs;
+
+/// Lanes of a partial sum: a few vectors of the widest instruction set.
+const LANES: usize = 64;
+
+/// Elements that are summed in `f32` before the sum goes on in `f64`.
+const BLOCK: usize = 4096;
+
+/// Mean, biased variance and reciprocal deviation of one channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in crate::engine) struct Moments {
+    pub(in crate::engine) mean: f32,
+    pub(in crate::engine) variance: f32,
+    pub(in crate::engine) inverse_deviation: f32,
+}
+
+impl Moments {
+    pub(in crate::engine) fn new(mean: f32, variance: f32, epsilon: f32) -> Self {
+        Self {
+            mean,
+            variance,
+            inverse_deviation: 1.0 / (variance + epsilon).sqrt(),
+        }
+    }
+}
+
+/// Sums `term` over the elements: 64 lanes of `f32` inside a block, `f64` from block to block, so that the
+/// error does not grow with the number of elements.
+#[inline(always)]
+fn blocked_sum(values: &[f32], term: impl Fn(f32) -> f32) -> f64 {
+    let mut total = 0.0;
+    for block in values.chunks(BLOCK) {
+        let mut lanes = [0.0_f32; LANES];
+        let rows = block.chunks_exact(LANES);
+        for &value in rows.remainder() {
+            total += f64::from(term(value));
+        }
+        for row in rows {
+            for (lane, &value) in lanes.iter_mut().zip(row) {
+                *lane += term(value);
+            }
+        }
+        total += lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>();
+    }
+    total
+}
+
+/// The moments of one channel.
+pub(in crate::engine) fn moments(values: &[f32], epsilon: f32) -> Moments {
+    Arch::new().dispatch(|| {
+        let count = values.len() as f64;
+        let mean = (blocked_sum(values, |value| value) / count) as f32;
+        let squares = blocked_sum(values, |value| (value - mean) * (value - mean));
+        Moments::new(mean, (squares / count) as f32, epsilon)
+    })
+}
+
+/// `γ (x − μ) / σ + β`, then `max(…, 0)` if `relu`, and the moments that `moments` gave of each channel. A channel is
+/// normalized while it is still in the cache from its moments.
+pub(in crate::engine) fn normalize(
+    values: &[f32],
+    moments: impl Fn(usize, &[f32]) -> Moments + Send + Sync,
+    gamma: &[f32],
+    beta: &[f32],
+    relu: bool,
+) -> (Vec<f32>, Vec<Moments>) {
+    let least = if relu { 0.0 } else { f32::NEG_INFINITY };
+    map_runs(values, values.len() / gamma.len().max(1), |c, channel| {
+        let moments = moments(c, channel);
+        let (scale, shift) = affine(&moments, gamma[c], beta[c]);
+        let function = move |value| {
+            let normalized = value * scale + shift;
+            // Written so that a NaN stays one: `f32::max` would hide it.
+            if normalized < least { least } else { normalized }
+        };
+        (moments, function)
+    })
+}
+
+/// Normalization as one multiplication and one addition.
+#[inline(always)]
+fn affine(moments: &Moments, gamma: f32, beta: f32) -> (f32, f32) {
+    let scale = gamma * moments.inverse_deviation;
+    (scale, beta - moments.mean * scale)
+}
+
+/// Gradients of one channel's γ and β.
+pub(in crate::engine) type AffineGradient = (f32, f32);
+
+/// Turns the gradient of the output into that of the input in place; the mask of the ReLU is recomputed.
+///
+/// With `from_batch` the moments were those of `values`, and the gradient flows through them too.
+pub(in crate::engine) fn backward(
+    gradient: &mut [f32],
+    values: &[f32],
+    moments: &[Moments],
+    gamma: &[f32],
+    beta: &[f32],
+    relu: bool,
+    from_batch: bool,
+) -> Vec<AffineGradient> {
+    let arch = Arch::new();
+    let channel = (values.len() / moments.len().max(1)).max(1);
+    gradient
+        .par_chunks_exact_mut(channel)
+        .zip(values.par_chunks_exact(channel))
+        .enumerate()
+        .map(|(c, (gradient, values))| {
+            let moments = &moments[c];
+            let (scale, shift) = affine(moments, gamma[c], beta[c]);
+            let mean = moments.mean;
+            let from_batch = from_batch.then_some(moments.inverse_deviation);
+            arch.dispatch(|| {
+                let (sum, product) = if relu {
+                    let passes = |value: f32| value * scale + shift > 0.0;
+                    channel_backward(gradient, values, mean, scale, from_batch, passes)
+                } else {
+                    channel_backward(gradient, values, mean, scale, from_batch, |_| true)
+                };
+                (product as f32 * moments.inverse_deviation, sum as f32)
+            })
+        })
+        .collect()
+}
+
+/// One channel: the gradient counts where `passes` is true of the value, and is 0 elsewhere. With the reciprocal
+/// deviation in `from_batch` it flows through the moments, too. Gives Σ g and Σ g (x − μ).
+#[inline(always)]
+fn channel_backward(
+    gradient: &mut [f32],
+    values: &[f32],
+    mean: f32,
+    scale: f32,
+    from_batch: Option<f32>,
+    passes: impl Fn(f32) -> bool,
+) -> (f64, f64) {
+    let masked = |gradient: f32, value: f32| if passes(value) { gradient } else { 0.0 };
+    let (sum, product) = sums(gradient, values, mean, masked);
+    // The mask is cheaper to compute again than to write in between.
+    if let Some(inverse) = from_batch {
+        let count = values.len() as f32;
+        let offset = sum as f32 / count;
+        let slope = product as f32 * inverse * inverse / count;
+        for (gradient, &value) in gradient.iter_mut().zip(values) {
+            *gradient = scale * (masked(*gradient, value) - offset - (value - mean) * slope);
+        }
+    } else {
+        for (gradient, &value) in gradient.iter_mut().zip(values) {
+            *gradient = scale * masked(*gradient, value);
+        }
+    }
+    (sum, product)
+}
+
+/// Σ g and Σ g (x − μ) of the masked gradient g, blocked as in [`blocked_sum`].
+#[inline(always)]
+fn sums(gradient: &[f32], values: &[f32], mean: f32, masked: impl Fn(f32, f32) -> f32) -> (f64, f64) {
+    let (mut sum, mut product) = (0.0, 0.0);
+    for (gradient, values) in gradient.chunks(BLOCK).zip(values.chunks(BLOCK)) {
+        let (mut lanes, mut products) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+        let (gradient, gradient_rest) = gradient.as_chunks::<LANES>();
+        let (values, values_rest) = values.as_chunks::<LANES>();
+        for (gradient, values) in gradient.iter().zip(values) {
+            for lane in 0..LANES {
+                let gradient = masked(gradient[lane], values[lane]);
+                lanes[lane] += gradient;
+                products[lane] += gradient * (values[lane] - mean);
+            }
+        }
+        for (&gradient, &value) in gradient_rest.iter().zip(values_rest) {
+            let gradient = masked(gradient, value);
+            sum += f64::from(gradient);
+            product += f64::from(gradient * (value - mean));
+        }
+        sum += lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>();
+        product += products.iter().map(|&lane| f64::from(lane)).sum::<f64>();
+    }
+    (sum, product)
+}

@@ -1,0 +1,570 @@
+//! Each operation as one tape operation on the CPU's memory.
+//!
+//! An operation takes the gradient of its output, from the [`Handoff`] of the output or out of the store, so that its
+//! memory serves the next one. The gradient of an input is computed only if the input's recorder asks for it; that of a
+//! network's input never does.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use dfdx::shapes::{HasShape, Shape};
+use dfdx::tensor::{Cpu, Gradients, PutTape, SplitTape, Tensor, TensorFromVec};
+use dfdx::tensor_ops::ReshapeTo;
+use rayon::prelude::*;
+
+use super::cpu::conv::ConvSize;
+use super::cpu::dense::DenseSize;
+use super::cpu::norm::Moments;
+use super::cpu::{conv as conv_kernels, dense, elementwise, norm, pool, raw};
+use super::handoff::{Again, Handoff, add};
+use super::operand::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
+use super::tape::RecorderOn;
+use super::window::WindowPlan;
+use crate::error::{Error, Result};
+use crate::shape::{Dims1, Dims2, Dims4};
+
+type Grads = Gradients<f32, Cpu>;
+type DeviceResult<T = ()> = std::result::Result<T, <Cpu as dfdx::tensor::HasErr>::Err>;
+
+/// The elements of a tensor that gblend made, which is always contiguous.
+fn values<S: Shape, T>(tensor: &Tensor<S, f32, Cpu, T>) -> Result<&[f32]> {
+    raw::contiguous(tensor).ok_or_else(|| {
+        let extents: Vec<usize> = tensor.shape().concrete().into_iter().collect();
+        Error::shape(
+            "an operation of gblend",
+            "a contiguous tensor (call `try_contiguous` first)",
+            extents,
+        )
+    })
+}
+
+/// The elements of a tensor whose contiguity the forward pass has checked.
+fn checked<S: Shape>(tensor: &Tensor<S, f32, Cpu>) -> &[f32] {
+    raw::contiguous(tensor).unwrap_or_default()
+}
+
+fn tensor<S: Shape>(device: &Cpu, values: Vec<f32>, shape: S) -> Result<Tensor<S, f32, Cpu>> {
+    device.try_tensor_from_vec(values, shape).map_err(Error::device)
+}
+
+/// Where the gradient of an operation's input goes; `None` if nobody asks for it.
+fn upstream<S: Shape>(
+    input: &Tensor<S, f32, Cpu>,
+    recorder: &mut RecorderOn<Cpu>,
+) -> Option<impl FnOnce(&mut Grads, Vec<f32>) -> DeviceResult + use<S>> {
+    let ghost = input.ghost();
+    let handoff = recorder.take_handoff(checked(input));
+    let contribute = move |grads: &mut Grads, contribution: Vec<f32>| {
+        match handoff.filter(Handoff::is_open) {
+            Some(handoff) => handoff.add(contribution),
+            None => add(grads.get_or_alloc_mut(&ghost)?, &contribution),
+        }
+        Ok(())
+    };
+    recorder.requires_grad().then_some(contribute)
+}
+
+/// Where the gradient of an operation's output comes from. Nothing else will read it.
+fn downstream<S: Shape>(
+    output: &Tensor<S, f32, Cpu>,
+    again: Option<Again>,
+) -> (
+    Handoff,
+    impl FnOnce(&mut Grads) -> DeviceResult<Vec<f32>> + use<S>,
+) {
+    let (ghost, handoff) = (output.ghost(), Handoff::of(checked(output), again));
+    let own = handoff.clone();
+    let gradient = move |grads: &mut Grads| {
+        let mut gradient = own.close();
+        if gradient.is_empty() || own.is_shared() {
+            let stored = std::mem::take(&mut **grads.get_or_alloc_mut(&ghost)?);
+            if gradient.is_empty() {
+                return Ok(stored);
+            }
+            add(&mut gradient, &stored);
+        }
+        Ok(gradient)
+    };
+    (handoff, gradient)
+}
+
+/// The output of an operation of one input, with the step that makes the input's gradient of the output's.
+fn unary<S: Shape, F: FnOnce(&mut Grads, Vec<f32>) -> DeviceResult + 'static>(
+    output: Tensor<S, f32, Cpu>,
+    mut recorder: RecorderOn<Cpu>,
+    to_input: Option<F>,
+    backward: impl FnOnce(Vec<f32>) -> Vec<f32> + 'static,
+) -> TapedOn<S, Cpu> {
+    if let Some(to_input) = to_input {
+        let (handoff, gradient) = downstream(&output, None);
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
+            let gradient = gradient(grads)?;
+            to_input(grads, backward(gradient))
+        });
+    }
+    output.put_tape(recorder)
+}
+
+/// An input until the backward pass needs it.
+enum Kept {
+    Tensor(Tensor<Dims4, f32, Cpu>),
+    Again(Again),
+}
+
+/// What is kept of an input, and where its gradient goes, as of [`upstream`].
+fn kept(
+    input: Tensor<Dims4, f32, Cpu>,
+    recorder: &mut RecorderOn<Cpu>,
+) -> (
+    Kept,
+    Option<impl FnOnce(&mut Grads, Vec<f32>) -> DeviceResult + use<>>,
+) {
+    let again = recorder.handoff_of(checked(&input)).and_then(Handoff::again);
+    let to_input = upstream(&input, recorder);
+    (again.map_or(Kept::Tensor(input), Kept::Again), to_input)
+}
+
+impl Kept {
+    fn values(&self) -> Cow<'_, [f32]> {
+        match self {
+            Self::Tensor(tensor) => Cow::Borrowed(checked(tensor)),
+            Self::Again(again) => Cow::Owned(again()),
+        }
+    }
+}
+
+fn conv_size(plan: &WindowPlan, input: Dims4, weight: Dims4) -> ConvSize {
+    ConvSize {
+        plan: *plan,
+        in_channels: input.0,
+        out_channels: weight.0,
+        batch: input.3,
+    }
+}
+
+/// See [`Engine::conv`](super::Engine::conv).
+pub fn conv(
+    input: TapedOn<Dims4, Cpu>,
+    weight: &ParamOn<Dims4, Cpu>,
+    bias: Option<&ParamOn<Dims1, Cpu>>,
+    plan: &WindowPlan,
+) -> Result<TapedOn<Dims4, Cpu>> {
+    let (input, mut recorder) = input.split_tape();
+    let device = input.device().clone();
+    let size = conv_size(plan, *input.shape(), *weight.shape());
+    let shape = (size.out_channels, plan.out_height, plan.out_width, size.batch);
+    let mut maps = conv_kernels::forward(&size, values(&input)?, values(weight)?);
+    let map = (plan.out_pixels() * size.batch).max(1);
+    if let Some(bias) = bias {
+        let maps = maps.par_chunks_exact_mut(map).zip(values(bias)?);
+        maps.for_each(|(map, &bias)| map.iter_mut().for_each(|value| *value += bias));
+    }
+    let output = tensor(&device, maps, shape)?;
+    let (input, to_input) = kept(input, &mut recorder);
+    recorder.require_grad();
+    if recorder.is_recording() {
+        let ((handoff, gradient), weight_ghost) = (downstream(&output, None), weight.ghost());
+        let bias_ghost = bias.map(Tensor::ghost);
+        let weight = weight.clone();
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
+            let gradient = gradient(grads)?;
+            if let Some(bias) = &bias_ghost {
+                let biases = grads.get_or_alloc_mut(bias)?.par_iter_mut();
+                biases
+                    .zip(gradient.par_chunks_exact(map))
+                    .for_each(|(bias, map)| {
+                        *bias += map.iter().map(|&g| f64::from(g)).sum::<f64>() as f32;
+                    });
+            }
+            conv_kernels::weight_gradient(
+                &size,
+                &gradient,
+                &input.values(),
+                grads.get_or_alloc_mut(&weight_ghost)?,
+            );
+            drop(input);
+            if let Some(to_input) = to_input {
+                to_input(
+                    grads,
+                    conv_kernels::input_gradient(&size, &gradient, checked(&weight)),
+                )?;
+            }
+            Ok(())
+        });
+    }
+    Ok(output.put_tape(recorder))
+}
+
+/// Normalized maps, the moments that were used, and whether they are the batch's own.
+fn normalize(
+    maps: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    options: &NormOptions<'_>,
+) -> (Vec<f32>, Vec<Moments>, bool) {
+    let (epsilon, relu) = (options.epsilon, options.relu);
+    let from_batch = matches!(options.statistics, NormStatistics::Batch);
+    let moments = |c: usize, channel: &[f32]| match options.statistics {
+        NormStatistics::Batch => norm::moments(channel, epsilon),
+        NormStatistics::Fixed { mean, variance } => Moments::new(mean[c], variance[c], epsilon),
+    };
+    let (normalized, moments) = norm::normalize(maps, moments, gamma, beta, relu);
+    (normalized, moments, from_batch)
+}
+
+fn batch_moments(moments: &[Moments], from_batch: bool) -> BatchMoments<Cpu> {
+    if !from_batch {
+        return BatchMoments::Unused;
+    }
+    BatchMoments::Host {
+        mean: moments.iter().map(|moments| moments.mean).collect(),
+        variance: moments.iter().map(|moments| moments.variance).collect(),
+    }
+}
+
+fn add_pairs(grads: &mut Grads, ghosts: (&Ghost, &Ghost), sums: &[(f32, f32)]) -> DeviceResult {
+    for (gamma, sum) in grads.get_or_alloc_mut(ghosts.0)?.iter_mut().zip(sums) {
+        *gamma += sum.0;
+    }
+    for (beta, sum) in grads.get_or_alloc_mut(ghosts.1)?.iter_mut().zip(sums) {
+        *beta += sum.1;
+    }
+    Ok(())
+}
+
+/// A parameter whose values the backward pass does not need.
+type Ghost = ParamOn<Dims1, Cpu>;
+
+/// See [`Engine::batch_norm`](super::Engine::batch_norm).
+pub fn batch_norm(
+    input: TapedOn<Dims4, Cpu>,
+    gamma: &ParamOn<Dims1, Cpu>,
+    beta: &ParamOn<Dims1, Cpu>,
+    options: NormOptions<'_>,
+) -> Result<(TapedOn<Dims4, Cpu>, BatchMoments<Cpu>)> {
+    let (input, mut recorder) = input.split_tape();
+    let to_input = upstream(&input, &mut recorder);
+    let shape = *input.shape();
+    let maps = values(&input)?;
+    let (normalized, moments, from_batch) = normalize(maps, values(gamma)?, values(beta)?, &options);
+    let batch_moments = batch_moments(&moments, from_batch);
+    let output = tensor(input.device(), normalized, shape)?;
+    recorder.require_grad();
+    if recorder.is_recording() {
+        let (handoff, gradient) = downstream(&output, None);
+        let (gamma, beta, relu) = (gamma.clone(), beta.clone(), options.relu);
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
+            let mut gradient = gradient(grads)?;
+            let (scale, shift) = (checked(&gamma), checked(&beta));
+            let sums = norm::backward(
+                &mut gradient,
+                checked(&input),
+                &moments,
+                scale,
+                shift,
+                relu,
+                from_batch,
+            );
+            add_pairs(grads, (&gamma, &beta), &sums)?;
+            to_input.map_or(Ok(()), |to_input| to_input(grads, gradient))
+        });
+    }
+    Ok((output.put_tape(recorder), batch_moments))
+}
+
+/// See [`Engine::conv_norm`](super::Engine::conv_norm). Keeps the convolution's output in place of two
+/// intermediate maps and a mask; of several in a row the normalized maps are not kept either.
+pub fn conv_norm(
+    input: TapedOn<Dims4, Cpu>,
+    weight: &ParamOn<Dims4, Cpu>,
+    gamma: &ParamOn<Dims1, Cpu>,
+    beta: &ParamOn<Dims1, Cpu>,
+    plan: &WindowPlan,
+    options: NormOptions<'_>,
+) -> Result<(TapedOn<Dims4, Cpu>, BatchMoments<Cpu>)> {
+    let (input, mut recorder) = input.split_tape();
+    let device = input.device().clone();
+    let size = conv_size(plan, *input.shape(), *weight.shape());
+    let shape = (size.out_channels, plan.out_height, plan.out_width, size.batch);
+    let maps = conv_kernels::forward(&size, values(&input)?, values(weight)?);
+    let (normalized, moments, from_batch) = normalize(&maps, values(gamma)?, values(beta)?, &options);
+    let batch_moments = batch_moments(&moments, from_batch);
+    let output = tensor(&device, normalized, shape)?;
+    let (input, to_input) = kept(input, &mut recorder);
+    recorder.require_grad();
+    if recorder.is_recording() {
+        let made = Rc::new(Normalized {
+            maps,
+            moments,
+            gamma: gamma.clone(),
+            beta: beta.clone(),
+            relu: options.relu,
+        });
+        let again = Rc::clone(&made);
+        let ((handoff, gradient), weight_ghost) = (
+            downstream(&output, Some(Rc::new(move || again.output()))),
+            weight.ghost(),
+        );
+        let weight = weight.clone();
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
+            let mut gradient = gradient(grads)?;
+            let sums = made.backward(&mut gradient, from_batch);
+            add_pairs(grads, (&made.gamma, &made.beta), &sums)?;
+            drop(made);
+            conv_kernels::weight_gradient(
+                &size,
+                &gradient,
+                &input.values(),
+                grads.get_or_alloc_mut(&weight_ghost)?,
+            );
+            drop(input);
+            if let Some(to_input) = to_input {
+                to_input(
+                    grads,
+                    conv_kernels::input_gradient(&size, &gradient, checked(&weight)),
+                )?;
+            }
+            Ok(())
+        });
+    }
+    Ok((output.put_tape(recorder), batch_moments))
+}
+
+/// Maps, and how they were normalized.
+struct Normalized {
+    maps: Vec<f32>,
+    moments: Vec<Moments>,
+    gamma: ParamOn<Dims1, Cpu>,
+    beta: ParamOn<Dims1, Cpu>,
+    relu: bool,
+}
+
+impl Normalized {
+    /// The normalized maps, once more.
+    fn output(&self) -> Vec<f32> {
+        let moments = |c: usize, _: &[f32]| self.moments[c];
+        let (gamma, beta) = (checked(&self.gamma), checked(&self.beta));
+        norm::normalize(&self.maps, moments, gamma, beta, self.relu).0
+    }
+
+    /// As [`norm::backward`].
+    fn backward(&self, gradient: &mut [f32], from_batch: bool) -> Vec<norm::AffineGradient> {
+        let (gamma, beta) = (checked(&self.gamma), checked(&self.beta));
+        norm::backward(
+            gradient,
+            &self.maps,
+            &self.moments,
+            gamma,
+            beta,
+            self.relu,
+            from_batch,
+        )
+    }
+}
+
+/// See [`Engine::linear`](super::Engine::linear).
+pub fn linear(
+    input: TapedOn<Dims2, Cpu>,
+    weight: &ParamOn<Dims2, Cpu>,
+    bias: Option<&ParamOn<Dims1, Cpu>>,
+) -> Result<TapedOn<Dims2, Cpu>> {
+    let (input, mut recorder) = input.split_tape();
+    let to_input = upstream(&input, &mut recorder);
+    let (&(batch, inputs), &(outputs, _)) = (input.shape(), weight.shape());
+    let size = DenseSize {
+        batch,
+        inputs,
+        outputs,
+    };
+    let bias_values = bias.map(values).transpose()?;
+    let rows = dense::forward(&size, values(&input)?, values(weight)?, bias_values);
+    let output = tensor(input.device(), rows, (batch, outputs))?;
+    recorder.require_grad();
+    if recorder.is_recording() {
+        let ((handoff, gradient), weight_ghost) = (downstream(&output, None), weight.ghost());
+        let bias_ghost = bias.map(Tensor::ghost);
+        let weight = weight.clone();
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
+            let gradient = gradient(grads)?;
+            if let Some(bias) = &bias_ghost {
+                dense::bias_gradient(&size, &gradient, grads.get_or_alloc_mut(bias)?);
+            }
+            dense::weight_gradient(
+                &size,
+                &gradient,
+                checked(&input),
+                grads.get_or_alloc_mut(&weight_ghost)?,
+            );
+            if let Some(to_input) = to_input {
+                to_input(grads, dense::input_gradient(&size, &gradient, checked(&weight)))?;
+            }
+            Ok(())
+        });
+    }
+    Ok(output.put_tape(recorder))
+}
+
+/// See [`Engine::max_pool`](super::Engine::max_pool).
+pub fn max_pool(input: TapedOn<Dims4, Cpu>, plan: &WindowPlan) -> Result<TapedOn<Dims4, Cpu>> {
+    let (input, mut recorder) = input.split_tape();
+    let to_input = upstream(&input, &mut recorder);
+    let &(channels, _, _, batch) = input.shape();
+    let shape = (channels, plan.out_height, plan.out_width, batch);
+    let mut maps = vec![0.0; shape.num_elements()];
+    let taps = pool::max(plan, batch.max(1), values(&input)?, &mut maps);
+    let output = tensor(input.device(), maps, shape)?;
+    let plan = *plan;
+    Ok(unary(output, recorder, to_input, move |gradient| {
+        pool::max_backward(&plan, batch.max(1), &gradient, &taps, channels)
+    }))
+}
+
+/// See [`Engine::average_pool`](super::Engine::average_pool).
+pub fn average_pool(
+    input: TapedOn<Dims4, Cpu>,
+    plan: &WindowPlan,
+    count_padding: bool,
+) -> Result<TapedOn<Dims4, Cpu>> {
+    let (input, mut recorder) = input.split_tape();
+    let to_input = upstream(&input, &mut recorder);
+    let &(channels, _, _, batch) = input.shape();
+    let shape = (channels, plan.out_height, plan.out_width, batch);
+    let weights = pool::average_weights(plan, count_padding);
+    let mut maps = vec![0.0; shape.num_elements()];
+    pool::average(plan, batch.max(1), &weights, values(&input)?, &mut maps);
+    let output = tensor(input.device(), maps, shape)?;
+    let plan = *plan;
+    Ok(unary(output, recorder, to_input, move |gradient| {
+        pool::average_backward(&plan, batch.max(1), &weights, &gradient, channels)
+    }))
+}
+
+/// See [`Engine::global_mean`](super::Engine::global_mean).
+pub fn global_mean(input: TapedOn<Dims4, Cpu>, frames: usize) -> Result<TapedOn<Dims2, Cpu>> {
+    let (input, mut recorder) = input.split_tape();
+    let to_input = upstream(&input, &mut recorder);
+    let &(channels, height, width, columns) = input.shape();
+    let (pixels, batch) = (height * width, columns / frames);
+    let rows = pool::global_mean(channels, pixels, frames, batch, values(&input)?);
+    let output = tensor(input.device(), rows, (batch, channels))?;
+    Ok(unary(output, recorder, to_input, move |gradient| {
+        pool::global_mean_backward(channels, pixels, frames, batch, &gradient)
+    }))
+}
+
+/// See [`Engine::relu_add`](super::Engine::relu_add).
+pub fn relu_add(left: TapedOn<Dims4, Cpu>, right: TapedOn<Dims4, Cpu>) -> Result<TapedOn<Dims4, Cpu>> {
+    use dfdx::tensor::Merge;
+    let (left, mut left_recorder) = left.split_tape();
+    let (right, mut right_recorder) = right.split_tape();
+    let to_left = upstream(&left, &mut left_recorder);
+    let to_right = upstream(&right, &mut right_recorder);
+    let mut recorder = left_recorder.merge(right_recorder);
+    let maps = elementwise::relu_sum(values(&left)?, values(&right)?);
+    let output = tensor(left.device(), maps, *left.shape())?;
+    if recorder.requires_grad() {
+        let (handoff, gradient) = downstream(&output, None);
+        let saved = output.clone();
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
+            let gradient = elementwise::relu_backward(gradient(grads)?, checked(&saved));
+            match (to_left, to_right) {
+                (Some(to_left), Some(to_right)) => {
+                    to_left(grads, gradient.clone())?;
+                    to_right(grads, gradient)
+                }
+                (Some(to_left), None) => to_left(grads, gradient),
+                (None, Some(to_right)) => to_right(grads, gradient),
+                (None, None) => Ok(()),
+            }
+        });
+    }
+    Ok(output.put_tape(recorder))
+}
+
+/// See [`Engine::relu`](super::Engine::relu). A NaN stays one.
+pub fn relu<S: Shape>(input: TapedOn<S, Cpu>) -> Result<TapedOn<S, Cpu>> {
+    let (input, mut recorder) = input.split_tape();
+    let to_input = upstream(&input, &mut recorder);
+    let output = tensor(input.device(), elementwise::relu(values(&input)?), *input.shape())?;
+    let saved = output.clone();
+    Ok(unary(output, recorder, to_input, move |gradient| {
+        elementwise::relu_backward(gradient, checked(&saved))
+    }))
+}
+
+/// See [`Engine::concat`](super::Engine::concat).
+pub fn concat(parts: Vec<TapedOn<Dims2, Cpu>>) -> Result<TapedOn<Dims2, Cpu>> {
+    use dfdx::tensor::Merge;
+    let total: usize = parts.iter().map(|part| part.shape().1).sum();
+    let mut parts = parts.into_iter();
+    let Some(first) = parts.next() else {
+        return Err(Error::shape("a concatenation", "at least one part", [0]));
+    };
+    let (first, mut recorder) = first.split_tape();
+    let (batch, device) = (first.shape().0, first.device().clone());
+    let to_first = upstream(&first, &mut recorder);
+    let mut sources = vec![(first, to_first)];
+    for part in parts {
+        let (part, mut other) = part.split_tape();
+        let to_part = upstream(&part, &mut other);
+        sources.push((part, to_part));
+        recorder = recorder.merge(other);
+    }
+    let mut rows = vec![0.0; batch * total];
+    let mut start = 0;
+    for (part, _) in &sources {
+        let length = part.shape().1;
+        let values = values(part)?;
+        for (row, part) in rows
+            .chunks_exact_mut(total.max(1))
+            .zip(values.chunks_exact(length.max(1)))
+        {
+            row[start..start + length].copy_from_slice(part);
+        }
+        start += length;
+    }
+    let output = tensor(&device, rows, (batch, total))?;
+    if recorder.requires_grad() {
+        let (handoff, gradient) = downstream(&output, None);
+        let sources: Vec<_> = sources
+            .into_iter()
+            .map(|(part, to_part)| (part.shape().1, to_part))
+            .collect();
+        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
+            let gradient = gradient(grads)?;
+            let mut start = 0;
+            for (length, to_part) in sources {
+                if let Some(to_part) = to_part {
+                    let mut of_part = Vec::with_capacity(batch * length);
+                    for row in gradient.chunks_exact(total.max(1)) {
+                        of_part.extend_from_slice(&row[start..start + length]);
+                    }
+                    to_part(grads, of_part)?;
+                }
+                start += length;
+            }
+            Ok(())
+        });
+    }
+    Ok(output.put_tape(recorder))
+}
+
+/// See [`Engine::concat_channels`](super::Engine::concat_channels): channels are outermost, so each part is a
+/// contiguous piece of the whole, and the whole one row.
+pub fn concat_channels(parts: Vec<TapedOn<Dims4, Cpu>>) -> Result<TapedOn<Dims4, Cpu>> {
+    let Some(&(_, height, width, columns)) = parts.first().map(HasShape::shape) else {
+        return Err(Error::shape(
+            "a concatenation of channels",
+            "at least one part",
+            [0],
+        ));
+    };
+    let channels = parts.iter().map(|part| part.shape().0).sum();
+    let pieces = parts.into_iter().map(|part| {
+        let length = part.shape().num_elements();
+        part.try_reshape_like(&(1, length)).map_err(Error::device)
+    });
+    let row = concat(pieces.collect::<Result<_>>()?)?;
+    row.try_reshape_like(&(channels, height, width, columns))
+        .map_err(Error::device)
+}

@@ -1,0 +1,28 @@
+//! The engine: dfdx's tensors and tape, and the operations behind gblend's layers.
+//!
+//! dfdx's own layers want their sizes at compile time, and its convolutions and pools need a nightly compiler, so the
+//! operations are gblend's. Each exists twice behind one interface, [`Engine`]:
+//!
+//! - [`fast`]: one tape operation on the CPU's memory, written for the layout;
+//! - [`composed`]: a chain of dfdx's own operations, which runs on any of its devices.
+//!
+//! The CPU uses the first, a GPU the second, and the tests hold one against the other: for them, and for benches, this module
+//! is public. It is no part of what plugins use, which is in [`tensor`](crate::tensor) and [`nn`](crate::nn).
+
+mod backward;
+pub mod composed;
+mod constants;
+pub(crate) mod cpu;
+pub mod fast;
+mod handoff;
+mod operand;
+mod operations;
+mod tape;
+mod window;
+
+pub use backward::backward;
+pub use operand::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
+pub use operations::Engine;
+pub use tape::RecorderOn;
+pub(crate) use tape::enclosed;
+pub use window::{Window, WindowPlan};

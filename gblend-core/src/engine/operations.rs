@@ -1,0 +1,203 @@
+//! One interface for operations that a CPU and a GPU carry out in different ways.
+
+use dfdx::shapes::Shape;
+use dfdx::tensor::Cpu;
+use dfdx::tensor_ops::Device;
+
+use super::operand::{BatchMoments, NormOptions, ParamOn, TapedOn};
+use super::window::WindowPlan;
+use super::{composed, fast};
+use crate::error::Result;
+use crate::shape::{Dims1, Dims2, Dims4};
+
+/// The operations behind gblend's layers: chains of the engine's own, unless a device has a way of its own. Shapes are checked
+/// by the layers before they get here.
+pub trait Engine: Device<f32> {
+    /// Convolution of `[channels, height, width, batch]` with `weight`, `[out, in, kernel, kernel]`, and a
+    /// bias per output channel.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn conv(
+        input: TapedOn<Dims4, Self>,
+        weight: &ParamOn<Dims4, Self>,
+        bias: Option<&ParamOn<Dims1, Self>>,
+        plan: &WindowPlan,
+    ) -> Result<TapedOn<Dims4, Self>> {
+        composed::conv(input, weight, bias, plan)
+    }
+
+    /// Normalization of each channel, `γ (x − μ) / √(σ² + ε) + β`, and the moments of the batch if they
+    /// were used.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn batch_norm(
+        input: TapedOn<Dims4, Self>,
+        gamma: &ParamOn<Dims1, Self>,
+        beta: &ParamOn<Dims1, Self>,
+        options: NormOptions<'_>,
+    ) -> Result<(TapedOn<Dims4, Self>, BatchMoments<Self>)> {
+        composed::batch_norm(input, gamma, beta, options)
+    }
+
+    /// [`conv`](Self::conv) without bias, then [`batch_norm`](Self::batch_norm).
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn conv_norm(
+        input: TapedOn<Dims4, Self>,
+        weight: &ParamOn<Dims4, Self>,
+        gamma: &ParamOn<Dims1, Self>,
+        beta: &ParamOn<Dims1, Self>,
+        plan: &WindowPlan,
+        options: NormOptions<'_>,
+    ) -> Result<(TapedOn<Dims4, Self>, BatchMoments<Self>)> {
+        let maps = Self::conv(input, weight, None, plan)?;
+        Self::batch_norm(maps, gamma, beta, options)
+    }
+
+    /// `x · weightᵀ + bias` of rows `[batch, inputs]` with `weight`, `[outputs, inputs]`.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn linear(
+        input: TapedOn<Dims2, Self>,
+        weight: &ParamOn<Dims2, Self>,
+        bias: Option<&ParamOn<Dims1, Self>>,
+    ) -> Result<TapedOn<Dims2, Self>> {
+        composed::linear(input, weight, bias)
+    }
+
+    /// Maximum under each window.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn max_pool(input: TapedOn<Dims4, Self>, plan: &WindowPlan) -> Result<TapedOn<Dims4, Self>> {
+        composed::max_pool(input, plan)
+    }
+
+    /// Average under each window, over all its pixels or over those inside the picture.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn average_pool(
+        input: TapedOn<Dims4, Self>,
+        plan: &WindowPlan,
+        count_padding: bool,
+    ) -> Result<TapedOn<Dims4, Self>> {
+        composed::average_pool(input, plan, count_padding)
+    }
+
+    /// Mean over pixels and frames: `[channels, height, width, frames × batch]` to `[batch, channels]`.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn global_mean(input: TapedOn<Dims4, Self>, frames: usize) -> Result<TapedOn<Dims2, Self>> {
+        composed::global_mean(input, frames)
+    }
+
+    /// `max(left + right, 0)`, the end of a residual block.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn relu_add(left: TapedOn<Dims4, Self>, right: TapedOn<Dims4, Self>) -> Result<TapedOn<Dims4, Self>> {
+        composed::relu_add(left, right)
+    }
+
+    /// `max(input, 0)`.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn relu<S: Shape>(input: TapedOn<S, Self>) -> Result<TapedOn<S, Self>> {
+        composed::relu(input)
+    }
+
+    /// Rows `[batch, length]` side by side, `[batch, Σ length]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) if there is no part, [`Error::Device`](crate::Error::Device).
+    fn concat(parts: Vec<TapedOn<Dims2, Self>>) -> Result<TapedOn<Dims2, Self>> {
+        composed::concat(parts)
+    }
+
+    /// The channels of all parts, one part's after another's: `[channels, height, width, batch]` each, alike but for
+    /// the channels, to `[Σ channels, height, width, batch]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) if there is no part, [`Error::Device`](crate::Error::Device).
+    fn concat_channels(parts: Vec<TapedOn<Dims4, Self>>) -> Result<TapedOn<Dims4, Self>> {
+        composed::concat_channels(parts)
+    }
+}
+
+impl Engine for Cpu {
+    fn conv(
+        input: TapedOn<Dims4, Self>,
+        weight: &ParamOn<Dims4, Self>,
+        bias: Option<&ParamOn<Dims1, Self>>,
+        plan: &WindowPlan,
+    ) -> Result<TapedOn<Dims4, Self>> {
+        fast::conv(input, weight, bias, plan)
+    }
+
+    fn batch_norm(
+        input: TapedOn<Dims4, Self>,
+        gamma: &ParamOn<Dims1, Self>,
+        beta: &ParamOn<Dims1, Self>,
+        options: NormOptions<'_>,
+    ) -> Result<(TapedOn<Dims4, Self>, BatchMoments<Self>)> {
+        fast::batch_norm(input, gamma, beta, options)
+    }
+
+    fn conv_norm(
+        input: TapedOn<Dims4, Self>,
+        weight: &ParamOn<Dims4, Self>,
+        gamma: &ParamOn<Dims1, Self>,
+        beta: &ParamOn<Dims1, Self>,
+        plan: &WindowPlan,
+        options: NormOptions<'_>,
+    ) -> Result<(TapedOn<Dims4, Self>, BatchMoments<Self>)> {
+        fast::conv_norm(input, weight, gamma, beta, plan, options)
+    }
+
+    fn linear(
+        input: TapedOn<Dims2, Self>,
+        weight: &ParamOn<Dims2, Self>,
+        bias: Option<&ParamOn<Dims1, Self>>,
+    ) -> Result<TapedOn<Dims2, Self>> {
+        fast::linear(input, weight, bias)
+    }
+
+    fn max_pool(input: TapedOn<Dims4, Self>, plan: &WindowPlan) -> Result<TapedOn<Dims4, Self>> {
+        fast::max_pool(input, plan)
+    }
+
+    fn average_pool(
+        input: TapedOn<Dims4, Self>,
+        plan: &WindowPlan,
+        count_padding: bool,
+    ) -> Result<TapedOn<Dims4, Self>> {
+        fast::average_pool(input, plan, count_padding)
+    }
+
+    fn global_mean(input: TapedOn<Dims4, Self>, frames: usize) -> Result<TapedOn<Dims2, Self>> {
+        fast::global_mean(input, frames)
+    }
+
+    fn relu_add(left: TapedOn<Dims4, Self>, right: TapedOn<Dims4, Self>) -> Result<TapedOn<Dims4, Self>> {
+        fast::relu_add(left, right)
+    }
+
+    fn relu<S: Shape>(input: TapedOn<S, Self>) -> Result<TapedOn<S, Self>> {
+        fast::relu(input)
+    }
+
+    fn concat(parts: Vec<TapedOn<Dims2, Self>>) -> Result<TapedOn<Dims2, Self>> {
+        fast::concat(parts)
+    }
+
+    fn concat_channels(parts: Vec<TapedOn<Dims4, Self>>) -> Result<TapedOn<Dims4, Self>> {
+        fast::concat_channels(parts)
+    }
+}

@@ -1,0 +1,115 @@
+//! Sums and means, and functions along one axis. Axes are counted from 0, the outermost.
+
+use dfdx::shapes::Axis;
+use dfdx::tensor_ops::SumTo;
+
+use super::arithmetic::scale;
+use crate::engine::enclosed;
+use crate::error::{Error, Result};
+use crate::tensor::{Dims0, Dims1, Dims2, Dims3, Dims4, Loss, Shape, Taped, reshape};
+
+/// A shape of at least one axis.
+pub trait Reduce: Shape {
+    /// The shape without one of its axes.
+    type Less: Shape;
+}
+
+impl Reduce for Dims1 {
+    type Less = Dims0;
+}
+
+impl Reduce for Dims2 {
+    type Less = Dims1;
+}
+
+impl Reduce for Dims3 {
+    type Less = Dims2;
+}
+
+impl Reduce for Dims4 {
+    type Less = Dims3;
+}
+
+/// The sum over one axis: `[batch, tokens, features]` with axis 1 to `[batch, features]`.
+///
+/// # Errors
+/// [`Error::Shape`] if there is no such axis, [`Error::Device`].
+pub fn sum_axis<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S::Less>> {
+    let (around, less) = around::<S>("a sum", &input, axis)?;
+    let sums: Taped<Dims2> = reshape(input, around)?.run(|input| input.try_sum::<_, Axis<1>>())?;
+    reshape(sums, less)
+}
+
+/// The mean over one axis: `[batch, tokens, features]` with axis 1 to `[batch, features]`.
+///
+/// # Errors
+/// [`Error::Shape`] if there is no such axis or it is empty, [`Error::Device`].
+pub fn mean_axis<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S::Less>> {
+    let ((_, count, _), _) = around::<S>("a mean", &input, axis)?;
+    if count == 0 {
+        let expected = format!("something along axis {axis}");
+        return Err(Error::shape("a mean", expected, input.shape().extents()));
+    }
+    scale(sum_axis(input, axis)?, 1.0 / count as f32)
+}
+
+/// `exp(x) / Σ exp(x)` along one axis, where the results add up to 1: `[batch, classes]` with axis 1 gives the
+/// probabilities of each sample's classes. No value overflows.
+///
+/// # Errors
+/// [`Error::Shape`] if there is no such axis, [`Error::Device`].
+pub fn softmax<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S>> {
+    let (shape, (around, _)) = (*input.shape(), around::<S>("a softmax", &input, axis)?);
+    let input = reshape(input, around)?;
+    let shares = input.run(|input| enclosed(input, |input| input.try_softmax::<Axis<1>>()))?;
+    reshape(shares, shape)
+}
+
+/// The logarithm of [`softmax`], computed as `x − log Σ exp(x)`.
+///
+/// # Errors
+/// As [`softmax`].
+pub fn log_softmax<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S>> {
+    let (shape, (around, _)) = (*input.shape(), around::<S>("a softmax", &input, axis)?);
+    let input = reshape(input, around)?;
+    let logarithms = input.run(|input| enclosed(input, |input| input.try_log_softmax::<Axis<1>>()))?;
+    reshape(logarithms, shape)
+}
+
+/// The sum of all elements.
+///
+/// # Errors
+/// [`Error::Device`].
+pub fn sum<S: Shape>(input: Taped<S>) -> Result<Loss> {
+    input.run(|input| input.try_sum::<Dims0, S::AllAxes>())
+}
+
+/// The mean of all elements.
+///
+/// # Errors
+/// [`Error::Shape`] if there is none, [`Error::Device`].
+pub fn mean<S: Shape>(input: Taped<S>) -> Result<Loss> {
+    let count = input.shape().elements();
+    if count == 0 {
+        return Err(Error::shape(
+            "a mean",
+            "at least one element",
+            input.shape().extents(),
+        ));
+    }
+    scale(sum(input)?, 1.0 / count as f32)
+}
+
+/// The shape as `[outer, axis, inner]`, the same elements in the same order, and the shape without the axis.
+fn around<S: Reduce>(operation: &str, input: &Taped<S>, axis: usize) -> Result<(Dims3, S::Less)> {
+    let extents = input.shape().extents();
+    let parts = extents.get(axis).and_then(|&count| {
+        let (outer, inner) = (
+            extents[..axis].iter().product(),
+            extents[axis + 1..].iter().product(),
+        );
+        let less = S::Less::of(&[&extents[..axis], &extents[axis + 1..]].concat())?;
+        Some(((outer, count, inner), less))
+    });
+    parts.ok_or_else(|| Error::shape(operation, format!("a shape that has an axis {axis}"), extents))
+}
