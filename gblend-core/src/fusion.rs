@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::params::Module;
 use crate::pass::Pass;
 use crate::seed::Seed;
@@ -24,8 +24,8 @@ pub trait Fusion: Debug + Send + Sync {
     /// Builds the fusion for encoders with these feature lengths.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) or [`Error::Shape`](crate::Error::Shape) if the configuration does
-    /// not fit them.
+    /// [`Error::Setting`] or [`Error::Shape`] if the configuration does not fit them. What a layer refuses may be passed
+    /// on: [`Error::Argument`] is told as the setting that has the value.
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>>;
 }
 
@@ -64,6 +64,23 @@ impl FusionInputs {
         }
     }
 
+    /// The feature vectors, one `[batch, length]` for each of `lengths`; `fusion` is what messages call who asks.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there are more or fewer, or of another length, or of different batches.
+    pub fn features_of(self, fusion: &str, lengths: &[usize]) -> Result<Vec<Features>> {
+        let (batches, found): (Vec<usize>, Vec<usize>) =
+            self.features.iter().map(|features| *features.shape()).unzip();
+        if found != lengths {
+            let expected = format!("features of lengths {lengths:?}");
+            return Err(Error::shape(fusion, expected, found));
+        }
+        if batches.is_empty() || batches.iter().any(|batch| *batch != batches[0]) {
+            return Err(Error::shape(fusion, "one batch size for all modalities", batches));
+        }
+        Ok(self.features)
+    }
+
     /// Maps, for a fusion that asks for a stage.
     pub fn of_stages(stages: Vec<Maps>) -> Self {
         Self {
@@ -81,6 +98,6 @@ pub trait FusionModule: Module {
     /// Fuses what all modalities give into `[batch, fused_dim]`.
     ///
     /// # Errors
-    /// [`Error::Shape`](crate::Error::Shape) if the features or maps are not those that the fusion was built for.
+    /// [`Error::Shape`] if the features or maps are not those that the fusion was built for.
     fn fuse(&mut self, inputs: FusionInputs, pass: &Pass) -> Result<Features>;
 }

@@ -25,7 +25,10 @@ pub trait Modality: Debug + Send + Sync {
     /// time. Runs on loader threads; the result is cached on disk.
     ///
     /// # Errors
-    /// [`Error::Data`] or [`Error::Shape`] if the media cannot be used.
+    /// Whatever makes the media unusable: it is told with the sample's name, and the dataset's `on_bad_sample` says
+    /// whether the run goes on without the sample. [`Error::Data`] and [`Error::Shape`] say what is wrong with media,
+    /// [`Error::Setting`] which setting does not fit. [`Error::Device`] and [`Error::NoRoom`] are the machine's fault, and
+    /// end the run.
     fn prepare(&self, media: &Media) -> Result<Array>;
 
     /// How many views of a prepared sample there are, such as clips of a video. Training sees one that is drawn anew in
@@ -56,7 +59,8 @@ pub trait Modality: Debug + Send + Sync {
     /// Builds the encoder for samples of the shape that [`prepare`](Self::prepare) made, or [`view`](Self::view).
     ///
     /// # Errors
-    /// [`Error::Setting`] or [`Error::Shape`] if the configuration does not fit the samples.
+    /// [`Error::Setting`] or [`Error::Shape`] if the configuration does not fit the samples. What a layer refuses may be
+    /// passed on: [`Error::Argument`] is told as the setting that has the value.
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>>;
 }
 

@@ -1,6 +1,7 @@
 //! Sound.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use gblend_core::media::Waveform;
 use gblend_core::{Array, BuildContext, Encoder, Error, Media, MediaKind, Modality, Result, SampleRng};
@@ -8,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::EncoderSettings;
-use crate::frontend::log_mel::{FrontEnd, LogMelSettings};
+use crate::frontend::log_mel::{FrontEnd, LogMel, LogMelSettings};
 use crate::frontend::resample::resampled;
 use crate::frontend::spec_augment::SpecAugment;
 use crate::frontend::spectrogram_noise::add_noise;
@@ -97,6 +98,12 @@ impl Default for Audio {
 }
 
 impl Audio {
+    /// The spectrogram's front end.
+    fn log_mel(&self) -> Result<Arc<LogMel>> {
+        let front_end = self.front_end.of(&self.spectrogram, self.sample_rate);
+        front_end.map_err(|error| error.in_table("spectrogram"))
+    }
+
     /// The sound at the configured length.
     fn fitted<'a>(&self, sound: Cow<'a, Waveform>) -> Result<Cow<'a, Waveform>> {
         let Some(seconds) = self.seconds else {
@@ -111,7 +118,18 @@ impl Audio {
                 format!("above 0, at most {LONGEST}"),
             ));
         }
-        let length = (seconds * f64::from(sound.sample_rate)).round() as usize;
+        /// Samples of one sound: a gigabyte.
+        const MOST: f64 = (1 << 28) as f64;
+        let length = (seconds * f64::from(sound.sample_rate)).round();
+        if length > MOST {
+            let expected = format!(
+                "at most {} at {} Hz",
+                MOST / f64::from(sound.sample_rate),
+                sound.sample_rate
+            );
+            return Err(Error::setting("seconds", seconds, expected));
+        }
+        let length = length as usize;
         let mut sound = sound.into_owned();
         sound.samples.resize(length, 0.0);
         Ok(Cow::Owned(sound))
@@ -139,7 +157,7 @@ impl Audio {
                 "normalization = \"fixed\": the others lose the power that noise is measured by",
             ));
         }
-        let log_mel = self.front_end.of(&self.spectrogram, self.sample_rate)?;
+        let log_mel = self.log_mel()?;
         let noise = log_mel.white_noise()?;
         for value in sample.values_mut() {
             *value = *value * self.deviation + self.mean;
@@ -166,7 +184,7 @@ impl Modality for Audio {
             return Err(Error::setting("deviation", self.deviation, "a number above 0"));
         }
         let sound = self.fitted(self.with_hiss(resampled(sound, self.sample_rate)?)?)?;
-        let log_mel = self.front_end.of(&self.spectrogram, self.sample_rate)?;
+        let log_mel = self.log_mel()?;
         let mut spectrogram = log_mel.spectrogram(&sound)?;
         if let Some(decibels) = self.dynamic_range {
             if !(decibels.is_finite() && decibels > 0.0) {

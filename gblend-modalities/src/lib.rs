@@ -11,4 +11,5 @@ pub mod encoder;
 pub mod flow;
 pub mod frontend;
 pub mod fusion;
+mod range;
 pub mod rgb;

@@ -8,6 +8,13 @@ use serde_json::Value;
 use crate::Result;
 use crate::process::{cargo, output_of, succeed, target_directory, workspace};
 
+/// Crates that `init --plugin` writes: the role that it is asked for, that of the registry, and a name.
+const WRITTEN: [(&str, &str, &str); 3] = [
+    ("modality", "modality", "side-sonar"),
+    ("fusion", "fusion", "side-by-side"),
+    ("strategy", "blend", "by-loss"),
+];
+
 pub(crate) fn run() -> Result {
     let target = target_directory()?;
     let example = Crate {
@@ -20,35 +27,30 @@ pub(crate) fn run() -> Result {
         "gblend-inertial",
     )?;
 
-    let name = "side-sonar";
     let parent = target.join("tmp/plugins");
     if parent.exists() {
         std::fs::remove_dir_all(&parent)?;
     }
     std::fs::create_dir_all(&parent)?;
-    let manifest = workspace().join("Cargo.toml");
-    succeed(
-        cargo()
-            .args(["run", "--quiet", "--package", "gblend-cli", "--manifest-path"])
-            .arg(manifest)
-            .args(["--", "init", "--plugin", name, "--gblend"])
-            .arg(workspace())
-            .current_dir(&parent),
-    )?;
-    let written = Crate {
-        folder: parent.join(name),
-        target,
-    };
-    written.check(&[("modality", name)], name)?;
-    // It trains on the built-in scene as it is.
-    succeed(written.cargo("run").args([
-        "--",
-        "train",
-        "side-sonar.toml",
-        "--quiet",
-        "--set",
-        "run.epochs=1",
-    ]))
+    for (asked, role, name) in WRITTEN {
+        succeed(
+            cargo()
+                .args(["run", "--quiet", "--package", "gblend-cli", "--manifest-path"])
+                .arg(workspace().join("Cargo.toml"))
+                .args(["--", "init", "--plugin", name, "--role", asked, "--gblend"])
+                .arg(workspace())
+                .current_dir(&parent),
+        )?;
+        let written = Crate {
+            folder: parent.join(name),
+            target: target.clone(),
+        };
+        written.check(&[(role, name)], name)?;
+        // It trains on the built-in scene as it is.
+        let configuration = format!("{name}.toml");
+        succeed(&mut written.binary(&["train", &configuration, "--quiet", "--set", "run.epochs=1"]))?;
+    }
+    Ok(())
 }
 
 /// A crate that is no member of the workspace.
@@ -66,9 +68,9 @@ impl Crate {
             self.cargo("clippy")
                 .args(["--all-targets", "--", "-D", "warnings"]),
         )?;
-        self.library_needs_core_alone()?;
+        self.tests_need_core_alone()?;
         succeed(&mut self.cargo("test"))?;
-        let listed = output_of(self.cargo("run").args(["--quiet", "--", "plugins", "--json"]))?;
+        let listed = output_of(&mut self.binary(&["plugins", "--json"]))?;
         let listed: Value = serde_json::from_str(&listed)?;
         for (role, kind) in kinds {
             let found = listed
@@ -85,11 +87,11 @@ impl Crate {
         Ok(())
     }
 
-    fn library_needs_core_alone(&self) -> Result {
+    /// What is built for tests has no command line in it.
+    fn tests_need_core_alone(&self) -> Result {
         let tree = output_of(self.cargo("tree").args([
-            "--no-default-features",
             "--edges",
-            "normal",
+            "normal,dev",
             "--prefix",
             "none",
             "--format",
@@ -101,8 +103,17 @@ impl Crate {
             .filter(|line| line.starts_with("gblend-") && *line != own && !line.starts_with("gblend-core "));
         match others.collect::<Vec<_>>().as_slice() {
             [] => Ok(()),
-            others => Err(format!("{own}: the library depends on {}", others.join(", ")).into()),
+            others => Err(format!("{own}: its tests depend on {}", others.join(", ")).into()),
         }
+    }
+
+    /// gblend with the crate's plugins.
+    fn binary(&self, arguments: &[&str]) -> Command {
+        let mut command = self.cargo("run");
+        command
+            .args(["--quiet", "--features", "binary", "--"])
+            .args(arguments);
+        command
     }
 
     /// cargo in the crate's folder, with this workspace's settings wherever that is.

@@ -38,6 +38,7 @@ impl Check {
             let (session, splits) = Session::open_thoroughly(&config, &reporter)?;
             let mut model = session.initial_model()?;
             config.blend.start(&session.heads)?;
+            session.load_one_batch(&splits)?;
             let source = session.source.as_ref();
             let [train, held_out, validation, test] = splits.sizes();
             let mut lines = vec![format!(

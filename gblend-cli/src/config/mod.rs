@@ -16,8 +16,8 @@ mod task;
 use std::path::{Path, PathBuf};
 
 use gblend_core::{
-    Blend, BlendStrategy, BuildContext, Dataset, Encoder, Fusion, FusionContext, FusionModule, Heads,
-    Modality, OpenContext, Optimizer, Role, Source,
+    Array, Blend, BlendStrategy, BuildContext, Dataset, Encoder, Fusion, FusionContext, FusionModule, Heads,
+    Media, Modality, OpenContext, Optimizer, Role, SampleRng, Source,
 };
 use gblend_optim::Apply;
 use gblend_optim::schedule::Schedule;
@@ -101,9 +101,38 @@ impl ModalityConfig {
     /// # Errors
     /// The plugin's, with the table before the key of a setting.
     pub fn build(&self, cx: &BuildContext<'_>) -> gblend_core::Result<Box<dyn Encoder>> {
+        self.plugin.build(cx).map_err(|error| self.named(error))
+    }
+
+    /// Turns media into what the encoder reads.
+    ///
+    /// # Errors
+    /// The plugin's, with the table before the key of a setting.
+    pub fn prepare(&self, media: &Media) -> gblend_core::Result<Array> {
+        self.plugin.prepare(media).map_err(|error| self.named(error))
+    }
+
+    /// One view of a prepared sample.
+    ///
+    /// # Errors
+    /// The plugin's, with the table before the key of a setting.
+    pub fn view(&self, sample: Array, view: usize) -> gblend_core::Result<Array> {
+        self.plugin.view(sample, view).map_err(|error| self.named(error))
+    }
+
+    /// A view of a sample with random changes.
+    ///
+    /// # Errors
+    /// The plugin's, with the table before the key of a setting.
+    pub fn augment(&self, sample: Array, rng: &mut SampleRng) -> gblend_core::Result<Array> {
         self.plugin
-            .build(cx)
-            .map_err(|error| error.in_table(&self.table()))
+            .augment(sample, rng)
+            .map_err(|error| self.named(error))
+    }
+
+    /// An error of the plugin, with the user's key where it is about a setting.
+    fn named(&self, error: gblend_core::Error) -> gblend_core::Error {
+        error.of_settings(&self.plugin).in_table(&self.table())
     }
 }
 
@@ -141,9 +170,13 @@ impl FusionConfig {
     /// # Errors
     /// The plugin's, with the table before the key of a setting.
     pub fn build(&self, cx: &FusionContext<'_>) -> gblend_core::Result<Box<dyn FusionModule>> {
-        self.plugin
-            .build(cx)
-            .map_err(|error| error.in_table(Role::Fusion.name()))
+        let built = self.plugin.build(cx);
+        built.map_err(|error| error.of_settings(&self.plugin).in_table(Role::Fusion.name()))
+    }
+
+    /// An error of the joint head's layers, with the user's key where it is about a setting.
+    pub fn of_head(&self, error: gblend_core::Error) -> gblend_core::Error {
+        error.of_settings(&self.pipeline).in_table(Role::Fusion.name())
     }
 }
 

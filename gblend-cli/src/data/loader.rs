@@ -9,12 +9,13 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use gblend_core::tensor::StackedSamples;
-use gblend_core::{Array, Error, Modality, Result, Seed, Targets};
+use gblend_core::{Array, Error, Result, Seed, Targets};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use super::position::SampleIndex;
 use super::prepared::Prepared;
+use crate::config::ModalityConfig;
 
 /// Batches that each worker may be ahead.
 const AHEAD: usize = 2;
@@ -128,7 +129,7 @@ pub struct Loader<'a> {
     /// The samples.
     pub prepared: &'a Prepared,
     /// The modalities, in the order of [`Prepared`].
-    pub modalities: Vec<&'a dyn Modality>,
+    pub modalities: &'a [ModalityConfig],
     /// Which modalities to load.
     pub wanted: Vec<bool>,
     /// Loader threads.
@@ -182,7 +183,7 @@ impl Loader<'_> {
         let wanted = self.modalities.iter().zip(&self.wanted);
         let views = wanted
             .filter(|(_, wanted)| **wanted)
-            .map(|(modality, _)| modality.views().get());
+            .map(|(modality, _)| modality.plugin.views().get());
         views.max().unwrap_or(1)
     }
 
@@ -222,9 +223,9 @@ impl Loader<'_> {
     }
 
     fn load_sample(&self, position: usize, sample: usize, choice: ViewChoice) -> Result<Array> {
-        let modality = self.modalities[position];
+        let modality = &self.modalities[position];
         let array = self.prepared.sample(position, sample)?;
-        let views = modality.views().get();
+        let views = modality.plugin.views().get();
         match choice {
             ViewChoice::Random(seed) => {
                 let view = match views {

@@ -85,7 +85,8 @@ impl Prepared {
     /// # Errors
     /// Under [`Faults::Stop`], [`Error::Data`] naming the first sample, in the order of the dataset, that cannot
     /// be read or prepared, has another shape than the first, or a value that is not finite. Otherwise only
-    /// errors that are no sample's own, and [`Error::Data`] if a label is for another task than the dataset's.
+    /// errors that are no sample's own, [`Error::Setting`] if a setting fits no sample, and [`Error::Data`] if a label is
+    /// for another task than the dataset's.
     pub fn new(
         source: &dyn Source,
         modalities: &[ModalityConfig],
@@ -139,11 +140,13 @@ impl Prepared {
                 .collect();
             let mut segments = Vec::with_capacity(finished.len());
             let mut sample_shape: Option<Vec<usize>> = None;
+            let mut refused = None;
             for (&start, finished) in starts.iter().zip(finished) {
                 let (segment, found) = finished?;
                 for (index, error) in found.faults {
                     faults.entry(index).or_default().push(error);
                 }
+                refused = refused.or(found.refused);
                 odd_shapes.extend(found.odd_shapes);
                 if let Some(shape) = found.shape {
                     let first = sample_shape.get_or_insert_with(|| shape.clone());
@@ -159,6 +162,10 @@ impl Prepared {
                     }
                 }
                 segments.push(segment);
+            }
+            // A setting that fits no sample is at fault itself, and told once.
+            if let (None, Some(setting)) = (&sample_shape, refused) {
+                return Err(setting);
             }
             prepared.push(PreparedModality {
                 name: modality.name.clone(),
@@ -300,7 +307,23 @@ struct Found {
     /// The shape of every one of them, if there is one.
     shape: Option<Vec<usize>>,
     faults: Vec<(usize, Error)>,
+    /// The setting that the modality refused first, if it refused any.
+    refused: Option<Error>,
     odd_shapes: Vec<Error>,
+}
+
+/// Why there is nothing of a sample.
+enum SampleFault {
+    /// What is wrong with it, by its name, or with the machine.
+    Own(Error),
+    /// A setting does not fit it.
+    Setting(Error),
+}
+
+impl From<Error> for SampleFault {
+    fn from(error: Error) -> Self {
+        Self::Own(error)
+    }
 }
 
 impl SegmentWork<'_> {
@@ -322,10 +345,12 @@ impl SegmentWork<'_> {
             .load(&key)
             .filter(|samples| samples.len() == candidates.len());
         let mut odd_shapes = Vec::new();
+        let mut refused = None;
         let (key, samples) = match stored {
             Some(samples) => (key, samples),
             None => {
-                let (sound, samples) = self.prepare_all(candidates, &mut faults, &mut odd_shapes)?;
+                let (sound, samples) =
+                    self.prepare_all(candidates, &mut faults, &mut refused, &mut odd_shapes)?;
                 candidates = sound;
                 // Without the faulty samples, it is another segment.
                 let key = self.key(&candidates);
@@ -339,6 +364,7 @@ impl SegmentWork<'_> {
             found: Found {
                 shape: samples.first().map(|sample| sample.shape().to_vec()),
                 faults,
+                refused,
                 odd_shapes,
             },
             samples,
@@ -350,6 +376,7 @@ impl SegmentWork<'_> {
         &self,
         candidates: Vec<Candidate>,
         faults: &mut Vec<(usize, Error)>,
+        refused: &mut Option<Error>,
         odd_shapes: &mut Vec<Error>,
     ) -> Result<(Vec<Candidate>, Vec<Array>)> {
         let mut sound = Vec::with_capacity(candidates.len());
@@ -357,11 +384,17 @@ impl SegmentWork<'_> {
         for (index, fingerprint) in candidates {
             let sample = match self.prepare(index) {
                 Ok(sample) => sample,
-                Err(error) => {
+                Err(SampleFault::Own(error)) => {
                     let error = self.gathered(error)?;
                     if let Error::Data { problem, .. } = &error {
                         self.cache.remember_fault(&self.sample_key(&fingerprint), problem);
                     }
+                    faults.push((index, error));
+                    continue;
+                }
+                Err(SampleFault::Setting(setting)) => {
+                    let error = self.gathered(Error::data(self.location(index), &setting))?;
+                    refused.get_or_insert(setting);
                     faults.push((index, error));
                     continue;
                 }
@@ -430,27 +463,23 @@ impl SegmentWork<'_> {
         format!("sample {id}, modality {}", self.modality.name)
     }
 
-    fn prepare(&self, index: usize) -> Result<Array> {
+    fn prepare(&self, index: usize) -> Result<Array, SampleFault> {
         let media = self.source.read(index, self.stream)?;
-        let sample = self
-            .modality
-            .plugin
-            .prepare(&media)
-            .map_err(|error| match error {
-                // Settings are at fault for every sample alike, so no sample is.
-                Error::Setting { .. } => error.in_table(&self.modality.table()),
-                Error::Plugin(_) | Error::Device(_) => error,
-                sample => Error::data(self.location(index), sample),
-            })?;
+        let sample = self.modality.prepare(&media).map_err(|error| match error {
+            // The machine's, and the same for every sample.
+            Error::Device(_) | Error::NoRoom(_) => SampleFault::Own(error),
+            Error::Setting { .. } => SampleFault::Setting(error),
+            sample => SampleFault::Own(Error::data(self.location(index), sample)),
+        })?;
         match sample.values().iter().find(|value| !value.is_finite()) {
             None => Ok(sample),
-            Some(&value) => Err(Error::data(
+            Some(&value) => Err(SampleFault::Own(Error::data(
                 self.location(index),
                 Error::NonFinite {
                     location: "the prepared sample".into(),
                     value: f64::from(value),
                 },
-            )),
+            ))),
         }
     }
 }

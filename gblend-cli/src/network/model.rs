@@ -147,7 +147,8 @@ impl Multimodal {
         let mut sizes = vec![fusion.fused_dim()];
         sizes.extend(&head.hidden);
         sizes.push(classes);
-        let joint = Mlp::new(device, &sizes, head.dropout, seed.derive(JOINT))?;
+        let joint = Mlp::new(device, &sizes, head.dropout, seed.derive(JOINT));
+        let joint = joint.map_err(|error| config.fusion.of_head(error))?;
         Ok(Self {
             branches,
             fusion,

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use gblend_core::params::{State, load_state, state_of};
-use gblend_core::{Array, AutoDevice, Heads, Modality, OnBadSample, OpenContext, Role, Seed, Source};
+use gblend_core::{Array, AutoDevice, Heads, OnBadSample, OpenContext, Role, Seed, Source};
 use gblend_optim::schedule::RunLength;
 use gblend_optim::{BlendedOptimizer, BlendedSettings};
 
 use crate::config::Config;
-use crate::data::{Evaluable, Faults, Loader, Prepared, SampleIndex, Shares, Splits, Storage, bind};
+use crate::data::{Evaluable, Faults, Loader, Plan, Prepared, SampleIndex, Shares, Splits, Storage, bind};
 use crate::error::{Error, Result};
 use crate::network::{Multimodal, device};
 use crate::process::Interrupt;
@@ -151,7 +151,7 @@ impl<'a> Session<'a> {
                 return Ok(prepared.to_vec());
             }
             // The shape of a view does not depend on the values.
-            Ok(modality.plugin.view(Array::zeros(prepared), 0)?.shape().to_vec())
+            Ok(modality.view(Array::zeros(prepared), 0)?.shape().to_vec())
         });
         shapes.collect()
     }
@@ -290,15 +290,25 @@ impl<'a> Session<'a> {
 
     /// A loader of the modalities that are wanted.
     pub fn loader(&self, wanted: Vec<bool>) -> Loader<'_> {
-        let modalities = self.config.modalities.iter();
         Loader {
             prepared: &self.prepared,
-            modalities: modalities
-                .map(|modality| modality.plugin.as_ref() as &dyn Modality)
-                .collect(),
+            modalities: &self.config.modalities,
             wanted,
             workers: workers(),
         }
+    }
+
+    /// Loads a batch as the first epoch would: what draws views and changes samples at random is asked for nothing else.
+    ///
+    /// # Errors
+    /// What a modality refuses.
+    pub fn load_one_batch(&self, splits: &Splits) -> Result<()> {
+        let samples = splits.train.samples();
+        let some = &samples[..samples.len().min(self.batch_size().get())];
+        let plan = Plan::training(some, self.batch_size(), self.seed("check"));
+        let loader = self.loader(vec![true; self.config.modalities.len()]);
+        loader.for_each(&plan, |_, _| Ok::<_, Error>(()))?;
+        Ok(())
     }
 
     /// Samples of one batch.

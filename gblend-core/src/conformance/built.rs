@@ -1,7 +1,7 @@
 //! Checks of what owns parameters: an encoder or a fusion.
 
-use super::tensors::{bits, finite, gradients_of_squares};
-use super::{Rule, Violation};
+use super::tensors::{bits, finite, gradients_of};
+use super::{Rule, Violation, derivatives};
 use crate::array::Array;
 use crate::error::Result;
 use crate::params::{Module, ParamMut, ParamPath, ParamVisitor, State, load_state, state_of};
@@ -39,6 +39,31 @@ impl<M: Module + ?Sized> Built<'_, M> {
         self.check_state(module)?;
         self.check_training()?;
         self.check_gradients()
+    }
+
+    /// That gradients of parameters are derivatives, in training and as the network would predict.
+    pub(super) fn check_derivatives(&self) -> Result<(), Violation> {
+        let rule = Rule::GradientsAreDerivatives;
+        let all = self.all();
+        for pass in [Pass::train(Seed::new(4)), Pass::differentiate()] {
+            let mut module = self.module(Seed::new(1))?;
+            let module = module.as_mut();
+            // Training moves running statistics, which stay then as they are.
+            self.output(module, &all, &Pass::train(Seed::new(2)))?;
+            let point = state(module)?;
+            let features = rule.works("a pass", (self.run)(module, &all, &pass))?;
+            let mut backward = rule.works("the backward pass", gradients_of(features))?;
+            let mut gradients = derivatives::Arrays::new();
+            each_parameter(module, |path, param| {
+                gradients.insert(path.to_string(), param.gradient(&mut backward)?);
+                Ok(())
+            })?;
+            derivatives::check(&point, &gradients, &mut |point| {
+                rule.works("loading parameters", load_state(module, point))?;
+                self.output(module, &all, &pass)
+            })?;
+        }
+        Ok(())
     }
 
     fn all(&self) -> Vec<usize> {
@@ -174,7 +199,7 @@ impl<M: Module + ?Sized> Built<'_, M> {
             let mut module = self.module(Seed::new(attempt))?;
             let pass = Pass::train(Seed::new(attempt));
             let features = rule.works("a training pass", (self.run)(module.as_mut(), &self.all(), &pass))?;
-            let gradients = rule.works("the backward pass", gradients_of_squares(features))?;
+            let gradients = rule.works("the backward pass", gradients_of(features))?;
             let reached = reached(module.as_mut(), gradients)?;
             without.retain(|path| !reached.contains(path));
         }

@@ -3,7 +3,7 @@
 //! What normalizes by a spread divides by zero there, and the derivative of a square root at zero is infinite.
 
 use super::built::{Built, each_parameter};
-use super::tensors::{finite, gradients_of_squares};
+use super::tensors::{finite, gradients_of};
 use super::{Rule, Violation};
 use crate::params::Module;
 use crate::pass::Pass;
@@ -27,7 +27,7 @@ impl<M: Module + ?Sized> Built<'_, M> {
         }
         let pass = Pass::train(Seed::new(3));
         let features = rule.works("a training pass", (self.run)(module, &samples, &pass))?;
-        let mut gradients = rule.works("the backward pass", gradients_of_squares(features))?;
+        let mut gradients = rule.works("the backward pass", gradients_of(features))?;
         let mut odd = Vec::new();
         each_parameter(module, |path, param| {
             if !finite(param.gradient(&mut gradients)?.values()) {

@@ -1,14 +1,19 @@
 //! Checks of fusions.
 
+use proptest::strategy::Strategy;
+
 use super::arbitrary;
 use super::built::Built;
+use super::derivatives::{self, Arrays};
 use super::fusion_inputs::{Leaf, Shapes};
-use super::tensors::gradients_of_squares;
-use super::{Rule, Violation, config, flat, harness};
+use super::tensors::gradients_of;
+use super::{Rule, Violation, config, flat, harness, registration};
 use crate::array::Array;
 use crate::error::Error;
 use crate::fusion::{Fusion, FusionInputs, FusionModule};
+use crate::params::{load_state, state_of};
 use crate::pass::Pass;
+use crate::role::Role;
 use crate::seed::Seed;
 use crate::stage::StageShape;
 
@@ -50,7 +55,7 @@ const CASES: u32 = 3;
 
 /// Checks a fusion of one to four modalities.
 ///
-/// Lengths of features that it refuses with [`Error::Setting`] or [`Error::Shape`] are left out; it must take some. A
+/// Lengths of features that it refuses with [`Error::Setting`], [`Error::Argument`] or [`Error::Shape`] are left out; it must take some. A
 /// fusion that takes others than these is checked by [`fusion_with`]. A fusion that asks for a stage is given maps of
 /// one to three modalities, and [`fusion_with_stages`] takes others.
 ///
@@ -64,16 +69,18 @@ pub fn fusion(fusion: &dyn Fusion) -> Result<(), Violation> {
             Some(_) => STAGES.map(Shapes::Stages).to_vec(),
         };
         let mut refusal = String::new();
-        let mut built = false;
+        let mut taken = Vec::new();
         for &shapes in &shapes {
             match shapes.build(fusion, Seed::new(1)) {
                 Ok(_) => {
-                    built = true;
                     check(fusion, shapes)?;
+                    taken.push(shapes);
                 }
-                Err(error @ (Error::Setting { .. } | Error::Shape { .. })) => refusal = error.to_string(),
+                Err(error @ (Error::Setting { .. } | Error::Argument { .. } | Error::Shape { .. })) => {
+                    refusal = format!("for {shapes:?} the error `{error}`");
+                }
                 Err(error) => {
-                    let expected = "a fusion, Error::Setting or Error::Shape";
+                    let expected = "a fusion, Error::Setting, Error::Argument or Error::Shape";
                     return Err(Rule::Builds.broken(expected, error).with(&shapes));
                 }
             }
@@ -81,7 +88,12 @@ pub fn fusion(fusion: &dyn Fusion) -> Result<(), Violation> {
         let expected = format!(
             "a fusion of {shapes:?}; `fusion_with` and `fusion_with_stages` take those that it is meant for"
         );
-        Rule::Builds.holds(built, expected, refusal)
+        if taken.is_empty() {
+            return Err(Rule::Builds.broken(expected, refusal));
+        }
+        taken
+            .into_iter()
+            .try_for_each(|shapes| check_derivatives(fusion, shapes))
     })
 }
 
@@ -94,7 +106,8 @@ pub fn fusion_with(fusion: &dyn Fusion, lengths: &[usize]) -> Result<(), Violati
         let expected = "a fusion of feature vectors; `fusion_with_stages` takes one of maps";
         Rule::CasesExist.holds(fusion.stage().is_none(), expected, fusion.stage())?;
         check_settings(fusion)?;
-        check(fusion, Shapes::Lengths(lengths))
+        check(fusion, Shapes::Lengths(lengths))?;
+        check_derivatives(fusion, Shapes::Lengths(lengths))
     })
 }
 
@@ -107,32 +120,32 @@ pub fn fusion_with_stages(fusion: &dyn Fusion, stages: &[StageShape]) -> Result<
         let expected = "a fusion that asks for a stage; `fusion_with` takes one of feature vectors";
         Rule::CasesExist.holds(fusion.stage().is_some(), expected, fusion.stage())?;
         check_settings(fusion)?;
-        check(fusion, Shapes::Stages(stages))
+        check(fusion, Shapes::Stages(stages))?;
+        check_derivatives(fusion, Shapes::Stages(stages))
     })
 }
 
 fn check_settings(fusion: &dyn Fusion) -> Result<(), Violation> {
+    registration::check(Role::Fusion, fusion.typetag_name())?;
     config::survives_json::<_, Box<dyn Fusion>>(fusion.typetag_name(), fusion)
 }
 
-fn check(fusion: &dyn Fusion, shapes: Shapes<'_>) -> Result<(), Violation> {
-    let samples = shapes.elements().into_iter();
-    let strategies: Vec<_> = samples
+/// Values for everything that the modalities give.
+fn cases(shapes: Shapes<'_>) -> impl Strategy<Value = Vec<Array>> {
+    let elements = shapes.elements().into_iter();
+    elements
         .map(|elements| arbitrary::array(vec![SAMPLES, elements]))
-        .collect();
-    harness::for_each(CASES, strategies, |arrays| {
+        .collect::<Vec<_>>()
+}
+
+fn check(fusion: &dyn Fusion, shapes: Shapes<'_>) -> Result<(), Violation> {
+    harness::for_each(CASES, cases(shapes), |arrays| {
         let case = Case {
             fusion,
             shapes,
             arrays,
         };
-        Built::<dyn FusionModule> {
-            build: &|seed| shapes.build(fusion, seed),
-            run: &|module, samples, pass| module.fuse(shapes.inputs(arrays, samples, pass)?, pass),
-            length: &|module| module.fused_dim(),
-            samples: SAMPLES,
-        }
-        .check()?;
+        case.with_built(|built| built.check())?;
         case.check_refusals()?;
         case.check_inputs()
     })?;
@@ -142,16 +155,30 @@ fn check(fusion: &dyn Fusion, shapes: Shapes<'_>) -> Result<(), Violation> {
             .map(|elements| Array::new([SAMPLES, elements], vec![value; SAMPLES * elements]))
             .collect();
         let arrays = Rule::CasesExist.works("flat inputs", arrays)?;
-        Built::<dyn FusionModule> {
-            build: &|seed| shapes.build(fusion, seed),
-            run: &|module, samples, pass| module.fuse(shapes.inputs(&arrays, samples, pass)?, pass),
-            length: &|module| module.fused_dim(),
-            samples: SAMPLES,
-        }
-        .check_flat()
-        .map_err(|violation| violation.with(&format_args!("{shapes:?} of {value:e} alone")))?;
+        let case = Case {
+            fusion,
+            shapes,
+            arrays: &arrays,
+        };
+        case.with_built(|built| built.check_flat())
+            .map_err(|violation| violation.with(&format_args!("{shapes:?} of {value:e} alone")))?;
     }
     Ok(())
+}
+
+/// Last of all: who stops a gradient on purpose breaks this rule alone.
+fn check_derivatives(fusion: &dyn Fusion, shapes: Shapes<'_>) -> Result<(), Violation> {
+    // As they are drawn: among the simplest cases are those on a kink.
+    harness::for_each(CASES, cases(shapes).no_shrink(), |arrays| {
+        let case = Case {
+            fusion,
+            shapes,
+            arrays,
+        };
+        let checked = case.with_built(|built| built.check_derivatives());
+        let checked = checked.and_then(|()| case.check_input_derivatives());
+        checked.map_err(|violation| violation.with(&shapes))
+    })
 }
 
 struct Case<'a> {
@@ -164,6 +191,19 @@ struct Case<'a> {
 impl Case<'_> {
     fn module(&self, seed: Seed) -> Result<Box<dyn FusionModule>, Violation> {
         Rule::Builds.works("building", self.shapes.build(self.fusion, seed))
+    }
+
+    /// The fusion on the arrays.
+    fn with_built(
+        &self,
+        check: impl FnOnce(&Built<'_, dyn FusionModule>) -> Result<(), Violation>,
+    ) -> Result<(), Violation> {
+        check(&Built {
+            build: &|seed| self.shapes.build(self.fusion, seed),
+            run: &|module, samples, pass| module.fuse(self.shapes.inputs(self.arrays, samples, pass)?, pass),
+            length: &|module| module.fused_dim(),
+            samples: SAMPLES,
+        })
     }
 
     fn check_refusals(&self) -> Result<(), Violation> {
@@ -191,7 +231,7 @@ impl Case<'_> {
             let mut leaves = Rule::CasesExist.works("inputs", self.shapes.leaves(self.arrays))?;
             let inputs = Leaf::inputs(&leaves);
             let fused = self.module(attempt)?.fuse(inputs, &Pass::train(attempt));
-            let gradients = fused.and_then(gradients_of_squares);
+            let gradients = fused.and_then(gradients_of);
             let mut gradients = rule.works("a training pass and the backward pass", gradients)?;
             for (modality, leaf) in leaves.iter_mut().enumerate() {
                 let gradient = rule.works("reading gradients", leaf.param().gradient(&mut gradients))?;
@@ -207,4 +247,41 @@ impl Case<'_> {
             format!("none for those of modalities {without:?}"),
         )
     }
+
+    /// That gradients of inputs, with which the encoders go on, are derivatives.
+    fn check_input_derivatives(&self) -> Result<(), Violation> {
+        let rule = Rule::GradientsAreDerivatives;
+        for pass in [Pass::train(Seed::new(4)), Pass::differentiate()] {
+            let mut module = self.module(Seed::new(1))?;
+            let kept = rule.works("reading parameters", state_of(module.as_mut()))?;
+            let mut leaves = Rule::CasesExist.works("inputs", self.shapes.leaves(self.arrays))?;
+            let fused = module.fuse(Leaf::inputs(&leaves), &pass);
+            let backward = fused.and_then(gradients_of);
+            let mut backward = rule.works("a pass and the backward pass", backward)?;
+            let (mut point, mut gradients) = (Arrays::new(), Arrays::new());
+            for (modality, leaf) in leaves.iter_mut().enumerate() {
+                let name = name_of_input(modality);
+                let gradient = rule.works("reading gradients", leaf.param().gradient(&mut backward))?;
+                point.insert(name.clone(), leaf.param().to_array());
+                gradients.insert(name, gradient);
+            }
+            derivatives::check(&point, &gradients, &mut |point| {
+                for (modality, leaf) in leaves.iter_mut().enumerate() {
+                    if let Some(array) = point.get(&name_of_input(modality)) {
+                        Rule::CasesExist.works("inputs", leaf.param().set(array))?;
+                    }
+                }
+                rule.works("loading parameters", load_state(module.as_mut(), &kept))?;
+                let fused = module
+                    .fuse(Leaf::inputs(&leaves), &pass)
+                    .and_then(|fused| fused.to_array());
+                rule.works("a pass", fused)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn name_of_input(modality: usize) -> String {
+    format!("the input of modality {modality}")
 }

@@ -15,12 +15,14 @@
 //! A strategy and its test:
 //!
 //! ```
+//! use gblend_core::schemars::JsonSchema;
 //! use gblend_core::serde::{Deserialize, Serialize};
 //! use gblend_core::{Blend, BlendStrategy, BlendWeights, Heads, Result, conformance, typetag};
 //!
 //! /// All the weight on the joint head.
-//! #[derive(Debug, Serialize, Deserialize)]
+//! #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 //! #[serde(crate = "gblend_core::serde")]
+//! #[schemars(crate = "gblend_core::schemars")]
 //! struct JointAlone {}
 //!
 //! #[typetag::serde(name = "joint-alone")]
@@ -29,6 +31,8 @@
 //!         Ok(Box::new(Constant(BlendWeights::single(heads.len(), heads.joint())?)))
 //!     }
 //! }
+//!
+//! gblend_core::register!(Blend, "joint-alone" => JointAlone);
 //!
 //! #[derive(Debug)]
 //! struct Constant(BlendWeights);
@@ -40,7 +44,9 @@
 //! }
 //!
 //! // In a test of your own, the body of `#[test] fn it_keeps_the_rules()`:
-//! conformance::strategy(&JointAlone {}).unwrap();
+//! if let Err(violation) = conformance::strategy(&JointAlone {}) {
+//!     panic!("{violation}");
+//! }
 //! ```
 //!
 //! [`modality`] wants media to try, of the kind and size that the modality is meant for; [`arbitrary::samples`]
@@ -50,6 +56,7 @@
 pub mod arbitrary;
 mod built;
 mod config;
+mod derivatives;
 mod flat;
 mod fusion;
 mod fusion_inputs;
@@ -57,7 +64,9 @@ mod halves;
 mod harness;
 mod modality;
 mod optimizer;
+mod order;
 mod player;
+mod registration;
 mod rule;
 mod strategy;
 mod tensors;

@@ -4,11 +4,12 @@ use super::arbitrary::{self, MediaSize};
 use super::built::Built;
 use super::halves;
 use super::tensors::{bits, finite};
-use super::{Rule, Violation, config, flat, harness};
+use super::{Rule, Violation, config, flat, harness, registration};
 use crate::array::Array;
 use crate::media::{Media, MediaKind};
 use crate::modality::{BuildContext, Encoder, Modality};
 use crate::pass::Pass;
+use crate::role::Role;
 use crate::seed::Seed;
 use crate::tensor::{AutoDevice, Batch};
 
@@ -30,6 +31,7 @@ const KINDS: [MediaKind; 5] = [
 /// The first [`Violation`] that is found.
 pub fn modality(modality: &dyn Modality, media: &[Media]) -> Result<(), Violation> {
     harness::of_plugin(modality.typetag_name(), || {
+        registration::check(Role::Modality, modality.typetag_name())?;
         config::survives_json::<_, Box<dyn Modality>>(modality.typetag_name(), modality)?;
         check_media(modality, media)?;
         let prepared = prepare(modality, media)?;
@@ -169,7 +171,7 @@ fn check_encoder(modality: &dyn Modality, prepared: &[Array]) -> Result<(), Viol
         let what = format!("samples of shape {shape:?} where it was built for {sample_shape:?}");
         Rule::OtherInputRefused.refused(what, encoded)?;
     }
-    Ok(())
+    built.check_derivatives()
 }
 
 /// One longer along each axis, and of as many values but with other axes.

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::tensors::{Owned, bits};
-use super::{Rule, Violation, arbitrary, config, harness};
+use super::{Rule, Violation, arbitrary, config, harness, registration};
 use crate::array::Array;
 use crate::error::Result;
 use crate::optimizer::{Optimizer, OptimizerState};
 use crate::params::ParamPath;
+use crate::role::Role;
 use crate::tensor::{AutoDevice, Gradients};
 
 const CASES: u32 = 24;
@@ -28,6 +29,7 @@ const TOLERANCE: f32 = 1e-4;
 /// The first [`Violation`] that is found.
 pub fn optimizer(optimizer: &dyn Optimizer) -> Result<(), Violation> {
     harness::of_plugin(optimizer.typetag_name(), || {
+        registration::check(Role::Optimizer, optimizer.typetag_name())?;
         config::survives_json::<_, Box<dyn Optimizer>>(optimizer.typetag_name(), optimizer)?;
         let rate = optimizer.learning_rate();
         let expected = "a finite learning rate that is not negative";

@@ -7,8 +7,13 @@ use crate::advice::Advice;
 use crate::estimate::{BlendReport, Estimate, EstimateRequest, Estimator, GradientSamples};
 use crate::evidence::{BlendedGradient, Evidence, GradientEvidence, Observation, StepStart};
 use crate::seed::Seed;
-use crate::strategy::{Blend, Heads};
+use crate::strategy::{Blend, BlendStrategy, Heads};
 use crate::weights::BlendWeights;
+
+/// The strategy at the beginning of a run.
+pub(super) fn start(strategy: &dyn BlendStrategy, heads: &Heads) -> Result<Box<dyn Blend>, Violation> {
+    Rule::Starts.works("the start", strategy.start(heads))
+}
 
 /// A strategy at work, and what it did so far.
 pub(super) struct Player<'a> {
@@ -21,8 +26,40 @@ pub(super) struct Player<'a> {
     step: u64,
     /// The run ended with an error that it may end with.
     over: bool,
-    /// The bits of all weights and gradients.
-    trace: Vec<u64>,
+    /// All weights and gradients.
+    trace: Vec<Act>,
+}
+
+/// What a strategy did at one point of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Act {
+    /// Said whether held-out samples may be trained on.
+    Released(bool),
+    /// Weighed the heads.
+    Weighed(Vec<f64>),
+    /// Left these of the gradients of each encoder.
+    Moved(Vec<Vec<f32>>),
+}
+
+impl Act {
+    /// Whether it is the other one to the bit.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Weighed(a), Self::Weighed(b)) => {
+                let bits =
+                    |weights: &[f64]| weights.iter().map(|weight| weight.to_bits()).collect::<Vec<_>>();
+                bits(a) == bits(b)
+            }
+            (Self::Moved(a), Self::Moved(b)) => {
+                let bits = |encoders: &[Vec<f32>]| {
+                    let values = encoders.iter().flatten();
+                    values.map(|value| value.to_bits()).collect::<Vec<_>>()
+                };
+                bits(a) == bits(b)
+            }
+            (a, b) => a == b,
+        }
+    }
 }
 
 impl<'a> Player<'a> {
@@ -70,7 +107,7 @@ impl<'a> Player<'a> {
     }
 
     /// What it did since the last call.
-    pub(super) fn take_trace(&mut self) -> Vec<u64> {
+    pub(super) fn take_trace(&mut self) -> Vec<Act> {
         std::mem::take(&mut self.trace)
     }
 
@@ -83,7 +120,7 @@ impl<'a> Player<'a> {
         if self.over {
             return Ok(());
         }
-        self.trace.push(self.blend.releases_held_out().into());
+        self.trace.push(Act::Released(self.blend.releases_held_out()));
         let mut sums = vec![0.0; self.heads.len()];
         for step in &epoch.steps {
             if self.take_step(step)?.losses {
@@ -101,7 +138,7 @@ impl<'a> Player<'a> {
     fn record_weights(&mut self, when: &str) -> Result<(), Violation> {
         check_weights(self.blend.as_ref(), self.heads, when)?;
         let weights = self.blend.weights().as_slice();
-        self.trace.extend(weights.iter().map(|weight| weight.to_bits()));
+        self.trace.push(Act::Weighed(weights.to_vec()));
         Ok(())
     }
 
@@ -156,13 +193,15 @@ impl<'a> Player<'a> {
         let mut changed = given.clone();
         Rule::CopesWithEvidence.works("modulating gradients", self.blend.modulate(&mut changed))?;
         for (given, changed) in given.iter().zip(&changed) {
-            self.record_gradient(&given.values, &changed.values)?;
+            check_gradient(&given.values, &changed.values)?;
             Rule::GradientsKeepLength.holds(
                 given.parameters == changed.parameters,
                 format!("parameters of lengths {:?}", given.parameters),
                 &changed.parameters,
             )?;
         }
+        let gradients = changed.into_iter().map(|encoder| encoder.values);
+        self.trace.push(Act::Moved(gradients.collect()));
         Ok(())
     }
 
@@ -170,22 +209,13 @@ impl<'a> Player<'a> {
         let mut changed = step.encoders.clone();
         Rule::CopesWithEvidence.works("combining gradients", self.blend.combine(&mut changed))?;
         for (given, changed) in step.encoders.iter().zip(&changed) {
-            self.record_gradient(&given.own, &changed.own)?;
-            self.record_gradient(&given.joint, &changed.joint)?;
+            check_gradient(&given.own, &changed.own)?;
+            check_gradient(&given.joint, &changed.joint)?;
         }
-        Ok(())
-    }
-
-    fn record_gradient(&mut self, given: &[f32], changed: &[f32]) -> Result<(), Violation> {
-        Rule::GradientsKeepLength.holds(
-            given.len() == changed.len(),
-            format!("{} values", given.len()),
-            changed.len(),
-        )?;
-        let expected = format!("finite values where {given:?} was given");
-        Rule::GradientsStayFinite.holds(finite(changed), expected, changed)?;
-        self.trace
-            .extend(changed.iter().map(|value| u64::from(value.to_bits())));
+        let gradients = changed
+            .into_iter()
+            .map(|encoder| [encoder.own, encoder.joint].concat());
+        self.trace.push(Act::Moved(gradients.collect()));
         Ok(())
     }
 
@@ -229,6 +259,17 @@ impl<'a> Player<'a> {
 /// A list that was asked for, or nothing.
 fn kept(wanted: bool, values: &[f64]) -> Vec<f64> {
     if wanted { values.to_vec() } else { Vec::new() }
+}
+
+/// A gradient that was changed.
+fn check_gradient(given: &[f32], changed: &[f32]) -> Result<(), Violation> {
+    Rule::GradientsKeepLength.holds(
+        given.len() == changed.len(),
+        format!("{} values", given.len()),
+        changed.len(),
+    )?;
+    let expected = format!("finite values where {given:?} was given");
+    Rule::GradientsStayFinite.holds(finite(changed), expected, changed)
 }
 
 /// One weight per head, on the simplex.

@@ -26,6 +26,7 @@ rules! {
     // Every plugin.
     NeverPanics: "nothing panics, whatever is asked",
     CasesExist: "the cases that the check wants can be made",
+    RegisteredByName: "it is registered, under the name that its configuration is read by",
     ConfigNamesKind: "the configuration as JSON is an object with the plugin's `kind`",
     ConfigSurvivesJson: "the configuration written as JSON and read again is the same",
 
@@ -36,6 +37,7 @@ rules! {
     GradientsKeepLength: "gradients that it changes keep their lengths",
     GradientsStayFinite: "gradients that it changes stay finite",
     EvidenceDecides: "the same seeds and evidence give the same weights and gradients to the bit",
+    WeightsFollowHeads: "heads in another order get the weights and gradients that they have in this one, unless these are drawn at random",
     StateSurvivesJson: "its state is restored from JSON text",
     RestoredGoesOn: "restored from its state it goes on as if it had not stopped, to the bit, and has the same advice",
     ForeignStateRefused: "a state that is none of its own is refused",
@@ -72,6 +74,7 @@ rules! {
     TrainingRepeats: "training passes of the same seed give the same output and buffers to the bit",
     FiniteOnFlatInput: "without any variation in its input, or with denormal values alone, its output and gradients are finite",
     EverythingLearns: "every parameter gets a gradient from its output",
+    GradientsAreDerivatives: "its gradients are the derivatives of its output, as finite differences tell them",
     StateIsWhole: "its parameters and buffers are all there is to it: loaded into another, they give the same output",
     OtherInputRefused: "input of another shape than it was built for is refused",
     EveryInputLearns: "what each modality gives gets a gradient",

@@ -4,9 +4,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::arbitrary::{self, Epoch};
-use super::player::{Player, check_weights};
-use super::{Rule, Violation, config, harness};
+use super::player::{Act, Player, check_weights, start};
+use super::{Rule, Violation, config, harness, order, registration};
 use crate::error::Error;
+use crate::role::Role;
 use crate::seed::Seed;
 use crate::strategy::{Blend, BlendStrategy, Heads};
 
@@ -36,7 +37,9 @@ pub fn strategy(strategy: &dyn BlendStrategy) -> Result<(), Violation> {
                     started = true;
                     check(strategy, &heads).map_err(|violation| violation.with(heads.names()))?;
                 }
-                Err(error @ Error::Setting { .. }) => refusal = error.to_string(),
+                Err(error @ Error::Setting { .. }) => {
+                    refusal = format!("for {:?} the error `{error}`", heads.names());
+                }
                 Err(error) => {
                     let expected = "a start, or Error::Setting";
                     return Err(Rule::Starts.broken(expected, error).with(heads.names()));
@@ -44,7 +47,11 @@ pub fn strategy(strategy: &dyn BlendStrategy) -> Result<(), Violation> {
             }
         }
         let expected = "a start with m0, or m0 and m1, …; `strategy_with` takes the heads that settings name";
-        Rule::Starts.holds(started, expected, refusal)
+        if started {
+            Ok(())
+        } else {
+            Err(Rule::Starts.broken(expected, refusal))
+        }
     })
 }
 
@@ -61,6 +68,7 @@ pub fn strategy_with(strategy: &dyn BlendStrategy, heads: &Heads) -> Result<(), 
 
 /// What does not depend on the heads.
 fn check_settings(strategy: &dyn BlendStrategy) -> Result<(), Violation> {
+    registration::check(Role::Blend, strategy.typetag_name())?;
     config::survives_json::<_, Box<dyn BlendStrategy>>(strategy.typetag_name(), strategy)?;
     let share = strategy.held_out();
     Rule::HeldOutIsShare.holds(
@@ -82,11 +90,8 @@ fn check(strategy: &dyn BlendStrategy, heads: &Heads) -> Result<(), Violation> {
         }
         check_run(strategy, heads, run)
     })?;
-    check_foreign_states(strategy, heads)
-}
-
-fn start(strategy: &dyn BlendStrategy, heads: &Heads) -> Result<Box<dyn Blend>, Violation> {
-    Rule::Starts.works("the start", strategy.start(heads))
+    check_foreign_states(strategy, heads)?;
+    order::check(strategy, heads)
 }
 
 fn asks(blend: &dyn Blend) -> bool {
@@ -116,7 +121,7 @@ fn runs(modalities: usize) -> impl Strategy<Value = Run> {
 fn check_run(strategy: &dyn BlendStrategy, heads: &Heads, run: &Run) -> Result<(), Violation> {
     let epochs = run.before.len() + run.after.len();
     let begin = || Player::new(start(strategy, heads)?, heads, run.seed, epochs);
-    let play = |player: &mut Player<'_>, epochs: &[Epoch]| -> Result<Vec<u64>, Violation> {
+    let play = |player: &mut Player<'_>, epochs: &[Epoch]| -> Result<Vec<Act>, Violation> {
         epochs.iter().try_for_each(|epoch| player.play(epoch))?;
         Ok(player.take_trace())
     };
@@ -138,12 +143,12 @@ fn check_run(strategy: &dyn BlendStrategy, heads: &Heads, run: &Run) -> Result<(
     as_before.map_err(|violation| violation.with(&(state, run)))
 }
 
-fn same_bits(rule: Rule, expected: &[u64], found: &[u64]) -> Result<(), Violation> {
-    let differs = expected.iter().zip(found).position(|(a, b)| a != b);
+fn same_bits(rule: Rule, expected: &[Act], found: &[Act]) -> Result<(), Violation> {
+    let differs = expected.iter().zip(found).position(|(a, b)| !a.is(b));
     let at = differs.unwrap_or(expected.len().min(found.len()));
-    let show = |bits: &[u64]| match bits.get(at) {
-        Some(&bits) => format!("{bits:#x} ({:?} if it is a weight)", f64::from_bits(bits)),
-        None => "its end".to_owned(),
+    let show = |acts: &[Act]| {
+        acts.get(at)
+            .map_or("its end".to_owned(), |act| format!("{act:?}"))
     };
     if differs.is_none() && expected.len() == found.len() {
         Ok(())

@@ -2,8 +2,9 @@
 
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::nn::{backward, square, sum};
+use crate::nn::{backward, multiply, sum};
 use crate::params::ParamMut;
+use crate::recorder::Recorder;
 use crate::tensor::{AutoDevice, Dims1, Dims2, Dims3, Dims4, Features, Gradients, Plain};
 
 /// A parameter of any rank.
@@ -40,9 +41,30 @@ impl Owned {
     }
 }
 
-/// The gradients of the sum of squares.
-pub(super) fn gradients_of_squares(features: Features) -> Result<Gradients> {
-    backward(sum(square(features)?)?)
+/// How much of the output at `index` there is in [`weighted_sum`]: between ½ and 1½, of either sign, and no simple
+/// function of the index.
+fn share(index: usize) -> f32 {
+    const GOLDEN: f64 = 0.618_033_988_749_894_8;
+    let size = 0.5 + (index as f64 * GOLDEN).fract() as f32;
+    if index % 3 == 1 { -size } else { size }
+}
+
+/// One number that everything of an output has a share in.
+///
+/// Not the sum of squares, which the whole of a normalization leaves as it is.
+pub(super) fn weighted_sum(output: &[f32]) -> f64 {
+    let terms = output.iter().enumerate();
+    terms
+        .map(|(index, &value)| f64::from(share(index)) * f64::from(value))
+        .sum()
+}
+
+/// The gradients of [`weighted_sum`].
+pub(super) fn gradients_of(features: Features) -> Result<Gradients> {
+    let (batch, length) = *features.shape();
+    let shares = (0..batch * length).map(share).collect();
+    let shares = Plain::new(&features.device(), (batch, length), shares)?;
+    backward(sum(multiply(features, shares.enter(Recorder::for_data()))?)?)
 }
 
 /// The bits, which tell two NaNs alike and 0 from −0.

@@ -5,7 +5,9 @@ use std::fmt::{self, Debug, Display};
 use super::Rule;
 
 /// A rule that a plugin broke.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// `Debug` shows the message too, for that is what tests print that `unwrap` it or return it.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{plugin} breaks {rule:?} ({rule}): expected {expected}, found {found}{}",
     Given(input)
@@ -23,6 +25,12 @@ pub struct Violation {
     pub found: String,
 }
 
+impl Debug for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(self, f)
+    }
+}
+
 /// `; given …`, if anything was.
 struct Given<'a>(&'a str);
 
@@ -36,7 +44,7 @@ impl Display for Given<'_> {
 }
 
 /// Characters of an input that are shown: a sample of media has millions.
-const SHOWN: usize = 2000;
+const SHOWN: usize = 400;
 
 impl Violation {
     /// Names the input, unless a check closer to it has.

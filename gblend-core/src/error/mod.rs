@@ -1,5 +1,6 @@
 //! What can go wrong in a plugin, told so that the user can act on it.
 
+mod argument;
 mod blend;
 
 use std::fmt;
@@ -36,6 +37,18 @@ pub enum Error {
         /// What would have been accepted.
         expected: String,
     },
+    /// A layer was asked for something that it cannot be; made by [`Error::argument`].
+    #[error("{layer}: {argument} = {value}: expected {expected}")]
+    Argument {
+        /// The layer.
+        layer: String,
+        /// What it calls what it was given.
+        argument: String,
+        /// The value that was given.
+        value: String,
+        /// What would have been accepted.
+        expected: String,
+    },
     /// No plugin of this role has the kind that was asked for.
     #[error("unknown {role} kind `{kind}`: {}", KnownKinds { nearest, known })]
     UnknownKind {
@@ -59,6 +72,33 @@ pub enum Error {
         first: String,
         /// The crate of the other, with its version.
         second: String,
+    },
+    /// A kind is registered under a name that its implementation does not have.
+    #[error(
+        "the {role} kind `{kind}` is registered by {origin}, but no implementation is called so{}; `register!` and \
+         `#[typetag::serde(name = \"…\")]` must have the same name",
+        Nearest(nearest)
+    )]
+    Misregistered {
+        /// The role that the plugin fills.
+        role: Role,
+        /// The name that it is registered under.
+        kind: String,
+        /// The crate that registers it, with its version.
+        origin: String,
+        /// Names of implementations that are spelled much like it, nearest first.
+        nearest: Vec<String>,
+    },
+    /// A kind is linked but not registered.
+    #[error(
+        "the {role} kind `{kind}` is there but not registered: its crate must say `gblend_core::register!({role:?}, \
+         \"{kind}\" => …);`"
+    )]
+    Unregistered {
+        /// The role that the plugin fills.
+        role: Role,
+        /// The name of its implementation.
+        kind: String,
     },
     /// Nothing was registered: plugin crates are linked only if something names them.
     #[error("no plugin is registered: the binary must name every plugin crate, as in `use my_plugin as _;`")]
@@ -134,7 +174,7 @@ impl Error {
     }
 
     /// The same of a plugin that the table `table` configures: `fusion.width` where the plugin said `width`. A key that
-    /// has the table already stays, and so does any error that is of no setting.
+    /// has the table already stays. What layers complain of gets the table too, and other errors stay as they are.
     #[must_use]
     pub fn in_table(self, table: &str) -> Self {
         match self {
@@ -142,6 +182,26 @@ impl Error {
                 key: format!("{table}.{key}"),
                 value,
                 expected,
+            },
+            Self::Argument {
+                layer,
+                argument,
+                value,
+                expected,
+            } => Self::Argument {
+                layer: format!("{table}: {layer}"),
+                argument,
+                value,
+                expected,
+            },
+            Self::Shape {
+                operation,
+                expected,
+                found,
+            } => Self::Shape {
+                operation: format!("{table}: {operation}"),
+                expected,
+                found,
             },
             other => other,
         }
@@ -177,6 +237,18 @@ struct ShapeDisplay<'a>(&'a [usize]);
 impl fmt::Display for ShapeDisplay<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.0)
+    }
+}
+
+/// `, only …`, if there is any.
+struct Nearest<'a>(&'a [String]);
+
+impl fmt::Display for Nearest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.first() {
+            Some(nearest) => write!(f, ", only `{nearest}`"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use dfdx::shapes::{Axes4, Axis};
 use dfdx::tensor_ops::{PermuteTo, ReshapeTo, TryMatMul, TryMul};
 
 use super::fork::fork;
-use super::init::positive;
+use super::init::extents;
 use super::linear::Linear;
 use super::permute::permute;
 use crate::engine::enclosed;
@@ -28,16 +28,20 @@ pub struct SelfAttention {
     heads: usize,
 }
 
+/// What messages call it.
+const LAYER: &str = "self-attention";
+
 impl SelfAttention {
     /// Attention with so many heads between tokens of `width` features.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is no feature or head, or the heads do not divide the width; [`Error::Device`].
+    /// [`Error::Argument`] if there is no feature or head, or the heads do not divide the width; [`Error::Device`].
     pub fn new(device: &AutoDevice, width: usize, heads: usize, seed: Seed) -> Result<Self> {
-        let (width, heads) = (positive("width", width)?, positive("heads", heads)?);
+        let [width] = extents(LAYER, [("width", width)])?;
+        let [heads] = extents(LAYER, [("heads", heads)])?;
         if !width.is_multiple_of(heads) {
             let expected = format!("a multiple of the number of heads, which is {heads}");
-            return Err(Error::setting("width", width, expected));
+            return Err(Error::argument(LAYER, "width", width, expected));
         }
         let linear = |name| Linear::without_bias(device, width, width, seed.derive(name));
         Ok(Self {

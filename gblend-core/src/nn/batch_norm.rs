@@ -3,7 +3,7 @@
 use dfdx::tensor::TensorFromVec;
 use dfdx::tensor_ops::{TryAdd, TryMul};
 
-use super::init::positive;
+use super::init::extents;
 use crate::array::Array;
 use crate::device::Chosen;
 use crate::engine::{BatchMoments, Engine, NormOptions, NormStatistics, ParamOn};
@@ -133,9 +133,9 @@ impl BatchNorm {
     /// Normalization of `channels` channels.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is no channel, [`Error::Device`].
+    /// [`Error::Argument`] if there is no channel, [`Error::Device`].
     pub fn new(device: &AutoDevice, channels: usize, relu: bool) -> Result<Self> {
-        let channels = positive("channels", channels)?;
+        let [channels] = extents("batch normalization", [("channels", channels)])?;
         Ok(Self {
             gamma: Plain::filled(device, (channels,), 1.0)?,
             beta: Plain::filled(device, (channels,), 0.0)?,

@@ -1,6 +1,6 @@
 //! Convolution.
 
-use super::init::{he_normal, positive};
+use super::init::{extents, he_normal};
 use crate::device::Chosen;
 use crate::engine::Engine;
 use crate::engine::{Window, WindowPlan};
@@ -21,7 +21,7 @@ impl Conv2d {
     /// A convolution from `in_channels` to `out_channels` channels.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is no channel, [`Error::Device`].
+    /// [`Error::Argument`] if there is no channel, [`Error::Device`].
     pub fn new(
         device: &AutoDevice,
         in_channels: usize,
@@ -62,15 +62,17 @@ pub(super) fn kernel(
     window: Window,
     seed: Seed,
 ) -> Result<Plain<Dims4>> {
-    let in_channels = positive("input channels", in_channels)?;
-    let out_channels = positive("output channels", out_channels)?;
     let (height, width) = window.kernel;
-    let shape = (
-        out_channels,
-        in_channels,
-        positive("kernel height", height)?,
-        positive("kernel width", width)?,
-    );
+    let [out_channels, in_channels, height, width] = extents(
+        "convolution",
+        [
+            ("output channels", out_channels),
+            ("input channels", in_channels),
+            ("rows of its window", height),
+            ("columns of its window", width),
+        ],
+    )?;
+    let shape = (out_channels, in_channels, height, width);
     he_normal(device, shape, in_channels * height * width, seed)
 }
 

@@ -29,7 +29,7 @@ impl ConvNorm {
     /// A convolution from `in_channels` to `out_channels` channels.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) if there is no channel,
+    /// [`Error::Argument`](crate::Error::Argument) if there is no channel,
     /// [`Error::Device`](crate::Error::Device).
     pub fn new(
         device: &AutoDevice,

@@ -21,13 +21,15 @@ impl Dropout {
     /// Dropout with this probability. `seed` is the layer's own: it tells its masks from those of others.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the probability is not in `0..1`.
+    /// [`Error::Argument`] if the probability is not in `0..1`.
     pub fn new(probability: f32, seed: Seed) -> Result<Self> {
         if !(0.0..1.0).contains(&probability) {
-            return Err(Error::setting(
-                "dropout",
+            let expected = "at least 0 and below 1";
+            return Err(Error::argument(
+                "dropout layer",
+                "probability",
                 probability,
-                "a probability of at least 0 and below 1",
+                expected,
             ));
         }
         Ok(Self {

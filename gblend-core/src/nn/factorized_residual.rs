@@ -26,7 +26,7 @@ impl FactorizedResidualBlock {
     /// A block from `in_channels` to `out_channels` channels whose first convolution has these strides.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) if there is no channel,
+    /// [`Error::Argument`](crate::Error::Argument) if there is no channel,
     /// [`Error::Device`](crate::Error::Device).
     pub fn new(
         device: &AutoDevice,

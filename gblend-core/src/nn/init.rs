@@ -53,10 +53,30 @@ fn sample<S: Shape>(
     Plain::new(device, shape, values)
 }
 
-/// An extent that a layer cannot do without.
-pub(super) fn positive(key: &str, value: usize) -> Result<usize> {
-    if value == 0 {
-        return Err(Error::setting(key, value, "at least 1"));
+/// Weights that one layer may have: more would not be a slip of the finger that anyone could train.
+const MOST: usize = 1 << 30;
+
+/// The extents of a layer's weights, which are as many as their product: none of them 0, and not more weights than a
+/// layer may have. So nothing is allocated for a size that nobody means.
+///
+/// # Errors
+/// [`Error::Argument`] naming the one that is 0, or the largest of those that are too many together.
+pub(super) fn extents<const N: usize>(layer: &str, extents: [(&str, usize); N]) -> Result<[usize; N]> {
+    if let Some((name, _)) = extents.iter().find(|(_, extent)| *extent == 0) {
+        return Err(Error::argument(layer, *name, 0_usize, "at least 1"));
     }
-    Ok(value)
+    let count = extents
+        .iter()
+        .try_fold(1_usize, |count, (_, extent)| count.checked_mul(*extent));
+    if let Some(&(name, extent)) = extents.iter().max_by_key(|(_, extent)| *extent)
+        && count.is_none_or(|count| count > MOST)
+    {
+        let all: Vec<String> = extents
+            .iter()
+            .map(|(name, extent)| format!("{extent} {name}"))
+            .collect();
+        let expected = format!("at most {MOST} weights in one layer, and not {}", all.join(" x "));
+        return Err(Error::argument(layer, name, extent, expected));
+    }
+    Ok(extents.map(|(_, extent)| extent))
 }

@@ -4,7 +4,7 @@ use dfdx::shapes::{Axis, HasShape};
 use dfdx::tensor::{HasErr, PutTape, SplitTape, Tensor};
 use dfdx::tensor_ops::{BroadcastTo, SumTo, TryAdd, TryDiv, TryMul, TrySub};
 
-use super::init::positive;
+use super::init::extents;
 use crate::device::Chosen;
 use crate::engine::TapedOn;
 use crate::error::{Error, Result};
@@ -25,9 +25,9 @@ impl LayerNorm {
     /// Normalization of vectors of `features` features.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is no feature, [`Error::Device`].
+    /// [`Error::Argument`] if there is no feature, [`Error::Device`].
     pub fn new(device: &AutoDevice, features: usize) -> Result<Self> {
-        let features = positive("features", features)?;
+        let [features] = extents("layer normalization", [("features", features)])?;
         Ok(Self {
             gamma: Plain::filled(device, (features,), 1.0)?,
             beta: Plain::filled(device, (features,), 0.0)?,

@@ -1,6 +1,6 @@
 //! Fully connected layers.
 
-use super::init::{lecun_uniform, positive};
+use super::init::{extents, lecun_uniform};
 use crate::device::Chosen;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ impl Linear {
     /// A layer from `inputs` to `outputs` features.
     ///
     /// # Errors
-    /// [`Error::Setting`] if a side is empty, [`Error::Device`].
+    /// [`Error::Argument`] if a side is empty or there are too many weights, [`Error::Device`].
     pub fn new(device: &AutoDevice, inputs: usize, outputs: usize, seed: Seed) -> Result<Self> {
         let mut layer = Self::without_bias(device, inputs, outputs, seed)?;
         layer.bias = Some(lecun_uniform(device, (outputs,), inputs, seed.derive("bias"))?);
@@ -31,7 +31,7 @@ impl Linear {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn without_bias(device: &AutoDevice, inputs: usize, outputs: usize, seed: Seed) -> Result<Self> {
-        let (inputs, outputs) = (positive("inputs", inputs)?, positive("outputs", outputs)?);
+        let [inputs, outputs] = extents("linear layer", [("inputs", inputs), ("outputs", outputs)])?;
         Ok(Self {
             weight: lecun_uniform(device, (outputs, inputs), inputs, seed.derive("weight"))?,
             bias: None,

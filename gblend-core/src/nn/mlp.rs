@@ -20,15 +20,12 @@ impl Mlp {
     /// Layers from each of `sizes` to the next.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there are fewer than two sizes, one is 0, or the dropout is not in `0..1`;
+    /// [`Error::Argument`] if there are fewer than two sizes, one is 0, or the dropout is not in `0..1`;
     /// [`Error::Device`].
     pub fn new(device: &AutoDevice, sizes: &[usize], dropout: f32, seed: Seed) -> Result<Self> {
         if sizes.len() < 2 {
-            return Err(Error::setting(
-                "layer sizes",
-                format!("{sizes:?}"),
-                "at least the input's and the output's",
-            ));
+            let expected = "at least the input's and the output's";
+            return Err(Error::argument("multilayer perceptron", "sizes", sizes, expected));
         }
         let layers = sizes.windows(2).enumerate().map(|(index, pair)| {
             let seed = seed.derive("layer").nth(index as u64);

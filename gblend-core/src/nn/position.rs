@@ -4,7 +4,7 @@ use dfdx::shapes::Axis;
 use dfdx::tensor_ops::BroadcastTo;
 
 use super::arithmetic::add;
-use super::init::{normal, positive};
+use super::init::{extents, normal};
 use crate::error::{Error, Result};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::seed::Seed;
@@ -29,10 +29,12 @@ impl SpaceTimeEmbedding {
     /// Embeddings of `frames` × `places` tokens of `width` features.
     ///
     /// # Errors
-    /// [`Error::Setting`] if an extent is 0, [`Error::Device`].
+    /// [`Error::Argument`] if an extent is 0, [`Error::Device`].
     pub fn new(device: &AutoDevice, frames: usize, places: usize, width: usize, seed: Seed) -> Result<Self> {
-        let (frames, places) = (positive("frames", frames)?, positive("places", places)?);
-        let width = positive("width", width)?;
+        let [frames, places, width] = extents(
+            "position embedding",
+            [("frames", frames), ("places", places), ("width", width)],
+        )?;
         let table = |name, length| {
             (length > 1).then(|| normal(device, (length, width), DEVIATION, seed.derive(name)))
         };

@@ -24,7 +24,7 @@ impl ResidualBlock {
     /// A block from `in_channels` to `out_channels` channels whose first convolution has this stride.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) if there is no channel,
+    /// [`Error::Argument`](crate::Error::Argument) if there is no channel,
     /// [`Error::Device`](crate::Error::Device).
     pub fn new(
         device: &AutoDevice,

@@ -24,7 +24,7 @@ impl TemporalConvNorm {
     /// 1 keeps the number of frames.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is no channel or the kernel is even, [`Error::Device`].
+    /// [`Error::Argument`] if there is no channel or the kernel is even, [`Error::Device`].
     pub fn new(
         device: &AutoDevice,
         in_channels: usize,
@@ -34,7 +34,12 @@ impl TemporalConvNorm {
         seed: Seed,
     ) -> Result<Self> {
         if kernel.is_multiple_of(2) {
-            return Err(Error::setting("temporal kernel", kernel, "an odd number"));
+            return Err(Error::argument(
+                "temporal convolution",
+                "frames of its window",
+                kernel,
+                "an odd number",
+            ));
         }
         let window = Window {
             kernel: (1, kernel),
@@ -86,7 +91,7 @@ impl FactorizedBlock {
     /// 3 × 3 × 3 convolution (Tran et al., section 3.5).
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is no channel, [`Error::Device`].
+    /// [`Error::Argument`] if there is no channel, [`Error::Device`].
     pub fn new(
         device: &AutoDevice,
         in_channels: usize,
@@ -94,8 +99,12 @@ impl FactorizedBlock {
         strides: FactorizedStrides,
         seed: Seed,
     ) -> Result<Self> {
-        let between = 27 * in_channels * out_channels / (9 * in_channels + 3 * out_channels).max(1);
-        let between = between.max(1);
+        // Of more channels than there can be, some number: the convolutions refuse theirs.
+        let full = 27_usize.saturating_mul(in_channels).saturating_mul(out_channels);
+        let both = in_channels
+            .saturating_mul(9)
+            .saturating_add(out_channels.saturating_mul(3));
+        let between = (full / both.max(1)).max(1);
         let window = Window::square(3, strides.spatial, 1);
         let spatial = seed.derive("spatial");
         let temporal = seed.derive("temporal");

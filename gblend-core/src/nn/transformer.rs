@@ -69,7 +69,7 @@ impl MlpBranch {
     /// A part for tokens of `width` features, with `hidden` units.
     ///
     /// # Errors
-    /// [`Error::Setting`] if a size is 0 or the dropout is not in `0..1`; [`Error::Device`].
+    /// [`Error::Argument`] if a size is 0 or the dropout is not in `0..1`; [`Error::Device`].
     pub fn new(device: &AutoDevice, width: usize, hidden: usize, dropout: f32, seed: Seed) -> Result<Self> {
         Ok(Self {
             norm: LayerNorm::new(device, width)?,

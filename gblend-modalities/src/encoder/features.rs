@@ -2,7 +2,9 @@
 
 use gblend_core::nn::{Dropout, Linear, relu};
 use gblend_core::tensor::Features;
-use gblend_core::{BuildContext, Error, Module, ParamPath, ParamVisitor, Pass, Result};
+use gblend_core::{BuildContext, Module, ParamPath, ParamVisitor, Pass, Result};
+
+use crate::range::{self, WIDTH, within};
 
 /// A fully connected layer with ReLU where one is wanted, then dropout.
 #[derive(Debug)]
@@ -24,13 +26,16 @@ impl FeatureVector {
         cx: &BuildContext<'_>,
     ) -> Result<Self> {
         let linear = |features| Linear::new(cx.device, pooled, features, cx.seed.derive("projection"));
-        if features == Some(0) {
-            return Err(Error::setting("encoder.features", 0, "at least 1"));
+        if let Some(features) = features {
+            within("encoder.features", features, WIDTH)?;
         }
         Ok(Self {
             length: features.unwrap_or(pooled),
             projection: features.map(linear).transpose()?,
-            dropout: Dropout::new(dropout, cx.seed.derive("dropout"))?,
+            dropout: Dropout::new(
+                range::dropout("encoder.dropout", dropout)?,
+                cx.seed.derive("dropout"),
+            )?,
         })
     }
 

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::features::FeatureVector;
+use crate::range::{DEPTH, WIDTH, within};
 
 /// How the stages of a convolutional encoder are built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,8 +114,9 @@ impl PictureEncoder {
         let Some(&last) = settings.channels.last() else {
             return Err(Error::setting("encoder.channels", "[]", "at least one stage"));
         };
-        if settings.blocks == 0 {
-            return Err(Error::setting("encoder.blocks", 0, "at least 1"));
+        within("encoder.blocks", settings.blocks, DEPTH)?;
+        for &channels in &settings.channels {
+            within("encoder.channels", channels, WIDTH)?;
         }
         let (mut blocks, mut stages) = (Vec::new(), Vec::new());
         let (mut inputs, mut left) = (channels, frames);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::features::FeatureVector;
 use super::tubelets::{TokenGrid, Tubelet, TubeletEmbedding};
+use crate::range::{self, DEPTH, WIDTH, within};
 
 /// The blocks of a video transformer and what they attend to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,16 +93,11 @@ impl VideoTransformer {
             return Err(Error::shape("a video transformer", expected, cx.sample_shape));
         };
         let &TransformerSettings { width, heads, .. } = settings;
-        for (key, value) in [
-            ("encoder.width", width),
-            ("encoder.depth", settings.depth),
-            ("encoder.heads", heads),
-            ("encoder.hidden", settings.hidden),
-        ] {
-            if value == 0 {
-                return Err(Error::setting(key, 0, "at least 1"));
-            }
-        }
+        within("encoder.width", width, WIDTH)?;
+        within("encoder.depth", settings.depth, DEPTH)?;
+        within("encoder.heads", heads, WIDTH)?;
+        within("encoder.hidden", settings.hidden, WIDTH)?;
+        let dropout = range::dropout("encoder.dropout", dropout)?;
         if !width.is_multiple_of(heads) {
             let expected = format!("a multiple of encoder.heads, which is {heads}");
             return Err(Error::setting("encoder.width", width, expected));

@@ -6,6 +6,8 @@ use gblend_core::{Array, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::range::within;
+
 /// Which frames of a sequence are taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -31,26 +33,30 @@ pub struct FrameChoice {
     pub clips: usize,
 }
 
+/// Frames of all clips together: more than anyone trains on, whatever their size.
+const MOST: usize = 4096;
+
 impl FrameChoice {
     /// The frames that are taken of a sequence of `available`, one clip after another.
     ///
     /// # Errors
     /// [`Error::Setting`] if a setting is out of its range, or does nothing beside the others.
     pub fn of(self, available: usize) -> Result<Vec<usize>> {
-        for (key, value) in [("stride", self.stride), ("clips", self.clips)] {
-            if value == 0 {
-                return Err(Error::setting(key, value, "at least 1"));
-            }
-        }
+        within("stride", self.stride, 1..=usize::MAX)?;
+        within("clips", self.clips, 1..=MOST)?;
         if self.clips > 1 && (self.sampling != Sampling::Clip || self.frames.is_none()) {
             let expected = "1, or `sampling = \"clip\"` and the number of `frames` in each clip";
             return Err(Error::setting("clips", self.clips, expected));
         }
         match (self.frames, self.sampling) {
             (None, _) => Ok((0..available).collect()),
-            (Some(0), _) => Err(Error::setting("frames", 0, "at least 1")),
-            (Some(count), Sampling::Spread) => Ok(spread(available, count)),
-            (Some(count), Sampling::Clip) => Ok(clips(available, count, self.stride, self.clips)),
+            (Some(count), sampling) => {
+                within("frames", count, 1..=MOST / self.clips)?;
+                Ok(match sampling {
+                    Sampling::Spread => spread(available, count),
+                    Sampling::Clip => clips(available, count, self.stride, self.clips),
+                })
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::mel::{MelConvention, filters};
+use crate::range::within;
 
 /// Added to the power before the logarithm.
 pub const OFFSET: f64 = 1e-6;
@@ -96,20 +97,14 @@ impl LogMel {
             fmin,
             ..
         } = *settings;
-        for (key, value) in [("n_fft", n_fft), ("hop_length", hop_length), ("n_mels", n_mels)] {
-            if value == 0 {
-                return Err(Error::setting(key, value, "at least 1"));
-            }
-        }
         /// Longer frames than any sound needs; a slip of the finger should not fill the memory.
         const LONGEST: usize = 1 << 20;
-        if n_fft > LONGEST || n_mels > LONGEST {
-            return Err(Error::setting(
-                "n_fft",
-                n_fft,
-                format!("at most {LONGEST}, and n_mels too"),
-            ));
-        }
+        within("n_fft", n_fft, 1..=LONGEST)?;
+        within("hop_length", hop_length, 1..=usize::MAX)?;
+        /// Weights of all filters together: half a gigabyte.
+        const WEIGHTS: usize = 1 << 26;
+        let bins = n_fft / 2 + 1;
+        within("n_mels", n_mels, 1..=WEIGHTS / bins)?;
         if win_length == 0 || win_length > n_fft {
             return Err(Error::setting(
                 "win_length",
@@ -119,13 +114,13 @@ impl LogMel {
         }
         let nyquist = f64::from(sample_rate) / 2.0;
         let fmax = settings.fmax.unwrap_or(nyquist);
-        if !(fmin >= 0.0 && fmin < fmax && fmax <= nyquist) {
-            let found = format!("{fmin} with fmax = {fmax}");
-            return Err(Error::setting(
-                "fmin",
-                found,
-                format!("0 <= fmin < fmax <= {nyquist}"),
-            ));
+        if !(fmin >= 0.0 && fmin < nyquist) {
+            let expected = format!("at least 0 and below half the sample rate, {nyquist}");
+            return Err(Error::setting("fmin", fmin, expected));
+        }
+        if !(fmax > fmin && fmax <= nyquist) {
+            let expected = format!("above fmin, {fmin}, and at most half the sample rate, {nyquist}");
+            return Err(Error::setting("fmax", fmax, expected));
         }
         let mut window = vec![0.0; n_fft];
         let start = (n_fft - win_length) / 2;
@@ -133,7 +128,6 @@ impl LogMel {
             let phase = std::f64::consts::TAU * index as f64 / win_length as f64;
             *value = 0.5 - 0.5 * phase.cos();
         }
-        let bins = n_fft / 2 + 1;
         let filters = filters(
             settings.convention,
             n_mels,

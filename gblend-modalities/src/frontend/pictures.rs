@@ -120,7 +120,7 @@ impl Planes {
     /// The same pictures at another size: bilinear, averaging over the pixels that fall together.
     ///
     /// # Errors
-    /// [`Error::Setting`] if a side is 0.
+    /// [`Error::Setting`] if a side is 0, or there would be more values than a sample may have.
     pub fn resized(self, height: usize, width: usize) -> Result<Self> {
         if (height, width) == (self.shape.height, self.shape.width) {
             return Ok(self);
@@ -137,6 +137,18 @@ impl Planes {
             _ => Err(setting(())),
         };
         let (target_width, target_height) = (side(width)?, side(height)?);
+        /// Values of one sample: a gigabyte.
+        const MOST: usize = 1 << 28;
+        let count = [self.shape.frames, self.shape.channels, height, width]
+            .into_iter()
+            .try_fold(1, usize::checked_mul);
+        if count.is_none_or(|count| count > MOST) {
+            let expected = format!(
+                "less, for {} frames of {} channels: at most {MOST} values in one sample",
+                self.shape.frames, self.shape.channels
+            );
+            return Err(Error::setting("size", format!("[{height}, {width}]"), expected));
+        }
         let (from_width, from_height) = (side(self.shape.width)?, side(self.shape.height)?);
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
         let mut resizer = Resizer::new();

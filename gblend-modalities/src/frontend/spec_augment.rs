@@ -5,6 +5,8 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::range::within;
+
 /// Noise, shifts and masks of a spectrogram, drawn anew for each sample and epoch (masks: SpecAugment, Park et al.,
 /// Interspeech 2019, section 2, without time warping).
 ///
@@ -44,12 +46,17 @@ impl Default for SpecAugment {
     }
 }
 
+/// Longer shifts and masks than any spectrogram is.
+const LONGEST: usize = 1 << 24;
+/// More masks than any spectrogram needs.
+const MOST_MASKS: usize = 1000;
+
 impl SpecAugment {
     /// Shifts and masks a sample `[1, mels, frames, 1]`; what is moved out of it is lost, and what is moved in or
     /// masked has the sample's mean. Noise is [`add_noise`](super::spectrogram_noise::add_noise)'s part.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the sample has another rank, [`Error::Setting`] if there are too many masks.
+    /// [`Error::Shape`] if the sample has another rank, [`Error::Setting`] if a shift or a mask is longer than any spectrogram, or there are too many masks.
     pub fn apply(&self, sample: Array, rng: &mut SampleRng) -> Result<Array> {
         let sizes = [
             self.time_shift,
@@ -60,15 +67,15 @@ impl SpecAugment {
         if sizes == [0; 4] {
             return Ok(sample);
         }
-        /// More masks than any spectrogram needs.
-        const MOST: usize = 1000;
-        if self.masks > MOST {
-            return Err(Error::setting(
-                "augment.masks",
-                self.masks,
-                format!("at most {MOST}"),
-            ));
+        for (key, size) in [
+            ("augment.time_shift", self.time_shift),
+            ("augment.frequency_shift", self.frequency_shift),
+            ("augment.time_mask", self.time_mask),
+            ("augment.frequency_mask", self.frequency_mask),
+        ] {
+            within(key, size, 0..=LONGEST)?;
         }
+        within("augment.masks", self.masks, 0..=MOST_MASKS)?;
         let &[1, mels, frames, 1] = sample.shape() else {
             return Err(Error::shape(
                 "a spectrogram",

@@ -8,8 +8,9 @@ use gblend_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{Inputs, at_least_one};
+use super::inputs::Inputs;
 use super::projections::Projections;
+use crate::range::{WIDTH, within};
 
 /// Self-attention with one token per modality: each takes from the others what it asks for.
 ///
@@ -37,8 +38,8 @@ impl Default for Attention {
 #[typetag::serde(name = "attention")]
 impl Fusion for Attention {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
-        let width = at_least_one("width", self.width)?;
-        let heads = at_least_one("heads", self.heads)?;
+        let width = within("width", self.width, WIDTH)?;
+        let heads = within("heads", self.heads, WIDTH)?;
         if !width.is_multiple_of(heads) {
             let expected = format!("a multiple of heads, which is {heads}");
             return Err(Error::setting("width", width, expected));

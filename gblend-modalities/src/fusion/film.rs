@@ -8,8 +8,9 @@ use gblend_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{Inputs, at_least_one};
+use super::inputs::Inputs;
 use super::projections::Projections;
+use crate::range::{WIDTH, within};
 
 /// FiLM: each modality's projected features are scaled and shifted by what all the others say.
 ///
@@ -35,7 +36,7 @@ impl Default for Film {
 #[typetag::serde(name = "film")]
 impl Fusion for Film {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
-        let width = at_least_one("width", self.width)?;
+        let width = within("width", self.width, WIDTH)?;
         let inputs = Inputs::of_several("FiLM", cx, "kind", "film")?;
         let total = inputs.total();
         let conditioners = inputs

@@ -8,8 +8,9 @@ use gblend_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{Inputs, at_least_one};
+use super::inputs::Inputs;
 use super::projections::Projections;
+use crate::range::{WIDTH, within};
 
 /// How the gates of the modalities depend on each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -50,7 +51,7 @@ impl Default for Gated {
 impl Fusion for Gated {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
         const NAME: &str = "gated fusion";
-        let width = at_least_one("width", self.width)?;
+        let width = within("width", self.width, WIDTH)?;
         let inputs = match self.gates {
             Gates::Independent => Inputs::new(NAME, cx),
             Gates::Competing => Inputs::of_several(NAME, cx, "gates", "competing")?,

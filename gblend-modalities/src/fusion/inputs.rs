@@ -70,14 +70,3 @@ impl Inputs {
         }
     }
 }
-
-/// A setting that must be at least 1.
-///
-/// # Errors
-/// [`Error::Setting`] for 0.
-pub(super) fn at_least_one(key: &str, value: usize) -> Result<usize> {
-    if value == 0 {
-        return Err(Error::setting(key, value, "at least 1"));
-    }
-    Ok(value)
-}

@@ -8,8 +8,9 @@ use gblend_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{Inputs, at_least_one};
+use super::inputs::Inputs;
 use super::projections::Projections;
+use crate::range::{WIDTH, within};
 
 /// Low-rank multimodal fusion: every product of one feature per modality, weighted by a tensor of low rank.
 ///
@@ -35,8 +36,8 @@ impl Default for LowRank {
 #[typetag::serde(name = "lmf")]
 impl Fusion for LowRank {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
-        let width = at_least_one("width", self.width)?;
-        let rank = at_least_one("rank", self.rank)?;
+        let width = within("width", self.width, WIDTH)?;
+        let rank = within("rank", self.rank, WIDTH)?;
         Ok(Box::new(Built {
             inputs: Inputs::new("low-rank fusion", cx),
             factors: Projections::new(cx, rank * width, cx.seed.derive("factor"))?,

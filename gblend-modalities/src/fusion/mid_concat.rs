@@ -11,7 +11,7 @@ use gblend_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::at_least_one;
+use crate::range::{DEPTH, WIDTH, within};
 
 /// Mid-level concatenation: the maps that a stage of each encoder leaves, side by side, and last stages in common.
 ///
@@ -60,7 +60,7 @@ impl Fusion for MidConcat {
     }
 
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
-        let blocks_per_stage = at_least_one("blocks", self.blocks)?;
+        let blocks_per_stage = within("blocks", self.blocks, DEPTH)?;
         let Some(&fused_dim) = self.channels.last() else {
             return Err(Error::setting("channels", "[]", "at least one stage"));
         };
@@ -68,7 +68,7 @@ impl Fusion for MidConcat {
         let mut inputs = cx.stages.iter().map(|stage| stage.channels).sum();
         let mut blocks = Vec::new();
         for (stage, &outputs) in self.channels.iter().enumerate() {
-            at_least_one("channels", outputs)?;
+            within("channels", outputs, WIDTH)?;
             for index in 0..blocks_per_stage {
                 let seed = cx.seed.derive("stage").nth(stage as u64).nth(index as u64);
                 let stride = if index == 0 { 2 } else { 1 };

@@ -8,7 +8,8 @@ use gblend_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{Inputs, at_least_one};
+use super::inputs::Inputs;
+use crate::range::within;
 
 /// Squeeze-and-excitation gate on the features side by side: each feature is scaled by what all of them say.
 ///
@@ -31,7 +32,7 @@ impl Default for SqueezeExcitation {
 #[typetag::serde(name = "se")]
 impl Fusion for SqueezeExcitation {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
-        let reduction = at_least_one("reduction", self.reduction)?;
+        let reduction = within("reduction", self.reduction, 1..=usize::MAX)?;
         let inputs = Inputs::new("squeeze-and-excitation", cx);
         let total = inputs.total();
         let hidden = total.div_ceil(reduction);

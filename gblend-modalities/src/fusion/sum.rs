@@ -8,8 +8,9 @@ use gblend_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{Inputs, at_least_one};
+use super::inputs::Inputs;
 use super::projections::Projections;
+use crate::range::{WIDTH, within};
 
 /// Features projected to one length and added.
 ///
@@ -32,7 +33,7 @@ impl Default for Sum {
 #[typetag::serde(name = "sum")]
 impl Fusion for Sum {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
-        let width = at_least_one("width", self.width)?;
+        let width = within("width", self.width, WIDTH)?;
         Ok(Box::new(Built {
             inputs: Inputs::new("sum of projections", cx),
             projections: Projections::new(cx, width, cx.seed.derive("projection"))?,

@@ -123,6 +123,50 @@ fn init_writes_a_plugin_crate_and_never_into_a_folder_that_is_there() {
 }
 
 #[test]
+fn init_writes_a_plugin_of_each_role_and_takes_the_strategys_by_both_its_names() {
+    let p = playground();
+    let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    for (role, name, registered) in [
+        ("modality", "one", "register!(Modality, \"one\" => OneModality)"),
+        ("fusion", "two", "register!(Fusion, \"two\" => TwoFusion)"),
+        (
+            "strategy",
+            "three",
+            "register!(Blend, \"three\" => ThreeStrategy)",
+        ),
+        ("blend", "four", "register!(Blend, \"four\" => FourStrategy)"),
+    ] {
+        p.succeed(&["init", "--plugin", name, "--role", role, "--gblend", repository]);
+        let library = std::fs::read_to_string(p.path(name).join("src/lib.rs")).unwrap();
+        assert!(library.contains(registered), "{library}");
+    }
+    p.refuse(
+        &["init", "--plugin", "five", "--role", "optimiser"],
+        &["optimiser", "modality, fusion, strategy"],
+    );
+    p.refuse(
+        &["init", "--plugin", "film", "--role", "fusion"],
+        &["taken by gblend-modalities"],
+    );
+    p.refuse(&["init", "--role", "fusion"], &["--plugin"]);
+}
+
+#[test]
+fn init_says_that_it_has_not_looked_for_the_released_crates() {
+    let p = playground();
+    let said = p.succeed(&["init", "--plugin", "side-sonar"]);
+    for part in ["from cargo's registry", "`no matching package`", "--gblend"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let said = p.succeed(&["init", "--plugin", "sonar", "--gblend", repository]);
+    assert!(
+        !said.contains("registry") && said.contains("cargo gblend train sonar.toml"),
+        "{said}"
+    );
+}
+
+#[test]
 fn only_the_result_goes_to_stdout() {
     let p = playground();
     let outcome = p.run(&["train", "tiny.toml", "--json"]);

@@ -17,6 +17,7 @@ mod multi_label;
 mod real_data;
 mod resume;
 mod run_folder;
+mod settings;
 mod tensorboard;
 
 use gblend_tests::Playground;

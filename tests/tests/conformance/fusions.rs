@@ -1,7 +1,8 @@
 //! The kit finds fusions that break a rule.
 
 use gblend_core::conformance::{self, Rule};
-use gblend_core::nn::{Linear, concatenate, scale};
+use gblend_core::nn::{Linear, concatenate, detach, multiply, scale};
+use gblend_core::schemars::JsonSchema;
 use gblend_core::serde::{Deserialize, Serialize};
 use gblend_core::tensor::Features;
 use gblend_core::{
@@ -10,8 +11,9 @@ use gblend_core::{
 };
 
 /// What is wrong with a fusion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "gblend_core::serde")]
+#[schemars(crate = "gblend_core::schemars")]
 enum Fault {
     Nothing,
     WantsElevenModalities,
@@ -20,12 +22,15 @@ enum Fault {
     HasAConstantOutput,
     DividesByTheSpread,
     SeesTheFirstModalityAlone,
+    DetachesAFactor,
     PanicsWithoutFeatures,
     TakesMoreModalities,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A plugin with a fault.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "gblend_core::serde")]
+#[schemars(crate = "gblend_core::schemars")]
 struct Flawed {
     fault: Fault,
 }
@@ -49,6 +54,8 @@ impl Fusion for Flawed {
         }))
     }
 }
+
+gblend_core::register!(Fusion, "flawed" => Flawed);
 
 struct Projection {
     fault: Fault,
@@ -92,6 +99,10 @@ impl FusionModule for Projection {
                 let spread: f32 = across.map(|(a, b)| (a - b).abs()).sum();
                 scale(fused, 1.0 / spread)
             }
+            Fault::DetachesAFactor => {
+                let factor = detach(&fused)?;
+                multiply(fused, factor)
+            }
             _ => Ok(fused),
         }
     }
@@ -121,6 +132,7 @@ fn each_fault_of_a_fusion_is_found_by_its_rule() {
         (Fault::HasAConstantOutput, Rule::EverythingLearns),
         (Fault::DividesByTheSpread, Rule::FiniteOnFlatInput),
         (Fault::SeesTheFirstModalityAlone, Rule::EveryInputLearns),
+        (Fault::DetachesAFactor, Rule::GradientsAreDerivatives),
         (Fault::PanicsWithoutFeatures, Rule::NeverPanics),
         (Fault::TakesMoreModalities, Rule::OtherInputRefused),
     ] {

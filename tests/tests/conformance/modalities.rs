@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use gblend_core::conformance::arbitrary::{MediaSize, samples};
 use gblend_core::conformance::{self, Rule};
-use gblend_core::nn::{Linear, scale};
+use gblend_core::nn::{Linear, detach, multiply, scale};
 use gblend_core::recorder::Recorder;
+use gblend_core::schemars::JsonSchema;
 use gblend_core::serde::{Deserialize, Serialize};
 use gblend_core::tensor::Features;
 use gblend_core::{
@@ -14,8 +15,9 @@ use gblend_core::{
 };
 
 /// What is wrong with a modality.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "gblend_core::serde")]
+#[schemars(crate = "gblend_core::schemars")]
 enum Fault {
     Nothing,
     PreparesAtRandom,
@@ -35,14 +37,17 @@ enum Fault {
     LooksAtTheBatchSize,
     TrainsAtRandom,
     DividesByTheSpread,
+    DetachesAFactor,
     HidesState,
     LeavesAParameterOut,
     RecordsNothing,
     TakesAnyShape,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A plugin with a fault.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "gblend_core::serde")]
+#[schemars(crate = "gblend_core::schemars")]
 struct Flawed {
     fault: Fault,
 }
@@ -107,6 +112,8 @@ impl Modality for Flawed {
     }
 }
 
+gblend_core::register!(Modality, "flawed" => Flawed);
+
 const LENGTH: usize = 5;
 
 struct Projection {
@@ -152,6 +159,10 @@ impl Encoder for Projection {
             Fault::LooksAtTheBatchSize => batch.len() as f32,
             _ => 1.0 + self.passes.values()[0],
         };
+        if self.fault == Fault::DetachesAFactor {
+            let factor = detach(&features)?;
+            return multiply(features, factor);
+        }
         scale(features, factor)
     }
 }
@@ -203,6 +214,7 @@ fn each_fault_of_a_modality_is_found_by_its_rule() {
         (Fault::LooksAtTheBatchSize, Rule::SamplesAreIndependent),
         (Fault::TrainsAtRandom, Rule::TrainingRepeats),
         (Fault::DividesByTheSpread, Rule::FiniteOnFlatInput),
+        (Fault::DetachesAFactor, Rule::GradientsAreDerivatives),
         (Fault::HidesState, Rule::StateIsWhole),
         (Fault::LeavesAParameterOut, Rule::EverythingLearns),
         (Fault::RecordsNothing, Rule::EverythingLearns),

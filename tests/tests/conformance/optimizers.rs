@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use gblend_core::conformance::{self, Rule};
+use gblend_core::schemars::JsonSchema;
 use gblend_core::serde::{Deserialize, Serialize};
 use gblend_core::tensor::Gradients;
 use gblend_core::{Array, Error, Optimizer, OptimizerState, ParamMut, ParamPath, Result, typetag};
 
 /// What is wrong with an optimizer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "gblend_core::serde")]
+#[schemars(crate = "gblend_core::schemars")]
 enum Fault {
     Nothing,
     HasANegativeRate,
@@ -24,8 +26,10 @@ enum Fault {
     RestoresWithoutMoments,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A plugin with a fault.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "gblend_core::serde")]
+#[schemars(crate = "gblend_core::schemars")]
 struct Flawed {
     fault: Fault,
 }
@@ -48,6 +52,8 @@ impl Optimizer for Flawed {
         }))
     }
 }
+
+gblend_core::register!(Optimizer, "flawed" => Flawed);
 
 /// Gradient descent with momentum, on the host.
 #[derive(Debug)]

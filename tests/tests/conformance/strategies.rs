@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gblend_core::conformance::{self, Rule, arbitrary};
+use gblend_core::schemars::JsonSchema;
 use gblend_core::serde::{Deserialize, Serialize};
 use gblend_core::serde_json::{Value, json};
 use gblend_core::{
@@ -12,8 +13,9 @@ use gblend_core::{
 };
 
 /// What is wrong with a strategy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "gblend_core::serde")]
+#[schemars(crate = "gblend_core::schemars")]
 enum Fault {
     Nothing,
     SettingNotWritten,
@@ -25,6 +27,10 @@ enum Fault {
     LengthensGradients,
     DividesByTheFirstComponent,
     DrawsFromAGlobal,
+    PrefersTheFirst,
+    WeakensTheFirst,
+    /// Which is none: what is drawn is drawn in some order.
+    DrawsForPlaces,
     StateIsNotANumber,
     KeepsNoState,
     RestoresAnything,
@@ -37,8 +43,10 @@ enum Fault {
     ForgetsWhatItSaid,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A plugin with a fault.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "gblend_core::serde")]
+#[schemars(crate = "gblend_core::schemars")]
 struct Flawed {
     fault: Fault,
     /// That it is never read makes it no less a setting.
@@ -74,6 +82,8 @@ impl BlendStrategy for Flawed {
     }
 }
 
+gblend_core::register!(Blend, "flawed" => Flawed);
+
 /// Equal weights and the joint one alone by turns.
 #[derive(Debug)]
 struct Alternating {
@@ -98,7 +108,7 @@ impl Blend for Alternating {
         }
     }
 
-    fn begin_step(&mut self, _: StepStart) -> Result<()> {
+    fn begin_step(&mut self, start: StepStart) -> Result<()> {
         static STEPS: AtomicU64 = AtomicU64::new(0);
         self.steps += 1;
         self.begun += 1;
@@ -108,6 +118,12 @@ impl Blend for Alternating {
         };
         if self.fault == Fault::DrawsFromAGlobal {
             weights[0] += STEPS.fetch_add(1, Ordering::Relaxed) as f64;
+        }
+        if self.fault == Fault::PrefersTheFirst {
+            weights[0] += 1.0;
+        }
+        if self.fault == Fault::DrawsForPlaces {
+            weights[0] += (start.seed.value() % 2) as f64;
         }
         self.weights = BlendWeights::normalized(weights)?;
         Ok(())
@@ -125,6 +141,11 @@ impl Blend for Alternating {
     }
 
     fn modulate(&mut self, encoders: &mut [BlendedGradient]) -> Result<()> {
+        if self.fault == Fault::WeakensTheFirst
+            && let [first, ..] = encoders
+        {
+            first.values.iter_mut().for_each(|value| *value *= 0.5);
+        }
         for encoder in encoders {
             match self.fault {
                 Fault::LengthensGradients => encoder.values.push(0.0),
@@ -233,6 +254,8 @@ fn each_fault_of_a_strategy_is_found_by_its_rule() {
         (Fault::LengthensGradients, Rule::GradientsKeepLength),
         (Fault::DividesByTheFirstComponent, Rule::GradientsStayFinite),
         (Fault::DrawsFromAGlobal, Rule::EvidenceDecides),
+        (Fault::PrefersTheFirst, Rule::WeightsFollowHeads),
+        (Fault::WeakensTheFirst, Rule::WeightsFollowHeads),
         (Fault::StateIsNotANumber, Rule::StateSurvivesJson),
         (Fault::KeepsNoState, Rule::RestoredGoesOn),
         (Fault::RestoresAnything, Rule::ForeignStateRefused),
@@ -252,6 +275,20 @@ fn each_fault_of_a_strategy_is_found_by_its_rule() {
 }
 
 #[test]
+fn weights_that_stay_at_their_place_are_told_with_the_heads_that_they_are_of() {
+    let violation = conformance::strategy(&flawed(Fault::PrefersTheFirst)).unwrap_err();
+    assert!(
+        violation.expected.contains(r#"["m1", "m0", "joint"]"#),
+        "{violation}"
+    );
+}
+
+#[test]
+fn weights_that_are_drawn_at_random_need_not_follow_their_heads() {
+    conformance::strategy(&flawed(Fault::DrawsForPlaces)).unwrap();
+}
+
+#[test]
 fn a_violation_tells_the_case_that_showed_it() {
     let violation = conformance::strategy(&flawed(Fault::StopsAtLargeLosses)).unwrap_err();
     assert!(violation.input.contains("losses"), "{violation}");
@@ -260,8 +297,9 @@ fn a_violation_tells_the_case_that_showed_it() {
 
 #[test]
 fn a_strategy_whose_settings_name_heads_is_checked_with_those() {
-    #[derive(Debug, Serialize, Deserialize)]
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
     #[serde(crate = "gblend_core::serde")]
+    #[schemars(crate = "gblend_core::schemars")]
     struct Favorite {
         head: String,
     }
@@ -272,6 +310,7 @@ fn a_strategy_whose_settings_name_heads_is_checked_with_those() {
             Ok(Box::new(Constant(BlendWeights::single(heads.len(), head)?)))
         }
     }
+    gblend_core::register!(Blend, "favorite" => Favorite);
     #[derive(Debug)]
     struct Constant(BlendWeights);
     impl Blend for Constant {

@@ -1,12 +1,15 @@
 //! `gblend init`.
 
+mod names;
 mod plugin;
+mod template;
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use self::template::PluginRole;
 use super::print;
 use crate::config::BUILTIN;
 use crate::error::{Error, Result};
@@ -17,9 +20,12 @@ pub(super) struct Init {
     /// The file, which must not be there yet.
     #[arg(default_value = "gblend.toml", conflicts_with = "plugin")]
     file: PathBuf,
-    /// Writes a crate with a modality of this kind, its tests and a binary, into a new folder of this name.
+    /// Writes a crate with a plugin of this kind, its tests and a binary, into a new folder of this name.
     #[arg(long, value_name = "NAME")]
     plugin: Option<String>,
+    /// What the plugin is.
+    #[arg(long, requires = "plugin", value_enum, default_value_t = PluginRole::Modality)]
+    role: PluginRole,
     /// Folder of gblend's repository that the crate is built against. Default: the released crates.
     #[arg(long, value_name = "FOLDER", requires = "plugin")]
     gblend: Option<PathBuf>,
@@ -28,10 +34,8 @@ pub(super) struct Init {
 impl Init {
     pub(super) fn run(self) -> Result<()> {
         if let Some(name) = &self.plugin {
-            plugin::write(name, self.gblend.as_deref())?;
-            return print(&format!(
-                "wrote {name}; go there, test it with `cargo test`, and train with `cargo run --release -- train {name}.toml`"
-            ));
+            plugin::write(name, self.role, self.gblend.as_deref())?;
+            return print(&plugin::next_steps(name, self.gblend.as_deref()));
         }
         write_new(&self.file, BUILTIN)?;
         print(&format!(

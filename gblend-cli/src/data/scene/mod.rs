@@ -100,11 +100,7 @@ impl Scene {
             if (least..=most).contains(&value) {
                 Ok(())
             } else {
-                Err(Error::setting(
-                    format!("{key}"),
-                    value,
-                    format!("{least} to {most}"),
-                ))
+                Err(Error::setting(key, value, format!("{least} to {most}")))
             }
         };
         within("train_samples", self.train_samples, CLASSES, 10_000_000)?;

@@ -136,6 +136,19 @@ impl Ogr {
         };
         at_least_one("warmup", self.warmup)?;
         at_least_one("super_epoch", self.super_epoch)?;
+        let at_most = |key: &str, value: usize, most: usize| {
+            if value <= most {
+                return Ok(());
+            }
+            Err(Error::setting(key, value, format!("at most {most}")))
+        };
+        at_most("resamples", self.resamples, 100_000)?;
+        if let ProbeEpochs::Fixed(length) = self.probe_epochs {
+            at_most("probe_epochs", length, 100_000)?;
+        }
+        if let GradientBatches::Fixed(number) = self.gradient_batches {
+            at_most("gradient_batches", number, 1_000_000)?;
+        }
         if let GradientBatches::Fixed(number @ ..GradientBatches::LEAST) = self.gradient_batches {
             let expected = "at least 2, or \"auto\": from one batch nothing can be said about the others";
             return Err(Error::setting("gradient_batches", number, expected));

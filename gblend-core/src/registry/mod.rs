@@ -2,12 +2,25 @@
 //!
 //! `typetag` finds an implementation by its tag, but it cannot list them with their settings, and it
 //! reports two crates that claim one tag only when that tag is read. So each plugin also registers here,
-//! and the catalogue is checked as a whole before any configuration is read.
+//! and the catalogue is checked as a whole before any configuration is read: against itself, and against
+//! the tags that `typetag` has.
+
+mod tags;
 
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
 pub use crate::role::Role;
+pub use tags::tags;
+
+/// The trait that a plugin of each role implements, under the role's name.
+pub mod implemented {
+    pub use crate::dataset::Dataset as Data;
+    pub use crate::fusion::Fusion;
+    pub use crate::modality::Modality;
+    pub use crate::optimizer::Optimizer;
+    pub use crate::strategy::BlendStrategy as Blend;
+}
 
 /// A registered plugin; made by [`register!`](crate::register).
 #[derive(Debug)]
@@ -22,6 +35,8 @@ pub struct Plugin {
     pub crate_version: &'static str,
     /// The JSON schema of its settings; the type's documentation is the summary.
     pub schema: fn() -> schemars::Schema,
+    /// The names of all implementations of its role, as [`tags`] tells them.
+    pub tags: fn() -> &'static [&'static str],
 }
 
 impl Plugin {
@@ -43,17 +58,24 @@ impl Plugin {
             None => paragraph,
         }
     }
+
+    /// Whether an implementation has the name that it is registered under.
+    pub(crate) fn is_implemented(&self) -> bool {
+        (self.tags)().contains(&self.kind)
+    }
 }
 
 inventory::collect!(Plugin);
 
 /// Announces a plugin: `register!(Modality, "sonar" => Sonar);`.
 ///
-/// The role is a variant of [`Role`]; the kind must be the name in `#[typetag::serde(name = "…")]`; the
-/// type must implement `schemars::JsonSchema`, and its documentation describes the plugin to users.
+/// The role is a variant of [`Role`], and the type implements its trait; the kind must be the name in
+/// `#[typetag::serde(name = "…")]`, which is checked as the program starts; the type must implement
+/// `schemars::JsonSchema`, and its documentation describes the plugin to users.
 #[macro_export]
 macro_rules! register {
     ($role:ident, $kind:literal => $type:ty) => {
+        const _: fn(&$type) -> &dyn $crate::registry::implemented::$role = |plugin| plugin;
         $crate::inventory::submit! {
             $crate::registry::Plugin {
                 role: $crate::registry::Role::$role,
@@ -61,6 +83,7 @@ macro_rules! register {
                 crate_name: env!("CARGO_PKG_NAME"),
                 crate_version: env!("CARGO_PKG_VERSION"),
                 schema: || $crate::schemars::schema_for!($type),
+                tags: $crate::registry::tags::<dyn $crate::registry::implemented::$role>,
             }
         }
     };
@@ -73,10 +96,12 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Orders plugins and checks that no two claim one kind.
+    /// Orders plugins, and checks that no two claim one kind and that each is implemented under the name that it is
+    /// registered by.
     ///
     /// # Errors
-    /// [`Error::DuplicateKind`] naming both crates; [`Error::EmptyRegistry`] if there is no plugin.
+    /// [`Error::DuplicateKind`] naming both crates; [`Error::Misregistered`] naming the kind; [`Error::EmptyRegistry`]
+    /// if there is no plugin.
     pub fn new(plugins: impl IntoIterator<Item = &'static Plugin>) -> Result<Self> {
         let mut plugins: Vec<_> = plugins.into_iter().collect();
         if plugins.is_empty() {
@@ -96,7 +121,16 @@ impl Catalogue {
                 });
             }
         }
-        Ok(Self { plugins })
+        let catalogue = Self { plugins };
+        match catalogue.plugins.iter().find(|plugin| !plugin.is_implemented()) {
+            None => Ok(catalogue),
+            Some(plugin) => Err(Error::Misregistered {
+                role: plugin.role,
+                kind: plugin.kind.to_owned(),
+                origin: plugin.origin(),
+                nearest: nearest(plugin.kind, catalogue.unregistered(plugin.role)),
+            }),
+        }
     }
 
     /// All plugins, ordered by role and kind.
@@ -115,9 +149,16 @@ impl Catalogue {
     /// The plugin of this role and kind.
     ///
     /// # Errors
-    /// [`Error::UnknownKind`] with the kinds that there are, the nearest first.
+    /// [`Error::UnknownKind`] with the kinds that there are, the nearest first; [`Error::Unregistered`] if there is an
+    /// implementation of that name that nothing registers.
     pub fn find(&self, role: Role, kind: &str) -> Result<&'static Plugin> {
         self.of(role).find(|plugin| plugin.kind == kind).ok_or_else(|| {
+            if self.unregistered(role).any(|tag| tag == kind) {
+                return Error::Unregistered {
+                    role,
+                    kind: kind.to_owned(),
+                };
+            }
             let known: Vec<String> = self.of(role).map(|plugin| plugin.kind.to_owned()).collect();
             Error::UnknownKind {
                 role,
@@ -126,6 +167,13 @@ impl Catalogue {
                 known,
             }
         })
+    }
+
+    /// Names of implementations of a role that no plugin is registered under.
+    fn unregistered(&self, role: Role) -> impl Iterator<Item = &'static str> + '_ {
+        let tags = self.of(role).next().map_or(&[][..], |plugin| (plugin.tags)());
+        let registered = move |tag: &str| self.of(role).any(|plugin| plugin.kind == tag);
+        tags.iter().copied().filter(move |tag| !registered(tag))
     }
 }
 
@@ -174,6 +222,7 @@ mod tests {
             crate_name,
             crate_version: "1.0.0",
             schema: || schemars::schema_for!(Sonar),
+            tags: || &["radar", "side-sonar", "sonar"],
         }
     }
     static SONAR: Plugin = sonar("sonar", "first");
@@ -187,6 +236,27 @@ mod tests {
             error.contains("first 1.0.0") && error.contains("second 1.0.0"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_kind_that_nothing_implements_is_named_with_what_is_spelled_like_it() {
+        static MISSPELT: Plugin = sonar("side-sonr", "first");
+        let error = Catalogue::new([&SONAR, &MISSPELT]).unwrap_err();
+        assert!(matches!(error, Error::Misregistered { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("`side-sonr` is registered by first 1.0.0") && text.contains("only `side-sonar`"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_kind_that_is_implemented_but_not_registered_is_said_to_be() {
+        let catalogue = Catalogue::new([&SONAR]).unwrap();
+        let error = catalogue.find(Role::Modality, "radar").unwrap_err().to_string();
+        assert!(error.contains("register!(Modality, \"radar\" => …)"), "{error}");
+        let error = catalogue.find(Role::Modality, "lidar").unwrap_err();
+        assert!(matches!(error, Error::UnknownKind { .. }), "{error}");
     }
 
     #[test]

@@ -40,9 +40,13 @@ impl Modality for MyPluginModality {
             let problem = format!("found {}, expected {}", media.kind(), MediaKind::Waveform);
             return Err(Error::data("modality kind my-plugin", problem));
         };
-        if self.parts == 0 || sound.samples.len() < self.parts {
-            let expected = format!("1 to the {} samples of the sound", sound.samples.len());
-            return Err(Error::setting("parts", self.parts, expected));
+        // Which setting is at fault, by its key; or what is wrong with this sample.
+        if self.parts == 0 {
+            return Err(Error::setting("parts", 0, "at least 1"));
+        }
+        if sound.samples.len() < self.parts {
+            let problem = format!("{} samples, expected at least {}", sound.samples.len(), self.parts);
+            return Err(Error::data("the sound", problem));
         }
         let part = |index: usize| index * sound.samples.len() / self.parts;
         let loudness = |index: usize| {
