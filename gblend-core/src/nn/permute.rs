@@ -48,6 +48,9 @@ pub fn permute<S: Permute>(input: Taped<S>, order: S::Order) -> Result<Taped<S>>
     let Some((whole, shape)) = shapes else {
         return Err(each_once(order));
     };
+    if whole.elements() == 0 {
+        return reshape(input, shape);
+    }
     let permuted = reshape(input, whole)?.kept(|input| {
         let permuted = ordered(input, &moved).ok_or_else(|| each_once(order))?;
         permuted

@@ -33,9 +33,10 @@ impl Reduce for Dims4 {
 /// The sum over one axis: `[batch, tokens, features]` with axis 1 to `[batch, features]`.
 ///
 /// # Errors
-/// [`Error::Shape`] if there is no such axis, [`Error::Device`].
+/// [`Error::Shape`] if there is no such axis or nothing to add up, [`Error::Device`].
 pub fn sum_axis<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S::Less>> {
     let (around, less) = around::<S>("a sum", &input, axis)?;
+    something("a sum", &input)?;
     let sums: Taped<Dims2> = reshape(input, around)?.run(|input| input.try_sum::<_, Axis<1>>())?;
     reshape(sums, less)
 }
@@ -43,14 +44,10 @@ pub fn sum_axis<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S::Less
 /// The mean over one axis: `[batch, tokens, features]` with axis 1 to `[batch, features]`.
 ///
 /// # Errors
-/// [`Error::Shape`] if there is no such axis or it is empty, [`Error::Device`].
+/// As [`sum_axis`].
 pub fn mean_axis<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S::Less>> {
     let ((_, count, _), _) = around::<S>("a mean", &input, axis)?;
-    if count == 0 {
-        let expected = format!("something along axis {axis}");
-        return Err(Error::shape("a mean", expected, input.shape().extents()));
-    }
-    scale(sum_axis(input, axis)?, 1.0 / count as f32)
+    scale(sum_axis(input, axis)?, 1.0 / count.max(1) as f32)
 }
 
 /// `exp(x) / Σ exp(x)` along one axis, where the results add up to 1: `[batch, classes]` with axis 1 gives the
@@ -60,6 +57,9 @@ pub fn mean_axis<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S::Les
 /// [`Error::Shape`] if there is no such axis, [`Error::Device`].
 pub fn softmax<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S>> {
     let (shape, (around, _)) = (*input.shape(), around::<S>("a softmax", &input, axis)?);
+    if shape.elements() == 0 {
+        return Ok(input);
+    }
     let input = reshape(input, around)?;
     let shares = input.run(|input| enclosed(input, |input| input.try_softmax::<Axis<1>>()))?;
     reshape(shares, shape)
@@ -71,6 +71,9 @@ pub fn softmax<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S>> {
 /// As [`softmax`].
 pub fn log_softmax<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S>> {
     let (shape, (around, _)) = (*input.shape(), around::<S>("a softmax", &input, axis)?);
+    if shape.elements() == 0 {
+        return Ok(input);
+    }
     let input = reshape(input, around)?;
     let logarithms = input.run(|input| enclosed(input, |input| input.try_log_softmax::<Axis<1>>()))?;
     reshape(logarithms, shape)
@@ -79,25 +82,31 @@ pub fn log_softmax<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S>> 
 /// The sum of all elements.
 ///
 /// # Errors
-/// [`Error::Device`].
+/// [`Error::Shape`] if there is none, [`Error::Device`].
 pub fn sum<S: Shape>(input: Taped<S>) -> Result<Loss> {
+    something("a sum", &input)?;
     input.run(|input| input.try_sum::<Dims0, S::AllAxes>())
 }
 
 /// The mean of all elements.
 ///
 /// # Errors
-/// [`Error::Shape`] if there is none, [`Error::Device`].
+/// As [`sum`].
 pub fn mean<S: Shape>(input: Taped<S>) -> Result<Loss> {
     let count = input.shape().elements();
-    if count == 0 {
-        return Err(Error::shape(
-            "a mean",
+    scale(sum(input)?, 1.0 / count.max(1) as f32)
+}
+
+/// The engine cannot add up nothing.
+fn something<S: Shape>(operation: &str, input: &Taped<S>) -> Result<()> {
+    match input.shape().elements() {
+        0 => Err(Error::shape(
+            operation,
             "at least one element",
             input.shape().extents(),
-        ));
+        )),
+        _ => Ok(()),
     }
-    scale(sum(input)?, 1.0 / count as f32)
 }
 
 /// The shape as `[outer, axis, inner]`, the same elements in the same order, and the shape without the axis.

@@ -35,7 +35,7 @@ impl Extend for Dims3 {
 /// every sample of `[batch, features]` as `add(features, repeat(bias, 0, batch)?)`.
 ///
 /// # Errors
-/// [`Error::Shape`] if the new axis would be beyond the last, [`Error::Device`].
+/// [`Error::Shape`] if the new axis would be beyond the last or there is no copy, [`Error::Device`].
 pub fn repeat<S: Extend>(input: Taped<S>, axis: usize, count: usize) -> Result<Taped<S::More>> {
     let extents = input.shape().extents();
     let parts = extents.split_at_checked(axis).and_then(|(outer, inner)| {
@@ -46,6 +46,12 @@ pub fn repeat<S: Extend>(input: Taped<S>, axis: usize, count: usize) -> Result<T
         let expected = format!("a shape to which an axis {axis} can be added");
         return Err(Error::shape("a repetition", expected, extents));
     };
+    if count == 0 {
+        return Err(Error::shape("a repetition", "at least one copy", more.extents()));
+    }
+    if more.elements() == 0 {
+        return reshape(input, more);
+    }
     // Made contiguous: all else in gblend takes tensors whose elements lie side by side.
     let rows = reshape(input, (outer, inner))?;
     let repeated: Taped<Dims3> = rows.run(|rows| {

@@ -82,7 +82,9 @@ fn descend(
             .zip(here.gradient.iter())
             .map(|((next, x), gradient)| (next - x) * gradient)
             .sum();
-        if promised < 0.0 && value(&next) <= here.value + 1e-4 * promised {
+        // Near the minimum the function changes by less than its own rounding, which must not stop the last steps.
+        let rounding = 8.0 * f64::EPSILON * here.value.abs();
+        if promised < 0.0 && value(&next) <= here.value + 1e-4 * promised + rounding {
             return Some(next);
         }
         length *= 0.5;
