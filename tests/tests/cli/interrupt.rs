@@ -126,7 +126,7 @@ fn the_first_signal_ends_training_after_the_epoch_and_leaves_its_parameters() {
 
 #[test]
 fn a_signal_amid_an_estimate_keeps_how_far_its_probes_are() {
-    let mut training = Training::start(&["blend.kind=ogr", "blend.probe_epochs=1000000"]);
+    let mut training = Training::start(&["blend.kind=ogr", "blend.probe_epochs=100000"]);
     training.wait_until_it_says("probing");
     training.signal("INT");
     assert_eq!(training.exit_code(), Some(130), "{}", training.stderr());

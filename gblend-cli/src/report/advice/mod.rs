@@ -188,7 +188,8 @@ fn joint(run: &Run) -> Option<String> {
     let (reached, alone) = (measure(joint), measure(single));
     let noise = noise((reached, joint.test_samples), (alone, single.test_samples));
     // No sample makes the noise no number, which no difference is above.
-    if !(alone - reached > noise) {
+    let is_above = alone - reached > noise;
+    if !is_above {
         return None;
     }
     let by = if run.several_labels() {
