@@ -348,7 +348,7 @@ fn settings_that_cannot_be_are_refused_by_name() {
         (json!({"tubelet": 0}), "encoder.tubelet = 0"),
         (json!({"tubelet": 5}), "encoder.tubelet = 5"),
         (json!({"features": 0}), "encoder.features = 0"),
-        (json!({"dropout": 1.0}), "dropout = 1"),
+        (json!({"dropout": 1.0}), "encoder.dropout = 1"),
     ] {
         let mut table = small("divided");
         for (key, value) in change.as_object().unwrap() {

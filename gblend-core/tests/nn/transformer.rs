@@ -133,7 +133,8 @@ fn sizes_that_do_not_fit_are_typed_errors() {
     let device = AutoDevice::default();
     for (width, heads, key) in [(0, 1, "width = 0"), (4, 0, "heads = 0"), (6, 4, "width = 6")] {
         let error = SelfAttention::new(&device, width, heads, Seed::new(1)).unwrap_err();
-        assert!(error.to_string().starts_with(key), "{error}");
+        let expected = format!("self-attention: {key}");
+        assert!(error.to_string().starts_with(&expected), "{error}");
     }
     let attention = SelfAttention::new(&device, 4, 2, Seed::new(1)).unwrap();
     for (count, width, length) in [(24, 6, 2), (24, 4, 5), (24, 4, 0)] {

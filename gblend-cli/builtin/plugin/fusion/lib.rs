@@ -1,10 +1,10 @@
 //! The fusion kind `my-plugin` for gblend.
 
-use gblend_core::nn::{Engine, Linear, relu};
+use gblend_core::nn::{Linear, concatenate, relu};
 use gblend_core::schemars::JsonSchema;
 use gblend_core::serde::{Deserialize, Serialize};
 use gblend_core::{
-    AutoDevice, Error, Features, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath,
+    Error, Features, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath,
     ParamVisitor, Pass, Result, typetag,
 };
 
@@ -56,7 +56,7 @@ impl FusionModule for MyPluginModule {
 
     fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
         let features = inputs.features_of("my-plugin", &self.feature_dims)?;
-        relu(self.linear.forward(AutoDevice::concat(features)?)?)
+        relu(self.linear.forward(concatenate(features)?)?)
     }
 }
 
