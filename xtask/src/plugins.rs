@@ -6,7 +6,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::Result;
-use crate::process::{cargo, output_of, succeed, target_directory, workspace};
+use crate::metadata::target_directory;
+use crate::process::{cargo, output_of, succeed, workspace};
 
 pub(crate) fn run() -> Result {
     let target = target_directory()?;

@@ -28,7 +28,8 @@ const WITHOUT_ENGINE: [&str; 7] = [
 ];
 
 /// The files with `unsafe` code, each of which says why.
-const UNSAFE: [&str; 2] = [
+const UNSAFE: [&str; 3] = [
+    "gblend-cli/src/allocator/mod.rs",
     "gblend-core/src/nn/cpu/raw.rs",
     "gblend-core/src/cuda/libraries.rs",
 ];

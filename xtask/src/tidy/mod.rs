@@ -4,10 +4,10 @@ mod dependencies;
 mod files;
 mod modules;
 
-use cargo_metadata::MetadataCommand;
 use clap::Args;
 
 use crate::Result;
+use crate::metadata::Metadata;
 use crate::process::workspace;
 
 /// Check who depends on whom, which modules use which, and that files say what they should.
@@ -21,10 +21,7 @@ pub(crate) struct Tidy {
 impl Tidy {
     pub(crate) fn run(&self) -> Result {
         let root = workspace();
-        let metadata = MetadataCommand::new()
-            .manifest_path(root.join("Cargo.toml"))
-            .no_deps()
-            .exec()?;
+        let metadata = Metadata::read()?;
         if self.graph {
             println!("{}", modules::graph(&root, &metadata)?);
             return Ok(());

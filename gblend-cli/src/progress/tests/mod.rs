@@ -1,17 +1,20 @@
+mod terminal;
+
 use std::time::Instant;
 
-use indicatif::{InMemoryTerm, ProgressDrawTarget};
+use indicatif::ProgressDrawTarget;
 
 use super::*;
+use terminal::{Terminal, WIDTH};
 
-fn terminal() -> (InMemoryTerm, View) {
-    let terminal = InMemoryTerm::new(24, 80);
+fn terminal() -> (Terminal, View) {
+    let terminal = Terminal::default();
     let target = ProgressDrawTarget::term_like_with_hz(Box::new(terminal.clone()), 10);
-    (terminal, View::on(target, || 80))
+    (terminal, View::on(target, || WIDTH))
 }
 
 /// What the terminal shows once it shows what was waited for, or has had time enough to.
-fn shown(terminal: &InMemoryTerm, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+fn shown(terminal: &Terminal, wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let began = Instant::now();
     while !wanted(&terminal.contents()) && began.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_millis(5));
@@ -31,7 +34,7 @@ fn heads(count: usize, loss: f64) -> Vec<HeadProgress> {
 }
 
 /// Steps until the rows show the last one.
-fn step_until_shown(reporter: &Reporter, terminal: &InMemoryTerm, heads: &[HeadProgress], wanted: &str) {
+fn step_until_shown(reporter: &Reporter, terminal: &Terminal, heads: &[HeadProgress], wanted: &str) {
     let began = Instant::now();
     while !terminal.contents().contains(wanted) && began.elapsed() < Duration::from_secs(20) {
         reporter.step(2, 3, || heads.to_vec());
