@@ -1,7 +1,7 @@
 //! Sums, differences, products and quotients, element by element.
 //!
 //! Nothing is broadcast but a number: two tensors have the same shape, or the operation is an error that names both.
-//! [`repeat`](super::repeat) gives a smaller tensor the axis that it lacks.
+//! [`repeat`](fn@super::repeat) gives a smaller tensor the axis that it lacks.
 
 use dfdx::tensor_ops::{TryAdd, TryDiv, TryMul, TrySub};
 

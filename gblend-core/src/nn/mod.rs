@@ -10,14 +10,14 @@
 //! | element by element | [`add`], [`subtract`], [`multiply`], [`divide`], [`scale`], [`offset`] |
 //! | of each element | [`relu`], [`gelu`], [`sigmoid`], [`tanh`], [`exp`], [`ln`], [`sqrt`], [`abs`], [`square`], [`powi`] |
 //! | over axes | [`sum`], [`mean`], [`sum_axis`], [`mean_axis`], [`softmax`], [`log_softmax`] |
-//! | of matrices | [`matmul`], [`matmul_of_each`], [`inner_products`], [`transpose`] |
-//! | side by side | [`concatenate`], [`concat_channels`], [`repeat`] |
-//! | elsewhere | [`permute`], [`reshape`](crate::tensor::reshape), [`take_rows`], [`scatter_rows`], [`mask_rows`] |
-//! | the way of gradients | [`fork`], [`detach`], [`with_history`], [`backward`] |
+//! | of matrices | [`matmul()`], [`matmul_of_each`], [`inner_products`], [`transpose`] |
+//! | side by side | [`concatenate`], [`concat_channels`], [`repeat()`] |
+//! | elsewhere | [`permute()`], [`reshape`](crate::tensor::reshape), [`take_rows`], [`scatter_rows`], [`mask_rows`] |
+//! | the way of gradients | [`fork()`], [`detach`], [`with_history`], [`backward`] |
 //!
 //! **Broadcasting.** Nothing is stretched to another tensor's shape on its own: operands have one shape, else the
 //! operation is [`Error::Shape`](crate::Error::Shape) with both. A number goes with any shape ([`scale`], [`offset`]); a
-//! tensor gets an axis that it lacks from [`repeat`].
+//! tensor gets an axis that it lacks from [`repeat()`].
 
 mod adaptive_pool;
 mod arithmetic;

@@ -69,7 +69,7 @@ impl MlpBranch {
     /// A part for tokens of `width` features, with `hidden` units.
     ///
     /// # Errors
-    /// [`Error::Argument`] if a size is 0 or the dropout is not in `0..1`; [`Error::Device`].
+    /// [`Error::Argument`](crate::Error::Argument) if a size is 0 or the dropout is not in `0..1`; [`Error::Device`](crate::Error::Device).
     pub fn new(device: &AutoDevice, width: usize, hidden: usize, dropout: f32, seed: Seed) -> Result<Self> {
         Ok(Self {
             norm: LayerNorm::new(device, width)?,
@@ -82,7 +82,7 @@ impl MlpBranch {
     /// `[tokens, width]` to the same shape.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the rows have another length, [`Error::Device`].
+    /// [`Error::Shape`](crate::Error::Shape) if the rows have another length, [`Error::Device`](crate::Error::Device).
     pub fn forward(&self, tokens: Features, pass: &Pass) -> Result<Features> {
         let (tokens, around) = fork(tokens);
         let hidden = gelu(self.first.forward(self.norm.forward(tokens)?)?)?;

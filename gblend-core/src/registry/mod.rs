@@ -35,7 +35,7 @@ pub struct Plugin {
     pub crate_version: &'static str,
     /// The JSON schema of its settings; the type's documentation is the summary.
     pub schema: fn() -> schemars::Schema,
-    /// The names of all implementations of its role, as [`tags`] tells them.
+    /// The names of all implementations of its role, as [`tags()`] tells them.
     pub tags: fn() -> &'static [&'static str],
 }
 

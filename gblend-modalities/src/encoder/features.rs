@@ -18,7 +18,7 @@ impl FeatureVector {
     /// From `pooled` values to `features`, or as many.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is to be no feature, or the dropout is no share; [`Error::Device`].
+    /// [`Error::Setting`](gblend_core::Error::Setting) if there is to be no feature, or the dropout is no share; [`Error::Device`](gblend_core::Error::Device).
     pub(super) fn new(
         pooled: usize,
         features: Option<usize>,

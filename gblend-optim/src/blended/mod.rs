@@ -110,7 +110,7 @@ impl BlendedOptimizer {
         self.state.as_mut()
     }
 
-    /// Takes one step with the weights of `blend`, which sees the gradients first if it wants to: [`gradients`], and
+    /// Takes one step with the weights of `blend`, which sees the gradients first if it wants to: [`gradients()`], and
     /// [`apply`](Self::apply) right after it.
     ///
     /// `network` must show the parts that the losses reach, and only those: any other would be moved by

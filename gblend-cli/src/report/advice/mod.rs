@@ -1,7 +1,7 @@
 //! What to try next, in words, each with the figure that it comes from.
 //!
 //! What is found, the report says. What to do about it says the strategy, which knows its own settings; see
-//! [`Advice`](gblend_core::Advice). Where it says nothing, there is a word for any strategy.
+//! [`Advice`]. Where it says nothing, there is a word for any strategy.
 
 mod comparison;
 mod learning;
