@@ -46,6 +46,7 @@ mod reduce;
 mod repeat;
 mod residual;
 mod rows;
+mod squared_error;
 mod temporal;
 mod transformer;
 
@@ -75,5 +76,6 @@ pub use reduce::{Reduce, log_softmax, mean, mean_axis, softmax, sum, sum_axis};
 pub use repeat::{Extend, repeat};
 pub use residual::ResidualBlock;
 pub use rows::{mask_rows, scatter_maps, scatter_rows};
+pub use squared_error::{absolute_error, squared_error};
 pub use temporal::{FactorizedBlock, FactorizedStrides, TemporalConvNorm};
 pub use transformer::{AttentionBranch, MlpBranch};
