@@ -133,6 +133,18 @@ impl Blob {
         Ok(bytes)
     }
 
+    /// `length` bytes from `start` on.
+    pub(super) fn piece(&self, start: u64, length: usize) -> Result<Vec<u8>, FileFault> {
+        let unreadable = unreadable(&self.name);
+        let mut file = File::open(&self.file).map_err(&unreadable)?;
+        let offset = self.part.map_or(0, |part| part.offset);
+        file.seek(SeekFrom::Start(offset.saturating_add(start)))
+            .map_err(&unreadable)?;
+        let mut bytes = vec![0; length];
+        file.read_exact(&mut bytes).map_err(&unreadable)?;
+        Ok(bytes)
+    }
+
     /// At most `count` bytes of its beginning.
     pub(super) fn head(&self, count: u64) -> Result<Vec<u8>, FileFault> {
         let mut bytes = Vec::new();

@@ -7,7 +7,8 @@
 mod ffmpeg;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod npy;
+pub(super) mod npy;
+pub(super) mod number;
 mod picture;
 mod portable;
 mod sound;

@@ -6,6 +6,7 @@
 use gblend_core::Array;
 
 use super::Fault;
+use super::number::{NumberType, TYPES_EXPECTED};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// The most axes that NumPy itself has.
@@ -15,21 +16,13 @@ const AXES: usize = 64;
 pub(super) fn decode(bytes: &[u8]) -> Result<Array, Fault> {
     let (header, body) = split(bytes)?;
     let header = Header::parse(header)?;
-    let count = header.shape.iter().try_fold(1_usize, |a, &b| a.checked_mul(b));
-    let expected = count.and_then(|count| count.checked_mul(header.kind.size()));
-    if expected != Some(body.len()) || body.is_empty() {
-        return Err(Fault::Media(format!(
-            "found {} bytes of values, expected those of shape {:?} with {} bytes each, and at least one value",
-            body.len(),
-            header.shape,
-            header.kind.size()
-        )));
-    }
-    let mut values = header.kind.values(body, header.big_endian);
-    if header.fortran_order {
-        values = row_major(&values, &header.shape);
-    }
-    Array::new(header.shape, values).map_err(|error| Fault::Media(error.to_string()))
+    header.array(body)
+}
+
+/// Where the values of a file begin, and the header, from as much of the file as has it.
+pub(in super::super) fn layout(head: &[u8]) -> Result<(Header, u64), Fault> {
+    let (header, rest) = split(head)?;
+    Ok((Header::parse(header)?, (head.len() - rest.len()) as u64))
 }
 
 /// Header text and values.
@@ -60,94 +53,36 @@ fn split(bytes: &[u8]) -> Result<(&str, &[u8]), Fault> {
     Ok((header, body))
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    Bool,
-    I8,
-    U8,
-    I16,
-    U16,
-    I32,
-    U32,
-    I64,
-    U64,
-    F32,
-    F64,
-}
-
-impl Kind {
-    fn parse(code: &str) -> Option<Self> {
-        Some(match code {
-            "b1" => Self::Bool,
-            "i1" => Self::I8,
-            "u1" => Self::U8,
-            "i2" => Self::I16,
-            "u2" => Self::U16,
-            "i4" => Self::I32,
-            "u4" => Self::U32,
-            "i8" => Self::I64,
-            "u8" => Self::U64,
-            "f4" => Self::F32,
-            "f8" => Self::F64,
-            _ => return None,
-        })
-    }
-
-    fn size(self) -> usize {
-        match self {
-            Self::Bool | Self::I8 | Self::U8 => 1,
-            Self::I16 | Self::U16 => 2,
-            Self::I32 | Self::U32 | Self::F32 => 4,
-            Self::I64 | Self::U64 | Self::F64 => 8,
-        }
-    }
-
-    // One macro for all widths, some of which would fit without loss.
-    #[allow(clippy::cast_lossless)]
-    fn values(self, body: &[u8], big_endian: bool) -> Vec<f32> {
-        macro_rules! read {
-            ($type:ty) => {
-                body.chunks_exact(size_of::<$type>())
-                    .map(|chunk| {
-                        let mut bytes = [0; size_of::<$type>()];
-                        bytes.copy_from_slice(chunk);
-                        if big_endian {
-                            <$type>::from_be_bytes(bytes) as f32
-                        } else {
-                            <$type>::from_le_bytes(bytes) as f32
-                        }
-                    })
-                    .collect()
-            };
-        }
-        match self {
-            Self::Bool => body
-                .iter()
-                .map(|&byte| if byte == 0 { 0.0 } else { 1.0 })
-                .collect(),
-            Self::I8 => read!(i8),
-            Self::U8 => read!(u8),
-            Self::I16 => read!(i16),
-            Self::U16 => read!(u16),
-            Self::I32 => read!(i32),
-            Self::U32 => read!(u32),
-            Self::I64 => read!(i64),
-            Self::U64 => read!(u64),
-            Self::F32 => read!(f32),
-            Self::F64 => read!(f64),
-        }
-    }
-}
-
+/// What the header says.
 #[derive(Debug)]
-struct Header {
-    kind: Kind,
-    big_endian: bool,
-    fortran_order: bool,
-    shape: Vec<usize>,
+pub(in super::super) struct Header {
+    pub(in super::super) kind: NumberType,
+    pub(in super::super) big_endian: bool,
+    /// Whether the first axis runs fastest.
+    pub(in super::super) fortran_order: bool,
+    pub(in super::super) shape: Vec<usize>,
 }
 
 impl Header {
+    /// The values as an array in row-major order.
+    fn array(&self, body: &[u8]) -> Result<Array, Fault> {
+        let count = self.shape.iter().try_fold(1_usize, |a, &b| a.checked_mul(b));
+        let expected = count.and_then(|count| count.checked_mul(self.kind.size()));
+        if expected != Some(body.len()) || body.is_empty() {
+            return Err(Fault::Media(format!(
+                "found {} bytes of values, expected those of shape {:?} with {} bytes each, and at least one value",
+                body.len(),
+                self.shape,
+                self.kind.size()
+            )));
+        }
+        let mut values = self.kind.values(body, self.big_endian);
+        if self.fortran_order {
+            values = row_major(&values, &self.shape);
+        }
+        Array::new(self.shape.clone(), values).map_err(|error| Fault::Media(error.to_string()))
+    }
+
     fn parse(text: &str) -> Result<Self, Fault> {
         let after = |key: &str| {
             let missing = || Fault::Media(format!("the header of the .npy file has no {key}"));
@@ -163,9 +98,9 @@ impl Header {
             .map(|(code, _)| code);
         let code = code.ok_or("found an array of records, expected one of numbers")?;
         let bare = code.trim_start_matches(['<', '>', '|', '=']);
-        let kind = Kind::parse(bare).ok_or_else(|| {
+        let kind = NumberType::of_numpy(bare).ok_or_else(|| {
             Fault::Media(format!(
-                "found values of type `{code}`, expected bool, integers of 1 to 8 bytes, or floats of 4 or 8"
+                "found values of type `{code}`, expected {TYPES_EXPECTED}"
             ))
         })?;
         let order = after("fortran_order")?;

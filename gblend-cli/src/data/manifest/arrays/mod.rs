@@ -1,0 +1,114 @@
+//! Arrays that have no file of their own: numbers in columns of the table, lists in its cells, rows of one large array.
+
+mod column_names;
+mod row_file;
+
+use gblend_core::Array;
+
+use super::decode::Fault;
+use super::table::Table;
+
+pub use column_names::ColumnNames;
+pub(super) use row_file::RowFile;
+
+/// Where the array of a sample is.
+#[derive(Debug)]
+pub(super) enum ArrayCells {
+    /// A number in each of these columns: `[columns]`.
+    Columns(Vec<usize>),
+    /// A list of numbers in this column: `[values]`, or of lists that are equally long: `[lists, values]`.
+    List(usize),
+    /// A row of a file, which this column has the number of, from 0; by default the row's own.
+    Row { file: RowFile, index: Option<usize> },
+}
+
+impl ArrayCells {
+    /// Whether a row of the table has anything there.
+    pub(super) fn is_filled(&self, table: &Table, row: usize) -> bool {
+        match self {
+            Self::Columns(columns) => columns.iter().any(|&column| !table.value(row, column).is_empty()),
+            Self::List(column) => table.has_list(row, *column),
+            Self::Row { index, .. } => index.is_none_or(|index| !table.value(row, index).is_empty()),
+        }
+    }
+
+    /// The array of a row of the table. A cell without a number is NaN, which stands for what is missing.
+    pub(super) fn read(&self, table: &Table, row: usize) -> Result<Array, Fault> {
+        match self {
+            Self::Columns(columns) => {
+                let values = columns.iter().map(|&column| {
+                    number(table.value(row, column))
+                        .map_err(|problem| format!("column `{}` {problem}", table.columns()[column]))
+                });
+                array([columns.len()], values.collect::<Result<_, _>>()?)
+            }
+            Self::List(column) => {
+                let name = &table.columns()[*column];
+                let list = table.list(row, *column);
+                let (shape, values) = list.map_err(|problem| format!("column `{name}` {problem}"))?;
+                array(shape, values)
+            }
+            Self::Row { file, index: None } => file.row(row),
+            Self::Row {
+                file,
+                index: Some(index),
+            } => {
+                let cell = table.value(row, *index);
+                let position = cell.parse().map_err(|_| {
+                    let name = &table.columns()[*index];
+                    format!("column `{name}` is `{cell}`, expected the number of a row, from 0")
+                })?;
+                file.row(position)
+            }
+        }
+    }
+}
+
+fn array(shape: impl Into<Vec<usize>>, values: Vec<f32>) -> Result<Array, Fault> {
+    Array::new(shape, values).map_err(|error| Fault::Media(error.to_string()))
+}
+
+/// What a cell says: a number or a truth value; nothing, or what is not a number, is missing.
+fn number(cell: &str) -> Result<f32, String> {
+    let number = match cell {
+        "" => f32::NAN,
+        "true" | "True" | "TRUE" => 1.0,
+        "false" | "False" | "FALSE" => 0.0,
+        cell => match cell.parse::<f64>() {
+            Ok(number) if number.is_nan() => f32::NAN,
+            Ok(number) if (number as f32).is_finite() => number as f32,
+            Ok(_) => return Err(format!("is `{cell}`, expected a number that 32 bits can hold")),
+            Err(_) => return Err(format!("is `{cell}`, expected a number")),
+        },
+    };
+    Ok(number)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_number_that_was_written_is_read_to_the_bit(value in any::<f32>()) {
+            let read = number(&value.to_string());
+            if value.is_infinite() {
+                prop_assert!(read.is_err());
+            } else {
+                let read = read.unwrap();
+                prop_assert!(read.to_bits() == value.to_bits() || value.is_nan() && read.is_nan());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_missing_or_named() {
+        assert!(number("").unwrap().is_nan() && number("NaN").unwrap().is_nan() && number("nan").unwrap().is_nan());
+        assert_eq!((number("true").unwrap(), number("-1.5e2").unwrap()), (1.0, -150.0));
+        for cell in ["1e39", "inf", "-Infinity", "1,5", "0x1", "abc"] {
+            assert!(number(cell).unwrap_err().contains(cell), "{cell}");
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! A file whose array has a row for each sample: `.npy`, `.npz`, `.safetensors`.
+//!
+//! `.npy` and `.safetensors` are read row by row where they lie, so that a file may be larger than memory. What is packed, or
+//! has the first axis run fastest, is read as a whole.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+
+use gblend_core::Array;
+use serde::Deserialize;
+
+use super::super::blob::{Blob, FileFault};
+use super::super::decode::number::{NumberType, TYPES_EXPECTED, not_finite};
+use super::super::decode::{Fault, npy};
+
+/// Bytes of a header; those of real files are far shorter.
+const MOST_HEADER: u64 = 64 << 20;
+
+/// An array with a row for each sample.
+#[derive(Debug)]
+pub(in super::super) struct RowFile {
+    blob: Blob,
+    rows: usize,
+    /// The shape of a row; of a file with one axis `[1]`.
+    shape: Vec<usize>,
+    values: Values,
+}
+
+#[derive(Debug)]
+enum Values {
+    /// In the file, from this byte on.
+    InFile {
+        start: u64,
+        kind: NumberType,
+        big_endian: bool,
+    },
+    InMemory(Vec<f32>),
+}
+
+impl RowFile {
+    /// Opens a file, of which what is read as a whole may take `limit` bytes; of several arrays in it, the one called `key`.
+    pub(in super::super) fn open(blob: Blob, key: Option<&str>, limit: usize) -> Result<Self, Fault> {
+        let name = blob.name().to_owned();
+        let opened = match blob.extension().as_str() {
+            "npy" => match key {
+                None => open_npy(&blob, limit),
+                Some(_) => Err("has one array without a name, expected no `key`".into()),
+            },
+            "npz" => open_npz(&blob, key, limit),
+            "safetensors" => open_safetensors(&blob, key),
+            _ => Err("found another extension, expected one of: npy, npz, safetensors".into()),
+        };
+        let (shape, values) = opened.map_err(|fault| match fault {
+            Fault::Media(problem) => Fault::File(FileFault::new(name.as_str(), problem)),
+            other => other,
+        })?;
+        let (rows, shape) = match shape.split_first() {
+            None => {
+                let problem = "found a single number, expected a row for each sample";
+                return Err(Fault::File(FileFault::new(name, problem)));
+            }
+            Some((&rows, [])) => (rows, vec![1]),
+            Some((&rows, rest)) => (rows, rest.to_vec()),
+        };
+        if shape.contains(&0) {
+            let problem = format!("found rows of shape {shape:?}, expected at least one value");
+            return Err(Fault::File(FileFault::new(name, problem)));
+        }
+        Ok(Self {
+            blob,
+            rows,
+            shape,
+            values,
+        })
+    }
+
+    /// The number of rows.
+    pub(in super::super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The name under which the user knows the file.
+    pub(in super::super) fn name(&self) -> &str {
+        self.blob.name()
+    }
+
+    /// A row, from 0.
+    pub(in super::super) fn row(&self, row: usize) -> Result<Array, Fault> {
+        let fault = |problem: String| Fault::File(FileFault::new(self.blob.name(), problem));
+        if row >= self.rows {
+            return Err(fault(format!("has no row {row}: it has {}, counted from 0", self.rows)));
+        }
+        let count: usize = self.shape.iter().product();
+        let values = match &self.values {
+            Values::InMemory(values) => values[row * count..][..count].to_vec(),
+            Values::InFile {
+                start,
+                kind,
+                big_endian,
+            } => {
+                let length = count * kind.size();
+                let bytes = self.blob.piece(start + row as u64 * length as u64, length)?;
+                kind.values(&bytes, *big_endian)
+            }
+        };
+        if let Some((position, value)) = not_finite(&values) {
+            return Err(fault(format!(
+                "row {row}, column {position}: found {value}, expected a finite number that 32 bits can hold"
+            )));
+        }
+        Array::new(self.shape.clone(), values).map_err(|error| fault(error.to_string()))
+    }
+}
+
+type Opened = (Vec<usize>, Values);
+
+/// Bytes that an array takes, if so many can be counted.
+fn bytes_of(shape: &[usize], kind: NumberType) -> Option<u64> {
+    let mut extents = shape.iter();
+    extents.try_fold(kind.size() as u64, |bytes, &extent| bytes.checked_mul(extent as u64))
+}
+
+fn open_npy(blob: &Blob, limit: usize) -> Result<Opened, Fault> {
+    // Headers are padded to 64 bytes, and longer only for records.
+    let head = blob.head(MOST_HEADER.min(64 << 10))?;
+    let (header, start) = npy::layout(&head)?;
+    let expected = bytes_of(&header.shape, header.kind);
+    let found = blob.length() - start;
+    if expected != Some(found) {
+        return Err(Fault::Media(format!(
+            "found {found} bytes of values, expected those of shape {:?} with {} bytes each",
+            header.shape,
+            header.kind.size()
+        )));
+    }
+    if header.fortran_order && header.shape.len() > 1 {
+        return whole(&blob.read(limit)?);
+    }
+    let values = Values::InFile {
+        start,
+        kind: header.kind,
+        big_endian: header.big_endian,
+    };
+    Ok((header.shape, values))
+}
+
+fn whole(bytes: &[u8]) -> Result<Opened, Fault> {
+    let array = npy::decode(bytes)?;
+    Ok((array.shape().to_vec(), Values::InMemory(array.into_values())))
+}
+
+fn open_npz(blob: &Blob, key: Option<&str>, limit: usize) -> Result<Opened, Fault> {
+    let broken = |error: zip::result::ZipError| Fault::Media(format!("not a whole .npz file: {error}"));
+    let mut archive = zip::ZipArchive::new(Cursor::new(blob.read(limit)?)).map_err(broken)?;
+    let names: Vec<String> = archive
+        .file_names()
+        .filter_map(|name| name.strip_suffix(".npy").map(str::to_owned))
+        .collect();
+    let name = chosen(key, names)?;
+    let mut bytes = Vec::new();
+    let member = archive.by_name(&format!("{name}.npy")).map_err(broken)?;
+    let unpacked = member.take(limit as u64 + 1).read_to_end(&mut bytes);
+    unpacked.map_err(|error| Fault::Media(format!("not a whole .npz file: {error}")))?;
+    if bytes.len() > limit {
+        let most = limit >> 20;
+        return Err(Fault::Media(format!(
+            "array `{name}` takes more than {most} MiB; if that is meant, raise the stream's `max_mib`"
+        )));
+    }
+    whole(&bytes)
+}
+
+/// What safetensors say of a tensor.
+#[derive(Debug, Deserialize)]
+struct Tensor {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: [u64; 2],
+}
+
+fn open_safetensors(blob: &Blob, key: Option<&str>) -> Result<Opened, Fault> {
+    let broken = |problem: String| Fault::Media(format!("not a whole .safetensors file: {problem}"));
+    let cut = || broken("it is cut short inside its header".to_owned());
+    let head = blob.head(8)?;
+    let length = u64::from_le_bytes(*head.first_chunk::<8>().ok_or_else(cut)?);
+    let after = blob.length() - 8;
+    if length > after.min(MOST_HEADER) {
+        return Err(broken(format!("a header of {length} bytes in {after}")));
+    }
+    let head = blob.head(8 + length)?;
+    let mut header: BTreeMap<String, serde_json::Value> =
+        serde_json::from_slice(head.get(8..).ok_or_else(cut)?).map_err(|error| broken(error.to_string()))?;
+    header.remove("__metadata__");
+    let name = chosen(key, header.keys().cloned().collect())?;
+    let tensor = header.remove(&name).unwrap_or_default();
+    let tensor: Tensor =
+        serde_json::from_value(tensor).map_err(|error| broken(format!("tensor `{name}`: {error}")))?;
+    let kind = NumberType::of_safetensors(&tensor.dtype).ok_or_else(|| {
+        Fault::Media(format!(
+            "found values of type {} in `{name}`, expected {TYPES_EXPECTED}",
+            tensor.dtype
+        ))
+    })?;
+    let [from, to] = tensor.data_offsets;
+    let fits = to <= after - length && to.checked_sub(from) == bytes_of(&tensor.shape, kind);
+    if !fits {
+        return Err(broken(format!(
+            "tensor `{name}` of shape {:?} is said to be in bytes {from} to {to} of {}",
+            tensor.shape,
+            after - length
+        )));
+    }
+    let values = Values::InFile {
+        start: 8 + length + from,
+        kind,
+        big_endian: false,
+    };
+    Ok((tensor.shape, values))
+}
+
+/// The array that is meant.
+fn chosen(key: Option<&str>, mut names: Vec<String>) -> Result<String, Fault> {
+    names.sort();
+    let listed = names.join(", ");
+    match key {
+        Some(key) if names.iter().any(|name| name == key) => Ok(key.to_owned()),
+        Some(key) => Err(Fault::Media(format!("has no array `{key}`, expected one of: {listed}"))),
+        None => match &mut names[..] {
+            [only] => Ok(std::mem::take(only)),
+            [] => Err("has no array".into()),
+            _ => Err(Fault::Media(format!(
+                "has several arrays; name one with the stream's `key`: {listed}"
+            ))),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::Write;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn open(name: &str, bytes: &[u8], key: Option<&str>) -> Result<RowFile, Fault> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let file = RowFile::open(Blob::file(name.to_owned(), path)?, key, 1 << 20);
+        // The file has to be there as long as rows are read.
+        std::mem::forget(folder);
+        file
+    }
+
+    /// What `np.save` writes.
+    fn npy(descr: &str, fortran: bool, shape: &str, body: &[u8]) -> Vec<u8> {
+        let order = if fortran { "True" } else { "False" };
+        let header = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n");
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
+    fn npz(arrays: &[(&str, Vec<u8>)], packed: bool) -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let method = if packed {
+            zip::CompressionMethod::Deflated
+        } else {
+            zip::CompressionMethod::Stored
+        };
+        let options = zip::write::FileOptions::default().compression_method(method);
+        for (name, bytes) in arrays {
+            writer.start_file(format!("{name}.npy"), options).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    fn safetensors(header: &str, body: &[u8]) -> Vec<u8> {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
+    fn floats(values: &[f32]) -> Vec<u8> {
+        values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn every_format_gives_the_same_rows() {
+        let by_row = floats(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        let by_column = floats(&[0.0, 2.0, 4.0, 1.0, 3.0, 5.0]);
+        let plain = npy("<f4", false, "(3, 2)", &by_row);
+        let header = r#"{"__metadata__":{"a":"b"},"x":{"dtype":"F32","shape":[3,2],"data_offsets":[4,28]},"y":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#;
+        let body = [&[9, 9, 9, 9][..], &by_row].concat();
+        for (name, bytes, key) in [
+            ("a.npy", plain.clone(), None),
+            ("b.npy", npy("<f4", true, "(3, 2)", &by_column), None),
+            ("c.npz", npz(&[("x", plain.clone())], false), None),
+            ("d.npz", npz(&[("x", plain.clone()), ("y", plain)], true), Some("x")),
+            ("e.safetensors", safetensors(header, &body), Some("x")),
+        ] {
+            let file = open(name, &bytes, key).unwrap();
+            assert_eq!(file.rows(), 3, "{name}");
+            for row in 0..3 {
+                let array = file.row(row).unwrap();
+                assert_eq!(array.shape(), [2], "{name}");
+                assert_eq!(array.values(), [2.0 * row as f32, 2.0 * row as f32 + 1.0], "{name}");
+            }
+            let error = format!("{:?}", file.row(3).unwrap_err());
+            assert!(error.contains("no row 3") && error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn one_axis_is_a_number_for_each_sample_and_three_are_a_sequence() {
+        let file = open("a.npy", &npy("<i2", false, "(2,)", &[7, 0, 8, 0]), None).unwrap();
+        assert_eq!(file.row(1).unwrap(), Array::new([1], vec![8.0]).unwrap());
+        let file = open("a.npy", &npy("|u1", false, "(1, 2, 3)", &[1, 2, 3, 4, 5, 6]), None).unwrap();
+        assert_eq!(file.row(0).unwrap().shape(), [2, 3]);
+    }
+
+    #[test]
+    fn what_no_32_bit_float_can_hold_is_named_with_its_row_and_column() {
+        for value in [f64::NAN, f64::INFINITY, 1e300] {
+            let body: Vec<u8> = [0.0, 1.0, 2.0, value].iter().flat_map(|v| v.to_le_bytes()).collect();
+            let file = open("a.npy", &npy("<f8", false, "(2, 2)", &body), None).unwrap();
+            assert!(file.row(0).is_ok());
+            let error = format!("{:?}", file.row(1).unwrap_err());
+            assert!(error.contains("row 1, column 1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_array_that_is_not_there_is_told_with_those_that_are() {
+        let array = npy("<f4", false, "(1, 1)", &floats(&[1.0]));
+        let file = npz(&[("b", array.clone()), ("a", array)], true);
+        for (key, part) in [(None, "a, b"), (Some("c"), "a, b")] {
+            let error = format!("{:?}", open("x.npz", &file, key).unwrap_err());
+            assert!(error.contains(part), "{error}");
+        }
+        let error = format!("{:?}", open("x.csv", b"1", None).unwrap_err());
+        assert!(error.contains("npy, npz, safetensors"), "{error}");
+    }
+
+    #[test]
+    fn what_does_not_fit_the_file_is_refused() {
+        let tensor = |shape: &str, offsets: &str| {
+            let header = format!(r#"{{"x":{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}}}"#);
+            safetensors(&header, &[0; 8])
+        };
+        for (name, bytes) in [
+            ("a.safetensors", tensor("[3]", "[0,12]")),
+            ("b.safetensors", tensor("[2]", "[4,0]")),
+            ("c.safetensors", tensor("[18446744073709551615, 18446744073709551615]", "[0,8]")),
+            ("d.safetensors", tensor("[]", "[0,4]")),
+            ("e.safetensors", tensor("[0]", "[0,0]")),
+            ("f.npy", npy("<f4", false, "(4,)", &[0; 8])),
+            ("g.npy", npy("<f4", false, "(2, 0)", &[])),
+            ("h.npz", npz(&[], false)),
+        ] {
+            let opened = open(name, &bytes, None);
+            assert!(opened.is_err() || opened.unwrap().row(0).is_err(), "{name}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>, header in "[{}\\[\\]\":,a-z0-9]{0,60}", name in "a\\.(npy|npz|safetensors)") {
+            for bytes in [bytes.clone(), safetensors(&header, &bytes)] {
+                if let Ok(file) = open(&name, &bytes, None) {
+                    let _ = file.row(0);
+                }
+            }
+        }
+    }
+}
