@@ -1,14 +1,15 @@
 //! What a gblend plugin is made of, and nothing else.
 //!
-//! gblend trains a multimodal classifier with one head per modality and a joint head, and blends their
+//! gblend trains a multimodal network with one head per modality and a joint head, and blends their
 //! losses (Wang, Tran, Feiszli, "What Makes Training Multi-Modal Classification Networks Hard?", CVPR
-//! 2020, <https://arxiv.org/abs/1905.12681>). Five traits are open to plugins:
+//! 2020, <https://arxiv.org/abs/1905.12681>). Six traits are open to plugins:
 //!
 //! | trait | configured under | built as |
 //! |---|---|---|
 //! | [`Dataset`] | `[data]` | [`Source`] |
 //! | [`Modality`] | `[modality.NAME]` | [`Encoder`] |
 //! | [`Fusion`] | `[fusion]` | [`FusionModule`] |
+//! | [`Objective`] | `[objective]`, `[modality.NAME.objective]` | [`Criterion`] |
 //! | [`BlendStrategy`] | `[blend]` | [`Blend`] |
 //! | [`Optimizer`] | `[optimizer]` | [`OptimizerState`] |
 //!
@@ -32,9 +33,14 @@ pub mod evidence;
 pub mod fusion;
 pub mod gradient_products;
 pub mod gradients;
+pub mod label;
+pub mod label_objective;
+pub mod labels;
 pub mod media;
+pub mod metric;
 pub mod modality;
 pub mod nn;
+pub mod objective;
 pub mod ogr;
 pub mod optimizer;
 pub mod params;
@@ -48,7 +54,7 @@ pub mod seed;
 mod shape;
 pub mod stage;
 pub mod strategy;
-pub mod task;
+pub mod targets;
 pub mod tensor;
 pub mod update;
 pub mod weights;
@@ -62,8 +68,12 @@ pub use estimate::{
 };
 pub use evidence::{BlendedGradient, ContestedGradient, Evidence, GradientEvidence, Observation, StepStart};
 pub use fusion::{Fusion, FusionContext, FusionInputs, FusionModule};
+pub use label::{Label, LabelKind};
+pub use labels::Labels;
 pub use media::{Media, MediaKind};
+pub use metric::{Axes, Better, MetricFormat, MetricKind};
 pub use modality::{BuildContext, Encoder, Modality};
+pub use objective::{Answer, Criterion, Objective, ObjectiveContext, Strata};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use params::{Module, ParamMut, ParamPath, ParamVisitor};
 pub use pass::{Mode, Pass};
@@ -71,7 +81,7 @@ pub use registry::{Role, catalogue};
 pub use seed::{SampleRng, Seed};
 pub use stage::{EncoderHalf, StageRequest, StageShape};
 pub use strategy::{Blend, BlendStrategy, Heads, JOINT};
-pub use task::{Label, Targets, Task};
+pub use targets::{Labeled, Targets};
 pub use tensor::{AutoDevice, Batch, Features, Logits};
 pub use weights::BlendWeights;
 
