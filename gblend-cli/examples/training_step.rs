@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
-use gblend_cli::config::Config;
-use gblend_cli::network::{ActiveHeads, Inputs, Multimodal};
+use gblend_cli::config::{Config, Objectives};
+use gblend_cli::network::{ActiveHeads, Inputs, LabelContext, Multimodal};
 use gblend_core::nn::cross_entropy;
 use gblend_core::params::{State, state_of};
-use gblend_core::{Array, AutoDevice, Batch, Blend, BlendStrategy, Pass, Seed};
+use gblend_core::{Array, AutoDevice, Batch, Blend, BlendStrategy, LabelKind, Labels, Pass, Seed};
 use gblend_optim::blend::Equal;
 use gblend_optim::schedule::RunLength;
 use gblend_optim::{Apply, BlendedOptimizer, BlendedSettings, StepLosses};
@@ -163,7 +163,13 @@ impl Training {
         let config = Config::parse("bench", &configuration(&streams), PathBuf::from("."), &[])?;
         let device = AutoDevice::open(0)?;
         let shapes: Vec<Vec<usize>> = streams.iter().map(|stream| stream.shape.to_vec()).collect();
-        let mut model = Multimodal::build(&config, &shapes, arguments.classes, &device, Seed::new(1))?;
+        let classes: Vec<String> = (0..arguments.classes).map(|class| class.to_string()).collect();
+        let labels = LabelContext {
+            classes: &classes,
+            labels: &Labels::none(LabelKind::Class),
+        };
+        let objectives = Objectives::of(&config, LabelKind::Class)?;
+        let mut model = Multimodal::build(&config, &objectives, &shapes, labels, &device, Seed::new(1))?;
         let inputs = inputs(arguments, &streams, &device)?;
         write(
             &arguments.folder.join("weights.safetensors"),

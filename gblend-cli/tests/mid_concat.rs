@@ -122,9 +122,12 @@ fn reached(model: &mut Multimodal, session: &Session<'_>, splits: &Splits, activ
     let (inputs, targets) = batch(session, splits);
     let pass = Pass::train(Seed::new(4));
     let logits = model.forward(&inputs, &pass, active).unwrap();
-    let losses = logits.into_iter().flatten();
+    let losses = logits
+        .into_iter()
+        .enumerate()
+        .filter_map(|(head, logits)| Some((head, logits?)));
     let loss = losses
-        .map(|logits| targets.loss(logits).unwrap())
+        .map(|(head, logits)| model.loss(head, logits, &targets).unwrap())
         .reduce(|sum, loss| add(sum, loss).unwrap());
     let mut gradients = backward(loss.unwrap()).unwrap();
     let mut reached = Reached::new();

@@ -11,7 +11,8 @@ use gblend_cli::evaluation::evaluate;
 use gblend_cli::network::{ActiveHeads, Inputs};
 use gblend_cli::progress::Reporter;
 use gblend_cli::training::session::Session;
-use gblend_core::{Pass, Seed, Task};
+use gblend_core::nn::softmax_of_each;
+use gblend_core::{Pass, Seed};
 
 const CONFIG: &str = r#"
 [run]
@@ -85,7 +86,7 @@ fn evaluation_takes_the_mean_probability_of_all_clips() {
                 let logits = model.forward(&inputs, &Pass::evaluate(), &active)?;
                 for (sum, logits) in sums.iter_mut().zip(logits) {
                     let logits = logits.unwrap().to_array()?;
-                    let rows = Task::SingleLabel.probabilities(&logits)?.concat();
+                    let rows = softmax_of_each(&logits)?.concat();
                     sum.resize(rows.len(), 0.0);
                     sum.iter_mut().zip(rows).for_each(|(sum, p)| *sum += p);
                 }
@@ -94,7 +95,7 @@ fn evaluation_takes_the_mean_probability_of_all_clips() {
             read.unwrap();
         }
         for (head, sum) in sums.into_iter().enumerate() {
-            let found = whole.probabilities(head).unwrap();
+            let found = whole.scores(model.criteria(), head).unwrap();
             let found: Vec<f64> = found.into_iter().flatten().flatten().collect();
             assert_eq!(found.len(), sum.len());
             for (found, sum) in found.into_iter().zip(sum) {

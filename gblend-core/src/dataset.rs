@@ -1,12 +1,12 @@
-//! Datasets: labeled samples with one piece of media per stream.
+//! Datasets: samples with a label and one piece of media per stream.
 
 use std::fmt::Debug;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::label::{Label, LabelKind};
 use crate::media::{Media, MediaKind};
 use crate::seed::Seed;
-use crate::task::{Label, Task};
 
 /// A dataset as configured: plain data, read from the `[data]` table.
 #[typetag::serde(tag = "kind")]
@@ -49,11 +49,11 @@ pub enum Partition {
 }
 
 /// What is known about a sample without its media.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// A name that is unique in the dataset and says where to find the sample.
     pub id: String,
-    /// Its class, or its classes, as indices into [`Source::classes`].
+    /// Its label, of the kind of [`Source::label_kind`], or [`Label::Missing`].
     pub label: Label,
     /// Samples of one group (a speaker, a subject) stay in one split.
     pub group: Option<String>,
@@ -73,12 +73,12 @@ pub enum OnBadSample {
 
 /// A dataset as opened. Loader threads read from it side by side.
 pub trait Source: Send + Sync {
-    /// The names of the classes.
+    /// The names of the classes; none where labels are numbers.
     fn classes(&self) -> &[String];
 
-    /// Whether a sample has one class or any number of them.
-    fn task(&self) -> Task {
-        Task::SingleLabel
+    /// What the labels of its samples are. The objective of a configuration that names none follows from it.
+    fn label_kind(&self) -> LabelKind {
+        LabelKind::Class
     }
 
     /// The streams that samples have.

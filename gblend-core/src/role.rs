@@ -14,6 +14,8 @@ pub enum Role {
     Modality,
     /// A [`Fusion`](crate::Fusion), configured under `[fusion]`.
     Fusion,
+    /// An [`Objective`](crate::Objective), configured under `[objective]` or `[modality.NAME.objective]`.
+    Objective,
     /// A [`BlendStrategy`](crate::BlendStrategy), configured under `[blend]`.
     Blend,
     /// An [`Optimizer`](crate::Optimizer), configured under `[optimizer]`.
@@ -22,10 +24,11 @@ pub enum Role {
 
 impl Role {
     /// Every role, in the order of a configuration file.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Data,
         Self::Modality,
         Self::Fusion,
+        Self::Objective,
         Self::Blend,
         Self::Optimizer,
     ];
@@ -36,6 +39,7 @@ impl Role {
             Self::Data => "data",
             Self::Modality => "modality",
             Self::Fusion => "fusion",
+            Self::Objective => "objective",
             Self::Blend => "blend",
             Self::Optimizer => "optimizer",
         }

@@ -1,14 +1,15 @@
-//! Optimizers, learning-rate schedules and blend strategies.
+//! Objectives, optimizers, learning-rate schedules and blend strategies.
 //!
 //! [`BlendedOptimizer`] is the point of the crate: it takes the K+1 losses of a step, weighs them by the
 //! blend, runs one backward pass and lets any [`Optimizer`](gblend_core::Optimizer) follow the gradient. The two halves of
 //! a step, [`gradients`] and [`BlendedOptimizer::apply`], can be taken apart, with the gradient in hand between them.
-//! Each optimizer in [`optim`] is a rule for one value; each strategy in [`blend`] decides the
-//! weights. Both are plugins: naming this crate in a binary registers them.
+//! Each optimizer in [`optim`] is a rule for one value; each strategy in [`blend`] decides the weights, each objective in
+//! [`objective`] what the losses are. All are plugins: naming this crate in a binary registers them.
 
 pub mod blend;
 mod blended;
 pub mod network;
+pub mod objective;
 pub mod optim;
 mod range;
 pub mod schedule;

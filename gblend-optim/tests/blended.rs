@@ -310,7 +310,7 @@ proptest! {
         }
         let weights = [weight, 1.0 - weight];
         let mut net = Net::new();
-        let losses = StepLosses::PerHead { own: vec![Some(net.loss_alone(0))], joint: net.loss_alone(1) };
+        let losses = StepLosses::PerHead { own: vec![Some(net.loss_alone(0))], joint: Some(net.loss_alone(1)) };
         blended(SGD, None).step(&mut net, losses, &mut Looking(weighted(weights))).unwrap();
         let apart = state_of(&mut net).unwrap();
         prop_assert!(largest_difference(&apart, &after_steps(Apply::Losses, SGD, weights, 1)) < 1e-6);

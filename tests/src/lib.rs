@@ -1,6 +1,8 @@
 //! What the integration tests share.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+pub mod matching;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -199,6 +201,34 @@ impl Playground {
             "{arguments:?}: `{part}` is not in: {}",
             outcome.stderr
         );
+    }
+}
+
+impl Playground {
+    /// Arguments that choose each registered strategy, with what it cannot do without and with quick estimates, of every
+    /// estimator. One of the modalities has to be `camera`.
+    pub fn strategies(&self) -> Vec<Vec<String>> {
+        let listed = self.json(&["plugins", "blend", "--json"]);
+        let kinds = listed.as_array().unwrap().iter();
+        let mut strategies: Vec<Vec<String>> = Vec::new();
+        for kind in kinds.map(|plugin| plugin["kind"].as_str().unwrap()) {
+            let settings: &[&[&str]] = match kind {
+                "fixed" => &[&["blend.weights={ camera = 1, joint = 2 }"]],
+                "unimodal" => &[&["blend.head=camera"]],
+                "ogr" => &[
+                    &["blend.probe_epochs=1", "blend.resamples=20"],
+                    &["blend.estimator=gradient", "blend.resamples=20"],
+                ],
+                _ => &[&[]],
+            };
+            for settings in settings {
+                let kind = format!("blend.kind={kind}");
+                let all = std::iter::once(kind).chain(settings.iter().map(|&set| set.to_owned()));
+                strategies.push(all.flat_map(|set| ["--set".to_owned(), set]).collect());
+            }
+        }
+        assert!(strategies.len() >= 16, "{listed}");
+        strategies
     }
 }
 

@@ -210,7 +210,7 @@ fn the_evaluation_batch_size_does_not_matter() {
             let held_out: &dyn Evaluable = &splits.held_out;
             let evaluation = evaluate(&mut model, &loader, held_out, size, &session.device, &active).unwrap();
             evaluation
-                .metrics()
+                .metrics(model.criteria())
                 .unwrap()
                 .into_iter()
                 .map(|score| score.unwrap().loss)

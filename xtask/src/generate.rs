@@ -40,6 +40,7 @@ fn reference(schema: &Value) -> String {
     let empty = Map::new();
     let tables = schema["properties"].as_object().unwrap_or(&empty);
     for (table, content) in tables {
+        let content = resolve(content, &definitions);
         let kinds = match table.as_str() {
             "modality" => &content["additionalProperties"]["oneOf"],
             _ => &content["oneOf"],
@@ -129,7 +130,11 @@ fn kind(schema: &Value, definitions: &Map<String, Value>) -> String {
                 collect(&mut rows, "", kind, definitions);
                 let keys: Vec<String> = rows.into_iter().map(|[key, ..]| key).collect();
                 let name = kind["properties"]["kind"]["const"].as_str().unwrap_or_default();
-                format!("`{{ kind = \"{name}\" }}` with `{}`", keys.join("`, `"))
+                let with = match keys.len() {
+                    0 => String::new(),
+                    _ => format!(" with `{}`", keys.join("`, `")),
+                };
+                format!("`{{ kind = \"{name}\" }}`{with}")
             }
         });
         return alternatives.collect::<Vec<_>>().join(" or ");

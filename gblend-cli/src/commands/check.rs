@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use gblend_core::LabelKind;
 use gblend_core::params::parameter_count;
 
 use super::device::DeviceOption;
 use super::print;
 use super::train::parse_overrides;
-use crate::config::Config;
+use crate::config::{Config, Objectives};
 use crate::error::Result;
 use crate::progress::Reporter;
 use crate::training::session::{Session, with_threads};
@@ -49,7 +50,21 @@ impl Check {
                 lines.push(format!("skipped: {} samples", session.skipped_samples));
                 lines.extend(session.skipped.iter().map(|problem| format!("  {problem}")));
             }
-            lines.push(format!("classes: {}", source.classes().join(", ")));
+            if splits.unlabeled() > 0 {
+                lines.push(format!(
+                    "without a label, and left out: {} samples",
+                    splits.unlabeled()
+                ));
+            }
+            lines.push(match source.label_kind() {
+                LabelKind::Number => "labels: numbers".to_owned(),
+                _ => format!("classes: {}", source.classes().join(", ")),
+            });
+            lines.extend(asked(
+                &session.objectives,
+                session.heads.names(),
+                config.objective.is_some(),
+            ));
             for (modality, shape) in config.modalities.iter().zip(session.sample_shapes()?) {
                 let kind = modality.plugin.typetag_name();
                 lines.push(format!(
@@ -64,4 +79,13 @@ impl Check {
         reporter.finish();
         print(&text)
     }
+}
+
+/// What heads are asked, where the configuration says so.
+fn asked(objectives: &Objectives<'_>, names: &[String], joint: bool) -> Vec<String> {
+    let heads = names.iter().enumerate();
+    let named = heads.filter(|(head, _)| objectives.own(*head).is_some() || joint && head + 1 == names.len());
+    named
+        .map(|(head, name)| format!("objective of {name}: {}", objectives.of_head(head).typetag_name()))
+        .collect()
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use gblend_core::{Better, MetricFormat, MetricKind};
 
 use super::device::DeviceOption;
 use super::train::parse_overrides;
@@ -12,8 +13,8 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::process::Interrupt;
 use crate::progress::Board;
-use crate::records::{Comparison, Difference, Row, Simplex};
-use crate::tables::{percent, table};
+use crate::records::{Comparison, Difference, Figure, FigureDifference, Row, Simplex, SimplexPoint};
+use crate::tables::table;
 
 /// Compares ways of training on one task, over several seeds.
 ///
@@ -122,15 +123,17 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
     header.extend(subsets.then_some("modalities"));
     header.extend(fusions.then_some("fusion"));
     let left = header.len();
-    header.extend(["test accuracy", "− best single", "− joint", "− equal", "seconds"]);
+    let main = comparison.main();
+    let figure = format!("test {}", main.label);
+    header.extend([figure.as_str(), "− best single", "− joint", "− equal", "seconds"]);
     let rows = comparison.rows.iter().map(|row| {
         let mut cells = vec![row.method.clone()];
         cells.extend(subsets.then(|| row.modalities.join(" + ")));
         cells.extend(fusions.then(|| row.fusion.clone()));
-        cells.push(with_interval(row.mean, row.ci95));
-        cells.push(signed(row.paired_difference_to_best_single.as_ref()));
-        cells.push(signed(row.paired_difference_to_joint.as_ref()));
-        cells.push(signed(row.paired_difference_to_equal.as_ref()));
+        cells.push(Figure::new(row.mean, main).with_interval(row.ci95));
+        cells.push(signed(row.paired_difference_to_best_single.as_ref(), main));
+        cells.push(signed(row.paired_difference_to_joint.as_ref(), main));
+        cells.push(signed(row.paired_difference_to_equal.as_ref(), main));
         cells.push(format!("{:.1}", row.seconds));
         cells
     });
@@ -156,7 +159,11 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
     let simplex = comparison
         .simplex
         .as_ref()
-        .map_or_else(String::new, |found| format!("\n{}", search(found)));
+        .map_or_else(String::new, |found| format!("\n{}", search(found, main)));
+    let intervals = match main.better {
+        Better::Higher => intervals,
+        Better::Lower => format!("{intervals}; of the {} less is better", main.label),
+    };
     format!(
         "{}\n\nbest single modality: {best}\n{intervals}{simplex}\ncomparison: {}",
         table(&header, left, rows),
@@ -165,7 +172,7 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
 }
 
 /// What the search of the weights found.
-fn search(simplex: &Simplex) -> String {
+fn search(simplex: &Simplex, main: &MetricKind) -> String {
     let named = |weights: &[f64]| {
         let weights = simplex.heads.iter().zip(weights);
         let weights: Vec<String> = weights
@@ -173,39 +180,37 @@ fn search(simplex: &Simplex) -> String {
             .collect();
         weights.join(", ")
     };
-    let best = simplex.points.iter().max_by(|a, b| a.mean.total_cmp(&b.mean));
+    let gain = |point: &SimplexPoint| main.better.gain(point.mean);
+    let best = simplex.points.iter().max_by(|a, b| gain(a).total_cmp(&gain(b)));
     let best = best.map_or_else(String::new, |best| {
         format!(
             "best fixed weights of {}: {} with {}\n",
             simplex.points.len(),
             named(&best.weights),
-            percent(best.mean)
+            Figure::new(best.mean, main).text()
         )
     });
     format!(
-        "{best}ogr: {} with {}; regret {} points (the best weights by the other seeds, less ogr)",
+        "{best}ogr: {} with {}; regret {}{} (the best weights by the other seeds, less ogr)",
         named(&simplex.estimate.weights),
-        percent(simplex.estimate.mean),
-        signed(Some(&simplex.regret)),
+        Figure::new(simplex.estimate.mean, main).text(),
+        signed(Some(&simplex.regret), main),
+        match main.format {
+            MetricFormat::Percent => " points",
+            _ => "",
+        },
     )
 }
 
-/// `71.4 ± 1.0 %`.
-fn with_interval(mean: f64, ci95: Option<f64>) -> String {
-    match ci95 {
-        Some(ci95) => format!("{:.1} ± {:.1} %", 100.0 * mean, 100.0 * ci95),
-        None => percent(mean),
-    }
-}
-
-/// `+5.3 ± 1.7 *`, in points.
-fn signed(difference: Option<&Difference>) -> String {
+/// `+5.3 ± 1.7 *`, shares in points.
+fn signed(difference: Option<&Difference>, main: &MetricKind) -> String {
     let Some(difference) = difference else {
         return String::new();
     };
     let mark = if difference.significant { " *" } else { "  " };
+    let figure = FigureDifference::new(difference.mean, main);
     match difference.ci95 {
-        Some(ci95) => format!("{:+.1} ± {:.1}{mark}", 100.0 * difference.mean, 100.0 * ci95),
-        None => format!("{:+.1}", 100.0 * difference.mean),
+        Some(ci95) => format!("{} ± {}{mark}", figure.signed(), figure.width(ci95)),
+        None => figure.signed(),
     }
 }

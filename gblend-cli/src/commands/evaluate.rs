@@ -1,8 +1,10 @@
 //! `gblend evaluate`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use gblend_core::MetricKind;
 use gblend_core::params::load_state;
 use serde::Serialize;
 
@@ -13,9 +15,9 @@ use crate::data::{Evaluable, Splits};
 use crate::error::{Error, Result};
 use crate::evaluation::MOST_MODALITIES;
 use crate::progress::Reporter;
-use crate::records::{Metrics, PredictionRule, SubsetScore};
+use crate::records::{Metrics, ObjectiveDescription, PredictionRule, SubsetScore};
 use crate::run_folder::FinishedRun;
-use crate::tables::{metrics_table, percent, predictions_line, table};
+use crate::tables::{metrics_table, predictions_line};
 use crate::training::TrainedModel;
 use crate::training::session::{Session, with_threads};
 
@@ -53,17 +55,23 @@ enum Split {
 struct Report {
     split: Split,
     samples: usize,
+    /// What predictions are judged by; absent for classification.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objective: Option<ObjectiveDescription>,
     heads: Vec<HeadReport>,
     predict: PredictionRule,
     predictions: Vec<PredictionReport>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     subsets: Vec<SubsetScore>,
+    /// The kinds of figures that there may be, those of predictions first.
+    #[serde(skip)]
+    kinds: Vec<MetricKind>,
 }
 
 #[derive(Debug, Serialize)]
 struct HeadReport {
     name: String,
-    /// Those that it sees.
+    /// Those that it sees, and that have a label if it needs one.
     samples: usize,
     #[serde(flatten, with = "InPrintedOrder")]
     metrics: Metrics,
@@ -80,10 +88,14 @@ struct PredictionReport {
 #[derive(Serialize)]
 #[serde(remote = "Metrics")]
 struct InPrintedOrder {
-    accuracy: f64,
-    macro_f1: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accuracy: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    macro_f1: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mean_average_precision: Option<f64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metrics: BTreeMap<String, f64>,
     loss: f64,
 }
 
@@ -114,20 +126,30 @@ impl Evaluate {
                 Vec::new()
             };
             let names = trained.session.heads.names();
-            let heads = evaluation.results()?.into_iter().map(|result| HeadReport {
-                name: names[result.head].clone(),
-                samples: result.samples,
-                metrics: result.metrics,
-            });
-            let predictions = evaluation.predictions(&trained.weights)?.into_iter();
+            let criteria = trained.model.criteria();
+            let heads = evaluation
+                .results(criteria)?
+                .into_iter()
+                .map(|result| HeadReport {
+                    name: names[result.head].clone(),
+                    samples: result.samples,
+                    metrics: result.metrics,
+                });
+            let predictions = evaluation.predictions(criteria, &trained.weights)?.into_iter();
             let predictions = predictions.map(|(rule, metrics)| PredictionReport { rule, metrics });
+            let asked = criteria.of_predictions(&trained.weights);
+            let all = [asked]
+                .into_iter()
+                .chain((0..criteria.heads()).map(|head| criteria.of(head)));
             Ok(Report {
                 split: self.split,
                 samples: evaluation.samples.len(),
+                objective: asked.description().written(),
                 heads: heads.collect(),
                 predict: trained.session.config.blend.pipeline.predict,
                 predictions: predictions.collect(),
                 subsets,
+                kinds: all.flat_map(|head| head.get().metric_kinds()).cloned().collect(),
             })
         })?;
         reporter.finish();
@@ -142,22 +164,21 @@ impl Evaluate {
             return print_json(&report);
         }
         let rows = report.heads.iter();
-        let rows = rows.map(|head| (vec![head.name.clone(), head.samples.to_string()], head.metrics));
-        let heads = metrics_table(&["head", "samples"], 1, "", rows);
+        let rows = rows.map(|head| {
+            let columns = vec![head.name.clone(), head.samples.to_string()];
+            (columns, head.metrics.clone())
+        });
+        let heads = metrics_table(&["head", "samples"], 1, "", &report.kinds, rows);
         let predictions = report.predictions.iter();
-        let predictions = predictions.map(|prediction| (prediction.rule, prediction.metrics.accuracy));
-        let predictions = predictions_line(report.predict, predictions);
+        let predictions = predictions.map(|prediction| (prediction.rule, prediction.metrics.clone()));
+        let main = ObjectiveDescription::main(report.objective.as_ref());
+        let predictions = predictions_line(report.predict, main, predictions);
         let mut text = format!("{heads}\n\n{predictions}");
         if !report.subsets.is_empty() {
-            let rows = report.subsets.iter().map(|subset| {
-                vec![
-                    subset.modalities.join(" + "),
-                    percent(subset.accuracy),
-                    format!("{:.3}", subset.loss),
-                ]
-            });
-            let header = ["the joint head on", "accuracy", "loss"];
-            text = format!("{text}\n\n{}", table(&header, 1, rows));
+            let rows = report.subsets.iter();
+            let rows = rows.map(|subset| (vec![subset.modalities.join(" + ")], subset.all()));
+            let subsets = metrics_table(&["the joint head on"], 1, "", &report.kinds, rows);
+            text = format!("{text}\n\n{subsets}");
         }
         print(&text)
     }

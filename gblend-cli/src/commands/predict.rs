@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use clap::Args;
-use gblend_core::Task;
 use gblend_core::registry::nearest;
+use gblend_core::{Answer, Label, LabelKind};
 use serde::Serialize;
 
 use super::device::DeviceOption;
@@ -13,8 +13,8 @@ use super::evaluate::with_trained;
 use super::{print, print_json};
 use crate::data::{Evaluable, SampleIndex};
 use crate::error::{Error, Result};
-use crate::evaluation::predicted;
 use crate::progress::Reporter;
+use crate::records::three_digits;
 use crate::tables::{percent, table};
 
 /// Predicts the classes of samples of the run's dataset.
@@ -35,7 +35,7 @@ pub(super) struct Predict {
     quiet: bool,
 }
 
-/// What stands for each class that is named: one where a sample has one class, a list where it may have several.
+/// What stands for what is named: for a class where a sample has one, for each of a list where it may have several.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Named<T> {
@@ -44,9 +44,9 @@ enum Named<T> {
 }
 
 impl<T> Named<T> {
-    fn new(task: Task, mut named: Vec<T>) -> Self {
-        match (task, named.len()) {
-            (Task::SingleLabel, 1) => Self::One(named.remove(0)),
+    fn new(labels: LabelKind, mut named: Vec<T>) -> Self {
+        match (labels, named.len()) {
+            (LabelKind::Class, 1) => Self::One(named.remove(0)),
             _ => Self::Several(named),
         }
     }
@@ -68,18 +68,47 @@ impl Evaluable for Asked {
     }
 }
 
+/// What is said of a sample, or right: classes, or a number.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Said {
+    Classes(Named<String>),
+    Number(f64),
+}
+
+impl Said {
+    fn text(self) -> String {
+        match self {
+            Self::Classes(named) => named.text(|name| name),
+            Self::Number(number) => three_digits(number),
+        }
+    }
+}
+
+/// What a head says.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum HeadSaid {
+    /// Class to probability.
+    Classes(BTreeMap<String, f64>),
+    Number(f64),
+    /// What no label could say.
+    Scores(Vec<f64>),
+}
+
 #[derive(Debug, Serialize)]
 struct Prediction {
     id: String,
     /// By what the configuration says predictions are taken from: the class, or every class with a probability of at
-    /// least one half.
-    predicted: Named<String>,
-    /// The probability of each of them.
-    probability: Named<f64>,
-    /// What the dataset says.
-    label: Named<String>,
-    /// Head to class to probability, by the heads that see the sample.
-    heads: BTreeMap<String, BTreeMap<String, f64>>,
+    /// least one half, or the number; null if that says nothing that a label could.
+    predicted: Option<Said>,
+    /// The probability of each class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probability: Option<Named<f64>>,
+    /// What the dataset says; null without a label.
+    label: Option<Said>,
+    /// What each head says that sees the sample.
+    heads: BTreeMap<String, HeadSaid>,
 }
 
 impl Predict {
@@ -106,36 +135,60 @@ impl Predict {
             let source = trained.session.source.as_ref();
             let classes = source.classes();
             let heads = trained.session.heads.names();
-            let probabilities: Vec<Vec<Option<Vec<f64>>>> = (0..heads.len())
-                .map(|head| evaluation.probabilities(head))
+            let criteria = trained.model.criteria();
+            let scores: Vec<Vec<Option<Vec<f64>>>> = (0..heads.len())
+                .map(|head| evaluation.scores(criteria, head))
                 .collect::<Result<_>>()?;
             let rule = trained.session.config.blend.pipeline.predict;
-            let mixed = rule.probabilities(&evaluation, &trained.weights)?;
+            let mixed = rule.scores(&evaluation, criteria, &trained.weights)?;
+            let predicted = criteria.of_predictions(&trained.weights).get();
+            let labels = source.label_kind();
+            let named = |named: &[usize]| {
+                let names = named.iter().filter_map(|&class| classes.get(class).cloned());
+                Said::Classes(Named::new(labels, names.collect()))
+            };
+            let head_said = |head: usize, row: usize| {
+                let scores = scores[head][row].as_ref()?;
+                Some(match criteria.of(head).get().answer(scores) {
+                    Answer::Classes(_) => {
+                        HeadSaid::Classes(classes.iter().cloned().zip(scores.iter().copied()).collect())
+                    }
+                    Answer::Number(number) => HeadSaid::Number(number),
+                    _ => HeadSaid::Scores(scores.clone()),
+                })
+            };
             let prediction = |(row, &sample): (usize, &usize)| {
                 let location = || format!("the prediction of sample {}", ids[sample]);
                 let mixed = mixed[row].as_ref().ok_or_else(|| {
                     let problem = "none of the heads that predictions are taken from sees the sample";
                     gblend_core::Error::data(location(), problem)
                 })?;
-                if mixed.iter().any(|p| p.is_nan()) {
+                if mixed.iter().any(|score| score.is_nan()) {
                     let (location, value) = (location(), f64::NAN);
                     return Err(gblend_core::Error::NonFinite { location, value }.into());
                 }
-                let task = evaluation.targets.task();
-                let predicted = predicted(task, mixed, 0.5);
-                let named = |named: &[usize]| {
-                    Named::new(task, named.iter().map(|&class| classes[class].clone()).collect())
+                let (predicted, probability) = match predicted.answer(mixed) {
+                    Answer::Classes(said) => {
+                        let probabilities = said.iter().filter_map(|&class| mixed.get(class).copied());
+                        let probabilities = Named::new(labels, probabilities.collect());
+                        (Some(named(&said)), Some(probabilities))
+                    }
+                    Answer::Number(number) => (Some(Said::Number(number)), None),
+                    _ => (None, None),
                 };
-                let by_class = |row: &Vec<f64>| classes.iter().cloned().zip(row.iter().copied()).collect();
                 Ok(Prediction {
                     id: source.sample(sample).id,
-                    probability: Named::new(task, predicted.iter().map(|&class| mixed[class]).collect()),
-                    predicted: named(&predicted),
-                    label: named(evaluation.targets.classes(row)),
+                    predicted,
+                    probability,
+                    label: match &evaluation.targets.labels[row] {
+                        Label::Missing => None,
+                        Label::Number(number) => Some(Said::Number(*number)),
+                        label => Some(named(label.classes())),
+                    },
                     heads: heads
                         .iter()
-                        .zip(&probabilities)
-                        .filter_map(|(head, rows)| Some((head.clone(), by_class(rows[row].as_ref()?))))
+                        .enumerate()
+                        .filter_map(|(head, name)| Some((name.clone(), head_said(head, row)?)))
                         .collect(),
                 })
             };
@@ -150,22 +203,19 @@ impl Predict {
         if self.json {
             return print_json(&predictions);
         }
+        let with_probability = predictions.iter().any(|one| one.probability.is_some());
+        let dash = || "-".to_owned();
         let rows = predictions.into_iter().map(|prediction| {
-            let Prediction {
-                id,
-                predicted,
-                probability,
-                label,
-                ..
-            } = prediction;
-            let same = |name| name;
-            vec![
-                id,
-                predicted.text(same),
-                probability.text(percent),
-                label.text(same),
-            ]
+            let mut row = vec![prediction.id, prediction.predicted.map_or_else(dash, Said::text)];
+            if with_probability {
+                row.push(prediction.probability.map_or_else(dash, |one| one.text(percent)));
+            }
+            row.push(prediction.label.map_or_else(dash, Said::text));
+            row
         });
-        print(&table(&["sample", "predicted", "probability", "label"], 2, rows))
+        let mut header = vec!["sample", "predicted"];
+        header.extend(with_probability.then_some("probability"));
+        header.push("label");
+        print(&table(&header, 2, rows))
     }
 }

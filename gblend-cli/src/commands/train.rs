@@ -10,7 +10,7 @@ use crate::config::{Config, Override, task_differences};
 use crate::error::{Error, Result};
 use crate::process::Interrupt;
 use crate::progress::Reporter;
-use crate::records::Summary;
+use crate::records::{ObjectiveDescription, Summary};
 use crate::run_folder::Destination;
 use crate::tables::{metrics_table, percent, predictions_line};
 use crate::training::pipeline;
@@ -131,7 +131,11 @@ fn closing(summary: &Summary, folder: &Path) -> String {
         };
         (vec![head.name.clone(), head.kind.clone(), weight], head.metrics())
     });
-    let table = metrics_table(&["head", "kind", "weight"], 2, "test ", rows);
+    let run = summary.objective.as_ref();
+    let own = summary.heads.iter().filter_map(|head| head.objective.as_ref());
+    let kinds = ObjectiveDescription::metrics(run).iter();
+    let kinds = kinds.chain(own.flat_map(|objective| &objective.metrics));
+    let table = metrics_table(&["head", "kind", "weight"], 2, "test ", kinds, rows);
     let seconds = &summary.seconds;
     let estimates = if summary.blends.is_empty() {
         String::new()
@@ -143,8 +147,8 @@ fn closing(summary: &Summary, folder: &Path) -> String {
         )
     };
     let predictions = summary.predictions.iter();
-    let predictions = predictions.map(|prediction| (prediction.rule, prediction.test_accuracy));
-    let predictions = predictions_line(summary.predict, predictions);
+    let predictions = predictions.map(|prediction| (prediction.rule, prediction.metrics()));
+    let predictions = predictions_line(summary.predict, ObjectiveDescription::main(run), predictions);
     format!(
         "{table}\n\n{predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s), waiting for data {}{estimates}\n\
          run folder: {}",

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::process::Interrupt;
 use crate::progress::Board;
-use crate::records::{Comparison, LeftOut};
+use crate::records::{Comparison, Figure, LeftOut};
 use crate::run_folder::Destination;
 use crate::training::pipeline;
 use crate::training::pipeline::{ProcessUse, Start};
@@ -217,7 +217,8 @@ impl Shared<'_> {
         let label = self.label(index);
         match &states[index] {
             State::Done(done) => {
-                let result = format!("{:.1} % in {:.1} s", 100.0 * done.test_accuracy, done.seconds);
+                let figure = done.figure().map_or_else(|| "no figure".to_owned(), Figure::text);
+                let result = format!("{figure} in {:.1} s", done.seconds);
                 self.board.cell_done(&label, &result);
             }
             State::Failed(problem) => self.board.cell_done(&label, &format!("left out: {problem}")),

@@ -1,5 +1,9 @@
 //! Fixed weights on a grid over the simplex: where the best ones are, and how far from them an estimate is.
 
+use std::collections::BTreeMap;
+
+use gblend_core::MetricKind;
+
 use crate::error::{Error, Result};
 use crate::records::{Simplex, SimplexPoint, difference, mean_and_ci95};
 
@@ -45,38 +49,50 @@ fn fill(parts: &mut [usize], head: usize, left: usize, found: &mut impl FnMut(&[
     }
 }
 
-/// A point from its weights and accuracies.
-pub(super) fn point(weights: Vec<f64>, test_accuracy: Vec<f64>) -> SimplexPoint {
+/// A point from its weights and its main figure with each seed.
+pub(super) fn point(weights: Vec<f64>, main: &MetricKind, figures: Vec<f64>) -> SimplexPoint {
+    let mean = mean_and_ci95(&figures).0;
+    let (test_accuracy, test_metrics) = match main.name.as_ref() {
+        "accuracy" => (figures, BTreeMap::new()),
+        name => (Vec::new(), BTreeMap::from([(name.to_owned(), figures)])),
+    };
     SimplexPoint {
         weights,
-        mean: mean_and_ci95(&test_accuracy).0,
         test_accuracy,
+        test_metrics,
+        mean,
     }
 }
 
-/// Judges an estimate by the points of a grid; `None` if there is no point. Every list of accuracies has the same seeds in
+/// Judges an estimate by the points of a grid; `None` if there is no point. Every list of figures has the same seeds in
 /// the same order.
 pub(super) fn judge(
     heads: Vec<String>,
+    main: &MetricKind,
     steps: usize,
     points: Vec<SimplexPoint>,
     estimate: SimplexPoint,
 ) -> Option<Simplex> {
-    let seeds = estimate.test_accuracy.len();
+    let gains = |point: &SimplexPoint| -> Vec<f64> {
+        let figures = point.figures(&main.name).iter();
+        figures.map(|&figure| main.better.gain(figure)).collect()
+    };
+    let of_estimate = gains(&estimate);
+    let seeds = of_estimate.len();
     let best_without = |seed: usize| {
         let others = |point: &SimplexPoint| -> f64 {
-            let accuracies = point.test_accuracy.iter().enumerate();
+            let gains = gains(point).into_iter().enumerate();
             // With one seed there are no others, and its own has to do.
-            accuracies
+            gains
                 .filter(|(other, _)| seeds == 1 || *other != seed)
-                .map(|(_, accuracy)| accuracy)
+                .map(|(_, gain)| gain)
                 .sum()
         };
         points.iter().max_by(|a, b| others(a).total_cmp(&others(b)))
     };
     let pairs = (0..seeds).filter_map(|seed| {
-        let best = best_without(seed)?;
-        Some((*best.test_accuracy.get(seed)?, estimate.test_accuracy[seed]))
+        let best = gains(best_without(seed)?);
+        Some((*best.get(seed)?, of_estimate[seed]))
     });
     let regret = difference("ogr", pairs)?;
     Some(Simplex {
@@ -92,7 +108,10 @@ pub(super) fn judge(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use gblend_core::Better;
     use proptest::prelude::*;
+
+    static MAIN: MetricKind = MetricKind::share("accuracy", "accuracy");
 
     proptest! {
         #[test]
@@ -123,20 +142,46 @@ mod tests {
         // By its own accuracy each seed would choose another point and regret 0.4; by the others' it finds nothing.
         let lucky = |seed: usize| {
             let accuracies = (0..3).map(|other| if other == seed { 0.9 } else { 0.4 });
-            point(vec![0.5, 0.5], accuracies.collect())
+            point(vec![0.5, 0.5], &MAIN, accuracies.collect())
         };
         let points = (0..3).map(lucky).collect();
-        let estimate = point(vec![0.3, 0.7], vec![0.5; 3]);
-        let simplex = judge(vec!["a".into(), "joint".into()], 2, points, estimate).unwrap();
+        let estimate = point(vec![0.3, 0.7], &MAIN, vec![0.5; 3]);
+        let simplex = judge(vec!["a".into(), "joint".into()], &MAIN, 2, points, estimate).unwrap();
         assert!((simplex.regret.mean + 0.1).abs() < 1e-12, "{:?}", simplex.regret);
     }
 
     #[test]
     fn the_best_point_is_the_regret_of_the_others() {
-        let good = point(vec![1.0, 0.0], vec![0.8, 0.9]);
-        let bad = point(vec![0.0, 1.0], vec![0.5, 0.5]);
-        let estimate = point(vec![0.5, 0.5], vec![0.7, 0.8]);
-        let simplex = judge(vec!["a".into(), "joint".into()], 1, vec![bad, good], estimate).unwrap();
+        let good = point(vec![1.0, 0.0], &MAIN, vec![0.8, 0.9]);
+        let bad = point(vec![0.0, 1.0], &MAIN, vec![0.5, 0.5]);
+        let estimate = point(vec![0.5, 0.5], &MAIN, vec![0.7, 0.8]);
+        let simplex = judge(
+            vec!["a".into(), "joint".into()],
+            &MAIN,
+            1,
+            vec![bad, good],
+            estimate,
+        )
+        .unwrap();
         assert!((simplex.regret.mean - 0.1).abs() < 1e-12 && simplex.regret.significant);
+    }
+
+    #[test]
+    fn of_errors_the_smallest_is_the_best() {
+        let main = MetricKind::number("mae", "MAE", Better::Lower);
+        let good = point(vec![1.0, 0.0], &main, vec![0.2, 0.1]);
+        let bad = point(vec![0.0, 1.0], &main, vec![0.5, 0.5]);
+        let estimate = point(vec![0.5, 0.5], &main, vec![0.3, 0.2]);
+        let simplex = judge(
+            vec!["a".into(), "joint".into()],
+            &main,
+            1,
+            vec![bad, good],
+            estimate,
+        )
+        .unwrap();
+        assert!((simplex.regret.mean - 0.1).abs() < 1e-12, "{:?}", simplex.regret);
+        assert_eq!(simplex.points[0].figures("mae"), [0.5, 0.5]);
+        assert!(simplex.points[0].test_accuracy.is_empty());
     }
 }

@@ -1,19 +1,24 @@
 //! From the results of cells to the rows of a comparison.
 
-use gblend_core::JOINT;
+use std::collections::BTreeMap;
+
+use gblend_core::{JOINT, MetricKind};
 
 use super::method::Method;
 use super::plan::{Entry, Plan};
 use super::simplex::{judge, point};
 use crate::config::Config;
 use crate::records::{
-    COMPARISON_FORMAT, Comparison, LeftOut, Row, Simplex, Summary, difference, mean_and_ci95,
+    COMPARISON_FORMAT, Comparison, Figure, LeftOut, Metrics, ObjectiveDescription, PredictionSummary, Row,
+    Simplex, Summary, difference, mean_and_ci95,
 };
 
 /// What a comparison keeps of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Done {
-    pub(super) test_accuracy: f64,
+    objective: Option<ObjectiveDescription>,
+    /// Of what the run predicts from.
+    metrics: Metrics,
     pub(super) test_samples: usize,
     pub(super) weights: Vec<f64>,
     pub(super) seconds: f64,
@@ -23,7 +28,8 @@ impl Done {
     pub(super) fn of(summary: &Summary) -> Self {
         let chosen = summary.predictions.iter().find(|of| of.rule == summary.predict);
         Self {
-            test_accuracy: chosen.map_or(f64::NAN, |of| of.test_accuracy),
+            objective: summary.objective.clone(),
+            metrics: chosen.map(PredictionSummary::metrics).unwrap_or_default(),
             test_samples: summary
                 .heads
                 .iter()
@@ -34,6 +40,26 @@ impl Done {
             seconds: summary.seconds.total,
         }
     }
+
+    /// Its main figure.
+    pub(super) fn figure(&self) -> Option<Figure> {
+        let main = ObjectiveDescription::main(self.objective.as_ref());
+        Some(Figure::new(self.metrics.get(&main.name)?, main))
+    }
+}
+
+/// What rows are judged by: the objective of a method that trains the joint head, if there is a result of one. A modality
+/// alone may be asked something else.
+fn objective(plan: &Plan, results: &[Option<Done>]) -> Option<ObjectiveDescription> {
+    let cells = || {
+        plan.cells
+            .iter()
+            .zip(results)
+            .filter_map(|(cell, done)| Some((cell, done.as_ref()?)))
+    };
+    let blended = cells().find(|(cell, _)| !matches!(plan.entries[cell.entry].method, Method::Single(_)));
+    let (_, done) = blended.or_else(|| cells().next())?;
+    done.objective.clone()
 }
 
 /// The rows that there are results for, of `results`, one for each cell of the plan.
@@ -43,7 +69,13 @@ pub(super) fn tabulate(
     results: &[Option<Done>],
     left_out: Vec<LeftOut>,
 ) -> Comparison {
-    let table = Table { plan, results };
+    let objective = objective(plan, results);
+    let table = Table {
+        plan,
+        results,
+        kinds: ObjectiveDescription::metrics(objective.as_ref()),
+        main: ObjectiveDescription::main(objective.as_ref()),
+    };
     let entries = plan.entries.iter().enumerate();
     let entries = entries.filter(|(_, entry)| !matches!(entry.method, Method::Fixed(_)));
     let rows = entries
@@ -66,6 +98,7 @@ pub(super) fn tabulate(
             .unwrap_or(0),
         rows,
         simplex: table.simplex(base),
+        objective: objective.clone(),
         left_out,
     }
 }
@@ -73,26 +106,35 @@ pub(super) fn tabulate(
 struct Table<'a> {
     plan: &'a Plan,
     results: &'a [Option<Done>],
+    /// The figures of the objective, and the main one of them.
+    kinds: &'a [MetricKind],
+    main: &'a MetricKind,
 }
 
 impl Table<'_> {
-    /// The cells of an entry that are done: seed, result, folder.
+    /// The cells of an entry that have the main figure: seed, result, folder.
     fn cells(&self, entry: usize) -> impl Iterator<Item = (u64, &Done, &str)> {
         let cells = self.plan.cells.iter().zip(self.results);
         let own = cells.filter(move |(cell, _)| cell.entry == entry);
-        own.filter_map(|(cell, done)| Some((cell.seed, done.as_ref()?, cell.folder.as_str())))
+        let done = own.filter_map(|(cell, done)| Some((cell.seed, done.as_ref()?, cell.folder.as_str())));
+        done.filter(|(_, done, _)| done.metrics.get(&self.main.name).is_some())
     }
 
-    fn accuracy(&self, entry: usize, seed: u64) -> Option<f64> {
+    /// The main figure of a cell.
+    fn main(&self, done: &Done) -> f64 {
+        done.metrics.get(&self.main.name).unwrap_or(f64::NAN)
+    }
+
+    fn figure(&self, entry: usize, seed: u64) -> Option<f64> {
         self.cells(entry)
             .find(|(of, ..)| *of == seed)
-            .map(|(_, done, _)| done.test_accuracy)
+            .map(|(_, done, _)| self.main(done))
     }
 
-    /// Accuracies of two entries with the seeds that both have.
+    /// The main figure of two entries with the seeds that both have.
     fn pairs(&self, entry: usize, other: usize) -> impl Iterator<Item = (f64, f64)> {
         self.cells(entry)
-            .filter_map(move |(seed, done, _)| Some((done.test_accuracy, self.accuracy(other, seed)?)))
+            .filter_map(move |(seed, done, _)| Some((self.main(done), self.figure(other, seed)?)))
     }
 
     fn row(&self, index: usize, entry: &Entry, base: &Config) -> Option<Row> {
@@ -100,8 +142,11 @@ impl Table<'_> {
         if cells.is_empty() {
             return None;
         }
-        let test_accuracy: Vec<f64> = cells.iter().map(|(_, done, _)| done.test_accuracy).collect();
-        let (mean, ci95) = mean_and_ci95(&test_accuracy);
+        let of_each = |name: &str| -> Option<Vec<f64>> {
+            cells.iter().map(|(_, done, _)| done.metrics.get(name)).collect()
+        };
+        let main: Vec<f64> = cells.iter().map(|(_, done, _)| self.main(done)).collect();
+        let (mean, ci95) = mean_and_ci95(&main);
         let to = |other: Option<usize>| {
             let other = other.filter(|&other| other != index)?;
             difference(&self.plan.entries[other].label(base), self.pairs(index, other))
@@ -141,17 +186,26 @@ impl Table<'_> {
             paired_difference_to_equal: to(baseline(Method::Equal)),
             seconds: cells.iter().map(|(_, done, _)| done.seconds).sum::<f64>() / cells.len() as f64,
             runs: cells.iter().map(|(.., folder)| (*folder).to_owned()).collect(),
-            test_accuracy,
+            test_accuracy: of_each("accuracy").unwrap_or_default(),
+            test_metrics: self.others(of_each),
         })
     }
 
-    /// The modality of these that is most accurate alone, as a mean over its seeds.
+    /// Figures that have no list of their own. Those of classification are in the run folders.
+    fn others(&self, of_each: impl Fn(&str) -> Option<Vec<f64>>) -> BTreeMap<String, Vec<f64>> {
+        let classification = ObjectiveDescription::metrics(None);
+        let others = self.kinds.iter().filter(|kind| !classification.contains(kind));
+        let others = others.filter_map(|kind| Some((kind.name.to_string(), of_each(&kind.name)?)));
+        others.collect()
+    }
+
+    /// The modality of these that is best alone, as a mean over its seeds.
     fn best_single(&self, modalities: &[String]) -> Option<usize> {
         let entries = self.plan.entries.iter().enumerate();
         let singles = entries.filter_map(|(index, entry)| match &entry.method {
             Method::Single(name) if modalities.contains(name) => {
-                let accuracies: Vec<f64> = self.cells(index).map(|(_, done, _)| done.test_accuracy).collect();
-                (!accuracies.is_empty()).then(|| (index, mean_and_ci95(&accuracies).0))
+                let figures: Vec<f64> = self.cells(index).map(|(_, done, _)| self.main(done)).collect();
+                (!figures.is_empty()).then(|| (index, self.main.better.gain(mean_and_ci95(&figures).0)))
             }
             _ => None,
         });
@@ -177,14 +231,12 @@ impl Table<'_> {
         })?;
         let whole = |seed: &u64| {
             let mut all = points.iter().map(|(index, _)| *index).chain([ogr]);
-            all.all(|index| self.accuracy(index, *seed).is_some())
+            all.all(|index| self.figure(index, *seed).is_some())
         };
         let seeds: Vec<u64> = self.plan.seeds.iter().copied().filter(whole).collect();
-        let accuracies = |entry: usize| {
-            seeds
-                .iter()
-                .filter_map(|&seed| self.accuracy(entry, seed))
-                .collect()
+        let figures = |entry: usize| {
+            let figures = seeds.iter().filter_map(|&seed| self.figure(entry, seed));
+            figures.collect::<Vec<f64>>()
         };
         let (_, first) = points.first()?;
         let steps = grid_steps(&points);
@@ -196,13 +248,14 @@ impl Table<'_> {
                     .for_each(|(mean, weight)| *mean += weight / seeds.len() as f64);
             }
         }
-        let estimate = point(mean, accuracies(ogr));
+        let estimate = point(mean, self.main, figures(ogr));
         let grid = points
             .iter()
-            .map(|&(index, weights)| point(weights.clone(), accuracies(index)));
+            .map(|&(index, weights)| point(weights.clone(), self.main, figures(index)));
         let heads = base.modalities.iter().map(|modality| modality.name.clone());
         judge(
             heads.chain([JOINT.to_owned()]).collect(),
+            self.main,
             steps,
             grid.collect(),
             estimate,

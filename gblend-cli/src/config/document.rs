@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use toml_edit::Item;
 
 use super::environment::expand;
-use super::pipeline_keys::pipeline_keys;
+use super::pipeline_keys::shared_keys;
 use super::{ConfigError, Override};
 
 /// A parsed configuration with its overrides applied.
@@ -69,7 +69,7 @@ impl Document {
             let role = Role::ALL
                 .into_iter()
                 .find(|role| tables.first().is_some_and(|table| table == role.name()));
-            let kept = role.map(pipeline_keys).unwrap_or_default();
+            let kept = role.map(shared_keys).unwrap_or_default();
             let set: Vec<String> = self
                 .overrides
                 .iter()

@@ -6,6 +6,7 @@ mod document;
 mod environment;
 mod error;
 mod log;
+mod objectives;
 mod overrides;
 mod pipeline_keys;
 mod run;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use gblend_core::{
     Array, Blend, BlendStrategy, BuildContext, Dataset, Encoder, Fusion, FusionContext, FusionModule, Heads,
-    Media, Modality, OpenContext, Optimizer, Role, SampleRng, Source,
+    Media, Modality, Objective, OpenContext, Optimizer, Role, SampleRng, Source,
 };
 use gblend_optim::Apply;
 use gblend_optim::schedule::Schedule;
@@ -30,6 +31,7 @@ pub use device::{DeviceChoice, UnknownDevice};
 use document::Document;
 pub use error::ConfigError;
 pub use log::LogConfig;
+pub use objectives::Objectives;
 pub use overrides::Override;
 pub use run::{RunConfig, Select};
 pub use schema::json_schema;
@@ -40,11 +42,12 @@ pub use task::{settings_beside, task_differences};
 pub const BUILTIN: &str = include_str!("../../builtin/scene.toml");
 
 /// The tables that a configuration may have, in the order of the documentation.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "run",
     "data",
     "modality",
     "fusion",
+    "objective",
     "blend",
     "optimizer",
     "log",
@@ -62,6 +65,8 @@ pub struct Config {
     pub modalities: Vec<ModalityConfig>,
     /// `[fusion]`.
     pub fusion: FusionConfig,
+    /// `[objective]`; without one, it follows from the labels of the dataset.
+    pub objective: Option<Box<dyn Objective>>,
     /// `[blend]`.
     pub blend: BlendConfig,
     /// `[optimizer]`.
@@ -83,6 +88,8 @@ pub struct ModalityConfig {
     pub pipeline: ModalityPipeline,
     /// What the plugin reads of it.
     pub plugin: Box<dyn Modality>,
+    /// `[modality.NAME.objective]`, that of its own head; without one, it is that of the joint head.
+    pub objective: Option<Box<dyn Objective>>,
 }
 
 impl ModalityConfig {
@@ -333,9 +340,12 @@ impl Config {
         let mut modalities = Vec::new();
         for name in document.table_names("modality")? {
             let section = Section::required(&document, Role::Modality, &["modality", &name])?;
+            let objective = ["modality", &name, "objective"];
+            let objective = Section::optional(&document, Role::Objective, &objective)?;
             modalities.push(ModalityConfig {
                 pipeline: section.pipeline()?,
                 plugin: section.plugin()?,
+                objective: objective.map(|section| section.plugin()).transpose()?,
                 name,
             });
         }
@@ -347,6 +357,8 @@ impl Config {
             pipeline: section.pipeline()?,
             plugin: section.plugin()?,
         };
+        let objective = Section::optional(&document, Role::Objective, &["objective"])?;
+        let objective = objective.map(|section| section.plugin()).transpose()?;
         let blend = BlendConfig::of(&document)?;
         let section = Section::with_default(&document, Role::Optimizer, &["optimizer"], "sgd")?;
         let optimizer = OptimizerConfig {
@@ -358,6 +370,7 @@ impl Config {
             data,
             modalities,
             fusion,
+            objective,
             blend,
             optimizer,
             log,
@@ -440,12 +453,19 @@ impl Config {
         document.insert("data".into(), section::to_value("data", &self.data)?);
         let mut modalities = toml::Table::new();
         for modality in &self.modalities {
-            let table = section::merge(&modality.name, &modality.plugin, &modality.pipeline)?;
+            let mut table = section::merge(&modality.name, &modality.plugin, &modality.pipeline)?;
+            if let (toml::Value::Table(table), Some(objective)) = (&mut table, &modality.objective) {
+                table.insert("objective".into(), section::to_value("objective", objective)?);
+            }
             modalities.insert(modality.name.clone(), table);
         }
         document.insert("modality".into(), toml::Value::Table(modalities));
         let fusion = section::merge("fusion", &self.fusion.plugin, &self.fusion.pipeline)?;
         document.insert("fusion".into(), fusion);
+        // What follows from the labels is not written out: the labels are not known here.
+        if let Some(objective) = &self.objective {
+            document.insert("objective".into(), section::to_value("objective", objective)?);
+        }
         let blend = section::merge("blend", &self.blend.plugin, &self.blend.pipeline)?;
         document.insert("blend".into(), blend);
         let optimizer = section::merge("optimizer", &self.optimizer.plugin, &self.optimizer.pipeline)?;

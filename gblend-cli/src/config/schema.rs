@@ -3,8 +3,11 @@
 use gblend_core::{Role, catalogue};
 use serde_json::{Map, Value, json};
 
-use super::pipeline_keys::pipeline_schema;
+use super::pipeline_keys::{pipeline_schema, plugin_keys};
 use super::{CheckpointConfig, LogConfig, RunConfig};
+
+/// The definition of an objective, which stands in two places.
+const OBJECTIVE: &str = "Objective";
 
 /// The JSON schema of a configuration with the plugins of this binary.
 ///
@@ -15,6 +18,8 @@ pub fn json_schema() -> gblend_core::Result<Value> {
     let run = adopt(schemars::schema_for!(RunConfig).into(), &mut definitions);
     let log = adopt(schemars::schema_for!(LogConfig).into(), &mut definitions);
     let checkpoint = adopt(schemars::schema_for!(CheckpointConfig).into(), &mut definitions);
+    let objective = choice(Role::Objective, &mut definitions)?;
+    definitions.insert(OBJECTIVE.into(), objective);
     let data = choice(Role::Data, &mut definitions)?;
     let modality = choice(Role::Modality, &mut definitions)?;
     let fusion = choice(Role::Fusion, &mut definitions)?;
@@ -36,6 +41,7 @@ pub fn json_schema() -> gblend_core::Result<Value> {
                 "additionalProperties": modality,
             },
             "fusion": fusion,
+            "objective": { "$ref": format!("#/$defs/{OBJECTIVE}") },
             "blend": blend,
             "optimizer": optimizer,
             "log": log,
@@ -57,6 +63,14 @@ fn choice(role: Role, definitions: &mut Map<String, Value>) -> gblend_core::Resu
             if let Some(Value::Object(own)) = source.get("properties") {
                 properties.extend(own.clone());
             }
+        }
+        for &key in plugin_keys(role) {
+            let table = json!({
+                "$ref": format!("#/$defs/{OBJECTIVE}"),
+                "description": "What the modality's own head is asked, as `[objective]` says it of the joint head. Default: \
+                                what the joint head is.",
+            });
+            properties.insert(key.into(), table);
         }
         let mut required = vec![json!("kind")];
         if let Some(Value::Array(own)) = schema.get("required") {

@@ -12,9 +12,9 @@ use toml::{Table, Value};
 
 use super::ConfigError;
 use super::document::{Document, unknown_key};
-use super::pipeline_keys::pipeline_keys;
+use super::pipeline_keys::{pipeline_keys, plugin_keys};
 
-/// A `[data]`, `[modality.NAME]`, `[fusion]`, `[blend]` or `[optimizer]` table.
+/// A table with a `kind`.
 pub(super) struct Section<'a> {
     document: &'a Document,
     path: Vec<&'a str>,
@@ -40,6 +40,18 @@ impl<'a> Section<'a> {
                 ),
             )),
         }
+    }
+
+    /// The table at `path`, if there is one.
+    pub(super) fn optional(
+        document: &'a Document,
+        role: Role,
+        path: &[&'a str],
+    ) -> Result<Option<Self>, ConfigError> {
+        let table = document.get(path);
+        table
+            .map(|value| Self::divide(document, role, path, value))
+            .transpose()
     }
 
     /// The table at `path`; this kind where it names none, and where there is no table.
@@ -90,7 +102,7 @@ impl<'a> Section<'a> {
             .get("properties")
             .and_then(|properties| properties.as_object());
         for (key, value) in table {
-            if key == "kind" {
+            if key == "kind" || plugin_keys(role).contains(&key.as_str()) {
                 continue;
             }
             if shared.contains(key) {
@@ -100,6 +112,7 @@ impl<'a> Section<'a> {
             } else {
                 let known = settings.into_iter().flat_map(|settings| settings.keys());
                 let known = known.chain(&shared).map(String::as_str);
+                let known = known.chain(plugin_keys(role).iter().copied());
                 let what = format!("key of {role} kind `{kind}`");
                 return Err(document.invalid(&at(key), unknown_key(&what, key, known)));
             }

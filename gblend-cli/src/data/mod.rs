@@ -7,7 +7,6 @@ pub mod avmnist;
 mod binding;
 pub(crate) mod cache;
 pub mod export;
-mod labels;
 mod loader;
 pub mod manifest;
 mod position;
@@ -21,5 +20,6 @@ pub use loader::{LoadedBatch, LoadedInput, Loader, Plan};
 pub use position::SampleIndex;
 pub use prepared::{Faults, Prepared, Storage};
 pub use split::{
-    Evaluable, HeldOutSplit, Shares, Splits, TestSplit, TrainSplit, TrainSubset, ValidationSplit,
+    Division, Evaluable, HeldOutSplit, LabelUse, Shares, Splits, TestSplit, TrainSplit, TrainSubset,
+    ValidationSplit,
 };

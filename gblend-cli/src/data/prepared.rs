@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use gblend_core::dataset::Source;
-use gblend_core::{Array, Error, Modality, Result, Role, Targets};
+use gblend_core::{Array, Error, Labels, Modality, Result, Role, Targets};
 use rayon::prelude::*;
 
 use super::cache::{Cache, SegmentKey};
-use super::labels::Labels;
 use crate::config::ModalityConfig;
 
 /// Samples of one segment: enough that files are few, few enough that an interruption loses little.
@@ -86,7 +85,7 @@ impl Prepared {
     /// Under [`Faults::Stop`], [`Error::Data`] naming the first sample, in the order of the dataset, that cannot
     /// be read or prepared, has another shape than the first, or a value that is not finite. Otherwise only
     /// errors that are no sample's own, [`Error::Setting`] if a setting fits no sample, and [`Error::Data`] if a label is
-    /// for another task than the dataset's.
+    /// of another kind than the dataset's.
     pub fn new(
         source: &dyn Source,
         modalities: &[ModalityConfig],
@@ -173,7 +172,7 @@ impl Prepared {
                 segments,
             });
         }
-        let mut labels = Labels::none(source.task(), source.len());
+        let mut labels = Labels::with_capacity(source.label_kind(), source.len());
         for index in 0..source.len() {
             labels.push(&source.sample(index).label)?;
         }
@@ -223,6 +222,11 @@ impl Prepared {
     /// training can do with.
     pub fn odd_shapes(&self) -> &[Error] {
         &self.odd_shapes
+    }
+
+    /// The label of every sample.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
     }
 
     /// What the heads should say of some samples.

@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gblend_core::dataset::{Partition, Source};
-use gblend_core::{Error, Result, Seed};
+use gblend_core::{Error, Label, Labels, Objective, Result, Seed};
 use rand::seq::SliceRandom;
 
-use super::labels::Labels;
 use super::position::{SampleIndex, sample_count};
 use super::stratify::{remove, take_stratified};
 
@@ -70,6 +69,28 @@ pub struct Shares {
     pub held_out: f64,
 }
 
+/// How a dataset is divided.
+#[derive(Clone, Copy, Debug)]
+pub struct Division<'a> {
+    /// What is set aside.
+    pub shares: Shares,
+    /// The objective that says which samples belong together, that of the joint head.
+    pub objective: &'a dyn Objective,
+    /// Who learns from labels.
+    pub labels: LabelUse,
+}
+
+/// Which heads learn from labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelUse {
+    /// None.
+    NoHead,
+    /// Some of them.
+    SomeHeads,
+    /// Every one, so that a sample without a label is of no use.
+    EveryHead,
+}
+
 /// The splits of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splits {
@@ -80,17 +101,19 @@ pub struct Splits {
     /// Samples for model selection; may be empty.
     pub validation: ValidationSplit,
     test: TestSplit,
+    /// Samples that are in none for want of a label.
+    unlabeled: usize,
 }
 
 impl Splits {
-    /// Divides a dataset: class by class, so that every split has every class in the same proportion, or
-    /// group by group where samples have groups. The same seed gives the same splits.
+    /// Divides a dataset: stratum by stratum as the objective says, so that every split has every class in the same
+    /// proportion, or group by group where samples have groups. The same seed gives the same splits.
     ///
     /// # Errors
-    /// [`Error::Data`] if a label is out of range or for another task, a class has no sample to train on, there is no
-    /// test sample, or there are more samples than positions have bits for.
-    pub fn new(source: &dyn Source, shares: Shares, seed: Seed) -> Result<Self> {
-        Self::without(source, &BTreeSet::new(), shares, seed)
+    /// [`Error::Data`] if a label is out of range or of another kind, a class that heads learn has no sample to train on,
+    /// there is no test sample, or there are more samples than positions have bits for.
+    pub fn new(source: &dyn Source, division: Division<'_>, seed: Seed) -> Result<Self> {
+        Self::without(source, &BTreeSet::new(), division, seed)
     }
 
     /// Divides what `dropped` leaves of a dataset, as [`new`](Self::new) does.
@@ -100,15 +123,17 @@ impl Splits {
     pub fn without(
         source: &dyn Source,
         dropped: &BTreeSet<usize>,
-        shares: Shares,
+        division: Division<'_>,
         seed: Seed,
     ) -> Result<Self> {
+        let shares = division.shares;
         let samples = sample_count(source.len())?;
         let mut pool: Vec<SampleIndex> = Vec::new();
         let mut validation = Vec::new();
         let mut test = Vec::new();
         let classes = source.classes().len();
-        let mut labels = Labels::none(source.task(), source.len());
+        let mut labels = Labels::with_capacity(source.label_kind(), source.len());
+        let mut unlabeled = 0;
         let mut groups: BTreeMap<SampleIndex, String> = BTreeMap::new();
         for index in 0..samples {
             let sample = source.sample(index as usize);
@@ -116,8 +141,13 @@ impl Splits {
                 let problem = format!("label {class}, expected 0 to below {classes}");
                 return Err(Error::data(sample.id, problem));
             }
-            labels.push(&sample.label)?;
+            let pushed = labels.push(&sample.label);
+            pushed.map_err(|error| Error::data(&sample.id, error))?;
             if dropped.contains(&(index as usize)) {
+                continue;
+            }
+            if division.labels == LabelUse::EveryHead && sample.label.is_missing() {
+                unlabeled += 1;
                 continue;
             }
             if let Some(group) = sample.group {
@@ -130,15 +160,22 @@ impl Splits {
             }
         }
         if test.is_empty() {
-            return Err(Error::data(
-                "the dataset",
-                "no test sample, expected at least one",
-            ));
+            let problem = match unlabeled {
+                0 => "no test sample, expected at least one".to_owned(),
+                count => {
+                    format!("no test sample with a label, expected at least one; {count} samples have none")
+                }
+            };
+            return Err(Error::data("the dataset", problem));
         }
+        // Of what is divided alone: the labels of the test decide nothing.
+        let strata = division
+            .objective
+            .strata(&labels.only(pool.iter().map(|&index| index as usize)));
         let mut take = |share: f64, label: &str| {
             let seed = seed.derive(label);
             if groups.is_empty() {
-                take_stratified(&mut pool, &labels, share, seed)
+                take_stratified(&mut pool, &strata, share, seed)
             } else {
                 take_groups(&mut pool, &groups, share, seed)
             }
@@ -156,7 +193,11 @@ impl Splits {
             );
             return Err(Error::data("the dataset", problem));
         }
-        for (class, name) in source.classes().iter().enumerate() {
+        let learned = match division.labels {
+            LabelUse::NoHead => &[],
+            LabelUse::SomeHeads | LabelUse::EveryHead => source.classes(),
+        };
+        for (class, name) in learned.iter().enumerate() {
             let has = |&index: &SampleIndex| labels.classes(index as usize).any(|other| other == class);
             if !pool.iter().any(has) {
                 let problem = format!("class `{name}` has no training sample, expected at least one");
@@ -171,7 +212,13 @@ impl Splits {
             held_out: HeldOutSplit(held_out),
             validation: ValidationSplit(validation),
             test: TestSplit(test),
+            unlabeled,
         })
+    }
+
+    /// Samples that were left out because they have no label and every head needs one.
+    pub fn unlabeled(&self) -> usize {
+        self.unlabeled
     }
 
     /// The test split, at the price of all others: nothing can be fitted or selected once it is known.
@@ -188,11 +235,7 @@ impl Splits {
                 let sample = source.sample(index as usize);
                 hasher.update(&(sample.id.len() as u64).to_le_bytes());
                 hasher.update(sample.id.as_bytes());
-                let classes = sample.label.classes();
-                hasher.update(&(classes.len() as u64).to_le_bytes());
-                for &class in classes {
-                    hasher.update(&(class as u64).to_le_bytes());
-                }
+                hash_label(&sample.label, &mut hasher);
             }
         }
         hasher.finalize().to_hex().to_string()
@@ -221,6 +264,26 @@ impl Splits {
             self.validation.0.len(),
             self.test.0.len(),
         ]
+    }
+}
+
+/// Classes as their number and indices; what has none as a number that no list of classes is long.
+fn hash_label(label: &Label, hasher: &mut blake3::Hasher) {
+    match label {
+        Label::Missing => {
+            hasher.update(&u64::MAX.to_le_bytes());
+        }
+        Label::Number(number) => {
+            hasher.update(&(u64::MAX - 1).to_le_bytes());
+            hasher.update(&number.to_bits().to_le_bytes());
+        }
+        label => {
+            let classes = label.classes();
+            hasher.update(&(classes.len() as u64).to_le_bytes());
+            for &class in classes {
+                hasher.update(&(class as u64).to_le_bytes());
+            }
+        }
     }
 }
 
@@ -262,7 +325,18 @@ mod tests {
     use super::*;
     use gblend_core::dataset::{Sample, Stream};
     use gblend_core::media::Media;
+    use gblend_optim::objective::SingleLabel;
     use proptest::prelude::*;
+
+    static OBJECTIVE: SingleLabel = SingleLabel {};
+
+    fn division(shares: Shares) -> Division<'static> {
+        Division {
+            shares,
+            objective: &OBJECTIVE,
+            labels: LabelUse::EveryHead,
+        }
+    }
 
     struct Known {
         classes: Vec<String>,
@@ -316,7 +390,7 @@ mod tests {
         ) {
             let source = Known::new(classes, per_class, groups);
             let shares = Shares { validation, held_out };
-            if let Ok(splits) = Splits::new(&source, shares, Seed::new(seed)) {
+            if let Ok(splits) = Splits::new(&source, division(shares), Seed::new(seed)) {
                 prop_assert_eq!(splits.all(), (0..source.len() as SampleIndex).collect::<Vec<_>>());
                 prop_assert_eq!(splits.sizes().iter().sum::<usize>(), source.len());
             }
@@ -328,7 +402,7 @@ mod tests {
         ) {
             let source = Known::new(classes, per_class, 0);
             let shares = Shares { validation: share, held_out: 0.0 };
-            let splits = Splits::new(&source, shares, Seed::new(seed)).unwrap();
+            let splits = Splits::new(&source, division(shares), Seed::new(seed)).unwrap();
             let expected = (per_class as f64 * share).round() as usize;
             for class in 0..classes {
                 let found = splits.validation.samples().iter().filter(|&&i| i as usize % classes == class).count();
@@ -344,7 +418,7 @@ mod tests {
             // Methods that estimate and methods that do not are compared on them.
             let source = Known::new(classes, per_class, groups);
             let splits = |held_out| {
-                Splits::new(&source, Shares { validation: 0.2, held_out }, Seed::new(seed))
+                Splits::new(&source, division(Shares { validation: 0.2, held_out }), Seed::new(seed))
             };
             // Some classes and groups are too small to be divided so.
             let (Ok(without), Ok(with)) = (splits(0.0), splits(held_out)) else { return Ok(()) };
@@ -357,7 +431,7 @@ mod tests {
         fn no_group_is_divided(groups in 4_usize..9, share in 0.1..0.45, seed: u64) {
             let source = Known::new(1, 40, groups);
             let shares = Shares { validation: share, held_out: 0.2 };
-            let splits = Splits::new(&source, shares, Seed::new(seed)).unwrap();
+            let splits = Splits::new(&source, division(shares), Seed::new(seed)).unwrap();
             let groups_of = |samples: &[SampleIndex]| -> BTreeSet<_> {
                 samples.iter().map(|&i| source.samples[i as usize].group.clone()).collect()
             };
@@ -377,7 +451,7 @@ mod tests {
             validation: 0.1,
             held_out: 0.2,
         };
-        let error = Splits::new(&source, shares, Seed::new(0))
+        let error = Splits::new(&source, division(shares), Seed::new(0))
             .unwrap_err()
             .to_string();
         assert!(error.contains("groups stay whole"), "{error}");
@@ -390,7 +464,7 @@ mod tests {
             validation: 0.0,
             held_out: 0.1,
         };
-        let splits = Splits::new(&source, shares, Seed::new(0)).unwrap();
+        let splits = Splits::new(&source, division(shares), Seed::new(0)).unwrap();
         assert!(splits.held_out.samples().iter().any(|&index| index > 100));
     }
 
@@ -398,7 +472,7 @@ mod tests {
     fn a_dropped_sample_is_in_no_split() {
         let source = Known::new(2, 20, 0);
         let dropped = [0, 7, 30].into();
-        let splits = Splits::without(&source, &dropped, Shares::default(), Seed::new(0)).unwrap();
+        let splits = Splits::without(&source, &dropped, division(Shares::default()), Seed::new(0)).unwrap();
         let left: Vec<SampleIndex> = (0..source.len() as SampleIndex)
             .filter(|&index| !dropped.contains(&(index as usize)))
             .collect();
@@ -412,7 +486,7 @@ mod tests {
             validation: 0.2,
             held_out: 0.2,
         };
-        let splits = |seed| Splits::new(&source, shares, Seed::new(seed)).unwrap();
+        let splits = |seed| Splits::new(&source, division(shares), Seed::new(seed)).unwrap();
         assert_eq!(splits(1), splits(1));
         assert_ne!(splits(1), splits(2));
     }
@@ -423,7 +497,7 @@ mod tests {
         source
             .samples
             .retain(|sample| sample.label != 1.into() || sample.partition == Partition::Test);
-        let error = Splits::new(&source, Shares::default(), Seed::new(0))
+        let error = Splits::new(&source, division(Shares::default()), Seed::new(0))
             .unwrap_err()
             .to_string();
         assert!(error.contains("class `1`"), "{error}");
@@ -433,9 +507,49 @@ mod tests {
     fn a_label_out_of_range_names_the_sample() {
         let mut source = Known::new(3, 5, 0);
         source.samples[4].label = 3.into();
-        let error = Splits::new(&source, Shares::default(), Seed::new(0))
+        let error = Splits::new(&source, division(Shares::default()), Seed::new(0))
             .unwrap_err()
             .to_string();
         assert!(error.starts_with("4: label 3"), "{error}");
+    }
+
+    #[test]
+    fn samples_without_a_label_are_left_out_where_every_head_needs_one() {
+        let mut source = Known::new(2, 20, 0);
+        for sample in source.samples.iter_mut().step_by(3) {
+            sample.label = Label::Missing;
+        }
+        let shares = Shares {
+            validation: 0.2,
+            held_out: 0.1,
+        };
+        let missing = |samples: &[SampleIndex]| {
+            let missing = samples
+                .iter()
+                .filter(|&&index| source.samples[index as usize].label.is_missing());
+            missing.count()
+        };
+        let splits = Splits::new(&source, division(shares), Seed::new(0)).unwrap();
+        assert_eq!((splits.unlabeled(), missing(&splits.all())), (14, 0));
+        let some = Division {
+            labels: LabelUse::SomeHeads,
+            ..division(shares)
+        };
+        let splits = Splits::new(&source, some, Seed::new(0)).unwrap();
+        assert_eq!((splits.unlabeled(), missing(&splits.all())), (0, 14));
+        // They are a stratum of their own.
+        assert!(missing(splits.validation.samples()) > 0 && missing(splits.train.samples()) > 0);
+    }
+
+    #[test]
+    fn a_test_without_any_label_is_refused() {
+        let mut source = Known::new(2, 20, 0);
+        for sample in &mut source.samples {
+            if sample.partition == Partition::Test {
+                sample.label = Label::Missing;
+            }
+        }
+        let error = Splits::new(&source, division(Shares::default()), Seed::new(0)).unwrap_err();
+        assert!(error.to_string().contains("2 samples have none"), "{error}");
     }
 }

@@ -2,14 +2,15 @@
 
 use std::num::NonZeroUsize;
 
-use gblend_core::{Array, AutoDevice, Pass, Targets, Task};
+use gblend_core::objective::losses_of_all;
+use gblend_core::{Array, AutoDevice, Pass, Targets};
 
 use crate::data::{Evaluable, LoadedBatch, Loader, Plan};
 use crate::error::Result;
-use crate::network::{ActiveHeads, Inputs, Multimodal};
+use crate::network::{ActiveHeads, Criteria, Inputs, Multimodal};
 use crate::records::Metrics;
 
-/// The class scores of every active head for some samples.
+/// The outputs of every active head for some samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// Positions in the dataset.
@@ -17,66 +18,70 @@ pub struct Evaluation {
     /// What the heads should say.
     pub targets: Targets,
     /// One entry per head; `None` where it was not asked for.
-    pub heads: Vec<Option<HeadScores>>,
+    pub heads: Vec<Option<HeadOutput>>,
 }
 
-/// The class scores of one head.
+/// The outputs of one head.
 #[derive(Clone, Debug, PartialEq)]
-pub struct HeadScores {
+pub struct HeadOutput {
     /// Positions in the evaluation of the samples that the head sees.
     pub rows: Vec<usize>,
-    /// `[rows, classes]`. Of several views of a sample, the logits of the mean of their probabilities.
-    pub logits: Array,
+    /// `[rows, width]`. Of several views of a sample, an output with the mean of their scores.
+    pub output: Array,
 }
 
 impl Evaluation {
-    /// How good each head is on the samples that it sees; `None` where it was not asked for, or sees none.
+    /// How good each head is on the samples that it sees; `None` where it was not asked for, or sees none that counts.
     ///
     /// # Errors
-    /// Never for an evaluation of [`evaluate`].
-    pub fn metrics(&self) -> Result<Vec<Option<Metrics>>> {
-        let metrics = |head: &Option<HeadScores>| -> Result<Option<Metrics>> {
-            let Some(HeadScores { rows, logits }) = head else {
+    /// Never for an evaluation of [`evaluate`] and the criteria of its network.
+    pub fn metrics(&self, criteria: &Criteria) -> Result<Vec<Option<Metrics>>> {
+        let heads = self.heads.iter().enumerate();
+        let metrics = heads.map(|(head, of_head)| {
+            let Some(HeadOutput { rows, output }) = of_head else {
                 return Ok(None);
             };
+            let criterion = criteria.of(head).get();
             let targets = self.targets.select(rows);
-            let probabilities = targets.task().probabilities(logits)?;
-            Ok(Metrics::of(
-                &probabilities,
-                &targets.loss_of_each(logits)?,
-                &targets,
-            ))
-        };
-        self.heads.iter().map(metrics).collect()
+            let losses = losses_of_all(criterion, output, &targets)?;
+            Metrics::of(criterion, &criterion.scores(output)?, &losses, &targets)
+        });
+        metrics.collect()
     }
 
-    /// The loss of each sample by one head; `None` for samples that it does not see.
+    /// The loss of each sample by one head; `None` for samples that it does not see or that have no label for it.
     ///
     /// # Errors
-    /// Never for an evaluation of [`evaluate`].
-    pub fn losses(&self, head: usize) -> Result<Vec<Option<f64>>> {
+    /// As [`metrics`](Self::metrics).
+    pub fn losses(&self, criteria: &Criteria, head: usize) -> Result<Vec<Option<f64>>> {
         let mut losses = vec![None; self.samples.len()];
-        if let Some(HeadScores { rows, logits }) = &self.heads[head] {
-            let each = self.targets.select(rows).loss_of_each(logits)?;
+        if let Some(HeadOutput { rows, output }) = &self.heads[head] {
+            let each = losses_of_all(criteria.of(head).get(), output, &self.targets.select(rows))?;
             for (&row, loss) in rows.iter().zip(each) {
-                losses[row] = Some(loss);
+                losses[row] = loss;
             }
         }
         Ok(losses)
     }
 
-    /// Class probabilities of each sample by one head; `None` for samples that it does not see.
+    /// The scores of each sample by one head; `None` for samples that it does not see.
     ///
     /// # Errors
-    /// Never for an evaluation of [`evaluate`].
-    pub fn probabilities(&self, head: usize) -> Result<Vec<Option<Vec<f64>>>> {
-        let mut probabilities = vec![None; self.samples.len()];
-        if let Some(HeadScores { rows, logits }) = &self.heads[head] {
-            for (&row, of_each) in rows.iter().zip(self.targets.task().probabilities(logits)?) {
-                probabilities[row] = Some(of_each);
+    /// As [`metrics`](Self::metrics).
+    pub fn scores(&self, criteria: &Criteria, head: usize) -> Result<Vec<Option<Vec<f64>>>> {
+        let mut scores = vec![None; self.samples.len()];
+        if let Some(HeadOutput { rows, output }) = &self.heads[head] {
+            for (&row, of_sample) in rows.iter().zip(criteria.of(head).get().scores(output)?) {
+                scores[row] = Some(of_sample);
             }
         }
-        Ok(probabilities)
+        Ok(scores)
+    }
+
+    /// Samples that have a loss by one head.
+    pub fn counted(&self, criteria: &Criteria, head: usize) -> usize {
+        let rows = self.heads[head].as_ref().map(|head| &head.rows);
+        rows.map_or(0, |rows| criteria.of(head).counted(&self.targets.select(rows)))
     }
 }
 
@@ -98,46 +103,36 @@ pub fn evaluate(
     if views == 1 {
         return Ok(evaluation);
     }
-    let task = evaluation.targets.task();
-    let mut sums = probabilities(task, &evaluation)?;
+    let mut sums = scores(model.criteria(), &evaluation)?;
     for view in 1..views {
         let further = evaluate_view(model, loader, &plan.clone().of_view(view), device, active)?;
-        for (sum, further) in sums
+        let further = scores(model.criteria(), &further)?;
+        let pairs = sums
             .iter_mut()
             .flatten()
-            .zip(probabilities(task, &further)?.iter().flatten())
-        {
-            sum.iter_mut().zip(further).for_each(|(sum, p)| *sum += p);
+            .flatten()
+            .zip(further.iter().flatten().flatten());
+        for (sum, further) in pairs {
+            sum.iter_mut().zip(further).for_each(|(sum, score)| *sum += score);
         }
     }
-    for (head, sum) in evaluation.heads.iter_mut().zip(sums) {
-        if let (Some(head), Some(sum)) = (head, sum) {
-            let mean = sum.into_iter().map(|sum| logit(task, sum / views as f64));
-            head.logits = Array::new(head.logits.shape().to_vec(), mean.collect())?;
+    for (head, (of_head, sums)) in evaluation.heads.iter_mut().zip(sums).enumerate() {
+        if let (Some(of_head), Some(mut means)) = (of_head, sums) {
+            means.iter_mut().flatten().for_each(|sum| *sum /= views as f64);
+            of_head.output = model.criteria().of(head).get().output_of(&means)?;
         }
     }
     Ok(evaluation)
 }
 
-/// The probabilities of each head, one row after another.
-fn probabilities(task: Task, evaluation: &Evaluation) -> Result<Vec<Option<Vec<f64>>>> {
-    let heads = evaluation.heads.iter().map(|head| {
-        let rows = head
-            .as_ref()
-            .map(|head| task.probabilities(&head.logits))
-            .transpose()?;
-        Ok(rows.map(|rows| rows.concat()))
+/// The scores of each head.
+fn scores(criteria: &Criteria, evaluation: &Evaluation) -> Result<Vec<Option<Vec<Vec<f64>>>>> {
+    let heads = evaluation.heads.iter().enumerate().map(|(head, of_head)| {
+        let scores = of_head.as_ref();
+        let scores = scores.map(|of_head| criteria.of(head).get().scores(&of_head.output));
+        Ok(scores.transpose()?)
     });
     heads.collect()
-}
-
-/// A class score that has this probability.
-fn logit(task: Task, probability: f64) -> f32 {
-    let ln = |p: f64| p.max(f64::MIN_POSITIVE).ln();
-    match task {
-        Task::SingleLabel => ln(probability) as f32,
-        Task::MultiLabel => (ln(probability) - ln(1.0 - probability)) as f32,
-    }
 }
 
 fn evaluate_view(
@@ -149,7 +144,7 @@ fn evaluate_view(
 ) -> Result<Evaluation> {
     let heads = model.heads();
     let mut samples = Vec::new();
-    let mut targets: Option<Targets> = None;
+    let mut targets = Targets::default();
     let mut rows: Vec<Vec<usize>> = vec![Vec::new(); heads];
     let mut values: Vec<Vec<f32>> = vec![Vec::new(); heads];
     loader.for_each(plan, |_, batch: LoadedBatch| -> Result<()> {
@@ -165,10 +160,7 @@ fn evaluate_view(
             }
         }
         samples.extend(batch.samples);
-        match &mut targets {
-            None => targets = Some(batch.targets),
-            Some(targets) => targets.append(batch.targets)?,
-        }
+        targets.append(batch.targets);
         Ok(())
     })?;
     let scores = rows
@@ -179,40 +171,16 @@ fn evaluate_view(
             if !active.contains(head) {
                 return Ok(None);
             }
-            let classes = values.len() / rows.len().max(1);
-            let logits = Array::new([rows.len(), classes], values)?;
-            Ok(Some(HeadScores { rows, logits }))
+            let width = match rows.len() {
+                0 => model.criteria().of(head).get().width(),
+                rows => values.len() / rows,
+            };
+            let output = Array::new([rows.len(), width], values)?;
+            Ok(Some(HeadOutput { rows, output }))
         });
     Ok(Evaluation {
         heads: scores.collect::<Result<_>>()?,
         samples,
-        targets: targets.unwrap_or_else(|| Targets::none(Task::default())),
+        targets,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_logit_has_the_probability_that_it_was_made_from(p in 1e-6_f64..1.0, rest in 1e-6_f64..1.0) {
-            let shares = [p / (p + rest), rest / (p + rest)];
-            let logits = shares.map(|p| logit(Task::SingleLabel, p)).to_vec();
-            let softmax = Task::SingleLabel.probabilities(&Array::new([1, 2], logits).unwrap()).unwrap();
-            prop_assert!((softmax[0][0] - shares[0]).abs() < 1e-6);
-            let logits = vec![logit(Task::MultiLabel, shares[0])];
-            let sigmoid = Task::MultiLabel.probabilities(&Array::new([1, 1], logits).unwrap()).unwrap();
-            prop_assert!((sigmoid[0][0] - shares[0]).abs() < 1e-6);
-        }
-    }
-
-    #[test]
-    fn certainty_stays_finite() {
-        for task in [Task::SingleLabel, Task::MultiLabel] {
-            assert!(logit(task, 0.0).is_finite() && logit(task, 1.0).is_finite());
-        }
-    }
 }

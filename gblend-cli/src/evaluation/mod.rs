@@ -6,8 +6,9 @@ mod prediction;
 mod results;
 mod subsets;
 mod test_details;
+#[cfg(test)]
+mod testing;
 
-pub use evaluate::{Evaluation, HeadScores, evaluate};
-pub use metrics::{highest, predicted};
+pub use evaluate::{Evaluation, HeadOutput, evaluate};
 pub use results::HeadResult;
 pub use subsets::{MOST_MODALITIES, score_subsets};

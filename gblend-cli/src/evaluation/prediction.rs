@@ -1,119 +1,139 @@
 //! Predictions of several heads together.
 
+use gblend_core::objective::losses_of_all_scores;
+
 use super::Evaluation;
 use crate::error::Result;
+use crate::network::Criteria;
 use crate::records::{Metrics, PredictionRule};
 
 impl PredictionRule {
-    /// Class probabilities of each sample; `None` if none of the heads that predict sees it. Heads that do not see a
-    /// sample, or were not evaluated, count for nothing, and the others' shares make up for them.
+    /// The scores of each sample, as the objective of predictions takes heads together; `None` if none of the heads that
+    /// predict sees it. Heads that do not see a sample, were not evaluated, or were asked something else, count for
+    /// nothing.
     ///
     /// # Errors
-    /// Never for an evaluation of [`evaluate`](crate::evaluation::evaluate()).
-    pub fn probabilities(self, evaluation: &Evaluation, weights: &[f64]) -> Result<Vec<Option<Vec<f64>>>> {
-        let shares = self.shares(weights);
-        let mut mixed: Vec<Option<Vec<f64>>> = vec![None; evaluation.samples.len()];
-        let mut missing = vec![0.0; evaluation.samples.len()];
-        for (head, share) in shares.into_iter().enumerate() {
-            if share == 0.0 || evaluation.heads[head].is_none() {
-                continue;
-            }
-            let rows = evaluation.probabilities(head)?;
-            for ((mixed, missing), row) in mixed.iter_mut().zip(&mut missing).zip(rows) {
-                let Some(row) = row else {
-                    *missing += share;
-                    continue;
-                };
-                let mixed = mixed.get_or_insert_with(|| vec![0.0; row.len()]);
-                mixed
-                    .iter_mut()
-                    .zip(row)
-                    .for_each(|(mixed, p)| *mixed += share * p);
+    /// Never for an evaluation of [`evaluate`](crate::evaluation::evaluate()) and the criteria of its network.
+    pub fn scores(
+        self,
+        evaluation: &Evaluation,
+        criteria: &Criteria,
+        weights: &[f64],
+    ) -> Result<Vec<Option<Vec<f64>>>> {
+        let lead = criteria.of_predictions(weights);
+        let mut heads = Vec::new();
+        let mut others = 0.0;
+        for (head, share) in self.shares(weights).into_iter().enumerate() {
+            let alike = criteria.of(head).kind() == lead.kind();
+            if share > 0.0 && alike && evaluation.heads[head].is_some() {
+                heads.push((share, evaluation.scores(criteria, head)?));
+            } else {
+                others += share;
             }
         }
-        for (mixed, missing) in mixed.iter_mut().zip(missing) {
-            if let Some(mixed) = mixed
-                && missing > 0.0
-            {
-                mixed.iter_mut().for_each(|p| *p /= 1.0 - missing);
-            }
+        // One alone says what it says, whether or not heads of its kind can be taken together.
+        if heads.len() == 1 {
+            return Ok(heads.remove(0).1);
         }
-        Ok(mixed)
+        if others > 0.0 {
+            heads.iter_mut().for_each(|(share, _)| *share /= 1.0 - others);
+        }
+        let pooled = (0..evaluation.samples.len()).map(|sample| {
+            let of_heads = heads
+                .iter()
+                .map(|(share, scores)| (*share, scores[sample].as_deref()));
+            let of_heads: Vec<(f64, Option<&[f64]>)> = of_heads.collect();
+            lead.get().pool(&of_heads)
+        });
+        Ok(pooled.collect())
     }
 
-    /// How good the predictions are on the samples that there is one for; `None` without any.
+    /// How good the predictions are on the samples that there is one for; `None` without any that counts.
     ///
     /// # Errors
-    /// As [`probabilities`](Self::probabilities).
-    pub fn metrics(self, evaluation: &Evaluation, weights: &[f64]) -> Result<Option<Metrics>> {
-        let rows = self.probabilities(evaluation, weights)?;
-        let (samples, rows): (Vec<usize>, Vec<Vec<f64>>) = rows
+    /// As [`scores`](Self::scores).
+    pub fn metrics(
+        self,
+        evaluation: &Evaluation,
+        criteria: &Criteria,
+        weights: &[f64],
+    ) -> Result<Option<Metrics>> {
+        let scores = self.scores(evaluation, criteria, weights)?;
+        let (samples, scores): (Vec<usize>, Vec<Vec<f64>>) = scores
             .into_iter()
             .enumerate()
-            .filter_map(|(sample, row)| Some((sample, row?)))
+            .filter_map(|(sample, scores)| Some((sample, scores?)))
             .unzip();
         let targets = evaluation.targets.select(&samples);
-        let losses = targets.loss_of_probabilities(&rows);
-        Ok(Metrics::of(&rows, &losses, &targets))
+        let criterion = criteria.of_predictions(weights).get();
+        let losses = losses_of_all_scores(criterion, &scores, &targets)?;
+        Metrics::of(criterion, &scores, &losses, &targets)
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::testing::{criterion, labels};
     use super::*;
-    use crate::evaluation::HeadScores;
-    use gblend_core::{Array, Targets};
+    use crate::evaluation::HeadOutput;
+    use gblend_core::{Array, LabelKind};
 
     /// Two samples, two classes: the first head is sure and wrong on the second sample, the joint one unsure and
     /// right on both.
     fn evaluation() -> Evaluation {
         let scores = |values: [f32; 4]| {
-            Some(HeadScores {
+            Some(HeadOutput {
                 rows: vec![0, 1],
-                logits: Array::new([2, 2], values.to_vec()).unwrap(),
+                output: Array::new([2, 2], values.to_vec()).unwrap(),
             })
         };
         Evaluation {
             samples: vec![0, 1],
-            targets: Targets::Single(vec![0, 1]),
+            targets: labels(&[0, 1]),
             heads: vec![scores([4.0, 0.0, 4.0, 0.0]), scores([0.1, 0.0, 0.0, 0.1])],
         }
+    }
+
+    fn criteria() -> Criteria {
+        Criteria::alike(2, || criterion(LabelKind::Class, 2))
     }
 
     #[test]
     fn the_joint_rule_is_the_joint_head() {
         let score = PredictionRule::Joint
-            .metrics(&evaluation(), &[0.9, 0.1])
+            .metrics(&evaluation(), &criteria(), &[0.9, 0.1])
             .unwrap()
             .unwrap();
-        assert_eq!(score.accuracy, 1.0);
+        assert_eq!(score.accuracy, Some(1.0));
         assert!((score.loss - (1.0 + (-0.1_f64).exp()).ln()).abs() < 1e-7);
     }
 
     #[test]
     fn the_mean_counts_heads_and_the_blend_their_weights() {
-        let accuracy =
-            |rule: PredictionRule, weights| rule.metrics(&evaluation(), weights).unwrap().unwrap().accuracy;
-        assert_eq!(accuracy(PredictionRule::Mean, &[0.01, 0.99]), 0.5);
-        assert_eq!(accuracy(PredictionRule::Blend, &[0.01, 0.99]), 1.0);
+        let accuracy = |rule: PredictionRule, weights: &[f64]| {
+            let metrics = rule.metrics(&evaluation(), &criteria(), weights).unwrap();
+            metrics.unwrap().accuracy
+        };
+        assert_eq!(accuracy(PredictionRule::Mean, &[0.01, 0.99]), Some(0.5));
+        assert_eq!(accuracy(PredictionRule::Blend, &[0.01, 0.99]), Some(1.0));
     }
 
     #[test]
     fn a_head_that_lacks_a_sample_leaves_it_to_the_others() {
         let mut evaluation = evaluation();
-        evaluation.heads[0] = Some(HeadScores {
+        evaluation.heads[0] = Some(HeadOutput {
             rows: vec![1],
-            logits: Array::new([1, 2], vec![4.0, 0.0]).unwrap(),
+            output: Array::new([1, 2], vec![4.0, 0.0]).unwrap(),
         });
-        let joint = evaluation.probabilities(1).unwrap();
+        let joint = evaluation.scores(&criteria(), 1).unwrap();
         let mixed = PredictionRule::Mean
-            .probabilities(&evaluation, &[0.5, 0.5])
+            .scores(&evaluation, &criteria(), &[0.5, 0.5])
             .unwrap();
         assert_eq!(mixed[0], joint[0]);
         assert_ne!(mixed[1], joint[1]);
         let alone = PredictionRule::Joint
-            .probabilities(&evaluation, &[1.0, 0.0])
+            .scores(&evaluation, &criteria(), &[1.0, 0.0])
             .unwrap();
         assert_eq!(alone[0], None);
         let sum: f64 = mixed[1].as_ref().unwrap().iter().sum();

@@ -2,6 +2,7 @@
 
 use super::Evaluation;
 use crate::error::Result;
+use crate::network::Criteria;
 use crate::records::{Metrics, PredictionRule};
 
 /// How good one head is.
@@ -9,7 +10,7 @@ use crate::records::{Metrics, PredictionRule};
 pub struct HeadResult {
     /// Its position, the joint head's being the last.
     pub head: usize,
-    /// Samples that it sees.
+    /// Samples that it sees, and that have a label if it needs one.
     pub samples: usize,
     /// How good it is on these.
     pub metrics: Metrics,
@@ -19,13 +20,13 @@ impl Evaluation {
     /// How good each head is that was asked for and sees a sample.
     ///
     /// # Errors
-    /// Never for an evaluation of [`evaluate`](super::evaluate()).
-    pub fn results(&self) -> Result<Vec<HeadResult>> {
-        let heads = self.heads.iter().zip(self.metrics()?).enumerate();
-        let heads = heads.filter_map(|(head, (scores, metrics))| {
+    /// Never for an evaluation of [`evaluate`](super::evaluate()) and the criteria of its network.
+    pub fn results(&self, criteria: &Criteria) -> Result<Vec<HeadResult>> {
+        let heads = self.metrics(criteria)?.into_iter().enumerate();
+        let heads = heads.filter_map(|(head, metrics)| {
             Some(HeadResult {
                 head,
-                samples: scores.as_ref()?.rows.len(),
+                samples: self.counted(criteria, head),
                 metrics: metrics?,
             })
         });
@@ -35,10 +36,14 @@ impl Evaluation {
     /// How good each way of predicting is, from heads whose losses have these weights.
     ///
     /// # Errors
-    /// Never for an evaluation of [`evaluate`](super::evaluate()).
-    pub fn predictions(&self, weights: &[f64]) -> Result<Vec<(PredictionRule, Metrics)>> {
+    /// As [`results`](Self::results).
+    pub fn predictions(
+        &self,
+        criteria: &Criteria,
+        weights: &[f64],
+    ) -> Result<Vec<(PredictionRule, Metrics)>> {
         let rules = PredictionRule::ALL.into_iter().map(|rule| {
-            let metrics = rule.metrics(self, weights)?;
+            let metrics = rule.metrics(self, criteria, weights)?;
             Ok(metrics.map(|metrics| (rule, metrics)))
         });
         rules.filter_map(Result::transpose).collect()

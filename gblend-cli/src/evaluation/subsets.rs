@@ -2,12 +2,13 @@
 
 use std::num::NonZeroUsize;
 
-use gblend_core::{Array, AutoDevice, Pass};
+use gblend_core::objective::losses_of_all;
+use gblend_core::{Array, AutoDevice, Criterion, Pass, Targets};
 
 use crate::data::{Evaluable, LoadedBatch, Loader, Plan};
 use crate::error::Result;
-use crate::network::{ActiveHeads, Fused, Inputs, Multimodal};
-use crate::records::{Score, SubsetScore};
+use crate::network::{ActiveHeads, Fused, HeadCriterion, Inputs, Multimodal};
+use crate::records::{Metrics, Score, SubsetScore};
 
 /// More modalities have too many subsets to run through.
 pub const MOST_MODALITIES: usize = 8;
@@ -28,8 +29,8 @@ pub fn score_subsets(
     let modalities = model.heads() - 1;
     let masks = masks(modalities);
     let active = ActiveHeads::unimodal(model.heads());
-    let mut sums = vec![(0.0, 0.0); masks.len()];
-    let mut samples = 0;
+    let mut tallies = vec![SubsetTally::default(); masks.len()];
+    let mut all_targets = Targets::default();
     let plan = Plan::evaluation(split.samples(), batch_size);
     loader.for_each(&plan, |_, batch| -> Result<()> {
         let LoadedBatch {
@@ -42,29 +43,65 @@ pub fn score_subsets(
         let mut keep = |seen: Fused<'_>| features.push(seen.to_host());
         model.forward_seeing(&inputs, &Pass::evaluate(), &active, Some(&mut keep))?;
         let features = features.into_iter().collect::<gblend_core::Result<Vec<_>>>()?;
-        for (mask, (right, loss)) in masks.iter().zip(&mut sums) {
-            let score = Score::of(&model.joint_from(&features, mask, &inputs)?, &targets)?;
-            *right += score.accuracy * seen.len() as f64;
-            *loss += score.loss * seen.len() as f64;
+        for (mask, tally) in masks.iter().zip(&mut tallies) {
+            let output = model.joint_from(&features, mask, &inputs)?;
+            tally.add(model.criteria().joint(), output, &targets)?;
         }
-        samples += seen.len();
+        all_targets.append(targets);
         Ok(())
     })?;
-    let count = samples.max(1) as f64;
-    let scores = masks
-        .into_iter()
-        .zip(sums)
-        .map(|(mask, (right, loss))| SubsetScore {
-            modalities: names
-                .iter()
-                .zip(mask)
-                .filter(|(_, present)| *present)
-                .map(|(name, _)| name.clone())
-                .collect(),
-            accuracy: right / count,
-            loss: loss / count,
-        });
-    Ok(scores.collect())
+    let criterion = model.criteria().joint().get();
+    let scores = masks.into_iter().zip(tallies).map(|(mask, tally)| {
+        let metrics = tally.metrics(criterion, &all_targets)?;
+        let seen = names.iter().zip(mask).filter(|(_, present)| *present);
+        Ok(SubsetScore {
+            modalities: seen.map(|(name, _)| name.clone()).collect(),
+            accuracy: metrics.accuracy,
+            metrics: metrics.metrics,
+            loss: metrics.loss,
+        })
+    });
+    scores.collect()
+}
+
+/// What is kept of one subset: sums, where samples are right or wrong; every output, where the figures need them all.
+#[derive(Clone, Debug, Default)]
+struct SubsetTally {
+    right: f64,
+    loss: f64,
+    samples: usize,
+    outputs: Vec<f32>,
+    width: usize,
+}
+
+impl SubsetTally {
+    fn add(&mut self, head: &HeadCriterion, output: Array, targets: &Targets) -> Result<()> {
+        if head.get().right(&output, targets)?.is_none() {
+            self.width = output.shape().last().copied().unwrap_or(0);
+            self.outputs.extend(output.into_values());
+            return Ok(());
+        }
+        let score = Score::of(head.get(), &output, targets)?;
+        let samples = head.counted(targets);
+        self.right += score.accuracy.unwrap_or(0.0) * samples as f64;
+        self.loss += score.loss * samples as f64;
+        self.samples += samples;
+        Ok(())
+    }
+
+    fn metrics(self, criterion: &dyn Criterion, targets: &Targets) -> Result<Metrics> {
+        let count = self.samples.max(1) as f64;
+        if self.width == 0 {
+            return Ok(Metrics::new(
+                self.loss / count,
+                [("accuracy", self.right / count)],
+            ));
+        }
+        let output = Array::new([targets.len(), self.width], self.outputs)?;
+        let losses = losses_of_all(criterion, &output, targets)?;
+        let metrics = Metrics::of(criterion, &criterion.scores(&output)?, &losses, targets)?;
+        Ok(metrics.unwrap_or_default())
+    }
 }
 
 /// Every subset but the empty one, smaller ones first.

@@ -1,39 +1,48 @@
-//! Counts what was said of the test samples, class by class.
+//! Counts what was said of the test samples.
 
-use gblend_core::{Targets, Task};
+use gblend_core::{Answer, Criterion, Label, LabelKind, Targets};
 
-use super::{Evaluation, predicted};
+use super::Evaluation;
 use crate::error::Result;
+use crate::network::Criteria;
 use crate::records::{ClassCounts, Confusion, Counts, PredictionRule, SubsetScore, TestDetails};
+
+/// More points than a scatter can show.
+const MOST_PAIRS: usize = 2000;
 
 impl TestDetails {
     /// Of an evaluation of every head. Heads of weight 0 were not trained, and left out.
     ///
     /// # Errors
-    /// Never for an evaluation of [`evaluate`](crate::evaluation::evaluate()).
+    /// Never for an evaluation of [`evaluate`](crate::evaluation::evaluate()) and the criteria of its network.
     pub fn of(
         evaluation: &Evaluation,
-        classes: &[String],
+        criteria: &Criteria,
+        labels: (LabelKind, &[String]),
         names: &[String],
         weights: &[f64],
         rule: PredictionRule,
         subsets: Vec<SubsetScore>,
     ) -> Result<Self> {
-        let confusion = |name: &str, rows: Vec<Option<Vec<f64>>>| {
-            let seen = rows.into_iter().enumerate();
-            let seen = seen.filter_map(|(sample, row)| Some((sample, row?)));
-            let (samples, rows): (Vec<usize>, Vec<Vec<f64>>) = seen.unzip();
-            Confusion::of(name, &rows, &evaluation.targets.select(&samples), classes.len())
+        let (kind, classes) = labels;
+        let confusion = |name: &str, criterion: &dyn Criterion, scores: Vec<Option<Vec<f64>>>| {
+            let seen = scores.into_iter().enumerate();
+            let seen = seen.filter_map(|(sample, scores)| Some((sample, scores?)));
+            let (samples, scores): (Vec<usize>, Vec<Vec<f64>>) = seen.unzip();
+            let targets = evaluation.targets.select(&samples);
+            Confusion::of(name, criterion, &scores, &targets, (kind, classes.len()))
         };
         let mut heads = Vec::new();
         for (head, (name, &weight)) in names.iter().zip(weights).enumerate() {
             if weight > 0.0 {
-                heads.push(confusion(name, evaluation.probabilities(head)?));
+                let scores = evaluation.scores(criteria, head)?;
+                heads.push(confusion(name, criteria.of(head).get(), scores));
             }
         }
+        let scores = rule.scores(evaluation, criteria, weights)?;
         Ok(Self {
             classes: classes.to_vec(),
-            prediction: confusion(rule.name(), rule.probabilities(evaluation, weights)?),
+            prediction: confusion(rule.name(), criteria.of_predictions(weights).get(), scores),
             heads,
             subsets,
         })
@@ -41,46 +50,82 @@ impl TestDetails {
 }
 
 impl Confusion {
-    /// Counts what the class probabilities of each sample say.
-    pub fn of(name: &str, rows: &[Vec<f64>], targets: &Targets, classes: usize) -> Self {
-        let said = rows.iter().map(|row| predicted(targets.task(), row, 0.5));
-        let counts = match targets.task() {
-            Task::SingleLabel => {
-                let mut matrix = vec![vec![0; classes]; classes];
-                for (sample, said) in said.enumerate() {
-                    for (&class, said) in targets.classes(sample).iter().zip(said) {
-                        matrix[class][said] += 1;
-                    }
-                }
-                Counts::Matrix(matrix)
-            }
-            Task::MultiLabel => {
-                let mut each = vec![ClassCounts::default(); classes];
-                for (sample, said) in said.enumerate() {
-                    let right = targets.classes(sample);
-                    for (class, counts) in each.iter_mut().enumerate() {
-                        *match (right.contains(&class), said.contains(&class)) {
-                            (true, true) => &mut counts.true_positives,
-                            (false, true) => &mut counts.false_positives,
-                            (true, false) => &mut counts.false_negatives,
-                            (false, false) => &mut counts.true_negatives,
-                        } += 1;
-                    }
-                }
-                Counts::PerClass(each)
-            }
-        };
+    /// Counts what the scores of each sample say, of those that have a label; `labels` are their kind and the number of
+    /// classes.
+    pub fn of(
+        name: &str,
+        criterion: &dyn Criterion,
+        scores: &[Vec<f64>],
+        targets: &Targets,
+        labels: (LabelKind, usize),
+    ) -> Self {
+        let labeled = scores.iter().zip(&targets.labels);
+        let labeled = labeled.filter(|(_, label)| !label.is_missing());
+        let answers: Vec<(Answer, &Label)> = labeled
+            .map(|(scores, label)| (criterion.answer(scores), label))
+            .collect();
         Self {
             name: name.to_owned(),
-            samples: rows.len() as u64,
-            counts,
+            samples: answers.len() as u64,
+            counts: match labels {
+                (LabelKind::Class, classes) => matrix(&answers, classes),
+                (LabelKind::Classes, classes) => per_class(&answers, classes),
+                (LabelKind::Number, _) => pairs(&answers),
+                _ => None,
+            }
+            .unwrap_or(Counts::Nothing),
         }
     }
+}
+
+/// `None` if something else than classes is said.
+fn matrix(answers: &[(Answer, &Label)], classes: usize) -> Option<Counts> {
+    let mut matrix = vec![vec![0; classes]; classes];
+    for (answer, label) in answers {
+        let Answer::Classes(said) = answer else {
+            return None;
+        };
+        for (&class, &said) in label.classes().iter().zip(said) {
+            *matrix.get_mut(class)?.get_mut(said)? += 1;
+        }
+    }
+    Some(Counts::Matrix(matrix))
+}
+
+fn per_class(answers: &[(Answer, &Label)], classes: usize) -> Option<Counts> {
+    let mut each = vec![ClassCounts::default(); classes];
+    for (answer, label) in answers {
+        let Answer::Classes(said) = answer else {
+            return None;
+        };
+        let right = label.classes();
+        for (class, counts) in each.iter_mut().enumerate() {
+            *match (right.contains(&class), said.contains(&class)) {
+                (true, true) => &mut counts.true_positives,
+                (false, true) => &mut counts.false_positives,
+                (true, false) => &mut counts.false_negatives,
+                (false, false) => &mut counts.true_negatives,
+            } += 1;
+        }
+    }
+    Some(Counts::PerClass(each))
+}
+
+/// What is right and what is said; of many samples some, evenly taken.
+fn pairs(answers: &[(Answer, &Label)]) -> Option<Counts> {
+    let count = answers.len().min(MOST_PAIRS);
+    let taken = (0..count).map(|place| &answers[place * answers.len() / count]);
+    let pairs = taken.map(|(answer, label)| match (answer, label) {
+        (Answer::Number(said), Label::Number(right)) => Some([*right, *said]),
+        _ => None,
+    });
+    Some(Counts::Pairs(pairs.collect::<Option<_>>()?))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::super::testing::{criterion, labels};
     use super::*;
     use crate::records::Metrics;
     use proptest::prelude::*;
@@ -90,15 +135,17 @@ mod tests {
         fn the_diagonal_is_the_accuracy(
             samples in proptest::collection::vec((0_usize..3, proptest::array::uniform3(0.0_f64..1.0)), 1..30),
         ) {
-            let targets = Targets::Single(samples.iter().map(|(class, _)| *class).collect());
+            let targets = labels(&samples.iter().map(|(class, _)| *class).collect::<Vec<_>>());
             let rows: Vec<Vec<f64>> = samples.iter().map(|(_, row)| row.to_vec()).collect();
-            let confusion = Confusion::of("joint", &rows, &targets, 3);
+            let criterion = criterion(LabelKind::Class, 3);
+            let confusion = Confusion::of("joint", criterion.as_ref(), &rows, &targets, (LabelKind::Class, 3));
             let Counts::Matrix(matrix) = &confusion.counts else { panic!("{confusion:?}") };
             let all: u64 = matrix.iter().flatten().sum();
             let right: u64 = (0..3).map(|class| matrix[class][class]).sum();
-            let metrics = Metrics::of(&rows, &vec![0.0; rows.len()], &targets).unwrap();
+            let losses = vec![Some(0.0); rows.len()];
+            let metrics = Metrics::of(criterion.as_ref(), &rows, &losses, &targets).unwrap().unwrap();
             prop_assert_eq!(all, confusion.samples);
-            prop_assert_eq!(right as f64 / all as f64, metrics.accuracy);
+            prop_assert_eq!(Some(right as f64 / all as f64), metrics.accuracy);
         }
 
         #[test]
@@ -106,9 +153,10 @@ mod tests {
             samples in proptest::collection::vec((0_u8..8, proptest::array::uniform3(0.0_f64..1.0)), 1..30),
         ) {
             let sets = samples.iter().map(|(bits, _)| (0..3).filter(|class| bits >> class & 1 == 1).collect());
-            let targets = Targets::Multi(sets.collect());
+            let targets = Targets::new(sets.map(Label::Classes).collect());
             let rows: Vec<Vec<f64>> = samples.iter().map(|(_, row)| row.to_vec()).collect();
-            let confusion = Confusion::of("joint", &rows, &targets, 3);
+            let criterion = criterion(LabelKind::Classes, 3);
+            let confusion = Confusion::of("joint", criterion.as_ref(), &rows, &targets, (LabelKind::Classes, 3));
             let Counts::PerClass(each) = &confusion.counts else { panic!("{confusion:?}") };
             for class in each {
                 let all = class.true_positives + class.false_positives + class.false_negatives + class.true_negatives;
@@ -119,9 +167,43 @@ mod tests {
 
     #[test]
     fn a_class_without_samples_has_no_recall() {
-        let targets = Targets::Single(vec![0, 0, 2]);
+        let targets = labels(&[0, 0, 2]);
         let rows = vec![vec![1.0, 0.0, 0.0], vec![0.0, 1.0, 0.0], vec![0.0, 0.0, 1.0]];
-        let confusion = Confusion::of("joint", &rows, &targets, 3);
+        let criterion = criterion(LabelKind::Class, 3);
+        let confusion = Confusion::of(
+            "joint",
+            criterion.as_ref(),
+            &rows,
+            &targets,
+            (LabelKind::Class, 3),
+        );
         assert_eq!(confusion.recalls(), [Some(0.5), None, Some(1.0)]);
+    }
+
+    #[test]
+    fn numbers_stand_in_pairs_and_of_many_some_do() {
+        let count = 3 * MOST_PAIRS;
+        let numbers: Vec<f64> = (0..count).map(|sample| sample as f64).collect();
+        let mut labels: Vec<Label> = numbers.iter().map(|&number| Label::Number(number)).collect();
+        labels[1] = Label::Missing;
+        let scores: Vec<Vec<f64>> = numbers.iter().map(|&number| vec![number + 0.5]).collect();
+        let criterion = criterion(LabelKind::Number, 0);
+        let of = |count: usize| {
+            let targets = Targets::new(labels[..count].to_vec());
+            Confusion::of(
+                "joint",
+                criterion.as_ref(),
+                &scores[..count],
+                &targets,
+                (LabelKind::Number, 0),
+            )
+        };
+        assert_eq!(of(3).counts, Counts::Pairs(vec![[0.0, 0.5], [2.0, 2.5]]));
+        assert_eq!(of(3).samples, 2);
+        let Counts::Pairs(pairs) = of(count).counts else {
+            panic!("no pairs")
+        };
+        assert_eq!(pairs.len(), MOST_PAIRS);
+        assert!(pairs.iter().all(|[right, said]| said - right == 0.5));
     }
 }

@@ -1,8 +1,10 @@
 //! The network: its inputs, its parts, and the device that it computes on.
 
+mod criteria;
 pub(crate) mod device;
 mod inputs;
 mod model;
 
+pub use criteria::{Criteria, HeadCriterion, LabelContext};
 pub use inputs::{Input, Inputs};
 pub use model::{ActiveHeads, Fused, Multimodal};

@@ -3,15 +3,16 @@
 
 use gblend_core::nn::{Linear, Mlp, fork, scatter_maps, scatter_rows};
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
-use gblend_core::tensor::{Features, Logits, Maps, Plain, Shape, Taped};
+use gblend_core::tensor::{Features, Logits, Loss, Maps, Plain, Shape, Taped};
 use gblend_core::{
     Array, AutoDevice, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, FusionContext, FusionInputs,
-    FusionModule, JOINT, Pass, Result, Seed, StageRequest, StageShape,
+    FusionModule, JOINT, Pass, Result, Role, Seed, StageRequest, StageShape, Targets,
 };
 
 use gblend_optim::network::{Network, Part};
 
-use crate::config::{Config, FusionConfig, ModalityConfig};
+use super::criteria::{Criteria, LabelContext};
+use crate::config::{Config, FusionConfig, ModalityConfig, Objectives};
 use crate::network::Inputs;
 
 /// Which heads are computed, the joint head last.
@@ -44,12 +45,20 @@ impl ActiveHeads {
         Self(weights.iter().map(|&weight| weight > 0.0).collect())
     }
 
+    /// Those of these heads for which `keep` holds.
+    #[must_use]
+    pub fn retaining(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let heads = self.0.iter().enumerate();
+        Self(heads.map(|(head, &active)| active && keep(head)).collect())
+    }
+
     /// Whether head `head` is computed.
     pub fn contains(&self, head: usize) -> bool {
         self.0[head]
     }
 
-    fn joint(&self) -> bool {
+    /// Whether the joint head is computed.
+    pub fn joint(&self) -> bool {
         self.0.last().copied().unwrap_or(false)
     }
 
@@ -91,11 +100,31 @@ impl Fused<'_> {
     }
 }
 
-/// The whole network.
+/// What makes the joint head's output of what all modalities give.
+enum JointHead {
+    /// The configured fusion, and fully connected layers.
+    Fused {
+        fusion: Box<dyn FusionModule>,
+        layers: Mlp,
+    },
+    /// One that the objective brings.
+    Own(Box<dyn FusionModule>),
+}
+
+impl JointHead {
+    fn forward(&mut self, inputs: FusionInputs, pass: &Pass) -> Result<Logits> {
+        match self {
+            Self::Fused { fusion, layers } => layers.forward(fusion.fuse(inputs, pass)?, pass),
+            Self::Own(head) => head.fuse(inputs, pass),
+        }
+    }
+}
+
+/// The whole network, and what its heads are asked.
 pub struct Multimodal {
     branches: Vec<Branch>,
-    fusion: Box<dyn FusionModule>,
-    joint: Mlp,
+    joint: JointHead,
+    criteria: Criteria,
     device: AutoDevice,
 }
 
@@ -103,16 +132,20 @@ impl Multimodal {
     /// Builds the network of a configuration for samples of these shapes, one per modality.
     ///
     /// # Errors
-    /// What the encoders, the fusion and the heads refuse, with the modality it is about.
+    /// What the objectives, the encoders, the fusion and the heads refuse, with the modality it is about.
     pub fn build(
         config: &Config,
+        objectives: &Objectives<'_>,
         sample_shapes: &[Vec<usize>],
-        classes: usize,
+        labels: LabelContext<'_>,
         device: &AutoDevice,
         seed: Seed,
     ) -> Result<Self> {
+        let criteria = Criteria::start(config, objectives, labels, device, seed)?;
         let mut branches = Vec::new();
-        for (modality, sample_shape) in config.modalities.iter().zip(sample_shapes) {
+        let modalities = config.modalities.iter().zip(sample_shapes).enumerate();
+        for (head, (modality, sample_shape)) in modalities {
+            let width = criteria.of(head).get().width();
             let seed = seed.derive(&modality.name);
             let cx = BuildContext {
                 device,
@@ -120,41 +153,82 @@ impl Multimodal {
                 seed: seed.derive("encoder"),
             };
             let encoder = modality.build(&cx)?;
-            let head = Linear::new(device, encoder.feature_dim(), classes, seed.derive("head"))?;
+            let head = Linear::new(device, encoder.feature_dim(), width, seed.derive("head"))?;
             branches.push(Branch {
                 name: modality.name.clone(),
-                stage: stage_of(config, modality, encoder.as_ref())?,
                 encoder,
                 head,
+                stage: None,
             });
         }
         let feature_dims: Vec<usize> = branches
             .iter()
             .map(|branch| branch.encoder.feature_dim())
             .collect();
-        let stages: Vec<StageShape> = branches
-            .iter()
-            .filter_map(|branch| Some(branch.stage?.1))
-            .collect();
         let cx = FusionContext {
             device,
             feature_dims: &feature_dims,
-            stages: &stages,
+            stages: &[],
             seed: seed.derive("fusion"),
         };
-        let fusion = config.fusion.build(&cx)?;
-        let head = &config.fusion.pipeline.head;
-        let mut sizes = vec![fusion.fused_dim()];
-        sizes.extend(&head.hidden);
-        sizes.push(classes);
-        let joint = Mlp::new(device, &sizes, head.dropout, seed.derive(JOINT));
-        let joint = joint.map_err(|error| config.fusion.of_head(error))?;
+        let own = criteria.joint().get().joint_head(&cx).map_err(|error| {
+            error
+                .of_settings(objectives.joint())
+                .in_table(Role::Objective.name())
+        });
+        let joint = match own? {
+            Some(head) => JointHead::Own(head),
+            None => {
+                for (branch, modality) in branches.iter_mut().zip(&config.modalities) {
+                    branch.stage = stage_of(config, modality, branch.encoder.as_ref())?;
+                }
+                let stages = branches.iter().filter_map(|branch| Some(branch.stage?.1));
+                let stages: Vec<StageShape> = stages.collect();
+                let fusion = config.fusion.build(&FusionContext {
+                    stages: &stages,
+                    ..cx
+                })?;
+                let head = &config.fusion.pipeline.head;
+                let mut sizes = vec![fusion.fused_dim()];
+                sizes.extend(&head.hidden);
+                sizes.push(criteria.joint().get().width());
+                let layers = Mlp::new(device, &sizes, head.dropout, seed.derive(JOINT));
+                let layers = layers.map_err(|error| config.fusion.of_head(error))?;
+                JointHead::Fused { fusion, layers }
+            }
+        };
         Ok(Self {
             branches,
-            fusion,
             joint,
+            criteria,
             device: device.clone(),
         })
+    }
+
+    /// What each head is asked.
+    pub fn criteria(&self) -> &Criteria {
+        &self.criteria
+    }
+
+    /// Whether the joint head is one that the objective brings, in the place of the configured fusion.
+    pub fn has_own_joint_head(&self) -> bool {
+        matches!(self.joint, JointHead::Own(_))
+    }
+
+    /// Whether losses have parameters of their own, so that one that is computed again after a step is another.
+    ///
+    /// # Errors
+    /// Never: counting has nothing to refuse.
+    pub fn learns_losses(&mut self) -> Result<bool> {
+        self.criteria.learn()
+    }
+
+    /// The mean loss of a head's output, on the tape.
+    ///
+    /// # Errors
+    /// As [`Criterion::loss`](gblend_core::Criterion::loss).
+    pub fn loss(&mut self, head: usize, output: Logits, targets: &Targets) -> Result<Loss> {
+        self.criteria.of_mut(head).loss(output, targets)
     }
 
     /// The number of heads, K+1.
@@ -162,7 +236,7 @@ impl Multimodal {
         self.branches.len() + 1
     }
 
-    /// Class scores `[samples, classes]` of the active heads: of the samples that a head sees, in the order of
+    /// Outputs `[samples, width]` of the active heads: of the samples that a head sees, in the order of
     /// [`Inputs::rows`], and `None` if it sees none. Each encoder runs once, whatever number of heads reads its
     /// features.
     ///
@@ -264,7 +338,6 @@ impl Multimodal {
             );
         }
         logits.push(if joint {
-            let fused = self.fusion.fuse(fused, pass)?;
             Some(self.joint.forward(fused, pass)?)
         } else {
             None
@@ -272,7 +345,7 @@ impl Multimodal {
         Ok(logits)
     }
 
-    /// Class scores `[batch, classes]` of the joint head in evaluation mode, from what the fusion reads of each
+    /// The output `[batch, width]` of the joint head in evaluation mode, from what the fusion reads of each
     /// modality, as [`forward_seeing`](Self::forward_seeing) shows it. For the modalities that `present` leaves out
     /// it reads zeros; which samples have the others, `inputs` knows.
     ///
@@ -305,8 +378,7 @@ impl Multimodal {
                 }
             }
         }
-        let fused = self.fusion.fuse(read, &pass)?;
-        self.joint.forward(fused, &pass)?.to_array()
+        self.joint.forward(read, &pass)?.to_array()
     }
 
     /// The parts that a blend with these active heads trains.
@@ -448,7 +520,9 @@ impl ActiveParts<'_> {
         visit: &mut dyn FnMut(Part, &ParamPath, &mut dyn Module) -> Result<()>,
     ) -> Result<()> {
         let joint = self.active.joint();
+        let mut criteria = self.model.criteria.iter_mut();
         for (modality, branch) in self.model.branches.iter_mut().enumerate() {
+            let criterion = criteria.next();
             let path = path.join(&branch.name);
             let own = self.active.contains(modality);
             let encoder = branch.encoder.as_mut();
@@ -471,11 +545,23 @@ impl ActiveParts<'_> {
             }
             if own {
                 visit(Part::Head(modality), &path.join("head"), &mut branch.head)?;
+                if let Some(criterion) = criterion {
+                    visit(Part::Head(modality), &path.join("objective"), criterion)?;
+                }
             }
         }
         if joint {
-            visit(Part::Joint, &path.join("fusion"), self.model.fusion.as_mut())?;
-            visit(Part::Joint, &path.join(JOINT), &mut self.model.joint)?;
+            let of_joint = path.join(JOINT);
+            match &mut self.model.joint {
+                JointHead::Fused { fusion, layers } => {
+                    visit(Part::Joint, &path.join("fusion"), fusion.as_mut())?;
+                    visit(Part::Joint, &of_joint, layers)?;
+                }
+                JointHead::Own(head) => visit(Part::Joint, &of_joint, head.as_mut())?,
+            }
+            if let Some(criterion) = criteria.next() {
+                visit(Part::Joint, &of_joint.join("objective"), criterion)?;
+            }
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The rows of text under a bar.
 
+use crate::records::Figure;
+
 /// More heads than this are not shown one by one.
 const MOST_HEADS: usize = 8;
 
@@ -15,8 +17,8 @@ pub struct HeadProgress {
     pub weight: f64,
     /// The mean training loss over the epoch so far; `None` for a head that is not trained.
     pub loss: Option<f64>,
-    /// The accuracy on the validation samples after the last epoch, if there were any.
-    pub validation: Option<f64>,
+    /// The main figure on the validation samples after the last epoch, if there were any.
+    pub validation: Option<Figure>,
 }
 
 /// A row for each head, the joint one last. Of many heads, those between the first ones and the joint one share a row.
@@ -38,7 +40,7 @@ pub(super) fn table(heads: &[HeadProgress]) -> Vec<String> {
         name: String::new(),
         weight: others.iter().map(|head| head.weight).sum(),
         loss: mean(others.iter().map(|head| head.loss)),
-        validation: mean(others.iter().map(|head| head.validation)),
+        validation: mean_figure(others),
     };
     let count = others.len();
     let together = format!("  {count} others, as sum and means: {}", figures(&together));
@@ -57,7 +59,7 @@ pub(super) fn short(heads: &[HeadProgress]) -> String {
         .map(|head| {
             let name = cut(&head.name, LONGEST_NAME);
             match (head.validation, head.loss) {
-                (Some(accuracy), _) => format!("{name} {:.0} % ({:.2})", 100.0 * accuracy, head.weight),
+                (Some(figure), _) => format!("{name} {} ({:.2})", figure.brief(), head.weight),
                 (None, loss) => format!("{name} {:.2} ({:.2})", loss.unwrap_or(f64::NAN), head.weight),
             }
         })
@@ -75,8 +77,8 @@ fn figures(head: &HeadProgress) -> String {
         Some(loss) => text += &format!("  loss {loss:.3}"),
         None => text += "  not trained",
     }
-    if let Some(accuracy) = head.validation {
-        text += &format!("  validation {:.1} %", 100.0 * accuracy);
+    if let Some(figure) = head.validation {
+        text += &format!("  validation {}", figure.text());
     }
     text
 }
@@ -84,6 +86,14 @@ fn figures(head: &HeadProgress) -> String {
 fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let values: Vec<f64> = values.flatten().collect();
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Of the heads that are asked what the first one is.
+fn mean_figure(heads: &[HeadProgress]) -> Option<Figure> {
+    let figures = || heads.iter().filter_map(|head| head.validation);
+    let format = figures().next()?.format;
+    let alike = figures().map(|figure| (figure.format == format).then_some(figure.value));
+    mean(alike).map(|value| Figure { value, format })
 }
 
 fn cut(name: &str, width: usize) -> String {
@@ -95,6 +105,7 @@ fn cut(name: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use gblend_core::MetricFormat;
     use proptest::prelude::*;
 
     use super::*;
@@ -104,7 +115,10 @@ mod tests {
             name: name.into(),
             weight,
             loss,
-            validation,
+            validation: validation.map(|value| Figure {
+                value,
+                format: MetricFormat::Percent,
+            }),
         }
     }
 

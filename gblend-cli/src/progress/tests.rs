@@ -1,8 +1,10 @@
 use std::time::Instant;
 
+use gblend_core::MetricFormat;
 use indicatif::{InMemoryTerm, ProgressDrawTarget};
 
 use super::*;
+use crate::records::Figure;
 
 fn terminal() -> (InMemoryTerm, View) {
     let terminal = InMemoryTerm::new(24, 80);
@@ -25,7 +27,10 @@ fn heads(count: usize, loss: f64) -> Vec<HeadProgress> {
         name,
         weight: 1.0 / count as f64,
         loss: Some(loss),
-        validation: Some(0.5),
+        validation: Some(Figure {
+            value: 0.5,
+            format: MetricFormat::Percent,
+        }),
     });
     heads.collect()
 }

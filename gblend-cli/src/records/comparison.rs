@@ -1,8 +1,11 @@
 //! `compare.json`.
 
+use std::collections::BTreeMap;
+
+use gblend_core::MetricKind;
 use serde::{Deserialize, Serialize};
 
-use super::PredictionRule;
+use super::{ObjectiveDescription, PredictionRule};
 
 /// The format of `compare.json`; another format gets another number.
 pub const COMPARISON_FORMAT: &str = "gblend-compare-1";
@@ -17,8 +20,12 @@ pub struct Comparison {
     pub gblend: String,
     /// Every modality of the configuration.
     pub modalities: Vec<String>,
-    /// What predictions are taken from: accuracies are those of this rule.
+    /// What predictions are taken from: figures are those of this rule.
     pub predict: PredictionRule,
+    /// What they are judged by; absent for classification. Means and differences are of its main figure, the accuracy
+    /// of classification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<ObjectiveDescription>,
     /// Samples of the test set.
     pub test_samples: usize,
     /// One per method, in the order of the table.
@@ -44,19 +51,23 @@ pub struct Row {
     /// The seeds that it was run with.
     pub seeds: Vec<u64>,
     /// The accuracy on the test set with each of these seeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_accuracy: Vec<f64>,
-    /// Their mean.
+    /// The figures of other objectives, each with every seed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub test_metrics: BTreeMap<String, Vec<f64>>,
+    /// The mean of the main figure.
     pub mean: f64,
     /// Half the width of the mean's 95 % confidence interval by Student's t; absent with one seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95: Option<f64>,
-    /// How much more accurate it is, seed by seed, than the modality that is best alone.
+    /// Its main figure, seed by seed, less that of the modality that is best alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paired_difference_to_best_single: Option<Difference>,
-    /// How much more accurate it is, seed by seed, than the joint loss alone: naive late fusion.
+    /// Its main figure, seed by seed, less that of the joint loss alone: naive late fusion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paired_difference_to_joint: Option<Difference>,
-    /// How much more accurate it is, seed by seed, than equal weights.
+    /// Its main figure, seed by seed, less that of equal weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paired_difference_to_equal: Option<Difference>,
     /// Seconds of one run, as a mean.
@@ -75,7 +86,7 @@ impl Row {
     }
 }
 
-/// A difference of accuracies between two rows over the seeds that both have.
+/// A difference of the main figure between two rows over the seeds that both have.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
@@ -102,21 +113,54 @@ pub struct Simplex {
     pub points: Vec<SimplexPoint>,
     /// The strategy whose weights are judged, `ogr`: its weights as a mean over seeds.
     pub estimate: SimplexPoint,
-    /// How much more accurate the best weights are than the strategy. For each seed the best weights are chosen by the
+    /// How much better the best weights are than the strategy. For each seed the best weights are chosen by the
     /// other seeds, since the best of many points by one's own seeds is flattered.
     pub regret: Difference,
 }
 
-/// Weights, and how accurate a network trained with them is.
+/// Weights, and how good a network trained with them is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimplexPoint {
     /// The weight of each head; they add up to 1.
     pub weights: Vec<f64>,
     /// The accuracy on the test set with each seed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_accuracy: Vec<f64>,
-    /// Their mean.
+    /// The main figure of another objective with each seed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub test_metrics: BTreeMap<String, Vec<f64>>,
+    /// The mean of the main figure.
     pub mean: f64,
+}
+
+/// Figures with each seed, by name: the accuracy has a list of its own.
+fn of_seeds<'a>(name: &str, accuracy: &'a [f64], others: &'a BTreeMap<String, Vec<f64>>) -> &'a [f64] {
+    match name {
+        "accuracy" => accuracy,
+        name => others.get(name).map_or(&[], Vec::as_slice),
+    }
+}
+
+impl Comparison {
+    /// The figure that means and differences are of.
+    pub fn main(&self) -> &MetricKind {
+        ObjectiveDescription::main(self.objective.as_ref())
+    }
+}
+
+impl Row {
+    /// A figure with each seed; empty if it has none.
+    pub fn figures(&self, name: &str) -> &[f64] {
+        of_seeds(name, &self.test_accuracy, &self.test_metrics)
+    }
+}
+
+impl SimplexPoint {
+    /// A figure with each seed; empty if it has none.
+    pub fn figures(&self, name: &str) -> &[f64] {
+        of_seeds(name, &self.test_accuracy, &self.test_metrics)
+    }
 }
 
 /// A cell without a result.

@@ -24,8 +24,9 @@ pub struct EpochCounts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tally {
-    /// Samples that it got right.
-    pub right: f64,
+    /// Samples that it got right; absent where nothing is right or wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub right: Option<f64>,
     /// Of their losses.
     pub loss: f64,
     /// Samples that it saw.
@@ -60,7 +61,9 @@ impl EpochCounts {
         self.tallies.resize_with(scores.len(), Tally::default);
         for ((tally, score), &samples) in self.tallies.iter_mut().zip(scores).zip(samples) {
             if let Some(score) = score {
-                tally.right += score.accuracy * samples as f64;
+                if let Some(accuracy) = score.accuracy {
+                    *tally.right.get_or_insert(0.0) += accuracy * samples as f64;
+                }
                 tally.loss += score.loss * samples as f64;
                 tally.samples += samples;
             }
@@ -104,7 +107,7 @@ impl Tally {
     pub fn score(&self) -> Option<Score> {
         let count = self.samples as f64;
         (self.samples > 0).then(|| Score {
-            accuracy: self.right / count,
+            accuracy: self.right.map(|right| right / count),
             loss: self.loss / count,
         })
     }

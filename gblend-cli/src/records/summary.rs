@@ -1,9 +1,11 @@
 //! `summary.json`.
 
+use std::collections::BTreeMap;
+
 use gblend_core::BlendReport;
 use serde::{Deserialize, Serialize};
 
-use super::{Metrics, PredictionRule};
+use super::{Metrics, ObjectiveDescription, PredictionRule};
 
 /// The result of a run.
 ///
@@ -20,9 +22,15 @@ pub struct Summary {
     pub threads: usize,
     /// The kind of the blend strategy.
     pub strategy: String,
+    /// What predictions are judged by, the objective of the joint head where that was trained; absent for classification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<ObjectiveDescription>,
     /// Samples that could not be used and were skipped, as the dataset allows.
     #[serde(default)]
     pub samples_skipped: usize,
+    /// Samples that were left out because they have no label and every head needs one; absent if there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub samples_unlabeled: usize,
     /// Epochs trained.
     pub epochs: usize,
     /// The epoch whose parameters were evaluated and saved.
@@ -45,6 +53,11 @@ pub struct Summary {
     pub peak_rss_bytes: Option<u64>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 /// One head of a [`Summary`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,15 +66,23 @@ pub struct HeadSummary {
     pub name: String,
     /// The kind of the modality, or of the fusion.
     pub kind: String,
-    /// Test samples that it sees: those that have its modality.
+    /// What it was asked, where that is not what the run was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<ObjectiveDescription>,
+    /// Test samples that it is judged by: those that have its modality, and a label if it needs one.
     pub test_samples: usize,
     /// Share of those that it gets right; with several labels, exactly right.
-    pub test_accuracy: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_accuracy: Option<f64>,
     /// The mean over classes of the F1 score.
-    pub test_macro_f1: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_macro_f1: Option<f64>,
     /// With several labels, the mean over classes of the average precision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_mean_average_precision: Option<f64>,
+    /// Figures of other objectives on the test samples, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub test_metrics: BTreeMap<String, f64>,
     /// Mean loss on the test samples.
     pub test_loss: f64,
     /// The weight of its loss in the epoch whose parameters were evaluated, as a mean over its steps; a head of weight 0 was not trained.
@@ -76,35 +97,53 @@ impl HeadSummary {
             loss: self.test_loss,
             macro_f1: self.test_macro_f1,
             mean_average_precision: self.test_mean_average_precision,
+            metrics: self.test_metrics.clone(),
         }
     }
 }
 
 /// One way of predicting.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PredictionSummary {
     /// Which heads predict.
     pub rule: PredictionRule,
     /// Share of test samples that it gets right; with several labels, exactly right.
-    pub test_accuracy: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_accuracy: Option<f64>,
     /// The mean over classes of the F1 score.
-    pub test_macro_f1: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_macro_f1: Option<f64>,
     /// With several labels, the mean over classes of the average precision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_mean_average_precision: Option<f64>,
+    /// Figures of other objectives, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub test_metrics: BTreeMap<String, f64>,
     /// Mean loss on the test samples.
     pub test_loss: f64,
 }
 
 impl PredictionSummary {
+    /// How good it is on the test samples.
+    pub fn metrics(&self) -> Metrics {
+        Metrics {
+            accuracy: self.test_accuracy,
+            loss: self.test_loss,
+            macro_f1: self.test_macro_f1,
+            mean_average_precision: self.test_mean_average_precision,
+            metrics: self.test_metrics.clone(),
+        }
+    }
+
     /// Of what a rule makes of the test samples.
-    pub fn new(rule: PredictionRule, metrics: &Metrics) -> Self {
+    pub fn new(rule: PredictionRule, metrics: Metrics) -> Self {
         Self {
             rule,
             test_accuracy: metrics.accuracy,
             test_macro_f1: metrics.macro_f1,
             test_mean_average_precision: metrics.mean_average_precision,
+            test_metrics: metrics.metrics,
             test_loss: metrics.loss,
         }
     }

@@ -1,12 +1,16 @@
-//! `test.json`: what was said of the test samples, class by class.
+//! `test.json`: what was said of the test samples.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use super::Metrics;
 
 /// More than the summary tells about the test samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TestDetails {
-    /// Class names.
+    /// Class names; none where labels are numbers.
     pub classes: Vec<String>,
     /// What the run's rule of prediction says, under the rule's name.
     pub prediction: Confusion,
@@ -22,14 +26,30 @@ pub struct TestDetails {
 pub struct SubsetScore {
     /// Those that it sees; what the fusion reads of the others is zeros.
     pub modalities: Vec<String>,
-    /// Share of samples that it gets right.
-    pub accuracy: f64,
-    /// Mean cross entropy.
+    /// Share of samples that it gets right; absent where nothing is right or wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// Figures of other objectives, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, f64>,
+    /// Mean loss.
     pub loss: f64,
 }
 
+impl SubsetScore {
+    /// Its figures.
+    pub fn all(&self) -> Metrics {
+        Metrics {
+            accuracy: self.accuracy,
+            loss: self.loss,
+            metrics: self.metrics.clone(),
+            ..Metrics::default()
+        }
+    }
+}
+
 /// What one head, or several together, said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Confusion {
     /// The head's name, or the rule's.
@@ -40,14 +60,18 @@ pub struct Confusion {
     pub counts: Counts,
 }
 
-/// How often what was said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How often what was said, or what of which sample.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Counts {
     /// With one label for each sample: `[class][said]`.
     Matrix(Vec<Vec<u64>>),
     /// With several labels, for each class.
     PerClass(Vec<ClassCounts>),
+    /// With a number for each sample: what is right and what was said; of many samples some.
+    Pairs(Vec<[f64; 2]>),
+    /// Nothing that a label could say.
+    Nothing,
 }
 
 /// A class among several labels.
@@ -84,6 +108,7 @@ impl Confusion {
                 });
                 recalls.collect()
             }
+            Counts::Pairs(_) | Counts::Nothing => Vec::new(),
         }
     }
 }

@@ -4,8 +4,9 @@ mod blend;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
+use gblend_core::MetricKind;
 
-use crate::records::{Metrics, PredictionRule};
+use crate::records::{Figure, Metrics, PredictionRule};
 
 pub(crate) use blend::{blend_table, estimate_table};
 
@@ -24,45 +25,54 @@ pub(crate) fn table(header: &[&str], left: usize, rows: impl IntoIterator<Item =
 }
 
 /// A table of how good things are, behind columns of their own, of which the first `left` ones are not aligned to the right.
-/// `on` says of which samples, as in `test `.
-pub(crate) fn metrics_table(
+/// `on` says of which samples, as in `test `. Of the `kinds` of figures, those have a column that something has.
+pub(crate) fn metrics_table<'a>(
     columns: &[&str],
     left: usize,
     on: &str,
+    kinds: impl IntoIterator<Item = &'a MetricKind>,
     rows: impl Iterator<Item = (Vec<String>, Metrics)>,
 ) -> String {
     let rows: Vec<_> = rows.collect();
-    let several_labels = rows
-        .iter()
-        .any(|(_, metrics)| metrics.mean_average_precision.is_some());
-    let (accuracy, loss) = (format!("{on}accuracy"), format!("{on}loss"));
+    let mut shown: Vec<&MetricKind> = Vec::new();
+    for kind in kinds {
+        let has = rows.iter().any(|(_, metrics)| metrics.get(&kind.name).is_some());
+        if has && shown.iter().all(|other| other.name != kind.name) {
+            shown.push(kind);
+        }
+    }
+    let main = shown.first().map(|main| format!("{on}{}", main.label));
+    let loss = format!("{on}loss");
     let mut header = columns.to_vec();
-    header.extend([accuracy.as_str(), "macro F1"]);
-    header.extend(several_labels.then_some("mAP"));
+    header.extend(main.as_deref());
+    header.extend(shown.iter().skip(1).map(|kind| kind.label.as_ref()));
     header.push(&loss);
     let rows = rows.into_iter().map(|(mut row, metrics)| {
-        row.extend([percent(metrics.accuracy), percent(metrics.macro_f1)]);
-        if several_labels {
-            let precision = metrics.mean_average_precision;
-            row.push(precision.map_or_else(|| "-".to_owned(), percent));
-        }
+        row.extend(shown.iter().map(|kind| metric(&metrics, kind)));
         row.push(format!("{:.3}", metrics.loss));
         row
     });
     table(&header, left, rows)
 }
 
-/// `predictions from: joint 71.6 % (predict), mean 70.1 %`: the accuracy of each way of predicting, and which one the
+/// `predictions from: joint 71.6 % (predict), mean 70.1 %`: the main figure of each way of predicting, and which one the
 /// run takes.
 pub(crate) fn predictions_line(
     chosen: PredictionRule,
-    accuracies: impl Iterator<Item = (PredictionRule, f64)>,
+    main: &MetricKind,
+    rules: impl Iterator<Item = (PredictionRule, Metrics)>,
 ) -> String {
-    let each = accuracies.map(|(rule, accuracy)| {
+    let each = rules.map(|(rule, metrics)| {
         let mark = if rule == chosen { " (predict)" } else { "" };
-        format!("{} {}{mark}", rule.name(), percent(accuracy))
+        format!("{} {}{mark}", rule.name(), metric(&metrics, main))
     });
     format!("predictions from: {}", each.collect::<Vec<_>>().join(", "))
+}
+
+/// A figure of this kind, or `-` where there is none.
+fn metric(metrics: &Metrics, kind: &MetricKind) -> String {
+    let value = metrics.get(&kind.name);
+    value.map_or_else(|| "-".to_owned(), |value| Figure::new(value, kind).text())
 }
 
 /// Words in lines of at most `width` letters, as far as words are no longer.

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use gblend_core::LabelKind;
 use gblend_core::params::{State, load_state, state_of};
 
 use crate::config::Config;
 use crate::data::Splits;
 use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, HeadResult};
-use crate::network::{Multimodal, device};
+use crate::network::{HeadCriterion, Multimodal, device};
 use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
 use crate::records::{
@@ -94,30 +95,34 @@ pub fn run(
     let TrainedModel {
         session, mut model, ..
     } = tested;
+    let criteria = model.criteria();
     let details = TestDetails::of(
         &evaluation,
-        session.source.classes(),
+        criteria,
+        (session.source.label_kind(), session.source.classes()),
         session.heads.names(),
         &trained.weights,
         config.blend.pipeline.predict,
         subsets,
     )?;
-    let heads = head_summaries(&session, &evaluation, &trained.weights)?;
-    let predictions = evaluation.predictions(&trained.weights)?;
+    let heads = head_summaries(&session, &model, &evaluation, &trained.weights)?;
+    let predictions = evaluation.predictions(criteria, &trained.weights)?;
     let train_seconds = trained.elapsed.as_secs_f64();
     let summary = Summary {
         seed: config.run.seed,
         device: device::name(config.run.device),
         threads: rayon::current_num_threads(),
         strategy: config.blend.plugin.typetag_name().to_owned(),
+        objective: criteria.of_predictions(&trained.weights).description().written(),
         samples_skipped: session.skipped_samples,
+        samples_unlabeled: session.unlabeled_samples,
         epochs: trained.epochs,
         selected_epoch: trained.selected_epoch,
         heads,
         predict: config.blend.pipeline.predict,
         predictions: predictions
-            .iter()
-            .map(|(rule, metrics)| PredictionSummary::new(*rule, metrics))
+            .into_iter()
+            .map(|(rule, metrics)| PredictionSummary::new(rule, metrics))
             .collect(),
         blends: trained.blends,
         seconds: Seconds {
@@ -149,10 +154,13 @@ fn opening_line(
 ) -> Result<String> {
     let [train, held_out, validation, test] = splits.sizes();
     Ok(format!(
-        "{}: {train} training, {held_out} held out, {validation} validation and {test} test samples of {} classes; \
+        "{}: {train} training, {held_out} held out, {validation} validation and {test} test samples {}; \
          {} parameters; {} thread(s)",
         output.folder.path().display(),
-        session.source.classes().len(),
+        match session.source.label_kind() {
+            LabelKind::Number => "with a number".to_owned(),
+            _ => format!("of {} classes", session.source.classes().len()),
+        },
         gblend_core::params::parameter_count(model)?,
         rayon::current_num_threads(),
     ))
@@ -161,13 +169,20 @@ fn opening_line(
 /// How good each head is on the test samples, with its weight in the epoch that was selected.
 fn head_summaries(
     session: &Session<'_>,
+    model: &Multimodal,
     evaluation: &Evaluation,
     weights: &[f64],
 ) -> Result<Vec<HeadSummary>> {
+    let criteria = model.criteria();
+    let asked = criteria.of_predictions(weights).kind();
     let config = session.config;
     let modalities = config.modalities.iter();
     let kinds = modalities.map(|modality| modality.plugin.typetag_name());
-    let kinds: Vec<&str> = kinds.chain([config.fusion.plugin.typetag_name()]).collect();
+    let joint = match model.has_own_joint_head() {
+        true => criteria.joint().kind(),
+        false => config.fusion.plugin.typetag_name(),
+    };
+    let kinds: Vec<&str> = kinds.chain([joint]).collect();
     let summary = |HeadResult {
                        head,
                        samples,
@@ -175,14 +190,18 @@ fn head_summaries(
                    }: HeadResult| HeadSummary {
         name: session.heads.names()[head].clone(),
         kind: kinds[head].to_owned(),
+        objective: Some(criteria.of(head))
+            .filter(|own| own.kind() != asked)
+            .map(HeadCriterion::description),
         test_samples: samples,
         test_accuracy: metrics.accuracy,
         test_macro_f1: metrics.macro_f1,
         test_mean_average_precision: metrics.mean_average_precision,
+        test_metrics: metrics.metrics,
         test_loss: metrics.loss,
         weight: weights[head],
     };
-    Ok(evaluation.results()?.into_iter().map(summary).collect())
+    Ok(evaluation.results(criteria)?.into_iter().map(summary).collect())
 }
 
 /// What `model.json` says, but for the hash of the parameters.

@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use gblend_core::params::{State, load_state, state_of};
-use gblend_core::{Array, AutoDevice, Heads, OnBadSample, OpenContext, Role, Seed, Source};
+use gblend_core::{Array, AutoDevice, Heads, Label, Labels, OnBadSample, OpenContext, Role, Seed, Source};
 use gblend_optim::schedule::RunLength;
 use gblend_optim::{BlendedOptimizer, BlendedSettings};
 
-use crate::config::Config;
-use crate::data::{Evaluable, Faults, Loader, Plan, Prepared, SampleIndex, Shares, Splits, Storage, bind};
+use crate::config::{Config, Objectives};
+use crate::data::{
+    Division, Evaluable, Faults, LabelUse, Loader, Plan, Prepared, SampleIndex, Shares, Splits, Storage, bind,
+};
 use crate::error::{Error, Result};
-use crate::network::{Multimodal, device};
+use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
 use crate::process::Interrupt;
 use crate::progress::Reporter;
 use crate::run_folder::FinishedRun;
@@ -24,6 +26,8 @@ pub struct Session<'a> {
     pub config: &'a Config,
     /// The heads, the joint one last.
     pub heads: Heads,
+    /// What each head is asked.
+    pub objectives: Objectives<'a>,
     /// The opened dataset.
     pub source: Box<dyn Source>,
     /// Every sample, transformed.
@@ -32,10 +36,14 @@ pub struct Session<'a> {
     pub skipped: Vec<gblend_core::Error>,
     /// How many samples that are.
     pub skipped_samples: usize,
+    /// Samples that are left out for want of a label.
+    pub unlabeled_samples: usize,
     /// The device.
     pub device: AutoDevice,
     /// What ends training between epochs; nothing does in a session as it was opened.
     pub interrupt: Interrupt,
+    /// The labels of the training split, which objectives may be fitted to.
+    train_labels: Labels,
     seed: Seed,
 }
 
@@ -78,12 +86,17 @@ impl<'a> Session<'a> {
             return Err(Error::Samples(left_out().collect()));
         }
         let streams = bind(&config.modalities, source.as_ref())?;
-        let shares = Shares {
-            validation: config.run.validation,
-            held_out: config.blend.plugin.held_out(),
+        let objectives = Objectives::of(config, source.label_kind())?;
+        let division = Division {
+            shares: Shares {
+                validation: config.run.validation,
+                held_out: config.blend.plugin.held_out(),
+            },
+            objective: objectives.joint(),
+            labels: label_use(&objectives),
         };
         let divide = |dropped: &BTreeSet<usize>| {
-            Splits::without(source.as_ref(), dropped, shares, seed.derive("split"))
+            Splits::without(source.as_ref(), dropped, division, seed.derive("split"))
         };
         // Before the long work, although skipped samples will change it.
         if check == SampleCheck::FailFast {
@@ -124,13 +137,21 @@ impl<'a> Session<'a> {
                 "{skipped_samples} of {all} samples are skipped, such as {first}; `gblend check` lists all of them"
             ));
         }
+        if splits.unlabeled() > 0 {
+            reporter.warn(&unlabeled(source.as_ref(), splits.unlabeled()));
+        }
+        let train = splits.train.samples().iter();
+        let train_labels = prepared.labels().select(train.map(|&sample| sample as usize));
         let session = Self {
             config,
             heads: config.heads()?,
+            objectives,
             source,
             prepared,
+            train_labels,
             skipped,
             skipped_samples,
+            unlabeled_samples: splits.unlabeled(),
             device,
             interrupt: Interrupt::never(),
             seed,
@@ -156,19 +177,28 @@ impl<'a> Session<'a> {
         shapes.collect()
     }
 
-    /// Of some samples, those that have at least one of the wanted modalities; borrowed if all have.
-    pub fn seen<'s>(&self, samples: &'s [SampleIndex], wanted: &[bool]) -> Cow<'s, [SampleIndex]> {
-        let wanted = wanted.iter().enumerate().filter(|(_, wanted)| **wanted);
-        let modalities: Vec<usize> = wanted.map(|(modality, _)| modality).collect();
-        let has_one = |&sample: &SampleIndex| {
-            modalities
-                .iter()
-                .any(|&modality| self.prepared.has(modality, sample as usize))
-        };
-        match samples.iter().all(has_one) {
+    /// Of some samples, those that tell at least one of the active heads something; borrowed if all do.
+    pub fn seen<'s>(&self, samples: &'s [SampleIndex], active: &ActiveHeads) -> Cow<'s, [SampleIndex]> {
+        let heads: Vec<usize> = (0..self.heads.len())
+            .filter(|&head| active.contains(head))
+            .collect();
+        let tells_one = |&sample: &SampleIndex| heads.iter().any(|&head| self.tells(sample, head));
+        match samples.iter().all(tells_one) {
             true => Cow::Borrowed(samples),
-            false => samples.iter().copied().filter(has_one).collect(),
+            false => samples.iter().copied().filter(tells_one).collect(),
         }
+    }
+
+    /// Whether a sample tells a head something: it has the head's modality, or any for the joint one, and a label if the
+    /// head needs one.
+    fn tells(&self, sample: SampleIndex, head: usize) -> bool {
+        let sample = sample as usize;
+        let has = |modality| self.prepared.has(modality, sample);
+        let seen = match head == self.heads.joint() {
+            true => (0..head).any(has),
+            false => has(head),
+        };
+        seen && !(self.objectives.of_head(head).needs_label() && self.prepared.labels().is_missing(sample))
     }
 
     /// Every head must see a sample in each split that it learns or is judged by.
@@ -185,6 +215,17 @@ impl<'a> Session<'a> {
                     let problem = format!(
                         "no {part} sample has modality `{}`, expected at least one",
                         modality.name
+                    );
+                    return Err(gblend_core::Error::data("the dataset", problem).into());
+                }
+            }
+        }
+        for (head, name) in self.heads.names().iter().enumerate() {
+            for (part, samples) in parts {
+                let tells = |&sample: &SampleIndex| self.tells(sample, head);
+                if !samples.is_empty() && !samples.iter().any(tells) {
+                    let problem = format!(
+                        "no {part} sample that head `{name}` sees has a label, expected at least one"
                     );
                     return Err(gblend_core::Error::data("the dataset", problem).into());
                 }
@@ -215,14 +256,17 @@ impl<'a> Session<'a> {
     /// # Errors
     /// What its parts refuse.
     pub fn build_model(&self) -> Result<Multimodal> {
-        let classes = self.source.classes().len();
-        let seed = self.seed("model");
+        let labels = LabelContext {
+            classes: self.source.classes(),
+            labels: &self.train_labels,
+        };
         Ok(Multimodal::build(
             self.config,
+            &self.objectives,
             &self.sample_shapes()?,
-            classes,
+            labels,
             &self.device,
-            seed,
+            self.seed("model"),
         )?)
     }
 
@@ -316,6 +360,30 @@ impl<'a> Session<'a> {
         // The configuration was checked to ask for at least one.
         NonZeroUsize::new(self.config.run.batch_size).unwrap_or(NonZeroUsize::MIN)
     }
+}
+
+/// Which heads learn from labels.
+fn label_use(objectives: &Objectives<'_>) -> LabelUse {
+    let heads = 0..objectives.heads();
+    let need = heads
+        .clone()
+        .filter(|&head| objectives.of_head(head).needs_label());
+    match need.count() {
+        0 => LabelUse::NoHead,
+        count if count == heads.len() => LabelUse::EveryHead,
+        _ => LabelUse::SomeHeads,
+    }
+}
+
+/// What becomes of samples that are in no split for want of a label.
+fn unlabeled(source: &dyn Source, count: usize) -> String {
+    let mut samples = (0..source.len()).map(|index| source.sample(index));
+    let first = samples.find(|sample| sample.label == Label::Missing);
+    let such = first.map_or_else(String::new, |sample| format!(", such as {},", sample.id));
+    format!(
+        "{count} of {} samples{such} have no label and are left out: every head needs one",
+        source.len()
+    )
 }
 
 /// Loader threads: as many as the computing threads, which they feed. Batches come in the same order

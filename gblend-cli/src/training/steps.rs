@@ -60,7 +60,10 @@ pub(super) fn train_on(
         let due = observer.checkpoint_is_due(learner.optimizer.steps(), left);
         if due || left == 0 || unread.len() >= MOST_UNREAD {
             for (scores, samples) in unread.drain(..) {
-                observer.scored(&scores.read(session.heads.names())?, &samples);
+                observer.scored(
+                    &scores.read(learner.model.criteria(), session.heads.names())?,
+                    &samples,
+                );
             }
         }
         observer.stepped(&weights, &report);

@@ -73,7 +73,7 @@ pub fn fusion(fusion: &dyn Fusion) -> Result<(), Violation> {
         for &shapes in &shapes {
             match shapes.build(fusion, Seed::new(1)) {
                 Ok(_) => {
-                    check(fusion, shapes)?;
+                    check(&|seed| shapes.build(fusion, seed), shapes)?;
                     taken.push(shapes);
                 }
                 Err(error @ (Error::Setting { .. } | Error::Argument { .. } | Error::Shape { .. })) => {
@@ -93,7 +93,7 @@ pub fn fusion(fusion: &dyn Fusion) -> Result<(), Violation> {
         }
         taken
             .into_iter()
-            .try_for_each(|shapes| check_derivatives(fusion, shapes))
+            .try_for_each(|shapes| check_derivatives(&|seed| shapes.build(fusion, seed), shapes))
     })
 }
 
@@ -106,8 +106,10 @@ pub fn fusion_with(fusion: &dyn Fusion, lengths: &[usize]) -> Result<(), Violati
         let expected = "a fusion of feature vectors; `fusion_with_stages` takes one of maps";
         Rule::CasesExist.holds(fusion.stage().is_none(), expected, fusion.stage())?;
         check_settings(fusion)?;
-        check(fusion, Shapes::Lengths(lengths))?;
-        check_derivatives(fusion, Shapes::Lengths(lengths))
+        let shapes = Shapes::Lengths(lengths);
+        let build = |seed| shapes.build(fusion, seed);
+        check(&build, shapes)?;
+        check_derivatives(&build, shapes)
     })
 }
 
@@ -120,8 +122,10 @@ pub fn fusion_with_stages(fusion: &dyn Fusion, stages: &[StageShape]) -> Result<
         let expected = "a fusion that asks for a stage; `fusion_with` takes one of feature vectors";
         Rule::CasesExist.holds(fusion.stage().is_some(), expected, fusion.stage())?;
         check_settings(fusion)?;
-        check(fusion, Shapes::Stages(stages))?;
-        check_derivatives(fusion, Shapes::Stages(stages))
+        let shapes = Shapes::Stages(stages);
+        let build = |seed| shapes.build(fusion, seed);
+        check(&build, shapes)?;
+        check_derivatives(&build, shapes)
     })
 }
 
@@ -129,6 +133,9 @@ fn check_settings(fusion: &dyn Fusion) -> Result<(), Violation> {
     registration::check(Role::Fusion, fusion.typetag_name())?;
     config::survives_json::<_, Box<dyn Fusion>>(fusion.typetag_name(), fusion)
 }
+
+/// Makes a fusion with initial parameters by a seed.
+type Build<'a> = dyn Fn(Seed) -> crate::Result<Box<dyn FusionModule>> + 'a;
 
 /// Values for everything that the modalities give.
 fn cases(shapes: Shapes<'_>) -> impl Strategy<Value = Vec<Array>> {
@@ -138,10 +145,11 @@ fn cases(shapes: Shapes<'_>) -> impl Strategy<Value = Vec<Array>> {
         .collect::<Vec<_>>()
 }
 
-fn check(fusion: &dyn Fusion, shapes: Shapes<'_>) -> Result<(), Violation> {
+/// Checks a fusion that is built for these shapes.
+pub(super) fn check(build: &Build<'_>, shapes: Shapes<'_>) -> Result<(), Violation> {
     harness::for_each(CASES, cases(shapes), |arrays| {
         let case = Case {
-            fusion,
+            build,
             shapes,
             arrays,
         };
@@ -156,7 +164,7 @@ fn check(fusion: &dyn Fusion, shapes: Shapes<'_>) -> Result<(), Violation> {
             .collect();
         let arrays = Rule::CasesExist.works("flat inputs", arrays)?;
         let case = Case {
-            fusion,
+            build,
             shapes,
             arrays: &arrays,
         };
@@ -167,11 +175,11 @@ fn check(fusion: &dyn Fusion, shapes: Shapes<'_>) -> Result<(), Violation> {
 }
 
 /// Last of all: who stops a gradient on purpose breaks this rule alone.
-fn check_derivatives(fusion: &dyn Fusion, shapes: Shapes<'_>) -> Result<(), Violation> {
+fn check_derivatives(build: &Build<'_>, shapes: Shapes<'_>) -> Result<(), Violation> {
     // As they are drawn: among the simplest cases are those on a kink.
     harness::for_each(CASES, cases(shapes).no_shrink(), |arrays| {
         let case = Case {
-            fusion,
+            build,
             shapes,
             arrays,
         };
@@ -182,7 +190,7 @@ fn check_derivatives(fusion: &dyn Fusion, shapes: Shapes<'_>) -> Result<(), Viol
 }
 
 struct Case<'a> {
-    fusion: &'a dyn Fusion,
+    build: &'a Build<'a>,
     shapes: Shapes<'a>,
     /// `[samples, elements of a sample]` of each modality.
     arrays: &'a [Array],
@@ -190,7 +198,7 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn module(&self, seed: Seed) -> Result<Box<dyn FusionModule>, Violation> {
-        Rule::Builds.works("building", self.shapes.build(self.fusion, seed))
+        Rule::Builds.works("building", (self.build)(seed))
     }
 
     /// The fusion on the arrays.
@@ -199,7 +207,7 @@ impl Case<'_> {
         check: impl FnOnce(&Built<'_, dyn FusionModule>) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
         check(&Built {
-            build: &|seed| self.shapes.build(self.fusion, seed),
+            build: self.build,
             run: &|module, samples, pass| module.fuse(self.shapes.inputs(self.arrays, samples, pass)?, pass),
             length: &|module| module.fused_dim(),
             samples: SAMPLES,

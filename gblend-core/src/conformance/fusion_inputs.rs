@@ -145,7 +145,7 @@ pub(super) enum Leaf {
 }
 
 impl Leaf {
-    fn new(values: Vec<f32>, shape: &[usize]) -> Result<Self> {
+    pub(super) fn new(values: Vec<f32>, shape: &[usize]) -> Result<Self> {
         let device = AutoDevice::default();
         let leaf = match *shape {
             [a, b] => Self::Features(Plain::new(&device, (a, b), values)?),

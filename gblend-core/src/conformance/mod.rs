@@ -63,6 +63,7 @@ mod fusion_inputs;
 mod halves;
 mod harness;
 mod modality;
+mod objective;
 mod optimizer;
 mod order;
 mod player;
@@ -74,6 +75,7 @@ mod violation;
 
 pub use fusion::{fusion, fusion_with, fusion_with_stages};
 pub use modality::modality;
+pub use objective::objective;
 pub use optimizer::optimizer;
 pub use rule::Rule;
 pub use strategy::{strategy, strategy_with};

@@ -82,6 +82,24 @@ rules! {
     HalvesAreTheWhole: "the halves of an encoder one after the other give what the whole gives, to the bit",
     HalvesShareOut: "the halves of an encoder have all its parameters and buffers, each once",
 
+    // Objectives.
+    ObjectiveStarts: "it starts at the joint head or at a modality's own for a kind of label, and refuses the others with Error::Setting or Error::Data",
+    LossOfEach: "each sample with a label has a finite loss, and no other if labels are needed",
+    LossIsMean: "the loss on the tape is the mean of the losses in float64",
+    GradientIsOfLoss: "gradients of the loss are those of finite differences",
+    LossFollowsSample: "in another order the samples have the same losses",
+    ScoresTellLosses: "scores are finite, one row for each sample, and their losses are those of the output",
+    ScoresMakeOutput: "the output that is made from scores has these scores",
+    ConfidenceIsShare: "its confidence is from 0 to 1",
+    PoolOfOneIsIt: "the scores of one head alone are pooled to themselves",
+    MissingCountsForNothing: "a sample without a label changes no loss, gradient or metric of the others",
+    NothingKnownRefused: "a batch without any label has no loss",
+    OtherLabelRefused: "labels of another kind, out of range or not finite are refused",
+    OtherOutputRefused: "an output of another shape is refused",
+    MetricsAreTold: "metrics have names of their own, one value each, and the one that selects is among them",
+    MetricsKnowNoOrder: "in another order the samples have the same metrics",
+    BetterIsBetter: "what fits the labels has better metrics than the same answers given to other samples",
+
     // Optimizers.
     OptimizerStarts: "it starts, with a learning rate that is finite and not negative",
     Updates: "a parameter of any rank is updated",

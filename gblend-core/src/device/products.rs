@@ -65,6 +65,10 @@ impl<G: Collected> Default for Sum<G> {
 
 impl<G: Collected> Sum<G> {
     pub(crate) fn add(&mut self, samples: usize, gradient: &G) -> Result<()> {
+        // Of a head that has no loss on the batch there may be no gradient at all.
+        if samples == 0 {
+            return Ok(());
+        }
         self.samples += samples;
         gradient.add_to(&mut self.sum, samples)
     }

@@ -18,6 +18,7 @@ pub mod implemented {
     pub use crate::dataset::Dataset as Data;
     pub use crate::fusion::Fusion;
     pub use crate::modality::Modality;
+    pub use crate::objective::Objective;
     pub use crate::optimizer::Optimizer;
     pub use crate::strategy::BlendStrategy as Blend;
 }

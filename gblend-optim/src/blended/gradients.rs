@@ -21,8 +21,8 @@ pub enum StepLosses {
     PerHead {
         /// Those of the modalities' own heads; absent where a head sees no sample of the batch.
         own: Vec<Option<Loss>>,
-        /// The joint one.
-        joint: Loss,
+        /// The joint one; absent where the joint head has nothing to learn from in the batch.
+        joint: Option<Loss>,
     },
 }
 
@@ -50,9 +50,11 @@ pub fn gradients(network: &mut dyn Network, losses: StepLosses, blend: &mut dyn 
                 return Err(Error::shape("losses", expected, [own.len() + 1]));
             }
             let own = own.into_iter().flatten().map(Ok);
-            let own = own.reduce(|sum, loss| add(sum?, loss?));
-            let own = own.unwrap_or_else(|| Err(Error::shape("losses", "at least one modality's", [0])))?;
-            combine(network, backward(own)?, backward(joint)?, blend)
+            let own = own.reduce(|sum, loss| add(sum?, loss?)).transpose()?;
+            if own.is_none() && joint.is_none() {
+                return Err(Error::shape("losses", "at least one", [0]));
+            }
+            combine(network, gradients_of(own)?, gradients_of(joint)?, blend)
         }
     }
 }
@@ -70,6 +72,11 @@ pub fn each_gradient(
     each_param(network, |part, path, param| {
         each(part, path, GradientMut::new(param, gradients))
     })
+}
+
+/// The gradients of a loss; of none they are zeros.
+fn gradients_of(loss: Option<Loss>) -> Result<Gradients> {
+    loss.map_or_else(|| Ok(Gradients::default()), backward)
 }
 
 /// `Σ w_k L_k` over the heads with a weight.
@@ -104,9 +111,11 @@ struct Flat {
     parameters: Vec<usize>,
 }
 
-/// The gradients of every encoder, in the order of the modalities.
-fn encoders(network: &mut dyn Network, gradients: &mut Gradients) -> Result<Vec<Flat>> {
+/// The gradients of the encoder of each of so many modalities, in their order; of one that the network does not show
+/// there are none.
+fn encoders(network: &mut dyn Network, gradients: &mut Gradients, modalities: usize) -> Result<Vec<Flat>> {
     let mut encoders: Vec<Flat> = Vec::new();
+    encoders.resize_with(modalities, Flat::default);
     each_gradient(network, gradients, |part, _, mut gradient| {
         let Part::Encoder(modality) = part else {
             return Ok(());
@@ -143,7 +152,8 @@ fn put_encoders(network: &mut dyn Network, gradients: &mut Gradients, values: &[
 
 /// Lets the strategy change each encoder's gradient of the blended loss.
 fn modulate(network: &mut dyn Network, gradients: &mut Gradients, blend: &mut dyn Blend) -> Result<()> {
-    let flats = encoders(network, gradients)?.into_iter();
+    let modalities = blend.weights().len().saturating_sub(1);
+    let flats = encoders(network, gradients, modalities)?.into_iter();
     let mut blended: Vec<BlendedGradient> = flats
         .map(|flat| BlendedGradient {
             values: flat.values,
@@ -162,9 +172,10 @@ fn combine(
     mut joint: Gradients,
     blend: &mut dyn Blend,
 ) -> Result<Gradients> {
-    let pairs = encoders(network, &mut own)?
+    let modalities = blend.weights().len().saturating_sub(1);
+    let pairs = encoders(network, &mut own, modalities)?
         .into_iter()
-        .zip(encoders(network, &mut joint)?);
+        .zip(encoders(network, &mut joint, modalities)?);
     let mut contested: Vec<ContestedGradient> = pairs
         .map(|(own, joint)| ContestedGradient {
             own: own.values,

@@ -63,6 +63,11 @@ fn plugins_are_listed_by_role_with_their_schema() {
             "unimodal"
         ]
     );
+    // The third is what the tests' own binary adds.
+    assert_eq!(
+        kinds("objective"),
+        ["info-nce", "multi-label", "regression", "single-label"]
+    );
     assert_eq!(kinds("optimizer"), ["adam", "adamw", "rmsprop", "sgd"]);
     assert!(listed[0]["schema"]["properties"].is_object());
     let depth = listed

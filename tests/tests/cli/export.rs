@@ -16,7 +16,8 @@ kind = "depth"
 encoder.channels = [4, 8]
 "#;
 
-fn open(config: &Path) -> Box<dyn Source> {
+/// The dataset of a configuration.
+pub(crate) fn open(config: &Path) -> Box<dyn Source> {
     let config = Config::load(Some(config), &[]).unwrap();
     let cx = OpenContext {
         base: &config.base,

@@ -12,9 +12,11 @@ mod faults;
 #[cfg(unix)]
 mod interrupt;
 mod manifest;
+mod matching;
 mod missing_modality;
 mod multi_label;
 mod real_data;
+mod regression;
 mod resume;
 mod run_folder;
 mod settings;

@@ -57,9 +57,16 @@ kind = "equal"
 "#;
 
 /// What a kind cannot do without.
-const NEEDED: [(&str, &[&str]); 2] = [
+const NEEDED: [(&str, &[&str]); 3] = [
     ("blend.fixed", &["blend.weights={camera=1, joint=1}"]),
     ("blend.unimodal", &["blend.head=\"camera\""]),
+    (
+        "objective.info-nce",
+        &[
+            "modality.camera.objective.kind=\"single-label\"",
+            "modality.motion.objective.kind=\"single-label\"",
+        ],
+    ),
 ];
 
 /// Settings beside which a key does anything: the beginning of a key, and what stands beside it.

@@ -4,6 +4,7 @@
 
 mod fusions;
 mod modalities;
+mod objectives;
 mod optimizers;
 mod registered;
 mod strategies;

@@ -5,7 +5,8 @@ use gblend_core::conformance::arbitrary::{MediaSize, samples};
 use gblend_core::conformance::{self, Violation};
 use gblend_core::registry::Plugin;
 use gblend_core::serde_json::{self, Value, json};
-use gblend_core::{BlendStrategy, Fusion, Modality, Optimizer, Role, Seed, catalogue};
+use gblend_core::{BlendStrategy, Fusion, Modality, Objective, Optimizer, Role, Seed, catalogue};
+use gblend_tests as _;
 
 /// Settings that a plugin cannot do without.
 const SETTINGS: [(Role, &str, &str); 2] = [
@@ -14,7 +15,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 35] = [
+const VARIANTS: [(Role, &str, &str); 36] = [
     (
         Role::Blend,
         "ogr",
@@ -126,6 +127,7 @@ const VARIANTS: [(Role, &str, &str); 35] = [
         "mid-concat",
         r#"{"channels": [4], "residual": true}"#,
     ),
+    (Role::Objective, "regression", r#"{"loss": "absolute"}"#),
     (
         Role::Optimizer,
         "sgd",
@@ -182,6 +184,10 @@ fn check(role: Role, table: &Value) -> Result<Result<(), Violation>, serde_json:
             let optimizer: Box<dyn Optimizer> = serde_json::from_value(table)?;
             conformance::optimizer(optimizer.as_ref())
         }
+        Role::Objective => {
+            let objective: Box<dyn Objective> = serde_json::from_value(table)?;
+            conformance::objective(objective.as_ref())
+        }
         Role::Data => Ok(()),
     })
 }
@@ -219,6 +225,11 @@ fn every_modality_keeps_the_rules() {
 #[test]
 fn every_fusion_keeps_the_rules() {
     all_keep_the_rules(Role::Fusion);
+}
+
+#[test]
+fn every_objective_keeps_the_rules() {
+    all_keep_the_rules(Role::Objective);
 }
 
 #[test]

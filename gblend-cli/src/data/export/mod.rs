@@ -19,10 +19,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gblend_core::{Error as CoreError, Media, MediaKind, Partition, Sample, Source, Stream, Task};
+use gblend_core::{
+    Error as CoreError, Label, LabelKind, Media, MediaKind, Partition, Sample, Source, Stream,
+};
 use rayon::prelude::*;
 
-use super::manifest::{BadSample, Manifest, MediaName, Split, StreamSettings};
+use super::manifest::{BadSample, LabelColumn, Manifest, MediaName, Split, StreamSettings};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use encode::{Encoded, depth_units, encode};
@@ -128,7 +130,11 @@ impl<'a> Export<'a> {
             id: Some("id".into()),
             label: "label".into(),
             label_separator: self.separator.map(str::to_owned),
-            classes: Some(self.source.classes().to_vec()),
+            label_kind: match self.source.label_kind() {
+                LabelKind::Number => LabelColumn::Number,
+                _ => LabelColumn::Class,
+            },
+            classes: (self.source.label_kind() != LabelKind::Number).then(|| self.source.classes().to_vec()),
             split: Split::Column("split".into()),
             group: self.has_groups().then(|| "group".into()),
             samples_per_class: None,
@@ -203,6 +209,10 @@ impl<'a> Export<'a> {
                 Partition::Validation => "validation",
                 Partition::Test => "test",
             };
+            if sample.label.is_missing() && self.separator.is_some() {
+                let problem = "no label, which a table would read as a label without any class";
+                return Err(CoreError::data(format!("sample {}", sample.id), problem).into());
+            }
             let named = sample.label.classes().iter().map(|&class| {
                 self.source
                     .classes()
@@ -214,7 +224,11 @@ impl<'a> Export<'a> {
                     })
             });
             let named = named.collect::<Result<Vec<&str>, _>>()?;
-            let label = named.join(self.separator.unwrap_or_default());
+            let label = match sample.label {
+                // As many digits as it takes to read the same number again.
+                Label::Number(number) => number.to_string(),
+                _ => named.join(self.separator.unwrap_or_default()),
+            };
             let mut row = vec![sample.id.as_str(), &label, split];
             row.extend(sample.group.as_deref());
             row.extend(paths.iter().map(String::as_str));
@@ -228,14 +242,17 @@ impl<'a> Export<'a> {
     fn readme(&self) -> String {
         let streams: String = self.streams.iter().map(ExportedStream::described).collect();
         format!(
-            "# {} samples of {} classes\n\n\
-             Written by `gblend data export`. `{TABLE}` has a row for each sample: its id, its class, the split that \
+            "# {} samples{}\n\n\
+             Written by `gblend data export`. `{TABLE}` has a row for each sample: its id, its label, the split that \
              it is in, and where its files are. `config.toml` trains on them:\n\n\
              ```sh\ngblend train config.toml\n```\n\n\
              The same seed trains and tests on the same samples as on the dataset that was exported.\n\n\
              | folder | content | exactness |\n|---|---|---|\n{streams}",
             self.samples.len(),
-            self.source.classes().len(),
+            match self.source.label_kind() {
+                LabelKind::Number => " with a number".to_owned(),
+                _ => format!(" of {} classes", self.source.classes().len()),
+            },
         )
     }
 }
@@ -267,7 +284,7 @@ impl ExportedStream<'_> {
 
 /// What stands between the classes of a sample that may have several; none where each has one.
 fn separator(source: &dyn Source) -> Result<Option<&'static str>> {
-    if source.task() == Task::SingleLabel {
+    if source.label_kind() != LabelKind::Classes {
         return Ok(None);
     }
     let free = [";", "|", "/"]

@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
 use crate::data::position::SampleIndex;
-use crate::data::split::{Evaluable, Shares, Splits};
+use crate::data::split::{Division, Evaluable, LabelUse, Shares, Splits};
 use gblend_core::media::{DepthMaps, FlowFields, Frames, SequenceShape, Waveform};
 use gblend_core::{Array, Dataset, OpenContext, Seed};
+use gblend_optim::objective::SingleLabel;
 use proptest::prelude::*;
 use rand::RngExt;
 
@@ -150,7 +151,12 @@ fn splits(source: &dyn Source, seed: u64) -> Vec<Vec<SampleIndex>> {
         validation: 0.2,
         held_out: 0.3,
     };
-    let splits = Splits::new(source, shares, Seed::new(seed)).unwrap();
+    let division = Division {
+        shares,
+        objective: &SingleLabel {},
+        labels: LabelUse::EveryHead,
+    };
+    let splits = Splits::new(source, division, Seed::new(seed)).unwrap();
     vec![
         splits.train.samples().to_vec(),
         splits.held_out.samples().to_vec(),

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gblend_core::media::MediaKind;
-use gblend_core::{Dataset, Error, OnBadSample, OpenContext, Result, Seed, Source, Task};
+use gblend_core::{Dataset, Error, LabelKind, OnBadSample, OpenContext, Result, Seed, Source};
 use gblend_modalities::frontend::depth_image::DepthConvention;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,8 +65,12 @@ pub struct Manifest {
     /// in the shards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Column with the class.
+    /// Column with the class, or the number. A sample whose cell is empty has no label: heads that need one do not learn
+    /// from it, and if every head does it is left out, and counted.
     pub label: String,
+    /// What a label is.
+    #[serde(default, skip_serializing_if = "LabelColumn::is_class")]
+    pub label_kind: LabelColumn,
     /// What stands between the classes of a sample that may have any number of them, such as ";"; in JSON Lines and
     /// Parquet they may be a list. An empty cell is a sample with none. Each class is then learned for itself. Default: exactly one
     /// class for each sample.
@@ -84,7 +88,7 @@ pub struct Manifest {
     /// Samples to use of each class in each split, the first ones. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples_per_class: Option<usize>,
-    /// What becomes of a sample that cannot be used: its file is missing or damaged, its label is empty, its name
+    /// What becomes of a sample that cannot be used: its file is missing or damaged, its label is unknown, its name
     /// is another's. `gblend check` lists all of them.
     #[serde(default)]
     pub on_bad_sample: BadSample,
@@ -94,6 +98,24 @@ pub struct Manifest {
     pub seed: u64,
     /// The media of a sample, by the name that a modality may ask for with `source = "…"`.
     pub streams: BTreeMap<String, StreamSettings>,
+}
+
+/// What a label is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LabelColumn {
+    /// The name of a class, or with `label_separator` of several.
+    #[default]
+    Class,
+    /// A number, for regression.
+    Number,
+}
+
+impl LabelColumn {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference.
+    fn is_class(&self) -> bool {
+        *self == Self::Class
+    }
 }
 
 /// Where a sample belongs.
@@ -247,7 +269,12 @@ impl Dataset for Manifest {
         let classes = rows::classes(self, &table, &columns);
         let mut rows = rows::read(self, &table, &columns, &classes, &mut problems);
         if let Split::Shares(shares) = &self.split {
-            partition::draw(&mut rows, *shares, Seed::new(self.seed).derive("manifest"))?;
+            partition::draw(
+                &mut rows,
+                self.labels(),
+                *shares,
+                Seed::new(self.seed).derive("manifest"),
+            )?;
         }
         partition::check_groups(&rows)?;
         if let Some(most) = self.samples_per_class {
@@ -280,10 +307,11 @@ impl Manifest {
         }
     }
 
-    fn task(&self) -> Task {
-        match self.label_separator {
-            None => Task::SingleLabel,
-            Some(_) => Task::MultiLabel,
+    fn labels(&self) -> LabelKind {
+        match (self.label_kind, &self.label_separator) {
+            (LabelColumn::Number, _) => LabelKind::Number,
+            (LabelColumn::Class, None) => LabelKind::Class,
+            (LabelColumn::Class, Some(_)) => LabelKind::Classes,
         }
     }
 
@@ -296,6 +324,12 @@ impl Manifest {
         if self.label_separator.as_ref().is_some_and(String::is_empty) {
             let expected = "at least one character, such as \";\"";
             return Err(Error::setting("label_separator", "\"\"", expected));
+        }
+        if self.label_kind == LabelColumn::Number
+            && (self.label_separator.is_some() || self.classes.is_some())
+        {
+            let expected = "neither `classes` nor `label_separator` beside it: a number has none";
+            return Err(Error::setting("data.label_kind", "\"number\"", expected));
         }
         if self.table.is_none() && self.shards.is_empty() {
             return Err(missing_table());

@@ -1,6 +1,6 @@
 //! The dataset as opened: paths are looked up and files decoded when they are asked for.
 
-use gblend_core::{Error, Media, OnBadSample, Result, Sample, Source, Stream, Task};
+use gblend_core::{Error, LabelKind, Media, OnBadSample, Result, Sample, Source, Stream};
 
 use super::Manifest;
 use super::blob::{Blob, FileFault, Found};
@@ -43,7 +43,7 @@ pub(super) struct OpenedStream {
 #[derive(Debug)]
 pub(super) struct Opened {
     on_bad: OnBadSample,
-    task: Task,
+    labels: LabelKind,
     store: Store,
     table: Table,
     rows: Vec<Row>,
@@ -69,7 +69,7 @@ impl Opened {
         });
         Self {
             on_bad: settings.on_bad(),
-            task: settings.task(),
+            labels: settings.labels(),
             store,
             table,
             rows,
@@ -112,8 +112,8 @@ impl Source for Opened {
         &self.classes
     }
 
-    fn task(&self) -> Task {
-        self.task
+    fn label_kind(&self) -> LabelKind {
+        self.labels
     }
 
     fn streams(&self) -> &[Stream] {

@@ -2,22 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use gblend_core::{Error, Partition, Result, Seed, Task};
+use gblend_core::label_objective::default_objective;
+use gblend_core::{Error, LabelKind, Labels, Partition, Result, Seed};
 
 use super::DrawnSplit;
 use super::rows::Row;
-use crate::data::labels::Labels;
 use crate::data::position::{SampleIndex, sample_count};
 use crate::data::split::take_groups;
 use crate::data::stratify::take_stratified;
 
-/// Draws test and validation rows: class by class, or whole groups where rows have them.
+/// Draws test and validation rows: stratum by stratum as the objective for such labels has it, or whole groups where rows
+/// have them.
 ///
 /// # Errors
 /// [`Error::Data`] if there are more rows than a dataset may have.
-pub(super) fn draw(rows: &mut [Row], shares: DrawnSplit, seed: Seed) -> Result<()> {
-    let task = rows.first().map_or(Task::default(), |row| row.label.task());
-    let labels = Labels::of(task, rows.iter().map(|row| &row.label))?;
+pub(super) fn draw(rows: &mut [Row], kind: LabelKind, shares: DrawnSplit, seed: Seed) -> Result<()> {
+    let labels = Labels::of(kind, rows.iter().map(|row| &row.label))?;
+    let strata = default_objective(kind)?.strata(&labels);
     let mut pool: Vec<SampleIndex> = (0..sample_count(rows.len())?).collect();
     let groups: BTreeMap<SampleIndex, String> = pool
         .iter()
@@ -27,7 +28,7 @@ pub(super) fn draw(rows: &mut [Row], shares: DrawnSplit, seed: Seed) -> Result<(
     let mut take = |share: f64, label: &str, partition: Partition| {
         let seed = seed.derive(label);
         let taken = if groups.is_empty() {
-            take_stratified(&mut pool, &labels, share, seed)
+            take_stratified(&mut pool, &strata, share, seed)
         } else {
             take_groups(&mut pool, &groups, share, seed)
         };
@@ -112,7 +113,8 @@ mod tests {
         ) {
             let drawn = |seed| {
                 let mut rows = rows(60, groups);
-                draw(&mut rows, DrawnSplit { test, validation }, Seed::new(seed)).unwrap();
+                let shares = DrawnSplit { test, validation };
+                draw(&mut rows, LabelKind::Class, shares, Seed::new(seed)).unwrap();
                 rows
             };
             let first = drawn(seed);

@@ -7,10 +7,10 @@ use gblend_core::{Error, Label, Partition, Result};
 
 use super::order::natural;
 use super::table::{LIST, Table};
-use super::{Manifest, Split};
+use super::{LabelColumn, Manifest, Split};
 
 /// What a row says of its sample.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     /// Position in the table.
     pub(super) index: usize,
@@ -48,8 +48,11 @@ impl Columns {
     }
 }
 
-/// The names of the classes: those of the settings, or those that occur.
+/// The names of the classes: those of the settings, or those that occur; none where labels are numbers.
 pub(super) fn classes(settings: &Manifest, table: &Table, columns: &Columns) -> Vec<String> {
+    if settings.label_kind == LabelColumn::Number {
+        return Vec::new();
+    }
     if let Some(classes) = &settings.classes {
         return classes.clone();
     }
@@ -136,9 +139,6 @@ fn row(
         classes.get(label).copied().ok_or_else(|| {
             let mut known: Vec<&str> = classes.keys().copied().collect();
             known.sort_by(|a, b| natural(a, b));
-            if label.is_empty() {
-                return format!("{} is empty, expected a label", column(columns.label));
-            }
             let near = nearest(label, known.iter().copied()).into_iter().next();
             let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             format!(
@@ -148,9 +148,15 @@ fn row(
         })
     };
     let cell = table.value(index, columns.label);
-    let label = match &settings.label_separator {
-        None => class(cell).map(Label::Class),
-        Some(_) => labels(settings, cell)
+    let number = || {
+        let number = cell.trim().parse().ok().filter(|number: &f64| number.is_finite());
+        number.ok_or_else(|| format!("{} is `{cell}`, expected a number", column(columns.label)))
+    };
+    let label = match (settings.label_kind, &settings.label_separator) {
+        (_, None) if cell.is_empty() => Ok(Label::Missing),
+        (LabelColumn::Number, _) => number().map(Label::Number),
+        (LabelColumn::Class, None) => class(cell).map(Label::Class),
+        (LabelColumn::Class, Some(_)) => labels(settings, cell)
             .into_iter()
             .map(class)
             .collect::<Result<BTreeSet<usize>, String>>()

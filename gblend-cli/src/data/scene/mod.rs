@@ -11,6 +11,9 @@
 //!   shaped or sound like another kind. No single stream can tell those, and no stream carries the label
 //!   fully.
 //!
+//! The label may also be a number, the distance of the thing: it looks and sounds smaller from afar, its movement covers
+//! less of the picture, and depth has it outright.
+//!
 //! The default follows what makes multimodal training hard: frames full of texture that can be memorized
 //! sample by sample and yet informative, beside movement and sound, which are low-dimensional, say more, and can
 //! hardly be memorized.
@@ -20,7 +23,9 @@ mod sound;
 mod thing;
 
 use gblend_core::media::{Media, MediaKind};
-use gblend_core::{Dataset, Error, OpenContext, Partition, Result, Sample, Seed, Source, Stream};
+use gblend_core::{
+    Dataset, Error, Label, LabelKind, OpenContext, Partition, Result, Sample, Seed, Source, Stream,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +49,9 @@ pub struct Scene {
     /// Seed of the world. It does not depend on the seed of the run, so runs with different seeds see the
     /// same samples.
     pub seed: u64,
+    /// What the label of a sample is.
+    #[serde(skip_serializing_if = "Target::is_kind")]
+    pub target: Target,
     /// Samples to train on, validation included.
     pub train_samples: usize,
     /// Samples for the final evaluation.
@@ -73,10 +81,29 @@ pub struct Scene {
     pub audio_distractor: f64,
 }
 
+/// What the label of a sample is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// The kind of the thing, one of eight classes.
+    #[default]
+    Kind,
+    /// Its distance in meters, a number, of which every stream tells a part: for regression.
+    Distance,
+}
+
+impl Target {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference.
+    fn is_kind(&self) -> bool {
+        *self == Self::Kind
+    }
+}
+
 impl Default for Scene {
     fn default() -> Self {
         Self {
             seed: 0,
+            target: Target::Kind,
             train_samples: 1000,
             test_samples: 1000,
             frames: 6,
@@ -137,10 +164,18 @@ impl Dataset for Scene {
             name: name.to_owned(),
             media,
         };
+        // Samples look the same whatever their label is.
+        let shown = Self {
+            target: Target::Kind,
+            ..self.clone()
+        };
         Ok(Box::new(World {
-            settings: serde_json::to_string(self).map_err(Error::plugin)?,
+            settings: serde_json::to_string(&shown).map_err(Error::plugin)?,
             scene: self.clone(),
-            classes: NAMES.map(str::to_owned).to_vec(),
+            classes: match self.target {
+                Target::Kind => NAMES.map(str::to_owned).to_vec(),
+                Target::Distance => Vec::new(),
+            },
             streams: vec![
                 stream("camera", MediaKind::Frames),
                 stream("motion", MediaKind::Flow),
@@ -173,6 +208,13 @@ impl Source for World {
         &self.classes
     }
 
+    fn label_kind(&self) -> LabelKind {
+        match self.scene.target {
+            Target::Kind => LabelKind::Class,
+            Target::Distance => LabelKind::Number,
+        }
+    }
+
     fn streams(&self) -> &[Stream] {
         &self.streams
     }
@@ -184,7 +226,10 @@ impl Source for World {
     fn sample(&self, index: usize) -> Sample {
         Sample {
             id: format!("scene-{index}"),
-            label: (index % CLASSES).into(),
+            label: match self.scene.target {
+                Target::Kind => Label::Class(index % CLASSES),
+                Target::Distance => Label::Number(self.thing(index).distance),
+            },
             group: None,
             partition: if index < self.scene.train_samples {
                 Partition::Train

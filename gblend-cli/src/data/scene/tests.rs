@@ -137,6 +137,35 @@ fn classes_are_balanced_and_partitions_have_the_asked_sizes() {
 }
 
 #[test]
+fn a_distance_in_the_place_of_the_kind_changes_the_label_alone() {
+    let far = Scene {
+        target: Target::Distance,
+        ..small()
+    };
+    let (kinds, distances) = (open(&small()), open(&far));
+    assert_eq!(distances.label_kind(), LabelKind::Number);
+    assert!(distances.classes().is_empty());
+    for index in 0..distances.len() {
+        let (Label::Number(distance), kind) = (distances.sample(index).label, kinds.sample(index)) else {
+            panic!("no number")
+        };
+        assert!((1.0..8.0).contains(&distance), "{distance}");
+        let same = Sample {
+            label: Label::Number(distance),
+            ..kind
+        };
+        assert_eq!(distances.sample(index), same);
+        for stream in 0..4 {
+            assert_eq!(
+                kinds.fingerprint(index, stream).unwrap(),
+                distances.fingerprint(index, stream).unwrap()
+            );
+        }
+    }
+    assert_eq!(kinds.read(3, 2).unwrap(), distances.read(3, 2).unwrap());
+}
+
+#[test]
 fn settings_out_of_range_are_refused_by_name() {
     for (scene, key) in [
         (

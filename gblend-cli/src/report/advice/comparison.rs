@@ -1,12 +1,12 @@
 //! What the table of a comparison suggests.
 
-use gblend_core::{Advice, Finding, WeightSource};
+use gblend_core::{Advice, Better, Finding, MetricFormat, MetricKind, WeightSource};
 
 use super::learning::Learning;
 use super::remedy;
 use crate::config::settings_beside;
-use crate::records::{Difference, Row, difference};
-use crate::report::charts::percent;
+use crate::records::{Difference, FigureDifference, Row, difference};
+use crate::report::charts::of_kind;
 use crate::report::reading::{Compared, label};
 
 /// With fewer seeds an interval by Student's t says little: nothing is beyond chance.
@@ -34,7 +34,10 @@ pub(in crate::report) fn of_comparison(compared: &Compared) -> Vec<String> {
     }
     advice.extend(fewer_modalities(compared));
     if let Some(simplex) = &result.simplex
-        && beyond_chance(&simplex.regret, simplex.estimate.test_accuracy.len())
+        && beyond_chance(
+            &simplex.regret,
+            simplex.estimate.figures(&result.main().name).len(),
+        )
         && simplex.regret.mean > 0.0
     {
         let shown = compared
@@ -42,8 +45,12 @@ pub(in crate::report) fn of_comparison(compared: &Compared) -> Vec<String> {
             .and_then(|position| compared.run(position));
         let strategy = shown.map(|run| &run.advice);
         advice.push(format!(
-            "The best fixed weights are {} points better than the strategy’s, beyond chance. {}",
-            size(&simplex.regret),
+            "The best fixed weights are {}{} better than the strategy’s, beyond chance. {}",
+            size(&simplex.regret, result.main()),
+            match result.main().format {
+                MetricFormat::Percent => " points",
+                _ => "",
+            },
             remedy(strategy.unwrap_or(&Advice::default()), Finding::BelowFixed)
         ));
     }
@@ -59,12 +66,14 @@ pub(in crate::report) fn of_comparison(compared: &Compared) -> Vec<String> {
 /// A row whose weights were found, beside the best single modality and what else has every modality.
 fn of_blend(compared: &Compared, row: &Row, strategy: &Advice) -> Vec<String> {
     let result = &compared.result;
+    let main = result.main();
+    let gain = |difference: &Difference| main.better.gain(difference.mean);
     let name = label(row, result);
     let mut advice = Vec::new();
     let below = row
         .paired_difference_to_best_single
         .as_ref()
-        .filter(|one| one.mean < 0.0);
+        .filter(|one| gain(one) < 0.0);
     let others = || {
         let rows = result.rows.iter();
         rows.filter(|other| compared.has_all(other) && *other != row && other.single().is_none())
@@ -72,17 +81,17 @@ fn of_blend(compared: &Compared, row: &Row, strategy: &Advice) -> Vec<String> {
     // What shows that the modalities add something.
     let above = others().filter_map(|other| {
         let found = other.paired_difference_to_best_single.as_ref()?;
-        (found.mean > 0.0 && beyond_chance(found, other.seeds.len())).then_some((other, found))
+        (gain(found) > 0.0 && beyond_chance(found, other.seeds.len())).then_some((other, found))
     });
-    let above = above.max_by(|(a, _), (b, _)| a.mean.total_cmp(&b.mean));
+    let above = above.max_by(|(a, _), (b, _)| by_mean(a, b, main));
     if let Some(below) = below {
         advice.push(below_single(compared, row, strategy, below, above));
     }
     let equal = row.paired_difference_to_equal.as_ref();
-    if let Some(equal) = equal.filter(|one| one.mean < 0.0 && beyond_chance(one, row.seeds.len())) {
+    if let Some(equal) = equal.filter(|one| gain(one) < 0.0 && beyond_chance(one, row.seeds.len())) {
         advice.push(format!(
-            "{name} is {} points below equal weights, beyond chance. {}",
-            size(equal),
+            "{name} {} equal weights, beyond chance. {}",
+            is_below(equal, main),
             remedy(strategy, Finding::BelowEqual)
         ));
     }
@@ -91,14 +100,15 @@ fn of_blend(compared: &Compared, row: &Row, strategy: &Advice) -> Vec<String> {
         equal.is_some_and(|equal| equal.to == named) || below.and(above).is_some_and(|(row, _)| row == other)
     };
     let better = others().filter(|other| !told(other)).filter_map(|other| {
-        let found = paired(other, row)?;
-        (found.mean > 0.0 && beyond_chance(&found, pairs(other, row).count())).then_some((other, found))
+        let found = paired(other, row, main)?;
+        (gain(&found) > 0.0 && beyond_chance(&found, pairs(other, row, main).count()))
+            .then_some((other, found))
     });
-    if let Some((other, found)) = better.max_by(|(a, _), (b, _)| a.mean.total_cmp(&b.mean)) {
+    if let Some((other, found)) = better.max_by(|(a, _), (b, _)| by_mean(a, b, main)) {
         advice.push(format!(
-            "{} is {} points above {name}, beyond chance{}",
+            "{} {} {name}, beyond chance{}",
             label(other, result),
-            size(&found),
+            is_above(&found, main),
             how(compared, other, row)
         ));
     }
@@ -114,20 +124,21 @@ fn below_single(
     above: Option<(&Row, &Difference)>,
 ) -> String {
     let result = &compared.result;
-    let (name, single, by) = (label(row, result), &below.to, size(below));
+    let main = result.main();
+    let (name, single, is_below) = (label(row, result), &below.to, is_below(below, main));
     let remedy = remedy(strategy, Finding::BelowSingle);
     if let Some((other, found)) = above {
         return format!(
-            "{name} is {by} points below {single}, while {} is {} points above it, beyond chance: the modalities do add to \
+            "{name} {is_below} {single}, while {} {} it, beyond chance: the modalities do add to \
              each other, and {name} loses it{} {remedy}",
             label(other, result),
-            size(found),
+            is_above(found, main),
             how(compared, other, row)
         );
     }
     if !beyond_chance(below, row.seeds.len()) {
         return format!(
-            "{name} is {by} points below {single}, which chance explains as well: more seeds (--seeds) or test samples \
+            "{name} {is_below} {single}, which chance explains as well: more seeds (--seeds) or test samples \
              would tell."
         );
     }
@@ -144,7 +155,7 @@ fn below_single(
         WeightSource::Given | WeightSource::Adapted => "the weights are off",
     };
     format!(
-        "{name} is {by} points below {single}, beyond chance, and nothing with every modality is above it beyond chance: the \
+        "{name} {is_below} {single}, beyond chance, and nothing with every modality is above it beyond chance: the \
          modalities have little to add to each other here, or {found}. {remedy}{unfinished}"
     )
 }
@@ -152,22 +163,30 @@ fn below_single(
 /// Networks of some of the modalities that are better than those of all.
 fn fewer_modalities(compared: &Compared) -> Option<String> {
     let result = &compared.result;
+    let main = result.main();
     let best = |wanted: &dyn Fn(&Row) -> bool| {
         let rows = result.rows.iter().filter(|row| wanted(row));
-        rows.max_by(|a, b| a.mean.total_cmp(&b.mean))
+        rows.max_by(|a, b| by_mean(a, b, main))
     };
     let some = best(&|row| !compared.has_all(row) && row.single().is_none())?;
     let whole = best(&|row| compared.has_all(row))?;
-    let found = paired(some, whole)?;
-    (found.mean > 0.0 && beyond_chance(&found, pairs(some, whole).count())).then(|| {
+    let found = paired(some, whole, main)?;
+    let gains = main.better.gain(found.mean) > 0.0;
+    (gains && beyond_chance(&found, pairs(some, whole, main).count())).then(|| {
         format!(
-            "{} reaches {}, {} points more than {} with every modality ({}), beyond chance: a modality does more harm than \
+            "{} reaches {}, {} {} than {} with every modality ({}), beyond chance: a modality does more harm than \
              good; leave it out, or give it a smaller encoder.",
             label(some, result),
-            percent(some.mean),
-            size(&found),
+            of_kind(some.mean, main),
+            size(&found, main),
+            match (main.format, main.better) {
+                (MetricFormat::Percent, Better::Higher) => "points more",
+                (MetricFormat::Percent, Better::Lower) => "points less",
+                (_, Better::Higher) => "more",
+                (_, Better::Lower) => "less",
+            },
             label(whole, result),
-            percent(whole.mean)
+            of_kind(whole.mean, main)
         )
     })
 }
@@ -177,26 +196,48 @@ fn beyond_chance(difference: &Difference, seeds: usize) -> bool {
     difference.significant && seeds >= FEW
 }
 
-/// Accuracies of two rows with the seeds that both have.
-fn pairs<'a>(row: &'a Row, other: &'a Row) -> impl Iterator<Item = (f64, f64)> + 'a {
-    let of_other = || other.seeds.iter().zip(&other.test_accuracy);
-    let own = row.seeds.iter().zip(&row.test_accuracy);
-    own.filter_map(move |(seed, &accuracy)| {
+/// The main figure of two rows with the seeds that both have.
+fn pairs<'a>(row: &'a Row, other: &'a Row, main: &'a MetricKind) -> impl Iterator<Item = (f64, f64)> + 'a {
+    let of_other = || other.seeds.iter().zip(other.figures(&main.name));
+    let own = row.seeds.iter().zip(row.figures(&main.name));
+    own.filter_map(move |(seed, &figure)| {
         let (_, &found) = of_other().find(|(of, _)| *of == seed)?;
-        Some((accuracy, found))
+        Some((figure, found))
     })
 }
 
-fn paired(row: &Row, other: &Row) -> Option<Difference> {
-    difference(&other.method, pairs(row, other))
+fn paired(row: &Row, other: &Row, main: &MetricKind) -> Option<Difference> {
+    difference(&other.method, pairs(row, other, main))
 }
 
-/// `3.4 ± 1.0`, of percentage points without their sign.
-fn size(difference: &Difference) -> String {
-    let mean = 100.0 * difference.mean.abs();
+/// Which of two rows is better as a mean.
+fn by_mean(a: &Row, b: &Row, main: &MetricKind) -> std::cmp::Ordering {
+    main.better.gain(a.mean).total_cmp(&main.better.gain(b.mean))
+}
+
+/// `3.4 ± 1.0`, without its sign; shares in percentage points.
+fn size(difference: &Difference, main: &MetricKind) -> String {
+    let figure = FigureDifference::new(difference.mean, main);
+    let mean = figure.width(difference.mean.abs());
     match difference.ci95 {
-        Some(half) => format!("{mean:.1} ± {:.1}", 100.0 * half),
-        None => format!("{mean:.1}"),
+        Some(half) => format!("{mean} ± {}", figure.width(half)),
+        None => mean,
+    }
+}
+
+/// `is 3.4 ± 1.0 points below`, or in words for figures of which less is better.
+fn is_below(difference: &Difference, main: &MetricKind) -> String {
+    match (main.format, main.better) {
+        (MetricFormat::Percent, Better::Higher) => format!("is {} points below", size(difference, main)),
+        _ => format!("is {} worse in {} than", size(difference, main), main.label),
+    }
+}
+
+/// As [`is_below`], the other way round.
+fn is_above(difference: &Difference, main: &MetricKind) -> String {
+    match (main.format, main.better) {
+        (MetricFormat::Percent, Better::Higher) => format!("is {} points above", size(difference, main)),
+        _ => format!("is {} better in {} than", size(difference, main), main.label),
     }
 }
 

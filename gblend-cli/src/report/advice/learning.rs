@@ -65,6 +65,8 @@ impl Guess {
                     accuracy: None,
                 })
             }
+            // The loss of the best guess of a number depends on what errors count.
+            Counts::Pairs(_) | Counts::Nothing => None,
         }
     }
 }
@@ -114,7 +116,7 @@ impl Learning {
     /// The interval of the run's accuracy, if guessing is in it or above it, and the accuracy of guessing.
     fn at_chance(&self, run: &Run) -> Option<((f64, f64), f64)> {
         let guess = self.guess?.accuracy?;
-        let interval = wilson(run.prediction()?.test_accuracy, run.test_samples())?;
+        let interval = wilson(run.prediction()?.test_accuracy?, run.test_samples())?;
         // One class alone is always guessed right.
         (guess < 1.0 && interval.0 <= guess).then_some((interval, guess))
     }

@@ -9,7 +9,7 @@ mod learning;
 use gblend_core::{Advice, BlendReport, Finding, WeightSource};
 
 use super::charts::{duration, figure, percent};
-use super::reading::{Run, measure};
+use super::reading::Run;
 use crate::records::PredictionRule;
 pub(super) use comparison::of_comparison;
 use learning::Learning;
@@ -185,7 +185,11 @@ fn uncertain(advice: &Advice, report: &BlendReport) -> Option<String> {
 /// The joint head beside the best single one.
 fn joint(run: &Run) -> Option<String> {
     let (joint, (_, single)) = (run.joint()?, run.best_single()?);
-    let (reached, alone) = (measure(joint), measure(single));
+    // Of other figures it is not known how far the test samples leave them open.
+    if !run.is_classification() || single.objective.is_some() {
+        return None;
+    }
+    let (reached, alone) = (run.measure(joint)?.value, run.measure(single)?.value);
     let noise = noise((reached, joint.test_samples), (alone, single.test_samples));
     // No sample makes the noise no number, which no difference is above.
     let is_above = alone - reached > noise;
@@ -252,8 +256,9 @@ fn overfitting(run: &Run) -> Option<String> {
 
 /// A way of predicting that is better than the run's.
 fn rules(run: &Run) -> Option<String> {
-    // With several labels, being exactly right is no measure, and others have no such noise.
-    let own = run.prediction().filter(|_| !run.several_labels())?;
+    // With several labels, being exactly right is no measure, and other figures have no such noise.
+    let measured = run.is_classification() && !run.several_labels();
+    let own = run.prediction().filter(|_| measured)?;
     // Without a joint head the rules differ in name alone.
     run.joint()?;
     let samples = run.test_samples();
@@ -262,9 +267,11 @@ fn rules(run: &Run) -> Option<String> {
         .predictions
         .iter()
         .filter(|rule| rule.rule != own.rule);
-    let best = others.max_by(|a, b| a.test_accuracy.total_cmp(&b.test_accuracy))?;
-    let noise = noise((own.test_accuracy, samples), (best.test_accuracy, samples));
-    let difference = best.test_accuracy - own.test_accuracy;
+    let others = others.filter_map(|rule| Some((rule, rule.test_accuracy?)));
+    let (best, reached) = others.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let of_own = own.test_accuracy?;
+    let noise = noise((of_own, samples), (reached, samples));
+    let difference = reached - of_own;
     let of = |rule: PredictionRule| match rule {
         PredictionRule::Joint => "joint head",
         PredictionRule::Mean => "mean of the heads",
@@ -275,7 +282,7 @@ fn rules(run: &Run) -> Option<String> {
             "Predicting from the {} reaches {}, {:.1} points more than the {} and more than the noise of the test samples \
              ({:.1}): set blend.predict = \"{}\", and confirm it on samples that did not choose it.",
             of(best.rule),
-            percent(best.test_accuracy),
+            percent(reached),
             100.0 * difference,
             of(own.rule),
             100.0 * noise,

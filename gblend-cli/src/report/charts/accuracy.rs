@@ -1,11 +1,13 @@
-//! Test accuracies, with how far they may be off.
+//! The main figure on the test samples, the accuracy of classification, with how far it may be off.
+
+use gblend_core::{Better, MetricFormat, MetricKind};
 
 use super::ink::Ink;
 use super::rows::{Axis, Mark, Row, in_words, reach, rows};
 use super::sheet::{Scale, around};
-use super::{Chart, Drawing, Table, percent, plus_minus};
+use super::{Chart, Drawing, Table, of_kind, of_kind_within};
 use crate::error::Result;
-use crate::records::{Comparison, HeadSummary};
+use crate::records::{Comparison, Metrics};
 use crate::report::reading::{Run, label};
 
 /// The 95 % interval of a share of so many samples.
@@ -31,7 +33,36 @@ const SAMPLING: &str = "Bars are the 95 % interval that the number of test sampl
 /// As many as fit on a screen; the table has all.
 const MOST: usize = 60;
 
-fn chart(title: &str, mut caption: String, drawn: &[Row], table: Table) -> Result<Option<Chart>> {
+/// How the figures of a kind are read on an axis.
+pub(super) fn scale(kind: &MetricKind) -> Scale {
+    match kind.format {
+        MetricFormat::Percent => Scale::Percent,
+        _ => Scale::Plain,
+    }
+}
+
+/// What of a kind of figures everyone has to know: that less is better.
+pub(super) fn direction(kind: &MetricKind) -> String {
+    match kind.better {
+        Better::Higher => String::new(),
+        Better::Lower => format!(" Of the {} less is better.", kind.label),
+    }
+}
+
+/// The heading of a chart of figures.
+pub(super) fn heading(kind: &MetricKind, of: &str) -> String {
+    let mut letters = kind.label.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    format!("{}{} {of}", first.unwrap_or_default(), letters.as_str())
+}
+
+fn chart(
+    kind: &MetricKind,
+    title: &str,
+    mut caption: String,
+    drawn: &[Row],
+    table: Table,
+) -> Result<Option<Chart>> {
     if drawn.len() > MOST {
         caption = format!(
             "{caption} The first {MOST} of {} are drawn; the table has all.",
@@ -42,13 +73,17 @@ fn chart(title: &str, mut caption: String, drawn: &[Row], table: Table) -> Resul
     let Some(range) = around(reach(drawn)) else {
         return Ok(None);
     };
+    let name = format!("test {}", kind.label);
     let axis = Axis {
-        range: range.start.max(-0.02)..range.end.min(1.02),
-        name: "test accuracy",
-        scale: Scale::Percent,
+        range: match kind.format {
+            MetricFormat::Percent => range.start.max(-0.02)..range.end.min(1.02),
+            _ => range,
+        },
+        name: &name,
+        scale: scale(kind),
         line: None,
     };
-    let says = format!("Test accuracy: {}.", in_words(drawn));
+    let says = format!("Test {}: {}.", kind.label, in_words(drawn));
     Ok(Some(Chart {
         title: title.to_owned(),
         caption,
@@ -58,8 +93,15 @@ fn chart(title: &str, mut caption: String, drawn: &[Row], table: Table) -> Resul
     }))
 }
 
-fn interval(share: f64, samples: usize) -> String {
-    wilson(share, samples).map_or_else(
+/// The 95 % interval of a figure, where it is a share of the samples that are right.
+fn sampling(value: f64, samples: usize, kind: &MetricKind) -> Option<(f64, f64)> {
+    (kind.name == "accuracy")
+        .then(|| wilson(value, samples))
+        .flatten()
+}
+
+fn interval(value: f64, samples: usize, kind: &MetricKind) -> String {
+    sampling(value, samples, kind).map_or_else(
         || "–".to_owned(),
         |(low, high)| format!("{:.1} – {:.1} %", 100.0 * low, 100.0 * high),
     )
@@ -67,144 +109,161 @@ fn interval(share: f64, samples: usize) -> String {
 
 /// The heads of a run, and its ways of predicting.
 pub(in crate::report) fn of_run(run: &Run) -> Result<Option<Chart>> {
-    let heads = run.trained().map(|(index, head)| Row {
-        name: head.name.clone(),
-        figure: percent(head.test_accuracy),
-        marks: vec![Mark::Point(
-            head.test_accuracy,
-            wilson(head.test_accuracy, head.test_samples),
-            Ink::Series(index),
-        )],
+    let main = run.main();
+    let heads = run.trained().filter_map(|(index, head)| {
+        let value = head.metrics().get(&main.name)?;
+        Some(Row {
+            name: head.name.clone(),
+            figure: of_kind(value, main),
+            marks: vec![Mark::Point(
+                value,
+                sampling(value, head.test_samples, main),
+                Ink::Series(index),
+            )],
+        })
     });
     let samples = run.test_samples();
     // The joint head is above already.
     let others = run.summary.predictions.iter();
     let others = others.filter(|rule| rule.rule.name() != "joint" || run.joint().is_none());
-    let rules = others.map(|rule| Row {
-        name: format!("{} of heads", rule.rule.name()),
-        figure: percent(rule.test_accuracy),
-        marks: vec![Mark::Point(
-            rule.test_accuracy,
-            wilson(rule.test_accuracy, samples),
-            Ink::Muted,
-        )],
+    let rules = others.filter_map(|rule| {
+        let value = rule.metrics().get(&main.name)?;
+        Some(Row {
+            name: format!("{} of heads", rule.rule.name()),
+            figure: of_kind(value, main),
+            marks: vec![Mark::Point(value, sampling(value, samples, main), Ink::Muted)],
+        })
     });
     let drawn: Vec<Row> = heads.chain(rules).collect();
-    let mut table = Table::new(1, &["", "test samples", "accuracy", "95 % interval"]);
     let several = run.several_labels();
-    if several {
-        table
-            .header
-            .extend(["macro F1", "mean average precision"].map(str::to_owned));
-    }
-    let mut add = |name: String, samples: usize, share: f64, f1: f64, precision: Option<f64>| {
-        let mut row = vec![
-            name,
-            samples.to_string(),
-            percent(share),
-            interval(share, samples),
-        ];
-        if several {
-            row.extend([percent(f1), precision.map_or_else(|| "–".to_owned(), percent)]);
+    let kinds = run.kinds();
+    // With one label the macro F1 score says much the same as the accuracy.
+    let others: Vec<&&MetricKind> = match run.is_classification() && !several {
+        true => Vec::new(),
+        false => kinds.iter().filter(|kind| kind.name != main.name).collect(),
+    };
+    let mut table = Table::new(1, &["", "test samples", &main.label]);
+    table
+        .header
+        .extend(is_share(main).then(|| "95 % interval".to_owned()));
+    table
+        .header
+        .extend(others.iter().map(|kind| match kind.name.as_ref() {
+            "mean_average_precision" => "mean average precision".to_owned(),
+            _ => kind.label.to_string(),
+        }));
+    let mut add = |name: String, samples: usize, metrics: &Metrics| {
+        let or_dash = |kind: &MetricKind| {
+            let value = metrics.get(&kind.name);
+            value.map_or_else(|| "–".to_owned(), |value| of_kind(value, kind))
+        };
+        let mut row = vec![name, samples.to_string(), or_dash(main)];
+        if is_share(main) {
+            let share = metrics.get(&main.name);
+            row.push(share.map_or_else(|| "–".to_owned(), |share| interval(share, samples, main)));
         }
+        row.extend(others.iter().map(|kind| or_dash(kind)));
         table.rows.push(row);
     };
     for (_, head) in run.trained() {
-        let (share, f1) = (head.test_accuracy, head.test_macro_f1);
-        add(
-            head.name.clone(),
-            head.test_samples,
-            share,
-            f1,
-            head.test_mean_average_precision,
-        );
+        add(head.name.clone(), head.test_samples, &head.metrics());
     }
     for rule in &run.summary.predictions {
         let name = format!("predicting from: {}", rule.rule.name());
-        let (share, f1) = (rule.test_accuracy, rule.test_macro_f1);
-        add(name, samples, share, f1, rule.test_mean_average_precision);
+        add(name, samples, &rule.metrics());
     }
-    let mut chart = chart("Accuracy on the test samples", SAMPLING.to_owned(), &drawn, table)?;
-    if let Some(chart) = chart.as_mut().filter(|_| several) {
-        chart
-            .drawings
-            .iter_mut()
-            .for_each(|drawing| drawing.title = "accuracy".to_owned());
-        let precisions = run
-            .trained()
-            .map(|(index, head)| (index, head, head.test_mean_average_precision));
-        let f1 = run
-            .trained()
-            .map(|(index, head)| (index, head, Some(head.test_macro_f1)));
-        for (name, figures) in [
-            ("mean average precision", precisions.collect::<Vec<_>>()),
-            ("macro F1", f1.collect()),
-        ] {
-            chart.drawings.extend(shares(name, &figures)?);
+    let caption = match is_share(main) {
+        true => SAMPLING.to_owned(),
+        false => format!("Of the test samples.{}", direction(main)),
+    };
+    let title = heading(main, "on the test samples");
+    let mut chart = chart(main, &title, caption, &drawn, table)?;
+    if let Some(chart) = &mut chart {
+        let first = chart.drawings.iter_mut().filter(|_| !others.is_empty());
+        first.for_each(|drawing| drawing.title = main.label.to_string());
+        let mut further = others;
+        // The figure by which heads compare comes first.
+        further.sort_by_key(|kind| kind.name != "mean_average_precision");
+        for kind in further {
+            chart.drawings.extend(figures(run, kind)?);
         }
-        chart.caption = format!(
-            "With several labels, a sample counts as right if all its classes are and no other, so accuracies are low; the \
-             mean average precision has no threshold. {SAMPLING}"
-        );
+        if several {
+            chart.caption = format!(
+                "With several labels, a sample counts as right if all its classes are and no other, so accuracies are low; the \
+                 mean average precision has no threshold. {SAMPLING}"
+            );
+        }
     }
     Ok(chart)
 }
 
-/// A share of each head.
-fn shares(name: &str, figures: &[(usize, &HeadSummary, Option<f64>)]) -> Result<Option<Drawing>> {
-    let shares = figures
-        .iter()
-        .filter_map(|(index, head, share)| Some((*index, *head, (*share)?)));
-    let drawn: Vec<Row> = shares
-        .map(|(index, head, share)| Row {
+fn is_share(kind: &MetricKind) -> bool {
+    kind.name == "accuracy"
+}
+
+/// A figure of each head that has it.
+fn figures(run: &Run, kind: &MetricKind) -> Result<Option<Drawing>> {
+    let name = match kind.name.as_ref() {
+        "mean_average_precision" => "mean average precision",
+        _ => &kind.label,
+    };
+    let drawn = run.trained().filter_map(|(index, head)| {
+        let value = head.metrics().get(&kind.name)?;
+        Some(Row {
             name: head.name.clone(),
-            figure: percent(share),
-            marks: vec![Mark::Point(share, None, Ink::Series(index))],
+            figure: of_kind(value, kind),
+            marks: vec![Mark::Point(value, None, Ink::Series(index))],
         })
-        .take(MOST)
-        .collect();
+    });
+    let drawn: Vec<Row> = drawn.take(MOST).collect();
     let Some(range) = around(reach(&drawn)) else {
         return Ok(None);
     };
     let axis = Axis {
         range,
         name,
-        scale: Scale::Percent,
+        scale: scale(kind),
         line: None,
     };
     let says = format!("The {name} on the test samples: {}.", in_words(&drawn));
     rows(name, says, &axis, &drawn).map(Some)
 }
 
-/// Several runs.
+/// Several runs, as far as they have the main figure of the first one.
 pub(in crate::report) fn of_runs(runs: &[&Run]) -> Result<Option<Chart>> {
-    let mut table = Table::new(1, &["run", "test samples", "accuracy", "95 % interval"]);
+    let Some(main) = runs.first().map(|run| run.main()) else {
+        return Ok(None);
+    };
+    let mut table = Table::new(1, &["run", "test samples", &main.label]);
+    table
+        .header
+        .extend(is_share(main).then(|| "95 % interval".to_owned()));
     let mut drawn = Vec::new();
     for run in runs {
         let Some(rule) = run.prediction() else { continue };
-        let (share, samples) = (rule.test_accuracy, run.test_samples());
+        let Some(value) = rule.metrics().get(&main.name) else {
+            continue;
+        };
+        let samples = run.test_samples();
         drawn.push(Row {
             name: run.name.clone(),
-            figure: percent(share),
-            marks: vec![Mark::Point(share, wilson(share, samples), Ink::Series(0))],
+            figure: of_kind(value, main),
+            marks: vec![Mark::Point(value, sampling(value, samples, main), Ink::Series(0))],
         });
-        table.rows.push(vec![
-            run.name.clone(),
-            samples.to_string(),
-            percent(share),
-            interval(share, samples),
-        ]);
+        let mut row = vec![run.name.clone(), samples.to_string(), of_kind(value, main)];
+        row.extend(is_share(main).then(|| interval(value, samples, main)));
+        table.rows.push(row);
     }
-    chart(
-        "Accuracy of the runs",
-        format!("What each run predicts from decides. {SAMPLING}"),
-        &drawn,
-        table,
-    )
+    let caption = match is_share(main) {
+        true => format!("What each run predicts from decides. {SAMPLING}"),
+        false => format!("What each run predicts from decides.{}", direction(main)),
+    };
+    chart(main, &heading(main, "of the runs"), caption, &drawn, table)
 }
 
 /// The methods of a comparison.
 pub(in crate::report) fn of_comparison(comparison: &Comparison) -> Result<Option<Chart>> {
+    let main = comparison.main();
     let mut table = Table::new(2, &["method", "seeds", "mean", "95 % interval"]);
     let mut drawn = Vec::new();
     for row in &comparison.rows {
@@ -212,32 +271,42 @@ pub(in crate::report) fn of_comparison(comparison: &Comparison) -> Result<Option
         let ends = row.ci95.map(|half| (row.mean - half, row.mean + half));
         let ink = match &row.paired_difference_to_best_single {
             _ if row.single().is_some() => Ink::Muted,
-            Some(difference) if difference.significant && difference.mean > 0.0 => Ink::Gain,
-            Some(difference) if difference.significant && difference.mean < 0.0 => Ink::Loss,
+            Some(difference) if difference.significant => match main.better.gain(difference.mean) {
+                gain if gain > 0.0 => Ink::Gain,
+                gain if gain < 0.0 => Ink::Loss,
+                _ => Ink::Series(0),
+            },
             _ => Ink::Series(0),
         };
-        let specks = row.test_accuracy.iter().map(|&share| Mark::Speck(share));
+        let figures = row.figures(&main.name);
+        let specks = figures.iter().map(|&figure| Mark::Speck(figure));
         drawn.push(Row {
             name: name.clone(),
-            figure: plus_minus(row.mean, row.ci95),
+            figure: of_kind_within(row.mean, row.ci95, main),
             marks: [Mark::Point(row.mean, ends, ink)]
                 .into_iter()
                 .chain(specks)
                 .collect(),
         });
-        let each: Vec<String> = row.test_accuracy.iter().map(|&share| percent(share)).collect();
+        let each: Vec<String> = figures.iter().map(|&figure| of_kind(figure, main)).collect();
         let interval = ends.map_or_else(
             || "–".to_owned(),
-            |(low, high)| format!("{:.1} – {:.1} %", 100.0 * low, 100.0 * high),
+            |(low, high)| match main.format {
+                MetricFormat::Percent => format!("{:.1} – {:.1} %", 100.0 * low, 100.0 * high),
+                _ => format!("{} – {}", of_kind(low, main), of_kind(high, main)),
+            },
         );
         table
             .rows
-            .push(vec![name, each.join(", "), percent(row.mean), interval]);
+            .push(vec![name, each.join(", "), of_kind(row.mean, main), interval]);
     }
-    let caption = "The large point is the mean over seeds, the bar its 95 % interval by Student's t, each small point one \
-                   seed. Methods that are better than the best single modality beyond chance are green and their table \
-                   row says “better”, those that are worse are red and say “worse”.";
-    chart("Accuracy of the methods", caption.to_owned(), &drawn, table)
+    let caption = format!(
+        "The large point is the mean over seeds, the bar its 95 % interval by Student's t, each small point one seed. \
+         Methods that are better than the best single modality beyond chance are green and their table row says “better”, \
+         those that are worse are red and say “worse”.{}",
+        direction(main)
+    );
+    chart(main, &heading(main, "of the methods"), caption, &drawn, table)
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub(in crate::report) fn confusions(test: &TestDetails) -> Result<Option<Chart>>
         Counts::PerClass(each) => several_labels(test, each).map(Some),
         Counts::Matrix(_) if test.classes.len() > MOST_CELLS => Ok(None),
         Counts::Matrix(_) => matrices(test).map(Some),
+        Counts::Pairs(_) | Counts::Nothing => Ok(None),
     }
 }
 

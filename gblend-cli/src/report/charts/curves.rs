@@ -32,7 +32,7 @@ pub(in crate::report) fn loss_curves(run: &Run) -> Result<Option<Chart>> {
             for epoch in kept.iter().map(|&epoch| &run.epochs[epoch]) {
                 let (at, metrics) = (epoch.epoch as f64, &epoch.heads[head]);
                 train.extend(metrics.train.map(|score| (at, score.loss)));
-                validation.extend(metrics.validation.map(|score| (at, score.loss)));
+                validation.extend(metrics.validation.as_ref().map(|score| (at, score.loss)));
             }
             Curve {
                 name: &run.summary.heads[head].name,
@@ -158,7 +158,7 @@ fn table(run: &Run) -> Table {
             let or_dash = |loss: Option<f64>| loss.map_or_else(|| "–".to_owned(), figure);
             row.push(or_dash(head.train.map(|score| score.loss)));
             if run.has_validation() {
-                row.push(or_dash(head.validation.map(|score| score.loss)));
+                row.push(or_dash(head.validation.as_ref().map(|score| score.loss)));
             }
         }
         table.rows.push(row);

@@ -1,16 +1,12 @@
 //! Figures as people read them.
 
+use gblend_core::{MetricFormat, MetricKind};
+
+use crate::records::{Figure, FigureDifference, three_digits};
+
 /// `71.4 %`.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
-}
-
-/// `71.4 ± 1.0 %`.
-pub(crate) fn plus_minus(share: f64, half: Option<f64>) -> String {
-    match half {
-        Some(half) => format!("{:.1} ± {:.1} %", 100.0 * share, 100.0 * half),
-        None => percent(share),
-    }
 }
 
 /// A difference of shares in percentage points, with its sign.
@@ -23,19 +19,27 @@ pub(crate) fn points(difference: f64) -> String {
     }
 }
 
+/// `71.4 %` or three digits, as this kind of figure is written.
+pub(crate) fn of_kind(value: f64, kind: &MetricKind) -> String {
+    Figure::new(value, kind).text()
+}
+
+/// As [`of_kind`], with half the width of an interval.
+pub(crate) fn of_kind_within(value: f64, half: Option<f64>, kind: &MetricKind) -> String {
+    Figure::new(value, kind).with_interval(half)
+}
+
+/// A difference of figures of this kind with its sign, shares in percentage points.
+pub(crate) fn difference(value: f64, kind: &MetricKind) -> String {
+    match kind.format {
+        MetricFormat::Percent => points(value),
+        _ => FigureDifference::new(value, kind).signed(),
+    }
+}
+
 /// A figure of any size with some three digits.
 pub(crate) fn figure(value: f64) -> String {
-    let size = value.abs();
-    let text = match size {
-        _ if size == 0.0 => "0".to_owned(),
-        _ if !(1e-4..1e6).contains(&size) => format!("{value:.2e}"),
-        _ if size >= 100.0 => format!("{value:.0}"),
-        _ if size >= 10.0 => format!("{value:.1}"),
-        _ if size >= 1.0 => format!("{value:.2}"),
-        _ if size >= 0.01 => format!("{value:.3}"),
-        _ => format!("{value:.4}"),
-    };
-    text.replacen('-', if text.contains('e') { "-" } else { "−" }, 1)
+    three_digits(value)
 }
 
 #[cfg(test)]
@@ -45,12 +49,8 @@ mod tests {
     #[test]
     fn figures_have_three_digits_and_a_proper_sign() {
         assert_eq!(figure(-0.1234), "−0.123");
-        assert_eq!(figure(0.0), "0");
-        assert_eq!(figure(1234.5), "1234");
-        assert_eq!(figure(-1e-7), "-1.00e-7");
         assert_eq!(points(0.0123), "+1.2");
         assert_eq!(points(-0.0123), "−1.2");
         assert_eq!(points(-0.0001), "0.0");
-        assert_eq!(plus_minus(0.714, Some(0.01)), "71.4 ± 1.0 %");
     }
 }

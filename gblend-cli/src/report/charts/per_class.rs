@@ -66,6 +66,7 @@ fn found(confusion: &Confusion) -> Vec<Option<f64>> {
                 (right + wrong > 0.0).then(|| right / (right + wrong))
             })
             .collect(),
+        Counts::Pairs(_) | Counts::Nothing => Vec::new(),
     }
 }
 

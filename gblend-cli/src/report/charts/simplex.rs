@@ -1,18 +1,22 @@
-//! Accuracy over the simplex of blend weights.
+//! The main figure over the simplex of blend weights.
 
 use plotters::element::{Circle, PathElement, Polygon};
 
+use gblend_core::{Better, MetricFormat, MetricKind};
+
+use super::accuracy::{heading, scale};
 use super::ink::Ink;
 use super::plane::{HEIGHT, Plane, names, room};
 use super::sheet::{LETTERS, Scale, Side, WIDTH, around, draw, letters, shortened, sized, write};
 use super::units::units;
-use super::{Chart, Drawing, Key, Table, percent};
+use super::{Chart, Drawing, Key, Table, of_kind};
 use crate::error::Result;
-use crate::records::{Simplex, SimplexPoint};
+use crate::records::{FigureDifference, Simplex, SimplexPoint};
 
 /// The chart; without a drawing where there are neither two nor three heads.
-pub(in crate::report) fn simplex(simplex: &Simplex) -> Result<Option<Chart>> {
-    let Some(best) = simplex.points.iter().max_by(|a, b| a.mean.total_cmp(&b.mean)) else {
+pub(in crate::report) fn simplex(simplex: &Simplex, main: &MetricKind) -> Result<Option<Chart>> {
+    let gain = |point: &SimplexPoint| main.better.gain(point.mean);
+    let Some(best) = simplex.points.iter().max_by(|a, b| gain(a).total_cmp(&gain(b))) else {
         return Ok(None);
     };
     let range = around(
@@ -22,7 +26,7 @@ pub(in crate::report) fn simplex(simplex: &Simplex) -> Result<Option<Chart>> {
             .chain([&simplex.estimate])
             .map(|point| point.mean),
     );
-    let says = says(simplex, best);
+    let says = says(simplex, best, main);
     let fits = |point: &&SimplexPoint| {
         point
             .weights
@@ -36,18 +40,22 @@ pub(in crate::report) fn simplex(simplex: &Simplex) -> Result<Option<Chart>> {
         .chain([&simplex.estimate])
         .all(|point| fits(&point));
     let drawings = match (simplex.heads.len(), range) {
-        (3, Some(range)) if drawable => vec![triangle(simplex, best, &range, says.clone())?],
-        (2, Some(range)) if drawable => vec![line(simplex, best, &range, says.clone())?],
+        (3, Some(range)) if drawable => vec![triangle(simplex, best, main, &range, says.clone())?],
+        (2, Some(range)) if drawable => vec![line(simplex, best, main, &range, says.clone())?],
         _ => Vec::new(),
     };
     let regret = &simplex.regret;
-    let half = regret
-        .ci95
-        .map_or_else(String::new, |half| format!(" ± {:.1}", 100.0 * half));
+    let figure = FigureDifference::new(regret.mean, main);
+    let half = regret.ci95.map(|half| format!(" ± {}", figure.width(half)));
+    let better = match main.format {
+        MetricFormat::Percent => "percentage points more accurate",
+        _ => "better",
+    };
     let caption = format!(
-        "{says} The best weights are {:.1}{half} percentage points more accurate than the strategy’s, with the best ones \
+        "{says} The best weights are {}{} {better} than the strategy’s, with the best ones \
          chosen by other seeds than they are judged by; {}.",
-        100.0 * regret.mean,
+        figure.width(regret.mean),
+        half.unwrap_or_default(),
         if regret.significant {
             "more than chance explains"
         } else {
@@ -60,30 +68,39 @@ pub(in crate::report) fn simplex(simplex: &Simplex) -> Result<Option<Chart>> {
         .iter()
         .map(|head| format!("weight of {head}"))
         .collect();
-    table.header.push("mean accuracy".into());
+    table.header.push(format!("mean {}", main.label));
     for point in &simplex.points {
         let weights = point.weights.iter().map(|weight| format!("{weight:.3}"));
-        table.rows.push(weights.chain([percent(point.mean)]).collect());
+        table
+            .rows
+            .push(weights.chain([of_kind(point.mean, main)]).collect());
     }
     let legend = if drawings.is_empty() || simplex.heads.len() != 3 {
         Vec::new()
     } else {
-        let means = [
-            "the least accurate weights",
-            "between",
-            "the most accurate weights",
-        ];
+        let means = match main.name.as_ref() {
+            "accuracy" => [
+                "the least accurate weights",
+                "between",
+                "the most accurate weights",
+            ],
+            _ => ["the worst weights", "between", "the best weights"],
+        };
         let steps = [0, 5, 9].into_iter().zip(means);
         let key = |(step, means): (u8, &str)| Key::area(Ink::Heat(step), means);
         steps.map(key).collect()
     };
     Ok(Some(Chart {
-        title: "Accuracy over all blend weights".into(),
+        title: title(main),
         caption,
         legend,
         drawings,
         table,
     }))
+}
+
+fn title(main: &MetricKind) -> String {
+    heading(main, "over all blend weights")
 }
 
 fn weights(simplex: &Simplex, point: &SimplexPoint) -> String {
@@ -92,20 +109,21 @@ fn weights(simplex: &Simplex, point: &SimplexPoint) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-fn says(simplex: &Simplex, best: &SimplexPoint) -> String {
+fn says(simplex: &Simplex, best: &SimplexPoint, main: &MetricKind) -> String {
     format!(
         "Networks trained with {} fixed weights. The best reach {} ({}); the strategy’s own weights ({}) reach {}.",
         simplex.points.len(),
-        percent(best.mean),
+        of_kind(best.mean, main),
         weights(simplex, best),
         weights(simplex, &simplex.estimate),
-        percent(simplex.estimate.mean),
+        of_kind(simplex.estimate.mean, main),
     )
 }
 
 fn triangle(
     simplex: &Simplex,
     best: &SimplexPoint,
+    main: &MetricKind,
     range: &std::ops::Range<f64>,
     says: String,
 ) -> Result<Drawing> {
@@ -122,11 +140,14 @@ fn triangle(
         ((across * scale).round() as i32, (down * scale).round() as i32)
     };
     let step = |mean: f64| {
-        (9.0 * (mean - range.start) / (range.end - range.start))
-            .round()
-            .clamp(0.0, 9.0) as u8
+        let above = 9.0 * (mean - range.start) / (range.end - range.start);
+        let strength = match main.better {
+            Better::Higher => above,
+            Better::Lower => 9.0 - above,
+        };
+        strength.round().clamp(0.0, 9.0) as u8
     };
-    draw("Accuracy over all blend weights", says, (WIDTH, height), |area| {
+    draw(title(main), says, (WIDTH, height), |area| {
         let corners = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].map(|corner| place(&corner));
         area.draw(&PathElement::new(
             [corners[0], corners[1], corners[2], corners[0]],
@@ -141,7 +162,10 @@ fn triangle(
                 Ink::Heat(step(point.mean)).fill(),
             ))?;
             if radius >= units(14) {
-                let text = format!("{:.0}", 100.0 * point.mean);
+                let text = match main.format {
+                    MetricFormat::Percent => format!("{:.0}", 100.0 * point.mean),
+                    _ => of_kind(point.mean, main),
+                };
                 let style = sized(Ink::OnHeat(step(point.mean)), Side::Middle, LETTERS - 2);
                 write(area, &text, place(&point.weights), style)?;
             }
@@ -197,19 +221,21 @@ fn triangle(
 fn line(
     simplex: &Simplex,
     best: &SimplexPoint,
+    main: &MetricKind,
     range: &std::ops::Range<f64>,
     says: String,
 ) -> Result<Drawing> {
+    let up = format!("test {}", main.label);
     let first = |point: &SimplexPoint| point.weights.first().copied().unwrap_or(0.0);
     let across = format!("weight of {}", simplex.heads.first().map_or("", String::as_str));
     let plane = Plane {
         x: 0.0..1.0,
         y: range.clone(),
         across: &across,
-        up: "test accuracy",
+        up: &up,
         right: room(["estimate"]),
         across_as: Scale::Plain,
-        up_as: Scale::Percent,
+        up_as: scale(main),
     };
     let mut points: Vec<(f64, f64)> = simplex
         .points
@@ -217,7 +243,7 @@ fn line(
         .map(|point| (first(point), point.mean))
         .collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    draw("Accuracy over all blend weights", says, (WIDTH, HEIGHT), |area| {
+    draw(title(main), says, (WIDTH, HEIGHT), |area| {
         let mut chart = plane.on(area)?;
         chart.draw_series([PathElement::new(points.clone(), Ink::Series(0).line(22))])?;
         let dots = points

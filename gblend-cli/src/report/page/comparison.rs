@@ -1,14 +1,15 @@
 //! One comparison.
 
+use gblend_core::{Better, MetricFormat, MetricKind};
 use maud::{Markup, html};
 
 use super::figure::{Names, figure};
 use super::{advice, config, facts, run};
 use crate::error::Result;
-use crate::records::{Difference, Row};
+use crate::records::{Difference, FigureDifference, Row};
 use crate::report::advice;
 use crate::report::charts::{
-    ClassGain, duration, of_comparison, per_class, plus_minus, points, simplex, subsets_trained,
+    self, ClassGain, duration, of_comparison, of_kind_within, per_class, simplex, subsets_trained,
     time_of_comparison,
 };
 use crate::report::reading::{Compared, Run, label};
@@ -17,7 +18,9 @@ use crate::report::reading::{Compared, Run, label};
 pub(super) fn section(names: &mut Names, compared: &Compared) -> Result<Markup> {
     let result = &compared.result;
     let accuracies = of_comparison(result)?;
-    let search = result.simplex.as_ref().map(simplex).transpose()?.flatten();
+    let main = result.main();
+    let search = result.simplex.as_ref().map(|found| simplex(found, main));
+    let search = search.transpose()?.flatten();
     let representative = compared.representative().and_then(|row| {
         let cell = compared.cells[row].iter().find(|cell| cell.run.is_some())?;
         Some((&result.rows[row], cell.seed, cell.run.as_ref()?))
@@ -57,7 +60,7 @@ pub(super) fn section(names: &mut Names, compared: &Compared) -> Result<Markup> 
     Ok(html! {
         (facts(&first))
         (advice(&groups))
-        h3 { "Accuracy" }
+        h3 { (if result.objective.is_none() { "Accuracy" } else { "How good methods are" }) }
         (methods(compared))
         @if let Some(chart) = accuracies { (figure(names, &chart)) }
         (gain(names, compared)?)
@@ -85,12 +88,17 @@ pub(super) fn section(names: &mut Names, compared: &Compared) -> Result<Markup> 
 /// The table of methods. Its data attributes hold the figures as they are in `compare.json`.
 fn methods(compared: &Compared) -> Markup {
     let result = &compared.result;
+    let main = result.main();
+    let unit = match main.format {
+        MetricFormat::Percent => "in percentage points, ",
+        _ => "",
+    };
     html! {
         div.scroll tabindex="0" {
             table.methods {
                 thead { tr {
                     th scope="col" { "method" }
-                    th.number scope="col" { "accuracy" }
+                    th.number scope="col" { (main.label) }
                     th.number scope="col" { "to best single" } th.number scope="col" { "to joint" } th.number scope="col" { "to equal" }
                     th.number scope="col" { "seeds" } th.number scope="col" { "time" }
                 } }
@@ -101,10 +109,10 @@ fn methods(compared: &Compared) -> Markup {
                         data-to-joint=[row.paired_difference_to_joint.as_ref().map(|one| one.mean)]
                         data-to-equal=[row.paired_difference_to_equal.as_ref().map(|one| one.mean)] {
                         th scope="row" { (label(row, result)) }
-                        td.number { (plus_minus(row.mean, row.ci95)) }
-                        (difference(row.paired_difference_to_best_single.as_ref()))
-                        (difference(row.paired_difference_to_joint.as_ref()))
-                        (difference(row.paired_difference_to_equal.as_ref()))
+                        td.number { (of_kind_within(row.mean, row.ci95, main)) }
+                        (difference(row.paired_difference_to_best_single.as_ref(), main))
+                        (difference(row.paired_difference_to_joint.as_ref(), main))
+                        (difference(row.paired_difference_to_equal.as_ref(), main))
                         td.number { (row.seeds.len()) }
                         td.number { (duration(row.seconds)) }
                     }
@@ -112,9 +120,10 @@ fn methods(compared: &Compared) -> Markup {
             }
         }
         p.note {
-            "Means over seeds with their 95 % intervals by Student’s t; one seed has none. Differences are in percentage \
-             points, seed by seed, to the modality that is best alone, to the joint loss alone (naive late fusion) and to \
+            "Means over seeds with their 95 % intervals by Student’s t; one seed has none. Differences are " (unit)
+            "seed by seed, to the modality that is best alone, to the joint loss alone (naive late fusion) and to \
              equal weights; “better” and “worse” mark those whose interval leaves out 0, not corrected for the number of methods."
+            @if main.better == Better::Lower { " Of the " (main.label) " less is better." }
         }
         @if !result.left_out.is_empty() {
             p { "Without a result:" }
@@ -125,15 +134,16 @@ fn methods(compared: &Compared) -> Markup {
     }
 }
 
-fn difference(difference: Option<&Difference>) -> Markup {
+fn difference(difference: Option<&Difference>, main: &MetricKind) -> Markup {
     let Some(difference) = difference else {
         return html! { td.number { "–" } };
     };
-    let half = difference.ci95.map(|half| format!(" ± {:.1}", 100.0 * half));
+    let figure = FigureDifference::new(difference.mean, main);
+    let half = difference.ci95.map(|half| format!(" ± {}", figure.width(half)));
     html! {
         td.number title=(format!("to {}", difference.to)) {
-            (points(difference.mean)) (half.unwrap_or_default())
-            @match (difference.significant, difference.mean > 0.0) {
+            (charts::difference(difference.mean, main)) (half.unwrap_or_default())
+            @match (difference.significant, figure.gain() > 0.0) {
                 (true, true) => strong.gain { " better" },
                 (true, false) => strong.loss { " worse" },
                 (false, _) => {},

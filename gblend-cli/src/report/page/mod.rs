@@ -98,9 +98,9 @@ fn advice(groups: &[(Option<String>, Vec<String>)]) -> Markup {
 }
 
 /// A few figures to begin with.
-fn facts(facts: &[(&str, String)]) -> Markup {
+fn facts(facts: &[(impl AsRef<str>, String)]) -> Markup {
     html! {
-        dl.facts { @for (name, fact) in facts { div { dt { (name) } dd { (fact) } } } }
+        dl.facts { @for (name, fact) in facts { div { dt { (name.as_ref()) } dd { (fact) } } } }
     }
 }
 

@@ -1,14 +1,17 @@
 //! One run.
 
+use gblend_core::MetricKind;
 use maud::{Markup, html};
 
 use super::figure::{Names, figure, table};
 use super::{advice, config, facts};
 use crate::error::Result;
+use crate::records::{Counts, Metrics, ObjectiveDescription, TestDetails};
 use crate::report::advice;
 use crate::report::charts::{
-    ClassGain, Table, blend_weights, confusion_table, confusions, duration, estimates, figure as figure_of,
-    loss_curves, mebibytes, of_run, per_class, percent, subsets_of_run, time_of_run, wilson,
+    Chart, ClassGain, Table, blend_weights, confusion_table, confusions, duration, estimates,
+    figure as written, loss_curves, mebibytes, of_kind, of_run, per_class, scatters, subsets_of_run,
+    time_of_run, wilson,
 };
 use crate::report::reading::Run;
 
@@ -18,7 +21,7 @@ pub(super) fn section(names: &mut Names, run: &Run) -> Result<Markup> {
     Ok(html! {
         (facts(&first(run)))
         (advice(&[(None, advice::of_run(run))]))
-        h3 { "Accuracy" }
+        h3 { (if run.is_classification() { "Accuracy" } else { "How good it is" }) }
         (heads(run))
         @if let Some(chart) = of_run(run)? { (figure(names, &chart)) }
         (gain(names, run)?)
@@ -56,8 +59,11 @@ pub(super) fn details(names: &mut Names, run: &Run) -> Result<Markup> {
         @match &run.test {
             None => p.note { "The run folder has no test.json: an older gblend wrote it." },
             Some(test) => {
-                @match confusions(test)? {
+                @match said(run, test)? {
                     Some(chart) => (figure(names, &chart)),
+                    None if test.prediction.counts == Counts::Nothing => {
+                        p.note { "What is predicted is nothing that a label could say." }
+                    }
                     None => {
                         p.note { "With " (test.classes.len()) " classes a matrix has no cell that can be seen; these are the most frequent confusions." }
                         @if let Some(rows) = confusion_table(test) { (table(&rows)) }
@@ -72,6 +78,14 @@ pub(super) fn details(names: &mut Names, run: &Run) -> Result<Markup> {
     })
 }
 
+/// What was taken for what, or what number for which.
+fn said(run: &Run, test: &TestDetails) -> Result<Option<Chart>> {
+    match &test.prediction.counts {
+        Counts::Pairs(_) => scatters(test, run.summary.objective.as_ref()),
+        _ => confusions(test),
+    }
+}
+
 /// The strategy's own figures, a row each.
 fn strategy_figures(run: &Run) -> Table {
     let names = run.summary.heads.iter().map(|head| head.name.as_str());
@@ -79,7 +93,7 @@ fn strategy_figures(run: &Run) -> Table {
     let mut table = Table::new(1, &header);
     for figures in &run.advice.figures {
         let values = figures.values.iter();
-        let values = values.map(|value| value.map_or_else(|| "∞".to_owned(), figure_of));
+        let values = values.map(|value| value.map_or_else(|| "∞".to_owned(), written));
         let mut row: Vec<String> = [figures.name.clone()].into_iter().chain(values).collect();
         // The joint head has none where the figure is of modalities.
         row.resize(header.len(), String::new());
@@ -88,75 +102,102 @@ fn strategy_figures(run: &Run) -> Table {
     table
 }
 
-fn first(run: &Run) -> Vec<(&'static str, String)> {
+fn first(run: &Run) -> Vec<(String, String)> {
     let summary = &run.summary;
-    let mut facts = vec![
-        ("strategy", summary.strategy.clone()),
-        ("seed", summary.seed.to_string()),
-        (
-            "epochs",
-            format!(
-                "{}, parameters of epoch {}",
-                summary.epochs, summary.selected_epoch
-            ),
-        ),
-        ("predicts from", summary.predict.name().to_owned()),
-    ];
+    let mut facts = Vec::new();
+    let mut add = |name: &str, fact: String| facts.push((name.to_owned(), fact));
+    add("strategy", summary.strategy.clone());
+    if let Some(objective) = &summary.objective {
+        add("objective", objective.kind.clone());
+    }
+    add("seed", summary.seed.to_string());
+    let (epochs, selected) = (summary.epochs, summary.selected_epoch);
+    add("epochs", format!("{epochs}, parameters of epoch {selected}"));
+    add("predicts from", summary.predict.name().to_owned());
     if let Some(rule) = run.prediction() {
-        facts.push(("test accuracy", percent(rule.test_accuracy)));
-        facts.push(("macro F1", percent(rule.test_macro_f1)));
-        facts.extend(
-            rule.test_mean_average_precision
-                .map(|map| ("mean average precision", percent(map))),
-        );
+        let metrics = rule.metrics();
+        for (position, kind) in ObjectiveDescription::metrics(summary.objective.as_ref())
+            .iter()
+            .enumerate()
+        {
+            let Some(value) = metrics.get(&kind.name) else {
+                continue;
+            };
+            let name = match (position, kind.name.as_ref()) {
+                (0, _) => &format!("test {}", kind.label),
+                (_, "mean_average_precision") => "mean average precision",
+                _ => kind.label.as_ref(),
+            };
+            add(name, of_kind(value, kind));
+        }
     }
-    facts.push(("test samples", run.test_samples().to_string()));
+    add("test samples", run.test_samples().to_string());
     if summary.samples_skipped > 0 {
-        facts.push(("samples skipped", summary.samples_skipped.to_string()));
+        add("samples skipped", summary.samples_skipped.to_string());
     }
-    facts.push(("time", duration(summary.seconds.total)));
-    facts.extend(summary.peak_rss_bytes.map(|bytes| ("memory", mebibytes(bytes))));
+    if summary.samples_unlabeled > 0 {
+        add("samples without a label", summary.samples_unlabeled.to_string());
+    }
+    add("time", duration(summary.seconds.total));
+    if let Some(bytes) = summary.peak_rss_bytes {
+        add("memory", mebibytes(bytes));
+    }
     facts
 }
 
-/// The table of heads. Its data attributes hold the figures as they are in the summary.
+/// The table of heads. Its data attributes hold the figures as they are in the summary. An accuracy has its interval
+/// beside it.
 fn heads(run: &Run) -> Markup {
-    let several = run.several_labels();
+    let kinds = run.kinds();
+    let is_share = |kind: &MetricKind| kind.name == "accuracy";
+    let columns = 2 + kinds.len() + kinds.iter().filter(|kind| is_share(kind)).count();
+    let figures = |metrics: &Metrics, samples: usize| {
+        let or_dash = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
+        html! {
+            td.number { (samples) }
+            @for kind in &kinds {
+                td.number { (or_dash(metrics.get(&kind.name).map(|value| of_kind(value, kind)))) }
+                @if is_share(kind) { td.number { (or_dash(metrics.accuracy.and_then(|share| interval(share, samples)))) } }
+            }
+            td.number { (written(metrics.loss)) }
+        }
+    };
     html! {
         div.scroll tabindex="0" {
             table.heads {
                 thead { tr {
                     th scope="col" { "head" } th scope="col" { "kind" }
                     th.number scope="col" { "weight" } th.number scope="col" { "test samples" }
-                    th.number scope="col" { "accuracy" } th.number scope="col" { "95 % interval" }
-                    th.number scope="col" { "macro F1" }
-                    @if several { th.number scope="col" { "mAP" } }
+                    @for kind in &kinds {
+                        th.number scope="col" { (kind.label) }
+                        @if is_share(kind) { th.number scope="col" { "95 % interval" } }
+                    }
                     th.number scope="col" { "loss" }
                 } }
                 tbody {
                     @for head in &run.summary.heads {
-                        tr data-head=(head.name) data-accuracy=(head.test_accuracy) data-weight=(head.weight) {
+                        tr data-head=(head.name) data-accuracy=[head.test_accuracy] data-weight=(head.weight)
+                            data-figure=[figure_of(run, &head.metrics())] {
                             th scope="row" { (head.name) }
                             td { (head.kind) }
                             @if head.weight > 0.0 {
                                 td.number { (format!("{:.3}", head.weight)) }
-                                (figures(head.test_accuracy, head.test_samples, head.test_macro_f1,
-                                    several.then_some(head.test_mean_average_precision), head.test_loss))
+                                (figures(&head.metrics(), head.test_samples))
                             } @else {
                                 td.number { "0" }
-                                td colspan=(if several { 6 } else { 5 }) { "not trained" }
+                                td colspan=(columns) { "not trained" }
                             }
                         }
                     }
                     @for rule in &run.summary.predictions {
-                        tr.rule data-rule=(rule.rule.name()) data-accuracy=(rule.test_accuracy) {
+                        tr.rule data-rule=(rule.rule.name()) data-accuracy=[rule.test_accuracy]
+                            data-figure=[figure_of(run, &rule.metrics())] {
                             th scope="row" {
                                 "predicting from: " (rule.rule.name())
                                 @if rule.rule == run.summary.predict { " (this run’s)" }
                             }
                             td {} td {}
-                            (figures(rule.test_accuracy, run.test_samples(), rule.test_macro_f1,
-                                several.then_some(rule.test_mean_average_precision), rule.test_loss))
+                            (figures(&rule.metrics(), run.test_samples()))
                         }
                     }
                 }
@@ -165,23 +206,24 @@ fn heads(run: &Run) -> Markup {
     }
 }
 
-fn figures(accuracy: f64, samples: usize, macro_f1: f64, map: Option<Option<f64>>, loss: f64) -> Markup {
-    let interval = wilson(accuracy, samples).map_or_else(
-        || "–".to_owned(),
-        |(low, high)| format!("{:.1} – {:.1} %", 100.0 * low, 100.0 * high),
-    );
-    html! {
-        td.number { (samples) }
-        td.number { (percent(accuracy)) }
-        td.number { (interval) }
-        td.number { (percent(macro_f1)) }
-        @if let Some(map) = map { td.number { (map.map_or_else(|| "–".to_owned(), percent)) } }
-        td.number { (figure_of(loss)) }
-    }
+/// The main figure where that is no accuracy.
+fn figure_of(run: &Run, metrics: &Metrics) -> Option<f64> {
+    let main = run.main();
+    (!run.is_classification())
+        .then(|| metrics.get(&main.name))
+        .flatten()
+}
+
+fn interval(share: f64, samples: usize) -> Option<String> {
+    let (low, high) = wilson(share, samples)?;
+    Some(format!("{:.1} – {:.1} %", 100.0 * low, 100.0 * high))
 }
 
 /// Class by class, what the run says beside its best single-modality head.
 fn gain(names: &mut Names, run: &Run) -> Result<Markup> {
+    if run.test.as_ref().is_some_and(|test| test.classes.is_empty()) {
+        return Ok(html! {});
+    }
     let pair = run.best_single().and_then(|(_, single)| {
         let test = run.test.as_ref()?;
         Some((test, single, run.confusion(&single.name)?))

@@ -99,7 +99,8 @@ impl Compared {
             .and_then(|to| rows.iter().position(|row| row.method == *to));
         let singles = rows.iter().enumerate();
         let singles = singles.filter(|(_, row)| row.single().is_some());
-        let best = singles.max_by(|(_, a), (_, b)| a.mean.total_cmp(&b.mean));
+        let gain = |row: &Row| self.result.main().better.gain(row.mean);
+        let best = singles.max_by(|(_, a), (_, b)| gain(a).total_cmp(&gain(b)));
         named.or(best.map(|(position, _)| position))
     }
 }
@@ -127,10 +128,11 @@ fn check(folder: &Path, result: &Comparison) -> Result<()> {
         return Err(problem(folder, found));
     }
     for row in &result.rows {
-        let (seeds, accuracies, runs) = (row.seeds.len(), row.test_accuracy.len(), row.runs.len());
-        if seeds != accuracies || seeds != runs {
+        let figures = row.figures(&result.main().name).len();
+        let (seeds, runs) = (row.seeds.len(), row.runs.len());
+        if seeds != figures || seeds != runs {
             let found = format!(
-                "compare.json: `{}` has {seeds} seeds, {accuracies} accuracies and {runs} runs, expected as many of each",
+                "compare.json: `{}` has {seeds} seeds, {figures} figures and {runs} runs, expected as many of each",
                 row.method
             );
             return Err(problem(folder, found));

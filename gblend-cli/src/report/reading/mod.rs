@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 #[cfg(test)]
 pub(super) use comparison::Cell;
 pub(super) use comparison::{Compared, label};
-pub(super) use run::{Run, measure};
+pub(super) use run::Run;
 
 /// The largest file that is read: metrics of a hundred thousand epochs.
 const LARGEST: u64 = 64 << 20;

@@ -2,19 +2,22 @@
 
 use std::path::Path;
 
-use gblend_core::{Advice, Heads};
+use gblend_core::{Advice, Heads, MetricKind};
 use serde_json::Value;
 
 use super::{json, problem, text};
 use crate::config::BlendConfig;
 use crate::error::Result;
 use crate::records::{
-    Confusion, Counts, EpochMetrics, HeadSummary, Metrics, PredictionSummary, Score, StrategyAdvice, Summary,
-    TestDetails,
+    Confusion, Counts, EpochMetrics, HeadSummary, Metrics, ObjectiveDescription, PredictionSummary, Score,
+    StrategyAdvice, Summary, TestDetails,
 };
 
 /// More classes than any test set has; a square of them is still small.
 const MOST_CLASSES: usize = 4096;
+
+/// More pairs of numbers than any run writes.
+const MOST_PAIRS: usize = 100_000;
 
 /// What a run left behind, but for the parameters.
 #[derive(Clone, Debug)]
@@ -93,7 +96,60 @@ impl Run {
         let joint = self.summary.heads.len() - 1;
         self.trained()
             .filter(|(head, _)| *head < joint)
-            .max_by(|(_, a), (_, b)| measure(a).total_cmp(&measure(b)))
+            .filter_map(|(head, summary)| Some((head, summary, self.gain(summary)?)))
+            .max_by(|(.., a), (.., b)| a.total_cmp(b))
+            .map(|(head, summary, _)| (head, summary))
+    }
+
+    /// The main figure of what the run predicts: the accuracy of classification.
+    pub(crate) fn main(&self) -> &MetricKind {
+        ObjectiveDescription::main(self.summary.objective.as_ref())
+    }
+
+    /// Whether the run predicts classes in the two ways that come with gblend.
+    pub(crate) fn is_classification(&self) -> bool {
+        self.summary.objective.is_none()
+    }
+
+    /// The kinds of figures that a head or a way of predicting has, those of predictions first.
+    pub(crate) fn kinds(&self) -> Vec<&MetricKind> {
+        let own = self
+            .summary
+            .heads
+            .iter()
+            .filter_map(|head| head.objective.as_ref());
+        let all = ObjectiveDescription::metrics(self.summary.objective.as_ref()).iter();
+        let all = all.chain(own.flat_map(|objective| &objective.metrics));
+        let heads = self.summary.heads.iter().map(HeadSummary::metrics);
+        let rules = self.summary.predictions.iter().map(PredictionSummary::metrics);
+        let figures: Vec<Metrics> = heads.chain(rules).collect();
+        let mut kinds: Vec<&MetricKind> = Vec::new();
+        for kind in all {
+            let known = kinds.iter().any(|known| known.name == kind.name);
+            if !known && figures.iter().any(|metrics| metrics.get(&kind.name).is_some()) {
+                kinds.push(kind);
+            }
+        }
+        kinds
+    }
+
+    /// The figure by which heads compare: with several labels the mean average precision, which no threshold decides, else
+    /// the main one.
+    pub(crate) fn measure(&self, head: &HeadSummary) -> Option<Measure<'_>> {
+        let metrics = head.metrics();
+        let kinds = ObjectiveDescription::metrics(self.summary.objective.as_ref());
+        let precision = kinds.iter().find(|kind| kind.name == "mean_average_precision");
+        let precision = precision.filter(|_| self.is_classification() && head.objective.is_none());
+        let found = precision.and_then(|kind| Some((metrics.get(&kind.name)?, kind)));
+        let main = self.main();
+        let (value, kind) = found.or_else(|| Some((metrics.get(&main.name)?, main)))?;
+        Some(Measure { value, kind })
+    }
+
+    /// How good a head is, the higher the better.
+    fn gain(&self, head: &HeadSummary) -> Option<f64> {
+        let measure = self.measure(head)?;
+        Some(measure.gain())
     }
 
     /// The joint head, if it was trained.
@@ -123,9 +179,9 @@ impl Run {
     }
 
     /// A head's validation figures, epoch by epoch.
-    pub(crate) fn validation(&self, head: usize) -> impl Iterator<Item = (usize, Metrics)> {
+    pub(crate) fn validation(&self, head: usize) -> impl Iterator<Item = (usize, &Metrics)> {
         let epochs = self.epochs.iter();
-        epochs.filter_map(move |epoch| Some((epoch.epoch, epoch.heads.get(head)?.validation?)))
+        epochs.filter_map(move |epoch| Some((epoch.epoch, epoch.heads.get(head)?.validation.as_ref()?)))
     }
 
     /// A head's training figures, epoch by epoch.
@@ -145,9 +201,20 @@ impl Run {
     }
 }
 
-/// How good a head is: with several labels its mean average precision, which no threshold decides, else its accuracy.
-pub(crate) fn measure(head: &HeadSummary) -> f64 {
-    head.test_mean_average_precision.unwrap_or(head.test_accuracy)
+/// A figure and its kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measure<'r> {
+    /// Its value.
+    pub(crate) value: f64,
+    /// What it is.
+    pub(crate) kind: &'r MetricKind,
+}
+
+impl Measure<'_> {
+    /// The figure turned so that the higher is better.
+    pub(crate) fn gain(self) -> f64 {
+        self.kind.better.gain(self.value)
+    }
 }
 
 /// What the configured strategy of a run says as it starts; `None` if this binary does not have it, or the configuration
@@ -215,6 +282,8 @@ fn check(folder: &Path, test: &TestDetails) -> Result<()> {
         let square = match &confusion.counts {
             Counts::Matrix(rows) => rows.len() == classes && rows.iter().all(|row| row.len() == classes),
             Counts::PerClass(each) => each.len() == classes,
+            Counts::Pairs(pairs) => pairs.len() <= MOST_PAIRS,
+            Counts::Nothing => true,
         };
         let counts: Vec<u64> = match &confusion.counts {
             Counts::Matrix(rows) => rows.iter().flatten().copied().collect(),
@@ -229,6 +298,7 @@ fn check(folder: &Path, test: &TestDetails) -> Result<()> {
                     ]
                 })
                 .collect(),
+            Counts::Pairs(_) | Counts::Nothing => Vec::new(),
         };
         // Sums of counts are taken later; they are of samples, of which there are not that many.
         let sum = counts

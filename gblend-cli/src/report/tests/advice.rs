@@ -37,10 +37,10 @@ fn losses(run: &mut Run, head: usize, losses: [f64; 4]) {
 /// What heads, and every way of predicting, reach on the test samples.
 fn reach(run: &mut Run, accuracies: [f64; 3]) {
     for (head, accuracy) in run.summary.heads.iter_mut().zip(accuracies) {
-        head.test_accuracy = accuracy;
+        head.test_accuracy = Some(accuracy);
     }
     for rule in &mut run.summary.predictions {
-        rule.test_accuracy = accuracies[2];
+        rule.test_accuracy = Some(accuracies[2]);
     }
 }
 
@@ -184,12 +184,12 @@ fn a_wide_interval_asks_for_more_samples() {
 #[test]
 fn a_joint_head_below_the_best_single_one_is_told_with_both_figures_and_their_noise() {
     // 1.96 √(0.8 · 0.2 / 100 + 0.95 · 0.05 / 100) is 0.089.
-    let found = advice(|run| run.summary.heads[1].test_accuracy = 0.95);
+    let found = advice(|run| run.summary.heads[1].test_accuracy = Some(0.95));
     only(
         &found,
         &["80.0 %", "sound alone 95.0 %", "15.0 points", "± 8.9", "(rgb)"],
     );
-    let found = advice(|run| run.summary.heads[1].test_accuracy = 0.88);
+    let found = advice(|run| run.summary.heads[1].test_accuracy = Some(0.88));
     assert_eq!(found, Vec::<String>::new());
 }
 
@@ -284,16 +284,16 @@ fn overfitting_is_a_validation_loss_that_rises_while_the_training_loss_falls() {
 #[test]
 fn another_way_of_predicting_has_to_be_better_by_more_than_the_noise() {
     // 1.96 √(0.8 · 0.2 / 100 + 0.95 · 0.05 / 100) is 0.089.
-    let found = advice(|run| run.summary.predictions[1].test_accuracy = 0.95);
+    let found = advice(|run| run.summary.predictions[1].test_accuracy = Some(0.95));
     only(
         &found,
         &["mean of the heads", "95.0 %", "15.0 points", "blend.predict"],
     );
-    let found = advice(|run| run.summary.predictions[1].test_accuracy = 0.88);
+    let found = advice(|run| run.summary.predictions[1].test_accuracy = Some(0.88));
     assert_eq!(found, Vec::<String>::new());
     // What the run predicts from already is no advice.
     let found = advice(|run| {
-        run.summary.predictions[1].test_accuracy = 0.95;
+        run.summary.predictions[1].test_accuracy = Some(0.95);
         run.summary.predict = PredictionRule::Mean;
     });
     assert_eq!(found, Vec::<String>::new());
@@ -321,8 +321,8 @@ fn several_labels_are_judged_by_their_mean_average_precision() {
     let mut run = several_labels();
     assert_eq!(of_run(&run), Vec::<String>::new());
     // Exactly right is not what counts.
-    run.summary.heads[1].test_accuracy = 0.99;
-    run.summary.predictions[1].test_accuracy = 0.99;
+    run.summary.heads[1].test_accuracy = Some(0.99);
+    run.summary.predictions[1].test_accuracy = Some(0.99);
     assert_eq!(of_run(&run), Vec::<String>::new());
     run.summary.heads[1].test_mean_average_precision = Some(0.85);
     only(
@@ -558,6 +558,7 @@ fn better_fixed_weights_are_told_beyond_chance() {
             let point = SimplexPoint {
                 weights: vec![1.0],
                 test_accuracy: vec![0.5; 3],
+                test_metrics: BTreeMap::new(),
                 mean: 0.5,
             };
             all.result.simplex = Some(Simplex {

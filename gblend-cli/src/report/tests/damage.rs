@@ -109,7 +109,7 @@ fn a_comparison_that_contradicts_itself_is_refused() {
         }],
     });
     let error = refused(|folder| std::fs::write(folder.join("compare.json"), json.to_string()).unwrap());
-    assert!(error.contains("2 seeds, 1 accuracies"), "{error}");
+    assert!(error.contains("2 seeds, 1 figures"), "{error}");
 }
 
 proptest! {
@@ -130,7 +130,7 @@ proptest! {
             one.heads[0].weight = figures[0];
             one.heads[1].train.as_mut().unwrap().loss = figures[1];
         }
-        run.summary.heads[0].test_accuracy = figures[2];
+        run.summary.heads[0].test_accuracy = Some(figures[2]);
         run.summary.heads[1].weight = figures[3];
         run.summary.seconds.train = figures[4];
         run.summary.seconds.total = figures[5];

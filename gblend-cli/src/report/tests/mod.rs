@@ -5,6 +5,7 @@ mod advice;
 mod damage;
 mod page;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use gblend_core::ogr::Interval;
@@ -34,16 +35,19 @@ fn run() -> Run {
         name: (*name).to_owned(),
         kind: "rgb".into(),
         test_samples: 100,
-        test_accuracy: accuracies[head],
-        test_macro_f1: accuracies[head],
+        objective: None,
+        test_accuracy: Some(accuracies[head]),
+        test_macro_f1: Some(accuracies[head]),
+        test_metrics: BTreeMap::new(),
         test_mean_average_precision: None,
         test_loss: 1.0,
         weight: weights[head],
     });
     let predictions = PredictionRule::ALL.map(|rule| PredictionSummary {
         rule,
-        test_accuracy: 0.8,
-        test_macro_f1: 0.8,
+        test_accuracy: Some(0.8),
+        test_macro_f1: Some(0.8),
+        test_metrics: BTreeMap::new(),
         test_mean_average_precision: None,
         test_loss: 1.0,
     });
@@ -66,14 +70,14 @@ fn run() -> Run {
                 name: (*name).to_owned(),
                 weight,
                 train: Some(Score {
-                    accuracy: 0.5,
+                    accuracy: Some(0.5),
                     loss: *loss,
                 }),
                 validation: Some(Metrics {
-                    accuracy: 0.5,
+                    accuracy: Some(0.5),
                     loss: 1.05 * loss,
-                    macro_f1: 0.5,
-                    mean_average_precision: None,
+                    macro_f1: Some(0.5),
+                    ..Metrics::default()
                 }),
             })
             .collect(),
@@ -89,7 +93,9 @@ fn run() -> Run {
             device: "cpu".into(),
             threads: 2,
             strategy: "ogr".into(),
+            objective: None,
             samples_skipped: 0,
+            samples_unlabeled: 0,
             epochs: 4,
             selected_epoch: 4,
             heads: heads.collect(),
@@ -117,7 +123,8 @@ fn run() -> Run {
             ],
             subsets: vec![SubsetScore {
                 modalities: vec!["camera".into()],
-                accuracy: 0.4,
+                accuracy: Some(0.4),
+                metrics: BTreeMap::new(),
                 loss: 1.0,
             }],
         }),

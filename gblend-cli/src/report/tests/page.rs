@@ -23,6 +23,7 @@ fn row(method: &str, accuracies: &[f64]) -> Row {
         fusion: "concat".into(),
         seeds: (0..accuracies.len() as u64).collect(),
         test_accuracy: accuracies.to_vec(),
+        test_metrics: BTreeMap::new(),
         mean,
         ci95: Some(mean / 10.0),
         paired_difference_to_best_single: single.is_none().then(|| Difference {
@@ -56,6 +57,7 @@ pub(super) fn comparison(accuracies: &[f64]) -> Comparison {
         gblend: "0.1.0".into(),
         modalities: vec!["camera".into(), "sound".into()],
         predict: PredictionRule::Joint,
+        objective: None,
         test_samples: 100,
         rows: ["single:camera", "single:sound", "equal", "ogr"]
             .map(|method| row(method, accuracies))
@@ -122,12 +124,12 @@ proptest! {
 #[test]
 fn the_table_of_heads_has_the_figures_of_the_summary() {
     let mut run = run();
-    run.summary.heads[1].test_accuracy = 0.123_456_789_012_345_68;
+    run.summary.heads[1].test_accuracy = Some(0.123_456_789_012_345_68);
     let found = data(&of(&run), "data-head");
     assert_eq!(found.len(), 3);
     for (found, head) in found.iter().zip(&run.summary.heads) {
         assert_eq!(found["data-head"], head.name);
-        assert_eq!(found["data-accuracy"].parse::<f64>().unwrap(), head.test_accuracy);
+        assert_eq!(found["data-accuracy"].parse().ok(), head.test_accuracy);
         assert_eq!(found["data-weight"].parse::<f64>().unwrap(), head.weight);
     }
 }
@@ -278,6 +280,7 @@ fn three_heads_are_a_triangle_two_a_line_and_more_a_table() {
         let point = |k: usize| SimplexPoint {
             weights: corner(k),
             test_accuracy: vec![0.5],
+            test_metrics: BTreeMap::new(),
             mean: 0.5 + k as f64 / 10.0,
         };
         comparison.simplex = Some(Simplex {

@@ -63,13 +63,16 @@ impl TensorBoard {
         Ok(Self { path, file })
     }
 
-    /// Writes the accuracy of each head on the test set.
+    /// Writes the figures of each head on the test set: the accuracy, or what there is in its place.
     ///
     /// # Errors
     /// [`Error::Write`].
     pub fn test(&mut self, summary: &Summary) -> Result<()> {
         let heads = summary.heads.iter();
-        let scalars = heads.map(|head| (format!("test/accuracy/{}", head.name), head.test_accuracy));
+        let scalars = heads.flat_map(|head| {
+            let figures = figures(head.test_accuracy, &head.test_metrics);
+            figures.map(|(figure, value)| (format!("test/{figure}/{}", head.name), value))
+        });
         self.scalars(summary.selected_epoch, scalars)
     }
 
@@ -110,14 +113,27 @@ fn of_epoch(metrics: &EpochMetrics) -> Vec<(String, f64)> {
         add("weight", head.weight);
         if let Some(train) = head.train {
             add("train/loss", train.loss);
-            add("train/accuracy", train.accuracy);
+            if let Some(accuracy) = train.accuracy {
+                add("train/accuracy", accuracy);
+            }
         }
-        if let Some(validation) = head.validation {
+        if let Some(validation) = &head.validation {
             add("validation/loss", validation.loss);
-            add("validation/accuracy", validation.accuracy);
+            for (figure, value) in figures(validation.accuracy, &validation.metrics) {
+                add(&format!("validation/{figure}"), value);
+            }
         }
     }
     scalars
+}
+
+/// The accuracy and the figures of other objectives, as far as there are any, by name.
+fn figures(accuracy: Option<f64>, others: &BTreeMap<String, f64>) -> impl Iterator<Item = (&str, f64)> {
+    let others = others.iter().map(|(name, &value)| (name.as_str(), value));
+    accuracy
+        .map(|accuracy| ("accuracy", accuracy))
+        .into_iter()
+        .chain(others)
 }
 
 fn of_blend(report: &BlendReport) -> Vec<(String, f64)> {

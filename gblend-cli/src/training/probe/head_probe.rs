@@ -40,7 +40,7 @@ pub(super) fn probe(setup: &ProbeSetup<'_>, head: usize, lengths: &[usize]) -> R
     load_state(&mut model, setup.state)?;
     let mut blend = alone(session, head)?;
     let active = ActiveHeads::only(session.heads.len(), head);
-    let samples = session.seen(setup.splits.train.samples(), &active.encoders());
+    let samples = session.seen(setup.splits.train.samples(), &active);
     let run = RunLength {
         steps_per_epoch: samples.len().div_ceil(session.batch_size().get()) as u64,
         epochs: session.config.run.epochs as u64,
@@ -212,7 +212,7 @@ impl Measured<'_> {
         let loader = session.loader(self.active.encoders());
         let (batch_size, device) = (session.batch_size(), &session.device);
         let evaluation = evaluate(model, &loader, split, batch_size, device, self.active)?;
-        let losses = evaluation.losses(self.head)?;
+        let losses = evaluation.losses(model.criteria(), self.head)?;
         match losses.iter().flatten().find(|loss| !loss.is_finite()) {
             None => Ok(losses),
             Some(&value) => Err(Error::Diverged {

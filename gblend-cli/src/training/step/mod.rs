@@ -3,6 +3,7 @@
 mod context;
 mod scores;
 
+use gblend_core::objective::mean_of;
 use gblend_core::params::{ParamPath, ParamVisitor};
 use gblend_core::tensor::Loss;
 use gblend_core::{
@@ -26,7 +27,7 @@ pub use scores::{Scores, Unread};
 pub struct StepOutcome {
     /// How good each head is on the samples of the batch that it sees, in training mode.
     pub scores: Scores,
-    /// The number of samples that each head sees.
+    /// The number of samples that each head learns from: those that it sees, and that have a label if it needs one.
     pub samples: Vec<usize>,
     /// The weights that the step used.
     pub weights: Vec<f64>,
@@ -68,7 +69,16 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         seed: seed.derive("blend"),
     })?;
     let evidence = blend.evidence();
-    let active = active_heads(*blend);
+    let counted: Vec<usize> = (0..model.heads())
+        .map(|head| {
+            model
+                .criteria()
+                .of(head)
+                .counted(&inputs.targets_of(head, &targets))
+        })
+        .collect();
+    // A head that needs labels has no loss on a batch without any.
+    let active = active_heads(*blend).retaining(|head| counted[head] > 0 || inputs.seen(head) == 0);
     let diverged = |what: String, value: f64| Error::Diverged {
         what,
         value,
@@ -81,11 +91,11 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     let observed = logits.iter().all(Option::is_some);
     let observes = observed && (evidence.losses || evidence.scores || evidence.coalitions);
     let unread = Unread::new(&logits, &inputs, &targets, step + 1, context);
-    let scores = if AutoDevice::READING_WAITS && !observes {
+    let scores = if AutoDevice::READING_WAITS && !observes && !model.learns_losses()? {
         Scores::Unread(unread)
     } else {
         let rows = unread.rows()?;
-        let scores = unread.scores_of(&rows, context.heads.names())?;
+        let scores = unread.scores_of(&rows, model.criteria(), context.heads.names())?;
         if observes {
             let shown = ForwardEvidence {
                 inputs: &inputs,
@@ -101,11 +111,14 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     let mut losses: Vec<Option<Loss>> = Vec::with_capacity(logits.len());
     for (head, logits) in logits.into_iter().enumerate() {
         let targets = inputs.targets_of(head, &targets);
-        losses.push(logits.map(|logits| targets.loss(logits)).transpose()?);
+        losses.push(
+            logits
+                .map(|logits| model.loss(head, logits, &targets))
+                .transpose()?,
+        );
     }
     let losses = if evidence.gradients == GradientEvidence::PerHead {
         let joint = losses.pop().flatten();
-        let joint = joint.ok_or_else(|| Error::Internal("a step without the joint loss".into()))?;
         StepLosses::PerHead { own: losses, joint }
     } else {
         StepLosses::Blended(losses)
@@ -123,7 +136,7 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     report.without_gradient.retain(|parameter| {
         let absent = |head: usize| {
             let name = &context.heads.names()[head];
-            inputs.seen(head) == 0
+            counted[head] == 0
                 && parameter
                     .strip_prefix(name.as_str())
                     .is_some_and(|rest| rest.starts_with('.'))
@@ -133,21 +146,23 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     if observed && evidence.losses_after {
         let logits = keeping_buffers(model, |_| true, |model| model.forward(&inputs, &pass, &active))?;
         let rows = on_host(&logits)?.into_iter().enumerate();
-        let losses = rows.filter_map(|(head, rows)| Some((inputs.targets_of(head, &targets), rows?)));
-        let losses: Vec<f64> = losses
-            .map(|(targets, rows)| Ok(Score::of(&rows, &targets)?.loss))
-            .collect::<Result<_>>()?;
+        let rows = rows.filter_map(|(head, rows)| Some((head, rows?)));
+        let losses = rows.map(|(head, rows)| {
+            let criterion = model.criteria().of(head).get();
+            Ok(Score::of(criterion, &rows, &inputs.targets_of(head, &targets))?.loss)
+        });
+        let losses: Vec<f64> = losses.collect::<Result<_>>()?;
         blend.observe_after(&losses)?;
     }
     Ok(StepOutcome {
         scores,
-        samples: (0..context.heads.len()).map(|head| inputs.seen(head)).collect(),
+        samples: counted,
         weights,
         report,
     })
 }
 
-/// Class scores of the active heads; from two passes if each head's gradient is wanted.
+/// Outputs of the active heads; from two passes if each head's gradient is wanted.
 fn forward(
     model: &mut Multimodal,
     inputs: &Inputs,
@@ -169,10 +184,10 @@ fn forward(
     // The second pass sees the same batch with the same dropout, and must not count a second time in the encoders'
     // running statistics. Those of the fusion are the first pass's alone.
     let of_encoders = |part| !matches!(part, Part::Joint);
-    let mut joint = keeping_buffers(model, of_encoders, |model| {
-        model.forward(inputs, pass, &ActiveHeads::only(heads, heads - 1))
-    })?;
-    let mut logits = model.forward(inputs, pass, &ActiveHeads::unimodal(heads))?;
+    let of_joint = ActiveHeads::only(heads, heads - 1).retaining(|head| active.contains(head));
+    let mut joint = keeping_buffers(model, of_encoders, |model| model.forward(inputs, pass, &of_joint))?;
+    let own = ActiveHeads::unimodal(heads).retaining(|head| active.contains(head));
+    let mut logits = model.forward(inputs, pass, &own)?;
     if let (Some(slot), Some(joint)) = (logits.last_mut(), joint.pop()) {
         *slot = joint;
     }
@@ -204,10 +219,10 @@ impl ForwardEvidence<'_> {
         if evidence.scores {
             for (head, rows) in self.rows.iter().enumerate() {
                 let Some(rows) = rows else { continue };
+                let criterion = model.criteria().of(head).get();
                 let targets = self.inputs.targets_of(head, self.targets);
-                let right = targets.probability_of_right(&targets.task().probabilities(rows)?);
-                let sum: f64 = right.iter().sum();
-                observation.scores.push(sum / right.len().max(1) as f64);
+                let sure = criterion.confidence(&criterion.scores(rows)?, &targets)?;
+                observation.scores.push(mean_of(&sure).unwrap_or(0.0));
             }
         }
         if evidence.coalitions {
@@ -219,7 +234,8 @@ impl ForwardEvidence<'_> {
             for subset in 0..1_usize << modalities {
                 let present: Vec<bool> = (0..modalities).map(|k| subset >> k & 1 == 1).collect();
                 let rows = model.joint_from(&features, &present, self.inputs)?;
-                observation.coalitions.push(-Score::of(&rows, self.targets)?.loss);
+                let score = Score::of(model.criteria().joint().get(), &rows, self.targets)?;
+                observation.coalitions.push(-score.loss);
             }
         }
         Ok(observation)

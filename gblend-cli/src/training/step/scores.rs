@@ -8,7 +8,7 @@ use gblend_core::{Array, Logits, Targets};
 
 use super::context::StepContext;
 use crate::error::{Error, Result};
-use crate::network::Inputs;
+use crate::network::{Criteria, Inputs};
 use crate::records::Score;
 
 /// The most steps whose scores wait to be read.
@@ -24,7 +24,7 @@ pub enum Scores {
 
 /// What the scores of a step are computed from.
 pub struct Unread {
-    /// The class scores of each head, and what it should have said.
+    /// The output of each head, and what it should have said.
     heads: Vec<Option<(Snapshot<Dims2>, Targets)>>,
     step: u64,
     epoch: usize,
@@ -32,7 +32,7 @@ pub struct Unread {
 }
 
 impl Unread {
-    /// Of the logits of step `step`, counted from 1.
+    /// Of the outputs of step `step`, counted from 1.
     pub(crate) fn new(
         logits: &[Option<Logits>],
         inputs: &Inputs,
@@ -52,7 +52,7 @@ impl Unread {
         }
     }
 
-    /// The class scores of each head, `[samples, classes]`.
+    /// The output of each head, `[samples, width]`.
     pub(crate) fn rows(&self) -> Result<Vec<Option<Array>>> {
         let heads = self.heads.iter();
         let rows = heads.map(|head| head.as_ref().map(|(logits, _)| logits.to_array()).transpose());
@@ -63,13 +63,18 @@ impl Unread {
     ///
     /// # Errors
     /// [`Error::Diverged`] if a loss is not finite.
-    pub(crate) fn scores_of(&self, rows: &[Option<Array>], names: &[String]) -> Result<Vec<Option<Score>>> {
-        let heads = self.heads.iter().zip(rows).zip(names);
-        let scores = heads.map(|((head, rows), name)| {
+    pub(crate) fn scores_of(
+        &self,
+        rows: &[Option<Array>],
+        criteria: &Criteria,
+        names: &[String],
+    ) -> Result<Vec<Option<Score>>> {
+        let heads = self.heads.iter().zip(rows).zip(names).enumerate();
+        let scores = heads.map(|(position, ((head, rows), name))| {
             let (Some((_, targets)), Some(rows)) = (head, rows) else {
                 return Ok(None);
             };
-            let score = Score::of(rows, targets)?;
+            let score = Score::of(criteria.of(position).get(), rows, targets)?;
             if score.loss.is_finite() {
                 return Ok(Some(score));
             }
@@ -87,7 +92,7 @@ impl Unread {
     ///
     /// # Errors
     /// [`Error::Diverged`] if a loss is not finite.
-    pub fn read(&self, names: &[String]) -> Result<Vec<Option<Score>>> {
-        self.scores_of(&self.rows()?, names)
+    pub fn read(&self, criteria: &Criteria, names: &[String]) -> Result<Vec<Option<Score>>> {
+        self.scores_of(&self.rows()?, criteria, names)
     }
 }

@@ -27,7 +27,7 @@ use crate::training::step::active_heads;
 use crate::training::steps::train_on;
 use epoch::LiveEpoch;
 use run_state::RunState;
-use summary_line::summary_line;
+use summary_line::{main_figure, summary_line};
 
 pub use trained::Trained;
 
@@ -155,8 +155,8 @@ impl Training<'_> {
     fn train_epoch(&mut self) -> Result<()> {
         let (session, reporter, epoch) = (self.state.session, self.state.reporter, self.state.epoch);
         let began = Instant::now();
-        let wanted = active_heads(self.learner.blend).encoders();
-        let samples = session.seen(self.train_split().samples(), &wanted);
+        let active = active_heads(self.learner.blend);
+        let samples = session.seen(self.train_split().samples(), &active);
         let count = samples.len() as u64;
         let seed = session.seed("epoch").nth(epoch as u64);
         let plan = Plan::training(&samples, session.batch_size(), seed).skip(self.state.counts.steps);
@@ -170,7 +170,7 @@ impl Training<'_> {
         let waited = train_on(
             session,
             &plan,
-            wanted,
+            active.encoders(),
             context,
             &mut self.learner,
             &mut live,
@@ -191,10 +191,11 @@ impl Training<'_> {
         metrics.seconds = seconds_before + began.elapsed().as_secs_f64();
         let state = &mut self.state;
         state.sink.epoch(&metrics)?;
-        let line = summary_line(&metrics);
+        let criteria = self.learner.model.criteria();
+        let line = summary_line(&metrics, criteria);
         reporter.epoch(epoch, session.config.run.epochs, state.elapsed(), &line);
-        for (last, head) in state.validation.iter_mut().zip(&metrics.heads) {
-            *last = head.validation.map(|metrics| metrics.accuracy);
+        for (position, (last, head)) in state.validation.iter_mut().zip(&metrics.heads).enumerate() {
+            *last = main_figure(criteria, position, head.validation.as_ref());
         }
         state.trained.epochs = epoch;
         state.trained.selected_epoch = epoch;
@@ -218,14 +219,17 @@ impl Training<'_> {
         let (batch_size, device) = (session.batch_size(), &session.device);
         let evaluation = evaluate(model, &loader, split, batch_size, device, &active)?;
         let rule = session.config.blend.pipeline.predict;
+        let criteria = model.criteria();
+        let criterion = criteria.of_predictions(weights).get();
         let figure = rule
-            .metrics(&evaluation, weights)?
-            .map_or(0.0, |metrics| metrics.selection());
+            .metrics(&evaluation, criteria, weights)?
+            .map_or(f64::MIN, |metrics| metrics.selection(criterion));
+        let of_heads = evaluation.metrics(criteria)?;
         if state.is_best(figure) {
             let parameters = state_of(model)?;
             state.remember_best(figure, parameters);
         }
-        for (head, of_head) in metrics.heads.iter_mut().zip(evaluation.metrics()?) {
+        for (head, of_head) in metrics.heads.iter_mut().zip(of_heads) {
             head.validation = of_head;
         }
         Ok(())
@@ -234,7 +238,7 @@ impl Training<'_> {
 
 /// The length of a run on those of these samples that the active heads see.
 fn run_length(session: &Session<'_>, blend: &dyn Blend, split: &TrainSplit) -> RunLength {
-    let samples = session.seen(split.samples(), &active_heads(blend).encoders());
+    let samples = session.seen(split.samples(), &active_heads(blend));
     RunLength {
         steps_per_epoch: samples.len().div_ceil(session.batch_size().get()) as u64,
         epochs: session.config.run.epochs as u64,

@@ -9,7 +9,7 @@ use super::trained::Trained;
 use crate::config::Select;
 use crate::error::{Error, Result};
 use crate::progress::Reporter;
-use crate::records::EpochCounts;
+use crate::records::{EpochCounts, Figure};
 use crate::run_folder::Sink;
 use crate::run_folder::checkpoint::{Best, Checkpoint, Description, Position, capture, restore};
 use crate::training::learner::Learner;
@@ -26,8 +26,8 @@ pub(super) struct RunState<'a> {
     pub(super) counts: EpochCounts,
     /// Whether the estimate that is due before it was made.
     pub(super) estimated: bool,
-    /// The accuracy of each head after the epoch before.
-    pub(super) validation: Vec<Option<f64>>,
+    /// The main figure of each head on the validation samples after the epoch before.
+    pub(super) validation: Vec<Option<Figure>>,
     best: Option<Best>,
     best_state: Option<State>,
     /// Whether a checkpoint has those parameters.

@@ -1,22 +1,24 @@
 //! An epoch in one line.
 
-use crate::records::EpochMetrics;
+use crate::network::Criteria;
+use crate::records::{EpochMetrics, Figure, Metrics};
 
-/// `camera 1.234 (61 %), joint 0.987 (70 %)`: training loss and validation accuracy of the trained heads.
-pub(super) fn summary_line(metrics: &EpochMetrics) -> String {
-    let heads = metrics.heads.iter().filter_map(|head| {
-        let train = head.train?;
-        Some(match head.validation {
-            Some(validation) => {
-                format!(
-                    "{} loss {:.3} val {:.1} %",
-                    head.name,
-                    train.loss,
-                    100.0 * validation.accuracy
-                )
-            }
-            None => format!("{} loss {:.3}", head.name, train.loss),
+/// `camera loss 1.234 val 61.0 %, joint loss 0.987 val 70.2 %`: training loss and main validation figure of the trained
+/// heads.
+pub(super) fn summary_line(metrics: &EpochMetrics, criteria: &Criteria) -> String {
+    let heads = metrics.heads.iter().enumerate().filter_map(|(position, head)| {
+        let loss = head.train?.loss;
+        let validation = main_figure(criteria, position, head.validation.as_ref());
+        Some(match validation {
+            Some(figure) => format!("{} loss {loss:.3} val {}", head.name, figure.text()),
+            None => format!("{} loss {loss:.3}", head.name),
         })
     });
     heads.collect::<Vec<_>>().join(", ")
+}
+
+/// The main figure of a head.
+pub(super) fn main_figure(criteria: &Criteria, head: usize, metrics: Option<&Metrics>) -> Option<Figure> {
+    let main = criteria.of(head).get().metric_kinds().first()?;
+    Some(Figure::new(metrics?.get(&main.name)?, main))
 }

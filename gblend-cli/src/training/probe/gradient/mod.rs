@@ -32,12 +32,15 @@ pub(super) fn inner_products(
     load_state(&mut model, state)?;
     let step = session.batch_size();
     let train_count = splits.train.samples().len();
-    let size = match batches {
-        Some(batches) => GradientSize {
-            batches,
+    // A loss that compares samples is another one among fewer.
+    let block = model.criteria().block();
+    let step = block.unwrap_or(step);
+    let size = match (batches, block) {
+        (None, None) => GradientSize::beside_an_epoch(train_count, step),
+        (batches, _) => GradientSize {
+            batches: batches.unwrap_or(GradientSize::beside_an_epoch(train_count, step).batches),
             samples: step,
         },
-        None => GradientSize::beside_an_epoch(train_count, step),
     };
     let train = splits.train.subset(size.total(), seed.derive("train"));
     // Their order is random already within a class, but not between classes.
@@ -97,22 +100,36 @@ fn gradients(
             inputs,
         } = batch;
         let inputs = Inputs::new(&session.device, samples.len(), inputs)?;
+        let counted: Vec<usize> = (0..heads)
+            .map(|head| {
+                model
+                    .criteria()
+                    .of(head)
+                    .counted(&inputs.targets_of(head, &targets))
+            })
+            .collect();
         let mut collected: Vec<HeadGradient> = (0..heads).map(|_| HeadGradient::default()).collect();
         // The modalities' own losses share no parameter, so one backward pass gives the gradient of each.
         for active in [ActiveHeads::unimodal(heads), ActiveHeads::only(heads, heads - 1)] {
-            let logits = model.forward(&inputs, &Pass::differentiate(), &active)?;
-            let logits = logits.into_iter().enumerate();
-            let losses: Vec<Loss> = logits
-                .filter_map(|(head, logits)| Some(inputs.targets_of(head, &targets).loss(logits?)))
-                .collect::<gblend_core::Result<_>>()?;
-            let losses = losses.into_iter().map(Ok);
-            let Some(loss) = losses.reduce(|sum, loss| add(sum?, loss?)).transpose()? else {
+            // Of heads that have no loss on this batch there is no gradient.
+            let active = active.retaining(|head| counted[head] > 0 || inputs.seen(head) == 0);
+            let outputs = model.forward(&inputs, &Pass::differentiate(), &active)?;
+            let mut sum: Option<Loss> = None;
+            for (head, output) in outputs.into_iter().enumerate() {
+                let Some(output) = output else { continue };
+                let loss = model.loss(head, output, &inputs.targets_of(head, &targets))?;
+                sum = Some(match sum {
+                    None => loss,
+                    Some(sum) => add(sum, loss)?,
+                });
+            }
+            let Some(loss) = sum else {
                 continue;
             };
             collect(model, &active, &mut backward(loss)?, &mut collected)?;
         }
         take(BatchGradients {
-            samples: (0..heads).map(|head| inputs.seen(head)).collect(),
+            samples: counted,
             heads: collected,
         })
     })?;

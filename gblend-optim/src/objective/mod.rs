@@ -1,0 +1,12 @@
+//! Objectives, one per file.
+
+mod classes;
+mod multi_label;
+mod regression;
+mod single_label;
+#[cfg(test)]
+mod testing;
+
+pub use multi_label::MultiLabel;
+pub use regression::{Regression, RegressionLoss};
+pub use single_label::SingleLabel;
