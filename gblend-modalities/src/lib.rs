@@ -13,3 +13,4 @@ pub mod frontend;
 pub mod fusion;
 mod range;
 pub mod rgb;
+pub mod vector;

@@ -21,6 +21,7 @@ mod resume;
 mod run_folder;
 mod settings;
 mod tensorboard;
+mod vector;
 
 use gblend_tests::Playground;
 

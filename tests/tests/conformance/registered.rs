@@ -15,7 +15,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 36] = [
+const VARIANTS: [(Role, &str, &str); 39] = [
     (
         Role::Blend,
         "ogr",
@@ -111,6 +111,21 @@ const VARIANTS: [(Role, &str, &str); 36] = [
         Role::Modality,
         "audio",
         r#"{"normalization": "band", "dynamic_range": 40, "seconds": 0.1}"#,
+    ),
+    (
+        Role::Modality,
+        "vector",
+        r#"{"categorical": [3, 0], "encoder": {"architecture": "residual", "widths": [6, 6], "normalization": "batch"}}"#,
+    ),
+    (
+        Role::Modality,
+        "vector",
+        r#"{"categorical": [2], "category_width": 3, "scaling": "none", "encoder": {"normalization": "none"}}"#,
+    ),
+    (
+        Role::Modality,
+        "vector",
+        r#"{"clip": 1.5, "encoder": {"architecture": "linear", "dropout": 0}}"#,
     ),
     (Role::Fusion, "sum", r#"{"width": 3}"#),
     (Role::Fusion, "gated", r#"{"gates": "competing", "width": 3}"#),
