@@ -189,8 +189,6 @@ impl<'a> Session<'a> {
     /// What each modality fits to these samples, in the order of the dataset, unless it has fitted before: in this run, or
     /// in the one that its encoder comes from.
     fn fit(&self, samples: &[SampleIndex], before: &FittedModalities) -> Result<Vec<Fitted>> {
-        let mut samples = samples.to_vec();
-        samples.sort_unstable();
         let modalities = self.config.modalities.iter().enumerate();
         let fitted = modalities.map(|(position, modality)| {
             if let Some(before) = before.get(&modality.name) {
@@ -201,13 +199,10 @@ impl<'a> Session<'a> {
             {
                 return Ok(before.clone());
             }
-            let has = |&sample: &usize| self.prepared.has(position, sample);
-            let seen: Vec<usize> = samples
-                .iter()
-                .map(|&sample| sample as usize)
-                .filter(has)
-                .collect();
-            let read = |index: usize| self.prepared.sample(position, seen[index]);
+            let has = |&sample: &SampleIndex| self.prepared.has(position, sample as usize);
+            let mut seen: Vec<SampleIndex> = samples.iter().copied().filter(has).collect();
+            seen.sort_unstable();
+            let read = |index: usize| self.prepared.sample(position, seen[index] as usize);
             Ok(modality.fit(&FitContext::new(&self.config.base, seen.len(), &read))?)
         });
         fitted.collect()

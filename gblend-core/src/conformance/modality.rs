@@ -20,14 +20,6 @@ use crate::tensor::{AutoDevice, Batch};
 /// Pieces of media that the check wants.
 const LEAST: usize = 3;
 
-const KINDS: [MediaKind; 5] = [
-    MediaKind::Frames,
-    MediaKind::Flow,
-    MediaKind::Depth,
-    MediaKind::Waveform,
-    MediaKind::Array,
-];
-
 /// Checks a modality on these pieces of media: at least three that differ and are of one shape, such as
 /// [`arbitrary::samples`] makes.
 ///
@@ -76,6 +68,8 @@ fn shape(media: &Media) -> Vec<usize> {
         Media::Depth(maps) => maps.shape(),
         Media::Waveform(sound) => return vec![sound.sample_rate as usize, sound.samples.len()],
         Media::Array(array) => return array.shape().to_vec(),
+        // Texts have no shape to differ in.
+        Media::Text(_) => return Vec::new(),
     };
     vec![
         sequence.frames,
@@ -102,7 +96,10 @@ fn prepare(modality: &dyn Modality, media: &[Media]) -> Result<Vec<Array>, Viola
 }
 
 fn refuses_other_media(modality: &dyn Modality) -> Result<(), Violation> {
-    for kind in KINDS.into_iter().filter(|&kind| kind != modality.media()) {
+    for kind in MediaKind::ALL
+        .into_iter()
+        .filter(|&kind| kind != modality.media())
+    {
         let media = arbitrary::sample(kind, &MediaSize::default(), Seed::new(0));
         let media = Rule::CasesExist.works(format!("making {kind}"), media)?;
         Rule::OtherMediaRefused.refused(format!("media of the kind {kind}"), modality.prepare(&media))?;

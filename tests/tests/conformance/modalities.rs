@@ -220,6 +220,23 @@ fn a_modality_without_a_fault_passes() {
 }
 
 #[test]
+fn sequences_of_several_features_keep_the_rules() {
+    let size = MediaSize {
+        array: vec![9, 3],
+        ..MediaSize::default()
+    };
+    let media = samples(MediaKind::Array, &size, 4, Seed::new(1)).unwrap();
+    for table in [
+        r#"{"kind": "sequence"}"#,
+        r#"{"kind": "sequence", "length": 12}"#,
+        r#"{"kind": "sequence", "transposed": true, "length": 2}"#,
+    ] {
+        let sequence: Box<dyn Modality> = serde_json::from_str(table).unwrap();
+        conformance::modality(sequence.as_ref(), &media).unwrap();
+    }
+}
+
+#[test]
 fn each_fault_of_a_modality_is_found_by_its_rule() {
     for (fault, rule) in [
         (Fault::PreparesAtRandom, Rule::PreparesAlike),
