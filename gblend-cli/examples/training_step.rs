@@ -15,7 +15,7 @@ use gblend_cli::config::{Config, Objectives};
 use gblend_cli::network::{ActiveHeads, Inputs, LabelContext, Multimodal};
 use gblend_core::nn::cross_entropy;
 use gblend_core::params::{State, state_of};
-use gblend_core::{Array, AutoDevice, Batch, Blend, BlendStrategy, LabelKind, Labels, Pass, Seed};
+use gblend_core::{Array, AutoDevice, Batch, Blend, BlendStrategy, Fitted, LabelKind, Labels, Pass, Seed};
 use gblend_optim::blend::Equal;
 use gblend_optim::schedule::RunLength;
 use gblend_optim::{Apply, BlendedOptimizer, BlendedSettings, StepLosses};
@@ -169,7 +169,16 @@ impl Training {
             labels: &Labels::none(LabelKind::Class),
         };
         let objectives = Objectives::of(&config, LabelKind::Class)?;
-        let mut model = Multimodal::build(&config, &objectives, &shapes, labels, &device, Seed::new(1))?;
+        let fitted = vec![Fitted::default(); config.modalities.len()];
+        let mut model = Multimodal::build(
+            &config,
+            &objectives,
+            &shapes,
+            &fitted,
+            labels,
+            &device,
+            Seed::new(1),
+        )?;
         let inputs = inputs(arguments, &streams, &device)?;
         write(
             &arguments.folder.join("weights.safetensors"),

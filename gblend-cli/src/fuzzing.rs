@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::commands::curves::Curves;
 use crate::config::{BUILTIN, Config, ConfigError, Override};
-use crate::records::{Comparison, ModelDescription, StrategyAdvice, Summary, TestDetails};
+use crate::records::{Comparison, FittedModalities, ModelDescription, StrategyAdvice, Summary, TestDetails};
 use crate::run_folder::checkpoint;
 use gblend_core::media::Waveform;
 
@@ -83,10 +83,11 @@ pub fn model_weights(bytes: &[u8]) -> bool {
     from_safetensors(bytes).is_ok()
 }
 
-/// `model.json`, `summary.json`, `test.json`, `advice.json`, `compare.json` or the JSON file of a checkpoint.
+/// `model.json`, `fitted.json`, `summary.json`, `test.json`, `advice.json`, `compare.json` or the JSON file of a checkpoint.
 pub fn run_files(bytes: &[u8]) -> bool {
     let model = serde_json::from_slice::<ModelDescription>(bytes);
     model.is_ok_and(|model| model.check_format().is_ok())
+        || serde_json::from_slice::<FittedModalities>(bytes).is_ok_and(|fitted| fitted.check_format().is_ok())
         || serde_json::from_slice::<Summary>(bytes).is_ok()
         || serde_json::from_slice::<TestDetails>(bytes)
             .is_ok_and(|test| test.heads.iter().all(|head| !head.recalls().is_empty()))

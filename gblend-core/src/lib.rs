@@ -30,6 +30,7 @@ pub mod engine;
 pub mod error;
 pub mod estimate;
 pub mod evidence;
+pub mod fit;
 pub mod fusion;
 pub mod gradient_products;
 pub mod gradients;
@@ -67,6 +68,7 @@ pub use estimate::{
     BlendReport, Estimate, EstimateRequest, Estimator, GradientSamples, HeadReport, Measurement,
 };
 pub use evidence::{BlendedGradient, ContestedGradient, Evidence, GradientEvidence, Observation, StepStart};
+pub use fit::{FitContext, Fitted};
 pub use fusion::{Fusion, FusionContext, FusionInputs, FusionModule};
 pub use label::{Label, LabelKind};
 pub use labels::Labels;

@@ -18,6 +18,8 @@ pub enum Media {
     Waveform(Waveform),
     /// Anything else: features, inertial data, tabular rows.
     Array(Array),
+    /// A text, in any language.
+    Text(String),
 }
 
 /// What kind of media a stream carries or a modality takes.
@@ -34,6 +36,20 @@ pub enum MediaKind {
     Waveform,
     /// [`Media::Array`].
     Array,
+    /// [`Media::Text`].
+    Text,
+}
+
+impl MediaKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Frames,
+        Self::Flow,
+        Self::Depth,
+        Self::Waveform,
+        Self::Array,
+        Self::Text,
+    ];
 }
 
 impl fmt::Display for MediaKind {
@@ -44,6 +60,7 @@ impl fmt::Display for MediaKind {
             Self::Depth => "depth",
             Self::Waveform => "waveform",
             Self::Array => "array",
+            Self::Text => "text",
         })
     }
 }
@@ -57,6 +74,7 @@ impl Media {
             Self::Depth(_) => MediaKind::Depth,
             Self::Waveform(_) => MediaKind::Waveform,
             Self::Array(_) => MediaKind::Array,
+            Self::Text(_) => MediaKind::Text,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 
 use crate::array::Array;
 use crate::error::{Error, Result};
+use crate::fit::{FitContext, Fitted};
 use crate::media::{Media, MediaKind};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
@@ -31,6 +32,32 @@ pub trait Modality: Debug + Send + Sync {
     /// end the run.
     fn prepare(&self, media: &Media) -> Result<Array>;
 
+    /// What has to be known of the training samples before the encoder is built: means and deviations, the words of a text.
+    /// Held-out, validation and test samples are never shown, nor any that the split leaves out. What is returned is kept
+    /// with the model and handed to [`apply`](Self::apply) and [`build`](Self::build), also by those who evaluate the model
+    /// later. Default: nothing, and no sample is looked at.
+    ///
+    /// The same samples must give the same figures, to the bit. It runs on one thread, after the cache: what is fitted is
+    /// no part of a prepared sample.
+    ///
+    /// # Errors
+    /// Those of the samples, and [`Error::Setting`] or [`Error::Data`] if nothing can be fitted to them.
+    fn fit(&self, cx: &FitContext<'_>) -> Result<Fitted> {
+        let _ = cx;
+        Ok(Fitted::default())
+    }
+
+    /// A prepared sample with what was [fitted](Self::fit) applied, ahead of [`view`](Self::view) and
+    /// [`augment`](Self::augment). Runs on loader threads, every time that a sample is used. All results have one shape,
+    /// which depends on the shape of the sample and not on its values.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the sample is not one that [`prepare`](Self::prepare) made.
+    fn apply(&self, sample: Array, fitted: &Fitted) -> Result<Array> {
+        let _ = fitted;
+        Ok(sample)
+    }
+
     /// How many views of a prepared sample there are, such as clips of a video. Training sees one that is drawn anew in
     /// each epoch; evaluation sees all, and takes the mean of their class probabilities. Modalities with equally many
     /// views are shown the same one of a sample.
@@ -56,7 +83,8 @@ pub trait Modality: Debug + Send + Sync {
         Ok(sample)
     }
 
-    /// Builds the encoder for samples of the shape that [`prepare`](Self::prepare) made, or [`view`](Self::view).
+    /// Builds the encoder for samples of the shape that [`prepare`](Self::prepare) made, [`apply`](Self::apply), or
+    /// [`view`](Self::view).
     ///
     /// # Errors
     /// [`Error::Setting`] or [`Error::Shape`] if the configuration does not fit the samples. What a layer refuses may be
@@ -71,6 +99,8 @@ pub struct BuildContext<'a> {
     pub device: &'a AutoDevice,
     /// The shape of one prepared sample, or of one view of it.
     pub sample_shape: &'a [usize],
+    /// What the modality has fitted to the training samples.
+    pub fitted: &'a Fitted,
     /// The random stream of this encoder's initial parameters.
     pub seed: Seed,
 }

@@ -4,12 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use gblend_core::media::Waveform;
-use gblend_core::{Array, BuildContext, Encoder, Error, Media, MediaKind, Modality, Result, SampleRng};
+use gblend_core::{
+    Array, BuildContext, Encoder, Error, FitContext, Fitted, Media, MediaKind, Modality, Result, SampleRng,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::EncoderSettings;
 use crate::frontend::log_mel::{FrontEnd, LogMel, LogMelSettings};
+use crate::frontend::moments::{self, Moments, Scale};
 use crate::frontend::resample::resampled;
 use crate::frontend::spec_augment::SpecAugment;
 use crate::frontend::spectrogram_noise::add_noise;
@@ -63,6 +66,17 @@ pub enum Normalization {
     Sample,
     /// Each mel filter of the sound: loudness and the color of voice and microphone are lost.
     Band,
+    /// Each mel filter of all training samples. They are kept with the model.
+    Fitted,
+}
+
+/// The frames of each mel filter of a prepared sample.
+fn bands_of(sample: &Array) -> Result<Vec<&[f32]>> {
+    let &[1, _, frames, 1] = sample.shape() else {
+        let expected = "[1, mels, frames, 1]";
+        return Err(Error::shape("a spectrogram", expected, sample.shape()));
+    };
+    Ok(sample.values().chunks_exact(frames.max(1)).collect())
 }
 
 /// Brings values to mean 0 and deviation 1; values that are all the same to 0.
@@ -211,6 +225,8 @@ impl Modality for Audio {
                     *value = (*value - self.mean) / self.deviation;
                 }
             }
+            // What is fitted is no part of a prepared sample.
+            Normalization::Fitted => {}
             Normalization::Sample => standardize(spectrogram.values_mut()),
             Normalization::Band => {
                 let frames = spectrogram.shape()[1].max(1);
@@ -222,6 +238,42 @@ impl Modality for Audio {
         }
         let shape = [1, spectrogram.shape()[0], spectrogram.shape()[1], 1];
         Array::new(shape, spectrogram.into_values())
+    }
+
+    fn fit(&self, cx: &FitContext<'_>) -> Result<Fitted> {
+        if self.normalization != Normalization::Fitted {
+            return Ok(Fitted::default());
+        }
+        let mut bands: Vec<Moments> = Vec::new();
+        for sample in cx.samples() {
+            let sample = sample?;
+            let series = bands_of(&sample)?;
+            bands.resize(series.len(), Moments::default());
+            for (moments, series) in bands.iter_mut().zip(series) {
+                series.iter().for_each(|&value| moments.push(value));
+            }
+        }
+        let scales: Vec<Scale> = bands.iter().map(Moments::scale).collect();
+        Ok(Fitted::new(&scales)?.with_summary(moments::summary(&scales, "mel filters")))
+    }
+
+    fn apply(&self, mut sample: Array, fitted: &Fitted) -> Result<Array> {
+        if self.normalization != Normalization::Fitted {
+            return Ok(sample);
+        }
+        let scales = fitted.get::<Vec<Scale>>()?;
+        let bands = bands_of(&sample)?.len();
+        if bands != scales.len() {
+            let expected = format!("[1, {}, frames, 1], as the training samples", scales.len());
+            return Err(Error::shape("a spectrogram", expected, sample.shape()));
+        }
+        let frames = (sample.len() / bands.max(1)).max(1);
+        for (scale, series) in scales.iter().zip(sample.values_mut().chunks_exact_mut(frames)) {
+            for value in series {
+                *value = scale.of(*value, f64::MAX);
+            }
+        }
+        Ok(sample)
     }
 
     fn augment(&self, sample: Array, rng: &mut SampleRng) -> Result<Array> {

@@ -13,3 +13,6 @@ pub mod frontend;
 pub mod fusion;
 mod range;
 pub mod rgb;
+pub mod sequence;
+pub mod text;
+pub mod vector;

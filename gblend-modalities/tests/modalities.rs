@@ -3,7 +3,9 @@
 
 use gblend_core::media::{DepthMaps, FlowFields, Frames, SequenceShape, Waveform};
 use gblend_core::params::{parameter_count, state_of};
-use gblend_core::{Array, AutoDevice, Batch, BuildContext, Media, Modality, Pass, Role, Seed, catalogue};
+use gblend_core::{
+    Array, AutoDevice, Batch, BuildContext, Fitted, Media, Modality, Pass, Role, Seed, catalogue,
+};
 use gblend_modalities as _;
 
 const SHAPE: SequenceShape = SequenceShape {
@@ -45,6 +47,7 @@ fn encode(modality: &dyn Modality, sample: &Array) -> gblend_core::Result<Vec<f3
     let cx = BuildContext {
         device: &device,
         sample_shape: sample.shape(),
+        fitted: Fitted::nothing(),
         seed: Seed::new(1),
     };
     let mut encoder = modality.build(&cx)?;
@@ -56,8 +59,16 @@ fn encode(modality: &dyn Modality, sample: &Array) -> gblend_core::Result<Vec<f3
 }
 
 #[test]
-fn every_modality_encodes_its_media_with_every_architecture() {
-    for plugin in catalogue().unwrap().of(Role::Modality) {
+fn every_modality_of_pictures_encodes_its_media_with_every_architecture() {
+    let pictures = |kind: &&str| ["rgb", "flow", "depth", "audio"].contains(kind);
+    let catalogue = catalogue().unwrap();
+    let kinds: Vec<&str> = catalogue
+        .of(Role::Modality)
+        .map(|plugin| plugin.kind)
+        .filter(pictures)
+        .collect();
+    assert_eq!(kinds.len(), 4);
+    for kind in kinds {
         for (architecture, size) in [
             ("plain", r#""channels": [4, 6]"#),
             ("residual", r#""channels": [4, 6]"#),
@@ -65,12 +76,10 @@ fn every_modality_encodes_its_media_with_every_architecture() {
             ("r2plus1d", r#""channels": [4, 6]"#),
             ("transformer", r#""width": 8"#),
         ] {
-            let json = format!(
-                r#"{{"kind": "{}", "encoder": {{"architecture": "{architecture}", {size}}}}}"#,
-                plugin.kind
-            );
+            let json =
+                format!(r#"{{"kind": "{kind}", "encoder": {{"architecture": "{architecture}", {size}}}}}"#);
             let modality = modality(&json);
-            let media = media(plugin.kind);
+            let media = media(kind);
             assert_eq!(media.kind(), modality.media());
             let sample = modality.prepare(&media).unwrap();
             assert!(
@@ -87,8 +96,7 @@ fn every_modality_encodes_its_media_with_every_architecture() {
             let features = encode(modality.as_ref(), &sample).unwrap();
             assert!(
                 features.iter().any(|&value| value != features[0]),
-                "{} {architecture}",
-                plugin.kind
+                "{kind} {architecture}"
             );
         }
     }
@@ -119,6 +127,7 @@ fn the_same_seed_builds_the_same_encoder_and_another_seed_another() {
         let cx = BuildContext {
             device: &device,
             sample_shape: &[3, 8, 8, 2],
+            fitted: Fitted::nothing(),
             seed: Seed::new(seed),
         };
         state_of(modality.build(&cx).unwrap().as_mut()).unwrap()

@@ -8,8 +8,8 @@ use gblend_core::params::{State, load_state, parameter_count, state_of};
 use gblend_core::recorder::Recorder;
 use gblend_core::tensor::{Features, Gradients, Plain};
 use gblend_core::{
-    Array, AutoDevice, Batch, BuildContext, Encoder, Modality, ParamMut, ParamPath, ParamVisitor, Pass,
-    Result, Seed,
+    Array, AutoDevice, Batch, BuildContext, Encoder, Fitted, Modality, ParamMut, ParamPath, ParamVisitor,
+    Pass, Result, Seed,
 };
 use gblend_modalities::encoder::EncoderSettings;
 use proptest::prelude::*;
@@ -22,6 +22,7 @@ fn build(table: &Value, sample_shape: &[usize]) -> Result<Box<dyn Encoder>> {
     settings.build(&BuildContext {
         device: &AutoDevice::default(),
         sample_shape,
+        fitted: Fitted::nothing(),
         seed: Seed::new(3),
     })
 }

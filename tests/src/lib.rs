@@ -279,6 +279,20 @@ pub fn ffmpeg() -> bool {
     found
 }
 
+/// A `.npy` file of `f32`.
+pub fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    let extents: Vec<String> = shape.iter().map(|extent| format!("{extent},")).collect();
+    let header = format!(
+        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}\n",
+        extents.join(" ")
+    );
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+    bytes
+}
+
 /// Writes a sound of one channel and 8000 samples per second: integers of `bits` bits, or floats.
 pub fn write_wav<S: hound::Sample + 'static>(path: &Path, bits: u16, samples: impl IntoIterator<Item = S>) {
     let is_float = std::any::TypeId::of::<S>() == std::any::TypeId::of::<f32>();

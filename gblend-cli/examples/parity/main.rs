@@ -10,6 +10,7 @@ mod layers;
 mod losses;
 mod operations;
 mod outcome;
+mod sequences;
 mod stored;
 mod training;
 
@@ -43,6 +44,7 @@ impl Case {
 fn cases() -> Vec<Case> {
     let mut cases = operations::cases();
     cases.extend(layers::cases());
+    cases.extend(sequences::cases());
     cases.extend(losses::cases());
     cases.extend(training::cases());
     cases

@@ -65,12 +65,14 @@ impl Check {
                 session.heads.names(),
                 config.objective.is_some(),
             ));
-            for (modality, shape) in config.modalities.iter().zip(session.sample_shapes()?) {
+            let modalities = config.modalities.iter().zip(session.sample_shapes()?);
+            for ((modality, shape), fitted) in modalities.zip(&session.fitted) {
                 let kind = modality.plugin.typetag_name();
                 lines.push(format!(
                     "modality {}: {kind}, samples of shape {shape:?}",
                     modality.name
                 ));
+                lines.extend(fitted.summary().iter().map(|line| format!("  {line}")));
             }
             lines.push(format!("parameters: {}", parameter_count(&mut model)?));
             lines.push("everything that training needs is there".to_owned());

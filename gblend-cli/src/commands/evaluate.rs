@@ -209,7 +209,7 @@ pub(super) fn with_trained<T: Send>(
     let overrides: Vec<Override> = device.overrides().into_iter().collect();
     let config = Config::load(Some(&run.config_path()), &overrides)?;
     with_threads(config.run.threads, || {
-        let (session, splits) = Session::open(&config, reporter)?;
+        let (session, splits) = Session::open_with(&config, &run.fitted, reporter)?;
         let classes = session.source.classes();
         let shapes = session.sample_shapes()?;
         let trained_on = run.model.modalities.iter().map(|modality| &modality.sample_shape);

@@ -17,8 +17,8 @@ mod task;
 use std::path::{Path, PathBuf};
 
 use gblend_core::{
-    Array, Blend, BlendStrategy, BuildContext, Dataset, Encoder, Fusion, FusionContext, FusionModule, Heads,
-    Media, Modality, Objective, OpenContext, Optimizer, Role, SampleRng, Source,
+    Array, Blend, BlendStrategy, BuildContext, Dataset, Encoder, FitContext, Fitted, Fusion, FusionContext,
+    FusionModule, Heads, Media, Modality, Objective, OpenContext, Optimizer, Role, SampleRng, Source,
 };
 use gblend_optim::Apply;
 use gblend_optim::schedule::Schedule;
@@ -117,6 +117,24 @@ impl ModalityConfig {
     /// The plugin's, with the table before the key of a setting.
     pub fn prepare(&self, media: &Media) -> gblend_core::Result<Array> {
         self.plugin.prepare(media).map_err(|error| self.named(error))
+    }
+
+    /// What the training samples have to tell before the encoder is built.
+    ///
+    /// # Errors
+    /// The plugin's, with the table before the key of a setting.
+    pub fn fit(&self, cx: &FitContext<'_>) -> gblend_core::Result<Fitted> {
+        self.plugin.fit(cx).map_err(|error| self.named(error))
+    }
+
+    /// A prepared sample with what was fitted applied.
+    ///
+    /// # Errors
+    /// The plugin's, with the table before the key of a setting.
+    pub fn apply(&self, sample: Array, fitted: &Fitted) -> gblend_core::Result<Array> {
+        self.plugin
+            .apply(sample, fitted)
+            .map_err(|error| self.named(error))
     }
 
     /// One view of a prepared sample.

@@ -9,7 +9,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use gblend_core::tensor::StackedSamples;
-use gblend_core::{Array, Error, Result, Seed, Targets};
+use gblend_core::{Array, Error, Fitted, Result, Seed, Targets};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
@@ -130,6 +130,8 @@ pub struct Loader<'a> {
     pub prepared: &'a Prepared,
     /// The modalities, in the order of [`Prepared`].
     pub modalities: &'a [ModalityConfig],
+    /// What each of them has fitted to the training samples.
+    pub fitted: &'a [Fitted],
     /// Which modalities to load.
     pub wanted: Vec<bool>,
     /// Loader threads.
@@ -225,6 +227,7 @@ impl Loader<'_> {
     fn load_sample(&self, position: usize, sample: usize, choice: ViewChoice) -> Result<Array> {
         let modality = &self.modalities[position];
         let array = self.prepared.sample(position, sample)?;
+        let array = modality.apply(array, &self.fitted[position])?;
         let views = modality.plugin.views().get();
         match choice {
             ViewChoice::Random(seed) => {

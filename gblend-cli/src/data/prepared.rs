@@ -492,7 +492,7 @@ fn odd_shape(id: &str, modality: &str, expected: &[usize], found: &[usize]) -> E
     Error::data(
         format!("sample {id}, modality {modality}"),
         format!(
-            "prepared to shape {found:?}, expected {expected:?} as the first sample; settings such as `frames`, `size` or `seconds` bring samples \
+            "prepared to shape {found:?}, expected {expected:?} as the first sample; settings such as `frames`, `size`, `seconds` or `length` bring samples \
              to one shape"
         ),
     )

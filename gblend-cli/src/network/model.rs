@@ -5,8 +5,8 @@ use gblend_core::nn::{Linear, Mlp, fork, scatter_maps, scatter_rows};
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
 use gblend_core::tensor::{Features, Logits, Loss, Maps, Plain, Shape, Taped};
 use gblend_core::{
-    Array, AutoDevice, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, FusionContext, FusionInputs,
-    FusionModule, JOINT, Pass, Result, Role, Seed, StageRequest, StageShape, Targets,
+    Array, AutoDevice, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, Fitted, FusionContext,
+    FusionInputs, FusionModule, JOINT, Pass, Result, Role, Seed, StageRequest, StageShape, Targets,
 };
 
 use gblend_optim::network::{Network, Part};
@@ -129,7 +129,7 @@ pub struct Multimodal {
 }
 
 impl Multimodal {
-    /// Builds the network of a configuration for samples of these shapes, one per modality.
+    /// Builds the network of a configuration for samples of these shapes and what was fitted to them, one per modality.
     ///
     /// # Errors
     /// What the objectives, the encoders, the fusion and the heads refuse, with the modality it is about.
@@ -137,19 +137,26 @@ impl Multimodal {
         config: &Config,
         objectives: &Objectives<'_>,
         sample_shapes: &[Vec<usize>],
+        fitted: &[Fitted],
         labels: LabelContext<'_>,
         device: &AutoDevice,
         seed: Seed,
     ) -> Result<Self> {
         let criteria = Criteria::start(config, objectives, labels, device, seed)?;
         let mut branches = Vec::new();
-        let modalities = config.modalities.iter().zip(sample_shapes).enumerate();
-        for (head, (modality, sample_shape)) in modalities {
+        let modalities = config
+            .modalities
+            .iter()
+            .zip(sample_shapes)
+            .zip(fitted)
+            .enumerate();
+        for (head, ((modality, sample_shape), fitted)) in modalities {
             let width = criteria.of(head).get().width();
             let seed = seed.derive(&modality.name);
             let cx = BuildContext {
                 device,
                 sample_shape,
+                fitted,
                 seed: seed.derive("encoder"),
             };
             let encoder = modality.build(&cx)?;

@@ -6,6 +6,7 @@ mod comparison;
 mod counts;
 mod epoch;
 mod figure;
+mod fitted;
 mod metrics;
 mod model;
 mod objective;
@@ -20,6 +21,7 @@ pub use comparison::{COMPARISON_FORMAT, Comparison, Difference, LeftOut, Row, Si
 pub use counts::{EpochCounts, Tally};
 pub use epoch::{EpochMetrics, HeadMetrics};
 pub use figure::{Figure, FigureDifference, three_digits};
+pub use fitted::FittedModalities;
 pub use metrics::{Metrics, Score};
 pub use model::{ModelDescription, ModelModality};
 pub use objective::ObjectiveDescription;

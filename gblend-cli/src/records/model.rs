@@ -21,6 +21,9 @@ pub struct ModelDescription {
     pub epoch: usize,
     /// Hash of `model.safetensors`.
     pub blake3: String,
+    /// Hash of `fitted.json`, if a modality has fitted anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fitted_blake3: Option<String>,
 }
 
 /// One modality of a [`ModelDescription`].
@@ -43,6 +46,7 @@ impl ModelDescription {
             modalities,
             epoch,
             blake3: String::new(),
+            fitted_blake3: None,
         }
     }
 

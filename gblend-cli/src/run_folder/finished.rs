@@ -6,7 +6,8 @@ use gblend_core::params::State;
 
 use crate::error::{Error, Result};
 use crate::files::from_safetensors;
-use crate::records::{ModelDescription, Summary};
+use crate::records::{FittedModalities, ModelDescription, Summary};
+use crate::run_folder::fitted::{fitted_hash, read_fitted};
 
 /// A run folder of a run that has ended.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct FinishedRun {
     pub model: ModelDescription,
     /// Its parameters and running statistics.
     pub state: State,
+    /// What its modalities have fitted to the training samples.
+    pub fitted: FittedModalities,
     /// Its result.
     pub summary: Summary,
 }
@@ -57,12 +60,19 @@ impl FinishedRun {
                 "model.safetensors is not the file that model.json describes".into(),
             ));
         }
+        if fitted_hash(path)? != model.fitted_blake3 {
+            return Err(problem(
+                "fitted.json is not the file that model.json describes".into(),
+            ));
+        }
+        let fitted = read_fitted(path)?;
         let state =
             from_safetensors(&bytes).map_err(|error| problem(format!("model.safetensors: {error}")))?;
         Ok(Self {
             path: path.to_owned(),
             model,
             state,
+            fitted,
             summary,
         })
     }

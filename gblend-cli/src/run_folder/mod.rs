@@ -6,6 +6,7 @@
 //! | `metrics.jsonl` | a line per epoch, and one per estimate of the blend, under `blend` |
 //! | `tensorboard/` | the figures of `metrics.jsonl` for TensorBoard, with `log.tensorboard` |
 //! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`] |
+//! | `fitted.json` | what modalities have fitted to the training samples, if they have: means of columns, words of texts |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
 //! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities |
 //! | `advice.json` | what the strategy says to whoever reads the report |
@@ -13,6 +14,7 @@
 
 pub mod checkpoint;
 mod finished;
+mod fitted;
 mod sink;
 mod tensorboard;
 
@@ -28,10 +30,14 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::files::{FolderLock, cut, to_json, to_safetensors, write_whole};
-use crate::records::{EpochMetrics, ModelDescription, StrategyAdvice, Summary, TestDetails};
+use crate::records::{
+    EpochMetrics, FittedModalities, ModelDescription, StrategyAdvice, Summary, TestDetails,
+};
 use checkpoint::{Checkpoint, Description, ProbeStore, Store, Writer};
 
 pub use finished::FinishedRun;
+pub use fitted::read_fitted;
+use fitted::{fitted_hash, write_fitted};
 pub use sink::Sink;
 pub use tensorboard::TensorBoard;
 
@@ -69,11 +75,11 @@ pub struct Unfinished {
 }
 
 impl RunFolder {
-    /// Makes the folder and writes the configuration into it.
+    /// Makes the folder and writes the configuration into it, and what modalities have fitted.
     ///
     /// # Errors
     /// [`Error::Run`] if the folder has something in it, [`Error::Write`].
-    pub fn create(destination: &Destination, config: &str) -> Result<Self> {
+    pub fn create(destination: &Destination, config: &str, fitted: &FittedModalities) -> Result<Self> {
         let path = match destination {
             Destination::Folder(path) => {
                 std::fs::create_dir_all(path).map_err(Error::write(path))?;
@@ -91,6 +97,8 @@ impl RunFolder {
             Destination::FirstFree(name) => free_folder(Path::new("runs"), name)?,
         };
         let lock = FolderLock::take(&path)?;
+        // What goes on from the configuration must find what was fitted.
+        write_fitted(&path, fitted)?;
         write_whole(&path.join("config.toml"), config.as_bytes())?;
         let metrics = path.join(METRICS);
         let metrics = File::create(&metrics).map_err(Error::write(&metrics))?;
@@ -176,6 +184,7 @@ impl RunFolder {
         let bytes = to_safetensors(state)?;
         let model = ModelDescription {
             blake3: blake3::hash(&bytes).to_hex().to_string(),
+            fitted_blake3: fitted_hash(&self.path)?,
             ..model.clone()
         };
         write_whole(&self.path.join("model.safetensors"), &bytes)?;

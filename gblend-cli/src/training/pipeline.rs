@@ -14,11 +14,11 @@ use crate::network::{HeadCriterion, Multimodal, device};
 use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
 use crate::records::{
-    HeadSummary, ModelDescription, ModelModality, PredictionSummary, Seconds, StrategyAdvice, Summary,
-    TestDetails,
+    FittedModalities, HeadSummary, ModelDescription, ModelModality, PredictionSummary, Seconds,
+    StrategyAdvice, Summary, TestDetails,
 };
 use crate::run_folder::checkpoint::Checkpoint;
-use crate::run_folder::{Destination, RunFolder, Sink, TensorBoard, Unfinished};
+use crate::run_folder::{Destination, RunFolder, Sink, TensorBoard, Unfinished, read_fitted};
 use crate::training::session::Session;
 use crate::training::train::train;
 use crate::training::trained_model::TrainedModel;
@@ -58,7 +58,11 @@ pub fn run(
     reporter: &Reporter,
 ) -> Result<(Summary, PathBuf)> {
     let started = Instant::now();
-    let (mut session, splits) = Session::open(config, reporter)?;
+    let fitted = match start {
+        Start::New(_) => FittedModalities::default(),
+        Start::Resume(folder) => read_fitted(folder)?,
+    };
+    let (mut session, splits) = Session::open_with(config, &fitted, reporter)?;
     session.interrupt = interrupt.clone();
     let prepare = started.elapsed();
     let mut model = session.initial_model()?;
@@ -232,7 +236,10 @@ impl Output {
         let config = session.config;
         let (folder, checkpoint) = match start {
             Start::Resume(path) => resume(path, session, splits, reporter)?,
-            Start::New(destination) => (RunFolder::create(destination, &config.to_toml()?)?, None),
+            Start::New(destination) => {
+                let fitted = session.fitted_modalities();
+                (RunFolder::create(destination, &config.to_toml()?, &fitted)?, None)
+            }
         };
         let logs = checkpoint.as_ref().map(|checkpoint| &checkpoint.description.logs);
         let tensorboard = config.log.tensorboard.then(|| match logs {

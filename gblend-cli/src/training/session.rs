@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use gblend_core::params::{State, load_state, state_of};
-use gblend_core::{Array, AutoDevice, Heads, Label, Labels, OnBadSample, OpenContext, Role, Seed, Source};
+use gblend_core::{
+    Array, AutoDevice, FitContext, Fitted, Heads, Label, Labels, OnBadSample, OpenContext, Role, Seed, Source,
+};
 use gblend_optim::schedule::RunLength;
 use gblend_optim::{BlendedOptimizer, BlendedSettings};
 
@@ -17,7 +19,8 @@ use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
 use crate::process::Interrupt;
 use crate::progress::Reporter;
-use crate::run_folder::FinishedRun;
+use crate::records::FittedModalities;
+use crate::run_folder::{FinishedRun, read_fitted};
 use crate::training::step::StepContext;
 
 /// Data and splits of a configuration, ready to train or evaluate on.
@@ -32,6 +35,8 @@ pub struct Session<'a> {
     pub source: Box<dyn Source>,
     /// Every sample, transformed.
     pub prepared: Prepared,
+    /// What each modality has fitted to the training samples.
+    pub fitted: Vec<Fitted>,
     /// What is wrong with the samples that the run goes on without, one entry for each of them at least.
     pub skipped: Vec<gblend_core::Error>,
     /// How many samples that are.
@@ -62,7 +67,20 @@ impl<'a> Session<'a> {
     /// # Errors
     /// What the dataset, the binding of streams or a sample has to complain about.
     pub fn open(config: &'a Config, reporter: &Reporter) -> Result<(Self, Splits)> {
-        Self::open_checking(config, reporter, SampleCheck::FailFast)
+        Self::open_with(config, &FittedModalities::default(), reporter)
+    }
+
+    /// As [`open`](Self::open), with what modalities have fitted before: a run that goes on, or a model that is evaluated,
+    /// has the figures that it began with.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        config: &'a Config,
+        fitted: &FittedModalities,
+        reporter: &Reporter,
+    ) -> Result<(Self, Splits)> {
+        Self::open_checking(config, fitted, reporter, SampleCheck::FailFast)
     }
 
     /// As [`open`](Self::open), but looks at every sample, whatever is wrong with others.
@@ -70,10 +88,16 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`open`](Self::open); [`Error::Samples`] names every sample that cannot be used.
     pub fn open_thoroughly(config: &'a Config, reporter: &Reporter) -> Result<(Self, Splits)> {
-        Self::open_checking(config, reporter, SampleCheck::Exhaustive)
+        let nothing = FittedModalities::default();
+        Self::open_checking(config, &nothing, reporter, SampleCheck::Exhaustive)
     }
 
-    fn open_checking(config: &'a Config, reporter: &Reporter, check: SampleCheck) -> Result<(Self, Splits)> {
+    fn open_checking(
+        config: &'a Config,
+        fitted: &FittedModalities,
+        reporter: &Reporter,
+        check: SampleCheck,
+    ) -> Result<(Self, Splits)> {
         let seed = Seed::new(config.run.seed);
         let device = device::open(config.run.device)?;
         let source = config.open_data(&OpenContext {
@@ -142,12 +166,13 @@ impl<'a> Session<'a> {
         }
         let train = splits.train.samples().iter();
         let train_labels = prepared.labels().select(train.map(|&sample| sample as usize));
-        let session = Self {
+        let mut session = Self {
             config,
             heads: config.heads()?,
             objectives,
             source,
             prepared,
+            fitted: Vec::new(),
             train_labels,
             skipped,
             skipped_samples,
@@ -157,22 +182,57 @@ impl<'a> Session<'a> {
             seed,
         };
         session.check_seen(&splits)?;
+        session.fitted = session.fit(splits.train.samples(), fitted)?;
         Ok((session, splits))
     }
 
-    /// Shapes of one prepared sample of each modality, or of one view of it.
+    /// What each modality fits to these samples, in the order of the dataset, unless it has fitted before: in this run, or
+    /// in the one that its encoder comes from.
+    fn fit(&self, samples: &[SampleIndex], before: &FittedModalities) -> Result<Vec<Fitted>> {
+        let modalities = self.config.modalities.iter().enumerate();
+        let fitted = modalities.map(|(position, modality)| {
+            if let Some(before) = before.get(&modality.name) {
+                return Ok(before.clone());
+            }
+            if let Some(folder) = &modality.pipeline.pretrained
+                && let Some(before) = read_fitted(&self.config.base.join(folder))?.get(&modality.name)
+            {
+                return Ok(before.clone());
+            }
+            let has = |&sample: &SampleIndex| self.prepared.has(position, sample as usize);
+            let mut seen: Vec<SampleIndex> = samples.iter().copied().filter(has).collect();
+            seen.sort_unstable();
+            let read = |index: usize| self.prepared.sample(position, seen[index] as usize);
+            Ok(modality.fit(&FitContext::new(&self.config.base, seen.len(), &read))?)
+        });
+        fitted.collect()
+    }
+
+    /// What modalities have fitted, as a run folder has it.
+    pub fn fitted_modalities(&self) -> FittedModalities {
+        let names = self
+            .config
+            .modalities
+            .iter()
+            .map(|modality| modality.name.as_str());
+        FittedModalities::new(names.zip(&self.fitted))
+    }
+
+    /// Shapes of one sample of each modality as its encoder sees it: prepared, with what was fitted, and one view.
     ///
     /// # Errors
-    /// If a modality refuses to show a view of what it has prepared.
+    /// If a modality refuses what it has prepared.
     pub fn sample_shapes(&self) -> Result<Vec<Vec<usize>>> {
         let modalities = self.config.modalities.iter().enumerate();
         let shapes = modalities.map(|(position, modality)| {
             let prepared = self.prepared.sample_shape(position);
-            if modality.plugin.views() == NonZeroUsize::MIN {
+            let fitted = &self.fitted[position];
+            if modality.plugin.views() == NonZeroUsize::MIN && fitted.is_nothing() {
                 return Ok(prepared.to_vec());
             }
-            // The shape of a view does not depend on the values.
-            Ok(modality.view(Array::zeros(prepared), 0)?.shape().to_vec())
+            // The shape does not depend on the values.
+            let applied = modality.apply(Array::zeros(prepared), fitted)?;
+            Ok(modality.view(applied, 0)?.shape().to_vec())
         });
         shapes.collect()
     }
@@ -264,6 +324,7 @@ impl<'a> Session<'a> {
             self.config,
             &self.objectives,
             &self.sample_shapes()?,
+            &self.fitted,
             labels,
             &self.device,
             self.seed("model"),
@@ -337,6 +398,7 @@ impl<'a> Session<'a> {
         Loader {
             prepared: &self.prepared,
             modalities: &self.config.modalities,
+            fitted: &self.fitted,
             wanted,
             workers: workers(),
         }

@@ -1,11 +1,15 @@
 //! Checks of modalities, and of the encoders that they build.
 
+use std::path::Path;
+
 use super::arbitrary::{self, MediaSize};
 use super::built::Built;
 use super::halves;
 use super::tensors::{bits, finite};
 use super::{Rule, Violation, config, flat, harness, registration};
 use crate::array::Array;
+use crate::error::Error;
+use crate::fit::{FitContext, Fitted};
 use crate::media::{Media, MediaKind};
 use crate::modality::{BuildContext, Encoder, Modality};
 use crate::pass::Pass;
@@ -15,14 +19,6 @@ use crate::tensor::{AutoDevice, Batch};
 
 /// Pieces of media that the check wants.
 const LEAST: usize = 3;
-
-const KINDS: [MediaKind; 5] = [
-    MediaKind::Frames,
-    MediaKind::Flow,
-    MediaKind::Depth,
-    MediaKind::Waveform,
-    MediaKind::Array,
-];
 
 /// Checks a modality on these pieces of media: at least three that differ and are of one shape, such as
 /// [`arbitrary::samples`] makes.
@@ -36,8 +32,10 @@ pub fn modality(modality: &dyn Modality, media: &[Media]) -> Result<(), Violatio
         check_media(modality, media)?;
         let prepared = prepare(modality, media)?;
         refuses_other_media(modality)?;
-        augment(modality, &prepared)?;
-        check_encoder(modality, &prepared)
+        let fitted = fit(modality, &prepared)?;
+        let applied = apply(modality, &prepared, &fitted)?;
+        augment(modality, &applied)?;
+        check_encoder(modality, &prepared, &applied, &fitted)
     })
 }
 
@@ -70,6 +68,8 @@ fn shape(media: &Media) -> Vec<usize> {
         Media::Depth(maps) => maps.shape(),
         Media::Waveform(sound) => return vec![sound.sample_rate as usize, sound.samples.len()],
         Media::Array(array) => return array.shape().to_vec(),
+        // Texts have no shape to differ in.
+        Media::Text(_) => return Vec::new(),
     };
     vec![
         sequence.frames,
@@ -96,12 +96,52 @@ fn prepare(modality: &dyn Modality, media: &[Media]) -> Result<Vec<Array>, Viola
 }
 
 fn refuses_other_media(modality: &dyn Modality) -> Result<(), Violation> {
-    for kind in KINDS.into_iter().filter(|&kind| kind != modality.media()) {
+    for kind in MediaKind::ALL
+        .into_iter()
+        .filter(|&kind| kind != modality.media())
+    {
         let media = arbitrary::sample(kind, &MediaSize::default(), Seed::new(0));
         let media = Rule::CasesExist.works(format!("making {kind}"), media)?;
         Rule::OtherMediaRefused.refused(format!("media of the kind {kind}"), modality.prepare(&media))?;
     }
     Ok(())
+}
+
+fn fit(modality: &dyn Modality, prepared: &[Array]) -> Result<Fitted, Violation> {
+    let read = |index: usize| {
+        let sample: Option<&Array> = prepared.get(index);
+        sample
+            .cloned()
+            .ok_or_else(|| Error::data(format!("sample {index}"), "is none of those that there are"))
+    };
+    let cx = FitContext::new(Path::new("."), prepared.len(), &read);
+    let fitted = Rule::Fits.works("fitting", modality.fit(&cx))?;
+    let again = Rule::Fits.works("fitting again", modality.fit(&cx))?;
+    Rule::FitsAlike.holds(fitted == again, format!("{fitted:?}"), &again)?;
+    Ok(fitted)
+}
+
+fn apply(modality: &dyn Modality, prepared: &[Array], fitted: &Fitted) -> Result<Vec<Array>, Violation> {
+    let mut applied: Vec<Array> = Vec::with_capacity(prepared.len());
+    for sample in prepared {
+        let apply = |fitted| Rule::Applies.works("applying", modality.apply(sample.clone(), fitted));
+        let (one, other) = (apply(fitted)?, apply(fitted)?);
+        let same = one.shape() == other.shape() && bits(&one) == bits(&other);
+        Rule::AppliesAlike.holds(same, format!("{:?}", one.values()), other.values())?;
+        Rule::AppliesFinite.holds(finite(one.values()), "finite values", one.values())?;
+        let first = applied.first().unwrap_or(&one).shape().to_vec();
+        let expected = format!("the shape {first:?}");
+        Rule::AppliesOneShape.holds(one.shape() == first, expected, one.shape())?;
+        applied.push(one);
+    }
+    // Whoever builds the network has no sample at hand.
+    if let (Some(sample), Some(first)) = (prepared.first(), applied.first()) {
+        let zeros = modality.apply(Array::zeros(sample.shape()), fitted);
+        let zeros = Rule::Applies.works("applying to zeros", zeros)?;
+        let expected = format!("the shape {:?}", first.shape());
+        Rule::AppliesOneShape.holds(zeros.shape() == first.shape(), expected, zeros.shape())?;
+    }
+    Ok(applied)
 }
 
 fn augment(modality: &dyn Modality, prepared: &[Array]) -> Result<(), Violation> {
@@ -123,33 +163,42 @@ fn augment(modality: &dyn Modality, prepared: &[Array]) -> Result<(), Violation>
     Ok(())
 }
 
-fn check_encoder(modality: &dyn Modality, prepared: &[Array]) -> Result<(), Violation> {
+fn check_encoder(
+    modality: &dyn Modality,
+    prepared: &[Array],
+    applied: &[Array],
+    fitted: &Fitted,
+) -> Result<(), Violation> {
     let device = AutoDevice::default();
-    let sample_shape = prepared.first().map(Array::shape).unwrap_or_default();
+    let prepared_shape = prepared.first().map(Array::shape).unwrap_or_default();
+    let sample_shape = applied.first().map(Array::shape).unwrap_or_default();
     let build = |seed| {
         modality.build(&BuildContext {
             device: &device,
             sample_shape,
+            fitted,
             seed,
         })
     };
     let batch = |samples: &[usize]| {
-        let samples: Vec<&Array> = samples
-            .iter()
-            .filter_map(|&sample| prepared.get(sample))
-            .collect();
+        let samples: Vec<&Array> = samples.iter().filter_map(|&sample| applied.get(sample)).collect();
         Batch::stack(&device, &samples)
     };
     let built = Built::<dyn Encoder> {
         build: &build,
         run: &|encoder, samples, pass| encoder.encode(&batch(samples)?, pass),
         length: &|encoder| encoder.feature_dim(),
-        samples: prepared.len(),
+        samples: applied.len(),
     };
     built.check()?;
     for value in flat::VALUES {
-        let array = Array::new(sample_shape, vec![value; sample_shape.iter().product()]);
-        let sample = Rule::CasesExist.works("a flat sample", array)?;
+        let array = Array::new(prepared_shape, vec![value; prepared_shape.iter().product()]);
+        let array = Rule::CasesExist.works("a flat sample", array)?;
+        let sample = match modality.apply(array, fitted) {
+            // A mask or a text of such values is none.
+            Err(Error::Data { .. }) => continue,
+            applied => Rule::Applies.works(format!("applying to a sample of {value:e} alone"), applied)?,
+        };
         Built::<dyn Encoder> {
             build: &build,
             run: &|encoder, samples, pass| {

@@ -6,6 +6,14 @@
 //! would lose two digits; a value that is spread over a channel is spread in two stages for the same
 //! reason, as the backward pass sums over what was spread.
 
+mod attention;
+mod gather;
+mod gelu;
+mod gru;
+mod row_norm;
+mod step_conv;
+mod step_pool;
+
 use dfdx::shapes::{Axes2, Axis, HasShape, Shape};
 use dfdx::tensor::{PutTape, SplitTape, Tensor};
 use dfdx::tensor_ops::{
@@ -19,6 +27,14 @@ use super::tape::RecorderOn;
 use super::window::WindowPlan;
 use crate::error::{Error, Result};
 use crate::shape::{Dims1, Dims2, Dims3, Dims4};
+
+pub use attention::attention;
+pub use gather::{embedding, gather_rows};
+pub use gelu::gelu;
+pub use gru::gru;
+pub use row_norm::{batch_norm_rows, layer_norm};
+pub use step_conv::step_conv;
+pub use step_pool::{step_max, step_mean};
 
 /// A tensor that is neither data of the run nor a parameter.
 fn constant<S: Shape, D: Device<f32>>(device: &D, values: Vec<f32>, shape: S) -> Result<TapedOn<S, D>> {

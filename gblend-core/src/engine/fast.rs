@@ -4,6 +4,14 @@
 //! memory serves the next one. The gradient of an input is computed only if the input's recorder asks for it; that of a
 //! network's input never does.
 
+mod attention;
+mod gather;
+mod gelu;
+mod gru;
+mod row_norm;
+mod step_conv;
+mod step_pool;
+
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -22,6 +30,14 @@ use super::tape::RecorderOn;
 use super::window::WindowPlan;
 use crate::error::{Error, Result};
 use crate::shape::{Dims1, Dims2, Dims4};
+
+pub use attention::attention;
+pub use gather::{embedding, gather_rows};
+pub use gelu::gelu;
+pub use gru::gru;
+pub use row_norm::{batch_norm_rows, layer_norm};
+pub use step_conv::step_conv;
+pub use step_pool::{step_max, step_mean};
 
 type Grads = Gradients<f32, Cpu>;
 type DeviceResult<T = ()> = std::result::Result<T, <Cpu as dfdx::tensor::HasErr>::Err>;

@@ -1,7 +1,8 @@
 //! The engine: dfdx's tensors and tape, and the operations behind gblend's layers.
 //!
 //! dfdx's own layers want their sizes at compile time, and its convolutions and pools need a nightly compiler, so the
-//! operations are gblend's. Each exists twice behind one interface, [`Engine`]:
+//! operations are gblend's. Each exists twice behind one interface, [`Engine`] or, on rows and the steps of sequences,
+//! [`SequenceEngine`]:
 //!
 //! - [`fast`]: one tape operation on the CPU's memory, written for the layout;
 //! - [`composed`]: a chain of dfdx's own operations, which runs on any of its devices.
@@ -14,15 +15,25 @@ pub mod composed;
 mod constants;
 pub(crate) mod cpu;
 pub mod fast;
+mod gru_params;
 mod handoff;
+mod mask;
 mod operand;
 mod operations;
+mod row_sources;
+mod sequence_operations;
+mod steps;
 mod tape;
 mod window;
 
 pub use backward::backward;
+pub use gru_params::GruParams;
+pub use mask::Mask;
 pub use operand::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
 pub use operations::Engine;
+pub use row_sources::RowSources;
+pub use sequence_operations::SequenceEngine;
+pub use steps::Steps;
 pub use tape::RecorderOn;
 pub(crate) use tape::enclosed;
 pub use window::{Window, WindowPlan};

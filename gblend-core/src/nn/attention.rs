@@ -7,7 +7,8 @@ use super::fork::fork;
 use super::init::extents;
 use super::linear::Linear;
 use super::permute::permute;
-use crate::engine::enclosed;
+use crate::device::Chosen;
+use crate::engine::{SequenceEngine, Steps, enclosed};
 use crate::error::{Error, Result};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::seed::Seed;
@@ -79,6 +80,22 @@ impl SelfAttention {
             heads.try_permute::<Dims4, Axes4<0, 2, 1, 3>>()?.try_contiguous()
         })?;
         self.output.forward(reshape(attended, (rows, self.width))?)
+    }
+
+    /// Attention between the steps of sequences of any length, `[steps, width]` to the same shape: nothing is taken of what
+    /// is not there.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there are other steps or features, [`Error::Device`].
+    pub fn forward_steps(&self, tokens: Features, steps: &Steps) -> Result<Features> {
+        steps.check("self-attention", *tokens.shape(), self.width)?;
+        let (tokens, for_key) = fork(tokens);
+        let (tokens, for_value) = fork(tokens);
+        let query = self.query.forward(tokens)?.into_engine();
+        let key = self.key.forward(for_key)?.into_engine();
+        let value = self.value.forward(for_value)?.into_engine();
+        let attended = Chosen::attention(query, key, value, steps, self.heads)?;
+        self.output.forward(attended.into())
     }
 
     /// `[sequences × length, width]` to `[sequences, heads, length, width / heads]`.

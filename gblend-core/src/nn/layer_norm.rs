@@ -1,15 +1,11 @@
 //! Layer normalization.
 
-use dfdx::shapes::{Axis, HasShape};
-use dfdx::tensor::{HasErr, PutTape, SplitTape, Tensor};
-use dfdx::tensor_ops::{BroadcastTo, SumTo, TryAdd, TryDiv, TryMul, TrySub};
-
 use super::init::extents;
 use crate::device::Chosen;
-use crate::engine::TapedOn;
+use crate::engine::SequenceEngine;
 use crate::error::{Error, Result};
 use crate::params::{Module, ParamPath, ParamVisitor};
-use crate::tensor::{AutoDevice, Dims1, Dims2, Features, Plain};
+use crate::tensor::{AutoDevice, Dims1, Features, Plain, Taped};
 
 /// Added to the variance.
 const EPSILON: f32 = 1e-5;
@@ -47,38 +43,8 @@ impl LayerNorm {
                 [batch, features],
             ));
         }
-        input.run(|input| self.normalize(input))
-    }
-
-    fn normalize(
-        &self,
-        input: TapedOn<Dims2, Chosen>,
-    ) -> std::result::Result<TapedOn<Dims2, Chosen>, <Chosen as HasErr>::Err> {
-        let shape = *input.shape();
-        let share = 1.0 / shape.1 as f32;
-        let (input, recorder) = input.split_tape();
-        let sums: TapedOn<Dims1, Chosen> = input
-            .clone()
-            .put_tape(recorder.branch())
-            .try_sum::<_, Axis<1>>()?;
-        let mean = sums.try_mul(share)?.try_broadcast_like::<_, Axis<1>>(&shape)?;
-        let (centered, recorder) = input.put_tape(recorder).try_sub(mean)?.split_tape();
-        let squares = centered.clone().put_tape(recorder.branch()).try_square()?;
-        let sums: TapedOn<Dims1, Chosen> = squares.try_sum::<_, Axis<1>>()?;
-        let deviation = sums.try_mul(share)?.try_add(EPSILON).and_then(Tensor::try_sqrt)?;
-        let deviation: TapedOn<Dims2, Chosen> = deviation.try_broadcast_like::<_, Axis<1>>(&shape)?;
-        let normalized = centered.put_tape(recorder).try_div(deviation)?;
-        let gamma: TapedOn<Dims2, Chosen> = self
-            .gamma
-            .parameter()
-            .into_engine()
-            .try_broadcast_like::<_, Axis<0>>(&shape)?;
-        let beta: TapedOn<Dims2, Chosen> = self
-            .beta
-            .parameter()
-            .into_engine()
-            .try_broadcast_like::<_, Axis<0>>(&shape)?;
-        normalized.try_mul(gamma)?.try_add(beta)
+        let (gamma, beta) = (&self.gamma.0, &self.beta.0);
+        Chosen::layer_norm(input.into_engine(), gamma, beta, EPSILON).map(Taped::from)
     }
 }
 

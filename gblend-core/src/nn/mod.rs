@@ -12,13 +12,19 @@
 //! | over axes | [`sum`], [`mean`], [`sum_axis`], [`mean_axis`], [`softmax`], [`log_softmax`] |
 //! | of matrices | [`matmul()`], [`matmul_of_each`], [`inner_products`], [`transpose`] |
 //! | side by side | [`concatenate`], [`concat_channels`], [`repeat()`] |
+//! | over the steps of sequences | [`step_mean`], [`step_max`], [`last_step`] |
 //! | elsewhere | [`permute()`], [`reshape`](crate::tensor::reshape), [`take_rows`], [`scatter_rows`], [`mask_rows`] |
 //! | the way of gradients | [`fork()`], [`detach`], [`with_history`], [`backward`] |
+//!
+//! **Sequences.** A batch of padded sequences becomes the rows that are there, `[steps, features]`, and [`Steps`], which says
+//! whose they are, as soon as it enters a network ([`steps_of`], [`Embedding::forward_batch`]). Layers of rows take them as
+//! they are, and padding is never computed with.
 //!
 //! **Broadcasting.** Nothing is stretched to another tensor's shape on its own: operands have one shape, else the
 //! operation is [`Error::Shape`](crate::Error::Shape) with both. A number goes with any shape ([`scale`], [`offset`]); a
 //! tensor gets an axis that it lacks from [`repeat()`].
 
+mod activation;
 mod adaptive_pool;
 mod arithmetic;
 mod attention;
@@ -28,10 +34,12 @@ mod concat;
 mod conv;
 mod conv_norm;
 mod dropout;
+mod embedding;
 mod factorized_residual;
 mod fork;
 mod frames;
 mod gather;
+mod gru;
 mod init;
 mod layer_norm;
 mod linear;
@@ -45,12 +53,21 @@ mod position;
 mod reduce;
 mod repeat;
 mod residual;
+mod residual_mlp;
+mod row_norm;
 mod rows;
 mod squared_error;
+mod step_batch;
+mod step_conv;
+mod step_pool;
+mod step_position;
+mod step_residual;
 mod temporal;
 mod transformer;
+mod transformer_encoder;
 
-pub use crate::engine::{Window, WindowPlan};
+pub use crate::engine::{Mask, Steps, Window, WindowPlan};
+pub use activation::Activation;
 pub use adaptive_pool::{Extents, adaptive_average_pool};
 pub use arithmetic::{add, divide, multiply, offset, scale, subtract};
 pub use attention::SelfAttention;
@@ -60,9 +77,11 @@ pub use concat::{concat_channels, concatenate};
 pub use conv::Conv2d;
 pub use conv_norm::ConvNorm;
 pub use dropout::Dropout;
+pub use embedding::Embedding;
 pub use factorized_residual::FactorizedResidualBlock;
 pub use fork::{detach, fork, with_history};
 pub use gather::{RowIndex, take_rows};
+pub use gru::{Gru, GruOptions};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use loss::{backward, cross_entropy, cross_entropy_of_each, softmax_of_each};
@@ -75,7 +94,15 @@ pub use position::SpaceTimeEmbedding;
 pub use reduce::{Reduce, log_softmax, mean, mean_axis, softmax, sum, sum_axis};
 pub use repeat::{Extend, repeat};
 pub use residual::ResidualBlock;
+pub use residual_mlp::{ResidualMlpBlock, ResidualMlpOptions};
+pub use row_norm::{Normalization, RowBatchNorm, RowNorm};
 pub use rows::{mask_rows, scatter_maps, scatter_rows};
 pub use squared_error::{absolute_error, squared_error};
+pub use step_batch::{steps_of, tokens_of};
+pub use step_conv::{StepConv, StepWindow};
+pub use step_pool::{last_step, step_max, step_mean};
+pub use step_position::{PositionKind, StepPositions};
+pub use step_residual::{StepResidualBlock, StepResidualOptions};
 pub use temporal::{FactorizedBlock, FactorizedStrides, TemporalConvNorm};
 pub use transformer::{AttentionBranch, MlpBranch};
+pub use transformer_encoder::{TransformerEncoder, TransformerOptions};

@@ -4,7 +4,7 @@ use dfdx::tensor::Tensor;
 
 use super::arithmetic::{offset, scale};
 use crate::device::Chosen;
-use crate::engine::Engine;
+use crate::engine::{Engine, SequenceEngine};
 use crate::error::{Error, Result};
 use crate::tensor::{Shape, Taped};
 
@@ -22,8 +22,7 @@ pub fn relu<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
 /// # Errors
 /// [`Error::Device`].
 pub fn gelu<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
-    // Not `try_accurate_gelu`: in dfdx 0.13 the density in its derivative is too large by √2.
-    input.run(Tensor::try_fast_gelu)
+    Chosen::gelu(input.into_engine()).map(Taped::from)
 }
 
 /// `1 / (1 + exp(−x))`.

@@ -11,7 +11,7 @@ use crate::seed::Seed;
 use crate::tensor::{AutoDevice, Dims1, Dims2, Dims3, Features, Plain, Taped, reshape};
 
 /// Standard deviation of initial embeddings, that of Dosovitskiy et al., ICLR 2021.
-const DEVIATION: f32 = 0.02;
+pub(super) const DEVIATION: f32 = 0.02;
 
 /// A learned vector for each place of a frame and one for each frame, whose sum tells a token's position: Bertasius,
 /// Wang and Torresani, "Is Space-Time Attention All You Need for Video Understanding?", ICML 2021,

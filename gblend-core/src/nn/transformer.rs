@@ -7,6 +7,7 @@ use super::fork::fork;
 use super::layer_norm::LayerNorm;
 use super::linear::Linear;
 use super::pointwise::gelu;
+use crate::engine::Steps;
 use crate::error::Result;
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
@@ -43,6 +44,17 @@ impl AttentionBranch {
     pub fn forward(&self, tokens: Features, length: usize, pass: &Pass) -> Result<Features> {
         let (tokens, around) = fork(tokens);
         let added = self.attention.forward(self.norm.forward(tokens)?, length)?;
+        let added = self.dropout.forward(added, pass)?;
+        add(added, around)
+    }
+
+    /// The steps of sequences of any length, `[steps, width]` to the same shape.
+    ///
+    /// # Errors
+    /// As [`SelfAttention::forward_steps`].
+    pub fn forward_steps(&self, tokens: Features, steps: &Steps, pass: &Pass) -> Result<Features> {
+        let (tokens, around) = fork(tokens);
+        let added = self.attention.forward_steps(self.norm.forward(tokens)?, steps)?;
         let added = self.dropout.forward(added, pass)?;
         add(added, around)
     }

@@ -1,5 +1,7 @@
 //! Batches of samples.
 
+use std::sync::Arc;
+
 use dfdx::shapes::Axes2;
 use dfdx::tensor_ops::{PermuteTo, ReshapeTo};
 
@@ -17,6 +19,8 @@ pub struct Batch {
     /// `[elements of a sample, batch]`.
     values: Plain<Dims2>,
     sample_shape: Vec<usize>,
+    /// The values of sequences once more, where reading them back would wait for the device.
+    on_host: Option<Arc<[f32]>>,
 }
 
 impl Batch {
@@ -34,10 +38,24 @@ impl Batch {
     /// [`Error::Device`] if the device has no memory for them.
     pub fn from_stacked(device: &AutoDevice, stacked: StackedSamples) -> Result<Self> {
         let elements = stacked.sample_shape.iter().product();
+        let kept = AutoDevice::READING_WAITS && stacked.sample_shape.len() <= 2;
         Ok(Self {
+            on_host: kept.then(|| stacked.values.as_slice().into()),
             values: Plain::new(device, (elements, stacked.batch), stacked.values)?,
             sample_shape: stacked.sample_shape,
         })
+    }
+
+    /// The device that the samples are on.
+    pub fn device(&self) -> AutoDevice {
+        AutoDevice(self.values.0.device().clone())
+    }
+
+    /// The samples in host memory, `[elements of a sample, batch]`. Those of more than two axes, the host waits for.
+    pub fn to_host(&self) -> Vec<f32> {
+        self.on_host
+            .as_ref()
+            .map_or_else(|| self.values.to_vec(), |values| values.to_vec())
     }
 
     /// The shape of one sample.
@@ -191,6 +209,16 @@ mod tests {
         let batch = Batch::stack(&device, &samples.iter().collect::<Vec<_>>()).unwrap();
         let rows = batch.rows(Recorder::off()).unwrap();
         assert_eq!(rows.to_vec(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn what_comes_back_to_the_host_is_what_was_stacked() {
+        let samples = [
+            Array::new([2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap(),
+            Array::new([2, 2], vec![5.0, 6.0, 7.0, 8.0]).unwrap(),
+        ];
+        let batch = Batch::stack(&AutoDevice::default(), &samples.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(batch.to_host(), [1.0, 5.0, 2.0, 6.0, 3.0, 7.0, 4.0, 8.0]);
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! Networks from pictures to feature vectors.
+//! Networks from pictures and sequences to feature vectors.
 
 mod features;
 mod picture;
 mod settings;
+pub(crate) mod steps;
 mod transformer;
 mod tubelets;
 
 pub use picture::{Convolution, ConvolutionSettings, PictureEncoder, Pooling};
 pub use settings::{EncoderSettings, Network};
+pub use steps::{StepArchitecture, StepEncoderSettings, StepPooling};
 pub use transformer::{AttentionKind, TransformerSettings, VideoTransformer};

@@ -19,8 +19,11 @@ mod real_data;
 mod regression;
 mod resume;
 mod run_folder;
+mod sequence;
 mod settings;
 mod tensorboard;
+mod text;
+mod vector;
 
 use gblend_tests::Playground;
 

@@ -10,8 +10,8 @@ use gblend_core::schemars::JsonSchema;
 use gblend_core::serde::{Deserialize, Serialize};
 use gblend_core::tensor::Features;
 use gblend_core::{
-    Array, Batch, BuildContext, Encoder, Error, Media, MediaKind, Modality, Module, ParamPath, ParamVisitor,
-    Pass, Result, SampleRng, Seed, typetag,
+    Array, Batch, BuildContext, Encoder, Error, FitContext, Fitted, Media, MediaKind, Modality, Module,
+    ParamPath, ParamVisitor, Pass, Result, SampleRng, Seed, typetag,
 };
 
 /// What is wrong with a modality.
@@ -25,6 +25,10 @@ enum Fault {
     ShapeFollowsContent,
     TakesAnyMedia,
     PanicsAtOtherMedia,
+    FitsAtRandom,
+    AppliesAtRandom,
+    AppliesToInfinity,
+    AppliesByContent,
     AugmentsFromAGlobal,
     AugmentsToAnotherShape,
     IgnoresTheSeed,
@@ -84,6 +88,27 @@ impl Modality for Flawed {
             _ => {}
         }
         Ok(array)
+    }
+
+    fn fit(&self, _: &FitContext<'_>) -> Result<Fitted> {
+        match self.fault {
+            Fault::FitsAtRandom => Fitted::new(&counter()),
+            _ => Ok(Fitted::default()),
+        }
+    }
+
+    fn apply(&self, mut sample: Array, _: &Fitted) -> Result<Array> {
+        match self.fault {
+            Fault::AppliesAtRandom => sample.values_mut()[0] = counter(),
+            Fault::AppliesToInfinity => sample.values_mut()[0] /= 0.0,
+            Fault::AppliesByContent => {
+                let positive = sample.values().iter().copied().filter(|&value| value > 0.0);
+                let positive: Vec<f32> = positive.collect();
+                return Array::new([positive.len()], positive);
+            }
+            _ => {}
+        }
+        Ok(sample)
     }
 
     fn augment(&self, sample: Array, _: &mut SampleRng) -> Result<Array> {
@@ -195,6 +220,23 @@ fn a_modality_without_a_fault_passes() {
 }
 
 #[test]
+fn sequences_of_several_features_keep_the_rules() {
+    let size = MediaSize {
+        array: vec![9, 3],
+        ..MediaSize::default()
+    };
+    let media = samples(MediaKind::Array, &size, 4, Seed::new(1)).unwrap();
+    for table in [
+        r#"{"kind": "sequence"}"#,
+        r#"{"kind": "sequence", "length": 12}"#,
+        r#"{"kind": "sequence", "transposed": true, "length": 2}"#,
+    ] {
+        let sequence: Box<dyn Modality> = serde_json::from_str(table).unwrap();
+        conformance::modality(sequence.as_ref(), &media).unwrap();
+    }
+}
+
+#[test]
 fn each_fault_of_a_modality_is_found_by_its_rule() {
     for (fault, rule) in [
         (Fault::PreparesAtRandom, Rule::PreparesAlike),
@@ -202,6 +244,10 @@ fn each_fault_of_a_modality_is_found_by_its_rule() {
         (Fault::ShapeFollowsContent, Rule::PreparesOneShape),
         (Fault::TakesAnyMedia, Rule::OtherMediaRefused),
         (Fault::PanicsAtOtherMedia, Rule::NeverPanics),
+        (Fault::FitsAtRandom, Rule::FitsAlike),
+        (Fault::AppliesAtRandom, Rule::AppliesAlike),
+        (Fault::AppliesToInfinity, Rule::AppliesFinite),
+        (Fault::AppliesByContent, Rule::AppliesOneShape),
         (Fault::AugmentsFromAGlobal, Rule::AugmentsBySeed),
         (Fault::AugmentsToAnotherShape, Rule::AugmentsInShape),
         (Fault::IgnoresTheSeed, Rule::SeedDecides),

@@ -15,7 +15,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 36] = [
+const VARIANTS: [(Role, &str, &str); 49] = [
     (
         Role::Blend,
         "ogr",
@@ -105,12 +105,73 @@ const VARIANTS: [(Role, &str, &str); 36] = [
         "audio",
         r#"{"sample_rate": 8000, "augment": {"noise_snr": [0, 20], "time_mask": 4, "masks": 2}}"#,
     ),
+    (Role::Modality, "audio", r#"{"normalization": "fitted"}"#),
     (Role::Modality, "depth", r#"{"scale": "logarithmic"}"#),
     (Role::Modality, "depth", r#"{"range": [1, 4], "size": [7, 6]}"#),
     (
         Role::Modality,
         "audio",
         r#"{"normalization": "band", "dynamic_range": 40, "seconds": 0.1}"#,
+    ),
+    (
+        Role::Modality,
+        "vector",
+        r#"{"categorical": [3, 0], "encoder": {"architecture": "residual", "widths": [6, 6], "normalization": "batch"}}"#,
+    ),
+    (
+        Role::Modality,
+        "vector",
+        r#"{"categorical": [2], "category_width": 3, "scaling": "none", "encoder": {"normalization": "none"}}"#,
+    ),
+    (
+        Role::Modality,
+        "vector",
+        r#"{"clip": 1.5, "encoder": {"architecture": "linear", "dropout": 0}}"#,
+    ),
+    (
+        Role::Modality,
+        "sequence",
+        r#"{"length": 12, "resize": "resample", "encoder": {"architecture": "transformer", "width": 6, "heads": 2, "hidden": 8}}"#,
+    ),
+    (
+        Role::Modality,
+        "sequence",
+        r#"{"length": 20, "encoder": {"architecture": "gru", "units": 5, "layers": 2, "bidirectional": true, "dropout": 0.2}}"#,
+    ),
+    (
+        Role::Modality,
+        "sequence",
+        r#"{"length": 9, "encoder": {"channels": [4, 6], "kernel": 3, "normalization": "layer", "pooling": "max"}}"#,
+    ),
+    (
+        Role::Modality,
+        "sequence",
+        r#"{"augment": {"jitter": 0.1, "scale": 0.2, "shift": 3, "mask": 4, "masks": 2}, "encoder": {"channels": [4], "features": 5}}"#,
+    ),
+    (
+        Role::Modality,
+        "sequence",
+        r#"{"standardize": false, "encoder": {"channels": [4, 4], "normalization": "none", "pooling": "last", "stride": 1}}"#,
+    ),
+    (
+        Role::Modality,
+        "sequence",
+        r#"{"encoder": {"architecture": "bag", "features": 6}}"#,
+    ),
+    (
+        Role::Modality,
+        "text",
+        r#"{"min_samples": 1, "vocabulary": 260, "length": 20, "encoder": {"architecture": "convolution", "channels": [4, 4]}}"#,
+    ),
+    (
+        Role::Modality,
+        "text",
+        r#"{"bytes": 20, "lowercase": false, "width": 6, "encoder": {"architecture": "transformer", "heads": 2, "hidden": 5}}"#,
+    ),
+    (
+        Role::Modality,
+        "text",
+        r#"{"length": 9, "width": 3, "encoder": {"architecture": "gru", "units": 4}}"#,
     ),
     (Role::Fusion, "sum", r#"{"width": 3}"#),
     (Role::Fusion, "gated", r#"{"gates": "competing", "width": 3}"#),

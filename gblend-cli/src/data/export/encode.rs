@@ -30,6 +30,7 @@ pub(super) fn encode(media: &Media, units: u32) -> Result<Encoded, String> {
         Media::Depth(maps) => sequence("png", depth_pngs(maps, units)?),
         Media::Waveform(sound) => file("wav", wav(sound)?),
         Media::Array(array) => file("npy", npy(array)),
+        Media::Text(text) => file("txt", text.clone().into_bytes()),
     })
 }
 

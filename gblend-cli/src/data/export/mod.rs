@@ -89,6 +89,7 @@ impl<'a> Export<'a> {
                 MediaKind::Depth => MediaName::Depth,
                 MediaKind::Waveform => MediaName::Waveform,
                 MediaKind::Array => MediaName::Array,
+                MediaKind::Text => MediaName::Text,
                 other => {
                     let problem = format!("no file format is known for {other}");
                     return Err(CoreError::data(format!("stream {}", stream.name), problem).into());
@@ -115,8 +116,12 @@ impl<'a> Export<'a> {
     pub fn manifest(&self) -> Manifest {
         let streams = self.streams.iter().map(|one| {
             let depth = one.media == MediaName::Depth;
+            // A column of texts would be the texts themselves.
+            let column = one.column();
+            let path = (one.media == MediaName::Text).then(|| format!("{{{column}}}"));
             let settings = StreamSettings {
-                column: Some(one.column()),
+                column: Some(column).filter(|_| path.is_none()),
+                path,
                 optional: one.optional,
                 depth_scale: depth.then_some(f64::from(one.units)),
                 ..StreamSettings::of(one.media)
@@ -277,6 +282,7 @@ impl ExportedStream<'_> {
             ),
             MediaName::Waveform => ("sound, wav of 32-bit floats, one channel", "exact".to_owned()),
             MediaName::Array => ("arrays of 32-bit floats, .npy", "exact".to_owned()),
+            MediaName::Text => ("texts in UTF-8", "exact".to_owned()),
         };
         format!("| `{}` | {content} | {exactness} |\n", self.folder)
     }

@@ -8,13 +8,7 @@ use gblend_optim::objective::SingleLabel;
 use proptest::prelude::*;
 use rand::RngExt;
 
-const KINDS: [MediaKind; 5] = [
-    MediaKind::Frames,
-    MediaKind::Flow,
-    MediaKind::Depth,
-    MediaKind::Waveform,
-    MediaKind::Array,
-];
+const KINDS: [MediaKind; 6] = MediaKind::ALL;
 
 /// A dataset in memory.
 struct Memory {
@@ -85,6 +79,11 @@ fn media(kind: MediaKind, farthest: f32, seed: Seed) -> Media {
                 .map(|_| any_number(&mut rng))
                 .collect(),
         }),
+        MediaKind::Text => {
+            let letters = ['a', ' ', '\n', 'é', '潮', '"', ','];
+            let text = (0..rng.random_range(0..20)).map(|_| letters[rng.random_range(0..letters.len())]);
+            Media::Text(text.collect())
+        }
         _ => {
             let shape: Vec<usize> = (0..rng.random_range(0..4))
                 .map(|_| rng.random_range(1..4))

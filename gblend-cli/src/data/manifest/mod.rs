@@ -41,7 +41,7 @@ use shards::Shards;
 use table::Table;
 use template::Template;
 
-/// Your own files, listed in a table: pictures, frame folders, video, sound, depth, optical flow, arrays.
+/// Your own files, listed in a table: pictures, frame folders, video, sound, depth, optical flow, arrays, texts.
 ///
 /// The table is a CSV file with a header line, JSON Lines, or Parquet. Each row is a sample; columns name its label,
 /// its split and its files. Video, and the sound of a video, is decoded by the program `ffmpeg`.
@@ -157,7 +157,7 @@ pub enum BadSample {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StreamSettings {
-    /// Column with the path of the file or folder.
+    /// Column with the path of the file or folder; of `text`, with the text itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
     /// The path itself, with names of columns in braces, as in `clips/{id}.mp4`.
@@ -197,6 +197,8 @@ pub enum MediaName {
     Flow,
     /// A `.npy` file of numbers.
     Array,
+    /// A text: that of a column, or a file of UTF-8 with a path.
+    Text,
 }
 
 /// Datasets whose depth pictures need more than a number of units per meter.
@@ -229,6 +231,7 @@ impl MediaName {
             Self::Depth => MediaKind::Depth,
             Self::Flow => MediaKind::Flow,
             Self::Array => MediaKind::Array,
+            Self::Text => MediaKind::Text,
         }
     }
 }
@@ -430,7 +433,7 @@ impl StreamSettings {
         }
         match self.max_frames {
             Some(0) => return Err(Error::setting(key("max_frames"), 0, "at least 1")),
-            Some(most) if matches!(media, MediaKind::Waveform | MediaKind::Array) => {
+            Some(most) if matches!(media, MediaKind::Waveform | MediaKind::Array | MediaKind::Text) => {
                 return Err(Error::setting(
                     key("max_frames"),
                     most,
@@ -448,9 +451,14 @@ impl StreamSettings {
                 format!("1 to {MOST}"),
             ));
         }
+        let cell = match (&self.column, media) {
+            (Some(column), MediaKind::Text) => Some(table.column(column, &key("column"))?),
+            _ => None,
+        };
         Ok(OpenedStream {
             name: name.to_owned(),
             paths,
+            cell,
             optional: self.optional,
             reading: Reading {
                 media,

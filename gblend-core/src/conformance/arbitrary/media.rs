@@ -23,10 +23,12 @@ pub struct MediaSize {
     pub sound: usize,
     /// The shape of an array.
     pub array: Vec<usize>,
+    /// Words of a text.
+    pub words: usize,
 }
 
 impl Default for MediaSize {
-    /// Three frames of 12 × 10 pixels, a quarter of a second, 16 numbers.
+    /// Three frames of 12 × 10 pixels, a quarter of a second, 16 numbers, 6 words.
     fn default() -> Self {
         Self {
             frames: 3,
@@ -35,13 +37,15 @@ impl Default for MediaSize {
             sample_rate: 16_000,
             sound: 4000,
             array: vec![16],
+            words: 6,
         }
     }
 }
 
 /// One piece of media of this kind and size; the seed decides what it shows.
 ///
-/// Pictures are noise, flow is up to 4 pixels, depth up to 10 meters with holes, sound a tone in noise.
+/// Pictures are noise, flow is up to 4 pixels, depth up to 10 meters with holes, sound a tone in noise, texts are words of
+/// several scripts.
 ///
 /// # Errors
 /// [`Error::Shape`](crate::Error::Shape) if an extent is 0.
@@ -87,6 +91,11 @@ pub fn sample(kind: MediaKind, size: &MediaSize, seed: Seed) -> Result<Media> {
             let values = uniform(&mut rng, length, -2.0..2.0);
             Media::Array(Array::new(size.array.clone(), values)?)
         }
+        MediaKind::Text => {
+            const WORDS: [&str; 8] = ["tide", "Ebbe", "marée", "прилив", "潮汐", "مد", "2.5", "🌊"];
+            let words = (0..size.words).map(|_| WORDS[rng.random_range(0..WORDS.len())]);
+            Media::Text(words.collect::<Vec<_>>().join(" "))
+        }
     })
 }
 
@@ -116,13 +125,7 @@ mod tests {
 
     #[test]
     fn the_seed_decides_what_media_of_each_kind_show() {
-        for kind in [
-            MediaKind::Frames,
-            MediaKind::Flow,
-            MediaKind::Depth,
-            MediaKind::Waveform,
-            MediaKind::Array,
-        ] {
+        for kind in MediaKind::ALL {
             let media = samples(kind, &MediaSize::default(), 2, Seed::new(1)).unwrap();
             assert!(media.iter().all(|media| media.kind() == kind));
             assert_ne!(media[0], media[1]);

@@ -18,7 +18,7 @@ use super::composed::products::InnerProduct;
 use super::composed::{self, flat_gradient, put_gradient};
 use super::{DeviceKind, OpenError, Store};
 use crate::array::Array;
-use crate::engine::{Engine, ParamOn};
+use crate::engine::{Engine, ParamOn, SequenceEngine};
 use crate::error::{Error, Result};
 use crate::rule::Rule;
 use crate::shape::{Dims1, Shape};
@@ -57,6 +57,8 @@ pub(crate) fn open(ordinal: usize) -> Result<Cuda, OpenError> {
 
 /// Every operation is the chain of the engine's own.
 impl Engine for Cuda {}
+
+impl SequenceEngine for Cuda {}
 
 /// What `work`, which may compute with networks of its own, makes of each item, in order: one after another, as dfdx's
 /// handle of a GPU belongs to one thread.

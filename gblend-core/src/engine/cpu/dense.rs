@@ -1,6 +1,16 @@
 //! Fully connected layers on rows `[batch, features]`.
+//!
+//! More rows than a batch of vectors has, such as the steps of sequences, are divided into tasks by their number alone.
+
+use rayon::prelude::*;
 
 use super::raw::{Matrix, MatrixMut};
+
+/// Rows of one task.
+const ROWS: usize = 1024;
+
+/// Outputs whose weights one task computes the gradients of, where there are more rows than that.
+const OUTPUTS: usize = 32;
 
 /// Sizes of a fully connected layer.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +33,14 @@ pub(in crate::engine) fn forward(
             row.copy_from_slice(bias);
         }
     }
-    let input = Matrix::rows(input, size.batch, size.inputs, size.inputs);
-    let weight = Matrix::rows(weight, size.outputs, size.inputs, size.inputs);
-    MatrixMut::new(&mut output, size.batch, size.outputs).product(input, weight.transposed(), true);
+    let weight = Matrix::rows(weight, size.outputs, size.inputs, size.inputs).transposed();
+    let blocks = output.par_chunks_mut((ROWS * size.outputs).max(1));
+    let blocks = blocks.zip(input.par_chunks((ROWS * size.inputs).max(1)));
+    blocks.for_each(|(output, input)| {
+        let rows = output.len() / size.outputs;
+        let input = Matrix::rows(input, rows, size.inputs, size.inputs);
+        MatrixMut::new(output, rows, size.outputs).product(input, weight, true);
+    });
     output
 }
 
@@ -36,9 +51,15 @@ pub(in crate::engine) fn weight_gradient(
     input: &[f32],
     gradient: &mut [f32],
 ) {
-    let left = Matrix::rows(output_gradient, size.batch, size.outputs, size.outputs).transposed();
     let right = Matrix::rows(input, size.batch, size.inputs, size.inputs);
-    MatrixMut::new(gradient, size.outputs, size.inputs).product(left, right, true);
+    let outputs = if size.batch > ROWS { OUTPUTS } else { size.outputs };
+    let blocks = gradient.par_chunks_mut((outputs * size.inputs).max(1));
+    blocks.enumerate().for_each(|(number, gradient)| {
+        let first = (number * outputs).min(output_gradient.len());
+        let count = gradient.len() / size.inputs;
+        let left = Matrix::rows(&output_gradient[first..], size.batch, count, size.outputs);
+        MatrixMut::new(gradient, count, size.inputs).product(left.transposed(), right, true);
+    });
 }
 
 /// `gradient[o] += Σ output_gradient[n, o]`.
@@ -61,8 +82,13 @@ pub(in crate::engine) fn input_gradient(
     weight: &[f32],
 ) -> Vec<f32> {
     let mut gradient = vec![0.0; size.batch * size.inputs];
-    let left = Matrix::rows(output_gradient, size.batch, size.outputs, size.outputs);
     let right = Matrix::rows(weight, size.outputs, size.inputs, size.inputs);
-    MatrixMut::new(&mut gradient, size.batch, size.inputs).product(left, right, false);
+    let blocks = gradient.par_chunks_mut((ROWS * size.inputs).max(1));
+    let blocks = blocks.zip(output_gradient.par_chunks((ROWS * size.outputs).max(1)));
+    blocks.for_each(|(gradient, output_gradient)| {
+        let rows = gradient.len() / size.inputs;
+        let left = Matrix::rows(output_gradient, rows, size.outputs, size.outputs);
+        MatrixMut::new(gradient, rows, size.inputs).product(left, right, false);
+    });
     gradient
 }

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::activation;
 use super::raw::{map_pairs, map_runs};
 
 /// Elements that one task computes.
@@ -32,4 +33,16 @@ pub(in crate::engine) fn relu_backward(mut gradient: Vec<f32>, output: &[f32]) -
         }
     });
     gradient
+}
+
+/// `½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
+pub(in crate::engine) fn gelu(values: &[f32]) -> Vec<f32> {
+    map_runs(values, RUN, |_, _| ((), activation::gelu)).0
+}
+
+/// The gradient of [`gelu`]'s input from that of its output.
+pub(in crate::engine) fn gelu_backward(gradient: &[f32], values: &[f32]) -> Vec<f32> {
+    map_pairs(gradient, values, RUN, |gradient, value| {
+        gradient * activation::gelu_slope(value)
+    })
 }

@@ -3,12 +3,20 @@
 //! All of them give the same bits at any number of threads: work is divided into parts whose number
 //! depends on the sizes alone, and partial sums are added in the order of the parts.
 
+pub(super) mod activation;
 mod alike;
+pub(super) mod attention;
 pub(super) mod conv;
 pub(super) mod dense;
 mod direct;
 pub(super) mod elementwise;
+pub(super) mod gather;
+pub(super) mod gru;
+mod lanes;
 pub(super) mod norm;
 pub(super) mod pool;
 pub(crate) mod raw;
+pub(super) mod row_norm;
+pub(super) mod step_conv;
+pub(super) mod step_pool;
 mod transpose;

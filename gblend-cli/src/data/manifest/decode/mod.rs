@@ -123,6 +123,14 @@ impl Reading {
                 expect_extension(blob, &["npy"])?;
                 Ok(Media::Array(npy::decode(&blob.read(self.limit)?)?))
             }
+            MediaKind::Text => {
+                let bytes = single(found)?.read(self.limit)?;
+                // Some editors put a byte order mark in front.
+                let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+                let text = std::str::from_utf8(bytes)
+                    .map_err(|error| format!("is no UTF-8 text: {error}; convert it from its encoding"))?;
+                Ok(Media::Text(text.to_owned()))
+            }
             other => Err(Fault::Media(format!("no file format is known for {other}"))),
         }
     }

@@ -1,0 +1,104 @@
+//! Learned vectors of things that are counted: words, categories.
+
+use rand_distr::{Distribution, StandardNormal};
+
+use super::init::extents;
+use super::step_batch::tokens_of;
+use super::step_pool::step_mean;
+use crate::device::Chosen;
+use crate::engine::{RowSources, SequenceEngine, Steps};
+use crate::error::{Error, Result};
+use crate::params::{Module, ParamPath, ParamVisitor};
+use crate::pass::Pass;
+use crate::seed::Seed;
+use crate::tensor::{AutoDevice, Batch, Dims2, Features, Plain, Taped};
+
+/// What messages call it.
+const LAYER: &str = "embedding";
+
+/// A learned vector for each of so many things.
+///
+/// One of them may stand for padding: its vector is zeros and stays so.
+#[derive(Clone, Debug)]
+pub struct Embedding {
+    table: Plain<Dims2>,
+    padding: Option<usize>,
+}
+
+impl Embedding {
+    /// Vectors of `width` features for `count` things, of which `padding` is none; standard normal values at first.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if an extent is 0 or there is no such thing as the padding, [`Error::Device`].
+    pub fn new(
+        device: &AutoDevice,
+        count: usize,
+        width: usize,
+        padding: Option<usize>,
+        seed: Seed,
+    ) -> Result<Self> {
+        let [count, width] = extents(LAYER, [("embeddings", count), ("width", width)])?;
+        if let Some(padding) = padding.filter(|&padding| padding >= count) {
+            let expected = format!("one of the {count} embeddings, counted from 0");
+            return Err(Error::argument(LAYER, "padding", padding, expected));
+        }
+        let mut rng = seed.rng();
+        let mut values: Vec<f32> = (0..count * width)
+            .map(|_| StandardNormal.sample(&mut rng))
+            .collect();
+        if let Some(padding) = padding {
+            values[padding * width..][..width].fill(0.0);
+        }
+        Ok(Self {
+            table: Plain::new(device, (count, width), values)?,
+            padding,
+        })
+    }
+
+    /// Features of each vector.
+    pub fn width(&self) -> usize {
+        self.table.shape().1
+    }
+
+    /// The vectors of these things, `[ids, width]`; zeros of padding, and no gradient.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if there is no such thing, [`Error::Device`].
+    pub fn forward(&self, ids: &[usize], pass: &Pass) -> Result<Features> {
+        let count = self.table.shape().0;
+        if let Some((place, id)) = ids.iter().enumerate().find(|&(_, &id)| id >= count) {
+            let problem = format!("expected an id below {count}, found {id}");
+            return Err(Error::data(format!("id {place} of an embedding"), problem));
+        }
+        let rows = ids
+            .iter()
+            .map(|&id| Some(id).filter(|_| self.padding != Some(id)));
+        let sources = RowSources::counted(rows, count);
+        Chosen::embedding(&self.table.0, &sources, pass.recorder().0).map(Taped::from)
+    }
+
+    /// The vectors of a batch of ids, samples `[time]`, as the steps of sequences: `[steps, width]`. Padding is no step.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the samples have another rank, [`Error::Data`] if a value is no id, [`Error::Device`].
+    pub fn forward_batch(&self, batch: &Batch, pass: &Pass) -> Result<(Features, Steps)> {
+        let (ids, steps) = tokens_of(batch, self.padding)?;
+        Ok((self.forward(&ids, pass)?, steps))
+    }
+
+    /// The mean of the vectors of each sample `[time]` of a batch of ids, `[batch, width]`; zeros of a sample that is
+    /// padding alone.
+    ///
+    /// # Errors
+    /// As [`forward_batch`](Self::forward_batch).
+    pub fn forward_mean(&self, batch: &Batch, pass: &Pass) -> Result<Features> {
+        let (rows, steps) = self.forward_batch(batch, pass)?;
+        step_mean(rows, &steps)
+    }
+}
+
+impl Module for Embedding {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        visitor.param(&path.join("table"), (&mut self.table).into())
+    }
+}

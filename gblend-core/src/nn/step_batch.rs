@@ -1,0 +1,75 @@
+//! Batches of padded sequences, taken apart into the steps that are there.
+
+use crate::engine::{Mask, Steps};
+use crate::error::{Error, Result};
+use crate::pass::Pass;
+use crate::tensor::{Batch, Features, Plain};
+
+/// The steps of a batch of samples `[features + 1, time]`, whose last row is 1 where a step is there and 0 in the padding:
+/// rows `[steps, features]`. What the padding holds is not looked at.
+///
+/// # Errors
+/// [`Error::Shape`] if the samples have another rank or no feature, [`Error::Data`] if a mask is none, [`Error::Device`].
+pub fn steps_of(batch: &Batch, pass: &Pass) -> Result<(Features, Steps)> {
+    let &[channels, time] = batch.sample_shape() else {
+        return Err(wrong_rank(batch, "[features + 1, time]"));
+    };
+    let Some(features) = channels.checked_sub(1).filter(|&features| features > 0) else {
+        return Err(wrong_rank(batch, "[features + 1, time]"));
+    };
+    let (values, count) = (batch.to_host(), batch.len());
+    let (values, mask) = values.split_at(features * time * count);
+    let steps = Steps::new(&Mask::of_values(mask, count)?);
+    let mut rows = Vec::with_capacity(steps.rows() * features);
+    for (sample, of_sample) in steps.sequences().enumerate() {
+        for &at in &steps.times()[of_sample] {
+            let channels = values.chunks_exact(time * count);
+            rows.extend(channels.map(|channel| channel[at * count + sample]));
+        }
+    }
+    rows.resize(steps.rows() * features, 0.0);
+    let rows = Plain::new(&batch.device(), (steps.rows(), features), rows)?;
+    Ok((rows.enter(pass.recorder()), steps))
+}
+
+/// The ids of a batch of samples `[time]`, those of a sample one after another, without the padding.
+///
+/// # Errors
+/// [`Error::Shape`] if the samples have another rank, [`Error::Data`] if a value is no id.
+pub fn tokens_of(batch: &Batch, padding: Option<usize>) -> Result<(Vec<usize>, Steps)> {
+    let &[time] = batch.sample_shape() else {
+        return Err(wrong_rank(batch, "[time], ids"));
+    };
+    let (values, count) = (batch.to_host(), batch.len());
+    /// From here on not every whole number is an `f32`.
+    const LARGEST: f32 = 16_777_216.0;
+    let id = |(place, &value): (usize, &f32)| {
+        if (0.0..LARGEST).contains(&value) && value.fract() == 0.0 {
+            return Ok(value as usize);
+        }
+        let location = format!("token {} of sample {}", place / count, place % count);
+        Err(Error::data(
+            location,
+            format!("expected an id, a whole number, found {value}"),
+        ))
+    };
+    let ids = values
+        .iter()
+        .enumerate()
+        .map(id)
+        .collect::<Result<Vec<usize>>>()?;
+    let present = ids.iter().map(|&id| Some(id) != padding);
+    let steps = Steps::new(&Mask::new(present.collect(), count)?);
+    debug_assert_eq!(ids.len(), time * count);
+    let mut tokens = Vec::with_capacity(steps.rows());
+    for (sample, rows) in steps.sequences().enumerate() {
+        tokens.extend(steps.times()[rows].iter().map(|at| ids[at * count + sample]));
+    }
+    tokens.resize(steps.rows(), padding.unwrap_or(0));
+    Ok((tokens, steps))
+}
+
+fn wrong_rank(batch: &Batch, expected: &str) -> Error {
+    let expected = format!("samples of shape {expected}");
+    Error::shape("a batch of sequences", expected, batch.sample_shape())
+}

@@ -1,0 +1,399 @@
+//! Networks from the steps of sequences to feature vectors.
+
+use gblend_core::nn::{
+    Activation, Gru, GruOptions, Linear, Normalization, PositionKind, StepResidualBlock, StepResidualOptions,
+    StepWindow, Steps, TransformerEncoder, TransformerOptions, last_step, step_max, step_mean,
+};
+use gblend_core::tensor::Features;
+use gblend_core::{BuildContext, Error, Module, ParamPath, ParamVisitor, Pass, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::features::FeatureVector;
+use crate::range::{self, DEPTH, WIDTH, within};
+
+/// The network between the steps of a sequence and its feature vector. Padding is never computed with, so that it changes
+/// no bit of a result.
+///
+/// A key of another architecture is refused.
+// Options tell a key that is not there from one with the default's value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StepEncoderSettings {
+    /// What the network is made of. Default: `convolution`, for texts `bag`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<StepArchitecture>,
+    /// Convolution: features of each residual block. The last number is the length of the feature vector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<usize>", default = "defaults::channels")]
+    pub channels: Option<Vec<usize>>,
+    /// Convolution: steps under a window, an odd number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "usize", default = "defaults::kernel")]
+    pub kernel: Option<usize>,
+    /// Convolution: steps from one window to the next in every block after the first, 1 or 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "usize", default = "defaults::stride")]
+    pub stride: Option<usize>,
+    /// Convolution: what follows each convolution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Normalization", default = "defaults::normalization")]
+    pub normalization: Option<Normalization>,
+    /// Transformer: features of a step, a multiple of `heads`, and the length of the feature vector. Default: 64, and for
+    /// texts the `width` of a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// Transformer: number of blocks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "usize", default = "defaults::depth")]
+    pub depth: Option<usize>,
+    /// Transformer: number of attention heads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "usize", default = "defaults::heads")]
+    pub heads: Option<usize>,
+    /// Transformer: units of the hidden layer that each step passes in a block.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "usize", default = "defaults::hidden")]
+    pub hidden: Option<usize>,
+    /// GRU: features of a state. Both directions together are the feature vector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "usize", default = "defaults::units")]
+    pub units: Option<usize>,
+    /// GRU: layers, each over the states of the one below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "usize", default = "defaults::layers")]
+    pub layers: Option<usize>,
+    /// GRU: whether each layer reads the sequence from its end as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool", default = "defaults::bidirectional")]
+    pub bidirectional: Option<bool>,
+    /// Bag, convolution and transformer: what becomes of the steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "StepPooling", default = "defaults::pooling")]
+    pub pooling: Option<StepPooling>,
+    /// Length of the feature vector, by a fully connected layer with ReLU on what the network leaves. Default: no such
+    /// layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features: Option<usize>,
+    /// Share of features dropped in training, 0 to below 1; within blocks and between layers as well.
+    pub dropout: f32,
+}
+
+/// Defaults as the documentation shows them.
+mod defaults {
+    use super::{Normalization, StepPooling};
+
+    macro_rules! defaults {
+        ($($key:ident: $kind:ty = $value:expr,)*) => {
+            $(pub(super) fn $key() -> Option<$kind> {
+                Some($value)
+            })*
+        };
+    }
+    defaults! {
+        channels: Vec<usize> = vec![32, 64],
+        kernel: usize = 5,
+        stride: usize = 2,
+        normalization: Normalization = Normalization::Batch,
+        depth: usize = 2,
+        heads: usize = 4,
+        hidden: usize = 128,
+        units: usize = 64,
+        layers: usize = 1,
+        bidirectional: bool = false,
+        pooling: StepPooling = StepPooling::Mean,
+    }
+}
+
+/// What a network of steps is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StepArchitecture {
+    /// Nothing: the steps as they are, in any order.
+    Bag,
+    /// Residual blocks of two convolutions over time.
+    Convolution,
+    /// Self-attention between the steps, whose times are told by sines.
+    Transformer,
+    /// Gated recurrent units; the last state is the feature vector.
+    Gru,
+}
+
+impl StepArchitecture {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bag => "bag",
+            Self::Convolution => "convolution",
+            Self::Transformer => "transformer",
+            Self::Gru => "gru",
+        }
+    }
+}
+
+/// From the steps that a network leaves to one vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StepPooling {
+    /// Their mean.
+    Mean,
+    /// The greatest value of each feature.
+    Max,
+    /// The last step.
+    Last,
+}
+
+impl StepPooling {
+    fn forward(self, rows: Features, steps: &Steps) -> Result<Features> {
+        match self {
+            Self::Mean => step_mean(rows, steps),
+            Self::Max => step_max(rows, steps),
+            Self::Last => last_step(rows, steps),
+        }
+    }
+}
+
+/// What steps are before the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StepInputs {
+    /// Measured features, so many of them.
+    Measured(usize),
+    /// Learned vectors of this length.
+    Learned(usize),
+}
+
+impl StepEncoderSettings {
+    /// Refuses the first key that means nothing for this architecture.
+    fn check_keys(&self, architecture: StepArchitecture) -> Result<()> {
+        use StepArchitecture::{Bag, Convolution, Gru, Transformer};
+        let text = |value: Option<usize>| value.map(|value| value.to_string());
+        let debug =
+            |value: Option<&dyn std::fmt::Debug>| value.map(|value| format!("{value:?}").to_lowercase());
+        let keys: [(&str, &[StepArchitecture], Option<String>); 12] = [
+            (
+                "channels",
+                &[Convolution],
+                debug(self.channels.as_ref().map(|value| value as _)),
+            ),
+            ("kernel", &[Convolution], text(self.kernel)),
+            ("stride", &[Convolution], text(self.stride)),
+            (
+                "normalization",
+                &[Convolution],
+                debug(self.normalization.as_ref().map(|value| value as _)),
+            ),
+            ("width", &[Transformer], text(self.width)),
+            ("depth", &[Transformer], text(self.depth)),
+            ("heads", &[Transformer], text(self.heads)),
+            ("hidden", &[Transformer], text(self.hidden)),
+            ("units", &[Gru], text(self.units)),
+            ("layers", &[Gru], text(self.layers)),
+            (
+                "bidirectional",
+                &[Gru],
+                self.bidirectional.map(|value| value.to_string()),
+            ),
+            (
+                "pooling",
+                &[Bag, Convolution, Transformer],
+                debug(self.pooling.as_ref().map(|value| value as _)),
+            ),
+        ];
+        for (key, of, value) in keys {
+            if let Some(value) = value.filter(|_| !of.contains(&architecture)) {
+                let name = architecture.name();
+                let expected = format!("no such key where encoder.architecture is \"{name}\"");
+                return Err(Error::setting(format!("encoder.{key}"), value, expected));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A network of steps as built.
+#[derive(Debug)]
+pub(crate) struct StepEncoder {
+    network: Network,
+    pooling: StepPooling,
+    features: FeatureVector,
+}
+
+#[derive(Debug)]
+enum Network {
+    Bag,
+    Convolution(Vec<StepResidualBlock>),
+    Transformer(Option<Linear>, Box<TransformerEncoder>),
+    Gru(Box<Gru>),
+}
+
+impl StepEncoder {
+    /// # Errors
+    /// [`Error::Setting`] if a setting is out of its range or of another architecture, [`Error::Device`].
+    pub(crate) fn new(
+        settings: &StepEncoderSettings,
+        default: StepArchitecture,
+        inputs: StepInputs,
+        cx: &BuildContext<'_>,
+    ) -> Result<Self> {
+        let architecture = settings.architecture.unwrap_or(default);
+        settings.check_keys(architecture)?;
+        let dropout = range::dropout("encoder.dropout", settings.dropout)?;
+        let (StepInputs::Measured(width) | StepInputs::Learned(width)) = inputs;
+        let (network, pooled) = match architecture {
+            StepArchitecture::Bag => (Network::Bag, width),
+            StepArchitecture::Convolution => convolution(settings, width, dropout, cx)?,
+            StepArchitecture::Transformer => transformer(settings, inputs, dropout, cx)?,
+            StepArchitecture::Gru => {
+                let hidden = settings.units.or_else(defaults::units).unwrap_or_default();
+                let layers = settings.layers.or_else(defaults::layers).unwrap_or_default();
+                let options = GruOptions {
+                    hidden: within("encoder.units", hidden, WIDTH)?,
+                    layers: within("encoder.layers", layers, DEPTH)?,
+                    bidirectional: settings.bidirectional.unwrap_or_default(),
+                    dropout,
+                };
+                let gru = Gru::new(cx.device, width, &options, cx.seed.derive("gru"))?;
+                let pooled = gru.width();
+                (Network::Gru(Box::new(gru)), pooled)
+            }
+        };
+        Ok(Self {
+            network,
+            pooling: settings.pooling.unwrap_or(StepPooling::Mean),
+            features: FeatureVector::new(pooled, settings.features, settings.dropout, cx)?,
+        })
+    }
+
+    /// The length of a feature vector.
+    pub(crate) fn feature_dim(&self) -> usize {
+        self.features.length()
+    }
+
+    /// `[steps, inputs]` to `[batch, feature_dim]`; what a sequence without steps has is that of none.
+    pub(crate) fn forward(&mut self, rows: Features, steps: &Steps, pass: &Pass) -> Result<Features> {
+        let pooled = match &mut self.network {
+            Network::Bag => self.pooling.forward(rows, steps)?,
+            Network::Convolution(blocks) => {
+                let (mut rows, mut steps) = (rows, steps.clone());
+                for block in blocks {
+                    (rows, steps) = block.forward(rows, &steps, pass)?;
+                }
+                self.pooling.forward(rows, &steps)?
+            }
+            Network::Transformer(projection, encoder) => {
+                let rows = match projection {
+                    Some(projection) => projection.forward(rows)?,
+                    None => rows,
+                };
+                self.pooling.forward(encoder.forward(rows, steps, pass)?, steps)?
+            }
+            Network::Gru(gru) => gru.forward_last(rows, steps, pass)?,
+        };
+        self.features.forward(pooled, pass)
+    }
+}
+
+fn convolution(
+    settings: &StepEncoderSettings,
+    mut inputs: usize,
+    dropout: f32,
+    cx: &BuildContext<'_>,
+) -> Result<(Network, usize)> {
+    let channels = settings
+        .channels
+        .clone()
+        .or_else(defaults::channels)
+        .unwrap_or_default();
+    within("encoder.channels", channels.len(), DEPTH)?;
+    /// Longer windows than any network needs.
+    const LONGEST: usize = 1023;
+    let kernel = settings.kernel.or_else(defaults::kernel).unwrap_or_default();
+    if !(1..=LONGEST).contains(&kernel) || kernel.is_multiple_of(2) {
+        let expected = format!("an odd number of steps, 1 to {LONGEST}");
+        return Err(Error::setting("encoder.kernel", kernel, expected));
+    }
+    let stride = settings.stride.or_else(defaults::stride).unwrap_or_default();
+    within("encoder.stride", stride, 1..=2)?;
+    let mut blocks = Vec::with_capacity(channels.len());
+    for (index, &outputs) in channels.iter().enumerate() {
+        within("encoder.channels", outputs, WIDTH)?;
+        let options = StepResidualOptions {
+            window: StepWindow {
+                kernel,
+                dilation: 1,
+                stride: if index == 0 { 1 } else { stride },
+            },
+            normalization: settings.normalization.unwrap_or(Normalization::Batch),
+            activation: Activation::Relu,
+            dropout,
+        };
+        let seed = cx.seed.derive("block").nth(index as u64);
+        blocks.push(StepResidualBlock::new(
+            cx.device, inputs, outputs, &options, seed,
+        )?);
+        inputs = outputs;
+    }
+    Ok((Network::Convolution(blocks), inputs))
+}
+
+fn transformer(
+    settings: &StepEncoderSettings,
+    inputs: StepInputs,
+    dropout: f32,
+    cx: &BuildContext<'_>,
+) -> Result<(Network, usize)> {
+    /// Features of a step where nothing says how many.
+    const MEASURED: usize = 64;
+    let (given, default) = match inputs {
+        StepInputs::Measured(given) => (given, MEASURED),
+        StepInputs::Learned(given) => (given, given),
+    };
+    let width = within("encoder.width", settings.width.unwrap_or(default), WIDTH)?;
+    let heads = settings.heads.or_else(defaults::heads).unwrap_or_default();
+    within("encoder.heads", heads, WIDTH)?;
+    if !width.is_multiple_of(heads) {
+        let expected = format!("a multiple of encoder.heads, which is {heads}");
+        return Err(Error::setting("encoder.width", width, expected));
+    }
+    let options = TransformerOptions {
+        width,
+        depth: within(
+            "encoder.depth",
+            settings.depth.or_else(defaults::depth).unwrap_or_default(),
+            DEPTH,
+        )?,
+        heads,
+        hidden: within(
+            "encoder.hidden",
+            settings.hidden.or_else(defaults::hidden).unwrap_or_default(),
+            WIDTH,
+        )?,
+        dropout,
+        positions: PositionKind::Sinusoidal,
+    };
+    let projected = inputs != StepInputs::Learned(width);
+    let projection = || Linear::new(cx.device, given, width, cx.seed.derive("input"));
+    let encoder = TransformerEncoder::new(cx.device, &options, cx.seed.derive("transformer"))?;
+    let network = Network::Transformer(projected.then(projection).transpose()?, Box::new(encoder));
+    Ok((network, width))
+}
+
+impl Module for StepEncoder {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        match &mut self.network {
+            Network::Bag => {}
+            Network::Convolution(blocks) => {
+                for (index, block) in blocks.iter_mut().enumerate() {
+                    block.visit_params(&path.join(format!("block{index}")), visitor)?;
+                }
+            }
+            Network::Transformer(projection, encoder) => {
+                if let Some(projection) = projection {
+                    projection.visit_params(&path.join("input"), visitor)?;
+                }
+                encoder.visit_params(&path.join("transformer"), visitor)?;
+            }
+            Network::Gru(gru) => gru.visit_params(&path.join("gru"), visitor)?,
+        }
+        self.features.visit_params(path, visitor)
+    }
+}
