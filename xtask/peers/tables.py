@@ -35,6 +35,18 @@ NESTED = {
     "marks": (pa.list_(pa.struct([("name", pa.string())])), [[], [{"name": "n"}]]),
     "picture": (pa.binary(), [b"\xff\x00", b"x"]),
 }
+# Lists of numbers: what a feature of another network, a window of a sensor, or a series is written as.
+NUMBERS = {
+    "id": (pa.string(), ["a", "b", "c"]),
+    "flat": (pa.list_(pa.float32()), [[1.5, None, float("nan")], None, [-0.0]]),
+    "fixed": (pa.list_(pa.float64(), 2), [[1e-3, 2.0], [3.0, 4.0], [5.0, 6.0]]),
+    "half": (pa.list_(pa.float16()), [[0.5], [65504.0], [-2.0]]),
+    "small": (pa.list_(pa.int16()), [[1, 2], [], [-3]]),
+    "large": (pa.list_(pa.float64()), [[1e300], [1.0], [float("inf")]]),
+    "series": (pa.list_(pa.list_(pa.float32())), [[[1, 2], [3, 4], [5, 6]], [[7, 8]], [[9], [1, 2]]]),
+    "truth": (pa.list_(pa.bool_()), [[True, False], [True], [False]]),
+    "words": (pa.list_(pa.string()), [["1"], [], ["x"]]),
+}
 
 
 def table(columns):
@@ -63,6 +75,7 @@ def main(folder):
     )
     pq.write_table(whole, folder / "plain.parquet", compression="none", use_dictionary=["label", "take"], **options)
     pq.write_table(table(NESTED), folder / "nested.parquet", compression="none", store_schema=False)
+    pq.write_table(table(NUMBERS), folder / "numbers.parquet", compression="snappy", store_schema=False)
     only = whole.select(["id", "label"])
     pq.write_table(only, folder / "gzip.parquet", compression="gzip", store_schema=False)
     pq.write_table(

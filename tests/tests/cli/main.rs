@@ -1,6 +1,7 @@
 //! The binary, as users run it.
 #![allow(clippy::unwrap_used)]
 
+mod arrays;
 mod bad_input;
 mod blend;
 mod commands;

@@ -11,6 +11,7 @@
 //! Nothing here trusts its input: paths stay inside the root, sizes are checked against files, and a sample
 //! that cannot be read is an error or a counted skip, never a silent blank.
 
+mod arrays;
 mod blob;
 pub(crate) mod decode;
 mod folder;
@@ -24,7 +25,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use gblend_core::media::MediaKind;
@@ -33,12 +34,14 @@ use gblend_modalities::frontend::depth_image::DepthConvention;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use decode::Reading;
+use arrays::{ArrayCells, ColumnNames, RowFile};
+use blob::Found;
+use decode::{Fault, Reading};
 use folder::Folder;
-use opened::{Opened, OpenedStream, Store};
+use opened::{Opened, OpenedStream, Origin, Store};
 use rows::Columns;
 use shards::Shards;
-use table::Table;
+use table::{Nested, Table};
 use template::Template;
 
 /// Your own files, listed in a table: pictures, frame folders, video, sound, depth, optical flow, arrays, texts.
@@ -157,12 +160,28 @@ pub enum BadSample {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StreamSettings {
-    /// Column with the path of the file or folder; of `text`, with the text itself.
+    /// Column with the path of the file or folder; of `text`, with the text itself; of `array`, also with a list of numbers, or a
+    /// list of lists that are equally long, as Parquet and JSON have them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
     /// The path itself, with names of columns in braces, as in `clips/{id}.mp4`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Of `array`, columns with a number each: a pattern such as `"v1_*"`, or a list of names and patterns. A pattern never
+    /// stands for the columns of the label, id, split and group. An empty cell, and what is not a number (NaN), is a missing
+    /// value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<ColumnNames>,
+    /// Of `array`, the path of one file for all samples, with a row for each: `.npy`, `.npz` or `.safetensors`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Column with the row of a sample in `file`, from 0. Default: the first row of the table has the first row of the file,
+    /// and so on; there must be equally many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<String>,
+    /// The array's name in `file`, if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// What the files hold.
     pub media: MediaName,
     /// Whether samples may lack it: those whose cell, or one that the path names, is empty. A file that is named and
@@ -195,7 +214,7 @@ pub enum MediaName {
     Depth,
     /// Optical flow: a `.flo` file, or a folder of them.
     Flow,
-    /// A `.npy` file of numbers.
+    /// Numbers: a `.npy` file for each sample, columns or lists of the table, or rows of a file for all samples.
     Array,
     /// A text: that of a column, or a file of UTF-8 with a path.
     Text,
@@ -259,7 +278,13 @@ impl Dataset for Manifest {
         };
         let from_shards = own_table.is_some();
         let table = match (table_path, own_table) {
-            (Some(path), _) => Table::read(&path, self.lists())?,
+            (Some(path), _) => Table::read(
+                &path,
+                Nested {
+                    labels: self.label_lists(),
+                    numbers: &self.number_lists(),
+                },
+            )?,
             (None, Some(table)) => table,
             (None, None) => return Err(missing_table()),
         };
@@ -267,7 +292,7 @@ impl Dataset for Manifest {
         let streams: Vec<OpenedStream> = self
             .streams
             .iter()
-            .map(|(name, stream)| stream.open(name, &table))
+            .map(|(name, stream)| stream.open(name, &table, &columns.taken(), &store))
             .collect::<Result<_>>()?;
         let classes = rows::classes(self, &table, &columns);
         let mut rows = rows::read(self, &table, &columns, &classes, &mut problems);
@@ -318,9 +343,18 @@ impl Manifest {
         }
     }
 
-    /// The column whose cells may be lists.
-    fn lists(&self) -> Option<&str> {
+    /// The column whose cells may be lists of classes.
+    fn label_lists(&self) -> Option<&str> {
         self.label_separator.as_ref().map(|_| self.label.as_str())
+    }
+
+    /// The columns whose cells may be lists of numbers.
+    fn number_lists(&self) -> Vec<&str> {
+        let arrays = self
+            .streams
+            .values()
+            .filter(|stream| stream.media == MediaName::Array);
+        arrays.filter_map(|stream| stream.column.as_deref()).collect()
     }
 
     fn check(&self) -> Result<()> {
@@ -377,6 +411,10 @@ impl StreamSettings {
         Self {
             column: None,
             path: None,
+            columns: None,
+            file: None,
+            index: None,
+            key: None,
             media,
             optional: false,
             max_frames: None,
@@ -386,21 +424,110 @@ impl StreamSettings {
         }
     }
 
-    fn open(&self, name: &str, table: &Table) -> Result<OpenedStream> {
+    /// Where the media are: what exactly one of four keys says.
+    fn origin(&self, name: &str, table: &Table, taken: &BTreeSet<usize>, store: &Store) -> Result<Origin> {
         let key = |setting: &str| format!("streams.{name}.{setting}");
-        let paths = match (&self.column, &self.path) {
-            (Some(column), None) => Template::column(table.column(column, &key("column"))?),
-            (None, Some(path)) => Template::parse(path, table, &key("path"))?,
-            (found, _) => {
-                let found = if found.is_some() {
-                    "with both"
-                } else {
-                    "with neither"
-                };
-                let expected = "either `column` or `path`";
-                return Err(Error::setting(format!("streams.{name}"), found, expected));
+        let is_array = self.media == MediaName::Array;
+        let given = [
+            ("column", self.column.is_some(), true),
+            ("path", self.path.is_some(), true),
+            ("columns", self.columns.is_some(), is_array),
+            ("file", self.file.is_some(), is_array),
+        ];
+        let named: Vec<&str> = given
+            .iter()
+            .filter(|given| given.1)
+            .map(|given| given.0)
+            .collect();
+        if named.len() != 1 {
+            let found = match &named[..] {
+                [] => "with none of them".to_owned(),
+                several => format!("with {}", several.join(" and ")),
+            };
+            let may: Vec<&str> = given
+                .iter()
+                .filter(|given| given.2)
+                .map(|given| given.0)
+                .collect();
+            let expected = format!("exactly one of: {}", may.join(", "));
+            return Err(Error::setting(format!("streams.{name}"), found, expected));
+        }
+        for (setting, found) in [("columns", self.columns.is_some()), ("file", self.file.is_some())] {
+            if found && !is_array {
+                let expected = format!("none for {}, only for array", self.media.kind());
+                return Err(Error::setting(key(setting), "given", expected));
             }
+        }
+        for (setting, value) in [("index", &self.index), ("key", &self.key)] {
+            if let Some(value) = value
+                && self.file.is_none()
+            {
+                let expected = "a `file` beside it, which it says more of";
+                return Err(Error::setting(key(setting), format!("\"{value}\""), expected));
+            }
+        }
+        if let Some(column) = &self.column {
+            let position = table.column(column, &key("column"))?;
+            return Ok(match self.media {
+                MediaName::Text => Origin::Text(position),
+                MediaName::Array if table.has_lists(position) => Origin::Array(ArrayCells::List(position)),
+                _ => Origin::Files(Template::column(position)),
+            });
+        }
+        if let Some(columns) = &self.columns {
+            let columns = columns.find(table, taken, &key("columns"))?;
+            return Ok(Origin::Array(ArrayCells::Columns(columns)));
+        }
+        if let Some(file) = &self.file {
+            return self.row_file(file, name, table, store).map(Origin::Array);
+        }
+        let path = self.path.as_deref().unwrap_or_default();
+        Ok(Origin::Files(Template::parse(path, table, &key("path"))?))
+    }
+
+    /// The file that has the arrays of all samples.
+    fn row_file(&self, path: &str, name: &str, table: &Table, store: &Store) -> Result<ArrayCells> {
+        let place = || format!("stream {name}");
+        let fault = |fault: Fault| match fault {
+            Fault::Program(error) => Error::plugin(error),
+            Fault::File(fault) => Error::data(place(), fault),
+            Fault::Media(problem) => Error::data(place(), problem),
         };
+        let found = store.find(path, &[]).map_err(|error| fault(Fault::File(error)))?;
+        let Found::One(blob) = found else {
+            return Err(Error::data(
+                place(),
+                format!("{path}: found a folder, expected a file"),
+            ));
+        };
+        let limit = self.max_mib.saturating_mul(1 << 20);
+        let file = RowFile::open(blob, self.key.as_deref(), limit).map_err(fault)?;
+        let setting = format!("streams.{name}.index");
+        let index = self
+            .index
+            .as_ref()
+            .map(|column| table.column(column, &setting))
+            .transpose()?;
+        if index.is_none() && file.rows() != table.len() {
+            let expected = format!(
+                "the column that has the row of each sample in {}: that has {} rows, the table {}",
+                file.name(),
+                file.rows(),
+                table.len()
+            );
+            return Err(Error::setting(setting, "nothing", expected));
+        }
+        Ok(ArrayCells::Row { file, index })
+    }
+
+    fn open(
+        &self,
+        name: &str,
+        table: &Table,
+        taken: &BTreeSet<usize>,
+        store: &Store,
+    ) -> Result<OpenedStream> {
+        let key = |setting: &str| format!("streams.{name}.{setting}");
         let media = self.media.kind();
         if let Some(scale) = self.depth_scale {
             if media != MediaKind::Depth {
@@ -451,14 +578,9 @@ impl StreamSettings {
                 format!("1 to {MOST}"),
             ));
         }
-        let cell = match (&self.column, media) {
-            (Some(column), MediaKind::Text) => Some(table.column(column, &key("column"))?),
-            _ => None,
-        };
         Ok(OpenedStream {
             name: name.to_owned(),
-            paths,
-            cell,
+            origin: self.origin(name, table, taken, store)?,
             optional: self.optional,
             reading: Reading {
                 media,

@@ -1,8 +1,9 @@
 //! The dataset as opened: paths are looked up and files decoded when they are asked for.
 
-use gblend_core::{Error, LabelKind, Media, OnBadSample, Result, Sample, Source, Stream};
+use gblend_core::{Array, Error, LabelKind, Media, OnBadSample, Result, Sample, Source, Stream};
 
 use super::Manifest;
+use super::arrays::ArrayCells;
 use super::blob::{Blob, FileFault, Found};
 use super::decode::{Fault, Reading, VIDEOS, ffmpeg_version};
 use super::folder::Folder;
@@ -22,7 +23,7 @@ pub(super) enum Store {
 }
 
 impl Store {
-    fn find(&self, path: &str, members: &[&str]) -> Result<Found, FileFault> {
+    pub(super) fn find(&self, path: &str, members: &[&str]) -> Result<Found, FileFault> {
         match self {
             Self::Folder(folder) => folder.find(path, members),
             Self::Shards(shards) => shards.find(path, members),
@@ -30,13 +31,22 @@ impl Store {
     }
 }
 
+/// Where the media of a sample are.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// In files of its own, or a folder of them.
+    Files(Template),
+    /// The text in this column.
+    Text(usize),
+    /// Numbers in the table, or in a file for all samples.
+    Array(ArrayCells),
+}
+
 /// One stream of every sample.
 #[derive(Debug)]
 pub(super) struct OpenedStream {
     pub(super) name: String,
-    pub(super) paths: Template,
-    /// The column whose cells are the media themselves.
-    pub(super) cell: Option<usize>,
+    pub(super) origin: Origin,
     pub(super) optional: bool,
     pub(super) reading: Reading,
 }
@@ -82,29 +92,43 @@ impl Opened {
         }
     }
 
+    /// Where a sample has a stream, for messages.
+    fn place(&self, index: usize, stream: usize) -> String {
+        let row = &self.rows[index];
+        let place = self.table.place(row.index);
+        format!(
+            "{place}: sample {}, stream {}",
+            row.id, self.readings[stream].name
+        )
+    }
+
     /// The files of a sample, and what is made of them.
     fn with_files<T>(
         &self,
-        index: usize,
-        stream: usize,
+        (index, stream): (usize, usize),
+        paths: &Template,
         make: impl FnOnce(&Reading, &Found) -> Result<T, Fault>,
     ) -> Result<T> {
-        let row = &self.rows[index];
-        let stream = &self.readings[stream];
-        let place = || {
-            let place = self.table.place(row.index);
-            format!("{place}: sample {}, stream {}", row.id, stream.name)
-        };
-        let path = stream.paths.fill(&self.table, row.index);
+        let reading = &self.readings[stream].reading;
+        let place = || self.place(index, stream);
+        let path = paths.fill(&self.table, self.rows[index].index);
         let path = path.map_err(|problem| Error::data(place(), problem))?;
-        let found = self.store.find(&path, stream.reading.members());
-        let made = found
-            .map_err(Fault::File)
-            .and_then(|found| make(&stream.reading, &found));
+        let found = self.store.find(&path, reading.members());
+        let made = found.map_err(Fault::File).and_then(|found| make(reading, &found));
         made.map_err(|fault| match fault {
             Fault::Program(error) => Error::plugin(error),
             Fault::File(fault) => Error::data(place(), fault),
             Fault::Media(problem) => Error::data(place(), FileFault::new(path, problem)),
+        })
+    }
+
+    /// The array of a sample.
+    fn array(&self, (index, stream): (usize, usize), cells: &ArrayCells) -> Result<Array> {
+        let array = cells.read(&self.table, self.rows[index].index);
+        array.map_err(|fault| match fault {
+            Fault::Program(error) => Error::plugin(error),
+            Fault::File(fault) => Error::data(self.place(index, stream), fault),
+            Fault::Media(problem) => Error::data(self.place(index, stream), problem),
         })
     }
 }
@@ -137,25 +161,49 @@ impl Source for Opened {
     }
 
     fn has(&self, index: usize, stream: usize) -> bool {
-        let stream = &self.readings[stream];
-        !stream.optional || stream.paths.is_filled(&self.table, self.rows[index].index)
+        let (stream, row) = (&self.readings[stream], self.rows[index].index);
+        !stream.optional
+            || match &stream.origin {
+                Origin::Files(paths) => paths.is_filled(&self.table, row),
+                Origin::Text(column) => !self.table.value(row, *column).is_empty(),
+                Origin::Array(cells) => cells.is_filled(&self.table, row),
+            }
     }
 
     fn read(&self, index: usize, stream: usize) -> Result<Media> {
-        if let Some(cell) = self.readings[stream].cell {
-            let text = self.table.value(self.rows[index].index, cell);
-            return Ok(Media::Text(text.to_owned()));
+        match &self.readings[stream].origin {
+            Origin::Files(paths) => self.with_files((index, stream), paths, Reading::decode),
+            Origin::Text(column) => {
+                let text = self.table.value(self.rows[index].index, *column);
+                Ok(Media::Text(text.to_owned()))
+            }
+            Origin::Array(cells) => self.array((index, stream), cells).map(Media::Array),
         }
-        self.with_files(index, stream, |reading, found| reading.decode(found))
     }
 
     fn fingerprint(&self, index: usize, stream: usize) -> Result<String> {
-        if let Some(cell) = self.readings[stream].cell {
-            let text = self.table.value(self.rows[index].index, cell);
-            let hash = blake3::hash(text.as_bytes());
-            return Ok(format!("manifest {VERSION} cell {}", hash.to_hex()));
-        }
-        self.with_files(index, stream, |reading, found| {
+        let paths = match &self.readings[stream].origin {
+            Origin::Files(paths) => paths,
+            Origin::Text(column) => {
+                let text = self.table.value(self.rows[index].index, *column);
+                let hash = blake3::hash(text.as_bytes());
+                return Ok(format!("manifest {VERSION} cell {}", hash.to_hex()));
+            }
+            Origin::Array(cells) => {
+                let array = self.array((index, stream), cells)?;
+                let mut hasher = blake3::Hasher::new();
+                for value in array.values() {
+                    hasher.update(&value.to_le_bytes());
+                }
+                let hash = hasher.finalize();
+                return Ok(format!(
+                    "manifest {VERSION} array {:?} {}",
+                    array.shape(),
+                    hash.to_hex()
+                ));
+            }
+        };
+        self.with_files((index, stream), paths, |reading, found| {
             let mut hasher = blake3::Hasher::new();
             let mut program = "";
             for blob in reading.chosen(found) {

@@ -48,6 +48,14 @@ impl Columns {
     }
 }
 
+impl Columns {
+    /// Those that say something else of a sample than its media do.
+    pub(super) fn taken(&self) -> BTreeSet<usize> {
+        let others = [self.id, self.split, self.group].into_iter().flatten();
+        others.chain([self.label]).collect()
+    }
+}
+
 /// The names of the classes: those of the settings, or those that occur; none where labels are numbers.
 pub(super) fn classes(settings: &Manifest, table: &Table, columns: &Columns) -> Vec<String> {
     if settings.label_kind == LabelColumn::Number {

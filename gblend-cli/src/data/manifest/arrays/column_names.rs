@@ -27,7 +27,12 @@ impl ColumnNames {
     ///
     /// # Errors
     /// [`Error::Setting`] if there is no such column, one is taken, or two names stand for the same.
-    pub(in super::super) fn find(&self, table: &Table, taken: &BTreeSet<usize>, key: &str) -> Result<Vec<usize>> {
+    pub(in super::super) fn find(
+        &self,
+        table: &Table,
+        taken: &BTreeSet<usize>,
+        key: &str,
+    ) -> Result<Vec<usize>> {
         let patterns = match self {
             Self::Pattern(pattern) => std::slice::from_ref(pattern),
             Self::List(names) => names,
@@ -50,7 +55,10 @@ impl ColumnNames {
                 found.push(table.column(name, key)?);
             }
             if found.len() == before {
-                let expected = format!("a pattern of columns that there are: {}", table.columns().join(", "));
+                let expected = format!(
+                    "a pattern of columns that there are: {}",
+                    table.columns().join(", ")
+                );
                 return Err(Error::setting(key, format!("\"{pattern}\""), expected));
             }
         }

@@ -8,7 +8,7 @@ use gblend_core::Array;
 use super::decode::Fault;
 use super::table::Table;
 
-pub use column_names::ColumnNames;
+pub(super) use column_names::ColumnNames;
 pub(super) use row_file::RowFile;
 
 /// Where the array of a sample is.
@@ -105,8 +105,15 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_missing_or_named() {
-        assert!(number("").unwrap().is_nan() && number("NaN").unwrap().is_nan() && number("nan").unwrap().is_nan());
-        assert_eq!((number("true").unwrap(), number("-1.5e2").unwrap()), (1.0, -150.0));
+        assert!(
+            number("").unwrap().is_nan()
+                && number("NaN").unwrap().is_nan()
+                && number("nan").unwrap().is_nan()
+        );
+        assert_eq!(
+            (number("true").unwrap(), number("-1.5e2").unwrap()),
+            (1.0, -150.0)
+        );
         for cell in ["1e39", "inf", "-Infinity", "1,5", "0x1", "abc"] {
             assert!(number(cell).unwrap_err().contains(cell), "{cell}");
         }

@@ -88,7 +88,10 @@ impl RowFile {
     pub(in super::super) fn row(&self, row: usize) -> Result<Array, Fault> {
         let fault = |problem: String| Fault::File(FileFault::new(self.blob.name(), problem));
         if row >= self.rows {
-            return Err(fault(format!("has no row {row}: it has {}, counted from 0", self.rows)));
+            return Err(fault(format!(
+                "has no row {row}: it has {}, counted from 0",
+                self.rows
+            )));
         }
         let count: usize = self.shape.iter().product();
         let values = match &self.values {
@@ -117,7 +120,9 @@ type Opened = (Vec<usize>, Values);
 /// Bytes that an array takes, if so many can be counted.
 fn bytes_of(shape: &[usize], kind: NumberType) -> Option<u64> {
     let mut extents = shape.iter();
-    extents.try_fold(kind.size() as u64, |bytes, &extent| bytes.checked_mul(extent as u64))
+    extents.try_fold(kind.size() as u64, |bytes, &extent| {
+        bytes.checked_mul(extent as u64)
+    })
 }
 
 fn open_npy(blob: &Blob, limit: usize) -> Result<Opened, Fault> {
@@ -224,7 +229,9 @@ fn chosen(key: Option<&str>, mut names: Vec<String>) -> Result<String, Fault> {
     let listed = names.join(", ");
     match key {
         Some(key) if names.iter().any(|name| name == key) => Ok(key.to_owned()),
-        Some(key) => Err(Fault::Media(format!("has no array `{key}`, expected one of: {listed}"))),
+        Some(key) => Err(Fault::Media(format!(
+            "has no array `{key}`, expected one of: {listed}"
+        ))),
         None => match &mut names[..] {
             [only] => Ok(std::mem::take(only)),
             [] => Err("has no array".into()),
@@ -302,7 +309,11 @@ mod tests {
             ("a.npy", plain.clone(), None),
             ("b.npy", npy("<f4", true, "(3, 2)", &by_column), None),
             ("c.npz", npz(&[("x", plain.clone())], false), None),
-            ("d.npz", npz(&[("x", plain.clone()), ("y", plain)], true), Some("x")),
+            (
+                "d.npz",
+                npz(&[("x", plain.clone()), ("y", plain)], true),
+                Some("x"),
+            ),
             ("e.safetensors", safetensors(header, &body), Some("x")),
         ] {
             let file = open(name, &bytes, key).unwrap();
@@ -310,7 +321,11 @@ mod tests {
             for row in 0..3 {
                 let array = file.row(row).unwrap();
                 assert_eq!(array.shape(), [2], "{name}");
-                assert_eq!(array.values(), [2.0 * row as f32, 2.0 * row as f32 + 1.0], "{name}");
+                assert_eq!(
+                    array.values(),
+                    [2.0 * row as f32, 2.0 * row as f32 + 1.0],
+                    "{name}"
+                );
             }
             let error = format!("{:?}", file.row(3).unwrap_err());
             assert!(error.contains("no row 3") && error.contains(name), "{error}");
@@ -321,14 +336,22 @@ mod tests {
     fn one_axis_is_a_number_for_each_sample_and_three_are_a_sequence() {
         let file = open("a.npy", &npy("<i2", false, "(2,)", &[7, 0, 8, 0]), None).unwrap();
         assert_eq!(file.row(1).unwrap(), Array::new([1], vec![8.0]).unwrap());
-        let file = open("a.npy", &npy("|u1", false, "(1, 2, 3)", &[1, 2, 3, 4, 5, 6]), None).unwrap();
+        let file = open(
+            "a.npy",
+            &npy("|u1", false, "(1, 2, 3)", &[1, 2, 3, 4, 5, 6]),
+            None,
+        )
+        .unwrap();
         assert_eq!(file.row(0).unwrap().shape(), [2, 3]);
     }
 
     #[test]
     fn what_no_32_bit_float_can_hold_is_named_with_its_row_and_column() {
         for value in [f64::NAN, f64::INFINITY, 1e300] {
-            let body: Vec<u8> = [0.0, 1.0, 2.0, value].iter().flat_map(|v| v.to_le_bytes()).collect();
+            let body: Vec<u8> = [0.0, 1.0, 2.0, value]
+                .iter()
+                .flat_map(|v| v.to_le_bytes())
+                .collect();
             let file = open("a.npy", &npy("<f8", false, "(2, 2)", &body), None).unwrap();
             assert!(file.row(0).is_ok());
             let error = format!("{:?}", file.row(1).unwrap_err());
@@ -357,7 +380,10 @@ mod tests {
         for (name, bytes) in [
             ("a.safetensors", tensor("[3]", "[0,12]")),
             ("b.safetensors", tensor("[2]", "[4,0]")),
-            ("c.safetensors", tensor("[18446744073709551615, 18446744073709551615]", "[0,8]")),
+            (
+                "c.safetensors",
+                tensor("[18446744073709551615, 18446744073709551615]", "[0,8]"),
+            ),
             ("d.safetensors", tensor("[]", "[0,4]")),
             ("e.safetensors", tensor("[0]", "[0,0]")),
             ("f.npy", npy("<f4", false, "(4,)", &[0; 8])),

@@ -6,7 +6,7 @@
 use std::io::{BufReader, Cursor, Write};
 
 use super::super::shards::Shards;
-use super::super::table::Table;
+use super::super::table::{Nested, Table};
 use super::super::template::Template;
 use super::{npy, picture, portable, sound, video_check};
 
@@ -17,9 +17,13 @@ pub fn csv(bytes: &[u8]) -> bool {
     Table::csv("fuzz.csv", bytes).is_ok()
 }
 
-/// JSON Lines, with a column of lists.
+/// JSON Lines, with a column of lists of text and one of numbers.
 pub fn json_lines(bytes: &[u8]) -> bool {
-    Table::json_lines("fuzz.jsonl", bytes, Some("labels")).is_ok()
+    let nested = Nested {
+        labels: Some("labels"),
+        numbers: &["numbers"],
+    };
+    Table::json_lines("fuzz.jsonl", bytes, nested).is_ok()
 }
 
 /// A template in the first line, and a CSV table to fill it from.

@@ -13,7 +13,7 @@ const MAGIC: &[u8; 6] = b"\x93NUMPY";
 const AXES: usize = 64;
 
 /// An array in row-major order, whatever the order and type in the file.
-pub(super) fn decode(bytes: &[u8]) -> Result<Array, Fault> {
+pub(in super::super) fn decode(bytes: &[u8]) -> Result<Array, Fault> {
     let (header, body) = split(bytes)?;
     let header = Header::parse(header)?;
     header.array(body)

@@ -49,7 +49,10 @@ impl NumberType {
 
     /// By the name that safetensors has for it, as in `F32`.
     pub(in super::super) fn of_safetensors(name: &str) -> Option<Self> {
-        TYPES.iter().find(|(.., other)| *other == name).map(|found| found.0)
+        TYPES
+            .iter()
+            .find(|(.., other)| *other == name)
+            .map(|found| found.0)
     }
 
     /// Bytes of a number.
@@ -124,7 +127,10 @@ mod tests {
         assert_eq!(NumberType::F16.values(&swapped, true), values);
         // torch.tensor([1.5, -2], dtype=torch.bfloat16)
         let bytes = [0xc0, 0x3f, 0x00, 0xc0];
-        assert_eq!(NumberType::of_safetensors("BF16").unwrap().values(&bytes, false), [1.5, -2.0]);
+        assert_eq!(
+            NumberType::of_safetensors("BF16").unwrap().values(&bytes, false),
+            [1.5, -2.0]
+        );
         assert_eq!(NumberType::of_numpy(""), None);
     }
 

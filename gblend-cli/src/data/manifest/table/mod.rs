@@ -1,5 +1,6 @@
 //! The table: rows of text with named columns, from CSV, JSON Lines or Parquet.
 
+mod numbers;
 mod parquet;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -9,14 +10,35 @@ use gblend_core::registry::nearest;
 use gblend_core::{Error, Result};
 use serde_json::Value;
 
+use numbers::{Item, Lists};
+
 /// What is wrong with a cell that is no text.
 pub(super) const NESTED: &str = "is a list or an object, expected text, a number or a truth value";
 
 /// What stands between the values of a list in a cell.
 pub(super) const LIST: &str = "\u{1f}";
 
+/// Columns whose cells may be more than text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Nested<'a> {
+    /// The column whose cells may be lists of text.
+    pub(super) labels: Option<&'a str>,
+    /// Columns whose cells may be lists of numbers.
+    pub(super) numbers: &'a [&'a str],
+}
+
+impl Nested<'_> {
+    fn has_labels(&self, column: &str) -> bool {
+        self.labels == Some(column)
+    }
+
+    fn has_numbers(&self, column: &str) -> bool {
+        self.numbers.contains(&column)
+    }
+}
+
 /// A table in memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Table {
     name: String,
     columns: Vec<String>,
@@ -26,14 +48,16 @@ pub(super) struct Table {
     places: Vec<String>,
     /// Columns that cannot become text, with what to say when one is asked for.
     refused: BTreeMap<usize, (String, String)>,
+    /// Columns that have lists of numbers.
+    lists: BTreeMap<usize, Lists>,
 }
 
 impl Table {
-    /// Reads a file in the format that its extension says. Only in the column `lists` may cells be lists.
+    /// Reads a file in the format that its extension says. Only in `nested` columns may cells be lists.
     ///
     /// # Errors
     /// [`Error::Data`] with the line at fault.
-    pub(super) fn read(path: &Path, lists: Option<&str>) -> Result<Self> {
+    pub(super) fn read(path: &Path, nested: Nested<'_>) -> Result<Self> {
         let name = path.display().to_string();
         let extension = path
             .extension()
@@ -41,9 +65,9 @@ impl Table {
             .unwrap_or_default()
             .to_ascii_lowercase();
         let parse = |name: &str, bytes: Vec<u8>| match extension.as_str() {
-            "csv" => Self::csv(name, &bytes),
-            "jsonl" | "ndjson" => Self::json_lines(name, &bytes, lists),
-            "parquet" => parquet::read(name, bytes, lists),
+            "csv" => Self::csv(name, &bytes).map(|table| table.with_bracketed(nested.numbers)),
+            "jsonl" | "ndjson" => Self::json_lines(name, &bytes, nested),
+            "parquet" => parquet::read(name, bytes, nested),
             _ => {
                 let problem = "found another extension, expected a table in .csv, .jsonl, .ndjson or .parquet; \
                                other formats have to be converted";
@@ -82,11 +106,12 @@ impl Table {
     }
 
     /// A table of one JSON object per line; its columns are all keys that occur.
-    pub(super) fn json_lines(name: &str, bytes: &[u8], lists: Option<&str>) -> Result<Self> {
+    pub(super) fn json_lines(name: &str, bytes: &[u8], nested: Nested<'_>) -> Result<Self> {
         let text = std::str::from_utf8(bytes).map_err(|error| Error::data(name, error))?;
         let mut columns = Vec::new();
         let mut positions: HashMap<String, usize> = HashMap::new();
         let mut rows = Vec::new();
+        let mut lists: BTreeMap<usize, Lists> = BTreeMap::new();
         for (line, text) in text
             .lines()
             .enumerate()
@@ -97,15 +122,22 @@ impl Table {
                 .map_err(|error| Error::data(&place, format!("no JSON object: {error}")))?;
             let mut row = Vec::new();
             for (key, value) in object {
-                let list = (lists == Some(key.as_str())).then(|| list(&value)).flatten();
-                let Some(value) = list.or_else(|| plain(&value)) else {
+                let numbers = value.as_array().filter(|_| nested.has_numbers(&key));
+                let list = nested.has_labels(&key).then(|| list(&value)).flatten();
+                let Some(text) = list.or_else(|| plain(&value)).or(numbers.map(|_| String::new())) else {
                     return Err(Error::data(place, format!("`{key}` {NESTED}")));
                 };
                 let column = *positions.entry(key).or_insert_with_key(|key| {
                     columns.push(key.clone());
                     columns.len() - 1
                 });
-                row.push((column, value));
+                if let Some(numbers) = numbers {
+                    lists
+                        .entry(column)
+                        .or_default()
+                        .push(rows.len(), numbers, &json_item);
+                }
+                row.push((column, text));
             }
             rows.push((row, place));
         }
@@ -117,6 +149,9 @@ impl Table {
                 row[column] = value;
             }
             table.push(row, place);
+        }
+        for (column, lists) in lists {
+            table.set_lists(column, lists);
         }
         Ok(table)
     }
@@ -140,6 +175,65 @@ impl Table {
             columns,
             ..Self::default()
         })
+    }
+
+    /// The lists of numbers in a column. A cell of it that is text has no list.
+    fn set_lists(&mut self, column: usize, mut lists: Lists) {
+        if lists.is_empty() {
+            return;
+        }
+        for row in 0..self.len() {
+            let text = self.value(row, column);
+            if !text.is_empty() {
+                lists.refuse(
+                    row,
+                    format!("is `{text}`, expected a list of numbers as in other rows"),
+                );
+            }
+        }
+        self.lists.insert(column, lists);
+    }
+
+    /// The same, with lists where the cells of one of these columns are lists as JSON and Python write them: `[1, 2.5]`.
+    fn with_bracketed(mut self, names: &[&str]) -> Self {
+        for name in names {
+            let Some(column) = self.columns.iter().position(|column| column == name) else {
+                continue;
+            };
+            let mut lists = Lists::default();
+            for row in 0..self.len() {
+                let text = self.value(row, column);
+                if !text.starts_with('[') {
+                    continue;
+                }
+                match serde_json::from_str::<Vec<Value>>(text) {
+                    Ok(list) => lists.push(row, &list, &json_item),
+                    Err(error) => lists.refuse(row, format!("is no list of numbers: {error}")),
+                }
+                self.rows[row][column].clear();
+            }
+            self.set_lists(column, lists);
+        }
+        self
+    }
+
+    /// Whether a column has lists of numbers.
+    pub(super) fn has_lists(&self, column: usize) -> bool {
+        self.lists.contains_key(&column)
+    }
+
+    /// Whether a row has a list of numbers in a column, or something else where one should be.
+    pub(super) fn has_list(&self, row: usize, column: usize) -> bool {
+        self.lists.get(&column).is_some_and(|lists| lists.has(row))
+    }
+
+    /// Shape and values of the list of numbers in a cell; what is missing in it is NaN.
+    ///
+    /// # Errors
+    /// What is wrong with the cell.
+    pub(super) fn list(&self, row: usize, column: usize) -> Result<(Vec<usize>, Vec<f32>), String> {
+        let lists = self.lists.get(&column).ok_or("has no list of numbers")?;
+        lists.get(row)
     }
 
     /// Adds a row with a value for each column.
@@ -203,6 +297,18 @@ fn list(value: &Value) -> Option<String> {
         .map(|values| joined(&values))
 }
 
+/// An item of a JSON list.
+fn json_item(value: &Value) -> Item<'_, Value> {
+    match value {
+        Value::Null => Item::Missing,
+        Value::Bool(value) => Item::Number(f64::from(u8::from(*value))),
+        Value::Number(number) => Item::Number(number.as_f64().unwrap_or(f64::INFINITY)),
+        Value::String(text) => Item::Other(format!("text `{text}`")),
+        Value::Array(list) => Item::List(list),
+        Value::Object(_) => Item::Other("an object".to_owned()),
+    }
+}
+
 /// The values of a list as one cell.
 pub(super) fn joined(values: &[String]) -> String {
     // A single value with a separator in it is one label, too.
@@ -250,8 +356,12 @@ mod tests {
     #[test]
     fn both_formats_give_the_same_values() {
         let csv = Table::csv("t", b"id,label\na, 3\nb,\n").unwrap();
-        let json =
-            Table::json_lines("t", b"{\"id\": \"a\", \"label\": 3}\n\n{\"id\": \"b\"}\n", None).unwrap();
+        let json = Table::json_lines(
+            "t",
+            b"{\"id\": \"a\", \"label\": 3}\n\n{\"id\": \"b\"}\n",
+            Nested::default(),
+        )
+        .unwrap();
         for table in [csv, json] {
             assert_eq!(table.columns(), ["id", "label"]);
             assert_eq!(
@@ -265,7 +375,7 @@ mod tests {
     fn mistakes_are_named_with_their_line() {
         let error = Table::csv("t", b"a,b\n1,2\n3\n").unwrap_err().to_string();
         assert!(error.contains("line: 3"), "{error}");
-        let error = Table::json_lines("t", b"{}\n{\"a\": [1]}\n", None)
+        let error = Table::json_lines("t", b"{}\n{\"a\": [1]}\n", Nested::default())
             .unwrap_err()
             .to_string();
         assert!(error.contains("t:2") && error.contains("`a`"), "{error}");
@@ -279,7 +389,7 @@ mod tests {
                 .map(|row| format!("{{\"k{}\": 1}}\n", key(row)))
                 .collect()
         };
-        let read = |text: String| Table::json_lines("t", text.as_bytes(), None);
+        let read = |text: String| Table::json_lines("t", text.as_bytes(), Nested::default());
         let error = read(lines(4000, |row| row)).unwrap_err().to_string();
         assert!(error.contains("4000 keys in 4000 rows"), "{error}");
         assert_eq!(read(lines(4000, |row| row % 9)).unwrap().columns().len(), 9);
@@ -290,8 +400,8 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>, text in "[{}\":,a1\n]{0,30}") {
             let _ = Table::csv("t", &bytes);
-            let _ = Table::json_lines("t", &bytes, None);
-            let _ = Table::json_lines("t", text.as_bytes(), None);
+            let _ = Table::json_lines("t", &bytes, Nested::default());
+            let _ = Table::json_lines("t", text.as_bytes(), Nested::default());
         }
     }
 }

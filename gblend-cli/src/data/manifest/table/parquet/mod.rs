@@ -8,6 +8,7 @@ mod pages;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -16,10 +17,12 @@ use gblend_core::{Error, Result};
 use parquet::basic::{Compression, ConvertedType, LogicalType, Repetition, Type as Physical};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::record::Field;
 use parquet::record::reader::RowIter;
 use parquet::schema::types::{SchemaDescriptor, Type};
 
-use super::{NESTED, Table};
+use super::numbers::{Item, Lists};
+use super::{NESTED, Nested, Table};
 use pages::RowGroup;
 
 /// Rows that a byte of a file may stand for: a table names a file in every row.
@@ -28,13 +31,13 @@ const MOST_ROWS: u64 = 1024;
 /// Bytes that the text of a table may take.
 const MOST_TEXT: usize = 1 << 30;
 
-/// Reads the bytes of a file that errors call `name`. Only in the column `lists` may cells be lists.
+/// Reads the bytes of a file that errors call `name`. Only in `nested` columns may cells be lists.
 ///
 /// # Errors
 /// [`Error::Data`] with the row or column at fault.
-pub(super) fn read(name: &str, bytes: Vec<u8>, lists: Option<&str>) -> Result<Table> {
+pub(super) fn read(name: &str, bytes: Vec<u8>, nested: Nested<'_>) -> Result<Table> {
     // The crate has asserted its way through damaged files before, and may again.
-    catch_unwind(AssertUnwindSafe(|| table(name, &Bytes::from(bytes), lists)))
+    catch_unwind(AssertUnwindSafe(|| table(name, &Bytes::from(bytes), nested)))
         .unwrap_or_else(|_| Err(damaged(name, "its values contradict each other")))
 }
 
@@ -42,7 +45,7 @@ fn damaged(place: &str, problem: impl std::fmt::Display) -> Error {
     Error::data(place, format!("not a whole Parquet file: {problem}"))
 }
 
-fn table(name: &str, bytes: &Bytes, lists: Option<&str>) -> Result<Table> {
+fn table(name: &str, bytes: &Bytes, nested: Nested<'_>) -> Result<Table> {
     let broken = |error: ParquetError| damaged(name, error);
     let metadata = ParquetMetaDataReader::new()
         .parse_and_finish(bytes)
@@ -52,8 +55,8 @@ fn table(name: &str, bytes: &Bytes, lists: Option<&str>) -> Result<Table> {
     let columns: Vec<String> = fields.iter().map(|field| field.name().to_owned()).collect();
     let mut table = Table::new(name, columns)?;
     let mut kept = Vec::new();
-    for (index, field) in fields.iter().enumerate() {
-        match problem(schema, index, lists == Some(field.name())) {
+    for index in 0..fields.len() {
+        match problem(schema, index, nested) {
             None => kept.push(index),
             Some(problem) => table.refuse(index, place(name, 0), problem),
         }
@@ -70,6 +73,7 @@ fn table(name: &str, bytes: &Bytes, lists: Option<&str>) -> Result<Table> {
         .build()
         .map_err(broken)?;
     let mut taken = 0_usize;
+    let mut lists: BTreeMap<usize, Lists> = BTreeMap::new();
     for group in metadata.row_groups() {
         let group = RowGroup::new(group, bytes.clone(), kept.len());
         let rows = RowIter::from_row_group(Some(projection.clone()), &group).map_err(broken)?;
@@ -78,7 +82,17 @@ fn table(name: &str, bytes: &Bytes, lists: Option<&str>) -> Result<Table> {
             let row = row.map_err(|error| damaged(&place, error))?;
             let mut values = vec![String::new(); fields.len()];
             for (&index, (column, value)) in kept.iter().zip(row.into_columns()) {
-                let text = if lists == Some(column.as_str()) {
+                if let Field::ListInternal(list) = &value
+                    && nested.has_numbers(&column)
+                {
+                    // What the values take is said by the file's own counts, which were checked.
+                    lists
+                        .entry(index)
+                        .or_default()
+                        .push(table.len(), list.elements(), &item);
+                    continue;
+                }
+                let text = if nested.has_labels(&column) {
                     cell::list(&value).or_else(|| cell::plain(&value))
                 } else {
                     cell::plain(&value)
@@ -100,7 +114,37 @@ fn table(name: &str, bytes: &Bytes, lists: Option<&str>) -> Result<Table> {
             table.push(values, place);
         }
     }
+    for (column, lists) in lists {
+        table.set_lists(column, lists);
+    }
     Ok(table)
+}
+
+/// An item of a list.
+fn item(value: &Field) -> Item<'_, Field> {
+    let number = match value {
+        Field::Null => return Item::Missing,
+        Field::Bool(value) => f64::from(u8::from(*value)),
+        Field::Byte(value) => f64::from(*value),
+        Field::UByte(value) => f64::from(*value),
+        Field::Short(value) => f64::from(*value),
+        Field::UShort(value) => f64::from(*value),
+        Field::Int(value) => f64::from(*value),
+        Field::UInt(value) => f64::from(*value),
+        Field::Long(value) => *value as f64,
+        Field::ULong(value) => *value as f64,
+        Field::Float16(value) => value.to_f64(),
+        Field::Float(value) => f64::from(*value),
+        Field::Double(value) => *value,
+        Field::ListInternal(list) => return Item::List(list.elements()),
+        Field::Str(text) => return Item::Other(format!("text `{text}`")),
+        other => return Item::Other(format!("`{other}`")),
+    };
+    if number.is_nan() {
+        Item::Missing
+    } else {
+        Item::Number(number)
+    }
 }
 
 /// Rows have no lines; they count from 1.
@@ -109,7 +153,7 @@ fn place(name: &str, row: usize) -> String {
 }
 
 /// Why a column cannot become text, if it cannot.
-fn problem(schema: &SchemaDescriptor, index: usize, lists: bool) -> Option<String> {
+fn problem(schema: &SchemaDescriptor, index: usize, nested: Nested<'_>) -> Option<String> {
     let field = &schema.root_schema().get_fields()[index];
     let mut leaves = (0..schema.num_columns()).filter(|&leaf| schema.get_column_root_idx(leaf) == index);
     let (leaf, others) = (leaves.next().map(|leaf| schema.column(leaf)), leaves.next());
@@ -122,7 +166,14 @@ fn problem(schema: &SchemaDescriptor, index: usize, lists: bool) -> Option<Strin
     } else {
         info.converted_type() == ConvertedType::LIST || info.logical_type_ref() == Some(&LogicalType::List)
     };
-    if is_list != (leaf.max_rep_level() == 1) || is_list && !lists || !is_list && !field.is_primitive() {
+    let most = match (nested.has_numbers(field.name()), nested.has_labels(field.name())) {
+        // Lists of lists are sequences.
+        (true, _) => 2,
+        (false, true) => 1,
+        (false, false) => 0,
+    };
+    let depth = leaf.max_rep_level();
+    if is_list != (depth > 0) || depth > most || !is_list && !field.is_primitive() {
         return Some(NESTED.to_owned());
     }
     let is_bytes = matches!(

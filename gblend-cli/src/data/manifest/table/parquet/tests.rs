@@ -13,11 +13,59 @@ const SNAPPY: &[u8] = include_bytes!("../../../../../tests/fixtures/tables/snapp
 const ZSTD: &[u8] = include_bytes!("../../../../../tests/fixtures/tables/zstd.parquet");
 const PLAIN: &[u8] = include_bytes!("../../../../../tests/fixtures/tables/plain.parquet");
 const NESTED_COLUMNS: &[u8] = include_bytes!("../../../../../tests/fixtures/tables/nested.parquet");
+const NUMBERS: &[u8] = include_bytes!("../../../../../tests/fixtures/tables/numbers.parquet");
 const GZIP: &[u8] = include_bytes!("../../../../../tests/fixtures/tables/gzip.parquet");
 const DELTA: &[u8] = include_bytes!("../../../../../tests/fixtures/tables/delta.parquet");
 
-fn parsed(bytes: &[u8], lists: Option<&str>) -> Result<Table> {
-    read("t.parquet", bytes.to_vec(), lists)
+/// Columns of `numbers.parquet`.
+const LISTS: [&str; 8] = [
+    "flat", "fixed", "half", "small", "large", "series", "truth", "words",
+];
+
+fn parsed(bytes: &[u8], labels: Option<&str>) -> Result<Table> {
+    let nested = Nested {
+        labels,
+        numbers: &LISTS,
+    };
+    read("t.parquet", bytes.to_vec(), nested)
+}
+
+#[test]
+fn lists_of_numbers_are_those_that_pyarrow_wrote() {
+    let table = parsed(NUMBERS, None).unwrap();
+    let list = |column: &str, row| table.list(row, table.column(column, "column").unwrap());
+    let same = |column: &str, row: usize, shape: &[usize], expected: &[f32]| {
+        let (found_shape, found) = list(column, row).unwrap();
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        assert_eq!(
+            (&found_shape[..], bits(&found)),
+            (shape, bits(expected)),
+            "{column} {row}"
+        );
+    };
+    same("flat", 0, &[3], &[1.5, f32::NAN, f32::NAN]);
+    same("flat", 2, &[1], &[-0.0]);
+    same("fixed", 0, &[2], &[1e-3, 2.0]);
+    same("fixed", 2, &[2], &[5.0, 6.0]);
+    same("half", 1, &[1], &[65504.0]);
+    same("small", 0, &[2], &[1.0, 2.0]);
+    same("series", 0, &[3, 2], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    same("series", 1, &[1, 2], &[7.0, 8.0]);
+    same("truth", 0, &[2], &[1.0, 0.0]);
+    for (column, row, part) in [
+        ("flat", 1, "is empty, expected a list"),
+        ("small", 1, "empty list"),
+        ("large", 0, "at position 0"),
+        ("large", 2, "has inf at position 0"),
+        ("series", 2, "ragged"),
+        ("words", 0, "text `1`"),
+    ] {
+        let problem = list(column, row).unwrap_err();
+        assert!(problem.contains(part), "{column} {row}: {problem}");
+    }
+    // Who does not ask for numbers gets none.
+    let plain = read("t.parquet", NUMBERS.to_vec(), Nested::default()).unwrap();
+    assert!(plain.column("flat", "column").is_err() && plain.column("id", "column").is_ok());
 }
 
 fn values(table: &Table, column: &str) -> Vec<String> {
@@ -30,7 +78,15 @@ fn values(table: &Table, column: &str) -> Vec<String> {
 #[test]
 fn the_same_rows_are_the_same_table_in_every_format() {
     let csv = Table::csv("t", CSV).unwrap();
-    let lines = Table::json_lines("t", JSON_LINES, Some("tags")).unwrap();
+    let lines = Table::json_lines(
+        "t",
+        JSON_LINES,
+        Nested {
+            labels: Some("tags"),
+            numbers: &[],
+        },
+    )
+    .unwrap();
     for bytes in [SNAPPY, ZSTD, PLAIN] {
         let table = parsed(bytes, Some("tags")).unwrap();
         assert_eq!((table.columns(), table.len()), (csv.columns(), 10));

@@ -1,0 +1,263 @@
+//! Arrays that have no file of their own: columns, lists, and rows of a file for all samples.
+
+use gblend_tests::{Playground, without_measurements};
+use serde_json::Value;
+
+use crate::playground;
+
+const SAMPLES: usize = 24;
+const WIDTH: usize = 3;
+
+/// The numbers of a sample: two classes that a line divides, and noise.
+fn numbers(sample: usize) -> [f32; WIDTH] {
+    let side = if sample.is_multiple_of(2) { 1.0 } else { -1.0 };
+    let noise = |at: usize| ((sample * 7 + at * 13) % 11) as f32 / 11.0 - 0.5;
+    [side + noise(0), noise(1), 0.5 * side + noise(2)]
+}
+
+fn label(sample: usize) -> &'static str {
+    ["even", "odd"][sample % 2]
+}
+
+fn split(sample: usize) -> &'static str {
+    if sample < 16 { "train" } else { "test" }
+}
+
+/// A table, and the same numbers as a `.npy` in another order.
+fn prepared() -> Playground {
+    let p = playground();
+    let mut csv = "id,label,split,row,v1,v2,v3,list\n".to_owned();
+    let mut lines = String::new();
+    for sample in 0..SAMPLES {
+        let [a, b, c] = numbers(sample);
+        let (label, split, row) = (label(sample), split(sample), SAMPLES - 1 - sample);
+        csv += &format!("s{sample},{label},{split},{row},{a},{b},{c},\"[{a}, {b}, {c}]\"\n");
+        let object = serde_json::json!({
+            "id": format!("s{sample}"), "label": label, "split": split, "row": row, "list": [a, b, c],
+        });
+        lines += &format!("{object}\n");
+    }
+    p.write("table.csv", csv);
+    p.write("table.jsonl", lines);
+    p.write("rows.npy", npy((0..SAMPLES).rev()));
+    p.write("ordered.npy", npy(0..SAMPLES));
+    p
+}
+
+/// What `np.save` writes.
+fn npy(samples: impl ExactSizeIterator<Item = usize>) -> Vec<u8> {
+    let shape = format!("({}, {WIDTH})", samples.len());
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(samples.flat_map(numbers).flat_map(f32::to_le_bytes));
+    bytes
+}
+
+/// A configuration with this table and stream.
+fn config(table: &str, stream: &str) -> String {
+    format!(
+        "[run]\nepochs = 3\nbatch_size = 4\nvalidation = 0.25\n\n\
+         [data]\nkind = \"manifest\"\ntable = \"{table}\"\nid = \"id\"\nlabel = \"label\"\nsplit = \"split\"\n\n\
+         [data.streams.features]\nmedia = \"array\"\n{stream}\n\n\
+         [modality.features]\nkind = \"vector\"\n\n[blend]\nkind = \"equal\"\n"
+    )
+}
+
+#[test]
+fn the_same_numbers_train_the_same_model_wherever_they_are() {
+    let p = prepared();
+    let train = |name: &str, table: &str, stream: &str| -> (Vec<u8>, Value) {
+        p.write("c.toml", config(table, stream));
+        p.succeed(&["check", "c.toml"]);
+        let summary = p.json(&["train", "c.toml", "--quiet", "--json", "--out", name]);
+        let model = std::fs::read(p.path(name).join("model.safetensors")).unwrap();
+        (model, without_measurements(summary))
+    };
+    let expected = train("columns", "table.csv", "columns = \"v*\"");
+    for (name, table, stream) in [
+        ("named", "table.csv", "columns = [\"v1\", \"v2\", \"v3\"]"),
+        ("bracketed", "table.csv", "column = \"list\""),
+        ("list", "table.jsonl", "column = \"list\""),
+        ("rows", "table.csv", "file = \"rows.npy\"\nindex = \"row\""),
+        ("ordered", "table.jsonl", "file = \"ordered.npy\""),
+    ] {
+        let found = train(name, table, stream);
+        assert!(found.0 == expected.0, "{name}");
+        assert_eq!(found.1, expected.1, "{name}");
+    }
+}
+
+#[test]
+fn what_a_stream_says_of_its_arrays_has_to_fit() {
+    let p = prepared();
+    p.write("short.npy", npy(0..SAMPLES - 1));
+    for (stream, parts) in [
+        (
+            "columns = \"v*\"\ncolumn = \"list\"",
+            &["column and columns", "exactly one of"][..],
+        ),
+        ("", &["exactly one of: column, path, columns, file"]),
+        (
+            "columns = \"w*\"",
+            &["streams.features.columns", "w*", "v1, v2, v3"],
+        ),
+        (
+            "columns = [\"label\"]",
+            &["streams.features.columns", "neither the label"],
+        ),
+        ("columns = [\"v1\", \"id\"]", &["neither the label"]),
+        ("columns = [\"v1\", \"v4\"]", &["v4", "did you mean"]),
+        (
+            "file = \"short.npy\"",
+            &["streams.features.index", "23 rows", "24"],
+        ),
+        ("file = \"none.npy\"", &["none.npy", "not found"]),
+        ("file = \"../rows.npy\"", &["leads out of"]),
+        ("file = \"table.csv\"", &["npy, npz, safetensors"]),
+        (
+            "file = \"rows.npy\"\nindex = \"line\"",
+            &["streams.features.index", "line"],
+        ),
+        ("file = \"rows.npy\"\nkey = \"x\"", &["no `key`"]),
+        (
+            "columns = \"v*\"\nindex = \"row\"",
+            &["streams.features.index", "file"],
+        ),
+    ] {
+        p.write("c.toml", config("table.csv", stream));
+        p.refuse(&["check", "c.toml"], parts);
+        p.refuse(&["train", "c.toml"], parts);
+    }
+    let frames = config("table.csv", "columns = \"v*\"").replace("media = \"array\"", "media = \"frames\"");
+    p.write("c.toml", frames);
+    p.refuse(&["check", "c.toml"], &["streams.features.columns", "array"]);
+}
+
+/// Puts something else in place of part of a file.
+fn edit(p: &Playground, file: &str, from: &str, to: &str) {
+    let text = std::fs::read_to_string(p.path(file)).unwrap();
+    assert!(text.contains(from), "{text}");
+    p.write(file, text.replacen(from, to, 1));
+}
+
+#[test]
+fn a_bad_array_is_named_with_its_sample_or_skipped() {
+    let number = numbers(3)[0].to_string();
+    let list = |with: &str| format!("{{\"id\":\"s3\",\"label\":\"odd\",\"list\":{with},");
+    let old = {
+        let [a, b, c] = numbers(3);
+        list(&serde_json::json!([a, b, c]).to_string())
+    };
+    type Damage<'a> = Box<dyn Fn(&Playground) + 'a>;
+    let cases: [(&str, &str, Damage<'_>, &[&str]); 8] = [
+        (
+            "table.csv",
+            "columns = \"v*\"",
+            Box::new(|p| edit(p, "table.csv", &format!(",{number},"), ",many,")),
+            &[
+                "table.csv:5",
+                "sample s3",
+                "column `v1` is `many`, expected a number",
+            ],
+        ),
+        (
+            "table.csv",
+            "columns = \"v*\"",
+            Box::new(|p| edit(p, "table.csv", &format!(",{number},"), ",inf,")),
+            &["sample s3", "`v1` is `inf`", "32 bits"],
+        ),
+        (
+            "table.csv",
+            "file = \"rows.npy\"\nindex = \"row\"",
+            Box::new(|p| edit(p, "table.csv", "s3,odd,train,20", "s3,odd,train,99")),
+            &["sample s3", "rows.npy", "no row 99", "24"],
+        ),
+        (
+            "table.csv",
+            "file = \"rows.npy\"\nindex = \"row\"",
+            Box::new(|p| edit(p, "table.csv", "s3,odd,train,20", "s3,odd,train,-1")),
+            &["sample s3", "column `row` is `-1`"],
+        ),
+        (
+            "table.jsonl",
+            "column = \"list\"",
+            Box::new(|p| edit(p, "table.jsonl", &old, &list("[1, \"x\", 2]"))),
+            &["table.jsonl:4", "sample s3", "`list` has text `x` at position 1"],
+        ),
+        (
+            "table.jsonl",
+            "column = \"list\"",
+            Box::new(|p| edit(p, "table.jsonl", &old, &list("\"s3.npy\""))),
+            &[
+                "sample s3",
+                "`s3.npy`, expected a list of numbers as in other rows",
+            ],
+        ),
+        (
+            "table.jsonl",
+            "column = \"list\"",
+            Box::new(|p| edit(p, "table.jsonl", &old, &list("[[1, 2], [3]]"))),
+            &["sample s3", "ragged"],
+        ),
+        (
+            "table.jsonl",
+            "column = \"list\"",
+            Box::new(|p| edit(p, "table.jsonl", &old, &list("null"))),
+            &["sample s3", "`list` is empty"],
+        ),
+    ];
+    for (table, stream, damage, parts) in cases {
+        let p = prepared();
+        damage(&p);
+        p.write("c.toml", config(table, stream));
+        p.refuse(&["train", "c.toml"], parts);
+        p.refuse(&["check", "c.toml"], parts);
+        let skip = ["--quiet", "--json", "--set", "data.on_bad_sample=skip"];
+        let summary = p.json(&[&["train", "c.toml"][..], &skip].concat());
+        assert_eq!(summary["samples_skipped"], 1, "{parts:?}");
+    }
+}
+
+#[test]
+fn an_empty_cell_is_a_missing_value_and_a_sample_without_any_lacks_an_optional_stream() {
+    let p = prepared();
+    let [a, b, c] = numbers(3);
+    edit(&p, "table.csv", &format!(",{a},{b},{c},"), &format!(",,NaN,{c},"));
+    p.write("c.toml", config("table.csv", "columns = \"v*\""));
+    let checked = p.succeed(&["check", "c.toml"]);
+    assert!(checked.contains("2 cells missing in 2 columns"), "{checked}");
+    p.succeed(&["train", "c.toml", "--quiet"]);
+
+    let p = prepared();
+    edit(&p, "table.csv", &format!(",{a},{b},{c},"), ",,,,");
+    let second = "optional = true\n\n[data.streams.other]\nmedia = \"array\"\ncolumns = [\"row\"]\n\n[modality.other]\nkind = \"vector\"";
+    p.write(
+        "c.toml",
+        config("table.csv", &format!("columns = \"v*\"\n{second}")),
+    );
+    p.succeed(&["train", "c.toml", "--quiet", "--out", "run"]);
+    let lone = p.json(&["predict", "run", "s3", "--quiet", "--json"]);
+    assert!(
+        lone[0]["heads"]["features"].is_null() && lone[0]["heads"]["other"].is_object(),
+        "{lone}"
+    );
+}
+
+#[test]
+fn a_changed_number_is_prepared_anew() {
+    let p = prepared();
+    p.write("c.toml", config("table.csv", "file = \"ordered.npy\""));
+    let train = |out: &str| {
+        p.succeed(&["train", "c.toml", "--quiet", "--out", out]);
+        std::fs::read(p.path(out).join("model.safetensors")).unwrap()
+    };
+    let first = train("a");
+    assert!(first == train("b"));
+    let mut bytes = std::fs::read(p.path("ordered.npy")).unwrap();
+    let end = bytes.len() - SAMPLES * WIDTH * 4;
+    bytes[end..end + 4].copy_from_slice(&9.0_f32.to_le_bytes());
+    p.write("ordered.npy", bytes);
+    assert!(first != train("c"));
+}
