@@ -29,7 +29,10 @@ fn plugins_are_listed_by_role_with_their_schema() {
             .collect()
     };
     assert_eq!(kinds("data"), ["avmnist", "manifest", "scene"]);
-    assert_eq!(kinds("modality"), ["audio", "depth", "flow", "rgb"]);
+    assert_eq!(
+        kinds("modality"),
+        ["audio", "depth", "flow", "rgb", "sequence", "text", "vector"]
+    );
     assert_eq!(
         kinds("fusion"),
         [
