@@ -9,6 +9,8 @@
 //! }
 //! ```
 
+#[cfg(not(feature = "fuzzing"))]
+mod allocator;
 pub mod commands;
 pub mod compare;
 pub mod config;
@@ -35,11 +37,7 @@ use gblend_optim as _;
 pub use commands::main;
 pub use error::{Error, Result};
 
-/// Training frees and asks for the same large blocks in every step. This allocator keeps them for the next
-/// step, where the system's hands them back to the kernel and has every page zeroed anew, and it does so
-/// with little beyond what is in use. `.cargo/config.toml` tunes it when it is built.
-///
 /// A fuzz target brings its own, which counts.
 #[cfg(not(feature = "fuzzing"))]
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator::new();

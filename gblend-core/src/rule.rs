@@ -26,5 +26,7 @@ impl Value for f32 {
 /// How a value of a parameter moves, and with it the `N` moments that are kept of it.
 pub trait Rule<const N: usize> {
     /// The parameter and its moments after a step, from what they were before.
+    ///
+    /// Called for every value: mark it `#[inline]`, so that many are computed at once.
     fn apply<V: Value>(&self, parameter: V, gradient: V, moments: [V; N]) -> (V, [V; N]);
 }

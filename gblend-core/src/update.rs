@@ -23,6 +23,7 @@
 //! }
 //!
 //! impl Rule<1> for Move {
+//!     #[inline]
 //!     fn apply<V: Value>(&self, parameter: V, gradient: V, [mean]: [V; 1]) -> (V, [V; 1]) {
 //!         let mean = mean * 0.9 + gradient * 0.1;
 //!         (parameter - mean.clone() * self.rate, [mean])

@@ -10,7 +10,8 @@ use std::time::Instant;
 use clap::Args;
 
 use crate::Result;
-use crate::process::{cargo, output_of, succeed, target_directory, workspace};
+use crate::metadata::target_directory;
+use crate::process::{cargo, output_of, succeed, workspace};
 use crate::python::wheels;
 
 #[derive(Debug, Args)]

@@ -7,7 +7,8 @@ use std::process::Command;
 use clap::Args;
 
 use crate::Result;
-use crate::process::{cargo, output_of, succeed, target_directory, workspace};
+use crate::metadata::target_directory;
+use crate::process::{cargo, output_of, succeed, workspace};
 
 #[derive(Debug, Args)]
 pub(crate) struct Fuzz {

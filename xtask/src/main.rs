@@ -7,6 +7,7 @@ mod cuda;
 mod fuzz;
 mod generate;
 mod gpu_bundle;
+mod metadata;
 mod plugins;
 mod process;
 mod python;

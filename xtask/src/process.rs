@@ -3,23 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cargo_metadata::MetadataCommand;
-
 use crate::Result;
 
 /// The folder of the workspace.
 pub(crate) fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
-}
-
-/// Where cargo puts what it builds; not always into the workspace's folder.
-pub(crate) fn target_directory() -> Result<PathBuf> {
-    let metadata = MetadataCommand::new()
-        .manifest_path(workspace().join("Cargo.toml"))
-        .no_deps()
-        .exec()?;
-    Ok(metadata.target_directory.into_std_path_buf())
 }
 
 /// `cargo` as it runs this task.

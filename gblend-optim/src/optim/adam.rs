@@ -105,6 +105,7 @@ pub(super) enum Decay {
 }
 
 impl Rule<2> for AdaptiveMoments {
+    #[inline]
     fn apply<V: Value>(&self, parameter: V, gradient: V, [mean, square]: [V; 2]) -> (V, [V; 2]) {
         let gradient = match self.decay {
             Some(Decay::InGradient(decay)) => gradient + parameter.clone() * decay,

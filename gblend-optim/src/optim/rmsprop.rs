@@ -88,6 +88,7 @@ pub struct MeanSquare {
 }
 
 impl Rule<3> for MeanSquare {
+    #[inline]
     fn apply<V: Value>(&self, parameter: V, gradient: V, [velocity, square, mean]: [V; 3]) -> (V, [V; 3]) {
         let gradient = match self.decay {
             Some(decay) => gradient + parameter.clone() * decay,

@@ -82,6 +82,7 @@ pub struct Momentum {
 }
 
 impl Rule<1> for Momentum {
+    #[inline]
     fn apply<V: Value>(&self, parameter: V, gradient: V, [velocity]: [V; 1]) -> (V, [V; 1]) {
         let gradient = match self.decay {
             Some(decay) => gradient + parameter.clone() * decay,

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::Result;
-use crate::process::{cargo, succeed, target_directory};
+use crate::metadata::target_directory;
+use crate::process::{cargo, succeed};
 
 /// Examples of the command line's package.
 pub(super) fn examples(names: &[&str]) -> Result<Vec<PathBuf>> {

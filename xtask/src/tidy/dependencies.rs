@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use cargo_metadata::{DependencyKind, Metadata};
-
 use crate::Result;
+use crate::metadata::Metadata;
 
 /// Members that a member may depend on.
 const ALLOWED: [(&str, &[&str]); 6] = [
@@ -60,7 +59,7 @@ pub(crate) fn problems(metadata: &Metadata) -> Vec<String> {
             ));
             continue;
         };
-        if package.targets.iter().any(|target| target.is_custom_build()) {
+        if package.targets.iter().any(|target| target.is("custom-build")) {
             // What builds gblend runs nothing of its own, so it cannot download anything either.
             problems.push(format!("{} has a build script", package.name));
         }
@@ -68,7 +67,7 @@ pub(crate) fn problems(metadata: &Metadata) -> Vec<String> {
         for dependency in &package.dependencies {
             let name = dependency.name.as_str();
             let sibling = members.contains(&name) && !allowed.contains(&name);
-            if sibling || (forbidden.contains(&name) && dependency.kind == DependencyKind::Normal) {
+            if sibling || (forbidden.contains(&name) && dependency.kind.is_none()) {
                 problems.push(format!("{} must not depend on {name}", package.name));
             }
         }

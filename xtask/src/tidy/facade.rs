@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::Metadata;
+use crate::metadata::Metadata;
 
 use super::files::rust_files;
 use crate::Result;

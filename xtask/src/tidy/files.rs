@@ -27,7 +27,8 @@ const WITHOUT_ENGINE: [&str; 6] = [
 ];
 
 /// The files with `unsafe` code, each of which says why.
-const UNSAFE: [&str; 2] = [
+const UNSAFE: [&str; 3] = [
+    "gblend-cli/src/allocator/mod.rs",
     "gblend-core/src/engine/cpu/raw.rs",
     "gblend-core/src/device/cuda/libraries.rs",
 ];

@@ -5,10 +5,10 @@ mod facade;
 mod files;
 mod modules;
 
-use cargo_metadata::MetadataCommand;
 use clap::Args;
 
 use crate::Result;
+use crate::metadata::Metadata;
 use crate::process::workspace;
 
 /// Check who depends on whom, which modules use which, what files say, and that the engine stays behind gblend-core.
@@ -22,10 +22,7 @@ pub(crate) struct Tidy {
 impl Tidy {
     pub(crate) fn run(&self) -> Result {
         let root = workspace();
-        let metadata = MetadataCommand::new()
-            .manifest_path(root.join("Cargo.toml"))
-            .no_deps()
-            .exec()?;
+        let metadata = Metadata::read()?;
         if self.graph {
             println!("{}", modules::graph(&root, &metadata)?);
             return Ok(());

@@ -1,6 +1,6 @@
 //! The one place with `unsafe` code.
 //!
-//! Three things cannot be had without it. The matrix product of the `gemm` crate takes raw pointers and
+//! Three things cannot be had without it. The matrix product of the `gemm-f32` crate takes raw pointers and
 //! strides; dfdx hands out a tensor's storage on the CPU one element at a time only, while a copy of
 //! every operand would cost more than many of the operations do; and memory for maps comes filled with zeros
 //! by one thread, which takes as long as some of the operations that fill it again. All are wrapped here in
@@ -179,18 +179,25 @@ impl<'a> MatrixMut<'a> {
             (left.rows, right.columns, right.rows),
             "sizes of a matrix product"
         );
+        // The kernels want the elements of a column one after another. Where those of a row are, they are a column of the
+        // transposed product.
+        let (left, right, [column_stride, row_stride]) = if self.row_stride > 1 {
+            (right.transposed(), left.transposed(), [self.row_stride, 1])
+        } else {
+            (left, right, [1, self.row_stride])
+        };
         let stride = |stride: usize| stride as isize;
         // SAFETY: the sizes agree, each matrix covers its elements (checked when it was made), `self` is the
         // only way to its elements and the others are borrowed for reading. Slices are never longer than
         // `isize::MAX` bytes, so the strides fit.
         unsafe {
-            gemm::gemm(
-                self.rows,
-                self.columns,
+            gemm_f32::gemm::f32::get_gemm_fn()(
+                left.rows,
+                right.columns,
                 left.columns,
                 self.start,
-                1,
-                stride(self.row_stride),
+                stride(column_stride),
+                stride(row_stride),
                 accumulate,
                 left.data.as_ptr(),
                 stride(left.column_stride),
@@ -203,7 +210,7 @@ impl<'a> MatrixMut<'a> {
                 false,
                 false,
                 false,
-                gemm::Parallelism::None,
+                gemm_common::Parallelism::None,
             );
         }
     }

@@ -8,9 +8,8 @@ mod tree;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::Metadata;
-
 use crate::Result;
+use crate::metadata::Metadata;
 use cycles::cycles;
 use floors::Floors;
 use tree::Tree;
@@ -76,9 +75,7 @@ pub(crate) fn graph(folder: &Path, metadata: &Metadata) -> Result<String> {
 /// The root file of every library, program, test, example and bench.
 fn roots(metadata: &Metadata) -> BTreeSet<PathBuf> {
     let targets = metadata.packages.iter().flat_map(|package| &package.targets);
-    targets
-        .map(|target| target.src_path.clone().into_std_path_buf())
-        .collect()
+    targets.map(|target| target.src_path.clone()).collect()
 }
 
 #[cfg(test)]
