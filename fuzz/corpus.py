@@ -255,6 +255,43 @@ description = {
 }
 checkpoint = {"format": "gblend-checkpoint-1", "arrays": "0", "checksum": "0", "description": description}
 write("run_files", "checkpoint.json", json.dumps(checkpoint))
+number = {"column": 0, "mean": 1.5, "deviation": 0.5, "missing": 1}
+numbers = [number, {**number, "column": 1, "missing": 0}]
+categories = [{"column": 2, "values": [None, 1.0, 2.0]}]
+vector = {"columns": 3, "numbers": numbers, "categories": categories}
+write("fitted", "vector.json", json.dumps({"value": vector, "summary": ["2 columns standardized"]}))
+features = [{"mean": 1.0, "deviation": 2.0}, {"mean": 0.0, "deviation": 0.0}]
+write("fitted", "sequence.json", json.dumps({"value": {"features": features, "steps": 9, "missing": 1}}))
+
+
+def tokenizer(name, model, pre_tokenizer, normalizer):
+    description = {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": normalizer,
+        "pre_tokenizer": pre_tokenizer, "post_processor": None, "decoder": None, "model": model,
+    }
+    value = {"tokenizer": description, "tokens": [0, 1, 2], "share": 1.0}
+    write("fitted", name, json.dumps({"value": value}))
+
+
+words = {"[UNK]": 0, "the": 1, "tide": 2, "##e": 3, "t": 4}
+level = {"type": "WordLevel", "vocab": words, "unk_token": "[UNK]"}
+tokenizer("words.json", level, {"type": "Whitespace"}, {"type": "Lowercase"})
+piece = {
+    "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+    "vocab": words,
+}
+bert = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True}
+tokenizer("pieces.json", piece, {"type": "BertPreTokenizer"}, bert)
+pairs = {
+    "type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None, "end_of_word_suffix": None,
+    "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
+    "vocab": {"t": 0, "h": 1, "e": 2, "th": 3, "the": 4}, "merges": [["t", "h"], ["th", "e"]],
+}
+by_bytes = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+tokenizer("pairs.json", pairs, by_bytes, {"type": "Sequence", "normalizers": [{"type": "NFC"}]})
+unigram = {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["t", -1.0], ["he", -2.5]], "byte_fallback": False}
+metaspace = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}
+tokenizer("unigram.json", unigram, metaspace, {"type": "NFKC"})
 losses = {"train": [0.5, None], "held_out": [0.7]}
 progress = {"epoch": 2, "batches": 1, "step": 5}
 content = {"origin": "0", "position": progress, "course": {"before": losses, "after": [losses]}, "arrays": "0"}

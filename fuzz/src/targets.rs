@@ -1,8 +1,12 @@
 //! The targets.
 
 use gblend_cli::fuzzing;
+use gblend_core::{Array, Fitted, Media, Modality, serde_json};
 use gblend_modalities::frontend::depth_image::DepthConvention;
 use gblend_modalities::frontend::flo;
+use gblend_modalities::sequence::Sequence;
+use gblend_modalities::text::Text;
+use gblend_modalities::vector::Vector;
 
 use crate::repair;
 
@@ -63,7 +67,7 @@ impl Target {
 }
 
 /// All of them.
-pub static TARGETS: [Target; 21] = [
+pub static TARGETS: [Target; 22] = [
     target("config", fuzzing::config, memory(1024 * KIB, 1024), 2_000),
     target("overrides", fuzzing::overrides, memory(1024 * KIB, 1024), 2_000),
     target("curves", fuzzing::curves, memory(64 * KIB, 256), 20_000),
@@ -114,6 +118,7 @@ pub static TARGETS: [Target; 21] = [
         100_000,
     ),
     target("run_files", fuzzing::run_files, memory(4 * KIB, 256), 100_000),
+    target("fitted", fitted, memory(4096 * KIB, 16 * KIB), 20_000),
     target("flo", flow, memory(KIB, 4), 100_000),
     target("depth_image", depth, memory(256 * KIB, 4 * DEFLATE), 50_000).repaired(repair::png),
     target("matlab", matlab, memory(64 * KIB, 8 * DEFLATE), 100_000),
@@ -122,6 +127,32 @@ pub static TARGETS: [Target; 21] = [
 /// The target of this name.
 pub fn find(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
+}
+
+/// What a modality has fitted, a tokenizer among it, applied to a sample.
+fn fitted(bytes: &[u8]) -> bool {
+    let Ok(fitted) = serde_json::from_slice::<Fitted>(bytes) else {
+        return false;
+    };
+    let array = |shape: &[usize], values: &[f32]| Array::new(shape, values.to_vec()).map(Media::Array);
+    let text = Text {
+        length: 8,
+        bytes: 40,
+        ..Text::default()
+    };
+    let vector = Vector {
+        categorical: vec![2],
+        ..Vector::default()
+    };
+    let all: [(&dyn Modality, _); 3] = [
+        (&vector, array(&[3], &[1.0, f32::NAN, 2.0])),
+        (&Sequence::default(), array(&[2, 2], &[1.0, 2.0, f32::NAN, 3.0])),
+        (&text, Ok(Media::Text("The tide, 潮 and e\u{301}bb".to_owned()))),
+    ];
+    all.into_iter().any(|(modality, media)| {
+        let prepared = media.and_then(|media| modality.prepare(&media));
+        prepared.and_then(|sample| modality.apply(sample, &fitted)).is_ok()
+    })
 }
 
 fn flow(bytes: &[u8]) -> bool {

@@ -89,13 +89,91 @@ fn choice(role: Role, definitions: &mut Map<String, Value>) -> gblend_core::Resu
     Ok(json!({ "oneOf": kinds }))
 }
 
-/// Moves a schema's own definitions to the shared ones.
+/// Moves a schema's own definitions to the shared ones. One that has the name of another that is there gets a number: crates
+/// that do not know each other may call different types alike.
 fn adopt(mut schema: Value, definitions: &mut Map<String, Value>) -> Value {
-    if let Value::Object(object) = &mut schema {
-        object.remove("$schema");
-        if let Some(Value::Object(own)) = object.remove("$defs") {
-            definitions.extend(own);
+    let Value::Object(object) = &mut schema else {
+        return schema;
+    };
+    object.remove("$schema");
+    let Some(Value::Object(mut own)) = object.remove("$defs") else {
+        return schema;
+    };
+    while let Some((name, free)) = own.iter().find_map(|(name, content)| {
+        let fits = |name: &str| definitions.get(name).is_none_or(|known| known == content);
+        let taken = |free: &String| own.contains_key(free) || !fits(free);
+        let numbered = || {
+            (2..)
+                .map(|number| format!("{name}{number}"))
+                .find(|free| !taken(free))
+        };
+        if fits(name) {
+            None
+        } else {
+            Some((name.clone(), numbered()?))
         }
+    }) {
+        let content = own.remove(&name).unwrap_or_default();
+        own.insert(free.clone(), content);
+        // What refers to it is another definition now, too.
+        let (from, to) = (format!("#/$defs/{name}"), format!("#/$defs/{free}"));
+        own.values_mut()
+            .chain([&mut schema])
+            .for_each(|value| refer(value, &from, &to));
     }
+    definitions.extend(own);
     schema
+}
+
+/// Replaces references.
+fn refer(value: &mut Value, from: &str, to: &str) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                if key == "$ref" && value == from {
+                    *value = json!(to);
+                } else {
+                    refer(value, from, to);
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| refer(value, from, to)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A schema with a definition `Outer` that has an `Inner`.
+    fn schema(inner: &str) -> Value {
+        json!({
+            "properties": { "a": { "$ref": "#/$defs/Outer" }, "b": { "$ref": "#/$defs/Inner" } },
+            "$defs": {
+                "Outer": { "properties": { "inner": { "$ref": "#/$defs/Inner" } } },
+                "Inner": { "const": inner },
+            },
+        })
+    }
+
+    #[test]
+    fn types_that_are_called_alike_keep_their_own_definitions() {
+        let mut definitions = Map::new();
+        for inner in ["one", "two", "one", "two", "three"] {
+            let adopted = adopt(schema(inner), &mut definitions);
+            let of = |value: &Value| {
+                let name = value["$ref"]
+                    .as_str()
+                    .and_then(|name| name.strip_prefix("#/$defs/"));
+                name.and_then(|name| definitions.get(name))
+                    .cloned()
+                    .unwrap_or_default()
+            };
+            let properties = &adopted["properties"];
+            assert_eq!(of(&properties["b"])["const"], inner);
+            assert_eq!(of(&of(&properties["a"])["properties"]["inner"])["const"], inner);
+        }
+        assert_eq!(definitions.len(), 6, "{definitions:?}");
+    }
 }

@@ -16,6 +16,7 @@ use crate::tensor::{AutoDevice, Dims1, Features, Plain};
 /// How rows of features are normalized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RowNormalization")]
 pub enum Normalization {
     /// Not at all.
     None,

@@ -22,6 +22,7 @@ use crate::range::{self, DEPTH, WIDTH, within};
 pub struct StepEncoderSettings {
     /// What the network is made of. Default: `convolution`, for texts `bag`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "StepArchitecture", default)]
     pub architecture: Option<StepArchitecture>,
     /// Convolution: features of each residual block. The last number is the length of the feature vector.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -49,7 +49,7 @@ impl Default for VectorEncoderSettings {
             widths: vec![64],
             normalization: Normalization::Layer,
             activation: Activation::Relu,
-            dropout: 0.2,
+            dropout: 0.25,
         }
     }
 }

@@ -1,0 +1,125 @@
+//! What becomes of texts.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use gblend_core::{Array, AutoDevice, Batch, BuildContext, FitContext, Fitted, Media, Modality, Pass, Seed};
+use gblend_modalities as _;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// Texts of several scripts, with and without spaces, one of them empty.
+const TEXTS: [&str; 8] = [
+    "the tide and the ebb",
+    "The tide, and the flood",
+    "潮の満ち引きと潮の流れ",
+    "潮の満ち引き",
+    "прилив и отлив",
+    "прилив",
+    "المد والجزر المد",
+    "",
+];
+
+fn text(mut settings: Value) -> Box<dyn Modality> {
+    settings["kind"] = json!("text");
+    serde_json::from_value(settings).unwrap()
+}
+
+fn prepare(text: &dyn Modality, media: &str) -> Array {
+    text.prepare(&Media::Text(media.to_owned())).unwrap()
+}
+
+fn fit(text: &dyn Modality) -> Fitted {
+    let samples: Vec<Array> = TEXTS.iter().map(|media| prepare(text, media)).collect();
+    let read = |index: usize| Ok(samples[index].clone());
+    text.fit(&FitContext::new(Path::new("."), samples.len(), &read))
+        .unwrap()
+}
+
+fn numbers(text: &dyn Modality, fitted: &Fitted, media: &str) -> Vec<f32> {
+    text.apply(prepare(text, media), fitted).unwrap().into_values()
+}
+
+fn features(text: &dyn Modality, pass: &Pass) -> Vec<u32> {
+    let fitted = fit(text);
+    let samples: Vec<Array> = TEXTS
+        .iter()
+        .map(|media| text.apply(prepare(text, media), &fitted).unwrap())
+        .collect();
+    let device = AutoDevice::default();
+    let cx = BuildContext {
+        device: &device,
+        sample_shape: samples[0].shape(),
+        fitted: &fitted,
+        seed: Seed::new(3),
+    };
+    let mut encoder = text.build(&cx).unwrap();
+    let batch = Batch::stack(&device, &samples.iter().collect::<Vec<_>>()).unwrap();
+    let features = encoder.encode(&batch, pass).unwrap().to_vec();
+    features.into_iter().map(f32::to_bits).collect()
+}
+
+#[test]
+fn tokens_are_longer_than_bytes_where_texts_repeat_themselves() {
+    let text = text(json!({ "min_samples": 1 }));
+    let fitted = fit(text.as_ref());
+    let tokens = |media: &str| {
+        let numbers = numbers(text.as_ref(), &fitted, media);
+        numbers.iter().filter(|&&number| number > 0.0).count()
+    };
+    for media in ["the tide", "潮の満ち引き", "прилив"] {
+        assert!(tokens(media) * 2 < media.len(), "{media}: {}", tokens(media));
+    }
+    assert_eq!(tokens(""), 0);
+}
+
+#[test]
+fn capitals_count_as_small_letters_where_that_is_asked_for() {
+    for (lowercase, same) in [(true, true), (false, false)] {
+        let text = text(json!({ "lowercase": lowercase, "min_samples": 1 }));
+        let fitted = fit(text.as_ref());
+        let of = |media| numbers(text.as_ref(), &fitted, media);
+        assert_eq!(of("The Tide") == of("the tide"), same);
+    }
+}
+
+#[test]
+fn tokens_that_training_samples_hardly_have_share_a_number() {
+    let text = text(json!({ "min_samples": 2, "length": 6 }));
+    let fitted = fit(text.as_ref());
+    // 1 is what is unknown, 0 what is not there.
+    assert_eq!(numbers(text.as_ref(), &fitted, "@#")[..2], [1.0, 1.0]);
+    assert!(numbers(text.as_ref(), &fitted, "the tide")[0] > 1.0);
+    assert_eq!(numbers(text.as_ref(), &fitted, ""), [0.0; 6]);
+}
+
+#[test]
+fn padding_changes_no_bit_of_any_network() {
+    for encoder in [
+        json!({}),
+        json!({ "channels": [4, 4], "architecture": "convolution", "dropout": 0.2 }),
+        json!({ "architecture": "transformer", "heads": 2, "hidden": 5, "dropout": 0.2 }),
+        json!({ "architecture": "gru", "units": 3 }),
+    ] {
+        let at = |length: usize| text(json!({ "length": length, "width": 8, "encoder": encoder }));
+        for pass in [Pass::evaluate(), Pass::train(Seed::new(1))] {
+            let shortest = features(at(30).as_ref(), &pass);
+            assert_eq!(features(at(77).as_ref(), &pass), shortest, "{encoder}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_cut_into_tokens_with_a_number(media in "\\PC{0,80}") {
+        let text = text(json!({ "length": 40 }));
+        let fitted = fit(text.as_ref());
+        let most = fitted.get::<Value>().unwrap()["tokens"].as_array().unwrap().len() + 1;
+        let numbers = numbers(text.as_ref(), &fitted, &media);
+        prop_assert_eq!(numbers.len(), 40);
+        prop_assert!(numbers.iter().all(|&number| number <= most as f32));
+        // Padding comes last.
+        let first = numbers.iter().position(|&number| number == 0.0).unwrap_or(40);
+        prop_assert!(numbers[first..].iter().all(|&number| number == 0.0));
+    }
+}
