@@ -320,7 +320,7 @@ fn settings_that_fit_no_table_are_refused_by_name() {
         ),
         (
             "data.streams.camera.path=x",
-            &["data.streams.camera", "either `column` or `path`"],
+            &["data.streams.camera", "exactly one of: column, path"],
         ),
         (
             "data.streams.microphone.path={idd}.wav",

@@ -112,6 +112,7 @@ impl Table {
         let mut positions: HashMap<String, usize> = HashMap::new();
         let mut rows = Vec::new();
         let mut lists: BTreeMap<usize, Lists> = BTreeMap::new();
+        let mut refused = BTreeMap::new();
         for (line, text) in text
             .lines()
             .enumerate()
@@ -124,20 +125,24 @@ impl Table {
             for (key, value) in object {
                 let numbers = value.as_array().filter(|_| nested.has_numbers(&key));
                 let list = nested.has_labels(&key).then(|| list(&value)).flatten();
-                let Some(text) = list.or_else(|| plain(&value)).or(numbers.map(|_| String::new())) else {
-                    return Err(Error::data(place, format!("`{key}` {NESTED}")));
-                };
+                let text = list.or_else(|| plain(&value));
                 let column = *positions.entry(key).or_insert_with_key(|key| {
                     columns.push(key.clone());
                     columns.len() - 1
                 });
+                if text.is_none() && numbers.is_none() {
+                    // It is no fault of a table to say more than is asked for.
+                    refused
+                        .entry(column)
+                        .or_insert_with(|| (place.clone(), NESTED.to_owned()));
+                }
                 if let Some(numbers) = numbers {
                     lists
                         .entry(column)
                         .or_default()
                         .push(rows.len(), numbers, &json_item);
                 }
-                row.push((column, text));
+                row.push((column, text.unwrap_or_default()));
             }
             rows.push((row, place));
         }
@@ -150,6 +155,7 @@ impl Table {
             }
             table.push(row, place);
         }
+        table.refused = refused;
         for (column, lists) in lists {
             table.set_lists(column, lists);
         }
@@ -375,10 +381,10 @@ mod tests {
     fn mistakes_are_named_with_their_line() {
         let error = Table::csv("t", b"a,b\n1,2\n3\n").unwrap_err().to_string();
         assert!(error.contains("line: 3"), "{error}");
-        let error = Table::json_lines("t", b"{}\n{\"a\": [1]}\n", Nested::default())
-            .unwrap_err()
-            .to_string();
+        let table = Table::json_lines("t", b"{}\n{\"a\": [1], \"b\": 1}\n", Nested::default()).unwrap();
+        let error = table.column("a", "id").unwrap_err().to_string();
         assert!(error.contains("t:2") && error.contains("`a`"), "{error}");
+        assert!(table.column("b", "id").is_ok());
         assert!(Table::csv("t", b"a,a\n").is_err());
     }
 

@@ -125,7 +125,6 @@ impl Lists {
         }
         match (list.is_empty(), inner) {
             (true, _) => Err("is an empty list, expected at least one number".to_owned()),
-            (_, Some(0)) => Err("is a list of empty lists, expected at least one number in each".to_owned()),
             (_, inner) => Ok(inner),
         }
     }
@@ -166,7 +165,7 @@ mod tests {
     fn what_is_wrong_is_told_where_it_is() {
         for (text, part) in [
             ("[]", "empty list"),
-            ("[[], []]", "empty lists"),
+            ("[[], []]", "empty list"),
             ("[[1, 2], [3]]", "list 1 has 1 values, list 0 has 2"),
             ("[1, [2]]", "both numbers and lists"),
             ("[[1], 2]", "both numbers and lists"),
