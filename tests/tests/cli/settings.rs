@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::playground;
-use gblend_tests::{Playground, TINY_AVMNIST, write_avmnist, write_clips};
+use gblend_tests::{Playground, TINY_AVMNIST, npy, write_avmnist, write_clips};
 use serde_json::Value;
 
 /// A world of a few samples, from which each kind is given what it takes.
@@ -56,6 +56,27 @@ encoder.channels = [4]
 kind = "equal"
 "#;
 
+/// Arrays and texts of the same two classes.
+const COLUMNS: &str = r#"
+[run]
+batch_size = 4
+validation = 0
+
+[data]
+kind = "manifest"
+table = "table.csv"
+label = "label"
+split = "split"
+streams.array = { path = "{id}.npy", media = "array" }
+streams.text = { column = "label", media = "text" }
+
+[modality.array]
+kind = "vector"
+
+[blend]
+kind = "equal"
+"#;
+
 /// What a kind cannot do without.
 const NEEDED: [(&str, &[&str]); 3] = [
     ("blend.fixed", &["blend.weights={camera=1, joint=1}"]),
@@ -87,6 +108,25 @@ const BESIDE: [(&str, &[&str]); 15] = [
     ("fusion.channels", &["modality.camera.encoder.channels=[4, 8]"]),
     ("fusion.blocks", &["modality.camera.encoder.channels=[4, 8]"]),
 ];
+/// The same of networks of steps.
+const BESIDE_STEPS: [(&str, &[&str]); 10] = [
+    ("modality.it.encoder.channels", CONVOLUTION),
+    ("modality.it.encoder.kernel", CONVOLUTION),
+    ("modality.it.encoder.stride", CONVOLUTION),
+    ("modality.it.encoder.width", ATTENTION),
+    ("modality.it.encoder.depth", ATTENTION),
+    ("modality.it.encoder.heads", ATTENTION),
+    ("modality.it.encoder.hidden", ATTENTION),
+    ("modality.it.encoder.units", RECURRENT),
+    ("modality.it.encoder.layers", RECURRENT),
+    ("modality.it.augment.masks", &["modality.it.augment.mask=1"]),
+];
+/// The same of vectors.
+const BESIDE_VECTORS: [(&str, &[&str]); 1] =
+    [("modality.it.category_width", &["modality.it.categorical=[0]"])];
+const CONVOLUTION: &[&str] = &["modality.it.encoder.architecture=\"convolution\""];
+const ATTENTION: &[&str] = &["modality.it.encoder.architecture=\"transformer\""];
+const RECURRENT: &[&str] = &["modality.it.encoder.architecture=\"gru\""];
 const TRANSFORMER: &[&str] = &[
     "modality.it.encoder.architecture=\"transformer\"",
     "modality.it.encoder.patch=4",
@@ -98,8 +138,20 @@ const NORMALS: &[&str] = &[
 const CLIPS: &[&str] = &["modality.it.sampling=\"clip\"", "modality.it.frames=1"];
 
 /// The last parts of keys that are sizes of layers: neither nothing nor absurdly much of them is taken.
-const SIZES: [&str; 9] = [
-    "width", "channels", "rank", "blocks", "depth", "heads", "hidden", "features", "n_mels",
+const SIZES: [&str; 13] = [
+    "width",
+    "channels",
+    "rank",
+    "blocks",
+    "depth",
+    "heads",
+    "hidden",
+    "features",
+    "n_mels",
+    "widths",
+    "units",
+    "layers",
+    "category_width",
 ];
 
 const ABSURD: &str = "1000000000000000";
@@ -204,7 +256,9 @@ fn keys(p: &Playground, number: &str) -> Vec<Key> {
                 sets.push(format!("{table}.kind=\"{kind}\""));
             }
             let needed = NEEDED.iter().filter(|(needing, _)| *needing == of);
-            let beside = BESIDE.iter().filter(|(beginning, _)| key.starts_with(beginning));
+            let beside = beside(&of)
+                .iter()
+                .filter(|(beginning, _)| key.starts_with(beginning));
             let sides = needed.chain(beside).flat_map(|(_, sets)| *sets);
             sets.extend(sides.map(|set| (*set).to_owned()));
             keys.push(Key {
@@ -218,11 +272,21 @@ fn keys(p: &Playground, number: &str) -> Vec<Key> {
     keys
 }
 
+/// What stands beside the keys of a kind.
+fn beside(of: &str) -> &'static [(&'static str, &'static [&'static str])] {
+    match of {
+        "modality.sequence" | "modality.text" => &BESIDE_STEPS,
+        "modality.vector" => &BESIDE_VECTORS,
+        _ => &BESIDE,
+    }
+}
+
 /// The configuration that a kind is tried with.
 fn configuration(of: &str) -> &'static str {
     match of {
         "data.avmnist" => "avmnist.toml",
         "data.manifest" => "manifest.toml",
+        "modality.vector" | "modality.sequence" | "modality.text" => "columns.toml",
         _ => "base.toml",
     }
 }
@@ -248,6 +312,13 @@ fn a_number_that_nobody_means_is_taken_or_refused_by_its_key() {
     let p = playground();
     p.write("base.toml", BASE);
     p.write("manifest.toml", MANIFEST);
+    p.write("columns.toml", COLUMNS);
+    for row in 1..=8 {
+        p.write(
+            &format!("s{row}.npy"),
+            npy(&[3], &[row as f32, 2.0, (row * row) as f32]),
+        );
+    }
     write_clips(&p.path(""), 8);
     let rows = (1..=8).map(|row| {
         let (label, split) = (["dog", "cat"][row % 2], if row < 5 { "train" } else { "test" });
@@ -262,7 +333,7 @@ fn a_number_that_nobody_means_is_taken_or_refused_by_its_key() {
     );
     p.write("avmnist.toml", TINY_AVMNIST);
     write_avmnist(&p.path(""));
-    for name in ["base.toml", "manifest.toml", "avmnist.toml"] {
+    for name in ["base.toml", "manifest.toml", "columns.toml", "avmnist.toml"] {
         p.succeed(&["check", name, "--quiet"]);
     }
 
