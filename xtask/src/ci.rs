@@ -2,6 +2,8 @@
 //! files, TensorBoard's event files, licenses and sources of dependencies, and the CUDA build, which is linked where its
 //! compiler can be installed and checked for types elsewhere.
 
+use std::time::Instant;
+
 use crate::cuda::Cuda;
 use crate::fuzz::{self, Fuzz};
 use crate::process::{cargo, succeed};
@@ -9,21 +11,51 @@ use crate::supply_chain::SupplyChain;
 use crate::tidy::Tidy;
 use crate::{Result, generate, plugins, tensorboard};
 
+/// A part of the whole, and its name.
+type Part = (&'static str, fn() -> Result);
+
+/// What is checked, one part after the other.
+const PARTS: [Part; 10] = [
+    ("formatting", || {
+        succeed(cargo().args(["fmt", "--all", "--check"]))
+    }),
+    ("lints", || {
+        succeed(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    }),
+    ("documentation", || {
+        succeed(
+            cargo()
+                .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )
+    }),
+    ("tidiness", || Tidy::default().run()),
+    ("generated files", || generate::run(true)),
+    ("plugins", plugins::run),
+    ("fuzz targets", || {
+        fuzz::check()?;
+        Fuzz::SMOKE.run()
+    }),
+    ("TensorBoard", tensorboard::run),
+    ("supply chain", || SupplyChain::default().run()),
+    ("CUDA", cuda),
+];
+
 pub(crate) fn run() -> Result {
-    succeed(cargo().args(["fmt", "--all", "--check"]))?;
-    succeed(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    succeed(
-        cargo()
-            .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
-            .env("RUSTDOCFLAGS", "-D warnings"),
-    )?;
-    Tidy::default().run()?;
-    generate::run(true)?;
-    plugins::run()?;
-    fuzz::check()?;
-    Fuzz::SMOKE.run()?;
-    tensorboard::run()?;
-    SupplyChain::default().run()?;
+    let mut times = Vec::new();
+    for (name, part) in PARTS {
+        let began = Instant::now();
+        part()?;
+        times.push((name, began.elapsed().as_secs()));
+    }
+    println!("seconds:");
+    for (name, seconds) in times {
+        println!("{seconds:6} {name}");
+    }
+    Ok(())
+}
+
+fn cuda() -> Result {
     if Cuda::links()? {
         return Ok(());
     }

@@ -5,10 +5,10 @@ use std::fmt::Write;
 use serde_json::{Map, Value};
 
 use crate::Result;
-use crate::process::{cargo, output_of, workspace};
+use crate::process::{gblend, output_of, workspace};
 
 pub(crate) fn run(check: bool) -> Result {
-    let schema = output_of(cargo().args(["run", "--quiet", "--package", "gblend-cli", "--", "schema"]))?;
+    let schema = output_of(gblend()?.arg("schema"))?;
     let parsed: Value = serde_json::from_str(&schema)?;
     for (name, content) in [("config.schema.json", schema), ("config.md", reference(&parsed))] {
         let path = workspace().join("docs").join(name);
@@ -106,8 +106,23 @@ fn collect(rows: &mut Vec<[String; 4]>, prefix: &str, schema: &Value, definition
         };
         let required = required.is_some_and(|list| list.iter().any(|name| name == key));
         let default = if required { "required".to_owned() } else { default };
-        rows.push([path, kind(resolved, definitions), default, prose(description)]);
+        let meaning = format!("{}{}", prose(description), choices(resolved));
+        rows.push([path.clone(), kind(resolved, definitions), default, meaning]);
+        // Tables whose names the user chooses.
+        let inner = resolve(&resolved["additionalProperties"], definitions);
+        if inner["properties"].is_object() {
+            collect(rows, &format!("{path}.NAME."), inner, definitions);
+        }
     }
+}
+
+/// What each of several names stands for, where that is said.
+fn choices(schema: &Value) -> String {
+    let choices = schema["oneOf"].as_array().into_iter().flatten();
+    let named = choices.filter_map(|choice| Some((choice["const"].as_str()?, prose(choice))));
+    let told = named.filter(|(_, meaning)| !meaning.is_empty());
+    told.map(|(name, meaning)| format!(" `{name}`: {meaning}"))
+        .collect()
 }
 
 /// The definition that a schema refers to, or itself.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::Result;
 use crate::metadata::target_directory;
-use crate::process::{cargo, output_of, succeed, workspace};
+use crate::process::{cargo, gblend, output_of, succeed, workspace};
 
 /// Crates that `init --plugin` writes: the role that it is asked for, that of the registry, and a name.
 const WRITTEN: [(&str, &str, &str); 3] = [
@@ -35,10 +35,8 @@ pub(crate) fn run() -> Result {
     std::fs::create_dir_all(&parent)?;
     for (asked, role, name) in WRITTEN {
         succeed(
-            cargo()
-                .args(["run", "--quiet", "--package", "gblend-cli", "--manifest-path"])
-                .arg(workspace().join("Cargo.toml"))
-                .args(["--", "init", "--plugin", name, "--role", asked, "--gblend"])
+            gblend()?
+                .args(["init", "--plugin", name, "--role", asked, "--gblend"])
                 .arg(workspace())
                 .current_dir(&parent),
         )?;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::Result;
-use crate::process::{cargo, succeed, workspace};
+use crate::process::{gblend, succeed, workspace};
 use crate::python::environment;
 
 /// Two epochs on the built-in scene, cut down, with an estimate before them.
@@ -26,16 +26,8 @@ pub(crate) fn run() -> Result {
         "run.cache={:?}",
         workspace().join("target/tensorboard/cache").display().to_string()
     );
-    let mut train = cargo();
-    train.args([
-        "run",
-        "--quiet",
-        "--package",
-        "gblend-cli",
-        "--",
-        "train",
-        "--quiet",
-    ]);
+    let mut train = gblend()?;
+    train.args(["train", "--quiet"]);
     train.arg("--out").arg(&run);
     for setting in SETTINGS.into_iter().chain([cache.as_str()]) {
         train.args(["--set", setting]);
