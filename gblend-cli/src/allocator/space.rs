@@ -29,7 +29,7 @@ struct Hole {
     size: usize,
     /// The round in which the last of it became free.
     since: u64,
-    /// Whether [`idle`](Self::idle) has named it.
+    /// Whether [`Space::idle`] has named it.
     named: bool,
 }
 

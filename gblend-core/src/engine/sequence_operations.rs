@@ -78,7 +78,7 @@ pub trait SequenceEngine: Engine {
         composed::layer_norm(input, gamma, beta, epsilon)
     }
 
-    /// See [`gelu`](super::gelu()).
+    /// See `gelu` in `crate::nn`.
     ///
     /// # Errors
     /// [`Error::Device`](crate::Error::Device).

@@ -39,7 +39,7 @@ impl ResidualMlpBlock {
     /// A block from `inputs` to `outputs` features.
     ///
     /// # Errors
-    /// [`Error::Argument`] if an extent is 0 or the dropout is not in `0..1`, [`Error::Device`].
+    /// [`Error::Argument`](crate::Error::Argument) if an extent is 0 or the dropout is not in `0..1`, [`Error::Device`](crate::Error::Device).
     pub fn new(
         device: &AutoDevice,
         inputs: usize,
@@ -64,7 +64,7 @@ impl ResidualMlpBlock {
     /// `[batch, inputs]` to `[batch, outputs]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the rows have another length, [`Error::Device`].
+    /// [`Error::Shape`](crate::Error::Shape) if the rows have another length, [`Error::Device`](crate::Error::Device).
     pub fn forward(&mut self, input: Features, pass: &Pass) -> Result<Features> {
         let (input, around) = fork(input);
         let inner = self.norm.forward(self.linear.forward(input)?, pass)?;
