@@ -5,7 +5,8 @@ use std::fmt::Write;
 use serde_json::{Map, Value};
 
 use crate::Result;
-use crate::process::{gblend, output_of, workspace};
+use crate::command_line::gblend;
+use crate::process::{output_of, workspace};
 
 pub(crate) fn run(check: bool) -> Result {
     let schema = output_of(gblend()?.arg("schema"))?;

@@ -3,6 +3,7 @@
 
 mod bench;
 mod ci;
+mod command_line;
 mod cuda;
 mod fuzz;
 mod generate;

@@ -6,8 +6,9 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::Result;
+use crate::command_line::gblend;
 use crate::metadata::target_directory;
-use crate::process::{cargo, gblend, output_of, succeed, workspace};
+use crate::process::{cargo, output_of, succeed, workspace};
 
 /// Crates that `init --plugin` writes: the role that it is asked for, that of the registry, and a name.
 const WRITTEN: [(&str, &str, &str); 3] = [

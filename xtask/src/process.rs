@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
-use crate::metadata::target_directory;
 
 /// The folder of the workspace.
 pub(crate) fn workspace() -> PathBuf {
@@ -18,18 +17,6 @@ pub(crate) fn cargo() -> Command {
     let mut command = Command::new(cargo);
     command.current_dir(workspace());
     command
-}
-
-/// The command line as the workspace's tests have it: the features of its dependencies are those of the tests, which have
-/// built it before, where a build of its package alone would build half of them again.
-///
-/// # Errors
-/// If it cannot be built.
-pub(crate) fn gblend() -> Result<Command> {
-    succeed(cargo().args(["test", "--quiet", "--workspace", "--no-run"]))?;
-    let mut command = Command::new(target_directory()?.join("debug").join("gblend"));
-    command.current_dir(workspace());
-    Ok(command)
 }
 
 /// Runs a command that must succeed.

@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use crate::Result;
-use crate::process::{gblend, succeed, workspace};
+use crate::command_line::gblend;
+use crate::process::{succeed, workspace};
 use crate::python::environment;
 
 /// Two epochs on the built-in scene, cut down, with an estimate before them.
