@@ -49,7 +49,7 @@ fn every_example_of_arrays_and_texts_learns_from_its_real_data() {
         let config = format!("{name}.toml");
         p.write(&config, example.replace("${GBLEND_DATA}", data.to_str().unwrap()));
         let mut arguments = vec!["train", &config, "--quiet", "--json"];
-        for set in ["run.epochs=2", "blend.kind=equal", "data.samples_per_class=60"] {
+        for set in ["run.epochs=6", "blend.kind=equal", "data.samples_per_class=100"] {
             arguments.extend(["--set", set]);
         }
         let summary = p.json(&arguments);
