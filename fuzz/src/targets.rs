@@ -151,7 +151,9 @@ fn fitted(bytes: &[u8]) -> bool {
     ];
     all.into_iter().any(|(modality, media)| {
         let prepared = media.and_then(|media| modality.prepare(&media));
-        prepared.and_then(|sample| modality.apply(sample, &fitted)).is_ok()
+        prepared
+            .and_then(|sample| modality.apply(sample, &fitted))
+            .is_ok()
     })
 }
 

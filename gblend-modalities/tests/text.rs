@@ -109,6 +109,21 @@ fn padding_changes_no_bit_of_any_network() {
     }
 }
 
+#[test]
+fn a_merge_without_the_prefix_of_parts_is_refused() {
+    let model = json!({
+        "type": "BPE", "continuing_subword_prefix": "##", "vocab": { "t": 0, "h": 1, "th": 2 }, "merges": [["t", "h"]],
+    });
+    let damaged = json!({
+        "value": {
+            "tokenizer": { "version": "1.0", "added_tokens": [], "model": model }, "tokens": [], "share": 1.0,
+        },
+    });
+    let (damaged, text): (Fitted, _) = (serde_json::from_value(damaged).unwrap(), text(json!({})));
+    let error = text.apply(prepare(text.as_ref(), "th"), &damaged).unwrap_err();
+    assert!(error.to_string().contains("begin with `##`"), "{error}");
+}
+
 proptest! {
     #[test]
     fn any_text_is_cut_into_tokens_with_a_number(media in "\\PC{0,80}") {

@@ -137,3 +137,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn figures_that_name_a_column_beyond_the_vector_are_refused() {
+    let vector = vector(json!({}));
+    let fitted = serde_json::to_string(&fit(vector.as_ref(), &rows())).unwrap();
+    let damaged: Fitted = serde_json::from_str(&fitted.replace("\"column\":3", "\"column\":7")).unwrap();
+    let error = vector
+        .apply(prepare(vector.as_ref(), &ROWS[0]), &damaged)
+        .unwrap_err();
+    assert!(error.to_string().contains("column 7 of 4"), "{error}");
+}

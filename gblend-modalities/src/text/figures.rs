@@ -58,8 +58,33 @@ fn tokenizer(description: &Value) -> Result<Tokenizer, String> {
     }
     if let Some(model) = description.get_mut("model").and_then(Value::as_object_mut) {
         model.remove("dropout");
+        check_merges(model)?;
     }
     Tokenizer::from_bytes(description.to_string()).map_err(|error| error.to_string())
+}
+
+/// What `tokenizers` takes for granted of merged pairs: the second part has the prefix that parts of words have.
+fn check_merges(model: &serde_json::Map<String, Value>) -> Result<(), String> {
+    let prefix = model
+        .get("continuing_subword_prefix")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let length = prefix.chars().count();
+    for merge in model
+        .get("merges")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let second = match merge {
+            Value::String(pair) => pair.split_once(' ').map(|(_, second)| second),
+            pair => pair.get(1).and_then(Value::as_str),
+        };
+        if let Some(second) = second.filter(|second| !second.is_char_boundary(length)) {
+            return Err(format!("merges `{second}`, expected it to begin with `{prefix}`"));
+        }
+    }
+    Ok(())
 }
 
 impl Figures {

@@ -169,6 +169,13 @@ impl Figures {
             let expected = format!("[{}], as the training samples", self.columns);
             return Err(Error::shape("a vector", expected, sample.shape()));
         }
+        // A damaged file may name any.
+        let named = self.numbers.iter().map(|number| number.column);
+        let mut named = named.chain(self.categories.iter().map(|categories| categories.column));
+        if let Some(column) = named.find(|&column| column >= self.columns) {
+            let problem = format!("names column {column} of {}", self.columns);
+            return Err(Error::data("what was fitted to the training samples", problem));
+        }
         let mut applied = Vec::with_capacity(self.dense(settings) + self.categories.len());
         applied.extend(self.numbers.iter().map(|number| {
             let value = values[number.column];
