@@ -61,7 +61,8 @@ fn the_streams_of_a_sample_are_what_another_reader_says() {
         unreachable!()
     };
     assert_eq!(inertial.shape(), [192, 6]);
-    let row = [-0.023438, -0.612061, 0.096191, 140.33588, 234.8397, -56.030534];
+    // And these from `scipy.io.loadmat`, as `float32`.
+    let row = [-0.023438, -0.612061, 0.096191, 140.33588, 234.83969, -56.030533];
     assert_eq!(inertial.values()[600..606], row);
     let Media::Array(skeleton) = source.read(index, 2).unwrap() else {
         unreachable!()
