@@ -59,6 +59,9 @@ enum Command {
 /// Runs the command line of the process and returns its exit code: 0 done, 2 the input is at fault, 1 gblend
 /// or the machine is, 130 interrupted.
 pub fn main() -> ExitCode {
+    // Before there is a second thread.
+    #[cfg(not(feature = "fuzzing"))]
+    crate::allocator::share_small_blocks();
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Train(command) => command.run(),
