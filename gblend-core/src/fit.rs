@@ -119,12 +119,12 @@ pub struct FitContext<'a> {
     /// The folder that relative paths start from: that of the configuration file.
     pub base: &'a Path,
     count: usize,
-    read: &'a (dyn Fn(usize) -> Result<Array> + Sync),
+    read: &'a dyn Fn(usize) -> Result<Array>,
 }
 
 impl<'a> FitContext<'a> {
     /// So many samples, each of which `read` loads by its number.
-    pub fn new(base: &'a Path, count: usize, read: &'a (dyn Fn(usize) -> Result<Array> + Sync)) -> Self {
+    pub fn new(base: &'a Path, count: usize, read: &'a dyn Fn(usize) -> Result<Array>) -> Self {
         Self { base, count, read }
     }
 

@@ -305,7 +305,6 @@ pub fn losses_of_all_scores(
     targets: &Targets,
 ) -> Result<Vec<Option<f64>>> {
     match criterion.block() {
-        _ if targets.is_empty() => Ok(Vec::new()),
         None => criterion.losses_of_scores(scores, targets),
         Some(_) => losses_of_all(criterion, &criterion.output_of(scores)?, targets),
     }

@@ -279,6 +279,51 @@ pub fn ffmpeg() -> bool {
     found
 }
 
+/// The streams of [`write_clips`]'s files by the names of their samples, for a configuration.
+#[macro_export]
+macro_rules! clip_streams {
+    () => {
+        r#"
+[data.streams.camera]
+path = "{id}"
+media = "frames"
+
+[data.streams.microphone]
+path = "{id}.wav"
+media = "waveform"
+"#
+    };
+}
+
+/// Networks for [`write_clips`]'s frames and sounds, for a configuration.
+#[macro_export]
+macro_rules! clip_modalities {
+    () => {
+        r#"
+[modality.camera]
+kind = "rgb"
+encoder.channels = [4]
+
+[modality.microphone]
+kind = "audio"
+sample_rate = 8000
+spectrogram = { n_fft = 64, hop_length = 40, win_length = 64, n_mels = 12 }
+encoder.channels = [4]
+
+[blend]
+kind = "equal"
+"#
+    };
+}
+
+/// `gblend evaluate` gives every head the loss that the summary of the run has, to the bit.
+pub fn assert_same_losses(summary: &Value, evaluated: &Value) {
+    let heads = |report: &Value| report["heads"].as_array().unwrap().clone();
+    for (was, is) in heads(summary).iter().zip(heads(evaluated)) {
+        assert_eq!(was["test_loss"], is["loss"], "{was} {is}");
+    }
+}
+
 /// A `.npy` file of `f32`.
 pub fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
     let extents: Vec<String> = shape.iter().map(|extent| format!("{extent},")).collect();

@@ -1,6 +1,7 @@
 //! `cargo xtask gen`: the reference of the configuration, from the types that read it.
 
 use std::fmt::Write;
+use std::process::Command;
 
 use serde_json::{Map, Value};
 
@@ -9,7 +10,7 @@ use crate::command_line::gblend;
 use crate::process::{output_of, workspace};
 
 pub(crate) fn run(check: bool) -> Result {
-    let schema = output_of(gblend()?.arg("schema"))?;
+    let schema = output_of(Command::new(gblend()?).arg("schema"))?;
     let parsed: Value = serde_json::from_str(&schema)?;
     for (name, content) in [("config.schema.json", schema), ("config.md", reference(&parsed))] {
         let path = workspace().join("docs").join(name);

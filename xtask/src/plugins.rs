@@ -34,9 +34,10 @@ pub(crate) fn run() -> Result {
         std::fs::remove_dir_all(&parent)?;
     }
     std::fs::create_dir_all(&parent)?;
+    let gblend = gblend()?;
     for (asked, role, name) in WRITTEN {
         succeed(
-            gblend()?
+            Command::new(&gblend)
                 .args(["init", "--plugin", name, "--role", asked, "--gblend"])
                 .arg(workspace())
                 .current_dir(&parent),

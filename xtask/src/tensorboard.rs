@@ -27,7 +27,7 @@ pub(crate) fn run() -> Result {
         "run.cache={:?}",
         workspace().join("target/tensorboard/cache").display().to_string()
     );
-    let mut train = gblend()?;
+    let mut train = Command::new(gblend()?);
     train.args(["train", "--quiet"]);
     train.arg("--out").arg(&run);
     for setting in SETTINGS.into_iter().chain([cache.as_str()]) {

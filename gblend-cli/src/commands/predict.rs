@@ -17,7 +17,7 @@ use crate::progress::Reporter;
 use crate::records::three_digits;
 use crate::tables::{percent, table};
 
-/// Predicts the classes of samples of the run's dataset.
+/// Predicts the classes of samples of the run's dataset, or their numbers.
 #[derive(Debug, Args)]
 pub(super) struct Predict {
     /// The run folder.

@@ -8,6 +8,7 @@ use gblend_core::{
     AutoDevice, Criterion, JOINT, Labels, Logits, ObjectiveContext, Result, Role, Seed, Targets,
 };
 
+use super::inputs::Inputs;
 use crate::config::{Config, Objectives};
 use crate::records::ObjectiveDescription;
 
@@ -107,6 +108,13 @@ impl Criteria {
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut HeadCriterion> {
         self.0.iter_mut()
+    }
+
+    /// How many samples of a batch have a loss, of each head.
+    pub fn counted(&self, inputs: &Inputs, targets: &Targets) -> Vec<usize> {
+        let heads = self.0.iter().enumerate();
+        let counted = heads.map(|(head, criterion)| criterion.counted(&inputs.targets_of(head, targets)));
+        counted.collect()
     }
 
     /// The most samples among which one is measured, if an objective compares samples.

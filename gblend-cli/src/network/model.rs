@@ -52,6 +52,12 @@ impl ActiveHeads {
         Self(heads.map(|(head, &active)| active && keep(head)).collect())
     }
 
+    /// Without those that have no loss on a batch although they see it: one that needs labels has none where there are none.
+    #[must_use]
+    pub fn with_loss(&self, counted: &[usize], inputs: &Inputs) -> Self {
+        self.retaining(|head| counted[head] > 0 || inputs.seen(head) == 0)
+    }
+
     /// Whether head `head` is computed.
     pub fn contains(&self, head: usize) -> bool {
         self.0[head]

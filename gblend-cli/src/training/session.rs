@@ -190,8 +190,6 @@ impl<'a> Session<'a> {
     /// in the one that its encoder comes from.
     fn fit(&self, samples: &[SampleIndex], before: &FittedModalities) -> Result<Vec<Fitted>> {
         let modalities = self.config.modalities.iter().enumerate();
-        // Read on several threads, which the device of a CUDA build is not for.
-        let prepared = &self.prepared;
         let fitted = modalities.map(|(position, modality)| {
             if let Some(before) = before.get(&modality.name) {
                 return Ok(before.clone());
@@ -204,7 +202,7 @@ impl<'a> Session<'a> {
             let has = |&sample: &SampleIndex| self.prepared.has(position, sample as usize);
             let mut seen: Vec<SampleIndex> = samples.iter().copied().filter(has).collect();
             seen.sort_unstable();
-            let read = |index: usize| prepared.sample(position, seen[index] as usize);
+            let read = |index: usize| self.prepared.sample(position, seen[index] as usize);
             Ok(modality.fit(&FitContext::new(&self.config.base, seen.len(), &read))?)
         });
         fitted.collect()

@@ -1,6 +1,6 @@
 //! Arrays that have no file of their own: columns, lists, and rows of a file for all samples.
 
-use gblend_tests::{Playground, without_measurements};
+use gblend_tests::{Playground, npy, without_measurements};
 use serde_json::Value;
 
 use crate::playground;
@@ -39,20 +39,15 @@ fn prepared() -> Playground {
     }
     p.write("table.csv", csv);
     p.write("table.jsonl", lines);
-    p.write("rows.npy", npy((0..SAMPLES).rev()));
-    p.write("ordered.npy", npy(0..SAMPLES));
+    p.write("rows.npy", rows((0..SAMPLES).rev()));
+    p.write("ordered.npy", rows(0..SAMPLES));
     p
 }
 
-/// What `np.save` writes.
-fn npy(samples: impl ExactSizeIterator<Item = usize>) -> Vec<u8> {
-    let shape = format!("({}, {WIDTH})", samples.len());
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n");
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(samples.flat_map(numbers).flat_map(f32::to_le_bytes));
-    bytes
+/// An array with a row for each of these samples.
+fn rows(samples: impl ExactSizeIterator<Item = usize>) -> Vec<u8> {
+    let shape = [samples.len(), WIDTH];
+    npy(&shape, &samples.flat_map(numbers).collect::<Vec<f32>>())
 }
 
 /// A configuration with this table and stream.
@@ -92,7 +87,7 @@ fn the_same_numbers_train_the_same_model_wherever_they_are() {
 #[test]
 fn what_a_stream_says_of_its_arrays_has_to_fit() {
     let p = prepared();
-    p.write("short.npy", npy(0..SAMPLES - 1));
+    p.write("short.npy", rows(0..SAMPLES - 1));
     for (stream, parts) in [
         (
             "columns = \"v*\"\ncolumn = \"list\"",

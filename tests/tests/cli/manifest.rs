@@ -8,7 +8,8 @@ use gblend_tests::{Playground, ffmpeg, real_data, write_clips, write_wav};
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma, RgbImage};
 
 /// Frames and sound of 16 samples of two classes, as [`files`] writes them.
-const CONFIG: &str = r#"
+const CONFIG: &str = concat!(
+    r#"
 [run]
 epochs = 1
 batch_size = 4
@@ -28,20 +29,9 @@ media = "frames"
 [data.streams.microphone]
 path = "{id}.wav"
 media = "waveform"
-
-[modality.camera]
-kind = "rgb"
-encoder.channels = [4]
-
-[modality.microphone]
-kind = "audio"
-sample_rate = 8000
-spectrogram = { n_fft = 64, hop_length = 40, win_length = 64, n_mels = 12 }
-encoder.channels = [4]
-
-[blend]
-kind = "equal"
-"#;
+"#,
+    gblend_tests::clip_modalities!()
+);
 
 /// Depth, flow and an array of the same samples.
 const OTHERS: &str = r#"

@@ -190,7 +190,8 @@ fn a_head_that_cannot_match_is_named() {
     );
 }
 
-const TABLE: &str = r#"
+const TABLE: &str = concat!(
+    r#"
 [run]
 epochs = 2
 batch_size = 4
@@ -202,28 +203,10 @@ table = "table.csv"
 id = "id"
 label = "label"
 split = "split"
-
-[data.streams.camera]
-path = "{id}"
-media = "frames"
-
-[data.streams.microphone]
-path = "{id}.wav"
-media = "waveform"
-
-[modality.camera]
-kind = "rgb"
-encoder.channels = [4]
-
-[modality.microphone]
-kind = "audio"
-sample_rate = 8000
-spectrogram = { n_fft = 64, hop_length = 40, win_length = 64, n_mels = 12 }
-encoder.channels = [4]
-
-[blend]
-kind = "equal"
-"#;
+"#,
+    gblend_tests::clip_streams!(),
+    gblend_tests::clip_modalities!()
+);
 
 const TABLE_OBJECTIVES: &str = r#"
 [objective]

@@ -5,7 +5,8 @@ use gblend_tests::{Playground, write_clips};
 use crate::playground;
 
 /// Frames of every sample, and the sound of those whose cell names it.
-const CONFIG: &str = r#"
+const CONFIG: &str = concat!(
+    r#"
 [run]
 epochs = 2
 batch_size = 4
@@ -27,20 +28,9 @@ optional = true
 column = "sound"
 media = "waveform"
 optional = true
-
-[modality.camera]
-kind = "rgb"
-encoder.channels = [4]
-
-[modality.microphone]
-kind = "audio"
-sample_rate = 8000
-spectrogram = { n_fft = 64, hop_length = 40, win_length = 64, n_mels = 12 }
-encoder.channels = [4]
-
-[blend]
-kind = "equal"
-"#;
+"#,
+    gblend_tests::clip_modalities!()
+);
 
 /// 24 samples, the last six for the test; every third is without sound.
 fn prepared() -> Playground {

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::playground;
 
-const CONFIG: &str = r#"
+const CONFIG: &str = concat!(
+    r#"
 [run]
 epochs = 1
 batch_size = 8
@@ -18,28 +19,10 @@ id = "id"
 label = "tags"
 label_separator = ";"
 split = "split"
-
-[data.streams.camera]
-path = "{id}"
-media = "frames"
-
-[data.streams.microphone]
-path = "{id}.wav"
-media = "waveform"
-
-[modality.camera]
-kind = "rgb"
-encoder.channels = [4]
-
-[modality.microphone]
-kind = "audio"
-sample_rate = 8000
-spectrogram = { n_fft = 64, hop_length = 40, win_length = 64, n_mels = 12 }
-encoder.channels = [4]
-
-[blend]
-kind = "equal"
-"#;
+"#,
+    gblend_tests::clip_streams!(),
+    gblend_tests::clip_modalities!()
+);
 
 const SAMPLES: usize = 28;
 

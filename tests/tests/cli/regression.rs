@@ -223,7 +223,8 @@ fn a_comparison_takes_the_least_error_for_the_best() {
     p.succeed(&["report", "c"]);
 }
 
-const TABLE: &str = r#"
+const TABLE: &str = concat!(
+    r#"
 [run]
 epochs = 2
 batch_size = 4
@@ -236,28 +237,10 @@ id = "id"
 label = "age"
 label_kind = "number"
 split = "split"
-
-[data.streams.camera]
-path = "{id}"
-media = "frames"
-
-[data.streams.microphone]
-path = "{id}.wav"
-media = "waveform"
-
-[modality.camera]
-kind = "rgb"
-encoder.channels = [4]
-
-[modality.microphone]
-kind = "audio"
-sample_rate = 8000
-spectrogram = { n_fft = 64, hop_length = 40, win_length = 64, n_mels = 12 }
-encoder.channels = [4]
-
-[blend]
-kind = "equal"
-"#;
+"#,
+    gblend_tests::clip_streams!(),
+    gblend_tests::clip_modalities!()
+);
 
 /// Twenty samples with a number, the last five for the test; two have none.
 fn table(p: &Playground) {

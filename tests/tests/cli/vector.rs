@@ -1,6 +1,6 @@
 //! Vectors: features of another network, rows of a table.
 
-use gblend_tests::{Playground, npy};
+use gblend_tests::{Playground, assert_same_losses, npy};
 use serde_json::Value;
 
 use crate::playground;
@@ -88,14 +88,7 @@ fn vectors_train_and_are_evaluated_with_the_figures_that_they_were_trained_with(
         p.write(&format!("s{sample}.npy"), npy(&[5], &moved));
     }
     let again = p.json(&["evaluate", "run", "--quiet", "--json"]);
-    for (was, is) in summary["heads"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .zip(again["heads"].as_array().unwrap())
-    {
-        assert_eq!(was["test_loss"], is["loss"], "{was} {is}");
-    }
+    assert_same_losses(&summary, &again);
     let predicted = p.json(&["predict", "run", "s41", "--quiet", "--json"]);
     assert_eq!(predicted[0]["predicted"], "b");
     // What was fitted belongs to the model.

@@ -69,16 +69,8 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         seed: seed.derive("blend"),
     })?;
     let evidence = blend.evidence();
-    let counted: Vec<usize> = (0..model.heads())
-        .map(|head| {
-            model
-                .criteria()
-                .of(head)
-                .counted(&inputs.targets_of(head, &targets))
-        })
-        .collect();
-    // A head that needs labels has no loss on a batch without any.
-    let active = active_heads(*blend).retaining(|head| counted[head] > 0 || inputs.seen(head) == 0);
+    let counted = model.criteria().counted(&inputs, &targets);
+    let active = active_heads(*blend).with_loss(&counted, &inputs);
     let diverged = |what: String, value: f64| Error::Diverged {
         what,
         value,

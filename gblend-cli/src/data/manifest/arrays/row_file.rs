@@ -249,6 +249,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::super::decode::npy::tests::{file, header};
     use super::*;
 
     fn open(name: &str, bytes: &[u8], key: Option<&str>) -> Result<RowFile, Fault> {
@@ -261,15 +262,9 @@ mod tests {
         file
     }
 
-    /// What `np.save` writes.
     fn npy(descr: &str, fortran: bool, shape: &str, body: &[u8]) -> Vec<u8> {
         let order = if fortran { "True" } else { "False" };
-        let header = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n");
-        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-        bytes.extend((header.len() as u16).to_le_bytes());
-        bytes.extend(header.as_bytes());
-        bytes.extend(body);
-        bytes
+        file(&header(descr, order, shape), body)
     }
 
     fn npz(arrays: &[(&str, Vec<u8>)], packed: bool) -> Vec<u8> {

@@ -168,12 +168,13 @@ fn row_major(values: &[f32], shape: &[usize]) -> Vec<f32> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in super::super) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
 
-    fn file(header: &str, body: &[u8]) -> Vec<u8> {
+    /// What `np.save` writes.
+    pub(in crate::data::manifest) fn file(header: &str, body: &[u8]) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend([1, 0]);
         bytes.extend((header.len() as u16).to_le_bytes());
@@ -182,7 +183,7 @@ mod tests {
         bytes
     }
 
-    fn header(descr: &str, fortran: &str, shape: &str) -> String {
+    pub(in crate::data::manifest) fn header(descr: &str, fortran: &str, shape: &str) -> String {
         format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n")
     }
 

@@ -100,19 +100,11 @@ fn gradients(
             inputs,
         } = batch;
         let inputs = Inputs::new(&session.device, samples.len(), inputs)?;
-        let counted: Vec<usize> = (0..heads)
-            .map(|head| {
-                model
-                    .criteria()
-                    .of(head)
-                    .counted(&inputs.targets_of(head, &targets))
-            })
-            .collect();
+        let counted = model.criteria().counted(&inputs, &targets);
         let mut collected: Vec<HeadGradient> = (0..heads).map(|_| HeadGradient::default()).collect();
         // The modalities' own losses share no parameter, so one backward pass gives the gradient of each.
         for active in [ActiveHeads::unimodal(heads), ActiveHeads::only(heads, heads - 1)] {
-            // Of heads that have no loss on this batch there is no gradient.
-            let active = active.retaining(|head| counted[head] > 0 || inputs.seen(head) == 0);
+            let active = active.with_loss(&counted, &inputs);
             let outputs = model.forward(&inputs, &Pass::differentiate(), &active)?;
             let mut sum: Option<Loss> = None;
             for (head, output) in outputs.into_iter().enumerate() {
