@@ -247,8 +247,15 @@ impl Criterion for Number {
     }
 }
 
-/// Pearson's correlation; `None` where one side does not vary.
+/// Pearson's correlation; `None` where one side does not vary, and of two samples, whose correlation is 1 or −1 whatever is
+/// said of them.
 fn correlation(pairs: &[(f64, f64)]) -> Option<f64> {
+    let &(first, second) = pairs.first()?;
+    // Said of the values themselves: distances from a rounded mean may all be the same and not 0.
+    let varies = pairs.iter().any(|pair| pair.0 != first) && pairs.iter().any(|pair| pair.1 != second);
+    if pairs.len() < 3 || !varies {
+        return None;
+    }
     let count = pairs.len() as f64;
     let (mut means, mut products) = ((0.0, 0.0), (0.0, 0.0, 0.0));
     for (a, b) in pairs {
@@ -326,6 +333,26 @@ mod tests {
             .unwrap();
         assert_eq!(metrics[2], None);
         assert!((metrics[0].unwrap() - 0.4).abs() < 1e-12);
+    }
+
+    #[test]
+    fn two_samples_and_values_that_do_not_vary_have_no_correlation() {
+        assert_eq!(correlation(&[]), None);
+        assert_eq!(correlation(&[(0.0, 1.0), (1.0, 5.0)]), None);
+        // NumPy's of three.
+        let r = correlation(&[(0.0, 1.0), (1.0, 5.0), (2.0, 4.0)]).unwrap();
+        assert!((r - 0.720_576_692_122_891_6).abs() < 1e-12, "{r}");
+        for value in [0.1, 0.7, 1.1, 1e-9, 123.456] {
+            for count in 3..40 {
+                let pairs: Vec<(f64, f64)> = (0..count).map(|i| (value, f64::from(i))).collect();
+                let turned: Vec<(f64, f64)> = pairs.iter().map(|&(a, b)| (b, a)).collect();
+                assert_eq!(
+                    (correlation(&pairs), correlation(&turned)),
+                    (None, None),
+                    "{value} {count}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! `manifest`: a table of samples over ordinary files.
+//! `manifest`: a table of samples, over ordinary files or with the media in it.
 //!
 //! ```text
 //! table ──► rows ──► samples (id, label, group, partition)      rows.rs, partition.rs
+//!             │
+//!             ├► cells ──► texts, arrays, rows of one file        arrays/
 //!             │
 //!             └► paths ──► files of a folder, members of shards   folder.rs, shards.rs
 //!                             │
