@@ -18,7 +18,7 @@ use gblend_core::params::{State, state_of};
 use gblend_core::{Array, AutoDevice, Batch, Blend, BlendStrategy, Fitted, LabelKind, Labels, Pass, Seed};
 use gblend_optim::blend::Equal;
 use gblend_optim::schedule::RunLength;
-use gblend_optim::{Apply, BlendedOptimizer, BlendedSettings, StepLosses};
+use gblend_optim::{Apply, BlendedOptimizer, BlendedSettings, Scale, StepLosses};
 use rand::RngExt;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -203,6 +203,7 @@ impl Training {
                     schedule: config.optimizer.pipeline.schedule,
                     clip_norm: None,
                     apply: Apply::default(),
+                    scale: Scale::Sum,
                     first_step: 0,
                     run: RunLength {
                         steps_per_epoch: 1,

@@ -81,7 +81,8 @@ impl fmt::Display for Measurement {
 }
 
 /// How the heads moved, or would.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Estimate {
     /// What it was taken from.
     pub estimator: Measurement,

@@ -79,6 +79,7 @@ pub use objective::{Answer, Criterion, Objective, ObjectiveContext, Strata};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use params::{Module, ParamMut, ParamPath, ParamVisitor};
 pub use pass::{Mode, Pass};
+pub use pool::{HeadPool, Pooling};
 pub use registry::{Role, catalogue};
 pub use seed::{SampleRng, Seed};
 pub use stage::{EncoderHalf, StageRequest, StageShape};

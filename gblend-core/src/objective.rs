@@ -13,6 +13,7 @@ use crate::label::LabelKind;
 use crate::labels::Labels;
 use crate::metric::{Axes, MetricKind};
 use crate::params::{Module, ParamPath, ParamVisitor};
+use crate::pool::Pooling;
 use crate::seed::Seed;
 use crate::strategy::JOINT;
 use crate::targets::Targets;
@@ -173,6 +174,12 @@ pub trait Criterion {
     /// Default: [`weighted_mean`].
     fn pool(&self, heads: &[(f64, Option<&[f64]>)]) -> Option<Vec<f64>> {
         weighted_mean(heads)
+    }
+
+    /// How a pool that is fitted on validation samples takes several heads together, where predictions are those of a pool.
+    /// Default: not at all, and the joint head predicts.
+    fn pooling(&self) -> Pooling {
+        Pooling::Never
     }
 
     /// What the scores of a sample say.

@@ -117,6 +117,13 @@ pub trait Blend: Debug + Send {
     /// A head of weight 0 is not trained, and not computed either unless the strategy wants evidence.
     fn weights(&self) -> &BlendWeights;
 
+    /// Among how many heads it shares the weight, K+1 unless it trains some heads alone: a strategy whose only head with a
+    /// weight is the joint one shares it among one. Where weights are scaled by the number of heads, it is this number, and
+    /// equal shares among them are plain losses. The same in every step, whatever the weights are.
+    fn blended_heads(&self) -> usize {
+        self.weights().len()
+    }
+
     /// What it wants to be told in every step.
     fn evidence(&self) -> Evidence {
         Evidence::default()

@@ -15,6 +15,7 @@ mod range;
 pub mod schedule;
 
 pub use blended::{
-    Apply, BlendedOptimizer, BlendedSettings, StepLosses, StepReport, each_gradient, gradients,
+    Apply, BlendedOptimizer, BlendedSettings, LossWeights, Scale, StepLosses, StepReport, each_gradient,
+    gradients,
 };
 pub use network::{Network, Part};

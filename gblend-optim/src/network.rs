@@ -1,7 +1,9 @@
 //! The parts of a network with a head per modality and a joint one, told apart by the losses that reach them.
 
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
-use gblend_core::{BlendWeights, ParamMut, Result};
+use gblend_core::{ParamMut, Result};
+
+use crate::blended::LossWeights;
 
 /// A part of the network. Modalities are counted in the order of their heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +18,7 @@ pub enum Part {
 
 impl Part {
     /// The sum of the weights of the losses that reach it.
-    pub fn share(self, weights: &BlendWeights) -> f64 {
+    pub fn share(self, weights: &LossWeights) -> f64 {
         let weights = weights.as_slice();
         let own = |modality: usize| weights.get(modality).copied().unwrap_or(0.0);
         let joint = weights.last().copied().unwrap_or(0.0);

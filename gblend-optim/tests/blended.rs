@@ -10,7 +10,8 @@ use gblend_core::{
 };
 use gblend_optim::schedule::{RunLength, Schedule};
 use gblend_optim::{
-    Apply, BlendedOptimizer, BlendedSettings, Network, Part, StepLosses, StepReport, each_gradient,
+    Apply, BlendedOptimizer, BlendedSettings, LossWeights, Network, Part, Scale, StepLosses, StepReport,
+    each_gradient,
 };
 use proptest::prelude::*;
 
@@ -90,11 +91,16 @@ fn blended(optimizer: &str, clip_norm: Option<f64>) -> BlendedOptimizer {
 }
 
 fn applying(apply: Apply, optimizer: &str, clip_norm: Option<f64>) -> BlendedOptimizer {
+    scaled(Scale::Sum, apply, optimizer, clip_norm)
+}
+
+fn scaled(scale: Scale, apply: Apply, optimizer: &str, clip_norm: Option<f64>) -> BlendedOptimizer {
     let optimizer: Box<dyn Optimizer> = serde_json::from_str(optimizer).unwrap();
     let settings = BlendedSettings {
         schedule: Schedule::default(),
         clip_norm,
         apply,
+        scale,
         first_step: 0,
         run: RunLength {
             steps_per_epoch: 1,
@@ -108,11 +114,15 @@ const SGD: &str = r#"{"kind": "sgd", "learning_rate": 0.5, "momentum": 0.0}"#;
 
 /// How far one step moves every parameter.
 fn movement(weights: [f64; 2], clip_norm: Option<f64>) -> (Vec<f64>, StepReport) {
+    moved_by(blended(SGD, clip_norm), weights)
+}
+
+/// How far the first step of an optimizer moves every parameter.
+fn moved_by(mut optimizer: BlendedOptimizer, weights: [f64; 2]) -> (Vec<f64>, StepReport) {
     let mut net = Net::new();
     let before = state_of(&mut net).unwrap();
-    let losses = net.losses();
-    let losses = StepLosses::Blended(losses);
-    let report = blended(SGD, clip_norm)
+    let losses = StepLosses::Blended(net.losses());
+    let report = optimizer
         .step(&mut net, losses, weighted(weights).as_mut())
         .unwrap();
     let after = state_of(&mut net).unwrap();
@@ -149,6 +159,97 @@ proptest! {
         let dot: f64 = free.iter().zip(&clipped).map(|(a, b)| a * b).sum();
         prop_assert!(dot / (norm(&free) * norm(&clipped) * 0.25) > 0.999);
     }
+}
+
+const DECAYING: &str = r#"{"kind": "sgd", "learning_rate": 0.5, "momentum": 0.0, "weight_decay": 0.1}"#;
+const ADAM: &str = r#"{"kind": "adam", "learning_rate": 0.01}"#;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn shares_times_heads_are_steps_as_many_times_as_long_under_plain_descent(weight in 0.01_f64..0.99) {
+        for apply in [Apply::Losses, Apply::Updates] {
+            let weights = [weight, 1.0 - weight];
+            let (sum, _) = moved_by(scaled(Scale::Sum, apply, SGD, None), weights);
+            let (heads, _) = moved_by(scaled(Scale::Heads, apply, SGD, None), weights);
+            for (sum, heads) in sum.iter().zip(&heads) {
+                prop_assert!((2.0 * sum - heads).abs() < 1e-6, "{apply:?}: {sum} {heads}");
+            }
+        }
+    }
+
+    #[test]
+    fn scaled_updates_of_adam_are_as_many_times_as_long(weight in 0.01_f64..0.99) {
+        let weights = [weight, 1.0 - weight];
+        let (sum, _) = moved_by(scaled(Scale::Sum, Apply::Updates, ADAM, None), weights);
+        let (heads, _) = moved_by(scaled(Scale::Heads, Apply::Updates, ADAM, None), weights);
+        for (sum, heads) in sum.iter().zip(&heads) {
+            prop_assert!((2.0 * sum - heads).abs() < 1e-5, "{sum} {heads}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_the_gradient_holds_for_the_scaled_one(limit in 0.001_f64..2.0) {
+        let (_, free) = moved_by(scaled(Scale::Sum, Apply::Losses, SGD, Some(1e9)), [0.5, 0.5]);
+        for apply in [Apply::Losses, Apply::Updates] {
+            let (moved, report) = moved_by(scaled(Scale::Heads, apply, SGD, Some(limit)), [0.5, 0.5]);
+            let found = report.gradient_norm.unwrap();
+            prop_assert!((found - 2.0 * free.gradient_norm.unwrap()).abs() < 1e-3 * found);
+            let length = moved.iter().map(|x| x * x).sum::<f64>().sqrt() / 0.5;
+            prop_assert!(length <= limit.min(found) * 1.001, "{apply:?}: {length} {limit}");
+        }
+    }
+}
+
+#[test]
+fn equal_shares_times_heads_are_plain_losses_and_decay_is_not_scaled() {
+    for apply in [Apply::Losses, Apply::Updates] {
+        for optimizer in [SGD, DECAYING] {
+            let alone = |weights| moved_by(scaled(Scale::Sum, apply, optimizer, None), weights).0;
+            let (own, joint) = (alone([1.0, 0.0]), alone([0.0, 1.0]));
+            let (both, _) = moved_by(scaled(Scale::Heads, apply, optimizer, None), [0.5, 0.5]);
+            let none = Net::new();
+            let decay = if optimizer == DECAYING { 0.1 * 0.5 } else { 0.0 };
+            let parameters = parameters(none);
+            for (position, both) in both.iter().enumerate() {
+                // Parts that a loss does not reach stay where they are, without decay; where both do, it counts once.
+                let reached = [own[position], joint[position]]
+                    .iter()
+                    .filter(|moved| **moved != 0.0)
+                    .count();
+                let once = if reached == 2 {
+                    decay * parameters[position]
+                } else {
+                    0.0
+                };
+                let expected = own[position] + joint[position] + once;
+                assert!(
+                    (both - expected).abs() < 1e-6,
+                    "{apply:?} {optimizer}: {both} {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_head_alone_moves_by_the_same_bits_under_every_scale() {
+    for apply in [Apply::Losses, Apply::Updates] {
+        for optimizer in [SGD, DECAYING, ADAM] {
+            for weights in [[1.0, 0.0], [0.0, 1.0]] {
+                let moved = |scale| moved_by(scaled(scale, apply, optimizer, Some(1.0)), weights).0;
+                assert_eq!(moved(Scale::Heads), moved(Scale::Sum));
+            }
+        }
+    }
+}
+
+/// Every parameter, one value after another.
+fn parameters(mut net: Net) -> Vec<f64> {
+    let state = state_of(&mut net).unwrap();
+    let values = state.values().flat_map(|array| array.values());
+    values.map(|&value| f64::from(value)).collect()
 }
 
 #[test]
@@ -221,6 +322,7 @@ fn the_schedule_sets_the_rate_of_each_step() {
         },
         clip_norm: None,
         apply: Apply::default(),
+        scale: Scale::Sum,
         first_step: 0,
         run: RunLength {
             steps_per_epoch: 2,
@@ -377,7 +479,7 @@ fn a_gradient_that_is_changed_between_the_halves_of_a_step_is_the_one_that_is_fo
     let before = state_of(&mut net).unwrap();
     let losses = StepLosses::Blended(net.losses());
     let mut blend = weighted([0.25, 0.75]);
-    let mut gradients = gblend_optim::gradients(&mut net, losses, blend.as_mut()).unwrap();
+    let mut gradients = gblend_optim::gradients(&mut net, losses, blend.as_mut(), Scale::Sum).unwrap();
     let whole = gradients_by_path(&mut net, &mut gradients);
     each_gradient(&mut net, &mut gradients, |_, path, mut gradient| {
         gradient.scale(0.5)?;
@@ -388,7 +490,9 @@ fn a_gradient_that_is_changed_between_the_halves_of_a_step_is_the_one_that_is_fo
     })
     .unwrap();
     let mut optimizer = blended(SGD, None);
-    optimizer.apply(&mut net, gradients, blend.weights()).unwrap();
+    optimizer
+        .apply(&mut net, gradients, &LossWeights::of(blend.as_ref(), Scale::Sum))
+        .unwrap();
     assert_eq!(optimizer.steps(), 1);
     let after = state_of(&mut net).unwrap();
     assert_eq!(whole.len(), before.len());
@@ -412,7 +516,7 @@ fn gradients_go_through_flat_buckets_and_come_back_with_their_bits() {
     let mut net = Net::new();
     let losses = StepLosses::Blended(net.losses());
     let mut blend = weighted(weights);
-    let mut gradients = gblend_optim::gradients(&mut net, losses, blend.as_mut()).unwrap();
+    let mut gradients = gblend_optim::gradients(&mut net, losses, blend.as_mut(), Scale::Sum).unwrap();
     let bits = |all: Vec<(String, Vec<f32>)>| -> Vec<(String, Vec<u32>)> {
         let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
         all.into_iter()
@@ -444,7 +548,9 @@ fn gradients_go_through_flat_buckets_and_come_back_with_their_bits() {
     assert_eq!(rest.next(), None);
     assert_eq!(bits(gradients_by_path(&mut net, &mut received)), sent);
     let mut optimizer = applying(Apply::Updates, ADAM, Some(0.5));
-    let report = optimizer.apply(&mut net, received, blend.weights()).unwrap();
+    let report = optimizer
+        .apply(&mut net, received, &LossWeights::of(blend.as_ref(), Scale::Sum))
+        .unwrap();
     // And the step is the one that is taken at once.
     let mut other = Net::new();
     let losses = StepLosses::Blended(other.losses());

@@ -13,7 +13,9 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::process::Interrupt;
 use crate::progress::Board;
-use crate::records::{Comparison, Difference, Figure, FigureDifference, Row, Simplex, SimplexPoint};
+use crate::records::{
+    Comparison, Difference, Figure, FigureDifference, Row, Simplex, SimplexPoint, mean_and_ci95,
+};
 use crate::tables::table;
 
 /// Compares ways of training on one task, over several seeds.
@@ -125,12 +127,23 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
     let left = header.len();
     let main = comparison.main();
     let figure = format!("test {}", main.label);
-    header.extend([figure.as_str(), "− best single", "− joint", "− equal", "seconds"]);
+    header.push(&figure);
+    let beside = comparison.rows.iter().any(|row| !row.joint_head.is_empty());
+    header.extend(beside.then_some("by joint head"));
+    header.extend(["− best single", "− joint", "− equal", "seconds"]);
     let rows = comparison.rows.iter().map(|row| {
         let mut cells = vec![row.method.clone()];
         cells.extend(subsets.then(|| row.modalities.join(" + ")));
         cells.extend(fusions.then(|| row.fusion.clone()));
         cells.push(Figure::new(row.mean, main).with_interval(row.ci95));
+        let by_joint = || match &row.joint_head[..] {
+            [] => "-".to_owned(),
+            figures => {
+                let (mean, ci95) = mean_and_ci95(figures);
+                Figure::new(mean, main).with_interval(ci95)
+            }
+        };
+        cells.extend(beside.then(by_joint));
         cells.push(signed(row.paired_difference_to_best_single.as_ref(), main));
         cells.push(signed(row.paired_difference_to_joint.as_ref(), main));
         cells.push(signed(row.paired_difference_to_equal.as_ref(), main));
@@ -151,6 +164,7 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
     let intervals = match seeds {
         1 => "one seed: there are no intervals, and a difference may be chance; --seeds 5 tells more"
             .to_owned(),
+        2 => "± 95 % intervals over 2 seeds, differences seed by seed: too few to mark any; --seeds 5 tells more".to_owned(),
         _ => format!(
             "± 95 % intervals over {seeds} seeds, differences seed by seed; * the interval leaves out 0 (not corrected for \
              the number of rows)"

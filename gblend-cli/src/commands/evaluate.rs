@@ -103,6 +103,13 @@ impl Evaluate {
     pub(super) fn run(self) -> Result<()> {
         let reporter = Reporter::new(self.quiet);
         let report = with_trained(&self.run, &self.device, &reporter, |trained, splits| {
+            if trained.refitted && self.split == Split::Validation {
+                let problem = "the model was trained on its validation samples, too (run.refit): how good it is on them says \
+                               nothing; take --split test, or a run without run.refit"
+                    .to_owned();
+                let folder = self.run.clone();
+                return Err(Error::Run { folder, problem });
+            }
             let (train, validation, test);
             let samples: &dyn Evaluable = match self.split {
                 Split::Train => {
@@ -135,7 +142,7 @@ impl Evaluate {
                     samples: result.samples,
                     metrics: result.metrics,
                 });
-            let predictions = evaluation.predictions(criteria, &trained.weights)?.into_iter();
+            let predictions = evaluation.predictions(&trained.ensemble())?.into_iter();
             let predictions = predictions.map(|(rule, metrics)| PredictionReport { rule, metrics });
             let asked = criteria.of_predictions(&trained.weights);
             let all = [asked]
@@ -207,7 +214,7 @@ pub(super) fn with_trained<T: Send>(
 ) -> Result<T> {
     let run = FinishedRun::open(folder)?;
     let overrides: Vec<Override> = device.overrides().into_iter().collect();
-    let config = Config::load(Some(&run.config_path()), &overrides)?;
+    let config = Config::of_run(&run.config_path(), &overrides)?;
     with_threads(config.run.threads, || {
         let (session, splits) = Session::open_with(&config, &run.fitted, reporter)?;
         let classes = session.source.classes();
@@ -230,6 +237,8 @@ pub(super) fn with_trained<T: Send>(
                 session,
                 model,
                 weights,
+                pool: run.model.pool.clone(),
+                refitted: run.summary.refitted,
             },
             splits,
         )

@@ -140,7 +140,7 @@ impl Predict {
                 .map(|head| evaluation.scores(criteria, head))
                 .collect::<Result<_>>()?;
             let rule = trained.session.config.blend.pipeline.predict;
-            let mixed = rule.scores(&evaluation, criteria, &trained.weights)?;
+            let mixed = rule.scores(&evaluation, &trained.ensemble())?;
             let predicted = criteria.of_predictions(&trained.weights).get();
             let labels = source.label_kind();
             let named = |named: &[usize]| {

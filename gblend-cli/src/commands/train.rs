@@ -89,7 +89,7 @@ impl Train {
         }
         let asked_for = match &self.config {
             Some(config) => Config::load(Some(config), overrides)?,
-            None => Config::load(Some(&own), overrides)?,
+            None => Config::of_run(&own, overrides)?,
         };
         let text = std::fs::read_to_string(&own).map_err(Error::read(&own))?;
         match &task_differences(&text, &asked_for.to_toml()?)[..] {

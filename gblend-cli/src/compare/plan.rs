@@ -136,7 +136,7 @@ impl Plan {
         for &seed in &plan.seeds {
             for (index, entry) in plan.entries.iter().enumerate() {
                 let own_fusion = entry.fusion == base.fusion.plugin.typetag_name();
-                match Config::load(Some(&base_file), &entry.overrides(base, &cells, seed)) {
+                match Config::of_run(&base_file, &entry.overrides(base, &cells, seed)) {
                     Ok(config) => plan.cells.push(Cell {
                         entry: index,
                         seed,

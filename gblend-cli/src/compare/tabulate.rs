@@ -9,8 +9,8 @@ use super::plan::{Entry, Plan};
 use super::simplex::{judge, point};
 use crate::config::Config;
 use crate::records::{
-    COMPARISON_FORMAT, Comparison, Figure, LeftOut, Metrics, ObjectiveDescription, PredictionSummary, Row,
-    Simplex, Summary, difference, mean_and_ci95,
+    COMPARISON_FORMAT, Comparison, Figure, LeftOut, Metrics, ObjectiveDescription, PredictionRule,
+    PredictionSummary, Row, Simplex, Summary, difference, mean_and_ci95,
 };
 
 /// What a comparison keeps of a run.
@@ -19,6 +19,8 @@ pub(super) struct Done {
     objective: Option<ObjectiveDescription>,
     /// Of what the run predicts from.
     metrics: Metrics,
+    /// The main figure of the joint head alone, where that was trained and something else predicts.
+    joint_head: Option<f64>,
     pub(super) test_samples: usize,
     pub(super) weights: Vec<f64>,
     pub(super) seconds: f64,
@@ -26,10 +28,18 @@ pub(super) struct Done {
 
 impl Done {
     pub(super) fn of(summary: &Summary) -> Self {
-        let chosen = summary.predictions.iter().find(|of| of.rule == summary.predict);
+        let by = |rule: PredictionRule| summary.predictions.iter().find(|of| of.rule == rule);
+        let chosen = by(summary.predict);
+        let main = ObjectiveDescription::main(summary.objective.as_ref());
+        let trained = summary.heads.iter().filter(|head| head.weight > 0.0);
+        let several = trained.clone().count() > 1 && trained.clone().any(|head| head.name == JOINT);
+        let other = several && summary.predict != PredictionRule::Joint;
         Self {
             objective: summary.objective.clone(),
             metrics: chosen.map(PredictionSummary::metrics).unwrap_or_default(),
+            joint_head: by(PredictionRule::Joint)
+                .filter(|_| other)
+                .and_then(|joint| joint.metrics().get(&main.name)),
             test_samples: summary
                 .heads
                 .iter()
@@ -179,6 +189,11 @@ impl Table<'_> {
             modalities: entry.modalities.clone(),
             fusion: entry.fusion.clone(),
             seeds: cells.iter().map(|(seed, ..)| *seed).collect(),
+            joint_head: cells
+                .iter()
+                .map(|(_, done, _)| done.joint_head)
+                .collect::<Option<_>>()
+                .unwrap_or_default(),
             mean,
             ci95,
             paired_difference_to_best_single: to(self.best_single(&rivals)),

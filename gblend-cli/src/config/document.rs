@@ -18,7 +18,7 @@ pub(super) struct Document {
     text: String,
     /// Keeps the position of every key; the values are taken from `values`.
     positions: toml_edit::Document<String>,
-    values: Table,
+    pub(super) values: Table,
     overrides: Vec<Override>,
 }
 

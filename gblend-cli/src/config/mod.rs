@@ -3,6 +3,7 @@
 mod checkpoint;
 mod device;
 mod document;
+mod earlier;
 mod environment;
 mod error;
 mod log;
@@ -20,8 +21,8 @@ use gblend_core::{
     Array, Blend, BlendStrategy, BuildContext, Dataset, Encoder, FitContext, Fitted, Fusion, FusionContext,
     FusionModule, Heads, Media, Modality, Objective, OpenContext, Optimizer, Role, SampleRng, Source,
 };
-use gblend_optim::Apply;
 use gblend_optim::schedule::Schedule;
+use gblend_optim::{Apply, Scale};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -242,12 +243,25 @@ pub struct BlendConfig {
 }
 
 /// Keys of every `[blend]` table, whatever its kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BlendPipeline {
-    /// What a prediction is taken from. Results are given for all three; this one decides which epoch is best
+    /// What a prediction is taken from. Results are given for every rule; this one decides which epoch is best
     /// and what `gblend predict` says.
     pub predict: PredictionRule,
+    /// How shares become weights: `heads`, times the number of heads, so that equal shares are plain losses and a head
+    /// learns as fast with any number of others; `sum`, as they are, which add up to 1, as in the paper. Strategies that
+    /// train one head alone have the plain loss under both.
+    pub scale: Scale,
+}
+
+impl Default for BlendPipeline {
+    fn default() -> Self {
+        Self {
+            predict: PredictionRule::Pool,
+            scale: Scale::Heads,
+        }
+    }
 }
 
 impl BlendConfig {
@@ -311,13 +325,7 @@ impl Config {
     pub fn load(file: Option<&Path>, overrides: &[Override]) -> Result<Self, ConfigError> {
         match file {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-                    path: path.to_owned(),
-                    source,
-                })?;
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                let base = folder.unwrap_or(Path::new("."));
-                let base = std::path::absolute(base).unwrap_or_else(|_| base.to_owned());
+                let (text, base) = Self::read(path)?;
                 Self::parse(&path.display().to_string(), &text, base, overrides)
             }
             None => Self::parse(
@@ -340,12 +348,22 @@ impl Config {
         base: PathBuf,
         overrides: &[Override],
     ) -> Result<Self, ConfigError> {
+        Self::parse_with(origin, text, base, |document| {
+            overrides.iter().try_for_each(|change| document.apply(change))
+        })
+    }
+
+    /// As [`parse`](Self::parse), with changes that are not overrides alone.
+    fn parse_with(
+        origin: &str,
+        text: &str,
+        base: PathBuf,
+        change: impl FnOnce(&mut Document) -> Result<(), ConfigError>,
+    ) -> Result<Self, ConfigError> {
         // Before any kind is looked up: two plugins of one kind must be reported as such.
         gblend_core::catalogue().map_err(|error| ConfigError::Plugins(error.to_string()))?;
         let mut document = Document::parse(origin, text)?;
-        for change in overrides {
-            document.apply(change)?;
-        }
+        change(&mut document)?;
         document.expand_environment()?;
         document.check_tables(&TABLES)?;
 

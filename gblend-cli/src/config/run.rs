@@ -26,8 +26,13 @@ pub struct RunConfig {
     /// Share of the training samples set aside for validation, where the dataset brings no validation
     /// samples of its own.
     pub validation: f64,
-    /// Which parameters are evaluated on the test set and saved.
+    /// Which parameters are evaluated on the test set and saved. Without validation samples they are those after the
+    /// last epoch.
     pub select: Select,
+    /// Trains once more when the epoch is found, on training, held-out and validation samples together, with the weights
+    /// and the learning rates that the run had, to the epoch found; the pool of the heads stays as it was fitted. Takes at
+    /// most as long as the run did.
+    pub refit: bool,
     /// Ends training early after this many epochs without a better validation figure. Default: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
@@ -50,7 +55,8 @@ impl Default for RunConfig {
             threads: 0,
             device: DeviceChoice::Auto,
             validation: 0.1,
-            select: Select::Last,
+            select: Select::Best,
+            refit: false,
             patience: None,
             cache: PathBuf::from("runs/cache"),
             memory: 2048,
@@ -65,8 +71,9 @@ impl Default for RunConfig {
 pub enum Select {
     /// Those after the last epoch.
     Last,
-    /// Those after the epoch with the best validation accuracy of the joint head, or of the one head that
-    /// is trained.
+    /// Those after the epoch that is best by validation, as what predicts is judged: where heads are pooled, the one with
+    /// the least loss of the mean of the heads; else the one with the best accuracy, or what the objective has in its
+    /// place, of what predicts, ties by loss.
     Best,
 }
 

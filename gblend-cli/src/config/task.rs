@@ -2,6 +2,8 @@
 
 use toml::{Table, Value};
 
+use super::earlier::complete;
+
 /// Keys of `[run]` that change nothing in the result: the machine's part.
 const MACHINE: [&str; 3] = ["threads", "memory", "cache"];
 
@@ -40,7 +42,12 @@ struct Difference {
 
 /// Where two texts differ but for what is ignored; `None` if one is no TOML.
 fn differences(a: &str, b: &str, ignored: impl Fn(&[&str]) -> bool) -> Option<Vec<Difference>> {
-    let (a, b) = (toml::from_str(a).ok()?, toml::from_str(b).ok()?);
+    let read = |text: &str| {
+        let mut resolved: Table = toml::from_str(text).ok()?;
+        complete(&mut resolved);
+        Some(resolved)
+    };
+    let (a, b) = (read(a)?, read(b)?);
     let mut found = Vec::new();
     differ(&a, &b, &mut Vec::new(), &ignored, &mut found);
     Some(found)

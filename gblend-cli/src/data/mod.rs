@@ -20,6 +20,6 @@ pub use loader::{LoadedBatch, LoadedInput, Loader, Plan};
 pub use position::SampleIndex;
 pub use prepared::{Faults, Prepared, Storage};
 pub use split::{
-    Division, Evaluable, HeldOutSplit, LabelUse, Shares, Splits, TestSplit, TrainSplit, TrainSubset,
-    ValidationSplit,
+    Division, Evaluable, HeldOutSplit, LabelUse, RefitSplit, Shares, Splits, TestSplit, TrainSplit,
+    TrainSubset, ValidationSplit,
 };

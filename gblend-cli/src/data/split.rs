@@ -28,6 +28,18 @@ pub struct ValidationSplit(Vec<SampleIndex>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestSplit(Vec<SampleIndex>);
 
+/// Training, held-out and validation samples together, for a network whose length of training is known. It cannot be
+/// evaluated on: nothing that would be found there holds for other samples.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefitSplit(Vec<SampleIndex>);
+
+impl RefitSplit {
+    /// The samples to train on, as positions in the dataset.
+    pub fn samples(&self) -> &[SampleIndex] {
+        &self.0
+    }
+}
+
 /// A fixed part of the training samples, on which the training loss is measured in evaluation mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrainSubset(Vec<SampleIndex>);
@@ -246,6 +258,13 @@ impl Splits {
         let mut samples = [&self.train.0[..], &self.held_out.0[..]].concat();
         samples.sort_unstable();
         TrainSplit(samples)
+    }
+
+    /// Training, held-out and validation samples together, for when nothing more will be estimated, selected or fitted.
+    pub fn for_refit(&self) -> RefitSplit {
+        let mut samples = [&self.train.0[..], &self.held_out.0[..], &self.validation.0[..]].concat();
+        samples.sort_unstable();
+        RefitSplit(samples)
     }
 
     /// Every sample of every split in ascending order, for preparation.

@@ -1,5 +1,6 @@
 //! Evaluation: every head on every sample of a split, and what is counted of it.
 
+mod ensemble;
 mod evaluate;
 mod metrics;
 mod prediction;
@@ -9,6 +10,7 @@ mod test_details;
 #[cfg(test)]
 mod testing;
 
+pub use ensemble::Ensemble;
 pub use evaluate::{Evaluation, HeadOutput, evaluate};
 pub use results::HeadResult;
 pub use subsets::{MOST_MODALITIES, score_subsets};

@@ -1,8 +1,9 @@
 //! Predictions of several heads together.
 
+use gblend_core::Pooling;
 use gblend_core::objective::losses_of_all_scores;
 
-use super::Evaluation;
+use super::{Ensemble, Evaluation};
 use crate::error::Result;
 use crate::network::Criteria;
 use crate::records::{Metrics, PredictionRule};
@@ -14,16 +15,18 @@ impl PredictionRule {
     ///
     /// # Errors
     /// Never for an evaluation of [`evaluate`](crate::evaluation::evaluate()) and the criteria of its network.
-    pub fn scores(
-        self,
-        evaluation: &Evaluation,
-        criteria: &Criteria,
-        weights: &[f64],
-    ) -> Result<Vec<Option<Vec<f64>>>> {
-        let lead = criteria.of_predictions(weights);
+    pub fn scores(self, evaluation: &Evaluation, ensemble: &Ensemble<'_>) -> Result<Vec<Option<Vec<f64>>>> {
+        let (criteria, weights) = (ensemble.criteria, ensemble.weights);
+        let lead = ensemble.lead();
+        let rule = match self {
+            Self::Pool if lead.get().pooling() == Pooling::Never => Self::Joint,
+            Self::Pool if ensemble.pool.is_none() => Self::Mean,
+            Self::Pool if ensemble.can_pool() => return ensemble.pooled(evaluation),
+            other => other,
+        };
         let mut heads = Vec::new();
         let mut others = 0.0;
-        for (head, share) in self.shares(weights).into_iter().enumerate() {
+        for (head, share) in rule.shares(weights).into_iter().enumerate() {
             let alike = criteria.of(head).kind() == lead.kind();
             if share > 0.0 && alike && evaluation.heads[head].is_some() {
                 heads.push((share, evaluation.scores(criteria, head)?));
@@ -52,22 +55,40 @@ impl PredictionRule {
     ///
     /// # Errors
     /// As [`scores`](Self::scores).
-    pub fn metrics(
-        self,
-        evaluation: &Evaluation,
-        criteria: &Criteria,
-        weights: &[f64],
-    ) -> Result<Option<Metrics>> {
-        let scores = self.scores(evaluation, criteria, weights)?;
+    pub fn metrics(self, evaluation: &Evaluation, ensemble: &Ensemble<'_>) -> Result<Option<Metrics>> {
+        let scores = self.scores(evaluation, ensemble)?;
         let (samples, scores): (Vec<usize>, Vec<Vec<f64>>) = scores
             .into_iter()
             .enumerate()
             .filter_map(|(sample, scores)| Some((sample, scores?)))
             .unzip();
         let targets = evaluation.targets.select(&samples);
-        let criterion = criteria.of_predictions(weights).get();
+        let criterion = ensemble.lead().get();
         let losses = losses_of_all_scores(criterion, &scores, &targets)?;
         Metrics::of(criterion, &scores, &losses, &targets)
+    }
+
+    /// What an epoch is selected by, a better one being larger: first its figure, then what decides between equals; `None`
+    /// without validation samples that count.
+    ///
+    /// A pool is not there before an epoch is selected. Its heads are judged by the loss of their mean, which needs no fit and
+    /// is steadier from epoch to epoch than an accuracy, or the loss of one head.
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores).
+    pub fn selection(
+        self,
+        validation: &Evaluation,
+        criteria: &Criteria,
+        weights: &[f64],
+    ) -> Result<Option<[f64; 2]>> {
+        let ensemble = Ensemble::unpooled(criteria, weights);
+        let pooled = self == Self::Pool && ensemble.can_pool();
+        let metrics = self.metrics(validation, &ensemble)?;
+        Ok(metrics.map(|metrics| match pooled {
+            true => [-metrics.loss, 0.0],
+            false => [metrics.selection(ensemble.lead().get()), -metrics.loss],
+        }))
     }
 }
 
@@ -102,7 +123,7 @@ mod tests {
     #[test]
     fn the_joint_rule_is_the_joint_head() {
         let score = PredictionRule::Joint
-            .metrics(&evaluation(), &criteria(), &[0.9, 0.1])
+            .metrics(&evaluation(), &Ensemble::unpooled(&criteria(), &[0.9, 0.1]))
             .unwrap()
             .unwrap();
         assert_eq!(score.accuracy, Some(1.0));
@@ -112,7 +133,9 @@ mod tests {
     #[test]
     fn the_mean_counts_heads_and_the_blend_their_weights() {
         let accuracy = |rule: PredictionRule, weights: &[f64]| {
-            let metrics = rule.metrics(&evaluation(), &criteria(), weights).unwrap();
+            let metrics = rule
+                .metrics(&evaluation(), &Ensemble::unpooled(&criteria(), weights))
+                .unwrap();
             metrics.unwrap().accuracy
         };
         assert_eq!(accuracy(PredictionRule::Mean, &[0.01, 0.99]), Some(0.5));
@@ -128,12 +151,12 @@ mod tests {
         });
         let joint = evaluation.scores(&criteria(), 1).unwrap();
         let mixed = PredictionRule::Mean
-            .scores(&evaluation, &criteria(), &[0.5, 0.5])
+            .scores(&evaluation, &Ensemble::unpooled(&criteria(), &[0.5, 0.5]))
             .unwrap();
         assert_eq!(mixed[0], joint[0]);
         assert_ne!(mixed[1], joint[1]);
         let alone = PredictionRule::Joint
-            .scores(&evaluation, &criteria(), &[1.0, 0.0])
+            .scores(&evaluation, &Ensemble::unpooled(&criteria(), &[1.0, 0.0]))
             .unwrap();
         assert_eq!(alone[0], None);
         let sum: f64 = mixed[1].as_ref().unwrap().iter().sum();

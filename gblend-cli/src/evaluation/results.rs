@@ -1,6 +1,6 @@
 //! What an evaluation says, head by head and rule by rule.
 
-use super::Evaluation;
+use super::{Ensemble, Evaluation};
 use crate::error::Result;
 use crate::network::Criteria;
 use crate::records::{Metrics, PredictionRule};
@@ -33,17 +33,13 @@ impl Evaluation {
         Ok(heads.collect())
     }
 
-    /// How good each way of predicting is, from heads whose losses have these weights.
+    /// How good each way of predicting is.
     ///
     /// # Errors
     /// As [`results`](Self::results).
-    pub fn predictions(
-        &self,
-        criteria: &Criteria,
-        weights: &[f64],
-    ) -> Result<Vec<(PredictionRule, Metrics)>> {
+    pub fn predictions(&self, ensemble: &Ensemble<'_>) -> Result<Vec<(PredictionRule, Metrics)>> {
         let rules = PredictionRule::ALL.into_iter().map(|rule| {
-            let metrics = rule.metrics(self, criteria, weights)?;
+            let metrics = rule.metrics(self, ensemble)?;
             Ok(metrics.map(|metrics| (rule, metrics)))
         });
         rules.filter_map(Result::transpose).collect()

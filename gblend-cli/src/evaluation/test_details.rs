@@ -2,9 +2,8 @@
 
 use gblend_core::{Answer, Criterion, Label, LabelKind, Targets};
 
-use super::Evaluation;
+use super::{Ensemble, Evaluation};
 use crate::error::Result;
-use crate::network::Criteria;
 use crate::records::{ClassCounts, Confusion, Counts, PredictionRule, SubsetScore, TestDetails};
 
 /// More points than a scatter can show.
@@ -17,13 +16,13 @@ impl TestDetails {
     /// Never for an evaluation of [`evaluate`](crate::evaluation::evaluate()) and the criteria of its network.
     pub fn of(
         evaluation: &Evaluation,
-        criteria: &Criteria,
+        ensemble: &Ensemble<'_>,
         labels: (LabelKind, &[String]),
         names: &[String],
-        weights: &[f64],
         rule: PredictionRule,
         subsets: Vec<SubsetScore>,
     ) -> Result<Self> {
+        let (criteria, weights) = (ensemble.criteria, ensemble.weights);
         let (kind, classes) = labels;
         let confusion = |name: &str, criterion: &dyn Criterion, scores: Vec<Option<Vec<f64>>>| {
             let seen = scores.into_iter().enumerate();
@@ -39,10 +38,10 @@ impl TestDetails {
                 heads.push(confusion(name, criteria.of(head).get(), scores));
             }
         }
-        let scores = rule.scores(evaluation, criteria, weights)?;
+        let scores = rule.scores(evaluation, ensemble)?;
         Ok(Self {
             classes: classes.to_vec(),
-            prediction: confusion(rule.name(), criteria.of_predictions(weights).get(), scores),
+            prediction: confusion(rule.name(), ensemble.lead().get(), scores),
             heads,
             subsets,
         })

@@ -56,6 +56,9 @@ pub struct Row {
     /// The figures of other objectives, each with every seed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub test_metrics: BTreeMap<String, Vec<f64>>,
+    /// The main figure of the joint head alone with each of these seeds, where that was trained and something else predicts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joint_head: Vec<f64>,
     /// The mean of the main figure.
     pub mean: f64,
     /// Half the width of the mean's 95 % confidence interval by Student's t; absent with one seed.

@@ -87,6 +87,7 @@ impl EpochCounts {
         });
         EpochMetrics {
             epoch,
+            refit: false,
             step,
             learning_rate: self.learning_rate,
             largest_gradient_norm: self.largest_gradient_norm,

@@ -10,6 +10,9 @@ use super::{Metrics, Score};
 pub struct EpochMetrics {
     /// Counted from 1.
     pub epoch: usize,
+    /// Whether it is one of those in which a run trains once more, on validation samples, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refit: bool,
     /// Steps taken so far.
     pub step: u64,
     /// The learning rate of the last step.

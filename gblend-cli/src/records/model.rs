@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::FittedPool;
+
 /// The format of the files; another format gets another number.
 const FORMAT: &str = "gblend-model-1";
 
@@ -19,6 +21,9 @@ pub struct ModelDescription {
     pub modalities: Vec<ModelModality>,
     /// The epoch that the parameters are from.
     pub epoch: usize,
+    /// The pool of the heads; absent where none was fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<FittedPool>,
     /// Hash of `model.safetensors`.
     pub blake3: String,
     /// Hash of `fitted.json`, if a modality has fitted anything.
@@ -38,13 +43,19 @@ pub struct ModelModality {
 
 impl ModelDescription {
     /// Describes a model of this version.
-    pub fn new(classes: Vec<String>, modalities: Vec<ModelModality>, epoch: usize) -> Self {
+    pub fn new(
+        classes: Vec<String>,
+        modalities: Vec<ModelModality>,
+        epoch: usize,
+        pool: Option<FittedPool>,
+    ) -> Self {
         Self {
             format: FORMAT.to_owned(),
             gblend: env!("CARGO_PKG_VERSION").to_owned(),
             classes,
             modalities,
             epoch,
+            pool,
             blake3: String::new(),
             fitted_blake3: None,
         }

@@ -19,7 +19,12 @@ pub fn mean_and_ci95(values: &[f64]) -> (f64, Option<f64>) {
     (mean, quantile.ok().map(|t| t * (variance / count).sqrt()))
 }
 
-/// The difference of values that belong together pair by pair, such as accuracies with the same seed.
+/// The fewest seeds that a difference is marked with. Two give an interval that says next to nothing: its width is 12.7 times
+/// the deviation of the mean, and a deviation of two values is often near 0 by chance.
+const LEAST_SEEDS: usize = 3;
+
+/// The difference of values that belong together pair by pair, such as accuracies with the same seed. It is significant
+/// with three pairs at least.
 pub fn difference(to: &str, pairs: impl IntoIterator<Item = (f64, f64)>) -> Option<Difference> {
     let differences: Vec<f64> = pairs.into_iter().map(|(value, other)| value - other).collect();
     if differences.is_empty() {
@@ -30,7 +35,7 @@ pub fn difference(to: &str, pairs: impl IntoIterator<Item = (f64, f64)>) -> Opti
         to: to.to_owned(),
         mean,
         ci95,
-        significant: ci95.is_some_and(|ci95| mean.abs() > ci95),
+        significant: differences.len() >= LEAST_SEEDS && ci95.is_some_and(|ci95| mean.abs() > ci95),
     })
 }
 
@@ -52,10 +57,12 @@ mod tests {
     }
 
     #[test]
-    fn one_seed_has_no_interval_and_nothing_is_significant() {
+    fn one_seed_has_no_interval_and_two_mark_nothing() {
         let only = difference("equal", [(0.9, 0.1)]).unwrap();
         assert_eq!((only.ci95, only.significant), (None, false));
         assert_eq!(difference("equal", []), None);
+        let two = difference("equal", [(0.9, 0.1), (0.9, 0.1)]).unwrap();
+        assert_eq!((two.ci95, two.significant), (Some(0.0), false));
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gblend_core::BlendReport;
 use serde::{Deserialize, Serialize};
 
-use super::{Metrics, ObjectiveDescription, PredictionRule};
+use super::{FittedPool, Metrics, ObjectiveDescription, PredictionRule};
 
 /// The result of a run.
 ///
@@ -35,12 +35,18 @@ pub struct Summary {
     pub epochs: usize,
     /// The epoch whose parameters were evaluated and saved.
     pub selected_epoch: usize,
+    /// Whether those parameters were trained on the validation samples, too, once the epoch was found.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refitted: bool,
     /// Every head, the joint one last.
     pub heads: Vec<HeadSummary>,
     /// What predictions are taken from: one of the rules in `predictions`.
     pub predict: PredictionRule,
     /// How good each way of predicting is. Heads that were not trained have no say.
     pub predictions: Vec<PredictionSummary>,
+    /// The pool of the heads; absent where none was fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<FittedPool>,
     /// One per estimate of the blend; empty for strategies that estimate nothing.
     pub blends: Vec<BlendReport>,
     /// Where the time went.
@@ -56,6 +62,11 @@ pub struct Summary {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_nothing(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 /// One head of a [`Summary`].
@@ -160,6 +171,9 @@ pub struct Seconds {
     /// Those seconds of `train` in which training steps waited for data; 0 in the summaries of older runs.
     #[serde(default)]
     pub waiting: f64,
+    /// Those seconds of `train` in which the run trained once more.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub refit: f64,
     /// Estimates of the blend.
     pub estimate: f64,
     /// The final evaluation.

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use gblend_core::LabelKind;
-use gblend_core::params::{State, load_state, state_of};
+use gblend_core::params::{State, state_of};
 
 use crate::config::Config;
 use crate::data::Splits;
 use crate::error::{Error, Result};
-use crate::evaluation::{Evaluation, HeadResult};
+use crate::evaluation::{Ensemble, Evaluation, HeadResult};
 use crate::network::{HeadCriterion, Multimodal, device};
 use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
 use crate::records::{
-    FittedModalities, HeadSummary, ModelDescription, ModelModality, PredictionSummary, Seconds,
+    FittedModalities, FittedPool, HeadSummary, ModelDescription, ModelModality, PredictionSummary, Seconds,
     StrategyAdvice, Summary, TestDetails,
 };
 use crate::run_folder::checkpoint::Checkpoint;
@@ -79,15 +79,14 @@ pub fn run(
     );
     let trained = trained.map_err(Error::in_run(output.folder.path()))?;
     reporter.finish();
-    if let Some(state) = &trained.selected {
-        load_state(&mut model, state)?;
-    }
 
     let evaluating = Instant::now();
     let mut tested = TrainedModel {
         session,
         model,
         weights: trained.weights.clone(),
+        pool: trained.pool.clone(),
+        refitted: trained.refitted,
     };
     let test = splits.into_test();
     let evaluation = tested.evaluate(&test)?;
@@ -100,17 +99,21 @@ pub fn run(
         session, mut model, ..
     } = tested;
     let criteria = model.criteria();
+    let ensemble = Ensemble {
+        criteria,
+        weights: &trained.weights,
+        pool: trained.pool.as_ref(),
+    };
     let details = TestDetails::of(
         &evaluation,
-        criteria,
+        &ensemble,
         (session.source.label_kind(), session.source.classes()),
         session.heads.names(),
-        &trained.weights,
         config.blend.pipeline.predict,
         subsets,
     )?;
     let heads = head_summaries(&session, &model, &evaluation, &trained.weights)?;
-    let predictions = evaluation.predictions(criteria, &trained.weights)?;
+    let predictions = evaluation.predictions(&ensemble)?;
     let train_seconds = trained.elapsed.as_secs_f64();
     let summary = Summary {
         seed: config.run.seed,
@@ -122,17 +125,20 @@ pub fn run(
         samples_unlabeled: session.unlabeled_samples,
         epochs: trained.epochs,
         selected_epoch: trained.selected_epoch,
+        refitted: trained.refitted,
         heads,
         predict: config.blend.pipeline.predict,
         predictions: predictions
             .into_iter()
             .map(|(rule, metrics)| PredictionSummary::new(rule, metrics))
             .collect(),
+        pool: trained.pool.clone(),
         blends: trained.blends,
         seconds: Seconds {
             prepare: prepare.as_secs_f64(),
             train: train_seconds,
             waiting: trained.waited.as_secs_f64(),
+            refit: trained.refitting.as_secs_f64(),
             estimate: trained.estimating.as_secs_f64(),
             evaluate: evaluating.elapsed().as_secs_f64(),
             total: started.elapsed().as_secs_f64(),
@@ -143,7 +149,7 @@ pub fn run(
             ProcessUse::Shared => None,
         },
     };
-    let description = description(&session, trained.selected_epoch)?;
+    let description = description(&session, trained.selected_epoch, trained.pool)?;
     let advice = StrategyAdvice::new(&summary.strategy, blend.advice());
     let path = output.finish(&state_of(&mut model)?, &description, &details, &advice, &summary)?;
     Ok((summary, path))
@@ -209,14 +215,14 @@ fn head_summaries(
 }
 
 /// What `model.json` says, but for the hash of the parameters.
-fn description(session: &Session<'_>, epoch: usize) -> Result<ModelDescription> {
+fn description(session: &Session<'_>, epoch: usize, pool: Option<FittedPool>) -> Result<ModelDescription> {
     let modalities = session.config.modalities.iter().zip(session.sample_shapes()?);
     let modalities = modalities.map(|(modality, sample_shape)| ModelModality {
         name: modality.name.clone(),
         sample_shape,
     });
     let classes = session.source.classes().to_vec();
-    Ok(ModelDescription::new(classes, modalities.collect(), epoch))
+    Ok(ModelDescription::new(classes, modalities.collect(), epoch, pool))
 }
 
 /// What a run writes.

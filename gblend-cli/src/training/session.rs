@@ -386,6 +386,7 @@ impl<'a> Session<'a> {
             schedule: optimizer.pipeline.schedule,
             clip_norm: optimizer.pipeline.clip_norm,
             apply: optimizer.pipeline.apply,
+            scale: self.config.blend.pipeline.scale,
             run,
             first_step,
         };

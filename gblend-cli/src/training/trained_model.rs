@@ -3,9 +3,9 @@
 use super::session::Session;
 use crate::data::Evaluable;
 use crate::error::Result;
-use crate::evaluation::{Evaluation, evaluate, score_subsets};
+use crate::evaluation::{Ensemble, Evaluation, evaluate, score_subsets};
 use crate::network::{ActiveHeads, Multimodal};
-use crate::records::SubsetScore;
+use crate::records::{FittedPool, SubsetScore};
 
 /// A trained model with the data that it was trained on.
 pub struct TrainedModel<'a> {
@@ -15,9 +15,22 @@ pub struct TrainedModel<'a> {
     pub model: Multimodal,
     /// The weights of the heads' losses; a head of weight 0 was not trained.
     pub weights: Vec<f64>,
+    /// The pool of the heads, if one was fitted.
+    pub pool: Option<FittedPool>,
+    /// Whether it was trained on validation samples, too.
+    pub refitted: bool,
 }
 
 impl TrainedModel<'_> {
+    /// What predicts.
+    pub fn ensemble(&self) -> Ensemble<'_> {
+        Ensemble {
+            criteria: self.model.criteria(),
+            weights: &self.weights,
+            pool: self.pool.as_ref(),
+        }
+    }
+
     /// Whether the joint head was trained.
     pub fn has_joint_head(&self) -> bool {
         self.weights.last().is_some_and(|&weight| weight > 0.0)

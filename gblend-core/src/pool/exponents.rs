@@ -151,7 +151,8 @@ impl ExponentPool {
         Ok(pooled.collect())
     }
 
-    fn exponents(&self) -> Vec<f64> {
+    /// Those of the heads, and last that of their mean.
+    pub fn exponents(&self) -> Vec<f64> {
         let mut exponents = self.heads.clone();
         exponents.push(self.mean);
         exponents

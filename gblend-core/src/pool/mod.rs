@@ -3,6 +3,8 @@
 //! - [`ExponentPool`], for answers with probabilities: a product of experts, each raised to an exponent of its own;
 //! - [`AveragePool`], for numbers: a weighted average.
 //!
+//! [`HeadPool`] is the one of an objective's heads, as the objective's [`Pooling`] says.
+//!
 //! Both fall back to the plain mean where there are few samples to fit on, since the penalty draws towards it with a
 //! strength of one over their number. They know neither networks nor tensors, and the same input gives the same bits
 //! everywhere.
@@ -10,9 +12,11 @@
 mod average;
 mod bounded_newton;
 mod exponents;
+mod heads;
 
 pub use average::AveragePool;
 pub use exponents::{ExponentPool, Opinions};
+pub use heads::{HeadPool, Pooling};
 
 /// What fits no pool.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -134,6 +134,10 @@ impl Blend for Modulated {
         &self.weights
     }
 
+    fn blended_heads(&self) -> usize {
+        1
+    }
+
     fn evidence(&self) -> Evidence {
         Evidence {
             coalitions: true,

@@ -14,6 +14,11 @@ impl Blend for Constant {
         &self.weights
     }
 
+    fn blended_heads(&self) -> usize {
+        let weights = self.weights.as_slice().iter();
+        weights.filter(|&&weight| weight > 0.0).count()
+    }
+
     fn advice(&self) -> Advice {
         self.advice.clone()
     }

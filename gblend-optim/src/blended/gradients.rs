@@ -3,10 +3,9 @@
 use gblend_core::gradients::GradientMut;
 use gblend_core::nn::{add, backward, scale, with_history};
 use gblend_core::tensor::{Gradients, Loss};
-use gblend_core::{
-    Blend, BlendWeights, BlendedGradient, ContestedGradient, Error, GradientEvidence, ParamPath, Result,
-};
+use gblend_core::{Blend, BlendedGradient, ContestedGradient, Error, GradientEvidence, ParamPath, Result};
 
+use super::scale::{LossWeights, Scale};
 use crate::network::{Network, Part, each_param};
 
 /// The losses of a step, one entry per head.
@@ -27,7 +26,7 @@ pub enum StepLosses {
 }
 
 /// The gradients of the blend of these losses: one backward pass for each of their sums, and what the strategy makes of the
-/// result if it wants to see it.
+/// result if it wants to see it. The losses' weights are the blend's shares times what `scale` says.
 ///
 /// Nothing has moved yet. [`BlendedOptimizer::apply`](super::BlendedOptimizer::apply) follows the gradients; in between they can be
 /// looked at and changed, see [`each_gradient`]. `network` must show the parts that the losses reach.
@@ -35,10 +34,15 @@ pub enum StepLosses {
 /// # Errors
 /// [`Error::Shape`] if there is not one loss per weight, or all that have a weight are absent; [`Error::Device`]; what
 /// the strategy says of the gradients.
-pub fn gradients(network: &mut dyn Network, losses: StepLosses, blend: &mut dyn Blend) -> Result<Gradients> {
+pub fn gradients(
+    network: &mut dyn Network,
+    losses: StepLosses,
+    blend: &mut dyn Blend,
+    scale: Scale,
+) -> Result<Gradients> {
     match losses {
         StepLosses::Blended(losses) => {
-            let mut gradients = backward(sum(losses, blend.weights())?)?;
+            let mut gradients = backward(sum(losses, &LossWeights::of(blend, scale))?)?;
             if blend.evidence().gradients == GradientEvidence::Blended {
                 modulate(network, &mut gradients, blend)?;
             }
@@ -54,7 +58,7 @@ pub fn gradients(network: &mut dyn Network, losses: StepLosses, blend: &mut dyn 
             if own.is_none() && joint.is_none() {
                 return Err(Error::shape("losses", "at least one", [0]));
             }
-            combine(network, gradients_of(own)?, gradients_of(joint)?, blend)
+            combine(network, gradients_of(own)?, gradients_of(joint)?, blend, scale)
         }
     }
 }
@@ -80,14 +84,15 @@ fn gradients_of(loss: Option<Loss>) -> Result<Gradients> {
 }
 
 /// `Σ w_k L_k` over the heads with a weight.
-fn sum(losses: Vec<Option<Loss>>, weights: &BlendWeights) -> Result<Loss> {
+fn sum(losses: Vec<Option<Loss>>, weights: &LossWeights) -> Result<Loss> {
+    let weights = weights.as_slice();
     if losses.len() != weights.len() {
         let expected = format!("one for each of the {} blend weights", weights.len());
         return Err(Error::shape("losses", expected, [losses.len()]));
     }
     let mut sum: Option<Loss> = None;
     let mut unweighted = Vec::new();
-    for (loss, &weight) in losses.into_iter().zip(weights.as_slice()) {
+    for (loss, &weight) in losses.into_iter().zip(weights) {
         if weight == 0.0 {
             unweighted.extend(loss);
             continue;
@@ -171,6 +176,7 @@ fn combine(
     mut own: Gradients,
     mut joint: Gradients,
     blend: &mut dyn Blend,
+    scale: Scale,
 ) -> Result<Gradients> {
     let modalities = blend.weights().len().saturating_sub(1);
     let pairs = encoders(network, &mut own, modalities)?
@@ -183,7 +189,8 @@ fn combine(
         })
         .collect();
     blend.combine(&mut contested)?;
-    let weights = blend.weights().as_slice();
+    let weights = LossWeights::of(blend, scale);
+    let weights = weights.as_slice();
     let joint_weight = weights.last().copied().unwrap_or(0.0);
     let values: Vec<Vec<f32>> = contested
         .iter()

@@ -13,10 +13,11 @@
 //! mean the same under both. Weight decay acts on parameters and not on losses, and is not scaled.
 
 mod gradients;
+mod scale;
 
 use gblend_core::gradients::SquareSum;
 use gblend_core::tensor::Gradients;
-use gblend_core::{Blend, BlendWeights, Error, Optimizer, OptimizerState, Result};
+use gblend_core::{Blend, Error, Optimizer, OptimizerState, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,7 @@ use crate::range::positive;
 use crate::schedule::{RunLength, Schedule};
 
 pub use gradients::{StepLosses, each_gradient, gradients};
+pub use scale::{LossWeights, Scale};
 
 /// What the blend weights are applied to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +48,8 @@ pub struct BlendedSettings {
     pub clip_norm: Option<f64>,
     /// What the weights are applied to.
     pub apply: Apply,
+    /// What the blend's shares are multiplied by to become weights.
+    pub scale: Scale,
     /// The length of the run, which some schedules need.
     pub run: RunLength,
     /// Where in the schedule the first step is: a probe starts where the live run stands.
@@ -124,8 +128,9 @@ impl BlendedOptimizer {
         losses: StepLosses,
         blend: &mut dyn Blend,
     ) -> Result<StepReport> {
-        let gradients = gradients(network, losses, blend)?;
-        self.apply(network, gradients, blend.weights())
+        let scale = self.settings.scale;
+        let gradients = gradients(network, losses, blend, scale)?;
+        self.apply(network, gradients, &LossWeights::of(blend, scale))
     }
 
     /// The second half of a step: clips the gradient, and moves every parameter against it.
@@ -139,7 +144,7 @@ impl BlendedOptimizer {
         &mut self,
         network: &mut dyn Network,
         mut gradients: Gradients,
-        weights: &BlendWeights,
+        weights: &LossWeights,
     ) -> Result<StepReport> {
         let gradient_norm = match self.settings.clip_norm {
             Some(limit) => Some(clip(network, &mut gradients, limit)?),

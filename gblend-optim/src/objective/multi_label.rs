@@ -3,8 +3,8 @@
 use gblend_core::nn::{binary_cross_entropy, binary_cross_entropy_of_each, sigmoid_of_each};
 use gblend_core::tensor::{Logits, Loss};
 use gblend_core::{
-    Answer, Array, Axes, Criterion, LabelKind, Labels, MetricKind, Objective, ObjectiveContext, Result,
-    Strata, Targets,
+    Answer, Array, Axes, Criterion, LabelKind, Labels, MetricKind, Objective, ObjectiveContext, Pooling,
+    Result, Strata, Targets,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -126,6 +126,10 @@ impl Criterion for Sigmoids {
 
     fn confidence(&self, scores: &[Vec<f64>], targets: &Targets) -> Result<Vec<Option<f64>>> {
         self.mean(scores, targets, |probability| probability)
+    }
+
+    fn pooling(&self) -> Pooling {
+        Pooling::EachClass
     }
 
     fn answer(&self, scores: &[f64]) -> Answer {

@@ -5,7 +5,7 @@ use gblend_core::params::{ParamPath, ParamVisitor};
 use gblend_core::tensor::{Logits, Loss};
 use gblend_core::{
     Answer, Array, Axes, Better, Criterion, Error, LabelKind, Labels, MetricKind, Objective,
-    ObjectiveContext, Result, Strata, Targets,
+    ObjectiveContext, Pooling, Result, Strata, Targets,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -208,6 +208,10 @@ impl Criterion for Number {
     fn confidence(&self, scores: &[Vec<f64>], targets: &Targets) -> Result<Vec<Option<f64>>> {
         let losses = self.losses_of_scores(scores, targets)?.into_iter();
         Ok(losses.map(|loss| Some((-loss?).exp())).collect())
+    }
+
+    fn pooling(&self) -> Pooling {
+        Pooling::Number
     }
 
     fn answer(&self, scores: &[f64]) -> Answer {

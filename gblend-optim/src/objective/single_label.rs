@@ -3,8 +3,8 @@
 use gblend_core::nn::{cross_entropy, cross_entropy_of_each, softmax_of_each};
 use gblend_core::tensor::{Logits, Loss};
 use gblend_core::{
-    Answer, Array, Axes, Criterion, LabelKind, Labels, MetricKind, Objective, ObjectiveContext, Result,
-    Strata, Targets,
+    Answer, Array, Axes, Criterion, LabelKind, Labels, MetricKind, Objective, ObjectiveContext, Pooling,
+    Result, Strata, Targets,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -97,6 +97,10 @@ impl Criterion for Softmax {
 
     fn confidence(&self, scores: &[Vec<f64>], targets: &Targets) -> Result<Vec<Option<f64>>> {
         self.each(scores, targets, |row, class| row[class])
+    }
+
+    fn pooling(&self) -> Pooling {
+        Pooling::OneClass
     }
 
     fn answer(&self, scores: &[f64]) -> Answer {

@@ -120,7 +120,7 @@ fn weights(run: &Run) -> Vec<String> {
         let remedy = remedy(&run.advice, Finding::StarvedJoint);
         let without = match run.summary.predict {
             PredictionRule::Joint => " Or predict without it (blend.predict = \"blend\").",
-            PredictionRule::Mean | PredictionRule::Blend => "",
+            PredictionRule::Mean | PredictionRule::Blend | PredictionRule::Pool => "",
         };
         advice.push(format!(
             "A weight below {STARVED} ({starved}): the fusion is hardly trained. {remedy}{without}"
@@ -276,6 +276,7 @@ fn rules(run: &Run) -> Option<String> {
         PredictionRule::Joint => "joint head",
         PredictionRule::Mean => "mean of the heads",
         PredictionRule::Blend => "blend of the heads",
+        PredictionRule::Pool => "pool of the heads",
     };
     (difference > noise).then(|| {
         format!(

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::figure::{Names, figure};
 use super::{advice, config, facts, run};
 use crate::error::Result;
-use crate::records::{Difference, FigureDifference, Row};
+use crate::records::{Difference, FigureDifference, Row, mean_and_ci95};
 use crate::report::advice;
 use crate::report::charts::{
     self, ClassGain, duration, of_comparison, of_kind_within, per_class, simplex, subsets_trained,
@@ -93,12 +93,21 @@ fn methods(compared: &Compared) -> Markup {
         MetricFormat::Percent => "in percentage points, ",
         _ => "",
     };
+    let beside = result.rows.iter().any(|row| !row.joint_head.is_empty());
+    let by_joint = |row: &Row| match &row.joint_head[..] {
+        [] => "–".to_owned(),
+        figures => {
+            let (mean, ci95) = mean_and_ci95(figures);
+            of_kind_within(mean, ci95, main)
+        }
+    };
     html! {
         div.scroll tabindex="0" {
             table.methods {
                 thead { tr {
                     th scope="col" { "method" }
                     th.number scope="col" { (main.label) }
+                    @if beside { th.number scope="col" { "by joint head" } }
                     th.number scope="col" { "to best single" } th.number scope="col" { "to joint" } th.number scope="col" { "to equal" }
                     th.number scope="col" { "seeds" } th.number scope="col" { "time" }
                 } }
@@ -110,6 +119,7 @@ fn methods(compared: &Compared) -> Markup {
                         data-to-equal=[row.paired_difference_to_equal.as_ref().map(|one| one.mean)] {
                         th scope="row" { (label(row, result)) }
                         td.number { (of_kind_within(row.mean, row.ci95, main)) }
+                        @if beside { td.number { (by_joint(row)) } }
                         (difference(row.paired_difference_to_best_single.as_ref(), main))
                         (difference(row.paired_difference_to_joint.as_ref(), main))
                         (difference(row.paired_difference_to_equal.as_ref(), main))
@@ -122,7 +132,7 @@ fn methods(compared: &Compared) -> Markup {
         p.note {
             "Means over seeds with their 95 % intervals by Student’s t; one seed has none. Differences are " (unit)
             "seed by seed, to the modality that is best alone, to the joint loss alone (naive late fusion) and to \
-             equal weights; “better” and “worse” mark those whose interval leaves out 0, not corrected for the number of methods."
+             equal weights; “better” and “worse” mark those over three seeds or more whose interval leaves out 0, not corrected for the number of methods."
             @if main.better == Better::Lower { " Of the " (main.label) " less is better." }
         }
         @if !result.left_out.is_empty() {

@@ -254,6 +254,10 @@ fn epochs(folder: &Path, summary: &Summary) -> Result<Vec<EpochMetrics>> {
             continue;
         }
         let epoch: EpochMetrics = serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?;
+        // Curves are of the run that found the epoch; of the other nothing was held out.
+        if epoch.refit {
+            continue;
+        }
         let names = summary.heads.iter().map(|head| &head.name);
         if !epoch.heads.iter().map(|head| &head.name).eq(names) {
             return Err(wrong("the heads are not those of summary.json".to_owned()));

@@ -60,6 +60,7 @@ fn run() -> Run {
     let losses = [0.6, 0.4, 0.31, 0.3];
     let epochs = losses.iter().zip(1..).map(|(loss, epoch)| EpochMetrics {
         epoch,
+        refit: false,
         step: epoch as u64,
         learning_rate: 0.1,
         largest_gradient_norm: None,
@@ -98,14 +99,17 @@ fn run() -> Run {
             samples_unlabeled: 0,
             epochs: 4,
             selected_epoch: 4,
+            refitted: false,
             heads: heads.collect(),
             predict: PredictionRule::Joint,
             predictions: predictions.to_vec(),
+            pool: None,
             blends: vec![estimate(0)],
             seconds: Seconds {
                 prepare: 1.0,
                 train: 10.0,
                 waiting: 0.5,
+                refit: 0.0,
                 estimate: 5.0,
                 evaluate: 1.0,
                 total: 18.0,

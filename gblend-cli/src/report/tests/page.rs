@@ -24,6 +24,7 @@ fn row(method: &str, accuracies: &[f64]) -> Row {
         seeds: (0..accuracies.len() as u64).collect(),
         test_accuracy: accuracies.to_vec(),
         test_metrics: BTreeMap::new(),
+        joint_head: Vec::new(),
         mean,
         ci95: Some(mean / 10.0),
         paired_difference_to_best_single: single.is_none().then(|| Difference {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use gblend_core::params::State;
-use gblend_core::{Array, BlendReport};
+use gblend_core::{Array, BlendReport, Estimate};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::records::EpochCounts;
+use crate::records::{EpochCounts, FittedPool};
 
 /// What the format's name begins with.
 pub const FORMAT: &str = "gblend-checkpoint-";
@@ -51,6 +51,12 @@ pub struct Description {
     pub estimated: bool,
     /// What the strategy made of each estimate.
     pub blends: Vec<BlendReport>,
+    /// The estimates themselves, of a run that trains once more and does not make them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub estimates: Vec<KeptEstimate>,
+    /// What the run had found when it began to train once more; absent before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refit: Option<Refit>,
     /// What was counted in the epoch at hand.
     pub counts: EpochCounts,
     /// The weights of the last whole epoch.
@@ -63,6 +69,31 @@ pub struct Description {
     pub seconds: [f64; 3],
     /// Bytes of the run's logs that belong to it, by name; what is longer was written later.
     pub logs: BTreeMap<String, u64>,
+}
+
+/// An estimate that the strategy was given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptEstimate {
+    /// Epochs trained before it.
+    pub epoch: usize,
+    /// What was measured.
+    pub estimate: Estimate,
+}
+
+/// What a run has found that trains once more on all samples but those of the test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refit {
+    /// The epoch to train to.
+    pub epoch: usize,
+    /// The epochs that it was found in.
+    pub epochs: usize,
+    /// The pool of the heads, if one was fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<FittedPool>,
+    /// Seconds of training until then.
+    pub seconds: f64,
 }
 
 /// Where in a run, or in a probe, a checkpoint stands.
@@ -94,6 +125,9 @@ pub struct Best {
     pub epoch: usize,
     /// What it was selected by.
     pub figure: f64,
+    /// What decides between epochs with the same figure; absent in checkpoints from before there was such a thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tie: Option<f64>,
     /// The weights of its heads.
     pub weights: Vec<f64>,
     /// Hash of the file with its parameters.

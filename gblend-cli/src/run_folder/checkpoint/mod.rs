@@ -22,7 +22,9 @@ mod store;
 mod writer;
 
 pub use capture::{capture, restore};
-pub use contents::{Arrays, Best, Checkpoint, Description, FORMAT, FORMAT_NUMBER, Position};
+pub use contents::{
+    Arrays, Best, Checkpoint, Description, FORMAT, FORMAT_NUMBER, KeptEstimate, Position, Refit,
+};
 #[cfg(feature = "fuzzing")]
 pub(crate) fn is_understood(bytes: &[u8]) -> bool {
     store::is_understood(bytes) || probes::is_understood(bytes)

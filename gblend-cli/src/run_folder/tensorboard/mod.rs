@@ -88,7 +88,11 @@ impl TensorBoard {
 
 impl Sink for TensorBoard {
     fn epoch(&mut self, metrics: &EpochMetrics) -> Result<()> {
-        self.scalars(metrics.epoch, of_epoch(metrics))
+        // Its curves are of the run that found the epoch; where that trains once more, the epochs are the same ones again.
+        match metrics.refit {
+            true => Ok(()),
+            false => self.scalars(metrics.epoch, of_epoch(metrics)),
+        }
     }
 
     fn blend(&mut self, report: &BlendReport, _: f64) -> Result<()> {

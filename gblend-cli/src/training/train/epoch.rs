@@ -53,7 +53,8 @@ impl Observer for LiveEpoch<'_, '_> {
                 report.without_gradient.join(", ")
             ));
         }
-        let epochs = state.session.config.run.epochs;
+        let all = state.session.config.run.epochs;
+        let epochs = state.refit().map_or(all, |refit| refit.epoch);
         reporter.step(epoch, epochs, || self.progress(weights));
     }
 

@@ -8,15 +8,15 @@ mod trained;
 use std::time::Instant;
 
 use gblend_core::Blend;
-use gblend_core::params::state_of;
+use gblend_core::params::{load_state, state_of};
 use gblend_optim::schedule::RunLength;
 
-use crate::data::{Evaluable, Plan, Splits, TrainSplit};
+use crate::data::{Evaluable, Plan, RefitSplit, SampleIndex, Splits, TrainSplit, ValidationSplit};
 use crate::error::{Error, Result};
-use crate::evaluation::evaluate;
+use crate::evaluation::{Ensemble, evaluate};
 use crate::network::{ActiveHeads, Multimodal};
 use crate::progress::Reporter;
-use crate::records::EpochMetrics;
+use crate::records::{EpochMetrics, FittedPool};
 use crate::run_folder::Sink;
 use crate::run_folder::checkpoint::Checkpoint;
 use crate::tables::blend_table;
@@ -52,54 +52,134 @@ pub fn train(
             "run.patience: there are no validation samples to watch; run.validation sets some aside";
         return Err(Error::Usage(problem.to_owned()));
     }
-    let mut optimizer = session.optimizer(run_length(session, blend, &splits.train), 0)?;
     let fingerprint = splits.fingerprint(session.source.as_ref());
-    let weights = blend.weights().as_slice();
-    let mut training = Training {
-        splits,
-        released: None,
-        state: RunState::new(session, fingerprint, sink, weights, reporter),
-        learner: Learner {
-            model,
+    let weights = blend.weights().as_slice().to_vec();
+    let mut state = RunState::new(session, fingerprint, sink, &weights, reporter);
+    let goes_on = |checkpoint: &Checkpoint| checkpoint.description.refit.is_some();
+    let (from, from_refit) = match from {
+        Some(checkpoint) if goes_on(&checkpoint) => (None, Some(checkpoint)),
+        other => (other, None),
+    };
+    if from_refit.is_none() {
+        let samples = Samples::Train(&splits.train);
+        let mut optimizer = session.optimizer(run_length(session, blend, samples.get()), 0)?;
+        let learner = Learner {
+            model: &mut *model,
             optimizer: &mut optimizer,
             blend,
-        },
+        };
+        state = Training::new(splits, samples, state, learner).run(from)?;
+        state.select(model)?;
+        state.trained.pool = fit_pool(session, &splits.validation, model, &state.trained.weights)?;
+        if !run.refit || splits.validation.samples().is_empty() {
+            return Ok(state.finish());
+        }
+        state.begin_refit();
+        load_state(model, &state_of(&mut session.initial_model()?)?)?;
+    }
+    let mut blend = session.config.blend.start(&session.heads)?;
+    let samples = Samples::Refit(splits.for_refit());
+    let mut optimizer = session.optimizer(run_length(session, blend.as_ref(), samples.get()), 0)?;
+    let learner = Learner {
+        model,
+        optimizer: &mut optimizer,
+        blend: blend.as_mut(),
     };
-    if let Some(checkpoint) = from {
-        training.state.restore(checkpoint, &mut training.learner)?;
+    let refit = Training::new(splits, samples, state, learner);
+    Ok(refit.run(from_refit)?.finish())
+}
+
+/// Fits the pool of the heads to what they say of the validation samples, if they can be pooled.
+fn fit_pool(
+    session: &Session<'_>,
+    validation: &ValidationSplit,
+    model: &mut Multimodal,
+    weights: &[f64],
+) -> Result<Option<FittedPool>> {
+    let can_pool = Ensemble::unpooled(model.criteria(), weights).can_pool();
+    if !can_pool || validation.samples().len() < FittedPool::LEAST_SAMPLES {
+        return Ok(None);
     }
-    training.announce();
-    while training.state.epoch <= run.epochs && !training.state.patience_ran_out() {
-        training.estimate()?;
-        training.release_held_out();
-        training.train_epoch()?;
+    let active = ActiveHeads::trained(weights);
+    let loader = session.loader(active.encoders());
+    let (batch_size, device) = (session.batch_size(), &session.device);
+    let evaluation = evaluate(model, &loader, validation, batch_size, device, &active)?;
+    Ensemble::unpooled(model.criteria(), weights).fit(&evaluation)
+}
+
+/// The samples to train on.
+enum Samples<'a> {
+    Train(&'a TrainSplit),
+    /// With the held-out ones, once the strategy has no more use for them.
+    Released(TrainSplit),
+    /// With the validation samples, too, once the epoch is known.
+    Refit(RefitSplit),
+}
+
+impl Samples<'_> {
+    fn get(&self) -> &[SampleIndex] {
+        match self {
+            Self::Train(split) => split.samples(),
+            Self::Released(split) => split.samples(),
+            Self::Refit(split) => split.samples(),
+        }
     }
-    Ok(training.state.finish())
 }
 
 /// A run under way, with its samples.
-struct Training<'a> {
+struct Training<'a, 'l> {
     splits: &'a Splits,
-    /// Training and held-out samples, once the strategy has no more use for the latter.
-    released: Option<TrainSplit>,
+    samples: Samples<'a>,
     state: RunState<'a>,
-    learner: Learner<'a>,
+    learner: Learner<'l>,
 }
 
-impl Training<'_> {
-    /// The samples to train on.
-    fn train_split(&self) -> &TrainSplit {
-        self.released.as_ref().unwrap_or(&self.splits.train)
+impl<'a, 'l> Training<'a, 'l> {
+    fn new(splits: &'a Splits, samples: Samples<'a>, state: RunState<'a>, learner: Learner<'l>) -> Self {
+        Self {
+            splits,
+            samples,
+            state,
+            learner,
+        }
+    }
+
+    /// Trains all epochs, from a checkpoint on if there is one.
+    fn run(mut self, from: Option<Checkpoint>) -> Result<RunState<'a>> {
+        match from {
+            Some(checkpoint) => self.state.restore(checkpoint, &mut self.learner)?,
+            None if self.state.refit().is_some() => self.state.checkpoint(&mut self.learner)?,
+            None => {}
+        }
+        self.announce();
+        while self.state.epoch <= self.epochs() && !self.state.patience_ran_out() {
+            self.estimate()?;
+            self.release_held_out();
+            self.train_epoch()?;
+        }
+        Ok(self.state)
+    }
+
+    /// The epochs to train.
+    fn epochs(&self) -> usize {
+        let refit = self.state.refit();
+        refit.map_or(self.state.session.config.run.epochs, |refit| refit.epoch)
     }
 
     fn run_length(&self) -> RunLength {
-        run_length(self.state.session, self.learner.blend, self.train_split())
+        run_length(self.state.session, self.learner.blend, self.samples.get())
     }
 
     /// Shows how long training is going to be.
     fn announce(&self) {
-        let (done, epochs) = (self.state.epoch - 1, self.state.session.config.run.epochs);
+        let (done, epochs) = (self.state.epoch - 1, self.epochs());
         let steps = self.run_length().steps_per_epoch as usize;
+        if self.state.refit().is_some() {
+            let samples = self.samples.get().len();
+            self.state.reporter.line(&format!(
+                "training once more on {samples} samples, those of validation included, to epoch {epochs}"
+            ));
+        }
         self.state.reporter.training(done, epochs, steps);
     }
 
@@ -113,6 +193,14 @@ impl Training<'_> {
         let Some(request) = learner.blend.estimate_due(epoch, session.config.run.epochs) else {
             return Ok(());
         };
+        if state.refit().is_some() {
+            // What was measured then is what the weights come from; the samples it was measured on are trained on now.
+            if let Some(estimate) = state.kept_estimate(epoch) {
+                learner.blend.take_estimate(epoch, estimate)?;
+            }
+            state.estimated = true;
+            return Ok(());
+        }
         let began = Instant::now();
         let live = StartingPoint {
             epoch,
@@ -130,6 +218,7 @@ impl Training<'_> {
             reporter,
         )?;
         let report = learner.blend.take_estimate(epoch, &estimate)?;
+        state.keep_estimate(epoch, &estimate);
         let took = began.elapsed();
         state.stood_still(took);
         state.sink.blend(&report, took.as_secs_f64())?;
@@ -144,8 +233,8 @@ impl Training<'_> {
 
     /// Adds the held-out samples to the training samples, once the strategy has no more use for them.
     fn release_held_out(&mut self) {
-        if self.learner.blend.releases_held_out() && self.released.is_none() {
-            self.released = Some(self.splits.train_and_held_out());
+        if self.learner.blend.releases_held_out() && matches!(self.samples, Samples::Train(_)) {
+            self.samples = Samples::Released(self.splits.train_and_held_out());
             let length = self.run_length();
             self.learner.optimizer.set_run(length);
             self.announce();
@@ -156,11 +245,12 @@ impl Training<'_> {
         let (session, reporter, epoch) = (self.state.session, self.state.reporter, self.state.epoch);
         let began = Instant::now();
         let active = active_heads(self.learner.blend);
-        let samples = session.seen(self.train_split().samples(), &active);
+        let samples = session.seen(self.samples.get(), &active);
         let count = samples.len() as u64;
         let seed = session.seed("epoch").nth(epoch as u64);
         let plan = Plan::training(&samples, session.batch_size(), seed).skip(self.state.counts.steps);
         let [seconds_before, waited_before] = self.state.counts.seconds;
+        let epochs = self.epochs();
         let context = session.step_context("step", "", epoch);
         let mut live = LiveEpoch {
             state: &mut self.state,
@@ -186,14 +276,17 @@ impl Training<'_> {
         let names = session.heads.names();
         let mut metrics = counts.into_metrics(names, epoch, self.learner.optimizer.steps());
         trained.weights = metrics.heads.iter().map(|head| head.weight).collect();
-        self.validate(&mut metrics)?;
+        metrics.refit = self.state.refit().is_some();
+        if !metrics.refit {
+            self.validate(&mut metrics)?;
+        }
         metrics.waited_seconds = waited_before + waited.as_secs_f64();
         metrics.seconds = seconds_before + began.elapsed().as_secs_f64();
         let state = &mut self.state;
         state.sink.epoch(&metrics)?;
         let criteria = self.learner.model.criteria();
         let line = summary_line(&metrics, criteria);
-        reporter.epoch(epoch, session.config.run.epochs, state.elapsed(), &line);
+        reporter.epoch(epoch, epochs, state.elapsed(), &line);
         for (position, (last, head)) in state.validation.iter_mut().zip(&metrics.heads).enumerate() {
             *last = main_figure(criteria, position, head.validation.as_ref());
         }
@@ -220,14 +313,11 @@ impl Training<'_> {
         let evaluation = evaluate(model, &loader, split, batch_size, device, &active)?;
         let rule = session.config.blend.pipeline.predict;
         let criteria = model.criteria();
-        let criterion = criteria.of_predictions(weights).get();
-        let figure = rule
-            .metrics(&evaluation, criteria, weights)?
-            .map_or(f64::MIN, |metrics| metrics.selection(criterion));
+        let selection = rule.selection(&evaluation, criteria, weights)?;
         let of_heads = evaluation.metrics(criteria)?;
-        if state.is_best(figure) {
+        if let Some(figures) = selection.filter(|figures| state.is_best(*figures)) {
             let parameters = state_of(model)?;
-            state.remember_best(figure, parameters);
+            state.remember_best(figures, parameters);
         }
         for (head, of_head) in metrics.heads.iter_mut().zip(of_heads) {
             head.validation = of_head;
@@ -237,8 +327,8 @@ impl Training<'_> {
 }
 
 /// The length of a run on those of these samples that the active heads see.
-fn run_length(session: &Session<'_>, blend: &dyn Blend, split: &TrainSplit) -> RunLength {
-    let samples = session.seen(split.samples(), &active_heads(blend));
+fn run_length(session: &Session<'_>, blend: &dyn Blend, samples: &[SampleIndex]) -> RunLength {
+    let samples = session.seen(samples, &active_heads(blend));
     RunLength {
         steps_per_epoch: samples.len().div_ceil(session.batch_size().get()) as u64,
         epochs: session.config.run.epochs as u64,

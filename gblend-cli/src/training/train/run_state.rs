@@ -3,15 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gblend_core::params::State;
+use gblend_core::Estimate;
+use gblend_core::params::{State, load_state};
 
 use super::trained::Trained;
 use crate::config::Select;
 use crate::error::{Error, Result};
+use crate::network::Multimodal;
 use crate::progress::Reporter;
 use crate::records::{EpochCounts, Figure};
 use crate::run_folder::Sink;
-use crate::run_folder::checkpoint::{Best, Checkpoint, Description, Position, capture, restore};
+use crate::run_folder::checkpoint::{
+    Best, Checkpoint, Description, KeptEstimate, Position, Refit, capture, restore,
+};
 use crate::training::learner::Learner;
 use crate::training::session::Session;
 
@@ -28,6 +32,10 @@ pub(super) struct RunState<'a> {
     pub(super) estimated: bool,
     /// The main figure of each head on the validation samples after the epoch before.
     pub(super) validation: Vec<Option<Figure>>,
+    /// The estimates that were made, where the run will train once more.
+    estimates: Vec<KeptEstimate>,
+    /// What was found, once the run trains once more.
+    refit: Option<Refit>,
     best: Option<Best>,
     best_state: Option<State>,
     /// Whether a checkpoint has those parameters.
@@ -51,8 +59,10 @@ impl<'a> RunState<'a> {
         reporter: &'a Reporter,
     ) -> Self {
         let trained = Trained {
-            selected: None,
             selected_epoch: session.config.run.epochs,
+            pool: None,
+            refitted: false,
+            refitting: Duration::ZERO,
             epochs: session.config.run.epochs,
             weights: weights.to_vec(),
             blends: Vec::new(),
@@ -69,6 +79,8 @@ impl<'a> RunState<'a> {
             counts: EpochCounts::default(),
             estimated: false,
             validation: vec![None; session.heads.len()],
+            estimates: Vec::new(),
+            refit: None,
             best: None,
             best_state: None,
             best_kept: false,
@@ -108,6 +120,8 @@ impl<'a> RunState<'a> {
         self.epoch = description.position.epoch.max(1);
         self.counts = description.counts;
         self.estimated = description.estimated;
+        self.estimates = description.estimates;
+        self.refit = description.refit;
         self.best_kept = best.is_some();
         self.best_state = best;
         self.best = description.best;
@@ -137,15 +151,18 @@ impl<'a> RunState<'a> {
     }
 
     /// Whether the epoch at hand is better by validation than all before it.
-    pub(super) fn is_best(&self, figure: f64) -> bool {
-        self.best.as_ref().is_none_or(|best| figure > best.figure)
+    pub(super) fn is_best(&self, [figure, tie]: [f64; 2]) -> bool {
+        self.best.as_ref().is_none_or(|best| {
+            figure > best.figure || figure == best.figure && best.tie.is_some_and(|best| tie > best)
+        })
     }
 
     /// Remembers the epoch at hand as the best one.
-    pub(super) fn remember_best(&mut self, figure: f64, state: State) {
+    pub(super) fn remember_best(&mut self, [figure, tie]: [f64; 2], state: State) {
         self.best = Some(Best {
             epoch: self.epoch,
             figure,
+            tie: Some(tie),
             weights: self.trained.weights.clone(),
             blake3: None,
         });
@@ -188,6 +205,8 @@ impl<'a> RunState<'a> {
             },
             blend: learner.blend.state(),
             estimated: self.estimated,
+            estimates: self.estimates.clone(),
+            refit: self.refit.clone(),
             blends: self.trained.blends.clone(),
             counts: self.counts.clone(),
             weights: self.trained.weights.clone(),
@@ -220,17 +239,72 @@ impl<'a> RunState<'a> {
         self.sink.checkpoint(Arc::new(checkpoint))
     }
 
+    /// Keeps an estimate, if the run will train once more.
+    pub(super) fn keep_estimate(&mut self, epoch: usize, estimate: &Estimate) {
+        if self.session.config.run.refit {
+            self.estimates.push(KeptEstimate {
+                epoch,
+                estimate: estimate.clone(),
+            });
+        }
+    }
+
+    /// The estimate that was made after so many epochs.
+    pub(super) fn kept_estimate(&self, epoch: usize) -> Option<&Estimate> {
+        let kept = self.estimates.iter().find(|kept| kept.epoch == epoch);
+        kept.map(|kept| &kept.estimate)
+    }
+
+    /// What was found, once the run trains once more.
+    pub(super) fn refit(&self) -> Option<&Refit> {
+        self.refit.as_ref()
+    }
+
+    /// The epochs are over: selects one of them, and puts its parameters into the model.
+    ///
+    /// # Errors
+    /// If parameters cannot be put on the device.
+    pub(super) fn select(&mut self, model: &mut Multimodal) -> Result<()> {
+        if self.session.config.run.select == Select::Last {
+            return Ok(());
+        }
+        if let (Some(best), Some(state)) = (self.best.take(), self.best_state.take()) {
+            load_state(model, &state)?;
+            self.trained.selected_epoch = best.epoch;
+            self.trained.weights = best.weights;
+        }
+        Ok(())
+    }
+
+    /// The run trains once more, to the epoch that was selected.
+    pub(super) fn begin_refit(&mut self) {
+        self.refit = Some(Refit {
+            epoch: self.trained.selected_epoch,
+            epochs: self.trained.epochs,
+            pool: self.trained.pool.clone(),
+            seconds: self.elapsed().as_secs_f64(),
+        });
+        self.epoch = 1;
+        self.counts = EpochCounts::default();
+        self.estimated = false;
+        self.validation.fill(None);
+        self.best = None;
+        self.best_state = None;
+        self.best_kept = false;
+    }
+
     /// What training ended with.
     pub(super) fn finish(self) -> Trained {
         let elapsed = self.elapsed();
         let mut trained = self.trained;
         trained.elapsed = elapsed;
-        if self.session.config.run.select == Select::Best
-            && let Some(best) = self.best
-        {
-            trained.selected_epoch = best.epoch;
-            trained.selected = self.best_state;
-            trained.weights = best.weights;
+        if let Some(refit) = self.refit {
+            trained.refitted = true;
+            trained.selected_epoch = refit.epoch;
+            trained.epochs = refit.epochs;
+            trained.pool = refit.pool;
+            let before = Duration::try_from_secs_f64(refit.seconds).unwrap_or(Duration::ZERO);
+            trained.refitting = elapsed.saturating_sub(before);
         }
         trained
     }

@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use gblend_core::BlendReport;
-use gblend_core::params::State;
 
-/// What training ends with.
+use crate::records::FittedPool;
+
+/// What training ends with, besides the model.
 pub struct Trained {
-    /// The selected parameters, or `None` if they are those of the last epoch, which the model holds.
-    pub selected: Option<State>,
-    /// The epoch that they are from.
+    /// The epoch that the model's parameters are from.
     pub selected_epoch: usize,
+    /// The pool of the heads, if one was fitted.
+    pub pool: Option<FittedPool>,
+    /// Whether the parameters were trained on validation samples, too.
+    pub refitted: bool,
+    /// The part of `elapsed` in which they were.
+    pub refitting: Duration,
     /// Epochs trained: fewer than asked for if patience ran out.
     pub epochs: usize,
     /// The weight of each head, as a mean over the steps of that epoch.

@@ -63,7 +63,7 @@ pub struct Ogr {
     /// Largest weight of any head. Default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cap: Option<f64>,
-    /// Share of equal weights in the blend. Default: 0.1 (paper: 0).
+    /// Share of equal weights in the blend. Default: 0.5 (paper: 0).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smoothing: Option<f64>,
     /// How often an estimate is resampled for the intervals of its figures; 0 for none.

@@ -96,7 +96,7 @@ impl PolicySettings {
     pub fn rule(&self, heads: usize) -> Result<Rule> {
         let (floor, joint_floor, smoothing) = match self.policy {
             Policy::Paper => (0.0, 0.0, 0.0),
-            Policy::Robust => (0.25, 0.15, 0.1),
+            Policy::Robust => (0.25, 0.15, 0.5),
         };
         let share = |key: &str, value: Option<f64>, default: f64| {
             let value = value.unwrap_or(default);
