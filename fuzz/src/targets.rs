@@ -2,8 +2,6 @@
 
 use gblend_cli::fuzzing;
 use gblend_core::{Array, Fitted, Media, Modality, serde_json};
-use gblend_modalities::frontend::depth_image::DepthConvention;
-use gblend_modalities::frontend::flo;
 use gblend_modalities::sequence::Sequence;
 use gblend_modalities::text::Text;
 use gblend_modalities::vector::Vector;
@@ -119,8 +117,14 @@ pub static TARGETS: [Target; 22] = [
     ),
     target("run_files", fuzzing::run_files, memory(4 * KIB, 256), 100_000),
     target("fitted", fitted, memory(4096 * KIB, 16 * KIB), 20_000),
-    target("flo", flow, memory(KIB, 4), 100_000),
-    target("depth_image", depth, memory(256 * KIB, 4 * DEFLATE), 50_000).repaired(repair::png),
+    target("flo", fuzzing::manifest::flo, memory(KIB, 4), 100_000),
+    target(
+        "depth_image",
+        fuzzing::manifest::depth_image,
+        memory(256 * KIB, 4 * DEFLATE),
+        50_000,
+    )
+    .repaired(repair::png),
     target("matlab", matlab, memory(64 * KIB, 8 * DEFLATE), 100_000),
 ];
 
@@ -155,17 +159,6 @@ fn fitted(bytes: &[u8]) -> bool {
             .and_then(|sample| modality.apply(sample, &fitted))
             .is_ok()
     })
-}
-
-fn flow(bytes: &[u8]) -> bool {
-    flo::decode(bytes, "fuzz.flo").is_ok()
-}
-
-fn depth(bytes: &[u8]) -> bool {
-    let decode = |convention: DepthConvention| convention.decode(bytes).is_ok();
-    let accepted = decode(DepthConvention::Sun);
-    assert_eq!(accepted, decode(DepthConvention::Nyu));
-    accepted
 }
 
 fn matlab(bytes: &[u8]) -> bool {

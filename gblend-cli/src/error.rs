@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::config::{ConfigError, DeviceChoice};
+use crate::config::{Config, ConfigError, DeviceChoice};
 use crate::records::LeftOut;
 
 /// The exit code of a command that was interrupted: that of a shell for a command that Ctrl-C ended.
@@ -131,6 +131,14 @@ impl Error {
             | Self::Internal(_) => 1,
             Self::Interrupted { .. } | Self::ComparisonInterrupted { .. } => INTERRUPTED,
             _ => 2,
+        }
+    }
+
+    /// For `map_err` on what a configuration decides: says in which line a setting stands that a plugin refuses.
+    pub(crate) fn located(config: &Config) -> impl FnOnce(Self) -> Self + '_ {
+        move |error| match error {
+            Self::Core(refused @ gblend_core::Error::Setting { .. }) => config.located(refused).into(),
+            other => other,
         }
     }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use gblend_core::Array;
-use gblend_modalities::frontend::{flo, optical_flow};
+use gblend_modalities::frontend::optical_flow;
 use image::DynamicImage;
 
 /// Mean endpoint errors of OpenCV 5.0.0 in pixels on the same gray frames, where the truth is known: of
@@ -48,6 +48,20 @@ fn brightness(path: &Path) -> Array {
     Array::new([height as usize, width as usize], gray.collect()).unwrap()
 }
 
+/// The true displacement of each pixel, row by row: in these files numbers follow a header of 12 bytes. Beyond 10⁹ it is
+/// unknown.
+fn displacements(path: &Path) -> Vec<Option<[f32; 2]>> {
+    let bytes = std::fs::read(path).unwrap();
+    let components = bytes[12..]
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+    let components: Vec<f32> = components.collect();
+    let pixels = components.chunks_exact(2).map(|pixel| [pixel[0], pixel[1]]);
+    pixels
+        .map(|pixel| (pixel.iter().all(|component| component.abs() <= 1e9)).then_some(pixel))
+        .collect()
+}
+
 #[test]
 fn every_pair_has_a_smaller_endpoint_error_than_with_farneback_and_dis() {
     let Some(data) = data() else { return };
@@ -59,15 +73,13 @@ fn every_pair_has_a_smaller_endpoint_error_than_with_farneback_and_dis() {
             &brightness(&folder.join("frame11.png")),
         )
         .unwrap();
-        let stored = std::fs::read(folder.join("flow10.flo")).unwrap();
-        let truth = flo::decode(&stored, name).unwrap();
-        let shape = truth.field.shape();
-        assert_eq!(flow.shape(), [2, shape.height, shape.width]);
-        let (x, y) = flow.values().split_at(shape.height * shape.width);
+        let truth = displacements(&folder.join("flow10.flo"));
+        let (x, y) = flow.values().split_at(truth.len());
+        assert_eq!(x.len(), y.len());
         let (mut sum, mut count) = (0.0, 0_usize);
-        for (at, expected) in truth.field.vectors().chunks_exact(2).enumerate() {
-            if truth.known[at] {
-                sum += f64::from((x[at] - expected[0]).hypot(y[at] - expected[1]));
+        for ((x, y), expected) in x.iter().zip(y).zip(&truth) {
+            if let Some(expected) = expected {
+                sum += f64::from((x - expected[0]).hypot(y - expected[1]));
                 count += 1;
             }
         }

@@ -63,15 +63,15 @@ impl Schedule {
     /// # Errors
     /// [`Error::Setting`](gblend_core::Error::Setting) for a value that is negative or not finite, or a step of length 0.
     pub fn check(&self) -> Result<()> {
-        not_negative("optimizer.schedule.warmup_epochs", self.warmup_epochs())?;
+        not_negative("schedule.warmup_epochs", self.warmup_epochs())?;
         match *self {
             Self::Constant { .. } => Ok(()),
-            Self::Cosine { final_share, .. } => not_negative("optimizer.schedule.final_share", final_share),
+            Self::Cosine { final_share, .. } => not_negative("schedule.final_share", final_share),
             Self::Step {
                 every_epochs, factor, ..
             } => {
-                not_negative("optimizer.schedule.factor", factor)?;
-                positive("optimizer.schedule.every_epochs", every_epochs)
+                not_negative("schedule.factor", factor)?;
+                positive("schedule.every_epochs", every_epochs)
             }
         }
     }

@@ -36,14 +36,14 @@ fn start(kind: &str) -> Box<dyn Blend> {
 
 /// All that a step can show.
 #[derive(Clone, Debug)]
-struct Shown {
+struct ObservedStep {
     observation: Observation,
     losses_after: Vec<f64>,
     encoders: Vec<ContestedGradient>,
 }
 
 /// A step as the pipeline takes it; returns the weights and what encoders would follow.
-fn take(blend: &mut dyn Blend, step: u64, shown: &Shown) -> (BlendWeights, Vec<Vec<f32>>) {
+fn take(blend: &mut dyn Blend, step: u64, shown: &ObservedStep) -> (BlendWeights, Vec<Vec<f32>>) {
     let seed = Seed::new(5).nth(step);
     blend.begin_step(StepStart { step, seed }).unwrap();
     let wanted = blend.evidence();
@@ -106,7 +106,7 @@ fn value() -> impl Strategy<Value = f32> {
     prop_oneof![4 => -1.0..1.0_f32, 1 => Just(0.0), 1 => -1e15..1e15_f32]
 }
 
-fn shown() -> impl Strategy<Value = Shown> {
+fn shown() -> impl Strategy<Value = ObservedStep> {
     let losses = || prop::collection::vec(loss(), MODALITIES + 1);
     let scores = prop::collection::vec(prop_oneof![0.0..=1.0_f64, Just(0.0)], MODALITIES + 1);
     let coalitions = prop::collection::vec(-50.0..=0.0_f64, 1 << MODALITIES);
@@ -116,7 +116,7 @@ fn shown() -> impl Strategy<Value = Shown> {
     });
     let encoders = prop::collection::vec(encoder, MODALITIES);
     (losses(), losses(), scores, coalitions, encoders).prop_map(
-        |(losses, losses_after, scores, coalitions, encoders)| Shown {
+        |(losses, losses_after, scores, coalitions, encoders)| ObservedStep {
             observation: Observation {
                 losses,
                 scores,
@@ -128,7 +128,7 @@ fn shown() -> impl Strategy<Value = Shown> {
     )
 }
 
-fn steps() -> impl Strategy<Value = Vec<Shown>> {
+fn steps() -> impl Strategy<Value = Vec<ObservedStep>> {
     prop::collection::vec(shown(), 1..12)
 }
 

@@ -1,29 +1,34 @@
-//! `cargo xtask gen`: the reference of the configuration, from the types that read it.
+//! `cargo xtask gen`: the reference of the configuration, from the types that read it, and the profiles of plugin crates.
 
 use std::fmt::Write;
 use std::process::Command;
 
 use serde_json::{Map, Value};
 
-use crate::Result;
 use crate::command_line::gblend;
 use crate::process::{output_of, workspace};
+use crate::{Result, profiles};
 
 pub(crate) fn run(check: bool) -> Result {
     let schema = output_of(Command::new(gblend()?).arg("schema"))?;
     let parsed: Value = serde_json::from_str(&schema)?;
-    for (name, content) in [("config.schema.json", schema), ("config.md", reference(&parsed))] {
-        let path = workspace().join("docs").join(name);
+    let docs = workspace().join("docs");
+    let mut files = vec![
+        (docs.join("config.schema.json"), schema),
+        (docs.join("config.md"), reference(&parsed)),
+    ];
+    files.extend(profiles::files()?);
+    for (path, content) in files {
         let current = std::fs::read_to_string(&path).unwrap_or_default();
         if current == content {
             continue;
         }
+        let name = path.strip_prefix(workspace()).unwrap_or(&path).display();
         if check {
-            return Err(format!("docs/{name} is not what the code says; run `cargo xtask gen`").into());
+            return Err(format!("{name} is not what it is made from; run `cargo xtask gen`").into());
         }
-        std::fs::create_dir_all(workspace().join("docs"))?;
         std::fs::write(&path, content)?;
-        println!("wrote docs/{name}");
+        println!("wrote {name}");
     }
     Ok(())
 }

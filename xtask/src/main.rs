@@ -11,6 +11,7 @@ mod gpu_bundle;
 mod metadata;
 mod plugins;
 mod process;
+mod profiles;
 mod python;
 mod results;
 mod supply_chain;
@@ -36,7 +37,7 @@ enum Task {
     Ci,
     /// Check who depends on whom, which modules use which, and that files say what they should.
     Tidy(tidy::Tidy),
-    /// Write docs/config.md and docs/config.schema.json from the code.
+    /// Write docs/config.md and docs/config.schema.json from the code, and the profiles of plugin crates from the workspace's.
     Gen {
         /// Change nothing; fail if a file is not what the code says.
         #[arg(long)]

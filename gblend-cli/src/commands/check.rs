@@ -10,7 +10,7 @@ use super::device::DeviceOption;
 use super::print;
 use super::train::parse_overrides;
 use crate::config::{Config, Objectives};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::progress::Reporter;
 use crate::training::session::{Session, with_threads};
 
@@ -77,7 +77,8 @@ impl Check {
             lines.push(format!("parameters: {}", parameter_count(&mut model)?));
             lines.push("everything that training needs is there".to_owned());
             Ok(lines.join("\n"))
-        })?;
+        })
+        .map_err(Error::located(&config))?;
         reporter.finish();
         print(&text)
     }

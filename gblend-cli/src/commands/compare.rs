@@ -93,7 +93,8 @@ impl Compare {
         let folder = self.out.clone().unwrap_or_else(|| self.default_folder());
         let board = Board::new(self.quiet);
         let interrupt = Interrupt::by_signals();
-        let comparison = compare(&config, &folder, &scope, self.jobs, &interrupt, &board)?;
+        let comparison = compare(&config, &folder, &scope, self.jobs, &interrupt, &board)
+            .map_err(Error::located(&config))?;
         board.finish();
         if self.json {
             print_json(&comparison)?;

@@ -198,7 +198,8 @@ impl Estimate {
                 .as_str()
                 .unwrap_or(config.blend.plugin.typetag_name());
             Ok((report, policy.to_owned(), began.elapsed()))
-        })?;
+        })
+        .map_err(Error::located(&config))?;
         reporter.finish();
         let to = report.probe_epochs.map(|epochs| epochs as u64);
         self.show(report, policy, 0, to, Some(elapsed), reporter)

@@ -63,7 +63,8 @@ impl Train {
         let threads = config.run.threads;
         let (summary, folder) = with_threads(threads, || {
             pipeline::run(&config, &start, ProcessUse::Exclusive, &interrupt, &reporter)
-        })?;
+        })
+        .map_err(Error::located(&config))?;
         if self.json {
             return print_json(&summary);
         }

@@ -40,13 +40,13 @@ pub fn compare(
     let mut done = Vec::with_capacity(plan.cells.len());
     for cell in &plan.cells {
         done.push(match folder.finished(cell) {
-            Some(summary) => State::Done(Done::of(&summary)),
-            None => State::Waiting,
+            Some(summary) => CellProgress::Done(Box::new(Done::of(&summary))),
+            None => CellProgress::Waiting,
         });
     }
     let pending = done
         .iter()
-        .filter(|state| matches!(state, State::Waiting))
+        .filter(|state| matches!(state, CellProgress::Waiting))
         .count();
     let cores = match base.run.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -102,7 +102,7 @@ pub fn compare(
     folder.write(&comparison)?;
     let open = states
         .iter()
-        .filter(|state| matches!(state, State::Waiting))
+        .filter(|state| matches!(state, CellProgress::Waiting))
         .count();
     if open > 0 {
         return Err(Error::ComparisonInterrupted {
@@ -116,10 +116,10 @@ pub fn compare(
 
 /// How far a cell is.
 #[derive(Clone, Debug)]
-enum State {
+enum CellProgress {
     Waiting,
     Running,
-    Done(Done),
+    Done(Box<Done>),
     Failed(String),
 }
 
@@ -132,12 +132,12 @@ struct Shared<'a> {
     memory: u64,
     board: &'a Board,
     interrupt: &'a Interrupt,
-    states: Mutex<Vec<State>>,
+    states: Mutex<Vec<CellProgress>>,
     changed: Condvar,
 }
 
 impl Shared<'_> {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<State>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<CellProgress>> {
         // What a thread that panicked left is still true: a cell's state is set in one go.
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -148,10 +148,10 @@ impl Shared<'_> {
             let outcome = self.run(cell);
             let mut states = self.lock();
             states[cell] = match outcome {
-                Ok(done) => State::Done(done),
+                Ok(done) => CellProgress::Done(Box::new(done)),
                 // Not the cell's fault: it is there for the next time, and nobody begins another one.
-                Err(Error::Interrupted { .. }) => State::Waiting,
-                Err(error) => State::Failed(error.to_string()),
+                Err(Error::Interrupted { .. }) => CellProgress::Waiting,
+                Err(error) => CellProgress::Failed(error.to_string()),
             };
             let comparison = self.comparison(&states);
             self.tell(cell, &states);
@@ -169,15 +169,16 @@ impl Shared<'_> {
         while !self.interrupt.requested() {
             let mut waiting = false;
             for (index, cell) in self.plan.cells.iter().enumerate() {
-                if !matches!(states[index], State::Waiting) {
+                if !matches!(states[index], CellProgress::Waiting) {
                     continue;
                 }
                 waiting = true;
-                let open = |other: usize| matches!(states[other], State::Waiting | State::Running);
+                let open =
+                    |other: usize| matches!(states[other], CellProgress::Waiting | CellProgress::Running);
                 let blocked = self.plan.cells.iter().enumerate();
                 let mut blocked = blocked.filter(|(other, _)| open(*other));
                 if !blocked.any(|(_, other)| self.plan.waits_for(cell, other)) {
-                    states[index] = State::Running;
+                    states[index] = CellProgress::Running;
                     return Some(index);
                 }
             }
@@ -213,24 +214,24 @@ impl Shared<'_> {
         )
     }
 
-    fn tell(&self, index: usize, states: &[State]) {
+    fn tell(&self, index: usize, states: &[CellProgress]) {
         let label = self.label(index);
         match &states[index] {
-            State::Done(done) => {
+            CellProgress::Done(done) => {
                 let figure = done.figure().map_or_else(|| "no figure".to_owned(), Figure::text);
                 let result = format!("{figure} in {:.1} s", done.seconds);
                 self.board.cell_done(&label, &result);
             }
-            State::Failed(problem) => self.board.cell_done(&label, &format!("left out: {problem}")),
-            State::Waiting | State::Running => {}
+            CellProgress::Failed(problem) => self.board.cell_done(&label, &format!("left out: {problem}")),
+            CellProgress::Waiting | CellProgress::Running => {}
         }
     }
 
-    fn comparison(&self, states: &[State]) -> Comparison {
+    fn comparison(&self, states: &[CellProgress]) -> Comparison {
         let results: Vec<Option<Done>> = states
             .iter()
             .map(|state| match state {
-                State::Done(done) => Some(done.clone()),
+                CellProgress::Done(done) => Some(done.as_ref().clone()),
                 _ => None,
             })
             .collect();
@@ -240,7 +241,7 @@ impl Shared<'_> {
             .iter()
             .zip(states)
             .filter_map(|(cell, state)| match state {
-                State::Failed(problem) => Some(LeftOut {
+                CellProgress::Failed(problem) => Some(LeftOut {
                     method: self.plan.entries[cell.entry].label(self.base),
                     seed: cell.seed,
                     problem: problem.clone(),

@@ -152,9 +152,9 @@ mod tests {
 
     #[test]
     fn the_best_point_is_the_regret_of_the_others() {
-        let good = point(vec![1.0, 0.0], &MAIN, vec![0.8, 0.9]);
-        let bad = point(vec![0.0, 1.0], &MAIN, vec![0.5, 0.5]);
-        let estimate = point(vec![0.5, 0.5], &MAIN, vec![0.7, 0.8]);
+        let good = point(vec![1.0, 0.0], &MAIN, vec![0.8, 0.9, 0.7]);
+        let bad = point(vec![0.0, 1.0], &MAIN, vec![0.5; 3]);
+        let estimate = point(vec![0.5, 0.5], &MAIN, vec![0.7, 0.8, 0.6]);
         let simplex = judge(
             vec!["a".into(), "joint".into()],
             &MAIN,

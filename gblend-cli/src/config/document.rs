@@ -208,7 +208,7 @@ impl Document {
     }
 
     /// `file:line` of the innermost part of `path` that the text has, or the override that set it.
-    fn place_of(&self, path: &[&str]) -> String {
+    pub(super) fn place_of(&self, path: &[&str]) -> String {
         let set_here = self.overrides.iter().rev().find(|change| {
             let shared = change.path.len().min(path.len());
             change.path.iter().zip(path).take(shared).all(|(a, b)| a == b) && change.path.len() >= path.len()

@@ -27,10 +27,7 @@ pub(super) fn complete(resolved: &mut Table) {
         ("run", "refit", false.into()),
     ];
     for (table, key, meaning) in before {
-        let table = resolved
-            .entry(table)
-            .or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(table) = table {
+        if let Some(Value::Table(table)) = resolved.get_mut(table) {
             table.entry(key).or_insert(meaning);
         }
     }

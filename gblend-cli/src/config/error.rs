@@ -31,6 +31,14 @@ pub enum ConfigError {
         /// What was expected and what was found.
         problem: String,
     },
+    /// A plugin refuses a setting once it sees what it is for: samples of this shape, features of this length.
+    #[error("{place}: {refused}")]
+    Refused {
+        /// `file:line`, or the override.
+        place: String,
+        /// What the plugin says, with the dotted key.
+        refused: gblend_core::Error,
+    },
     /// A `--set` argument is not `KEY=VALUE`.
     #[error("--set {argument}: expected KEY=VALUE, as in --set blend.kind=equal")]
     Override {

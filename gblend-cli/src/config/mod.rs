@@ -21,8 +21,8 @@ use gblend_core::{
     Array, Blend, BlendStrategy, BuildContext, Dataset, Encoder, FitContext, Fitted, Fusion, FusionContext,
     FusionModule, Heads, Media, Modality, Objective, OpenContext, Optimizer, Role, SampleRng, Source,
 };
-use gblend_optim::schedule::Schedule;
-use gblend_optim::{Apply, Scale};
+use gblend_optim::schedule::{RunLength, Schedule};
+use gblend_optim::{Apply, BlendedOptimizer, BlendedSettings, Scale};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,8 @@ pub struct Config {
     pub checkpoint: CheckpointConfig,
     /// The folder that relative paths start from.
     pub base: PathBuf,
+    /// Where each key stands.
+    document: Document,
 }
 
 /// One `[modality.NAME]` table.
@@ -317,6 +319,30 @@ pub struct OptimizerPipeline {
     pub apply: Apply,
 }
 
+impl OptimizerConfig {
+    /// The optimizer with the blend applied, its shares scaled like this, for a run of this length that begins at `first_step` of the schedule.
+    ///
+    /// # Errors
+    /// What the optimizer or the schedule refuses, with the table before the key of a setting.
+    pub fn start(
+        &self,
+        scale: Scale,
+        run: RunLength,
+        first_step: u64,
+    ) -> gblend_core::Result<BlendedOptimizer> {
+        let settings = BlendedSettings {
+            schedule: self.pipeline.schedule,
+            clip_norm: self.pipeline.clip_norm,
+            apply: self.pipeline.apply,
+            scale,
+            run,
+            first_step,
+        };
+        BlendedOptimizer::new(self.plugin.as_ref(), settings)
+            .map_err(|error| error.in_table(Role::Optimizer.name()))
+    }
+}
+
 impl Config {
     /// Reads a configuration file, or the built-in one, and applies overrides.
     ///
@@ -412,8 +438,9 @@ impl Config {
             log,
             checkpoint,
             base,
+            document,
         };
-        config.check(&document)?;
+        config.check()?;
         Ok(config)
     }
 
@@ -435,8 +462,21 @@ impl Config {
             .map_err(|error| error.in_table(Role::Data.name()))
     }
 
+    /// Says where the setting stands that a plugin refused after the configuration was read.
+    pub(crate) fn located(&self, refused: gblend_core::Error) -> ConfigError {
+        let path: Vec<&str> = match &refused {
+            gblend_core::Error::Setting { key, .. } => key.split('.').collect(),
+            _ => Vec::new(),
+        };
+        ConfigError::Refused {
+            place: self.document.place_of(&path),
+            refused,
+        }
+    }
+
     /// Ranges that no single plugin can check.
-    fn check(&self, document: &Document) -> Result<(), ConfigError> {
+    fn check(&self) -> Result<(), ConfigError> {
+        let document = &self.document;
         self.run
             .check()
             .map_err(|(key, problem)| document.invalid(&["run", key], problem))?;
@@ -448,20 +488,18 @@ impl Config {
             let problem = format!("found {dropout}, expected 0 to below 1");
             return Err(document.invalid(&["fusion", "head", "dropout"], problem));
         }
-        let schedule = self.optimizer.pipeline.schedule.check();
-        schedule.map_err(|error| document.refused(Role::Optimizer.name(), error))?;
-        if let Some(limit) = self.optimizer.pipeline.clip_norm
-            && !(limit.is_finite() && limit > 0.0)
-        {
-            let problem = format!("found {limit}, expected a number above 0");
-            return Err(document.invalid(&["optimizer", "clip_norm"], problem));
-        }
         let located = |role: Role| move |error: gblend_core::Error| document.refused(role.name(), error);
         let heads = self
             .heads()
             .map_err(|error| document.invalid(&["modality"], error.to_string()))?;
         self.blend.start(&heads).map_err(located(Role::Blend))?;
-        self.optimizer.plugin.start().map_err(located(Role::Optimizer))?;
+        let run = RunLength {
+            steps_per_epoch: 1,
+            epochs: 1,
+        };
+        self.optimizer
+            .start(self.blend.pipeline.scale, run, 0)
+            .map_err(located(Role::Optimizer))?;
         Ok(())
     }
 

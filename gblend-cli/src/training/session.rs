@@ -6,10 +6,10 @@ use std::num::NonZeroUsize;
 
 use gblend_core::params::{State, load_state, state_of};
 use gblend_core::{
-    Array, AutoDevice, FitContext, Fitted, Heads, Label, Labels, OnBadSample, OpenContext, Role, Seed, Source,
+    Array, AutoDevice, FitContext, Fitted, Heads, Label, Labels, OnBadSample, OpenContext, Seed, Source,
 };
+use gblend_optim::BlendedOptimizer;
 use gblend_optim::schedule::RunLength;
-use gblend_optim::{BlendedOptimizer, BlendedSettings};
 
 use crate::config::{Config, Objectives};
 use crate::data::{
@@ -381,17 +381,8 @@ impl<'a> Session<'a> {
     /// # Errors
     /// What the optimizer or the schedule refuses.
     pub fn optimizer(&self, run: RunLength, first_step: u64) -> Result<BlendedOptimizer> {
-        let optimizer = &self.config.optimizer;
-        let settings = BlendedSettings {
-            schedule: optimizer.pipeline.schedule,
-            clip_norm: optimizer.pipeline.clip_norm,
-            apply: optimizer.pipeline.apply,
-            scale: self.config.blend.pipeline.scale,
-            run,
-            first_step,
-        };
-        let wrapped = BlendedOptimizer::new(optimizer.plugin.as_ref(), settings);
-        Ok(wrapped.map_err(|error| error.in_table(Role::Optimizer.name()))?)
+        let scale = self.config.blend.pipeline.scale;
+        Ok(self.config.optimizer.start(scale, run, first_step)?)
     }
 
     /// A loader of the modalities that are wanted.

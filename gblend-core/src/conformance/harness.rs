@@ -58,7 +58,7 @@ where
 }
 
 /// A panic is a violation like others: the kit goes on to tell which case made it.
-fn guarded(check: impl FnOnce() -> Result<(), Violation>) -> Result<(), Violation> {
+pub(super) fn guarded<T>(check: impl FnOnce() -> Result<T, Violation>) -> Result<T, Violation> {
     // What a panic leaves half-changed is dropped with the case.
     catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|panic| {
         let message = message(panic.as_ref());

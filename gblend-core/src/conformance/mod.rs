@@ -54,9 +54,11 @@
 //! own.
 
 pub mod arbitrary;
+mod asked;
 mod built;
 mod config;
 mod derivatives;
+mod distinct;
 mod flat;
 mod fusion;
 mod fusion_inputs;

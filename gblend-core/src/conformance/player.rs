@@ -1,6 +1,7 @@
 //! Takes a strategy through a run, in the order that the pipeline keeps.
 
 use super::arbitrary::{Epoch, Step};
+use super::asked::Kind;
 use super::tensors::finite;
 use super::{Rule, Violation};
 use crate::advice::Advice;
@@ -26,6 +27,12 @@ pub(super) struct Player<'a> {
     step: u64,
     /// The run ended with an error that it may end with.
     over: bool,
+    /// Told whether or not it is asked for.
+    told: Option<Kind>,
+    /// Of each kind whether it was asked for at any time.
+    asked: [bool; Kind::ALL.len()],
+    /// A gradient is not what it was given.
+    changed: bool,
     /// All weights and gradients.
     trace: Vec<Act>,
 }
@@ -79,8 +86,30 @@ impl<'a> Player<'a> {
             epoch: 0,
             step: 0,
             over: false,
+            told: None,
+            asked: [false; Kind::ALL.len()],
+            changed: false,
             trace: Vec::new(),
         })
+    }
+
+    /// Tells it this too, as no run does unless it asks; of gradients in place of those that it asks for.
+    pub(super) fn telling(mut self, kind: Option<Kind>) -> Self {
+        self.told = kind;
+        self
+    }
+
+    /// The kinds of evidence that it asked for so far.
+    pub(super) fn asked(&self) -> impl Iterator<Item = Kind> {
+        Kind::ALL
+            .into_iter()
+            .zip(self.asked)
+            .filter_map(|(kind, asked)| asked.then_some(kind))
+    }
+
+    /// Whether it changed any gradient so far.
+    pub(super) fn changed_gradients(&self) -> bool {
+        self.changed
     }
 
     /// Where this one is, with another blend.
@@ -129,7 +158,7 @@ impl<'a> Player<'a> {
                 }
             }
         }
-        let losses = kept(self.blend.evidence().losses, &sums);
+        let losses = kept(self.wanted().losses, &sums);
         Rule::CopesWithEvidence.works("the end of an epoch", self.blend.end_epoch(&losses))?;
         self.epoch += 1;
         self.record_weights("after an epoch")
@@ -142,6 +171,15 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
+    /// The evidence that it is told.
+    fn wanted(&mut self) -> Evidence {
+        let wanted = self.blend.evidence();
+        for (asked, kind) in self.asked.iter_mut().zip(Kind::ALL) {
+            *asked |= kind.is_in(wanted);
+        }
+        self.told.map_or(wanted, |kind| kind.added_to(wanted))
+    }
+
     /// Takes a step, and tells what evidence was wanted.
     fn take_step(&mut self, step: &Step) -> Result<Evidence, Violation> {
         let rule = Rule::CopesWithEvidence;
@@ -151,7 +189,7 @@ impl<'a> Player<'a> {
         };
         rule.works("the beginning of a step", self.blend.begin_step(start))?;
         check_weights(self.blend.as_ref(), self.heads, "as a step begins")?;
-        let wanted = self.blend.evidence();
+        let wanted = self.wanted();
         if wanted.losses || wanted.scores || wanted.coalitions {
             let observation = Observation {
                 losses: kept(wanted.losses, &step.observation.losses),
@@ -200,6 +238,7 @@ impl<'a> Player<'a> {
                 &changed.parameters,
             )?;
         }
+        self.changed |= given != changed;
         let gradients = changed.into_iter().map(|encoder| encoder.values);
         self.trace.push(Act::Moved(gradients.collect()));
         Ok(())
@@ -212,6 +251,7 @@ impl<'a> Player<'a> {
             check_gradient(&given.own, &changed.own)?;
             check_gradient(&given.joint, &changed.joint)?;
         }
+        self.changed |= step.encoders != changed;
         let gradients = changed
             .into_iter()
             .map(|encoder| [encoder.own, encoder.joint].concat());

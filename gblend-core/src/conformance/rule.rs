@@ -3,7 +3,7 @@
 use std::fmt;
 
 macro_rules! rules {
-    ($($rule:ident: $claim:literal,)*) => {
+    ($($rule:ident: $claim:literal $(usually $cause:literal)?,)*) => {
         /// What the traits promise.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
@@ -16,6 +16,14 @@ macro_rules! rules {
             pub fn claim(self) -> &'static str {
                 match self {
                     $(Self::$rule => $claim,)*
+                }
+            }
+
+            /// What is behind most violations, of a rule that tells a result and not where to look.
+            pub fn usual_cause(self) -> Option<&'static str> {
+                match self {
+                    $($(Self::$rule => Some($cause),)?)*
+                    _ => None,
                 }
             }
         }
@@ -37,9 +45,11 @@ rules! {
     GradientsKeepLength: "gradients that it changes keep their lengths",
     GradientsStayFinite: "gradients that it changes stay finite",
     EvidenceDecides: "the same seeds and evidence give the same weights and gradients to the bit",
+    AsksForWhatMovesIt: "what moves its weights, or has it change gradients, is asked for in `evidence`",
     WeightsFollowHeads: "heads in another order get the weights and gradients that they have in this one, unless these are drawn at random",
     StateSurvivesJson: "its state is restored from JSON text",
-    RestoredGoesOn: "restored from its state it goes on as if it had not stopped, to the bit, and has the same advice",
+    RestoredGoesOn: "restored from its state it goes on as if it had not stopped, to the bit, and has the same advice"
+        usually "a field that a run changes and `state` leaves out",
     ForeignStateRefused: "a state that is none of its own is refused",
     AdviceIsSound: "its advice survives JSON text, and a figure in it is of every head, or of every modality",
     HeldOutIsShare: "the held-out share is at least 0 and below 1, and above 0 if it asks for estimates",
@@ -79,11 +89,14 @@ rules! {
     SamplesAreIndependent: "in evaluation a sample's output depends on no other sample of the batch",
     TrainingRepeats: "training passes of the same seed give the same output and buffers to the bit",
     FiniteOnFlatInput: "without any variation in its input, or with denormal values alone, its output and gradients are finite",
-    EverythingLearns: "every parameter gets a gradient from its output",
+    EverythingLearns: "every parameter gets a gradient from its output"
+        usually "a layer that the forward pass leaves out, or a tensor that enters without the pass's recorder or through `detach`",
     GradientsAreDerivatives: "its gradients are the derivatives of its output, as finite differences tell them",
-    StateIsWhole: "its parameters and buffers are all there is to it: loaded into another, they give the same output",
+    StateIsWhole: "its parameters and buffers are all there is to it: loaded into another, they give the same output"
+        usually "a layer, parameter or buffer that `visit_params` does not visit",
     OtherInputRefused: "input of another shape than it was built for is refused",
-    EveryInputLearns: "what each modality gives gets a gradient",
+    EveryInputLearns: "what each modality gives gets a gradient"
+        usually "features that `fuse` leaves out, or sends through `detach`",
     StagesLeaveMaps: "each stage leaves maps of the shape that it tells",
     HalvesAreTheWhole: "the halves of an encoder one after the other give what the whole gives, to the bit",
     HalvesShareOut: "the halves of an encoder have all its parameters and buffers, each once",
@@ -117,7 +130,8 @@ rules! {
     CountsSteps: "it counts the steps begun, and goes on counting from a checkpoint",
     MomentsRestored: "its moments are told and restored",
     MissingMomentRefused: "a checkpoint without a moment that it keeps is refused",
-    MomentsAreWhole: "steps and moments are all there is to it: restored from them it goes on to the bit",
+    MomentsAreWhole: "steps and moments are all there is to it: restored from them it goes on to the bit"
+        usually "a field that a step changes and `moments` leaves out",
 }
 
 impl fmt::Display for Rule {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::arbitrary::{self, Epoch};
 use super::player::{Act, Player, check_weights, start};
-use super::{Rule, Violation, config, harness, order, registration};
+use super::{Rule, Violation, asked, config, harness, order, registration};
 use crate::error::Error;
 use crate::role::Role;
 use crate::seed::Seed;
@@ -79,22 +79,23 @@ fn check_settings(strategy: &dyn BlendStrategy) -> Result<(), Violation> {
 }
 
 fn check(strategy: &dyn BlendStrategy, heads: &Heads) -> Result<(), Violation> {
-    let asks = asks(start(strategy, heads)?.as_ref());
-    if asks {
+    let estimates = asks_for_estimates(start(strategy, heads)?.as_ref());
+    if estimates {
         let (share, expected) = (strategy.held_out(), "a share above 0: it asks for estimates");
         Rule::HeldOutIsShare.holds(share > 0.0, expected, share)?;
     }
     harness::for_each(CASES, runs(heads.joint()), |run| {
-        if !asks {
+        if !estimates {
             check_unasked(strategy, heads, run)?;
         }
         check_run(strategy, heads, run)
     })?;
     check_foreign_states(strategy, heads)?;
-    order::check(strategy, heads)
+    order::check(strategy, heads)?;
+    asked::check(strategy, heads, estimates)
 }
 
-fn asks(blend: &dyn Blend) -> bool {
+fn asks_for_estimates(blend: &dyn Blend) -> bool {
     LENGTHS
         .iter()
         .any(|&epochs| (0..epochs).any(|epoch| blend.estimate_due(epoch, epochs).is_some()))

@@ -9,7 +9,8 @@ use super::Rule;
 /// `Debug` shows the message too, for that is what tests print that `unwrap` it or return it.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{plugin} breaks {rule:?} ({rule}): expected {expected}, found {found}{}",
+    "{plugin} breaks {rule:?} ({rule}{}): expected {expected}, found {found}{}",
+    UsualCause(*rule),
     Given(input)
 )]
 pub struct Violation {
@@ -28,6 +29,18 @@ pub struct Violation {
 impl Debug for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Display::fmt(self, f)
+    }
+}
+
+/// `; the usual cause is …`, if there is one.
+struct UsualCause(Rule);
+
+impl Display for UsualCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.usual_cause() {
+            None => Ok(()),
+            Some(cause) => write!(f, "; the usual cause is {cause}"),
+        }
     }
 }
 

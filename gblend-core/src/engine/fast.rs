@@ -24,7 +24,7 @@ use super::cpu::conv::ConvSize;
 use super::cpu::dense::DenseSize;
 use super::cpu::norm::Moments;
 use super::cpu::{conv as conv_kernels, dense, elementwise, norm, pool, raw};
-use super::handoff::{Again, Handoff, add};
+use super::handoff::{Handoff, Recompute, add};
 use super::operand::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
 use super::tape::RecorderOn;
 use super::window::WindowPlan;
@@ -83,12 +83,12 @@ fn upstream<S: Shape>(
 /// Where the gradient of an operation's output comes from. Nothing else will read it.
 fn downstream<S: Shape>(
     output: &Tensor<S, f32, Cpu>,
-    again: Option<Again>,
+    recompute: Option<Recompute>,
 ) -> (
     Handoff,
     impl FnOnce(&mut Grads) -> DeviceResult<Vec<f32>> + use<S>,
 ) {
-    let (ghost, handoff) = (output.ghost(), Handoff::of(checked(output), again));
+    let (ghost, handoff) = (output.ghost(), Handoff::of(checked(output), recompute));
     let own = handoff.clone();
     let gradient = move |grads: &mut Grads| {
         let mut gradient = own.close();
@@ -124,7 +124,7 @@ fn unary<S: Shape, F: FnOnce(&mut Grads, Vec<f32>) -> DeviceResult + 'static>(
 /// An input until the backward pass needs it.
 enum Kept {
     Tensor(Tensor<Dims4, f32, Cpu>),
-    Again(Again),
+    Recompute(Recompute),
 }
 
 /// What is kept of an input, and where its gradient goes, as of [`upstream`].
@@ -135,16 +135,16 @@ fn kept(
     Kept,
     Option<impl FnOnce(&mut Grads, Vec<f32>) -> DeviceResult + use<>>,
 ) {
-    let again = recorder.handoff_of(checked(&input)).and_then(Handoff::again);
+    let recompute = recorder.handoff_of(checked(&input)).and_then(Handoff::recompute);
     let to_input = upstream(&input, recorder);
-    (again.map_or(Kept::Tensor(input), Kept::Again), to_input)
+    (recompute.map_or(Kept::Tensor(input), Kept::Recompute), to_input)
 }
 
 impl Kept {
     fn values(&self) -> Cow<'_, [f32]> {
         match self {
             Self::Tensor(tensor) => Cow::Borrowed(checked(tensor)),
-            Self::Again(again) => Cow::Owned(again()),
+            Self::Recompute(recompute) => Cow::Owned(recompute()),
         }
     }
 }

@@ -15,17 +15,17 @@ use rayon::prelude::*;
 /// Contributions to the gradient of one operation's output, from its own backward pass: a branch may have a loss of its
 /// own, whose pass ends where the branch began.
 #[derive(Clone, Debug)]
-pub(crate) struct Handoff(Rc<State>);
+pub(crate) struct Handoff(Rc<Contributions>);
 
 /// Computes the elements of a tensor again, to the bit.
-pub(crate) type Again = Rc<dyn Fn() -> Vec<f32>>;
+pub(crate) type Recompute = Rc<dyn Fn() -> Vec<f32>>;
 
-struct State {
+struct Contributions {
     /// Where the output's elements are, which the recorder keeps there. It may be put on another tensor, whose gradient this
     /// is not.
     elements: *const [f32],
     /// How to compute the elements again.
-    again: Option<Again>,
+    recompute: Option<Recompute>,
     /// The sum so far; empty if there is none.
     sum: Cell<Vec<f32>>,
     /// Whether the backward pass will ask for it.
@@ -34,23 +34,23 @@ struct State {
     shared: Cell<bool>,
 }
 
-impl fmt::Debug for State {
+impl fmt::Debug for Contributions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The sum is out of reach without taking it.
-        let mut state = f.debug_struct("State");
-        state.field("open", &self.open).field("shared", &self.shared);
-        state.finish_non_exhaustive()
+        let mut shown = f.debug_struct("Contributions");
+        shown.field("open", &self.open).field("shared", &self.shared);
+        shown.finish_non_exhaustive()
     }
 }
 
 impl Handoff {
     /// For the gradient of an output with these elements.
     ///
-    /// If there is a way to compute these elements `again`, it takes less memory than to keep them until the backward pass.
-    pub(crate) fn of(output: &[f32], again: Option<Again>) -> Self {
-        Self(Rc::new(State {
+    /// If there is a way to `recompute` these elements, it takes less memory than to keep them until the backward pass.
+    pub(crate) fn of(output: &[f32], recompute: Option<Recompute>) -> Self {
+        Self(Rc::new(Contributions {
             elements: output,
-            again,
+            recompute,
             sum: Cell::default(),
             open: Cell::default(),
             shared: Cell::default(),
@@ -63,8 +63,8 @@ impl Handoff {
     }
 
     /// How to compute the elements again.
-    pub(crate) fn again(&self) -> Option<Again> {
-        self.0.again.clone()
+    pub(crate) fn recompute(&self) -> Option<Recompute> {
+        self.0.recompute.clone()
     }
 
     /// Says that a backward pass begins that will ask for the gradient.

@@ -1,8 +1,6 @@
 //! Transforms from media to arrays, on the host.
 
 pub mod depth_geometry;
-pub mod depth_image;
-pub mod flo;
 pub mod frame_sampling;
 pub mod hha;
 pub mod log_mel;

@@ -45,7 +45,7 @@ impl Fusion for Attention {
             return Err(Error::setting("width", width, expected));
         }
         let inputs = Inputs::of_several("attention over modalities", cx, "kind", "attention")?;
-        Ok(Box::new(Built {
+        Ok(Box::new(AttentionLayer {
             tokens: Projections::new(cx, width, cx.seed.derive("token"))?,
             attention: SelfAttention::new(cx.device, width, heads, cx.seed)?,
             inputs,
@@ -57,14 +57,14 @@ impl Fusion for Attention {
 gblend_core::register!(Fusion, "attention" => Attention);
 
 #[derive(Debug)]
-struct Built {
+struct AttentionLayer {
     inputs: Inputs,
     tokens: Projections,
     attention: SelfAttention,
     width: usize,
 }
 
-impl FusionModule for Built {
+impl FusionModule for AttentionLayer {
     fn fused_dim(&self) -> usize {
         self.inputs.len() * self.width
     }
@@ -82,7 +82,7 @@ impl FusionModule for Built {
     }
 }
 
-impl Module for Built {
+impl Module for AttentionLayer {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         self.tokens.visit_params(&path.join("token"), visitor)?;
         self.attention.visit_params(path, visitor)

@@ -20,7 +20,7 @@ pub struct Concat {}
 #[typetag::serde(name = "concat")]
 impl Fusion for Concat {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
-        Ok(Box::new(Built {
+        Ok(Box::new(Concatenated {
             inputs: Inputs::new("concatenation", cx),
         }))
     }
@@ -29,11 +29,11 @@ impl Fusion for Concat {
 gblend_core::register!(Fusion, "concat" => Concat);
 
 #[derive(Debug)]
-struct Built {
+struct Concatenated {
     inputs: Inputs,
 }
 
-impl FusionModule for Built {
+impl FusionModule for Concatenated {
     fn fused_dim(&self) -> usize {
         self.inputs.total()
     }
@@ -45,7 +45,7 @@ impl FusionModule for Built {
     }
 }
 
-impl Module for Built {
+impl Module for Concatenated {
     fn visit_params(&mut self, _: &ParamPath, _: &mut dyn ParamVisitor) -> Result<()> {
         Ok(())
     }

@@ -53,7 +53,7 @@ impl Fusion for Film {
                     shift: layer("shift")?,
                 })
             });
-        Ok(Box::new(Built {
+        Ok(Box::new(FilmLayers {
             projections: Projections::new(cx, width, cx.seed.derive("projection"))?,
             conditioners: conditioners.collect::<Result<_>>()?,
             inputs,
@@ -83,14 +83,14 @@ impl Conditioner {
 }
 
 #[derive(Debug)]
-struct Built {
+struct FilmLayers {
     inputs: Inputs,
     projections: Projections,
     conditioners: Vec<Conditioner>,
     width: usize,
 }
 
-impl FusionModule for Built {
+impl FusionModule for FilmLayers {
     fn fused_dim(&self) -> usize {
         self.inputs.len() * self.width
     }
@@ -115,7 +115,7 @@ impl FusionModule for Built {
     }
 }
 
-impl Module for Built {
+impl Module for FilmLayers {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         self.projections.visit_params(&path.join("projection"), visitor)?;
         for (modality, conditioner) in self.conditioners.iter_mut().enumerate() {

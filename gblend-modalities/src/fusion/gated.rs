@@ -57,7 +57,7 @@ impl Fusion for Gated {
             Gates::Competing => Inputs::of_several(NAME, cx, "gates", "competing")?,
         };
         let gates = inputs.len() * width;
-        Ok(Box::new(Built {
+        Ok(Box::new(GatedUnits {
             projections: Projections::new(cx, width, cx.seed.derive("projection"))?,
             gate: Linear::new(cx.device, inputs.total(), gates, cx.seed.derive("gate"))?,
             gates: self.gates,
@@ -70,7 +70,7 @@ impl Fusion for Gated {
 gblend_core::register!(Fusion, "gated" => Gated);
 
 #[derive(Debug)]
-struct Built {
+struct GatedUnits {
     inputs: Inputs,
     projections: Projections,
     /// From all features to the gates of the first modality, then those of the second, …
@@ -79,7 +79,7 @@ struct Built {
     width: usize,
 }
 
-impl FusionModule for Built {
+impl FusionModule for GatedUnits {
     fn fused_dim(&self) -> usize {
         self.width
     }
@@ -102,7 +102,7 @@ impl FusionModule for Built {
     }
 }
 
-impl Module for Built {
+impl Module for GatedUnits {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         self.projections.visit_params(&path.join("projection"), visitor)?;
         self.gate.visit_params(&path.join("gate"), visitor)

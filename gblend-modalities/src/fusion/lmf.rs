@@ -38,7 +38,7 @@ impl Fusion for LowRank {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
         let width = within("width", self.width, WIDTH)?;
         let rank = within("rank", self.rank, WIDTH)?;
-        Ok(Box::new(Built {
+        Ok(Box::new(LowRankProduct {
             inputs: Inputs::new("low-rank fusion", cx),
             factors: Projections::new(cx, rank * width, cx.seed.derive("factor"))?,
             width,
@@ -50,7 +50,7 @@ impl Fusion for LowRank {
 gblend_core::register!(Fusion, "lmf" => LowRank);
 
 #[derive(Debug)]
-struct Built {
+struct LowRankProduct {
     inputs: Inputs,
     /// `W_k^1`, then `W_k^2`, …; the bias is what the 1 beside the features is multiplied with.
     factors: Projections,
@@ -58,7 +58,7 @@ struct Built {
     rank: usize,
 }
 
-impl FusionModule for Built {
+impl FusionModule for LowRankProduct {
     fn fused_dim(&self) -> usize {
         self.width
     }
@@ -75,7 +75,7 @@ impl FusionModule for Built {
     }
 }
 
-impl Module for Built {
+impl Module for LowRankProduct {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         self.factors.visit_params(&path.join("factor"), visitor)
     }

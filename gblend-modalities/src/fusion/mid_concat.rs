@@ -83,7 +83,7 @@ impl Fusion for MidConcat {
                 inputs = outputs;
             }
         }
-        Ok(Box::new(Built {
+        Ok(Box::new(LastStages {
             stages: cx.stages.to_vec(),
             grid,
             blocks,
@@ -118,14 +118,14 @@ enum Block {
 }
 
 #[derive(Debug)]
-struct Built {
+struct LastStages {
     stages: Vec<StageShape>,
     grid: Extents,
     blocks: Vec<Block>,
     fused_dim: usize,
 }
 
-impl Built {
+impl LastStages {
     /// Refuses maps of another number, shape or batch size.
     fn check(&self, maps: &[Maps]) -> Result<()> {
         if maps.len() != self.stages.len() {
@@ -143,7 +143,7 @@ impl Built {
     }
 }
 
-impl FusionModule for Built {
+impl FusionModule for LastStages {
     fn fused_dim(&self) -> usize {
         self.fused_dim
     }
@@ -163,7 +163,7 @@ impl FusionModule for Built {
     }
 }
 
-impl Module for Built {
+impl Module for LastStages {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         for (index, block) in self.blocks.iter_mut().enumerate() {
             let path = path.join(format!("block{index}"));

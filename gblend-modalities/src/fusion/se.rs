@@ -36,7 +36,7 @@ impl Fusion for SqueezeExcitation {
         let inputs = Inputs::new("squeeze-and-excitation", cx);
         let total = inputs.total();
         let hidden = total.div_ceil(reduction);
-        Ok(Box::new(Built {
+        Ok(Box::new(ChannelGates {
             squeeze: Linear::new(cx.device, total, hidden, cx.seed.derive("squeeze"))?,
             excite: Linear::new(cx.device, hidden, total, cx.seed.derive("excite"))?,
             inputs,
@@ -47,13 +47,13 @@ impl Fusion for SqueezeExcitation {
 gblend_core::register!(Fusion, "se" => SqueezeExcitation);
 
 #[derive(Debug)]
-struct Built {
+struct ChannelGates {
     inputs: Inputs,
     squeeze: Linear,
     excite: Linear,
 }
 
-impl FusionModule for Built {
+impl FusionModule for ChannelGates {
     fn fused_dim(&self) -> usize {
         self.inputs.total()
     }
@@ -67,7 +67,7 @@ impl FusionModule for Built {
     }
 }
 
-impl Module for Built {
+impl Module for ChannelGates {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         self.squeeze.visit_params(&path.join("squeeze"), visitor)?;
         self.excite.visit_params(&path.join("excite"), visitor)

@@ -34,7 +34,7 @@ impl Default for Sum {
 impl Fusion for Sum {
     fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
         let width = within("width", self.width, WIDTH)?;
-        Ok(Box::new(Built {
+        Ok(Box::new(SummedProjections {
             inputs: Inputs::new("sum of projections", cx),
             projections: Projections::new(cx, width, cx.seed.derive("projection"))?,
             width,
@@ -45,13 +45,13 @@ impl Fusion for Sum {
 gblend_core::register!(Fusion, "sum" => Sum);
 
 #[derive(Debug)]
-struct Built {
+struct SummedProjections {
     inputs: Inputs,
     projections: Projections,
     width: usize,
 }
 
-impl FusionModule for Built {
+impl FusionModule for SummedProjections {
     fn fused_dim(&self) -> usize {
         self.width
     }
@@ -67,7 +67,7 @@ impl FusionModule for Built {
     }
 }
 
-impl Module for Built {
+impl Module for SummedProjections {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         self.projections.visit_params(&path.join("projection"), visitor)
     }

@@ -85,7 +85,7 @@ impl BlendedOptimizer {
     pub fn new(optimizer: &dyn Optimizer, settings: BlendedSettings) -> Result<Self> {
         settings.schedule.check()?;
         if let Some(limit) = settings.clip_norm {
-            positive("optimizer.clip_norm", limit)?;
+            positive("clip_norm", limit)?;
         }
         Ok(Self {
             state: optimizer.start()?,

@@ -53,11 +53,11 @@ gblend_core::register!(Optimizer, "adam" => Adam);
 impl Adam {
     /// Checks the ranges of the settings.
     pub(super) fn check(&self) -> Result<()> {
-        not_negative("optimizer.learning_rate", self.learning_rate)?;
-        not_negative("optimizer.weight_decay", self.weight_decay)?;
-        below_one("optimizer.betas", self.betas[0])?;
-        below_one("optimizer.betas", self.betas[1])?;
-        not_negative("optimizer.epsilon", self.epsilon)
+        not_negative("learning_rate", self.learning_rate)?;
+        not_negative("weight_decay", self.weight_decay)?;
+        below_one("betas", self.betas[0])?;
+        below_one("betas", self.betas[1])?;
+        not_negative("epsilon", self.epsilon)
     }
 
     /// A step with this weight decay, whatever the settings say.

@@ -48,11 +48,11 @@ impl Optimizer for RmsProp {
     }
 
     fn start(&self) -> Result<Box<dyn OptimizerState>> {
-        not_negative("optimizer.learning_rate", self.learning_rate)?;
-        not_negative("optimizer.weight_decay", self.weight_decay)?;
-        not_negative("optimizer.epsilon", self.epsilon)?;
-        below_one("optimizer.alpha", self.alpha)?;
-        below_one("optimizer.momentum", self.momentum)?;
+        not_negative("learning_rate", self.learning_rate)?;
+        not_negative("weight_decay", self.weight_decay)?;
+        not_negative("epsilon", self.epsilon)?;
+        below_one("alpha", self.alpha)?;
+        below_one("momentum", self.momentum)?;
         Ok(Box::new(ElementwiseState::new(self.clone())))
     }
 }

@@ -42,15 +42,11 @@ impl Optimizer for Sgd {
     }
 
     fn start(&self) -> Result<Box<dyn OptimizerState>> {
-        not_negative("optimizer.learning_rate", self.learning_rate)?;
-        not_negative("optimizer.weight_decay", self.weight_decay)?;
-        below_one("optimizer.momentum", self.momentum)?;
+        not_negative("learning_rate", self.learning_rate)?;
+        not_negative("weight_decay", self.weight_decay)?;
+        below_one("momentum", self.momentum)?;
         if self.nesterov && self.momentum == 0.0 {
-            return Err(Error::setting(
-                "optimizer.nesterov",
-                true,
-                "a momentum above 0 with it",
-            ));
+            return Err(Error::setting("nesterov", true, "a momentum above 0 with it"));
         }
         Ok(Box::new(ElementwiseState::new(self.clone())))
     }

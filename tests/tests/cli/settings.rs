@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::playground;
-use gblend_tests::{Playground, TINY_AVMNIST, npy, write_avmnist, write_clips};
+use gblend_tests::{Playground, TINY, TINY_AVMNIST, npy, write_avmnist, write_clips};
 use serde_json::Value;
 
 /// A world of a few samples, from which each kind is given what it takes.
@@ -366,4 +366,20 @@ fn the_joint_heads_layers_are_told_by_their_key() {
     );
     let hidden = format!("fusion.head.hidden=[{ABSURD}]");
     p.refuse(&["check", "tiny.toml", "--set", &hidden], &["fusion.head.hidden"]);
+}
+
+#[test]
+fn what_a_plugin_refuses_once_it_sees_the_data_is_told_with_its_line() {
+    let p = playground();
+    let text = TINY.replace("kind = \"concat\"", "kind = \"sum\"\nwidth = 0");
+    let line = 1 + text.lines().position(|line| line == "width = 0").unwrap();
+    p.write("wide.toml", text);
+    let expected = format!("wide.toml:{line}: fusion.width = 0: expected");
+    for command in ["check", "train", "estimate"] {
+        p.refuse(&[command, "wide.toml"], &[&expected]);
+    }
+    p.refuse(
+        &["check", "wide.toml", "--set", "fusion.width=100000000"],
+        &["--set fusion.width=100000000: fusion.width = 100000000: expected"],
+    );
 }

@@ -2,6 +2,7 @@
 //! do not.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod evidence;
 mod fusions;
 mod modalities;
 mod objectives;

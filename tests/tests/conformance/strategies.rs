@@ -275,6 +275,13 @@ fn each_fault_of_a_strategy_is_found_by_its_rule() {
 }
 
 #[test]
+fn the_usual_cause_is_told_with_the_rule() {
+    let violation = conformance::strategy(&flawed(Fault::KeepsNoState)).unwrap_err();
+    let cause = violation.rule.usual_cause().unwrap();
+    assert!(violation.to_string().contains(cause), "{violation}");
+}
+
+#[test]
 fn weights_that_stay_at_their_place_are_told_with_the_heads_that_they_are_of() {
     let violation = conformance::strategy(&flawed(Fault::PrefersTheFirst)).unwrap_err();
     assert!(

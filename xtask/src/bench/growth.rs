@@ -65,7 +65,7 @@ struct Point {
 }
 
 #[derive(Serialize)]
-struct Course {
+struct Curve {
     axis: &'static str,
     net: &'static str,
     points: Vec<Point>,
@@ -73,7 +73,7 @@ struct Course {
     exponent_of_memory: f64,
 }
 
-impl Course {
+impl Curve {
     fn new(axis: &'static str, net: &'static str, points: Vec<Point>) -> Self {
         let over = |figure: fn(&Point) -> f64| {
             let points: Vec<_> = points
@@ -139,7 +139,7 @@ pub(super) fn run(bench: &Bench) -> Result {
 
 impl Axis {
     /// Steps on one thread, so that processor time is the time that they would take alone; the sizes take turns.
-    fn measure(&self, program: &Path, folder: &Path, rounds: usize) -> Result<Course> {
+    fn measure(&self, program: &Path, folder: &Path, rounds: usize) -> Result<Curve> {
         let mut sides = Vec::new();
         for &size in self.sizes {
             let mut command = Command::new(program);
@@ -170,12 +170,12 @@ impl Axis {
             });
         }
         eprintln!("{} done", self.name);
-        Ok(Course::new(self.name, self.net, points))
+        Ok(Curve::new(self.name, self.net, points))
     }
 }
 
 /// Whole runs of one epoch over samples that are read from the cache, each when it is needed.
-fn samples(program: &Path, folder: &Path) -> Result<Course> {
+fn samples(program: &Path, folder: &Path) -> Result<Curve> {
     let mut points = Vec::new();
     for size in SAMPLES {
         let folder = folder.join("streamed");
@@ -199,7 +199,7 @@ fn samples(program: &Path, folder: &Path) -> Result<Course> {
         std::fs::remove_dir_all(&folder)?;
         eprintln!("{size} samples done");
     }
-    Ok(Course::new("samples, streamed", "one small picture", points))
+    Ok(Curve::new("samples, streamed", "one small picture", points))
 }
 
 #[cfg(test)]

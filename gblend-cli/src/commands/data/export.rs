@@ -55,10 +55,11 @@ impl Export {
 
 /// Writes the dataset of a configuration and returns how many samples that are.
 fn write(mut config: Config, folder: &Path, reporter: &Reporter) -> Result<usize> {
-    let source = config.open_data(&OpenContext {
+    let opened = config.open_data(&OpenContext {
         base: &config.base,
         seed: Seed::new(config.run.seed).derive("data"),
-    })?;
+    });
+    let source = opened.map_err(Error::from).map_err(Error::located(&config))?;
     let left_out = source.left_out();
     if source.on_bad_sample() == OnBadSample::Error && !left_out.is_empty() {
         return Err(Error::Usage(format!(

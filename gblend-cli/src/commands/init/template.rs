@@ -88,12 +88,15 @@ const SHARED: [(&str, &str); 5] = [
     ("src/main.rs", include_str!("../../../builtin/plugin/main.rs")),
 ];
 
+/// Profiles of gblend's workspace: `cargo xtask gen` keeps them the same.
+const PROFILES: &str = include_str!("../../../builtin/plugin/profiles.toml");
+
 /// Paths and texts of all files of a crate called `name`, built against a repository or the released crates.
 pub(super) fn files(name: &str, role: PluginRole, gblend: Option<&Path>) -> Vec<(String, String)> {
     let files = SHARED.into_iter().chain(role.own_files());
     let files = files.map(|(path, text)| {
         let text = match path {
-            "Cargo.toml" => manifest(text, gblend),
+            "Cargo.toml" => format!("{}\n{PROFILES}", manifest(text, gblend)),
             "README.md" => text
                 .replace("ROLE", role.words())
                 .replace("TABLE", role.role().name()),
@@ -166,6 +169,22 @@ mod tests {
         assert_eq!(cli["version"].as_str(), Some(version));
         let path = Path::new(cli["path"].as_str().unwrap());
         assert_eq!(path, Path::new("/VERSION \"quoted\"/gblend-cli"));
+    }
+
+    #[test]
+    fn every_plugin_has_the_profiles() {
+        for role in PluginRole::value_variants() {
+            let files = files("side-sonar", *role, Some(Path::new("/copy")));
+            let (_, text) = files.iter().find(|(path, _)| path == "Cargo.toml").unwrap();
+            let manifest: toml::Table = text.parse().unwrap();
+            for profile in ["dev", "release"] {
+                assert!(
+                    manifest["profile"][profile]["package"]
+                        .get("gblend-core")
+                        .is_some()
+                );
+            }
+        }
     }
 
     #[test]

@@ -32,12 +32,12 @@ use std::path::{Path, PathBuf};
 
 use gblend_core::media::MediaKind;
 use gblend_core::{Dataset, Error, LabelKind, OnBadSample, OpenContext, Result, Seed, Source};
-use gblend_modalities::frontend::depth_image::DepthConvention;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use arrays::{ArrayCells, ColumnNames, RowFile};
 use blob::Found;
+use decode::depth_image::DepthConvention;
 use decode::{Fault, Reading};
 use folder::Folder;
 use opened::{Opened, OpenedStream, Origin, Store};

@@ -8,7 +8,8 @@ use std::io::{BufReader, Cursor, Write};
 use super::super::shards::Shards;
 use super::super::table::{Nested, Table};
 use super::super::template::Template;
-use super::{npy, picture, portable, sound, video_check};
+use super::depth_image::DepthConvention;
+use super::{flo, npy, picture, portable, sound, video_check};
 
 /// Bytes of decoded media that a sample may have.
 const LIMIT: usize = 1 << 26;
@@ -67,6 +68,18 @@ pub fn npy(bytes: &[u8]) -> bool {
 
 pub fn picture(bytes: &[u8]) -> bool {
     picture::decode(bytes, LIMIT).is_ok()
+}
+
+pub fn flo(bytes: &[u8]) -> bool {
+    flo::decode(bytes).is_ok()
+}
+
+/// A depth picture, whose values mean something in every convention.
+pub fn depth_image(bytes: &[u8]) -> bool {
+    let decode = |convention: DepthConvention| convention.decode(bytes, LIMIT).is_ok();
+    let accepted = decode(DepthConvention::Sun);
+    assert_eq!(accepted, decode(DepthConvention::Nyu));
+    accepted
 }
 
 pub fn wav(bytes: &[u8]) -> bool {

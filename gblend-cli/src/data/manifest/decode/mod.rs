@@ -4,7 +4,11 @@
 //! Decoders take bytes and know nothing of tables, folders or shards; video alone is read by a program,
 //! which is told where in which file to look.
 
+#[cfg(test)]
+mod depth_files;
+pub(super) mod depth_image;
 mod ffmpeg;
+mod flo;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub(super) mod npy;
@@ -14,12 +18,10 @@ mod portable;
 mod sound;
 mod video_check;
 
-use gblend_core::Error;
 use gblend_core::media::{DepthMaps, FlowFields, Frames, Media, MediaKind, SequenceShape};
-use gblend_modalities::frontend::depth_image::{DepthConvention, DepthImageError, gray16};
-use gblend_modalities::frontend::flo;
 use gblend_modalities::frontend::frame_sampling::spread;
 
+use self::depth_image::DepthConvention;
 use super::blob::{Blob, FileFault, Found};
 
 pub(super) use ffmpeg::version as ffmpeg_version;
@@ -104,14 +106,16 @@ impl Reading {
         match self.media {
             MediaKind::Frames => self.frames(found),
             MediaKind::Depth => {
-                let maps = self.sequence(found, &DEPTH_PICTURES, |bytes| self.depth(bytes))?;
+                let maps = self.sequence(found, &DEPTH_PICTURES, |bytes| {
+                    self.depth.decode(bytes, self.limit)
+                })?;
                 let (shape, meters) = maps.joined(1)?;
                 Ok(Media::Depth(
                     DepthMaps::new(shape, meters).map_err(|e| e.to_string())?,
                 ))
             }
             MediaKind::Flow => {
-                let fields = self.sequence(found, &["flo"], flow)?;
+                let fields = self.sequence(found, &["flo"], flo::decode)?;
                 let (shape, vectors) = fields.joined(2)?;
                 Ok(Media::Flow(
                     FlowFields::new(shape, vectors).map_err(|e| e.to_string())?,
@@ -157,21 +161,6 @@ impl Reading {
         ))
     }
 
-    /// A map `[height, width, 1]` in meters.
-    fn depth(&self, bytes: &[u8]) -> Result<Picture<f32>, Fault> {
-        let picture = gray16(bytes, self.limit).map_err(|error| match error {
-            DepthImageError::Limit { .. } => too_large(self.limit),
-            other => other.to_string(),
-        })?;
-        let meters = self.depth.meters(&picture.values);
-        Ok(Picture {
-            height: picture.height,
-            width: picture.width,
-            channels: 1,
-            values: meters.map_err(|error| error.to_string())?,
-        })
-    }
-
     fn waveform(&self, found: &Found) -> Result<Media, Fault> {
         let blob = single(found)?;
         let extension = blob.extension();
@@ -211,23 +200,6 @@ impl Reading {
         }
         Ok(pictures)
     }
-}
-
-/// A field `[height, width, 2]`.
-fn flow(bytes: &[u8]) -> Result<Picture<f32>, Fault> {
-    let stored = flo::decode(bytes, "").map_err(|error| match error {
-        // Whoever asked knows which file it is.
-        Error::Data { problem, .. } => problem,
-        other => other.to_string(),
-    })?;
-    let field = stored.field;
-    let shape = field.shape();
-    Ok(Picture {
-        height: shape.height,
-        width: shape.width,
-        channels: shape.channels,
-        values: field.vectors().to_vec(),
-    })
 }
 
 fn single(found: &Found) -> Result<&Blob, Fault> {

@@ -5,8 +5,7 @@
 //! `i32`, and for each pixel, row by row, the displacement to the right and down as two `f32` in pixels. A
 //! displacement with a component beyond 10⁹ is unknown.
 
-use gblend_core::media::{FlowFields, SequenceShape};
-use gblend_core::{Error, Result};
+use super::{Fault, Picture};
 
 /// The first four bytes: 202021.25.
 const MAGIC: [u8; 4] = *b"PIEH";
@@ -20,25 +19,12 @@ const PIXEL: u64 = 8;
 /// Components beyond this are unknown.
 const UNKNOWN: f32 = 1e9;
 
-/// A flow field as it was stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredFlow {
-    /// The field, `[1, height, width, 2]`; no displacement where it is unknown, as networks must be given
-    /// something and rest is what most of a picture does.
-    pub field: FlowFields,
-    /// `[height, width]`: whether the displacement is known.
-    pub known: Vec<bool>,
-}
-
-/// Reads the bytes of a `.flo` file; `location` is what errors call it.
+/// A field `[height, width, 2]`; no displacement where it is unknown, as networks must be given something and rest is
+/// what most of a picture does.
 ///
 /// The sizes in the file are compared with its length before anything is set aside for them.
-///
-/// # Errors
-/// [`Error::Data`] if the bytes do not begin as `.flo` files do, are fewer or more than the sizes say, a size
-/// is not positive, or a component is NaN.
-pub fn decode(bytes: &[u8], location: &str) -> Result<StoredFlow> {
-    let refuse = |problem: String| Err(Error::data(location, problem));
+pub(super) fn decode(bytes: &[u8]) -> Result<Picture<f32>, Fault> {
+    let refuse = |problem: String| Err(Fault::Media(problem));
     let Some((header, body)) = bytes.split_at_checked(HEADER) else {
         let found = bytes.len();
         return refuse(format!(
@@ -69,29 +55,23 @@ pub fn decode(bytes: &[u8], location: &str) -> Result<StoredFlow> {
     }
     let (height, width) = (rows as usize, columns as usize);
     let mut vectors = Vec::with_capacity(2 * height * width);
-    let mut known = Vec::with_capacity(height * width);
-    for pixel in body.chunks_exact(PIXEL as usize) {
+    for (at, pixel) in body.chunks_exact(PIXEL as usize).enumerate() {
         let x = f32::from_le_bytes([pixel[0], pixel[1], pixel[2], pixel[3]]);
         let y = f32::from_le_bytes([pixel[4], pixel[5], pixel[6], pixel[7]]);
         if x.is_nan() || y.is_nan() {
-            let (row, column) = (known.len() / width, known.len() % width);
+            let (row, column) = (at / width, at % width);
             return refuse(format!(
                 "found ({x}, {y}) in row {row}, column {column}, expected a displacement in pixels"
             ));
         }
-        let is_known = x.abs() <= UNKNOWN && y.abs() <= UNKNOWN;
-        vectors.extend(if is_known { [x, y] } else { [0.0, 0.0] });
-        known.push(is_known);
+        let known = x.abs() <= UNKNOWN && y.abs() <= UNKNOWN;
+        vectors.extend(if known { [x, y] } else { [0.0, 0.0] });
     }
-    let shape = SequenceShape {
-        frames: 1,
+    Ok(Picture {
         height,
         width,
         channels: 2,
-    };
-    Ok(StoredFlow {
-        field: FlowFields::new(shape, vectors)?,
-        known,
+        values: vectors,
     })
 }
 
@@ -110,13 +90,16 @@ mod tests {
     }
 
     fn message(bytes: &[u8]) -> String {
-        decode(bytes, "street.flo").unwrap_err().to_string()
+        match decode(bytes) {
+            Err(Fault::Media(problem)) => problem,
+            other => unreachable!("{other:?}"),
+        }
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            let _ = decode(&bytes, "bytes");
+            let _ = decode(&bytes);
         }
 
         #[test]
@@ -125,9 +108,9 @@ mod tests {
         ) {
             let components: Vec<f32> = bits.iter().map(|&bits| f32::from_bits(bits)).collect();
             for (width, height) in [(width, height), (small, components.len() as i32 / 2), (small, small)] {
-                if let Ok(flow) = decode(&file(202_021.25, width, height, &components), "bytes") {
-                    prop_assert_eq!(flow.known.len() * 2, components.len());
-                    prop_assert!(flow.field.vectors().iter().all(|value| value.abs() <= UNKNOWN));
+                if let Ok(flow) = decode(&file(202_021.25, width, height, &components)) {
+                    prop_assert_eq!(flow.values.len(), components.len());
+                    prop_assert!(flow.values.iter().all(|value| value.abs() <= UNKNOWN));
                 }
             }
         }
@@ -139,12 +122,10 @@ mod tests {
             let height = components.len() / 2 / width;
             let components = &components[..2 * width * height];
             let bytes = file(202_021.25, width as i32, height as i32, components);
-            match decode(&bytes, "bytes") {
+            match decode(&bytes) {
                 Ok(flow) => {
-                    prop_assert_eq!(flow.field.vectors(), components);
-                    let shape = flow.field.shape();
-                    prop_assert_eq!([shape.frames, shape.height, shape.width], [1, height, width]);
-                    prop_assert!(flow.known.iter().all(|&known| known));
+                    prop_assert_eq!(flow.values, components);
+                    prop_assert_eq!([flow.height, flow.width, flow.channels], [height, width, 2]);
                 }
                 Err(_) => prop_assert_eq!(height, 0),
             }
@@ -152,16 +133,15 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_displacement_is_marked_and_none() {
+    fn an_unknown_displacement_is_none() {
         let bytes = file(
             202_021.25,
             2,
             2,
             &[1.5, -2.0, 1e10, 1e10, 3.0, -1.7e9, f32::INFINITY, 0.0],
         );
-        let flow = decode(&bytes, "street.flo").unwrap();
-        assert_eq!(flow.known, [true, false, false, false]);
-        assert_eq!(flow.field.vectors(), [1.5, -2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        let flow = decode(&bytes).unwrap();
+        assert_eq!(flow.values, [1.5, -2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     }
 
     #[test]
@@ -184,7 +164,6 @@ mod tests {
             ),
         ] {
             let message = message(bytes);
-            assert!(message.starts_with("street.flo: "), "{message}");
             for part in parts {
                 assert!(message.contains(part), "{message}");
             }

@@ -5,16 +5,13 @@
 
 use std::io::Cursor;
 
-use gblend_core::Error;
-use gblend_core::media::{DepthMaps, SequenceShape};
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
+
+use super::{Fault, Picture, too_large};
 
 /// What the values of a depth picture mean.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum DepthConvention {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in super::super) enum DepthConvention {
     /// Multiples of a length, of which this many make a meter: 1000 for millimeters.
     Scaled(f64),
     /// The TUM RGB-D benchmark (Sturm et al., IROS 2012): 5000 to a meter.
@@ -27,112 +24,67 @@ pub enum DepthConvention {
     Nyu,
 }
 
-/// Why a depth picture cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DepthImageError {
-    /// Neither a PNG nor a PGM.
-    #[error("not a PNG or PGM file, expected a gray picture of 16 bits in either")]
-    Format,
-    /// The file says that it holds more than its bytes can.
-    #[error("{width} × {height} pixels cannot be in a file of {bytes} bytes, expected a whole file")]
-    Size {
-        /// Columns.
-        width: u32,
-        /// Rows.
-        height: u32,
-        /// Length of the file.
-        bytes: usize,
-    },
-    /// The picture is larger than allowed.
-    #[error("{width} × {height} pixels take more than {limit} bytes")]
-    Limit {
-        /// Columns.
-        width: u32,
-        /// Rows.
-        height: u32,
-        /// Bytes that the values may take.
-        limit: usize,
-    },
-    /// The pixels are not 16-bit gray.
-    #[error(
-        "pixels are {found:?}, expected gray of 16 bits (L16): depth of 8 bits or in color was made for looking at, and has \
-         lost its unit"
-    )]
-    Pixels {
-        /// What they are.
-        found: image::ColorType,
-    },
-    /// The unit is no length.
-    #[error("{0} units to a meter, expected a number above 0")]
-    Scale(f64),
-    /// The file is damaged.
-    #[error("cannot be decoded: {0}")]
-    Damaged(#[from] image::ImageError),
-}
-
-impl From<DepthImageError> for Error {
-    fn from(error: DepthImageError) -> Self {
-        Self::plugin(error)
-    }
-}
-
-/// A gray picture of 16 bits, as it stands in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gray16 {
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-    /// `[height, width]`.
-    pub values: Vec<u16>,
-}
-
-/// Reads the values of a PNG or PGM file of 16-bit gray, from its bytes; they may take `limit` bytes.
+/// The values of a PNG or PGM file of 16-bit gray, `[height, width, 1]`; they may take `limit` bytes.
 ///
-/// # Errors
-/// [`DepthImageError`] if the file is none of the two, is damaged, has other pixels, or more than allowed. Nothing is
-/// reserved for pixels before the header was held against the length of the file.
-pub fn gray16(bytes: &[u8], limit: usize) -> Result<Gray16, DepthImageError> {
-    let format = image::guess_format(bytes).map_err(|_| DepthImageError::Format)?;
+/// Nothing is reserved for pixels before the header was held against the length of the file.
+fn gray16(bytes: &[u8], limit: usize) -> Result<Picture<u16>, Fault> {
+    const FORMAT: &str = "not a PNG or PGM file, expected a gray picture of 16 bits in either";
+    let format = image::guess_format(bytes).map_err(|_| FORMAT)?;
     if !matches!(format, ImageFormat::Png | ImageFormat::Pnm) {
-        return Err(DepthImageError::Format);
+        return Err(FORMAT.into());
     }
-    let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder()?;
+    let damaged = |error: ImageError| Fault::Media(format!("cannot be decoded: {error}"));
+    let decoder = ImageReader::with_format(Cursor::new(bytes), format)
+        .into_decoder()
+        .map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     /// Bytes that one byte of a deflate stream can become at most; in a PGM file it is one.
     const MOST_EXPANSION: u64 = 1032;
     let needed = u128::from(width) * u128::from(height) * 2;
     if needed > u128::from(MOST_EXPANSION) * bytes.len() as u128 {
-        return Err(DepthImageError::Size {
-            width,
-            height,
-            bytes: bytes.len(),
-        });
+        let length = bytes.len();
+        return Err(Fault::Media(format!(
+            "{width} × {height} pixels cannot be in a file of {length} bytes, expected a whole file"
+        )));
     }
     if needed > limit as u128 {
-        return Err(DepthImageError::Limit { width, height, limit });
+        return Err(Fault::Media(too_large(limit)));
     }
+    let refuse = |found: ColorType| {
+        Fault::Media(format!(
+            "pixels are {found:?}, expected gray of 16 bits (L16): depth of 8 bits or in color was made for looking at, and \
+             has lost its unit"
+        ))
+    };
     let found = decoder.color_type();
-    if found != image::ColorType::L16 {
-        return Err(DepthImageError::Pixels { found });
+    if found != ColorType::L16 {
+        return Err(refuse(found));
     }
-    match DynamicImage::from_decoder(decoder)? {
-        DynamicImage::ImageLuma16(picture) => Ok(Gray16 {
+    match DynamicImage::from_decoder(decoder).map_err(damaged)? {
+        DynamicImage::ImageLuma16(picture) => Ok(Picture {
             height: height as usize,
             width: width as usize,
+            channels: 1,
             values: picture.into_raw(),
         }),
-        other => Err(DepthImageError::Pixels { found: other.color() }),
+        other => Err(refuse(other.color())),
     }
 }
 
 impl DepthConvention {
-    /// Distances in meters of the values of a picture; 0 where nothing was measured.
-    ///
-    /// # Errors
-    /// [`DepthImageError::Scale`] if the unit is no length.
-    pub fn meters(self, values: &[u16]) -> Result<Vec<f32>, DepthImageError> {
+    /// A map `[height, width, 1]` in meters, from the bytes of a file; 0 where nothing was measured. The values in the file
+    /// may take `limit` bytes.
+    pub(super) fn decode(self, bytes: &[u8], limit: usize) -> Result<Picture<f32>, Fault> {
+        let picture = gray16(bytes, limit)?;
+        Ok(Picture {
+            height: picture.height,
+            width: picture.width,
+            channels: 1,
+            values: self.meters(&picture.values)?,
+        })
+    }
+
+    fn meters(self, values: &[u16]) -> Result<Vec<f32>, Fault> {
         let scaled = |values: &mut dyn Iterator<Item = u16>, per_meter: f64| {
             values
                 .map(|value| (f64::from(value) / per_meter) as f32)
@@ -143,26 +95,15 @@ impl DepthConvention {
             Self::Scaled(per_meter) if per_meter.is_finite() && per_meter > 0.0 => {
                 scaled(&mut raw, per_meter)
             }
-            Self::Scaled(per_meter) => return Err(DepthImageError::Scale(per_meter)),
+            Self::Scaled(per_meter) => {
+                return Err(Fault::Media(format!(
+                    "{per_meter} units to a meter, expected a number above 0"
+                )));
+            }
             Self::Tum => scaled(&mut raw, 5000.0),
             Self::Sun => scaled(&mut raw.map(|value| value.rotate_right(3)), 1000.0),
             Self::Nyu => raw.map(|value| kinect_meters(u16::swap_bytes(value))).collect(),
         })
-    }
-
-    /// Reads a depth map from the bytes of a file: one picture, `[1, height, width, 1]`.
-    ///
-    /// # Errors
-    /// [`DepthImageError`] as [`gray16`] and [`meters`](Self::meters); an [`Error::Shape`] if there is no pixel.
-    pub fn decode(self, bytes: &[u8]) -> gblend_core::Result<DepthMaps> {
-        let picture = gray16(bytes, usize::MAX)?;
-        let shape = SequenceShape {
-            frames: 1,
-            height: picture.height,
-            width: picture.width,
-            channels: 1,
-        };
-        DepthMaps::new(shape, self.meters(&picture.values)?)
     }
 }
 
@@ -196,6 +137,14 @@ mod tests {
         bytes
     }
 
+    /// Why a file is refused.
+    fn problem(bytes: &[u8], limit: usize) -> String {
+        match gray16(bytes, limit) {
+            Err(Fault::Media(problem)) => problem,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
     const CONVENTIONS: [DepthConvention; 4] = [
         DepthConvention::Scaled(1000.0),
         DepthConvention::Tum,
@@ -207,7 +156,7 @@ mod tests {
         #[test]
         fn any_bytes_are_a_picture_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             for convention in CONVENTIONS {
-                let _ = convention.decode(&bytes);
+                let _ = convention.decode(&bytes, usize::MAX);
             }
         }
 
@@ -216,7 +165,7 @@ mod tests {
             let mut bytes = png(Luma([1234_u16]));
             let length = bytes.len();
             bytes[at % length] = value;
-            let _ = DepthConvention::Tum.decode(&bytes);
+            let _ = DepthConvention::Tum.decode(&bytes, usize::MAX);
         }
 
         #[test]
@@ -248,9 +197,11 @@ mod tests {
 
     #[test]
     fn a_gray_png_of_16_bits_has_its_unit() {
-        let maps = DepthConvention::Tum.decode(&png(Luma([12_500_u16]))).unwrap();
-        assert_eq!((maps.shape().height, maps.shape().width), (2, 3));
-        assert_eq!(maps.meters(), [2.5; 6]);
+        let map = DepthConvention::Tum
+            .decode(&png(Luma([12_500_u16])), usize::MAX)
+            .unwrap();
+        assert_eq!((map.height, map.width, map.channels), (2, 3, 1));
+        assert_eq!(map.values, [2.5; 6]);
     }
 
     #[test]
@@ -260,39 +211,34 @@ mod tests {
             (png(Rgb([7_u8; 3])), "Rgb8"),
             (png(Rgb([7_u16; 3])), "Rgb16"),
         ] {
-            let error = gray16(&bytes, usize::MAX).unwrap_err();
-            assert!(matches!(error, DepthImageError::Pixels { .. }));
-            assert!(error.to_string().contains(name), "{error}");
+            let problem = problem(&bytes, usize::MAX);
+            assert!(
+                problem.contains(&format!("pixels are {name}, expected gray of 16 bits")),
+                "{problem}"
+            );
         }
-        let pgm = b"P5 2 1 255\nab";
-        assert!(matches!(
-            gray16(pgm, usize::MAX),
-            Err(DepthImageError::Pixels { .. })
-        ));
+        let pgm = problem(b"P5 2 1 255\nab", usize::MAX);
+        assert!(pgm.contains("pixels are L8"), "{pgm}");
     }
 
     #[test]
     fn a_picture_of_more_than_is_allowed_is_refused() {
         let bytes = png(Luma([7_u16]));
         assert!(gray16(&bytes, 12).is_ok());
-        assert!(matches!(
-            gray16(&bytes, 11),
-            Err(DepthImageError::Limit { limit: 11, .. })
-        ));
+        assert_eq!(problem(&bytes, 11), too_large(11));
     }
 
     #[test]
     fn what_is_no_picture_or_no_unit_is_refused() {
-        assert!(matches!(
-            gray16(b"GIF89a", usize::MAX),
-            Err(DepthImageError::Format)
-        ));
-        assert!(matches!(gray16(b"", usize::MAX), Err(DepthImageError::Format)));
         let whole = png(Luma([1_u16]));
-        assert!(matches!(
-            gray16(&whole[..whole.len() / 2], usize::MAX),
-            Err(DepthImageError::Damaged(_))
-        ));
+        for (bytes, part) in [
+            (&b"GIF89a"[..], "not a PNG or PGM file"),
+            (b"", "not a PNG or PGM file"),
+            (&whole[..whole.len() / 2], "cannot be decoded"),
+        ] {
+            let problem = problem(bytes, usize::MAX);
+            assert!(problem.contains(part), "{problem}");
+        }
         for scale in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!(DepthConvention::Scaled(scale).meters(&[1]).is_err());
         }

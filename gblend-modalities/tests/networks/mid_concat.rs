@@ -1,19 +1,14 @@
 //! Mid-level concatenation: the answers of PyTorch, and what is refused.
-#![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
-
-use gblend_core::nn::{backward, multiply, sum};
-use gblend_core::params::{load_state, state_of};
-use gblend_core::recorder::Recorder;
-use gblend_core::tensor::{Dims4, Gradients, Plain};
+use gblend_core::tensor::{Dims4, Plain};
 use gblend_core::{
-    Array, AutoDevice, Fusion, FusionContext, FusionInputs, FusionModule, ParamMut, ParamPath, ParamVisitor,
-    Pass, Result, Seed, StageShape,
+    AutoDevice, Fusion, FusionContext, FusionInputs, FusionModule, ParamMut, Pass, Result, Seed, StageShape,
 };
 use gblend_modalities::fusion::MidConcat;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::answers::{Answer, check, gradients};
 
 fn build(table: &Value, stages: &[StageShape]) -> Result<Box<dyn FusionModule>> {
     let fusion: Box<dyn Fusion> = serde_json::from_value(table.clone()).unwrap();
@@ -38,13 +33,6 @@ fn maps(values: Vec<f32>, stage: StageShape, batch: usize) -> Plain<Dims4> {
     Plain::new(&AutoDevice::default(), stage.of_batch(batch), values).unwrap()
 }
 
-fn relative_l2(found: &[f32], expected: &[f64]) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    let differences = found.iter().zip(expected).map(|(&a, b)| f64::from(a) - b);
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    norm(&mut differences.into_iter()) / norm(&mut expected.iter().copied()).max(1e-12)
-}
-
 #[derive(Deserialize)]
 struct Fixture {
     batch: usize,
@@ -56,53 +44,19 @@ struct Stored {
     fusion: Value,
     stages: Vec<[usize; 4]>,
     maps: Vec<Vec<f32>>,
-    parameters: BTreeMap<String, StoredParameter>,
-    projection: Vec<f32>,
-    output: Vec<f64>,
     map_gradients: Vec<Vec<f64>>,
-    parameter_gradients: BTreeMap<String, Vec<f64>>,
-}
-
-#[derive(Deserialize)]
-struct StoredParameter {
-    shape: Vec<usize>,
-    values: Vec<f32>,
-}
-
-/// Holds every parameter's gradient against PyTorch's.
-struct Compare<'a> {
-    stored: &'a Stored,
-    gradients: Gradients,
-    compared: usize,
-}
-
-impl ParamVisitor for Compare<'_> {
-    fn param(&mut self, path: &ParamPath, param: ParamMut<'_>) -> Result<()> {
-        let found = param.gradient(&mut self.gradients)?;
-        let error = relative_l2(found.values(), &self.stored.parameter_gradients[path.as_str()]);
-        assert!(
-            error < 1e-5,
-            "{} gradient of {path}: {error:e}",
-            self.stored.fusion
-        );
-        self.compared += 1;
-        Ok(())
-    }
+    #[serde(flatten)]
+    answer: Answer,
 }
 
 #[test]
 fn mid_level_concatenation_has_the_output_and_the_gradients_of_pytorch() {
-    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/mid_concat.json")).unwrap();
+    let fixture: Fixture = serde_json::from_str(include_str!("../fixtures/mid_concat.json")).unwrap();
     for stored in &fixture.cases {
+        let (name, answer) = (stored.fusion.to_string(), &stored.answer);
         let stages: Vec<StageShape> = stored.stages.iter().copied().map(stage).collect();
         let mut module = build(&stored.fusion, &stages).unwrap();
-        // Running statistics, which training does not read, stay as they are.
-        let mut state = state_of(module.as_mut()).unwrap();
-        for (path, parameter) in &stored.parameters {
-            let array = Array::new(parameter.shape.as_slice(), parameter.values.clone());
-            assert!(state.insert(path.clone(), array.unwrap()).is_some(), "{path}");
-        }
-        load_state(module.as_mut(), &state).unwrap();
+        answer.load_into(module.as_mut());
         let given = stages.iter().zip(&stored.maps);
         let mut given: Vec<_> = given
             .map(|(&stage, values)| maps(values.clone(), stage, fixture.batch))
@@ -110,24 +64,13 @@ fn mid_level_concatenation_has_the_output_and_the_gradients_of_pytorch() {
         let taped = given.iter().map(Plain::parameter).collect();
         let inputs = FusionInputs::of_stages(taped);
         let fused = module.fuse(inputs, &Pass::train(Seed::new(0))).unwrap();
-        let error = relative_l2(&fused.to_vec(), &stored.output);
-        assert!(error < 1e-5, "{} output: {error:e}", stored.fusion);
-        let shape = (fixture.batch, module.fused_dim());
-        let projection = Plain::new(&AutoDevice::default(), shape, stored.projection.clone()).unwrap();
-        let product = multiply(fused, projection.enter(Recorder::for_data())).unwrap();
-        let mut gradients = backward(sum(product).unwrap()).unwrap();
+        answer.check_output(&name, &fused);
+        let mut gradients = gradients(fused, answer.projection.clone());
         for (maps, expected) in given.iter_mut().zip(&stored.map_gradients) {
             let found = ParamMut::from(maps).gradient(&mut gradients).unwrap();
-            let error = relative_l2(found.values(), expected);
-            assert!(error < 1e-5, "{} gradient of maps: {error:e}", stored.fusion);
+            check(&format!("{name} gradient of maps"), found.values(), expected);
         }
-        let mut compare = Compare {
-            stored,
-            gradients,
-            compared: 0,
-        };
-        module.visit_params(&ParamPath::root(), &mut compare).unwrap();
-        assert_eq!(compare.compared, stored.parameters.len(), "{}", stored.fusion);
+        answer.check_gradients(&name, module.as_mut(), gradients);
     }
 }
 

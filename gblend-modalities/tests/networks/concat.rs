@@ -1,5 +1,4 @@
 //! Concatenation.
-#![allow(clippy::unwrap_used)]
 
 use gblend_core::tensor::Plain;
 use gblend_core::{AutoDevice, Fusion, FusionContext, FusionInputs, Pass, Seed};

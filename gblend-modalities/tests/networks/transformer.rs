@@ -1,21 +1,14 @@
 //! The video transformer: the answers of PyTorch, what order does to it, and what is refused.
-#![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
-
-use gblend_core::nn::{backward, multiply, sum};
-use gblend_core::params::{State, load_state, parameter_count, state_of};
-use gblend_core::recorder::Recorder;
-use gblend_core::tensor::{Features, Gradients, Plain};
-use gblend_core::{
-    Array, AutoDevice, Batch, BuildContext, Encoder, Fitted, Modality, ParamMut, ParamPath, ParamVisitor,
-    Pass, Result, Seed,
-};
+use gblend_core::params::{load_state, parameter_count, state_of};
+use gblend_core::{Array, AutoDevice, Batch, BuildContext, Encoder, Fitted, Modality, Pass, Result, Seed};
 use gblend_modalities::encoder::EncoderSettings;
 use proptest::prelude::*;
 use rand::RngExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::answers::{Answer, close, gradients, parameter_gradients};
 
 fn build(table: &Value, sample_shape: &[usize]) -> Result<Box<dyn Encoder>> {
     let settings: EncoderSettings = serde_json::from_value(table.clone()).unwrap();
@@ -47,84 +40,32 @@ fn evaluate(encoder: &mut dyn Encoder, samples: &[Array]) -> Vec<f32> {
         .to_vec()
 }
 
-/// The gradients of `Σ features · projection`.
-fn gradients(features: Features, projection: Vec<f32>) -> Gradients {
-    let projection = Plain::new(&features.device(), *features.shape(), projection).unwrap();
-    let product = multiply(features, projection.enter(Recorder::for_data())).unwrap();
-    backward(sum(product).unwrap()).unwrap()
-}
-
-fn all_gradients(encoder: &mut dyn Encoder, gradients: Gradients) -> BTreeMap<String, Vec<f32>> {
-    struct Collect(BTreeMap<String, Vec<f32>>, Gradients);
-    impl ParamVisitor for Collect {
-        fn param(&mut self, path: &ParamPath, param: ParamMut<'_>) -> Result<()> {
-            let gradient = param.gradient(&mut self.1)?;
-            self.0.insert(path.to_string(), gradient.into_values());
-            Ok(())
-        }
-    }
-    let mut collect = Collect(BTreeMap::new(), gradients);
-    encoder.visit_params(&ParamPath::root(), &mut collect).unwrap();
-    collect.0
-}
-
-fn norm(values: &[f64]) -> f64 {
-    values.iter().map(|value| value * value).sum::<f64>().sqrt()
-}
-
-fn relative_l2(found: &[f32], expected: &[f64]) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    let differences = found.iter().zip(expected).map(|(&a, b)| f64::from(a) - b);
-    norm(&differences.collect::<Vec<_>>()) / norm(expected).max(1e-12)
-}
-
 #[derive(Deserialize)]
 struct Stored {
     encoder: Value,
     shape: [usize; 4],
     samples: Vec<Vec<f32>>,
-    parameters: BTreeMap<String, StoredParameter>,
-    projection: Vec<f32>,
-    output: Vec<f64>,
-    gradients: BTreeMap<String, Vec<f64>>,
-}
-
-#[derive(Deserialize)]
-struct StoredParameter {
-    shape: Vec<usize>,
-    values: Vec<f32>,
+    #[serde(flatten)]
+    answer: Answer,
 }
 
 #[test]
 fn a_transformer_has_the_output_and_the_gradients_of_pytorch() {
-    let stored: Vec<Stored> = serde_json::from_str(include_str!("fixtures/encoders.json")).unwrap();
+    let stored: Vec<Stored> = serde_json::from_str(include_str!("../fixtures/encoders.json")).unwrap();
     assert!(stored.len() >= 7);
     for stored in stored {
-        let name = &stored.encoder;
+        let (name, answer) = (stored.encoder.to_string(), &stored.answer);
         let mut encoder = build(&stored.encoder, &stored.shape).unwrap();
-        let parameter =
-            |stored: &StoredParameter| Array::new(stored.shape.as_slice(), stored.values.clone()).unwrap();
-        let state: State = stored
-            .parameters
-            .iter()
-            .map(|(path, stored)| (path.clone(), parameter(stored)))
-            .collect();
-        load_state(encoder.as_mut(), &state).unwrap();
+        answer.load_into(encoder.as_mut());
         let samples = stored.samples.iter();
         let samples: Vec<_> = samples
             .map(|values| Array::new(stored.shape, values.clone()).unwrap())
             .collect();
-        let features = encoder
-            .encode(&batch(&samples), &Pass::train(Seed::new(0)))
-            .unwrap();
-        let error = relative_l2(&features.to_vec(), &stored.output);
-        assert!(error < 1e-5, "{name} output: {error:e}");
-        let found = all_gradients(encoder.as_mut(), gradients(features, stored.projection));
-        assert_eq!(found.len(), stored.gradients.len());
-        for (path, expected) in &stored.gradients {
-            let error = relative_l2(&found[path], expected);
-            assert!(error < 1e-5, "{name} gradient of {path}: {error:e}");
-        }
+        let pass = Pass::train(Seed::new(0));
+        let features = encoder.encode(&batch(&samples), &pass).unwrap();
+        answer.check_output(&name, &features);
+        let gradients = gradients(features, answer.projection.clone());
+        answer.check_gradients(&name, encoder.as_mut(), gradients);
     }
 }
 
@@ -159,11 +100,6 @@ fn rearranged(clip: &Array, source: impl Fn(usize, usize) -> (usize, usize)) -> 
         }
     }
     moved
-}
-
-fn close(a: &[f32], b: &[f32]) -> bool {
-    let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
-    relative_l2(a, &wide(b)) < 1e-5
 }
 
 const SMALL: [usize; 4] = [2, 4, 6, 4];
@@ -231,7 +167,7 @@ proptest! {
         if let Ok(mut encoder) = encoder {
             let features = encoder.encode(&batch(&noise(shape, 2, 1)), &Pass::train(Seed::new(0))).unwrap();
             let projection = (0..8).map(|at| (at as f32 * 1.7).sin()).collect();
-            for (path, gradient) in all_gradients(encoder.as_mut(), gradients(features, projection)) {
+            for (path, gradient) in parameter_gradients(encoder.as_mut(), gradients(features, projection)) {
                 prop_assert!(gradient.iter().all(|value| value.is_finite()), "{path}");
                 prop_assert!(gradient.iter().any(|&value| value != 0.0), "{path}");
             }
@@ -303,7 +239,7 @@ fn the_same_seed_gives_the_same_bits_at_any_number_of_threads() {
                 let projection = (0..values.len()).map(|at| (at as f32).sin()).collect();
                 (
                     values,
-                    all_gradients(encoder.as_mut(), gradients(features, projection)),
+                    parameter_gradients(encoder.as_mut(), gradients(features, projection)),
                 )
             })
         };

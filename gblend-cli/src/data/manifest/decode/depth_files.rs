@@ -6,21 +6,9 @@
 //! float64; how many are above 0, their sum, their least and greatest, and three pixels as (row, column).
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use gblend_modalities::frontend::depth_geometry::{DepthMap, Intrinsics, normals};
-use gblend_modalities::frontend::depth_image::DepthConvention;
-use gblend_modalities::frontend::hha::estimated_gravity;
-
-fn folder() -> Option<PathBuf> {
-    let Some(folder) = std::env::var_os("GBLEND_DATA") else {
-        eprintln!("skipped: GBLEND_DATA is not set");
-        return None;
-    };
-    // Tests run in their crate's folder, a relative path is meant from the workspace's.
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    Some(workspace.join(folder).join("frontend_gt/open3d_rgbd/RGBD"))
-}
+use super::depth_image::DepthConvention;
 
 struct Expected {
     file: &'static str,
@@ -77,13 +65,18 @@ const EXPECTED: [Expected; 5] = [
 
 #[test]
 fn depth_files_have_the_distances_of_their_toolboxes() {
-    let Some(folder) = folder() else { return };
+    let Some(data) = std::env::var_os("GBLEND_DATA") else {
+        eprintln!("skipped: GBLEND_DATA is not set");
+        return;
+    };
+    // Tests run in their crate's folder, a relative path is meant from the workspace's.
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folder = workspace.join(data).join("frontend_gt/open3d_rgbd/RGBD");
     for expected in &EXPECTED {
         let bytes = std::fs::read(folder.join(expected.file)).unwrap();
-        let maps = expected.convention.decode(&bytes).unwrap();
-        let shape = maps.shape();
-        assert_eq!((shape.height, shape.width), (480, 640));
-        let meters = maps.meters();
+        let map = expected.convention.decode(&bytes, usize::MAX).unwrap();
+        assert_eq!((map.height, map.width), (480, 640));
+        let meters = &map.values;
         let measured: Vec<f64> = meters
             .iter()
             .filter(|&&m| m > 0.0)
@@ -111,41 +104,4 @@ fn depth_files_have_the_distances_of_their_toolboxes() {
             );
         }
     }
-}
-
-/// `numpy.linalg.lstsq` of `1 / z` on `[(column − 319.5) / 525, (row − 239.5) / 525, 1]` over the pixels up to 10 to each
-/// side whose depth is within a tenth, in float64; the negative of the solution, of length 1.
-const NORMALS: [(usize, usize, [f64; 3]); 5] = [
-    (240, 320, [-0.425274, 0.048501, -0.903764]),
-    (400, 100, [0.33256, -0.93538, -0.120286]),
-    (420, 400, [-0.015581, -0.99976, -0.015386]),
-    (300, 250, [0.963113, -0.010455, -0.268894]),
-    (200, 450, [0.141035, -0.455288, -0.879103]),
-];
-
-#[test]
-fn normals_of_a_real_room_are_those_of_least_squares() {
-    let Some(folder) = folder() else { return };
-    let bytes = std::fs::read(folder.join("depth/00000.png")).unwrap();
-    let maps = DepthConvention::Scaled(1000.0).decode(&bytes).unwrap();
-    let camera = Intrinsics {
-        fx: 525.0,
-        fy: 525.0,
-        cx: 319.5,
-        cy: 239.5,
-    };
-    let map = DepthMap {
-        meters: maps.meters(),
-        width: 640,
-    };
-    let found = normals(map, camera, 10);
-    for (row, column, expected) in NORMALS {
-        let normal = found[row * 640 + column].unwrap();
-        for (found, expected) in normal.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-4, "({row}, {column}): {normal:?}");
-        }
-    }
-    // The picture shows a level floor at the bottom, which a level camera would see along the rows.
-    let down = estimated_gravity(&found);
-    assert!(down.y > 0.95, "{down:?}");
 }

@@ -1,20 +1,16 @@
 //! Fusions: the answers of PyTorch, what is refused, and what must stay as it was.
-#![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
-
-use gblend_core::nn::{backward, fork, multiply, sum};
-use gblend_core::params::{State, load_state};
-use gblend_core::recorder::Recorder;
-use gblend_core::tensor::{Dims2, Features, Gradients, Plain};
+use gblend_core::nn::fork;
+use gblend_core::tensor::{Dims2, Plain};
 use gblend_core::{
-    Array, AutoDevice, Fusion, FusionContext, FusionInputs, FusionModule, ParamMut, ParamPath, ParamVisitor,
-    Pass, Result, Seed,
+    AutoDevice, Fusion, FusionContext, FusionInputs, FusionModule, ParamMut, Pass, Result, Seed,
 };
 use gblend_modalities as _;
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::answers::{Answer, check, gradients};
 
 /// Every fusion with small settings.
 fn all() -> Vec<Value> {
@@ -45,19 +41,6 @@ fn matrix(values: Vec<f32>, rows: usize) -> Plain<Dims2> {
     Plain::new(&AutoDevice::default(), (rows, columns), values).unwrap()
 }
 
-/// The gradients of `Σ fused · projection`.
-fn gradients(fused: Features, projection: &Plain<Dims2>) -> Gradients {
-    let product = multiply(fused, projection.enter(Recorder::for_data())).unwrap();
-    backward(sum(product).unwrap()).unwrap()
-}
-
-fn relative_l2(found: &[f32], expected: &[f64]) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    let differences = found.iter().zip(expected).map(|(&a, b)| f64::from(a) - b);
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    norm(&mut differences.into_iter()) / norm(&mut expected.iter().copied()).max(1e-12)
-}
-
 #[derive(Deserialize)]
 struct Fixture {
     batch: usize,
@@ -69,83 +52,37 @@ struct Stored {
     fusion: Value,
     lengths: Vec<usize>,
     features: Vec<Vec<f32>>,
-    parameters: BTreeMap<String, StoredParameter>,
-    projection: Vec<f32>,
-    output: Vec<f64>,
     feature_gradients: Vec<Vec<f64>>,
-    parameter_gradients: BTreeMap<String, Vec<f64>>,
-}
-
-#[derive(Deserialize)]
-struct StoredParameter {
-    shape: Vec<usize>,
-    values: Vec<f32>,
-}
-
-/// Holds every parameter's gradient against PyTorch's.
-struct Compare<'a> {
-    stored: &'a Stored,
-    gradients: Gradients,
-    worst: f64,
-}
-
-impl ParamVisitor for Compare<'_> {
-    fn param(&mut self, path: &ParamPath, param: ParamMut<'_>) -> Result<()> {
-        let found = param.gradient(&mut self.gradients)?;
-        let error = relative_l2(found.values(), &self.stored.parameter_gradients[path.as_str()]);
-        assert!(
-            error < 1e-5,
-            "{} gradient of {path}: {error:e}",
-            self.stored.fusion
-        );
-        self.worst = self.worst.max(error);
-        Ok(())
-    }
+    #[serde(flatten)]
+    answer: Answer,
 }
 
 #[test]
 fn every_fusion_has_the_output_and_the_gradients_of_pytorch() {
-    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/fusions.json")).unwrap();
+    let fixture: Fixture = serde_json::from_str(include_str!("../fixtures/fusions.json")).unwrap();
     for kind in all() {
         let kinds = fixture.cases.iter().map(|stored| &stored.fusion["kind"]);
         assert!(kinds.into_iter().any(|stored| *stored == kind["kind"]), "{kind}");
     }
     for stored in &fixture.cases {
+        let (name, answer) = (stored.fusion.to_string(), &stored.answer);
         let mut module = build(&stored.fusion, &stored.lengths).unwrap();
-        let state: State = stored
-            .parameters
-            .iter()
-            .map(|(path, parameter)| {
-                let array = Array::new(parameter.shape.as_slice(), parameter.values.clone());
-                (path.clone(), array.unwrap())
-            })
-            .collect();
-        load_state(module.as_mut(), &state).unwrap();
-        let mut features: Vec<_> = stored
-            .features
-            .iter()
+        answer.load_into(module.as_mut());
+        let features = stored.features.iter();
+        let mut features: Vec<_> = features
             .map(|values| matrix(values.clone(), fixture.batch))
             .collect();
         let taped = features.iter().map(Plain::parameter).collect();
         let fused = module
             .fuse(FusionInputs::of_features(taped), &Pass::train(Seed::new(0)))
             .unwrap();
-        let mut worst = relative_l2(&fused.to_vec(), &stored.output);
-        assert!(worst < 1e-5, "{} output: {worst:e}", stored.fusion);
-        let projection = matrix(stored.projection.clone(), fixture.batch);
-        let mut gradients = gradients(fused, &projection);
+        answer.check_output(&name, &fused);
+        let mut gradients = gradients(fused, answer.projection.clone());
         for (features, expected) in features.iter_mut().zip(&stored.feature_gradients) {
             let found = ParamMut::from(features).gradient(&mut gradients).unwrap();
-            let error = relative_l2(found.values(), expected);
-            assert!(error < 1e-5, "{} gradient of features: {error:e}", stored.fusion);
-            worst = worst.max(error);
+            check(&format!("{name} gradient of features"), found.values(), expected);
         }
-        let mut compare = Compare {
-            stored,
-            gradients,
-            worst,
-        };
-        module.visit_params(&ParamPath::root(), &mut compare).unwrap();
+        answer.check_gradients(&name, module.as_mut(), gradients);
     }
 }
 
@@ -164,7 +101,7 @@ proptest! {
             let fused = module.fuse(FusionInputs::of_features(taped), &Pass::train(Seed::new(0))).unwrap();
             let width = module.fused_dim();
             prop_assert!(fused.to_vec().iter().all(|value| value.is_finite()), "{table}");
-            let mut gradients = gradients(fused, &matrix(vec![1.0; 2 * width], 2));
+            let mut gradients = gradients(fused, vec![1.0; 2 * width]);
             for features in &mut features {
                 let gradient = ParamMut::from(features).gradient(&mut gradients).unwrap();
                 prop_assert!(gradient.values().iter().all(|value| value.is_finite()), "{table}");
@@ -189,7 +126,7 @@ fn the_features_that_a_modalitys_own_head_reads_stay_as_they_were() {
             .fuse(FusionInputs::of_features(to_joint), &Pass::train(Seed::new(1)))
             .unwrap();
         let width = module.fused_dim();
-        gradients(fused, &matrix(vec![1.0; 2 * width], 2));
+        gradients(fused, vec![1.0; 2 * width]);
         for (own, before) in to_own.iter().zip(&before) {
             assert_eq!(own.to_vec(), *before, "{table}");
         }

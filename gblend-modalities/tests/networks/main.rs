@@ -1,0 +1,8 @@
+//! Fusions and encoders: the answers of PyTorch, what is refused, and what must stay as it was.
+#![allow(clippy::unwrap_used)]
+
+mod answers;
+mod concat;
+mod fusions;
+mod mid_concat;
+mod transformer;
