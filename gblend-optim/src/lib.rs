@@ -12,10 +12,11 @@ pub mod network;
 pub mod objective;
 pub mod optim;
 mod range;
+mod scale;
 pub mod schedule;
 
 pub use blended::{
-    Apply, BlendedOptimizer, BlendedSettings, LossWeights, Scale, StepLosses, StepReport, each_gradient,
-    gradients,
+    Apply, BlendedOptimizer, BlendedSettings, StepLosses, StepReport, each_gradient, gradients,
 };
 pub use network::{Network, Part};
+pub use scale::{LossWeights, Scale};

@@ -3,7 +3,7 @@
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
 use gblend_core::{ParamMut, Result};
 
-use crate::blended::LossWeights;
+use crate::scale::LossWeights;
 
 /// A part of the network. Modalities are counted in the order of their heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

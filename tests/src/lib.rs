@@ -316,6 +316,12 @@ kind = "equal"
     };
 }
 
+/// Of a summary, or of what `gblend evaluate` prints, the figures of what predicts.
+pub fn predicted(report: &Value) -> &Value {
+    let rules = report["predictions"].as_array().unwrap();
+    rules.iter().find(|one| one["rule"] == report["predict"]).unwrap()
+}
+
 /// `gblend evaluate` gives every head the loss that the summary of the run has, to the bit.
 pub fn assert_same_losses(summary: &Value, evaluated: &Value) {
     let heads = |report: &Value| report["heads"].as_array().unwrap().clone();

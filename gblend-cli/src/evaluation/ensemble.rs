@@ -244,18 +244,18 @@ mod tests {
         let several = PredictionRule::Pool
             .selection(&evaluation, &criteria, &WEIGHTS)
             .unwrap();
-        assert_eq!(several, Some([-mean.loss, 0.0]));
+        assert_eq!(several, Some((mean.clone(), [-mean.loss, 0.0])));
         let one = [0.0, 0.0, 1.0];
         let alone = PredictionRule::Pool
             .selection(&evaluation, &criteria, &one)
             .unwrap()
             .unwrap();
         assert_eq!(
-            Some(alone),
+            Some(alone.clone()),
             PredictionRule::Joint
                 .selection(&evaluation, &criteria, &one)
                 .unwrap()
         );
-        assert_eq!(alone[0], 0.5);
+        assert_eq!(alone.1[0], 0.5);
     }
 }

@@ -68,8 +68,8 @@ impl PredictionRule {
         Metrics::of(criterion, &scores, &losses, &targets)
     }
 
-    /// What an epoch is selected by, a better one being larger: first its figure, then what decides between equals; `None`
-    /// without validation samples that count.
+    /// How good what selects an epoch is on its validation samples, and what that comes to, a better one being larger: first
+    /// its figure, then what decides between equals; `None` without validation samples that count.
     ///
     /// A pool is not there before an epoch is selected. Its heads are judged by the loss of their mean, which needs no fit and
     /// is steadier from epoch to epoch than an accuracy, or the loss of one head.
@@ -81,13 +81,16 @@ impl PredictionRule {
         validation: &Evaluation,
         criteria: &Criteria,
         weights: &[f64],
-    ) -> Result<Option<[f64; 2]>> {
+    ) -> Result<Option<(Metrics, [f64; 2])>> {
         let ensemble = Ensemble::unpooled(criteria, weights);
         let pooled = self == Self::Pool && ensemble.can_pool();
         let metrics = self.metrics(validation, &ensemble)?;
-        Ok(metrics.map(|metrics| match pooled {
-            true => [-metrics.loss, 0.0],
-            false => [metrics.selection(ensemble.lead().get()), -metrics.loss],
+        Ok(metrics.map(|metrics| {
+            let figures = match pooled {
+                true => [-metrics.loss, 0.0],
+                false => [metrics.selection(ensemble.lead().get()), -metrics.loss],
+            };
+            (metrics, figures)
         }))
     }
 }

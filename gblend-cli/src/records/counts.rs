@@ -91,6 +91,7 @@ impl EpochCounts {
             step,
             learning_rate: self.learning_rate,
             largest_gradient_norm: self.largest_gradient_norm,
+            selection: None,
             heads: heads.collect(),
             seconds: self.seconds[0],
             waited_seconds: self.seconds[1],

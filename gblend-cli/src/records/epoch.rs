@@ -20,6 +20,10 @@ pub struct EpochMetrics {
     /// The largest norm of the gradient before clipping; only with a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub largest_gradient_norm: Option<f64>,
+    /// What the epoch may be selected by, on the validation samples: the mean of the heads where a pool predicts, else what
+    /// predicts. Absent without validation samples, and in older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Metrics>,
     /// Each head.
     pub heads: Vec<HeadMetrics>,
     /// Seconds that the epoch took.

@@ -5,10 +5,10 @@ use std::cell::RefCell;
 
 use proptest::prelude::*;
 
-use super::arbitrary::{Epoch, Step};
+use super::arbitrary::Epoch;
+use super::evidence_kind::EvidenceKind;
 use super::player::{Act, Player, start};
 use super::{Rule, Violation, distinct, harness};
-use crate::evidence::{Evidence, GradientEvidence};
 use crate::seed::Seed;
 use crate::strategy::{BlendStrategy, Heads};
 
@@ -16,84 +16,6 @@ use crate::strategy::{BlendStrategy, Heads};
 const CASES: u32 = 4;
 /// Epochs of a run: a strategy may ask late.
 const EPOCHS: usize = 20;
-
-/// One thing that a strategy can ask for in [`Evidence`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Losses,
-    Scores,
-    Coalitions,
-    LossesAfter,
-    Blended,
-    PerHead,
-}
-
-impl Kind {
-    pub(super) const ALL: [Self; 6] = [
-        Self::Losses,
-        Self::Scores,
-        Self::Coalitions,
-        Self::LossesAfter,
-        Self::Blended,
-        Self::PerHead,
-    ];
-
-    /// How to ask for it.
-    fn field(self) -> &'static str {
-        match self {
-            Self::Losses => "losses: true",
-            Self::Scores => "scores: true",
-            Self::Coalitions => "coalitions: true",
-            Self::LossesAfter => "losses_after: true",
-            Self::Blended => "gradients: GradientEvidence::Blended",
-            Self::PerHead => "gradients: GradientEvidence::PerHead",
-        }
-    }
-
-    pub(super) fn is_in(self, evidence: Evidence) -> bool {
-        match self {
-            Self::Losses => evidence.losses,
-            Self::Scores => evidence.scores,
-            Self::Coalitions => evidence.coalitions,
-            Self::LossesAfter => evidence.losses_after,
-            Self::Blended => evidence.gradients == GradientEvidence::Blended,
-            Self::PerHead => evidence.gradients == GradientEvidence::PerHead,
-        }
-    }
-
-    pub(super) fn added_to(self, mut evidence: Evidence) -> Evidence {
-        match self {
-            Self::Losses => evidence.losses = true,
-            Self::Scores => evidence.scores = true,
-            Self::Coalitions => evidence.coalitions = true,
-            Self::LossesAfter => evidence.losses_after = true,
-            Self::Blended => evidence.gradients = GradientEvidence::Blended,
-            Self::PerHead => evidence.gradients = GradientEvidence::PerHead,
-        }
-        evidence
-    }
-
-    /// Told by [`observe`](crate::Blend::observe), which gets an empty list in place of what is not asked for.
-    fn is_observed(self) -> bool {
-        matches!(self, Self::Losses | Self::Scores | Self::Coalitions)
-    }
-
-    fn is_gradient(self) -> bool {
-        matches!(self, Self::Blended | Self::PerHead)
-    }
-
-    /// Makes this of a step what it is in another one.
-    fn exchange(self, step: &mut Step, other: &Step) {
-        let (own, other_own) = (&mut step.observation, &other.observation);
-        match self {
-            Self::Losses => own.losses.clone_from(&other_own.losses),
-            Self::Scores => own.scores.clone_from(&other_own.scores),
-            Self::Coalitions => own.coalitions.clone_from(&other_own.coalitions),
-            Self::LossesAfter => step.losses_after.clone_from(&other.losses_after),
-            Self::Blended | Self::PerHead => step.encoders.clone_from(&other.encoders),
-        }
-    }
-}
 
 /// A run, and another of as many epochs that evidence is taken from.
 #[derive(Clone, Debug)]
@@ -105,7 +27,7 @@ struct Run {
 
 impl Run {
     /// The epochs with evidence of this kind from the other run.
-    fn exchanged(&self, kind: Kind) -> Vec<Epoch> {
+    fn exchanged(&self, kind: EvidenceKind) -> Vec<Epoch> {
         let mut epochs = self.epochs.clone();
         for (epoch, other) in epochs.iter_mut().zip(&self.others) {
             for (step, other) in epoch.steps.iter_mut().zip(other.steps.iter().cycle()) {
@@ -126,11 +48,11 @@ fn runs(modalities: usize) -> impl Strategy<Value = Run> {
 /// What was seen in all runs.
 #[derive(Default)]
 struct Seen {
-    asked: Vec<Kind>,
+    asked: Vec<EvidenceKind>,
     /// Asked for, and moves it.
     moving: bool,
     /// Not asked for in a run, and moves it where it is told.
-    unasked: Vec<Kind>,
+    unasked: Vec<EvidenceKind>,
 }
 
 /// Takes the strategy through runs that differ in one kind of evidence alone. If its weights or gradients do, the kind
@@ -148,7 +70,7 @@ pub(super) fn check(strategy: &dyn BlendStrategy, heads: &Heads, estimates: bool
     harness::for_each(CASES, runs(heads.joint()), |run| {
         let played = play(strategy, heads, run.seed, &run.epochs, None)?;
         let mut seen = seen.borrow_mut();
-        for kind in Kind::ALL {
+        for kind in EvidenceKind::ALL {
             if played.asked.contains(&kind) {
                 seen.asked.push(kind);
                 seen.moving |= moves(strategy, heads, run, kind, None)?;
@@ -178,8 +100,8 @@ pub(super) fn check(strategy: &dyn BlendStrategy, heads: &Heads, estimates: bool
     }
 }
 
-fn violation(kind: Kind, asked: &[Kind], stands_still: bool) -> Violation {
-    let asked: Vec<String> = Kind::ALL
+fn violation(kind: EvidenceKind, asked: &[EvidenceKind], stands_still: bool) -> Violation {
+    let asked: Vec<String> = EvidenceKind::ALL
         .iter()
         .filter(|kind| asked.contains(kind))
         .map(|kind| format!("`{}`", kind.field()))
@@ -204,8 +126,8 @@ fn moves(
     strategy: &dyn BlendStrategy,
     heads: &Heads,
     run: &Run,
-    kind: Kind,
-    told: Option<Kind>,
+    kind: EvidenceKind,
+    told: Option<EvidenceKind>,
 ) -> Result<bool, Violation> {
     let one = play(strategy, heads, run.seed, &run.epochs, told)?;
     let other = play(strategy, heads, run.seed, &run.exchanged(kind), told)?;
@@ -221,7 +143,7 @@ fn moves(
 /// What came of a run.
 struct Played {
     acts: Vec<Act>,
-    asked: Vec<Kind>,
+    asked: Vec<EvidenceKind>,
     /// Whether it changed gradients.
     changed: bool,
 }
@@ -231,7 +153,7 @@ fn play(
     heads: &Heads,
     seed: Seed,
     epochs: &[Epoch],
-    told: Option<Kind>,
+    told: Option<EvidenceKind>,
 ) -> Result<Played, Violation> {
     let player = Player::new(start(strategy, heads)?, heads, seed, epochs.len())?;
     let mut player = player.telling(told);

@@ -59,6 +59,7 @@ mod built;
 mod config;
 mod derivatives;
 mod distinct;
+mod evidence_kind;
 mod flat;
 mod fusion;
 mod fusion_inputs;

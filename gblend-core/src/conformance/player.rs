@@ -1,7 +1,7 @@
 //! Takes a strategy through a run, in the order that the pipeline keeps.
 
 use super::arbitrary::{Epoch, Step};
-use super::asked::Kind;
+use super::evidence_kind::EvidenceKind;
 use super::tensors::finite;
 use super::{Rule, Violation};
 use crate::advice::Advice;
@@ -28,9 +28,9 @@ pub(super) struct Player<'a> {
     /// The run ended with an error that it may end with.
     over: bool,
     /// Told whether or not it is asked for.
-    told: Option<Kind>,
+    told: Option<EvidenceKind>,
     /// Of each kind whether it was asked for at any time.
-    asked: [bool; Kind::ALL.len()],
+    asked: [bool; EvidenceKind::ALL.len()],
     /// A gradient is not what it was given.
     changed: bool,
     /// All weights and gradients.
@@ -87,21 +87,21 @@ impl<'a> Player<'a> {
             step: 0,
             over: false,
             told: None,
-            asked: [false; Kind::ALL.len()],
+            asked: [false; EvidenceKind::ALL.len()],
             changed: false,
             trace: Vec::new(),
         })
     }
 
     /// Tells it this too, as no run does unless it asks; of gradients in place of those that it asks for.
-    pub(super) fn telling(mut self, kind: Option<Kind>) -> Self {
+    pub(super) fn telling(mut self, kind: Option<EvidenceKind>) -> Self {
         self.told = kind;
         self
     }
 
     /// The kinds of evidence that it asked for so far.
-    pub(super) fn asked(&self) -> impl Iterator<Item = Kind> {
-        Kind::ALL
+    pub(super) fn asked(&self) -> impl Iterator<Item = EvidenceKind> {
+        EvidenceKind::ALL
             .into_iter()
             .zip(self.asked)
             .filter_map(|(kind, asked)| asked.then_some(kind))
@@ -174,7 +174,7 @@ impl<'a> Player<'a> {
     /// The evidence that it is told.
     fn wanted(&mut self) -> Evidence {
         let wanted = self.blend.evidence();
-        for (asked, kind) in self.asked.iter_mut().zip(Kind::ALL) {
+        for (asked, kind) in self.asked.iter_mut().zip(EvidenceKind::ALL) {
             *asked |= kind.is_in(wanted);
         }
         self.told.map_or(wanted, |kind| kind.added_to(wanted))

@@ -5,8 +5,8 @@ use gblend_core::nn::{add, backward, scale, with_history};
 use gblend_core::tensor::{Gradients, Loss};
 use gblend_core::{Blend, BlendedGradient, ContestedGradient, Error, GradientEvidence, ParamPath, Result};
 
-use super::scale::{LossWeights, Scale};
 use crate::network::{Network, Part, each_param};
+use crate::scale::{LossWeights, Scale};
 
 /// The losses of a step, one entry per head.
 #[derive(Debug)]

@@ -13,7 +13,6 @@
 //! mean the same under both. Weight decay acts on parameters and not on losses, and is not scaled.
 
 mod gradients;
-mod scale;
 
 use gblend_core::gradients::SquareSum;
 use gblend_core::tensor::Gradients;
@@ -23,10 +22,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::{Network, each_param};
 use crate::range::positive;
+use crate::scale::{LossWeights, Scale};
 use crate::schedule::{RunLength, Schedule};
 
 pub use gradients::{StepLosses, each_gradient, gradients};
-pub use scale::{LossWeights, Scale};
 
 /// What the blend weights are applied to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::playground;
-use gblend_tests::Playground;
+use gblend_tests::{Playground, predicted};
 
 /// One epoch each, so that a cell takes no longer than opening the data does.
 const SHORT: [&str; 7] = [
@@ -74,7 +74,7 @@ fn a_cell_is_the_run_that_train_makes_with_the_same_seed() {
             ];
             let summary = p.json(&[&arguments[..], &[&kind, "--set", "run.epochs=1"]].concat());
             assert_eq!(
-                summary["predictions"][0]["test_accuracy"].as_f64().unwrap(),
+                predicted(&summary)["test_accuracy"].as_f64().unwrap(),
                 found,
                 "{method} {seed}"
             );

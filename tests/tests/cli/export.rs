@@ -135,7 +135,7 @@ fn training_on_rounded_depth_gives_the_same_accuracy_within_noise() {
         .replace("train_samples = 72", world)
         .replace("test_samples = 40", "test_samples = 320")
         .replace("epochs = 2", "epochs = 10");
-    let config = format!("{config}{DEPTH}\n[optimizer]\nkind = \"sgd\"\nlearning_rate = 0.2\n");
+    let config = format!("{config}{DEPTH}\n[optimizer]\nkind = \"sgd\"\nlearning_rate = 0.04\n");
     p.write("four.toml", config);
     p.succeed(&["data", "export", "four.toml", "world", "--quiet"]);
     let accuracy = |config: &str, run: &str| -> Vec<f64> {

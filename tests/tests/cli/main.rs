@@ -16,6 +16,7 @@ mod manifest;
 mod matching;
 mod missing_modality;
 mod multi_label;
+mod pool;
 mod real_data;
 mod regression;
 mod resume;

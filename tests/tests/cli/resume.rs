@@ -8,9 +8,9 @@ use serde_json::Value;
 use crate::playground;
 use gblend_tests::{Playground, without_measurements};
 
-/// Everything that has a state: several estimates, moments, dropout, a schedule, a best epoch, a checkpoint after every
-/// step.
-const RUN: [&str; 23] = [
+/// Everything that has a state: several estimates, moments, dropout, a schedule, a best epoch, a pool, a second training, a
+/// checkpoint after every step.
+const RUN: [&str; 27] = [
     "train",
     "tiny.toml",
     "--quiet",
@@ -18,6 +18,10 @@ const RUN: [&str; 23] = [
     "run.epochs=5",
     "--set",
     "run.select=best",
+    "--set",
+    "run.validation=0.45",
+    "--set",
+    "run.refit=true",
     "--set",
     "blend.kind=ogr",
     "--set",

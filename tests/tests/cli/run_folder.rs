@@ -1,6 +1,7 @@
 //! What a run leaves, and what later commands make of it.
 
 use crate::playground;
+use gblend_tests::predicted;
 use serde_json::Value;
 
 #[test]
@@ -74,7 +75,7 @@ fn predictions_are_probabilities_and_agree_with_the_evaluation() {
     }
     let evaluated = p.json(&["evaluate", "run", "--quiet", "--json"]);
     assert_eq!(
-        evaluated["heads"][3]["accuracy"].as_f64().unwrap(),
+        predicted(&evaluated)["accuracy"].as_f64().unwrap(),
         right as f64 / 40.0
     );
     p.refuse_after_run(&["predict", "run", "scene-9999"], "scene-9999");
@@ -100,21 +101,41 @@ fn the_resolved_configuration_gives_the_same_run() {
 }
 
 #[test]
-fn the_best_epoch_is_kept_when_it_is_asked_for() {
+fn the_epoch_is_kept_whose_figure_is_best_by_what_predicts() {
     let p = playground();
-    let arguments = ["train", "tiny.toml", "--quiet", "--json", "--out", "run", "--set"];
-    let summary = p.json(&[&arguments[..], &["run.select=best", "--set", "run.epochs=4"]].concat());
-    let file = |name: &str| std::fs::read(p.path("run").join(name)).unwrap();
-    let kept = format!("checkpoints/best-{}.safetensors", summary["selected_epoch"]);
-    assert_eq!(file("model.safetensors"), file(&kept));
-    let metrics = std::fs::read_to_string(p.path("run/metrics.jsonl")).unwrap();
-    let accuracy = |line: &str| {
-        let line: Value = serde_json::from_str(line).unwrap();
-        line["heads"][3]["validation"]["accuracy"].as_f64().unwrap()
-    };
-    let accuracies: Vec<f64> = metrics.lines().map(accuracy).collect();
-    let best = summary["selected_epoch"].as_u64().unwrap() as usize - 1;
-    assert!(accuracies.iter().all(|&other| other <= accuracies[best]));
+    for (rule, key) in [("joint", "accuracy"), ("pool", "loss")] {
+        let run = format!("by-{rule}");
+        let predict = format!("blend.predict={rule}");
+        let set = ["--out", &run, "--set", &predict, "--set", "run.epochs=4"];
+        let summary = p.json(&[&["train", "tiny.toml", "--quiet", "--json"][..], &set].concat());
+        let file = |name: &str| std::fs::read(p.path(&run).join(name)).unwrap();
+        let kept = format!("checkpoints/best-{}.safetensors", summary["selected_epoch"]);
+        assert_eq!(file("model.safetensors"), file(&kept));
+        let metrics = std::fs::read_to_string(p.path(&run).join("metrics.jsonl")).unwrap();
+        let epochs: Vec<Value> = metrics
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let figures = epochs
+            .iter()
+            .map(|epoch| epoch["selection"][key].as_f64().unwrap());
+        let better: Vec<f64> = figures
+            .map(|figure| if key == "loss" { -figure } else { figure })
+            .collect();
+        let best = summary["selected_epoch"].as_u64().unwrap() as usize - 1;
+        assert!(
+            better.iter().all(|&other| other <= better[best]),
+            "{rule}: {better:?} {best}"
+        );
+        if rule == "joint" {
+            let joint = |epoch: &Value| epoch["heads"][3]["validation"]["accuracy"].clone();
+            assert!(
+                epochs
+                    .iter()
+                    .all(|epoch| joint(epoch) == epoch["selection"]["accuracy"])
+            );
+        }
+    }
 }
 
 #[test]

@@ -52,11 +52,16 @@ pub(crate) fn problems(root: &Path, metadata: &Metadata) -> Result<Vec<String>> 
     Ok(problems)
 }
 
-/// The lines of a file that name the engine, or ask for the device, and must not.
+/// The lines of a file that name the engine, or ask for the device, and must not. How a crate is compiled is no use of it,
+/// so profiles in a manifest may name any.
 fn named_in(name: &str, text: &str) -> Vec<String> {
     let mut problems = Vec::new();
+    let mut in_profile = false;
     for (number, line) in (1..).zip(text.lines()) {
-        if line.contains(ENGINE) && !name.starts_with(&format!("{FACADE}/")) {
+        if name.ends_with(".toml") && line.starts_with('[') {
+            in_profile = line.starts_with("[profile.");
+        }
+        if line.contains(ENGINE) && !in_profile && !name.starts_with(&format!("{FACADE}/")) {
             problems.push(format!(
                 "{name}:{number}: names {ENGINE}, which is behind {FACADE}: see gblend_core::tensor and nn"
             ));
@@ -103,6 +108,8 @@ mod tests {
         );
         let manifest = concat!("[dependencies]\ndf", "dx = \"0.13\"\n");
         assert_eq!(named_in("examples/plugin-inertial/Cargo.toml", manifest).len(), 1);
+        let profile = manifest.replace("[dependencies]", "[profile.release.package]");
+        assert!(named_in("examples/plugin-inertial/Cargo.toml", &profile).is_empty());
         assert!(named_in("gblend-core/src/engine/fast.rs", text).is_empty());
         assert!(named_in("gblend-modalities/src/fusion/gated.rs", "use gblend_core::nn;\n").is_empty());
     }

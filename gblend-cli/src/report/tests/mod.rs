@@ -64,6 +64,7 @@ fn run() -> Run {
         step: epoch as u64,
         learning_rate: 0.1,
         largest_gradient_norm: None,
+        selection: None,
         heads: HEADS
             .iter()
             .zip(weights)

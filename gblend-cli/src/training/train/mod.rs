@@ -315,9 +315,12 @@ impl<'a, 'l> Training<'a, 'l> {
         let criteria = model.criteria();
         let selection = rule.selection(&evaluation, criteria, weights)?;
         let of_heads = evaluation.metrics(criteria)?;
-        if let Some(figures) = selection.filter(|figures| state.is_best(*figures)) {
-            let parameters = state_of(model)?;
-            state.remember_best(figures, parameters);
+        if let Some((selecting, figures)) = selection {
+            metrics.selection = Some(selecting);
+            if state.is_best(figures) {
+                let parameters = state_of(model)?;
+                state.remember_best(figures, parameters);
+            }
         }
         for (head, of_head) in metrics.heads.iter_mut().zip(of_heads) {
             head.validation = of_head;

@@ -1,0 +1,138 @@
+//! Heads that predict together, and the training on validation samples that comes after.
+
+use serde_json::Value;
+
+use crate::playground;
+use gblend_tests::{Playground, TINY, assert_same_losses, predicted};
+
+/// A world with validation samples enough for a pool.
+fn world(p: &Playground, test_samples: usize) {
+    let text = TINY
+        .replace("train_samples = 72", "train_samples = 160")
+        .replace("test_samples = 40", &format!("test_samples = {test_samples}"));
+    p.write("world.toml", text);
+}
+
+fn train(p: &Playground, run: &str, set: &[&str]) -> Value {
+    let mut arguments = vec!["train", "world.toml", "--quiet", "--json", "--out", run];
+    arguments.extend(["--set", "run.validation=0.25", "--set", "run.epochs=3"]);
+    arguments.extend(set.iter().flat_map(|one| ["--set", one]));
+    p.json(&arguments)
+}
+
+fn model(p: &Playground, run: &str) -> Value {
+    let text = std::fs::read(p.path(run).join("model.json")).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+#[test]
+fn a_pool_is_fitted_on_validation_samples_and_kept_with_the_model() {
+    let p = playground();
+    world(&p, 40);
+    let summary = train(&p, "run", &[]);
+    assert_eq!(summary["predict"], "pool");
+    let pool = &summary["pool"]["pools"][0];
+    assert_eq!(
+        (&pool["samples"], &pool["heads"]),
+        (&40.into(), &serde_json::json!([0, 1, 2, 3]))
+    );
+    assert_eq!(model(&p, "run")["pool"], summary["pool"]);
+    let evaluated = p.json(&["evaluate", "run", "--quiet", "--json"]);
+    assert_same_losses(&summary, &evaluated);
+    assert_eq!(predicted(&summary)["test_loss"], predicted(&evaluated)["loss"]);
+    let validation = p.json(&["evaluate", "run", "--quiet", "--json", "--split", "validation"]);
+    let loss = |rule: &str| {
+        let rules = validation["predictions"].as_array().unwrap();
+        rules.iter().find(|one| one["rule"] == rule).unwrap()["loss"]
+            .as_f64()
+            .unwrap()
+    };
+    assert!(loss("pool") <= loss("mean"), "{validation}");
+}
+
+#[test]
+fn test_samples_have_no_part_in_a_pool_nor_in_what_is_trained_after_it() {
+    let p = playground();
+    let of = |test_samples: usize, run: &str| {
+        world(&p, test_samples);
+        train(&p, run, &["run.refit=true"]);
+        model(&p, run)
+    };
+    let (few, many) = (of(24, "few"), of(96, "many"));
+    assert!(few["pool"].is_object());
+    for key in ["pool", "blake3", "epoch"] {
+        assert_eq!(few[key], many[key], "{key}");
+    }
+}
+
+#[test]
+fn training_once_more_keeps_the_epoch_and_the_pool_and_has_no_figures_of_validation() {
+    let p = playground();
+    world(&p, 40);
+    for strategy in ["blend.kind=equal", "blend.kind=ogr"] {
+        let (once, again) = (format!("{strategy}-once"), format!("{strategy}-again"));
+        let found = train(&p, &once, &[strategy]);
+        let refitted = train(&p, &again, &[strategy, "run.refit=true"]);
+        for key in ["selected_epoch", "pool", "blends"] {
+            assert_eq!(found[key], refitted[key], "{strategy} {key}");
+        }
+        assert_eq!(refitted["refitted"], true);
+        assert_ne!(model(&p, &once)["blake3"], model(&p, &again)["blake3"]);
+        let lines = std::fs::read_to_string(p.path(&again).join("metrics.jsonl")).unwrap();
+        let lines = lines
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let epochs: Vec<Value> = lines.filter(|line| line.get("refit").is_some()).collect();
+        assert_eq!(epochs.len() as u64, found["selected_epoch"].as_u64().unwrap());
+        for epoch in &epochs {
+            assert!(epoch.get("selection").is_none() && epoch["heads"][0].get("validation").is_none());
+        }
+        // The blend's weights are those that the estimate gave, without another one.
+        let weight = |summary: &Value| summary["heads"][0]["weight"].as_f64().unwrap();
+        assert!((weight(&found) - weight(&refitted)).abs() < 1e-12);
+        p.refuse(
+            &["evaluate", &again, "--split", "validation", "--quiet"],
+            &["run.refit", "--split test"],
+        );
+        p.succeed(&["report", &again]);
+    }
+}
+
+#[test]
+fn without_enough_validation_samples_the_mean_of_the_heads_predicts() {
+    let p = playground();
+    for (run, set) in [("few", "run.validation=0.1"), ("none", "run.validation=0")] {
+        world(&p, 40);
+        let summary = train(&p, run, &[set, "run.refit=true"]);
+        assert!(summary.get("pool").is_none());
+        let rules = summary["predictions"].as_array().unwrap();
+        let mean = rules.iter().find(|one| one["rule"] == "mean").unwrap();
+        assert_eq!(predicted(&summary)["test_loss"], mean["test_loss"]);
+        assert_eq!(summary.get("refitted").is_some(), run == "few");
+    }
+}
+
+#[test]
+fn a_run_from_before_there_were_pools_is_evaluated_as_it_was() {
+    let p = playground();
+    world(&p, 40);
+    let old = ["blend.scale=sum", "blend.predict=joint", "run.select=last"];
+    let summary = train(&p, "run", &old);
+    // What such a run folder does not have.
+    let strip = |name: &str, keys: &[&str]| {
+        let path = p.path("run").join(name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let kept = text
+            .lines()
+            .filter(|line| !keys.iter().any(|key| line.starts_with(key)));
+        std::fs::write(&path, kept.collect::<Vec<_>>().join("\n")).unwrap();
+    };
+    strip("config.toml", &["scale =", "predict =", "select =", "refit ="]);
+    let mut described = model(&p, "run");
+    described.as_object_mut().unwrap().remove("pool").unwrap();
+    p.write("run/model.json", described.to_string());
+    let evaluated = p.json(&["evaluate", "run", "--quiet", "--json"]);
+    assert_eq!(evaluated["predict"], "joint");
+    assert_same_losses(&summary, &evaluated);
+    assert_eq!(predicted(&summary)["test_loss"], predicted(&evaluated)["loss"]);
+}
