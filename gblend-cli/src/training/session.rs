@@ -111,14 +111,7 @@ impl<'a> Session<'a> {
         }
         let streams = bind(&config.modalities, source.as_ref())?;
         let objectives = Objectives::of(config, source.label_kind())?;
-        let division = Division {
-            shares: Shares {
-                validation: config.run.validation,
-                held_out: config.blend.plugin.held_out(),
-            },
-            objective: objectives.joint(),
-            labels: label_use(&objectives),
-        };
+        let division = division(config, &objectives);
         let divide = |dropped: &BTreeSet<usize>| {
             Splits::without(source.as_ref(), dropped, division, seed.derive("split"))
         };
@@ -421,6 +414,34 @@ impl<'a> Session<'a> {
     pub fn batch_size(&self) -> NonZeroUsize {
         // The configuration was checked to ask for at least one.
         NonZeroUsize::new(self.config.run.batch_size).unwrap_or(NonZeroUsize::MIN)
+    }
+}
+
+/// Opens the dataset and divides it as [`Session::open`] does, short of reading any media.
+///
+/// # Errors
+/// What the dataset, the binding of streams or the division has to complain about.
+pub fn check_division(config: &Config) -> Result<()> {
+    let seed = Seed::new(config.run.seed);
+    let source = config.open_data(&OpenContext {
+        base: &config.base,
+        seed: seed.derive("data"),
+    })?;
+    bind(&config.modalities, source.as_ref())?;
+    let objectives = Objectives::of(config, source.label_kind())?;
+    let division = division(config, &objectives);
+    Splits::new(source.as_ref(), division, seed.derive("split"))?;
+    Ok(())
+}
+
+fn division<'a>(config: &Config, objectives: &'a Objectives<'_>) -> Division<'a> {
+    Division {
+        shares: Shares {
+            validation: config.run.validation,
+            held_out: config.blend.plugin.held_out(),
+        },
+        objective: objectives.joint(),
+        labels: label_use(objectives),
     }
 }
 

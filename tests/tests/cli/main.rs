@@ -10,6 +10,7 @@ mod determinism;
 mod device;
 mod export;
 mod faults;
+mod init_from;
 #[cfg(unix)]
 mod interrupt;
 mod manifest;

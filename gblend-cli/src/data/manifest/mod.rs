@@ -22,6 +22,7 @@ mod order;
 mod partition;
 mod rows;
 mod shards;
+pub mod survey;
 mod table;
 mod template;
 #[cfg(test)]
@@ -53,7 +54,7 @@ use template::Template;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The table: a `.csv`, `.jsonl`, `.ndjson` or `.parquet` file, the last compressed with snappy, zstd or not at all.
+    /// The table: a `.csv`, `.tsv`, `.jsonl`, `.ndjson` or `.parquet` file, the last compressed with snappy, zstd or not at all.
     /// Null, and in Parquet what is not a number (NaN), is an empty cell. Without one, the shards' own members `KEY.cls`, `KEY.txt`
     /// and `KEY.json` are the table, with the columns `cls`, `txt`, the keys of the JSON objects, `__key__` and
     /// `__shard__`.
@@ -290,6 +291,49 @@ impl Dataset for Manifest {
             (None, Some(table)) => table,
             (None, None) => return Err(missing_table()),
         };
+        Ok(Box::new(self.opened(store, table, from_shards, problems)?))
+    }
+}
+
+gblend_core::register!(Data, "manifest" => Manifest);
+
+fn missing_table() -> Error {
+    Error::setting(
+        "table",
+        "nothing",
+        "the path of a table, or `shards` that have their own",
+    )
+}
+
+impl Manifest {
+    /// One without a table, a label or a stream, which are still to be said.
+    fn empty() -> Self {
+        Self {
+            table: None,
+            root: None,
+            shards: Vec::new(),
+            id: None,
+            label: String::new(),
+            label_kind: LabelColumn::Class,
+            label_separator: None,
+            classes: None,
+            split: Split::Column(String::new()),
+            group: None,
+            samples_per_class: None,
+            on_bad_sample: BadSample::Error,
+            seed: 0,
+            streams: BTreeMap::new(),
+        }
+    }
+
+    /// The samples of a table; `problems` are those that were found before.
+    fn opened(
+        &self,
+        store: Store,
+        table: Table,
+        from_shards: bool,
+        mut problems: Vec<Error>,
+    ) -> Result<Opened> {
         let columns = Columns::find(self, &table, from_shards)?;
         let streams: Vec<OpenedStream> = self
             .streams
@@ -313,23 +357,9 @@ impl Dataset for Manifest {
         if rows.is_empty() && problems.is_empty() {
             return Err(Error::data("the table", "found no row, expected at least one"));
         }
-        Ok(Box::new(Opened::new(
-            self, store, table, rows, classes, streams, problems,
-        )))
+        Ok(Opened::new(self, store, table, rows, classes, streams, problems))
     }
-}
 
-gblend_core::register!(Data, "manifest" => Manifest);
-
-fn missing_table() -> Error {
-    Error::setting(
-        "table",
-        "nothing",
-        "the path of a table, or `shards` that have their own",
-    )
-}
-
-impl Manifest {
     fn on_bad(&self) -> OnBadSample {
         match self.on_bad_sample {
             BadSample::Error => OnBadSample::Error,

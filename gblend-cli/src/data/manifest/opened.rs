@@ -31,6 +31,28 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The files that there are; of a folder, those that are not far below it.
+    pub(super) fn names(&self) -> Vec<String> {
+        match self {
+            Self::Folder(folder) => folder.names(),
+            Self::Shards(shards) => shards.names().map(str::to_owned).collect(),
+        }
+    }
+
+    /// Whether a file is a picture of depth: a png of one channel with 16 bits.
+    pub(super) fn is_depth(&self, path: &str) -> bool {
+        /// Signature, length and name of the first chunk, extents, and then these two.
+        const BITS: usize = 24;
+        let head = match self.find(path, &["png"]) {
+            Ok(Found::One(blob)) => blob.head(32),
+            Ok(Found::Sequence(blobs)) => blobs[0].head(32),
+            Err(_) => return false,
+        };
+        head.is_ok_and(|head| head.starts_with(b"\x89PNG") && head.get(BITS..BITS + 2) == Some(&[16, 0]))
+    }
+}
+
 /// Where the media of a sample are.
 #[derive(Debug)]
 pub(super) enum Origin {

@@ -8,7 +8,7 @@ use gblend_core::Array;
 use super::decode::Fault;
 use super::table::Table;
 
-pub(super) use column_names::ColumnNames;
+pub(super) use column_names::{ColumnNames, fits};
 pub(super) use row_file::RowFile;
 
 /// Where the array of a sample is.
@@ -69,7 +69,7 @@ fn array(shape: impl Into<Vec<usize>>, values: Vec<f32>) -> Result<Array, Fault>
 }
 
 /// What a cell says: a number or a truth value; nothing, or what is not a number, is missing.
-fn number(cell: &str) -> Result<f32, String> {
+pub(super) fn number(cell: &str) -> Result<f32, String> {
     let number = match cell {
         "" => f32::NAN,
         "true" | "True" | "TRUE" => 1.0,
