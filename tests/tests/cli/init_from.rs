@@ -134,6 +134,20 @@ fn lists_in_parquet_train_with_whole_subjects() {
 }
 
 #[test]
+fn pictures_and_sounds_in_parquet_train_as_they_would_from_files() {
+    let p = playground();
+    p.write(
+        "embedded.parquet",
+        std::fs::read(format!("{TABLES}/embedded.parquet")).unwrap(),
+    );
+    let (told, config, heads) = three_commands(&p, "embedded.parquet");
+    assert_eq!(heads, ["image", "audio", "plain", "joint"]);
+    assert!(told.contains("column `audio` has files of sound in it"), "{told}");
+    // One of the plain ones is missing.
+    assert_eq!(config.matches("optional = true").count(), 1, "{config}");
+}
+
+#[test]
 fn json_lines_with_texts_series_and_several_labels_train() {
     let p = playground();
     let line = |i: usize| {

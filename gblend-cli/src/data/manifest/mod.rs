@@ -163,8 +163,9 @@ pub enum BadSample {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StreamSettings {
-    /// Column with the path of the file or folder; of `text`, with the text itself; of `array`, also with a list of numbers, or a
-    /// list of lists that are equally long, as Parquet and JSON have them.
+    /// Column with the path of the file or folder, or in Parquet with the bytes of the file, alone or as Hugging Face's
+    /// `datasets` writes them (`{bytes, path}`); of `text`, with the text itself; of `array`, also with a list of numbers, or
+    /// a list of lists that are equally long, as Parquet and JSON have them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
     /// The path itself, with names of columns in braces, as in `clips/{id}.mp4`.
@@ -286,6 +287,7 @@ impl Dataset for Manifest {
                 Nested {
                     labels: self.label_lists(),
                     numbers: &self.number_lists(),
+                    files: &self.file_columns(),
                 },
             )?,
             (None, Some(table)) => table,
@@ -387,6 +389,15 @@ impl Manifest {
             .values()
             .filter(|stream| stream.media == MediaName::Array);
         arrays.filter_map(|stream| stream.column.as_deref()).collect()
+    }
+
+    /// The columns whose cells may be the bytes of files.
+    fn file_columns(&self) -> Vec<&str> {
+        let files = self
+            .streams
+            .values()
+            .filter(|stream| stream.media != MediaName::Text);
+        files.filter_map(|stream| stream.column.as_deref()).collect()
     }
 
     fn check(&self) -> Result<()> {

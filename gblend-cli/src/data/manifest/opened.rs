@@ -5,6 +5,7 @@ use gblend_core::{Array, Error, LabelKind, Media, OnBadSample, Result, Sample, S
 use super::Manifest;
 use super::arrays::ArrayCells;
 use super::blob::{Blob, FileFault, Found};
+use super::decode::sniff::is_depth;
 use super::decode::{Fault, Reading, VIDEOS, ffmpeg_version};
 use super::folder::Folder;
 use super::rows::Row;
@@ -42,14 +43,12 @@ impl Store {
 
     /// Whether a file is a picture of depth: a png of one channel with 16 bits.
     pub(super) fn is_depth(&self, path: &str) -> bool {
-        /// Signature, length and name of the first chunk, extents, and then these two.
-        const BITS: usize = 24;
         let head = match self.find(path, &["png"]) {
             Ok(Found::One(blob)) => blob.head(32),
             Ok(Found::Sequence(blobs)) => blobs[0].head(32),
             Err(_) => return false,
         };
-        head.is_ok_and(|head| head.starts_with(b"\x89PNG") && head.get(BITS..BITS + 2) == Some(&[16, 0]))
+        head.is_ok_and(|head| is_depth(&head))
     }
 }
 
@@ -133,9 +132,19 @@ impl Opened {
     ) -> Result<T> {
         let reading = &self.readings[stream].reading;
         let place = || self.place(index, stream);
-        let path = paths.fill(&self.table, self.rows[index].index);
-        let path = path.map_err(|problem| Error::data(place(), problem))?;
-        let found = self.store.find(&path, reading.members());
+        let row = self.rows[index].index;
+        let (path, found) = match paths.embedded(&self.table, row) {
+            Some((name, bytes)) => {
+                let found = Blob::embedded(&name, bytes).map(Found::One);
+                (name, found)
+            }
+            None => {
+                let path = paths.fill(&self.table, row);
+                let path = path.map_err(|problem| Error::data(place(), problem))?;
+                let found = self.store.find(&path, reading.members());
+                (path, found)
+            }
+        };
         let made = found.map_err(Fault::File).and_then(|found| make(reading, &found));
         made.map_err(|fault| match fault {
             Fault::Program(error) => Error::plugin(error),

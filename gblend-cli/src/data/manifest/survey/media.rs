@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use bytes::Bytes;
+
 use super::profile::{Cells, Profile, is_unique};
 use super::{Candidate, Notes, plain_name};
 use crate::data::manifest::blob::Found;
-use crate::data::manifest::decode::{PICTURES, SOUNDS, VIDEOS};
+use crate::data::manifest::decode::{PICTURES, SOUNDS, VIDEOS, sniff};
 use crate::data::manifest::opened::Store;
 use crate::data::manifest::table::Table;
 use crate::data::manifest::{MediaName, StreamSettings};
@@ -146,6 +148,47 @@ pub(super) fn named(
         });
     }
     (found, columns)
+}
+
+/// The streams whose files are in the table itself.
+pub(super) fn embedded(table: &Table, notes: &mut Notes) -> Vec<Candidate> {
+    let columns = (0..table.columns().len()).filter(|&column| table.has_files(column));
+    let candidates = columns.filter_map(|column| {
+        let name = &table.columns()[column];
+        let bytes: Vec<Bytes> = (0..table.len())
+            .filter_map(|row| table.file(row, column))
+            .collect();
+        let kinds = bytes
+            .iter()
+            .map(|bytes| sniff::extension(bytes).and_then(FileKind::of));
+        let mut counts: BTreeMap<Option<FileKind>, usize> = BTreeMap::new();
+        kinds.for_each(|kind| *counts.entry(kind).or_default() += 1);
+        let Some((Some(kind), _)) = counts.into_iter().max_by_key(|(_, count)| *count) else {
+            let known = sniff::KNOWN;
+            notes.left_out(format!(
+                "column `{name}`: bytes of no kind that is known ({known})"
+            ));
+            return None;
+        };
+        let is_depth = kind == FileKind::Picture && bytes.first().is_some_and(|bytes| sniff::is_depth(bytes));
+        let kind = if is_depth { FileKind::Depth } else { kind };
+        let with_path = |row| !table.value(row, column).is_empty();
+        let filled = (0..table.len()).filter(|&row| table.file(row, column).is_some() || with_path(row));
+        let settings = StreamSettings {
+            column: Some(name.clone()),
+            optional: filled.count() < table.len(),
+            ..StreamSettings::of(kind.media())
+        };
+        Some(Candidate {
+            name: plain_name(name),
+            settings,
+            // It has no path that could be looked at.
+            kind: None,
+            why: format!("column `{name}` has files of {} in it", kind.name()),
+            first: None,
+        })
+    });
+    candidates.collect()
 }
 
 /// What files the values of a column name, if they name any.

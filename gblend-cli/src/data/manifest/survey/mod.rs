@@ -153,7 +153,7 @@ pub fn survey(from: &Path, place: Place<'_>, label: Option<&str>) -> Result<Surv
     let origin = from.display().to_string();
     check_shape(&table, &origin)?;
     let readable: Vec<Profile> = (0..table.columns().len())
-        .filter(|&column| !table.is_refused(column) && !table.has_lists(column))
+        .filter(|&column| !table.is_refused(column) && !table.has_lists(column) && !table.has_files(column))
         .map(|column| Profile::of(&table, column))
         .filter(|profile| profile.name != SHARD)
         .collect();
@@ -320,31 +320,29 @@ fn read(path: &Path, label: Option<&str>) -> Result<Table> {
         Nested {
             labels: None,
             numbers: &numbers,
+            files: &numbers,
         },
     )?;
-    let of_text: Vec<&str> = numbers
-        .iter()
-        .copied()
-        .filter(|name| !table.has_number_lists(name))
-        .collect();
+    let has_files = |name: &str| {
+        let column = table.columns().iter().position(|column| column == name);
+        column.is_some_and(|column| table.has_files(column))
+    };
+    let (files, others): (Vec<&str>, Vec<&str>) = numbers.into_iter().partition(|name| has_files(name));
+    let (numbers, of_text): (Vec<&str>, Vec<&str>) =
+        others.into_iter().partition(|name| table.has_number_lists(name));
     let labels = of_text.iter().copied().find(|name| match label {
         Some(label) => *name == label,
         None => roles::is_label(name),
     });
-    let numbers: Vec<&str> = numbers
-        .into_iter()
-        .filter(|name| !of_text.contains(name))
-        .collect();
-    match (labels, of_text.is_empty()) {
-        (None, true) => Ok(table),
-        (labels, _) => Table::read(
-            path,
-            Nested {
-                labels,
-                numbers: &numbers,
-            },
-        ),
+    if of_text.is_empty() {
+        return Ok(table);
     }
+    let nested = Nested {
+        labels,
+        numbers: &numbers,
+        files: &files,
+    };
+    Table::read(path, nested)
 }
 
 /// Says what is odd about a table before anything is looked for in it.
@@ -426,6 +424,7 @@ fn streams(
         .into_iter()
         .filter(|profile| !indices.contains(&profile.name))
         .collect();
+    found.extend(media::embedded(table, notes));
     found.extend(values::lists(table, notes));
     let texts = values::texts(table, &open, notes);
     found.extend(texts);

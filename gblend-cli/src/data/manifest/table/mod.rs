@@ -6,6 +6,7 @@ mod parquet;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
+use bytes::Bytes;
 use gblend_core::registry::nearest;
 use gblend_core::{Error, Result};
 use serde_json::Value;
@@ -25,6 +26,8 @@ pub(super) struct Nested<'a> {
     pub(super) labels: Option<&'a str>,
     /// Columns whose cells may be lists of numbers.
     pub(super) numbers: &'a [&'a str],
+    /// Columns whose cells may be the bytes of files.
+    pub(super) files: &'a [&'a str],
 }
 
 impl Nested<'_> {
@@ -34,6 +37,10 @@ impl Nested<'_> {
 
     fn has_numbers(&self, column: &str) -> bool {
         self.numbers.contains(&column)
+    }
+
+    fn has_files(&self, column: &str) -> bool {
+        self.files.contains(&column)
     }
 }
 
@@ -50,6 +57,8 @@ pub(super) struct Table {
     refused: BTreeMap<usize, (String, String)>,
     /// Columns that have lists of numbers.
     lists: BTreeMap<usize, Lists>,
+    /// Columns that have the bytes of files, by row; those of the last rows may lack.
+    files: BTreeMap<usize, Vec<Option<Bytes>>>,
 }
 
 impl Table {
@@ -235,6 +244,16 @@ impl Table {
             self.set_lists(column, lists);
         }
         self
+    }
+
+    /// The bytes of the file in a cell.
+    pub(super) fn file(&self, row: usize, column: usize) -> Option<Bytes> {
+        self.files.get(&column)?.get(row)?.clone()
+    }
+
+    /// Whether a column has the bytes of files.
+    pub(super) fn has_files(&self, column: usize) -> bool {
+        self.files.contains_key(&column)
     }
 
     /// Whether a column has lists of numbers.
