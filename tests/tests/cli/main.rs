@@ -11,6 +11,7 @@ mod device;
 mod export;
 mod faults;
 mod init_from;
+mod inspect;
 #[cfg(unix)]
 mod interrupt;
 mod manifest;

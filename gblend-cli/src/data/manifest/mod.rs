@@ -176,6 +176,10 @@ pub struct StreamSettings {
     /// value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<ColumnNames>,
+    /// Of these `columns`, those whose cells are names of categories, texts or numbers: a list of names, or a pattern. They are
+    /// for modality `vector`, which learns from the training samples which categories there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub categories: Option<ColumnNames>,
     /// Of `array`, the path of one file for all samples, with a row for each: `.npy`, `.npz` or `.safetensors`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
@@ -455,6 +459,7 @@ impl StreamSettings {
             column: None,
             path: None,
             columns: None,
+            categories: None,
             file: None,
             index: None,
             key: None,
@@ -509,6 +514,10 @@ impl StreamSettings {
                 return Err(Error::setting(key(setting), format!("\"{value}\""), expected));
             }
         }
+        if self.categories.is_some() && self.columns.is_none() {
+            let expected = "`columns` beside it, some of which it names";
+            return Err(Error::setting(key("categories"), "given", expected));
+        }
         if let Some(column) = &self.column {
             let position = table.column(column, &key("column"))?;
             return Ok(match self.media {
@@ -518,7 +527,8 @@ impl StreamSettings {
             });
         }
         if let Some(columns) = &self.columns {
-            let columns = columns.find(table, taken, &key("columns"))?;
+            let positions = columns.find(table, taken, &key("columns"))?;
+            let columns = arrays::columns(table, &positions, self.categories.as_ref(), name)?;
             return Ok(Origin::Array(ArrayCells::Columns(columns)));
         }
         if let Some(file) = &self.file {

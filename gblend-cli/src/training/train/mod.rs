@@ -237,7 +237,8 @@ impl Training<'_> {
 }
 
 /// The length of a run on those of these samples that the active heads see.
-fn run_length(session: &Session<'_>, blend: &dyn Blend, split: &TrainSplit) -> RunLength {
+/// Steps and epochs of a run on these samples.
+pub(super) fn run_length(session: &Session<'_>, blend: &dyn Blend, split: &TrainSplit) -> RunLength {
     let samples = session.seen(split.samples(), &active_heads(blend));
     RunLength {
         steps_per_epoch: samples.len().div_ceil(session.batch_size().get()) as u64,

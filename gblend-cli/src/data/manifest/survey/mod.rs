@@ -581,10 +581,23 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn no_table_panics(text in "([ab1.5;,\"\\[\\]{}é*]{0,6}[,\n]){0,40}", lines in "([{}\"ab:,1\\[\\]]{0,12}\n){0,6}") {
+            let folder = tempfile::tempdir().unwrap();
+            let place = Place { folder: folder.path(), table: "made.csv" };
+            for (name, text) in [("t.csv", &text), ("t.tsv", &text), ("t.jsonl", &lines)] {
+                let path = folder.path().join(name);
+                std::fs::write(&path, text).unwrap();
+                let _ = survey(&path, place, None);
+                let _ = survey(&path, place, Some("a"));
+            }
+        }
+
         #[test]
         fn any_text_becomes_a_name_that_heads_can_have(text in "\\PC{0,12}") {
             let name = plain_name(&text);

@@ -43,7 +43,10 @@ pub(super) fn lists(table: &Table, notes: &mut Notes) -> Vec<Candidate> {
 /// The streams of columns with texts.
 pub(super) fn texts(table: &Table, profiles: &[&Profile], notes: &mut Notes) -> Vec<Candidate> {
     let mut found = Vec::new();
-    for profile in profiles.iter().filter(|profile| profile.cells == Cells::Text) {
+    for profile in profiles
+        .iter()
+        .filter(|profile| profile.cells == Cells::Text && !has_categories(profile))
+    {
         let name = &profile.name;
         let distinct = profile.distinct();
         // A few values again and again are no texts, whatever their length.
@@ -51,13 +54,9 @@ pub(super) fn texts(table: &Table, profiles: &[&Profile], notes: &mut Notes) -> 
         let long =
             profile.words >= 2.0 || profile.characters >= 12.0 && profile.words < 1.05 && !is_plain(profile);
         if !differ || !long {
-            notes.left_out(match distinct {
-                Some(distinct) if distinct * 5 <= profile.filled => format!(
-                    "column `{name}`: {distinct} texts again and again, such as {}",
-                    list(profile.counts.iter().flatten().map(|(value, _)| value.as_str()))
-                ),
-                _ => format!("column `{name}`: short texts that are no classes, such as names"),
-            });
+            notes.left_out(format!(
+                "column `{name}`: short texts that are no categories, such as names"
+            ));
             continue;
         }
         let settings = StreamSettings {
@@ -79,13 +78,26 @@ pub(super) fn texts(table: &Table, profiles: &[&Profile], notes: &mut Notes) -> 
     found
 }
 
+/// Whether a column has a few short texts again and again.
+fn has_categories(profile: &Profile) -> bool {
+    const MOST: usize = 200;
+    const EACH: usize = 4;
+    const WORDS: f64 = 6.0;
+    let few = profile
+        .distinct()
+        .is_some_and(|distinct| distinct <= MOST && EACH * distinct <= profile.filled);
+    // A star in a name would be a pattern.
+    let plain = !profile.name.contains('*');
+    profile.cells == Cells::Text && few && plain && profile.words <= WORDS
+}
+
 /// Whether a column's words are of letters and digits that a name or a number of an item has.
 fn is_plain(profile: &Profile) -> bool {
     let mut values = profile.counts.iter().flatten().map(|(value, _)| value);
     values.all(|value| value.is_ascii())
 }
 
-/// The streams of columns with a number each.
+/// The streams of columns with a number or the name of a category each.
 pub(super) fn numbers(
     table: &Table,
     profiles: &[&Profile],
@@ -95,7 +107,7 @@ pub(super) fn numbers(
     let numbers: Vec<&Profile> = profiles
         .iter()
         .copied()
-        .filter(|profile| profile.is_number())
+        .filter(|profile| profile.is_number() || has_categories(profile))
         .collect();
     let names: Vec<&str> = numbers.iter().map(|profile| profile.name.as_str()).collect();
     let mut found = Vec::new();
@@ -138,18 +150,26 @@ pub(super) fn numbers(
                         ColumnNames::List(plain)
                     }
                 };
-                (columns, format!("have numbers: {}", list_of(&named)))
+                (columns, format!("have a value each: {}", list_of(&named)))
             }
+        };
+        let categories = group.members.iter().map(|&member| numbers[member]);
+        let categories = categories.filter(|profile| profile.cells == Cells::Text);
+        let categories: Vec<String> = categories.map(|profile| profile.name.clone()).collect();
+        let told = match categories.is_empty() {
+            true => String::new(),
+            false => format!("; names of categories in {}", list_of(&categories)),
         };
         let settings = StreamSettings {
             columns: Some(columns),
+            categories: (!categories.is_empty()).then_some(ColumnNames::List(categories)),
             ..StreamSettings::of(MediaName::Array)
         };
         found.push(Candidate {
             name: plain_name(group.prefix.as_deref().unwrap_or("numbers")),
             settings,
             kind: None,
-            why: format!("{} columns {how}", named.len()),
+            why: format!("{} columns {how}{told}", named.len()),
             first: None,
         });
     }
