@@ -21,6 +21,7 @@
 
 pub mod advice;
 pub mod array;
+pub mod category;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dataset;

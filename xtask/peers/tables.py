@@ -6,9 +6,14 @@ Needs `pyarrow`.
 """
 
 import csv
+import io
 import json
+import math
 import pathlib
+import struct
 import sys
+import wave
+import zlib
 from datetime import date
 
 import pyarrow as pa
@@ -49,6 +54,54 @@ NUMBERS = {
 }
 
 
+def picture(sample):
+    """A png of 12 by 12 pixels that its class has the color of."""
+    color = bytes([(200, 40, 40), (40, 40, 200)][sample % 2])
+    pixels = [[color] * 12 for _ in range(12)]
+    pixels[sample // 12][sample % 12] = bytes([255, 255, 255])
+    rows = b"".join(b"\0" + b"".join(row) for row in pixels)
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", 12, 12, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+
+
+def sound(sample):
+    """A wav of 50 ms that its class has the pitch of."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as wav:
+        wav.setparams((1, 2, 8000, 0, "NONE", ""))
+        pitch = [300, 1200][sample % 2] + sample
+        samples = (int(9000 * math.sin(2 * math.pi * pitch * step / 8000)) for step in range(400))
+        wav.writeframes(b"".join(value.to_bytes(2, "little", signed=True) for value in samples))
+    return file.getvalue()
+
+
+def window(sample, channel):
+    return [math.sin(0.3 * step * (1 + sample % 2) + channel) + 0.01 * (sample * 7 % 11) for step in range(8)]
+
+
+EMBEDDED_ROWS = 24
+FILE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+# Pictures and sounds as the library `datasets` writes them, and as plain bytes.
+EMBEDDED = {
+    "label": (pa.int64(), [n % 2 for n in range(EMBEDDED_ROWS)]),
+    "image": (FILE, [{"bytes": picture(n), "path": f"{n}.png"} for n in range(EMBEDDED_ROWS)]),
+    "audio": (FILE, [{"bytes": sound(n), "path": None} for n in range(EMBEDDED_ROWS)]),
+    "plain": (pa.binary(), [None if n == 5 else picture(n) for n in range(EMBEDDED_ROWS)]),
+}
+WINDOW_ROWS = 60
+# Windows of two sensors, of six subjects.
+WINDOWS = {
+    "activity": (pa.string(), [["walk", "sit"][n % 2] for n in range(WINDOW_ROWS)]),
+    "subject": (pa.int32(), [1600 + n // 10 for n in range(WINDOW_ROWS)]),
+    "accel": (pa.list_(pa.float32()), [window(n, 0) for n in range(WINDOW_ROWS)]),
+    "gyro": (pa.list_(pa.float32()), [window(n, 1) for n in range(WINDOW_ROWS)]),
+}
+
+
 def table(columns):
     arrays = {name: pa.array(values, type=kind) for name, (kind, values) in columns.items()}
     return pa.table(arrays)
@@ -76,6 +129,8 @@ def main(folder):
     pq.write_table(whole, folder / "plain.parquet", compression="none", use_dictionary=["label", "take"], **options)
     pq.write_table(table(NESTED), folder / "nested.parquet", compression="none", store_schema=False)
     pq.write_table(table(NUMBERS), folder / "numbers.parquet", compression="snappy", store_schema=False)
+    pq.write_table(table(EMBEDDED), folder / "embedded.parquet", compression="zstd", row_group_size=10, store_schema=False)
+    pq.write_table(table(WINDOWS), folder / "windows.parquet", compression="zstd", store_schema=False)
     only = whole.select(["id", "label"])
     pq.write_table(only, folder / "gzip.parquet", compression="gzip", store_schema=False)
     pq.write_table(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use gblend_core::dataset::Source;
-use gblend_core::{Array, Error, Labels, Modality, Result, Role, Targets};
+use gblend_core::{Array, Error, Labels, MediaKind, Modality, Result, Role, Targets};
 use rayon::prelude::*;
 
 use super::cache::{Cache, SegmentKey};
@@ -28,6 +28,8 @@ pub struct Storage<'a> {
     pub warn: &'a (dyn Fn(String) + Sync),
     /// What is done about a sample that cannot be prepared.
     pub faults: Faults,
+    /// Whether hashes of contents are kept, eight bytes for each sample and modality.
+    pub contents: bool,
 }
 
 /// What is done about a sample that cannot be prepared.
@@ -47,10 +49,12 @@ pub struct Prepared {
     labels: Labels,
     faults: BTreeMap<usize, Vec<Error>>,
     odd_shapes: Vec<Error>,
+    contents: Option<Vec<Vec<u64>>>,
 }
 
 struct PreparedModality {
     name: String,
+    media: MediaKind,
     sample_shape: Vec<usize>,
     segments: Vec<Segment>,
 }
@@ -99,6 +103,7 @@ impl Prepared {
         let mut prepared = Vec::with_capacity(modalities.len());
         let mut faults: BTreeMap<usize, Vec<Error>> = BTreeMap::new();
         let mut odd_shapes = Vec::new();
+        let mut contents = storage.contents.then(Vec::new);
         for (modality, &stream) in modalities.iter().zip(streams) {
             let preparation = preparation(modality)?;
             let starts: Vec<usize> = (0..source.len()).step_by(SEGMENT).collect();
@@ -140,8 +145,12 @@ impl Prepared {
             let mut segments = Vec::with_capacity(finished.len());
             let mut sample_shape: Option<Vec<usize>> = None;
             let mut refused = None;
+            let mut hashes = vec![0; if storage.contents { source.len() } else { 0 }];
             for (&start, finished) in starts.iter().zip(finished) {
                 let (segment, found) = finished?;
+                for (index, hash) in found.contents {
+                    hashes[index] = hash;
+                }
                 for (index, error) in found.faults {
                     faults.entry(index).or_default().push(error);
                 }
@@ -166,8 +175,12 @@ impl Prepared {
             if let (None, Some(setting)) = (&sample_shape, refused) {
                 return Err(setting);
             }
+            if let Some(contents) = &mut contents {
+                contents.push(hashes);
+            }
             prepared.push(PreparedModality {
                 name: modality.name.clone(),
+                media: source.streams()[stream].media,
                 sample_shape: sample_shape.unwrap_or_default(),
                 segments,
             });
@@ -181,6 +194,7 @@ impl Prepared {
             labels,
             faults,
             odd_shapes,
+            contents,
         };
         prepared.find_empty(source, storage.faults)?;
         Ok(prepared)
@@ -250,6 +264,24 @@ impl Prepared {
         self.modalities.len()
     }
 
+    /// Hashes of what samples are made of, by modality and sample, if they were kept; 0 where a sample lacks it.
+    pub(super) fn contents(&self) -> Option<&[Vec<u64>]> {
+        self.contents.as_deref()
+    }
+
+    /// The name of a modality.
+    pub(super) fn name(&self, modality: usize) -> &str {
+        &self.modalities[modality].name
+    }
+
+    /// Positions and names of the modalities of some media.
+    pub(super) fn names_of(&self, wanted: fn(MediaKind) -> bool) -> impl Iterator<Item = (usize, &str)> {
+        let modalities = self.modalities.iter().enumerate();
+        modalities
+            .filter(move |(_, modality)| wanted(modality.media))
+            .map(|(position, modality)| (position, modality.name.as_str()))
+    }
+
     /// The shape of one prepared sample of a modality.
     pub fn sample_shape(&self, modality: usize) -> &[usize] {
         &self.modalities[modality].sample_shape
@@ -314,6 +346,8 @@ struct Found {
     /// The setting that the modality refused first, if it refused any.
     refused: Option<Error>,
     odd_shapes: Vec<Error>,
+    /// Hashes of contents, if they are kept.
+    contents: Vec<(usize, u64)>,
 }
 
 /// Why there is nothing of a sample.
@@ -362,6 +396,9 @@ impl SegmentWork<'_> {
                 (key, samples)
             }
         };
+        let hashed = candidates.iter().filter(|_| self.storage.contents);
+        let contents = hashed.map(|(index, fingerprint)| (*index, short_hash(fingerprint)));
+        let contents = contents.collect();
         Ok(Finished {
             key,
             kept: candidates.into_iter().map(|(index, _)| index).collect(),
@@ -370,6 +407,7 @@ impl SegmentWork<'_> {
                 faults,
                 refused,
                 odd_shapes,
+                contents,
             },
             samples,
         })
@@ -486,6 +524,13 @@ impl SegmentWork<'_> {
             ))),
         }
     }
+}
+
+/// Enough of a hash to tell samples apart; never 0.
+fn short_hash(fingerprint: &str) -> u64 {
+    let mut head = [0; 8];
+    head.copy_from_slice(&blake3::hash(fingerprint.as_bytes()).as_bytes()[..8]);
+    u64::from_le_bytes(head).max(1)
 }
 
 fn odd_shape(id: &str, modality: &str, expected: &[usize], found: &[usize]) -> Error {

@@ -275,6 +275,16 @@ impl Splits {
         all
     }
 
+    /// Every split with its name, for those who look at samples and learn nothing from them.
+    pub(super) fn parts(&self) -> [(&'static str, &[SampleIndex]); 4] {
+        [
+            ("training", &self.train.0),
+            ("held-out", &self.held_out.0),
+            ("validation", &self.validation.0),
+            ("test", &self.test.0),
+        ]
+    }
+
     /// The number of samples in train, held-out, validation and test.
     pub fn sizes(&self) -> [usize; 4] {
         [

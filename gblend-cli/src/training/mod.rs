@@ -8,6 +8,7 @@ pub mod step;
 mod steps;
 mod train;
 mod trained_model;
+pub mod trial;
 
 pub use learner::Learner;
 pub use train::{Trained, train};

@@ -6,14 +6,15 @@ use std::num::NonZeroUsize;
 
 use gblend_core::params::{State, load_state, state_of};
 use gblend_core::{
-    Array, AutoDevice, FitContext, Fitted, Heads, Label, Labels, OnBadSample, OpenContext, Seed, Source,
+    Array, AutoDevice, FitContext, Fitted, Heads, Label, LabelKind, Labels, OnBadSample, OpenContext, Seed,
+    Source,
 };
 use gblend_optim::BlendedOptimizer;
 use gblend_optim::schedule::RunLength;
 
 use crate::config::{Config, Objectives};
 use crate::data::{
-    Division, Evaluable, Faults, LabelUse, Loader, Plan, Prepared, SampleIndex, Shares, Splits, Storage, bind,
+    Division, Evaluable, Faults, LabelUse, Loader, Prepared, SampleIndex, Shares, Splits, Storage, bind,
 };
 use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
@@ -51,6 +52,9 @@ pub struct Session<'a> {
     train_labels: Labels,
     seed: Seed,
 }
+
+/// Hashes of contents that a run keeps to tell of samples that are the same: 2 MiB of them.
+const MOST_HASHES: usize = 1 << 18;
 
 /// How far samples are looked at when one cannot be used and that is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,14 +115,7 @@ impl<'a> Session<'a> {
         }
         let streams = bind(&config.modalities, source.as_ref())?;
         let objectives = Objectives::of(config, source.label_kind())?;
-        let division = Division {
-            shares: Shares {
-                validation: config.run.validation,
-                held_out: config.blend.plugin.held_out(),
-            },
-            objective: objectives.joint(),
-            labels: label_use(&objectives),
-        };
+        let division = division(config, &objectives);
         let divide = |dropped: &BTreeSet<usize>| {
             Splits::without(source.as_ref(), dropped, division, seed.derive("split"))
         };
@@ -131,6 +128,8 @@ impl<'a> Session<'a> {
             memory: config.run.memory.saturating_mul(1 << 20),
             progress: &|done, total| reporter.prepared(done, total),
             warn: &|message| reporter.warn(&message),
+            contents: check == SampleCheck::Exhaustive
+                || source.len().saturating_mul(config.modalities.len()) <= MOST_HASHES,
             faults: match (check, skip) {
                 (SampleCheck::FailFast, false) => Faults::Stop,
                 (SampleCheck::FailFast, true) => Faults::Gather,
@@ -147,6 +146,8 @@ impl<'a> Session<'a> {
                 skipped.into_iter().chain(odd_shapes.iter().cloned()).collect(),
             ));
         }
+        // After the samples: a class may be missing because its samples are.
+        check_classes(source.as_ref(), &objectives)?;
         // What is missing now may be what was skipped.
         let splits = divide(&faults.keys().copied().collect()).map_err(|error| match &skipped[..] {
             [] => Error::from(error),
@@ -396,23 +397,51 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Loads a batch as the first epoch would: what draws views and changes samples at random is asked for nothing else.
-    ///
-    /// # Errors
-    /// What a modality refuses.
-    pub fn load_one_batch(&self, splits: &Splits) -> Result<()> {
-        let samples = splits.train.samples();
-        let some = &samples[..samples.len().min(self.batch_size().get())];
-        let plan = Plan::training(some, self.batch_size(), self.seed("check"));
-        let loader = self.loader(vec![true; self.config.modalities.len()]);
-        loader.for_each(&plan, |_, _| Ok::<_, Error>(()))?;
-        Ok(())
-    }
-
     /// Samples of one batch.
     pub fn batch_size(&self) -> NonZeroUsize {
         // The configuration was checked to ask for at least one.
         NonZeroUsize::new(self.config.run.batch_size).unwrap_or(NonZeroUsize::MIN)
+    }
+}
+
+/// Opens the dataset and divides it as [`Session::open`] does, short of reading any media.
+///
+/// # Errors
+/// What the dataset, the binding of streams or the division has to complain about.
+pub fn check_division(config: &Config) -> Result<()> {
+    let seed = Seed::new(config.run.seed);
+    let source = config.open_data(&OpenContext {
+        base: &config.base,
+        seed: seed.derive("data"),
+    })?;
+    bind(&config.modalities, source.as_ref())?;
+    let objectives = Objectives::of(config, source.label_kind())?;
+    check_classes(source.as_ref(), &objectives)?;
+    let division = division(config, &objectives);
+    Splits::new(source.as_ref(), division, seed.derive("split"))?;
+    Ok(())
+}
+
+/// Refuses a single class: every head would be right without having looked.
+fn check_classes(source: &dyn Source, objectives: &Objectives<'_>) -> Result<()> {
+    match source.classes() {
+        [only] if source.label_kind() == LabelKind::Class && label_use(objectives) != LabelUse::NoHead => {
+            let problem =
+                format!("found one class, `{only}`, expected at least two: there is nothing to tell apart");
+            Err(gblend_core::Error::data("the dataset", problem).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn division<'a>(config: &Config, objectives: &'a Objectives<'_>) -> Division<'a> {
+    Division {
+        shares: Shares {
+            validation: config.run.validation,
+            held_out: config.blend.plugin.held_out(),
+        },
+        objective: objectives.joint(),
+        labels: label_use(objectives),
     }
 }
 

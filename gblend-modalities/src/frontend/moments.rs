@@ -1,5 +1,6 @@
 //! Means and deviations of columns, one row at a time.
 
+use gblend_core::category;
 use serde::{Deserialize, Serialize};
 
 /// Stands for a cell that is not there in prepared vectors and sequences, whose values are finite.
@@ -12,7 +13,7 @@ pub(crate) const MISSING: f32 = f32::MAX;
 pub(crate) fn cell(value: f32) -> Result<f32, f32> {
     if value.is_nan() {
         Ok(MISSING)
-    } else if value.abs() < f32::MAX {
+    } else if value.abs() < f32::MAX && !category::is_code(value) {
         // There is one zero.
         Ok(value + 0.0)
     } else {
@@ -22,6 +23,9 @@ pub(crate) fn cell(value: f32) -> Result<f32, f32> {
 
 /// What is said of a value that [`cell`] refuses.
 pub(crate) fn refused(value: f32) -> String {
+    if category::is_code(value) {
+        return "found the name of a category, which kind `vector` takes, expected a number".to_owned();
+    }
     format!("found {value}, expected a finite number, or NaN where a cell is missing")
 }
 
@@ -161,7 +165,8 @@ mod tests {
 
     #[test]
     fn infinite_cells_and_the_mark_of_missing_ones_are_refused() {
-        for value in [f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN] {
+        let category = category::code("a");
+        for value in [f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, category] {
             assert!(cell(value).is_err());
         }
         assert_eq!(cell(f32::NAN), Ok(MISSING));

@@ -1,7 +1,8 @@
 //! What is fitted to the vectors of the training samples.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use gblend_core::category::is_code;
 use gblend_core::{Array, Error, FitContext, Result};
 use serde::{Deserialize, Serialize};
 
@@ -65,9 +66,11 @@ impl Categories {
 impl Figures {
     pub(super) fn fit(settings: &Vector, cx: &FitContext<'_>) -> Result<Self> {
         let mut all: Vec<Moments> = Vec::new();
-        let mut categorical = settings.categorical.clone();
-        categorical.sort_unstable();
-        let mut found: Vec<BTreeSet<Ordered>> = vec![BTreeSet::new(); categorical.len()];
+        let named = settings
+            .categorical
+            .iter()
+            .map(|&column| (column, BTreeSet::new()));
+        let mut found: BTreeMap<usize, BTreeSet<Ordered>> = named.collect();
         let (most, instead) = match settings.category_width {
             None => (MOST_ONE_HOT, "; `category_width` learns a vector for each"),
             Some(_) => (MOST_LEARNED, ""),
@@ -78,8 +81,13 @@ impl Figures {
             for (moments, &value) in all.iter_mut().zip(sample.values()) {
                 moments.push(value);
             }
-            for (&column, found) in categorical.iter().zip(&mut found) {
-                found.extend(sample.values().get(column).map(|&value| Ordered(value)));
+            for (column, &value) in sample.values().iter().enumerate() {
+                let found = match found.get_mut(&column) {
+                    Some(found) => found,
+                    None if is_code(value) => found.entry(column).or_default(),
+                    None => continue,
+                };
+                found.insert(Ordered(value));
                 if found.len() > most {
                     let value = format!("column {column}");
                     let expected = format!("columns of at most {most} categories{instead}");
@@ -88,9 +96,11 @@ impl Figures {
             }
         }
         let numbers = all.iter().enumerate();
-        let numbers = numbers.filter(|(column, _)| categorical.binary_search(column).is_err());
-        let categories = categorical.iter().zip(found).map(|(&column, found)| {
-            let missing = found.contains(&Ordered(MISSING)).then_some(None);
+        let numbers = numbers.filter(|(column, _)| !found.contains_key(column));
+        let categories = found.iter().map(|(&column, found)| {
+            // A cell may have been missing before the first code was seen.
+            let missing = all.get(column).is_some_and(|moments| moments.missing() > 0);
+            let missing = missing.then_some(None);
             let present = found
                 .iter()
                 .map(|value| value.0)
@@ -180,6 +190,8 @@ impl Figures {
         applied.extend(self.numbers.iter().map(|number| {
             let value = values[number.column];
             match settings.scaling {
+                // A category where no training sample had any.
+                _ if is_code(value) => 0.0,
                 Scaling::Standard => number.scale().of(value, settings.clip),
                 Scaling::None if value == MISSING => 0.0,
                 Scaling::None => value,

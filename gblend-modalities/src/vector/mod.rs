@@ -3,6 +3,7 @@
 mod figures;
 mod network;
 
+use gblend_core::category::is_code;
 use gblend_core::{
     Array, BuildContext, Encoder, Error, FitContext, Fitted, Media, MediaKind, Modality, Result,
 };
@@ -30,7 +31,8 @@ pub struct Vector {
     /// Whether a column that was missing in a training sample has a second one beside it, which is 1 where it is missing and
     /// 0 elsewhere.
     pub indicators: bool,
-    /// Columns, counted from 0, whose numbers are names of categories. A category that no training sample has counts as none.
+    /// Columns, counted from 0, whose numbers are names of categories. Columns of a stream's `categories` are so without being
+    /// named here. A category that no training sample has counts as none.
     pub categorical: Vec<usize>,
     /// Length of the vector that is learned for each category. Default: a column for each category, 1 for the sample's own
     /// and 0 elsewhere.
@@ -104,6 +106,9 @@ impl Modality for Vector {
         }
         self.check(array.len())?;
         let cells = array.values().iter().enumerate().map(|(column, &value)| {
+            if is_code(value) {
+                return Ok(value);
+            }
             cell(value).map_err(|value| Error::data(format!("column {column}"), refused(value)))
         });
         let cells: Vec<f32> = cells.collect::<Result<_>>()?;

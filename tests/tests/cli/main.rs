@@ -10,6 +10,8 @@ mod determinism;
 mod device;
 mod export;
 mod faults;
+mod init_from;
+mod inspect;
 #[cfg(unix)]
 mod interrupt;
 mod manifest;

@@ -212,3 +212,117 @@ fn what_is_no_vector_is_refused_by_sample_and_column() {
         p.refuse(&[&train[..], &["--set", set]].concat(), &parts);
     }
 }
+
+/// A configuration whose first stream has a number and two columns of categories.
+const CATEGORIES: &str = r#"
+[run]
+epochs = 8
+batch_size = 8
+validation = 0
+
+[data]
+kind = "manifest"
+table = "categories.csv"
+id = "id"
+label = "label"
+split = "split"
+
+[data.streams.features]
+media = "array"
+columns = "f_*"
+categories = ["f_color", "f_code"]
+
+[data.streams.others]
+media = "array"
+columns = ["noise"]
+
+[modality.features]
+kind = "vector"
+encoder = { widths = [8], dropout = 0 }
+
+[modality.others]
+kind = "vector"
+
+[blend]
+kind = "equal"
+
+[optimizer]
+kind = "adam"
+learning_rate = 0.02
+"#;
+
+/// 40 samples: the color is the class. `more` rows are appended.
+fn write_categories(p: &Playground, more: &str) {
+    let mut table = String::from("id,label,split,f_size,f_color,f_code,noise\n");
+    for sample in 0..40 {
+        let split = if sample < 28 { "train" } else { "test" };
+        let (label, color) = (["a", "b"][sample % 2], ["r\u{f6}d", "bl\u{e5}"][sample % 2]);
+        // One test sample has a color of its own, and one none.
+        let color = match sample {
+            34 => "gul",
+            35 => "",
+            _ => color,
+        };
+        table.push_str(&format!(
+            "s{sample},{label},{split},{},{color},0{},{}\n",
+            sample * 7 % 5,
+            sample % 3,
+            sample % 4
+        ));
+    }
+    p.write("categories.csv", table + more);
+    p.write("categories.toml", CATEGORIES);
+}
+
+#[test]
+fn names_of_categories_are_learned_from_the_training_samples_alone() {
+    let p = playground();
+    write_categories(&p, "");
+    let checked = p.succeed(&["check", "categories.toml", "--quiet"]);
+    // Neither the color of a test sample nor the missing one of another is known.
+    assert!(
+        checked.contains("column 1: 2 categories") && checked.contains("column 2: 3 categories"),
+        "{checked}"
+    );
+    let summary = p.json(&["train", "categories.toml", "--quiet", "--json", "--out", "run"]);
+    assert!(accuracy(&summary, "features") >= 10.0 / 12.0, "{summary}");
+    // What a category is called says what it is, whatever else the table has: no code is counted out.
+    write_categories(&p, "t1,b,test,0,bl\u{e5},00,1\nt2,a,train,1,a new one,99,0\n");
+    let predicted = p.json(&["predict", "run", "t1", "s29", "s34", "--quiet", "--json"]);
+    assert_eq!(
+        (&predicted[0]["predicted"], &predicted[1]["predicted"]),
+        (&"b".into(), &"b".into())
+    );
+    // Learned vectors in place of columns.
+    p.succeed(&[
+        "train",
+        "categories.toml",
+        "--quiet",
+        "--set",
+        "modality.features.category_width=3",
+    ]);
+}
+
+#[test]
+fn categories_have_to_be_asked_for_and_taken_by_a_vector() {
+    let p = playground();
+    write_categories(&p, "");
+    let with = |from: &str, to: &str| p.write("c.toml", CATEGORIES.replace(from, to));
+    with("categories = [\"f_color\", \"f_code\"]\n", "");
+    p.refuse(&["check", "c.toml", "--quiet"], &["f_color", "expected a number"]);
+    with("\"f_code\"]", "\"noise\"]");
+    p.refuse(
+        &["check", "c.toml"],
+        &["streams.features.categories", "in the stream's `columns`"],
+    );
+    with("columns = \"f_*\"", "path = \"{id}.npy\"");
+    p.refuse(
+        &["check", "c.toml"],
+        &["streams.features.categories", "`columns` beside it"],
+    );
+    with(
+        "kind = \"vector\"\nencoder = { widths = [8], dropout = 0 }",
+        "kind = \"sequence\"",
+    );
+    p.refuse(&["check", "c.toml", "--quiet"], &["name of a category"]);
+}

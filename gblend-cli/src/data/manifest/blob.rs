@@ -1,20 +1,32 @@
-//! Where the bytes of a piece of media are: a file, or a part of a shard.
+//! Where the bytes of a piece of media are: a file, a part of a shard, or a cell of the table.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// A file, or a member of a shard that is read where it lies.
+use bytes::Bytes;
+
+use super::decode::sniff;
+
+/// A file, a member of a shard that is read where it lies, or bytes of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Blob {
     /// The name under which the user knows it.
     name: String,
-    /// The file that has it, absolute.
-    file: PathBuf,
-    /// Its place in the file; the whole file if there is none.
-    part: Option<Part>,
+    place: Place,
     length: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    File {
+        /// Absolute.
+        file: PathBuf,
+        /// Its place in the file; the whole file if there is none.
+        part: Option<Part>,
+    },
+    Memory(Bytes),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +70,30 @@ impl Blob {
         }
         Ok(Self {
             name,
-            file,
-            part: None,
+            place: Place::File { file, part: None },
             length: metadata.len(),
+        })
+    }
+
+    /// Bytes that the table has. `name` is that of the file that they were, or of their column; what they are is told by how
+    /// they begin.
+    pub(super) fn embedded(name: &str, bytes: Bytes) -> Result<Self, FileFault> {
+        let extension = sniff::extension(&bytes).ok_or_else(|| {
+            let problem = format!(
+                "found {} bytes in the table of no kind that is known, expected one of: {}",
+                bytes.len(),
+                sniff::KNOWN
+            );
+            FileFault::new(name, problem)
+        })?;
+        let named = name.to_ascii_lowercase().replace(".jpeg", ".jpg");
+        Ok(Self {
+            name: match named.ends_with(&format!(".{extension}")) {
+                true => name.to_owned(),
+                false => format!("{name}.{extension}"),
+            },
+            length: bytes.len() as u64,
+            place: Place::Memory(bytes),
         })
     }
 
@@ -68,8 +101,10 @@ impl Blob {
     pub(super) fn member(name: String, shard: PathBuf, offset: u64, length: u64) -> Self {
         Self {
             name,
-            file: shard,
-            part: Some(Part { offset }),
+            place: Place::File {
+                file: shard,
+                part: Some(Part { offset }),
+            },
             length,
         }
     }
@@ -91,8 +126,11 @@ impl Blob {
         extension.to_ascii_lowercase()
     }
 
-    fn open(&self) -> Result<std::io::Take<File>, FileFault> {
-        Ok(self.positioned()?.take(self.length))
+    fn open(&self) -> Result<Box<dyn Read + '_>, FileFault> {
+        Ok(match &self.place {
+            Place::File { .. } => Box::new(self.positioned()?.take(self.length)),
+            Place::Memory(bytes) => Box::new(&bytes[..]),
+        })
     }
 
     /// A reader from its first byte on, which may go beyond its last.
@@ -101,12 +139,24 @@ impl Blob {
     }
 
     fn positioned(&self) -> Result<File, FileFault> {
-        let mut file = File::open(&self.file).map_err(unreadable(&self.name))?;
-        if let Some(part) = self.part {
+        let (file, part) = self.on_disk()?;
+        let mut file = File::open(file).map_err(unreadable(&self.name))?;
+        if let Some(part) = part {
             file.seek(SeekFrom::Start(part.offset))
                 .map_err(unreadable(&self.name))?;
         }
         Ok(file)
+    }
+
+    /// The file that has it, and its place there.
+    fn on_disk(&self) -> Result<(&Path, Option<Part>), FileFault> {
+        match &self.place {
+            Place::File { file, part } => Ok((file, *part)),
+            Place::Memory(_) => Err(FileFault::new(
+                self.name(),
+                "is in the table, expected a file of its own",
+            )),
+        }
     }
 
     /// All of its bytes, if they are `limit` at most.
@@ -136,8 +186,9 @@ impl Blob {
     /// `length` bytes from `start` on.
     pub(super) fn piece(&self, start: u64, length: usize) -> Result<Vec<u8>, FileFault> {
         let unreadable = unreadable(&self.name);
-        let mut file = File::open(&self.file).map_err(&unreadable)?;
-        let offset = self.part.map_or(0, |part| part.offset);
+        let (file, part) = self.on_disk()?;
+        let mut file = File::open(file).map_err(&unreadable)?;
+        let offset = part.map_or(0, |part| part.offset);
         file.seek(SeekFrom::Start(offset.saturating_add(start)))
             .map_err(&unreadable)?;
         let mut bytes = vec![0; length];
@@ -162,14 +213,15 @@ impl Blob {
 
     /// How `ffmpeg` is told where it is. The prefix keeps a name with a colon or a dash from being taken for
     /// something else.
-    pub(super) fn address(&self) -> OsString {
+    pub(super) fn address(&self) -> Result<OsString, FileFault> {
+        let (file, part) = self.on_disk()?;
         let mut address = OsString::new();
-        if let Some(Part { offset }) = self.part {
+        if let Some(Part { offset }) = part {
             address.push(format!("subfile,,start,{offset},end,{},,:", offset + self.length));
         }
         address.push("file:");
-        address.push(&self.file);
-        address
+        address.push(file);
+        Ok(address)
     }
 }
 

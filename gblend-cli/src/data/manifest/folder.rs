@@ -69,6 +69,36 @@ impl Folder {
             .map(Found::Sequence)
     }
 
+    /// The files of the folder and of those in it, by their paths in natural order; links and hidden files are none.
+    pub(super) fn names(&self) -> Vec<String> {
+        /// Folders below each other, and files in all.
+        const DEEPEST: usize = 3;
+        const MOST: usize = 500_000;
+        let mut names = Vec::new();
+        let mut folders = vec![(self.resolved.clone(), String::new(), 0)];
+        while let Some((folder, before, depth)) = folders.pop() {
+            let Ok(entries) = std::fs::read_dir(&folder) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                let (Some(name), Ok(kind)) = (name.to_str(), entry.file_type()) else {
+                    continue;
+                };
+                if name.starts_with('.') || names.len() >= MOST {
+                    continue;
+                }
+                if kind.is_file() {
+                    names.push(format!("{before}{name}"));
+                } else if kind.is_dir() && depth < DEEPEST {
+                    folders.push((entry.path(), format!("{before}{name}/"), depth + 1));
+                }
+            }
+        }
+        names.sort_by(|a, b| natural(a, b));
+        names
+    }
+
     /// The true path, if it is inside.
     fn resolve(&self, path: &str) -> Result<PathBuf, FileFault> {
         let outside = || {

@@ -22,6 +22,7 @@ mod order;
 mod partition;
 mod rows;
 mod shards;
+pub mod survey;
 mod table;
 mod template;
 #[cfg(test)]
@@ -53,7 +54,7 @@ use template::Template;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The table: a `.csv`, `.jsonl`, `.ndjson` or `.parquet` file, the last compressed with snappy, zstd or not at all.
+    /// The table: a `.csv`, `.tsv`, `.jsonl`, `.ndjson` or `.parquet` file, the last compressed with snappy, zstd or not at all.
     /// Null, and in Parquet what is not a number (NaN), is an empty cell. Without one, the shards' own members `KEY.cls`, `KEY.txt`
     /// and `KEY.json` are the table, with the columns `cls`, `txt`, the keys of the JSON objects, `__key__` and
     /// `__shard__`.
@@ -162,8 +163,9 @@ pub enum BadSample {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StreamSettings {
-    /// Column with the path of the file or folder; of `text`, with the text itself; of `array`, also with a list of numbers, or a
-    /// list of lists that are equally long, as Parquet and JSON have them.
+    /// Column with the path of the file or folder, or in Parquet with the bytes of the file, alone or as Hugging Face's
+    /// `datasets` writes them (`{bytes, path}`); of `text`, with the text itself; of `array`, also with a list of numbers, or
+    /// a list of lists that are equally long, as Parquet and JSON have them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
     /// The path itself, with names of columns in braces, as in `clips/{id}.mp4`.
@@ -174,6 +176,10 @@ pub struct StreamSettings {
     /// value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<ColumnNames>,
+    /// Of these `columns`, those whose cells are names of categories, texts or numbers: a list of names, or a pattern. They are
+    /// for modality `vector`, which learns from the training samples which categories there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub categories: Option<ColumnNames>,
     /// Of `array`, the path of one file for all samples, with a row for each: `.npy`, `.npz` or `.safetensors`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
@@ -285,11 +291,55 @@ impl Dataset for Manifest {
                 Nested {
                     labels: self.label_lists(),
                     numbers: &self.number_lists(),
+                    files: &self.file_columns(),
                 },
             )?,
             (None, Some(table)) => table,
             (None, None) => return Err(missing_table()),
         };
+        Ok(Box::new(self.opened(store, table, from_shards, problems)?))
+    }
+}
+
+gblend_core::register!(Data, "manifest" => Manifest);
+
+fn missing_table() -> Error {
+    Error::setting(
+        "table",
+        "nothing",
+        "the path of a table, or `shards` that have their own",
+    )
+}
+
+impl Manifest {
+    /// One without a table, a label or a stream, which are still to be said.
+    fn empty() -> Self {
+        Self {
+            table: None,
+            root: None,
+            shards: Vec::new(),
+            id: None,
+            label: String::new(),
+            label_kind: LabelColumn::Class,
+            label_separator: None,
+            classes: None,
+            split: Split::Column(String::new()),
+            group: None,
+            samples_per_class: None,
+            on_bad_sample: BadSample::Error,
+            seed: 0,
+            streams: BTreeMap::new(),
+        }
+    }
+
+    /// The samples of a table; `problems` are those that were found before.
+    fn opened(
+        &self,
+        store: Store,
+        table: Table,
+        from_shards: bool,
+        mut problems: Vec<Error>,
+    ) -> Result<Opened> {
         let columns = Columns::find(self, &table, from_shards)?;
         let streams: Vec<OpenedStream> = self
             .streams
@@ -313,23 +363,9 @@ impl Dataset for Manifest {
         if rows.is_empty() && problems.is_empty() {
             return Err(Error::data("the table", "found no row, expected at least one"));
         }
-        Ok(Box::new(Opened::new(
-            self, store, table, rows, classes, streams, problems,
-        )))
+        Ok(Opened::new(self, store, table, rows, classes, streams, problems))
     }
-}
 
-gblend_core::register!(Data, "manifest" => Manifest);
-
-fn missing_table() -> Error {
-    Error::setting(
-        "table",
-        "nothing",
-        "the path of a table, or `shards` that have their own",
-    )
-}
-
-impl Manifest {
     fn on_bad(&self) -> OnBadSample {
         match self.on_bad_sample {
             BadSample::Error => OnBadSample::Error,
@@ -357,6 +393,15 @@ impl Manifest {
             .values()
             .filter(|stream| stream.media == MediaName::Array);
         arrays.filter_map(|stream| stream.column.as_deref()).collect()
+    }
+
+    /// The columns whose cells may be the bytes of files.
+    fn file_columns(&self) -> Vec<&str> {
+        let files = self
+            .streams
+            .values()
+            .filter(|stream| stream.media != MediaName::Text);
+        files.filter_map(|stream| stream.column.as_deref()).collect()
     }
 
     fn check(&self) -> Result<()> {
@@ -414,6 +459,7 @@ impl StreamSettings {
             column: None,
             path: None,
             columns: None,
+            categories: None,
             file: None,
             index: None,
             key: None,
@@ -468,6 +514,10 @@ impl StreamSettings {
                 return Err(Error::setting(key(setting), format!("\"{value}\""), expected));
             }
         }
+        if self.categories.is_some() && self.columns.is_none() {
+            let expected = "`columns` beside it, some of which it names";
+            return Err(Error::setting(key("categories"), "given", expected));
+        }
         if let Some(column) = &self.column {
             let position = table.column(column, &key("column"))?;
             return Ok(match self.media {
@@ -477,7 +527,8 @@ impl StreamSettings {
             });
         }
         if let Some(columns) = &self.columns {
-            let columns = columns.find(table, taken, &key("columns"))?;
+            let positions = columns.find(table, taken, &key("columns"))?;
+            let columns = arrays::columns(table, &positions, self.categories.as_ref(), name)?;
             return Ok(Origin::Array(ArrayCells::Columns(columns)));
         }
         if let Some(file) = &self.file {

@@ -5,6 +5,7 @@ use gblend_core::{Array, Error, LabelKind, Media, OnBadSample, Result, Sample, S
 use super::Manifest;
 use super::arrays::ArrayCells;
 use super::blob::{Blob, FileFault, Found};
+use super::decode::sniff::is_depth;
 use super::decode::{Fault, Reading, VIDEOS, ffmpeg_version};
 use super::folder::Folder;
 use super::rows::Row;
@@ -28,6 +29,26 @@ impl Store {
             Self::Folder(folder) => folder.find(path, members),
             Self::Shards(shards) => shards.find(path, members),
         }
+    }
+}
+
+impl Store {
+    /// The files that there are; of a folder, those that are not far below it.
+    pub(super) fn names(&self) -> Vec<String> {
+        match self {
+            Self::Folder(folder) => folder.names(),
+            Self::Shards(shards) => shards.names().map(str::to_owned).collect(),
+        }
+    }
+
+    /// Whether a file is a picture of depth: a png of one channel with 16 bits.
+    pub(super) fn is_depth(&self, path: &str) -> bool {
+        let head = match self.find(path, &["png"]) {
+            Ok(Found::One(blob)) => blob.head(32),
+            Ok(Found::Sequence(blobs)) => blobs[0].head(32),
+            Err(_) => return false,
+        };
+        head.is_ok_and(|head| is_depth(&head))
     }
 }
 
@@ -111,9 +132,19 @@ impl Opened {
     ) -> Result<T> {
         let reading = &self.readings[stream].reading;
         let place = || self.place(index, stream);
-        let path = paths.fill(&self.table, self.rows[index].index);
-        let path = path.map_err(|problem| Error::data(place(), problem))?;
-        let found = self.store.find(&path, reading.members());
+        let row = self.rows[index].index;
+        let (path, found) = match paths.embedded(&self.table, row) {
+            Some((name, bytes)) => {
+                let found = Blob::embedded(&name, bytes).map(Found::One);
+                (name, found)
+            }
+            None => {
+                let path = paths.fill(&self.table, row);
+                let path = path.map_err(|problem| Error::data(place(), problem))?;
+                let found = self.store.find(&path, reading.members());
+                (path, found)
+            }
+        };
         let made = found.map_err(Fault::File).and_then(|found| make(reading, &found));
         made.map_err(|fault| match fault {
             Fault::Program(error) => Error::plugin(error),

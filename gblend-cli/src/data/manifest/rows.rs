@@ -76,6 +76,16 @@ pub(super) fn classes(settings: &Manifest, table: &Table, columns: &Columns) -> 
     found
 }
 
+/// The split that a value names.
+pub(super) fn partition(value: &str) -> Option<Partition> {
+    match value.to_ascii_lowercase().as_str() {
+        "train" | "training" => Some(Partition::Train),
+        "validation" | "val" | "valid" | "dev" => Some(Partition::Validation),
+        "test" | "testing" => Some(Partition::Test),
+        _ => None,
+    }
+}
+
 /// The labels in a cell: one, or as many as there are between separators.
 fn labels<'a>(settings: &Manifest, cell: &'a str) -> Vec<&'a str> {
     let Some(separator) = &settings.label_separator else {
@@ -176,11 +186,9 @@ fn row(
     };
     let partition = match columns.split.map(|split| (split, table.value(index, split))) {
         None => Partition::Train,
-        Some((split, value)) => match value.to_ascii_lowercase().as_str() {
-            "train" | "training" => Partition::Train,
-            "validation" | "val" | "valid" | "dev" => Partition::Validation,
-            "test" => Partition::Test,
-            _ => {
+        Some((split, value)) => match partition(value) {
+            Some(partition) => partition,
+            None => {
                 let problem = format!(
                     "{} is `{value}`, expected train, validation or test",
                     column(split)

@@ -16,7 +16,7 @@ use super::table::{Table, check_cells, plain};
 /// The column of a sample's key, in the table that shards make.
 const KEY: &str = "__key__";
 /// The column of the shard that has it.
-const SHARD: &str = "__shard__";
+pub(super) const SHARD: &str = "__shard__";
 /// Extensions of members that are values and not media.
 const VALUES: [&str; 2] = ["cls", "txt"];
 /// Bytes that such a member may have.
@@ -126,6 +126,11 @@ impl Shards {
         }
         blobs.sort_by(|a, b| natural(a.name(), b.name()));
         Ok(Found::Sequence(blobs))
+    }
+
+    /// The names of all members.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.keys().map(String::as_str)
     }
 
     /// The table that the shards make: a row for each key, with the key, the shard, and what its members

@@ -1,5 +1,6 @@
 //! Paths made from the columns of a row: `s1/{clip}.mpg`.
 
+use bytes::Bytes;
 use gblend_core::{Error, Result};
 
 use super::table::Table;
@@ -59,10 +60,24 @@ impl Template {
 
     /// Whether no column that it names is empty in a row.
     pub(super) fn is_filled(&self, table: &Table, row: usize) -> bool {
-        self.0.iter().all(|piece| match piece {
-            Piece::Text(_) => true,
-            Piece::Column(column) => !table.value(row, *column).is_empty(),
-        })
+        self.embedded(table, row).is_some()
+            || self.0.iter().all(|piece| match piece {
+                Piece::Text(_) => true,
+                Piece::Column(column) => !table.value(row, *column).is_empty(),
+            })
+    }
+
+    /// Name and bytes of the file that the table itself has in place of a path, if that is one column's.
+    pub(super) fn embedded(&self, table: &Table, row: usize) -> Option<(String, Bytes)> {
+        let [Piece::Column(column)] = self.0[..] else {
+            return None;
+        };
+        let bytes = table.file(row, column)?;
+        let name = match table.value(row, column) {
+            "" => table.columns()[column].clone(),
+            name => name.to_owned(),
+        };
+        Some((name, bytes))
     }
 
     /// The path of a row.

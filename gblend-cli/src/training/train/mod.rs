@@ -329,8 +329,8 @@ impl<'a, 'l> Training<'a, 'l> {
     }
 }
 
-/// The length of a run on those of these samples that the active heads see.
-fn run_length(session: &Session<'_>, blend: &dyn Blend, samples: &[SampleIndex]) -> RunLength {
+/// Steps and epochs of a run on those of these samples that the active heads see.
+pub(super) fn run_length(session: &Session<'_>, blend: &dyn Blend, samples: &[SampleIndex]) -> RunLength {
     let samples = session.seen(samples, &active_heads(blend));
     RunLength {
         steps_per_epoch: samples.len().div_ceil(session.batch_size().get()) as u64,

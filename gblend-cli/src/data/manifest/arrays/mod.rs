@@ -1,21 +1,23 @@
 //! Arrays that have no file of their own: numbers in columns of the table, lists in its cells, rows of one large array.
 
+mod categories;
 mod column_names;
 mod row_file;
 
-use gblend_core::Array;
+use gblend_core::{Array, category};
 
 use super::decode::Fault;
 use super::table::Table;
 
-pub(super) use column_names::ColumnNames;
+pub(super) use categories::{Column, columns};
+pub(super) use column_names::{ColumnNames, fits};
 pub(super) use row_file::RowFile;
 
 /// Where the array of a sample is.
 #[derive(Debug)]
 pub(super) enum ArrayCells {
-    /// A number in each of these columns: `[columns]`.
-    Columns(Vec<usize>),
+    /// A number, or the name of a category, in each of these columns: `[columns]`.
+    Columns(Vec<Column>),
     /// A list of numbers in this column: `[values]`, or of lists that are equally long: `[lists, values]`.
     List(usize),
     /// A row of a file, which this column has the number of, from 0; by default the row's own.
@@ -26,7 +28,9 @@ impl ArrayCells {
     /// Whether a row of the table has anything there.
     pub(super) fn is_filled(&self, table: &Table, row: usize) -> bool {
         match self {
-            Self::Columns(columns) => columns.iter().any(|&column| !table.value(row, column).is_empty()),
+            Self::Columns(columns) => columns
+                .iter()
+                .any(|column| !table.value(row, column.position).is_empty()),
             Self::List(column) => table.has_list(row, *column),
             Self::Row { index, .. } => index.is_none_or(|index| !table.value(row, index).is_empty()),
         }
@@ -36,9 +40,15 @@ impl ArrayCells {
     pub(super) fn read(&self, table: &Table, row: usize) -> Result<Array, Fault> {
         match self {
             Self::Columns(columns) => {
-                let values = columns.iter().map(|&column| {
-                    number(table.value(row, column))
-                        .map_err(|problem| format!("column `{}` {problem}", table.columns()[column]))
+                let values = columns.iter().map(|column| {
+                    let cell = table.value(row, column.position);
+                    let value = if column.is_category {
+                        Ok(category(cell))
+                    } else {
+                        measured(cell)
+                    };
+                    value
+                        .map_err(|problem| format!("column `{}` {problem}", table.columns()[column.position]))
                 });
                 array([columns.len()], values.collect::<Result<_, _>>()?)
             }
@@ -68,8 +78,27 @@ fn array(shape: impl Into<Vec<usize>>, values: Vec<f32>) -> Result<Array, Fault>
     Array::new(shape, values).map_err(|error| Fault::Media(error.to_string()))
 }
 
+/// The code of a category; nothing is missing.
+fn category(cell: &str) -> f32 {
+    if cell.is_empty() {
+        f32::NAN
+    } else {
+        category::code(cell)
+    }
+}
+
+/// A number that is no code of a category.
+fn measured(cell: &str) -> Result<f32, String> {
+    match number(cell)? {
+        value if category::is_code(value) => Err(format!(
+            "is `{cell}`, expected a number below 2^112: larger ones stand for categories"
+        )),
+        value => Ok(value),
+    }
+}
+
 /// What a cell says: a number or a truth value; nothing, or what is not a number, is missing.
-fn number(cell: &str) -> Result<f32, String> {
+pub(super) fn number(cell: &str) -> Result<f32, String> {
     let number = match cell {
         "" => f32::NAN,
         "true" | "True" | "TRUE" => 1.0,

@@ -74,6 +74,16 @@ impl RowFile {
         })
     }
 
+    /// The names of the arrays in a file; none of one that has a single array without a name.
+    pub(in super::super) fn keys(blob: &Blob, limit: usize) -> Result<Vec<Option<String>>, Fault> {
+        let names = match blob.extension().as_str() {
+            "npz" => npz_names(&npz(blob, limit)?),
+            "safetensors" => safetensors_header(blob)?.1.into_keys().collect(),
+            _ => return Ok(vec![None]),
+        };
+        Ok(names.into_iter().map(Some).collect())
+    }
+
     /// The number of rows.
     pub(in super::super) fn rows(&self) -> usize {
         self.rows
@@ -154,16 +164,30 @@ fn whole(bytes: &[u8]) -> Result<Opened, Fault> {
     Ok((array.shape().to_vec(), Values::InMemory(array.into_values())))
 }
 
-fn open_npz(blob: &Blob, key: Option<&str>, limit: usize) -> Result<Opened, Fault> {
-    let broken = |error: zip::result::ZipError| Fault::Media(format!("not a whole .npz file: {error}"));
-    let mut archive = zip::ZipArchive::new(Cursor::new(blob.read(limit)?)).map_err(broken)?;
-    let names: Vec<String> = archive
-        .file_names()
+type Npz = zip::ZipArchive<Cursor<Vec<u8>>>;
+
+fn broken_npz(error: &zip::result::ZipError) -> Fault {
+    Fault::Media(format!("not a whole .npz file: {error}"))
+}
+
+fn npz(blob: &Blob, limit: usize) -> Result<Npz, Fault> {
+    zip::ZipArchive::new(Cursor::new(blob.read(limit)?)).map_err(|error| broken_npz(&error))
+}
+
+fn npz_names(archive: &Npz) -> Vec<String> {
+    let names = archive.file_names();
+    names
         .filter_map(|name| name.strip_suffix(".npy").map(str::to_owned))
-        .collect();
-    let name = chosen(key, names)?;
+        .collect()
+}
+
+fn open_npz(blob: &Blob, key: Option<&str>, limit: usize) -> Result<Opened, Fault> {
+    let mut archive = npz(blob, limit)?;
+    let name = chosen(key, npz_names(&archive))?;
     let mut bytes = Vec::new();
-    let member = archive.by_name(&format!("{name}.npy")).map_err(broken)?;
+    let member = archive
+        .by_name(&format!("{name}.npy"))
+        .map_err(|error| broken_npz(&error))?;
     let unpacked = member.take(limit as u64 + 1).read_to_end(&mut bytes);
     unpacked.map_err(|error| Fault::Media(format!("not a whole .npz file: {error}")))?;
     if bytes.len() > limit {
@@ -183,8 +207,13 @@ struct Tensor {
     data_offsets: [u64; 2],
 }
 
-fn open_safetensors(blob: &Blob, key: Option<&str>) -> Result<Opened, Fault> {
-    let broken = |problem: String| Fault::Media(format!("not a whole .safetensors file: {problem}"));
+fn broken_safetensors(problem: &str) -> Fault {
+    Fault::Media(format!("not a whole .safetensors file: {problem}"))
+}
+
+/// The header's length, and what it says of each tensor.
+fn safetensors_header(blob: &Blob) -> Result<(u64, BTreeMap<String, serde_json::Value>), Fault> {
+    let broken = |problem: String| broken_safetensors(&problem);
     let cut = || broken("it is cut short inside its header".to_owned());
     let head = blob.head(8)?;
     let length = u64::from_le_bytes(*head.first_chunk::<8>().ok_or_else(cut)?);
@@ -196,6 +225,13 @@ fn open_safetensors(blob: &Blob, key: Option<&str>) -> Result<Opened, Fault> {
     let mut header: BTreeMap<String, serde_json::Value> =
         serde_json::from_slice(head.get(8..).ok_or_else(cut)?).map_err(|error| broken(error.to_string()))?;
     header.remove("__metadata__");
+    Ok((length, header))
+}
+
+fn open_safetensors(blob: &Blob, key: Option<&str>) -> Result<Opened, Fault> {
+    let broken = |problem: String| broken_safetensors(&problem);
+    let (length, mut header) = safetensors_header(blob)?;
+    let after = blob.length() - 8;
     let name = chosen(key, header.keys().cloned().collect())?;
     let tensor = header.remove(&name).unwrap_or_default();
     let tensor: Tensor =

@@ -111,7 +111,7 @@ fn run(blob: &Blob, output: &[&str], limit: usize) -> Result<Vec<u8>, Fault> {
         // Samples are decoded side by side already.
         .args(["-threads", "1"])
         .arg("-i")
-        .arg(blob.address())
+        .arg(blob.address()?)
         .args(output)
         .args(["-threads", "1", "pipe:1"])
         .stdin(Stdio::null())

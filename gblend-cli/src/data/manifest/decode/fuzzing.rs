@@ -23,6 +23,7 @@ pub fn json_lines(bytes: &[u8]) -> bool {
     let nested = Nested {
         labels: Some("labels"),
         numbers: &["numbers"],
+        files: &[],
     };
     Table::json_lines("fuzz.jsonl", bytes, nested).is_ok()
 }

@@ -15,6 +15,7 @@ pub(super) mod npy;
 pub(super) mod number;
 mod picture;
 mod portable;
+pub(super) mod sniff;
 mod sound;
 mod video_check;
 
@@ -31,7 +32,7 @@ pub(super) const PICTURES: [&str; 3] = ["png", "jpg", "jpeg"];
 /// Files with frames and perhaps sound, which `ffmpeg` reads.
 pub(super) const VIDEOS: [&str; 8] = ["mp4", "m4v", "mov", "avi", "mpg", "mpeg", "mkv", "webm"];
 const DEPTH_PICTURES: [&str; 2] = ["png", "pgm"];
-const SOUNDS: [&str; 5] = ["wav", "flac", "mp3", "ogg", "oga"];
+pub(super) const SOUNDS: [&str; 5] = ["wav", "flac", "mp3", "ogg", "oga"];
 
 /// Why there is no media.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ mod parquet;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
+use bytes::Bytes;
 use gblend_core::registry::nearest;
 use gblend_core::{Error, Result};
 use serde_json::Value;
@@ -25,6 +26,8 @@ pub(super) struct Nested<'a> {
     pub(super) labels: Option<&'a str>,
     /// Columns whose cells may be lists of numbers.
     pub(super) numbers: &'a [&'a str],
+    /// Columns whose cells may be the bytes of files.
+    pub(super) files: &'a [&'a str],
 }
 
 impl Nested<'_> {
@@ -34,6 +37,10 @@ impl Nested<'_> {
 
     fn has_numbers(&self, column: &str) -> bool {
         self.numbers.contains(&column)
+    }
+
+    fn has_files(&self, column: &str) -> bool {
+        self.files.contains(&column)
     }
 }
 
@@ -50,6 +57,8 @@ pub(super) struct Table {
     refused: BTreeMap<usize, (String, String)>,
     /// Columns that have lists of numbers.
     lists: BTreeMap<usize, Lists>,
+    /// Columns that have the bytes of files, by row; those of the last rows may lack.
+    files: BTreeMap<usize, Vec<Option<Bytes>>>,
 }
 
 impl Table {
@@ -66,10 +75,11 @@ impl Table {
             .to_ascii_lowercase();
         let parse = |name: &str, bytes: Vec<u8>| match extension.as_str() {
             "csv" => Self::csv(name, &bytes).map(|table| table.with_bracketed(nested.numbers)),
+            "tsv" => Self::tsv(name, &bytes).map(|table| table.with_bracketed(nested.numbers)),
             "jsonl" | "ndjson" => Self::json_lines(name, &bytes, nested),
             "parquet" => parquet::read(name, bytes, nested),
             _ => {
-                let problem = "found another extension, expected a table in .csv, .jsonl, .ndjson or .parquet; \
+                let problem = "found another extension, expected a table in .csv, .tsv, .jsonl, .ndjson or .parquet; \
                                other formats have to be converted";
                 Err(Error::data(name, problem))
             }
@@ -85,9 +95,22 @@ impl Table {
 
     /// A table with a header line (RFC 4180).
     pub(super) fn csv(name: &str, bytes: &[u8]) -> Result<Self> {
+        Self::separated(name, bytes, b',')
+    }
+
+    /// The same with tabs in place of commas.
+    fn tsv(name: &str, bytes: &[u8]) -> Result<Self> {
+        Self::separated(name, bytes, b'\t')
+    }
+
+    fn separated(name: &str, bytes: &[u8], separator: u8) -> Result<Self> {
         // Spreadsheets put a byte order mark in front.
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+        let mut reader = csv::ReaderBuilder::new();
+        let mut reader = reader
+            .delimiter(separator)
+            .trim(csv::Trim::All)
+            .from_reader(bytes);
         let broken = |error: csv::Error| Error::data(name, error);
         let columns: Vec<String> = reader
             .headers()
@@ -223,6 +246,16 @@ impl Table {
         self
     }
 
+    /// The bytes of the file in a cell.
+    pub(super) fn file(&self, row: usize, column: usize) -> Option<Bytes> {
+        self.files.get(&column)?.get(row)?.clone()
+    }
+
+    /// Whether a column has the bytes of files.
+    pub(super) fn has_files(&self, column: usize) -> bool {
+        self.files.contains_key(&column)
+    }
+
     /// Whether a column has lists of numbers.
     pub(super) fn has_lists(&self, column: usize) -> bool {
         self.lists.contains_key(&column)
@@ -240,6 +273,32 @@ impl Table {
     pub(super) fn list(&self, row: usize, column: usize) -> Result<(Vec<usize>, Vec<f32>), String> {
         let lists = self.lists.get(&column).ok_or("has no list of numbers")?;
         lists.get(row)
+    }
+
+    /// The columns that cannot become text, or whose texts look like lists.
+    pub(super) fn nested_columns(&self) -> Vec<String> {
+        let bracketed = |column: &usize| {
+            let mut cells = (0..self.len()).map(|row| self.value(row, *column));
+            cells
+                .find(|cell| !cell.is_empty())
+                .is_some_and(|cell| cell.starts_with('['))
+        };
+        let columns = 0..self.columns.len();
+        let columns = columns.filter(|column| self.is_refused(*column) || bracketed(column));
+        columns.map(|column| self.columns[column].clone()).collect()
+    }
+
+    /// Whether a column cannot become text.
+    pub(super) fn is_refused(&self, column: usize) -> bool {
+        self.refused.contains_key(&column)
+    }
+
+    /// Whether a column has at least one list that is of numbers.
+    pub(super) fn has_number_lists(&self, name: &str) -> bool {
+        let column = self.columns.iter().position(|column| column == name);
+        column
+            .and_then(|column| self.lists.get(&column))
+            .is_some_and(Lists::has_any)
     }
 
     /// Adds a row with a value for each column.

@@ -36,6 +36,11 @@ impl Lists {
         self.cells.is_empty()
     }
 
+    /// Whether at least one row has a list of numbers.
+    pub(super) fn has_any(&self) -> bool {
+        self.cells.iter().any(Option::is_some)
+    }
+
     /// Whether a row has a list, or something else where one should be.
     pub(super) fn has(&self, row: usize) -> bool {
         self.problems.contains_key(&row) || self.cells.get(row).is_some_and(Option::is_some)

@@ -1,5 +1,7 @@
 //! A value of a Parquet file as the text that it would be in JSON Lines.
 
+use bytes::Bytes;
+use parquet::data_type::ByteArray;
 use parquet::record::Field;
 
 use super::super::joined;
@@ -30,4 +32,43 @@ pub(super) fn list(value: &Field) -> Option<String> {
         .map(plain)
         .collect::<Option<Vec<_>>>()
         .map(|values| joined(&values))
+}
+
+/// A file in a cell.
+pub(super) struct File {
+    /// The path that it had; empty if that is not told.
+    pub(super) path: String,
+    /// None if the cell is empty, or has the path alone.
+    pub(super) bytes: Option<Bytes>,
+}
+
+/// The file that a cell is: bytes, or a group of bytes and a path.
+pub(super) fn file(value: &Field) -> Option<File> {
+    // What is shared with other cells stays so: a dictionary may have one file for a million rows.
+    let bytes = |bytes: &ByteArray| Bytes::from_owner(bytes.clone());
+    match value {
+        Field::Null => Some(File {
+            path: String::new(),
+            bytes: None,
+        }),
+        Field::Bytes(found) => Some(File {
+            path: String::new(),
+            bytes: Some(bytes(found)),
+        }),
+        Field::Group(group) => {
+            let mut file = File {
+                path: String::new(),
+                bytes: None,
+            };
+            for (name, part) in group.get_column_iter() {
+                match (name.as_str(), part) {
+                    ("bytes", Field::Bytes(found)) => file.bytes = Some(bytes(found)),
+                    ("path", Field::Str(path)) => file.path.clone_from(path),
+                    _ => {}
+                }
+            }
+            Some(file)
+        }
+        _ => None,
+    }
 }

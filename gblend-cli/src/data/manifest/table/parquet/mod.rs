@@ -31,6 +31,9 @@ const MOST_ROWS: u64 = 1024;
 /// Bytes that the text of a table may take.
 const MOST_TEXT: usize = 1 << 30;
 
+/// Bytes that the files in a table may take.
+const MOST_FILES: usize = 4 << 30;
+
 /// Reads the bytes of a file that errors call `name`. Only in `nested` columns may cells be lists.
 ///
 /// # Errors
@@ -72,7 +75,8 @@ fn table(name: &str, bytes: &Bytes, nested: Nested<'_>) -> Result<Table> {
         .with_fields(kept.iter().map(|&index| Arc::clone(&fields[index])).collect())
         .build()
         .map_err(broken)?;
-    let mut taken = 0_usize;
+    let (mut taken, mut taken_by_files) = (0_usize, 0_usize);
+    let mut files: BTreeMap<usize, Vec<Option<Bytes>>> = BTreeMap::new();
     let mut lists: BTreeMap<usize, Lists> = BTreeMap::new();
     for group in metadata.row_groups() {
         let group = RowGroup::new(group, bytes.clone(), kept.len());
@@ -82,6 +86,16 @@ fn table(name: &str, bytes: &Bytes, nested: Nested<'_>) -> Result<Table> {
             let row = row.map_err(|error| damaged(&place, error))?;
             let mut values = vec![String::new(); fields.len()];
             for (&index, (column, value)) in kept.iter().zip(row.into_columns()) {
+                if nested.has_files(&column)
+                    && let Some(cell::File { path, bytes }) = cell::file(&value)
+                {
+                    taken_by_files += bytes.as_ref().map_or(0, Bytes::len);
+                    let of_column = files.entry(index).or_default();
+                    of_column.resize(table.len(), None);
+                    of_column.push(bytes);
+                    values[index] = path;
+                    continue;
+                }
                 if let Field::ListInternal(list) = &value
                     && nested.has_numbers(&column)
                 {
@@ -111,9 +125,18 @@ fn table(name: &str, bytes: &Bytes, nested: Nested<'_>) -> Result<Table> {
                     format!("the table takes more than {most} MiB up to here, expected less"),
                 ));
             }
+            if taken_by_files > MOST_FILES {
+                let most = MOST_FILES >> 20;
+                let problem = format!(
+                    "the files in the table take more than {most} MiB up to here, expected less: write them beside the \
+                     table, with their paths in a column, or into WebDataset shards"
+                );
+                return Err(Error::data(place, problem));
+            }
             table.push(values, place);
         }
     }
+    table.files = files;
     for (column, lists) in lists {
         table.set_lists(column, lists);
     }
@@ -155,6 +178,9 @@ fn place(name: &str, row: usize) -> String {
 /// Why a column cannot become text, if it cannot.
 fn problem(schema: &SchemaDescriptor, index: usize, nested: Nested<'_>) -> Option<String> {
     let field = &schema.root_schema().get_fields()[index];
+    if nested.has_files(field.name()) && is_file(field) {
+        return None;
+    }
     let mut leaves = (0..schema.num_columns()).filter(|&leaf| schema.get_column_root_idx(leaf) == index);
     let (leaf, others) = (leaves.next().map(|leaf| schema.column(leaf)), leaves.next());
     let (Some(leaf), None) = (leaf, others) else {
@@ -182,6 +208,34 @@ fn problem(schema: &SchemaDescriptor, index: usize, nested: Nested<'_>) -> Optio
     );
     let is_plain = leaf.converted_type() == ConvertedType::NONE && leaf.logical_type_ref().is_none();
     (is_bytes && is_plain).then(|| "holds bytes, expected text, a number or a truth value".to_owned())
+}
+
+/// Whether a column has bytes, alone or as Hugging Face's library `datasets` writes files: with a path, in a group.
+fn is_file(field: &Type) -> bool {
+    let single = |field: &Type| {
+        let info = field.get_basic_info();
+        !info.has_repetition() || info.repetition() != Repetition::REPEATED
+    };
+    let is_bytes = |field: &Type| {
+        let info = field.get_basic_info();
+        field.is_primitive()
+            && single(field)
+            && field.get_physical_type() == Physical::BYTE_ARRAY
+            && info.converted_type() == ConvertedType::NONE
+            && info.logical_type_ref().is_none()
+    };
+    if field.is_primitive() {
+        return is_bytes(field);
+    }
+    let info = field.get_basic_info();
+    let parts = field.get_fields();
+    let known = parts.iter().all(|part| match part.name() {
+        "bytes" => is_bytes(part),
+        "path" => part.is_primitive() && single(part),
+        _ => false,
+    });
+    let plain = info.converted_type() == ConvertedType::NONE && info.logical_type_ref().is_none();
+    plain && known && single(field) && parts.iter().any(|part| part.name() == "bytes")
 }
 
 /// Holds what the file says of itself against itself.

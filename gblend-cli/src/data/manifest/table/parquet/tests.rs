@@ -14,6 +14,7 @@ const ZSTD: &[u8] = include_bytes!("../../../../../tests/fixtures/tables/zstd.pa
 const PLAIN: &[u8] = include_bytes!("../../../../../tests/fixtures/tables/plain.parquet");
 const NESTED_COLUMNS: &[u8] = include_bytes!("../../../../../tests/fixtures/tables/nested.parquet");
 const NUMBERS: &[u8] = include_bytes!("../../../../../tests/fixtures/tables/numbers.parquet");
+const EMBEDDED: &[u8] = include_bytes!("../../../../../tests/fixtures/tables/embedded.parquet");
 const GZIP: &[u8] = include_bytes!("../../../../../tests/fixtures/tables/gzip.parquet");
 const DELTA: &[u8] = include_bytes!("../../../../../tests/fixtures/tables/delta.parquet");
 
@@ -26,6 +27,7 @@ fn parsed(bytes: &[u8], labels: Option<&str>) -> Result<Table> {
     let nested = Nested {
         labels,
         numbers: &LISTS,
+        files: &["image", "audio", "plain"],
     };
     read("t.parquet", bytes.to_vec(), nested)
 }
@@ -83,7 +85,7 @@ fn the_same_rows_are_the_same_table_in_every_format() {
         JSON_LINES,
         Nested {
             labels: Some("tags"),
-            numbers: &[],
+            ..Nested::default()
         },
     )
     .unwrap();
@@ -121,6 +123,24 @@ fn a_nested_column_is_refused_where_it_is_used_alone() {
     }
     let error = parsed(NESTED_COLUMNS, Some("marks")).unwrap_err().to_string();
     assert_eq!(error, format!("t.parquet: row 2: `marks` {NESTED}"));
+}
+
+#[test]
+fn files_in_cells_are_those_that_pyarrow_wrote() {
+    let table = parsed(EMBEDDED, None).unwrap();
+    let column = |name: &str| table.column(name, "column").unwrap();
+    let file = |name: &str, row| table.file(row, column(name));
+    for row in 0..24 {
+        let image = file("image", row).unwrap();
+        assert!(image.starts_with(b"\x89PNG") && image.ends_with(b"IEND\xAE\x42\x60\x82"));
+        assert_eq!(table.value(row, column("image")), format!("{row}.png"));
+        assert_eq!(table.value(row, column("audio")), "");
+        assert_eq!(file("audio", row).unwrap().len(), 44 + 2 * 400);
+        assert_eq!(file("plain", row), (row != 5).then_some(image));
+    }
+    // Who does not ask for files gets none.
+    let plain = read("t.parquet", EMBEDDED.to_vec(), Nested::default()).unwrap();
+    assert!(plain.column("image", "column").is_err() && plain.column("plain", "column").is_err());
 }
 
 #[test]
@@ -163,11 +183,11 @@ proptest! {
 
     #[test]
     fn damaged_bytes_are_a_table_or_an_error(
-        which in 0_usize..4,
+        which in 0_usize..5,
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         lists: bool,
     ) {
-        let mut bytes = [SNAPPY, ZSTD, PLAIN, NESTED_COLUMNS][which].to_vec();
+        let mut bytes = [SNAPPY, ZSTD, PLAIN, NESTED_COLUMNS, EMBEDDED][which].to_vec();
         for (at, value) in damage {
             let at = at.index(bytes.len());
             bytes[at] = value;

@@ -1,0 +1,98 @@
+//! Classes: how many samples they have, and names that are as good as the same.
+
+use std::collections::BTreeMap;
+
+use gblend_core::Source;
+
+use super::Finding;
+use crate::data::prepared::Prepared;
+use crate::data::split::Splits;
+
+/// The samples of a class in each split, in the order of [`Splits::sizes`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassCount {
+    /// The class.
+    pub name: String,
+    /// Its samples.
+    pub samples: [usize; 4],
+}
+
+/// The samples of every class.
+pub fn class_counts(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Vec<ClassCount> {
+    let mut counts: Vec<ClassCount> = source
+        .classes()
+        .iter()
+        .map(|name| ClassCount {
+            name: name.clone(),
+            samples: [0; 4],
+        })
+        .collect();
+    for (part, (_, samples)) in splits.parts().into_iter().enumerate() {
+        for &sample in samples {
+            for class in prepared.labels().classes(sample as usize) {
+                if let Some(count) = counts.get_mut(class) {
+                    count.samples[part] += 1;
+                }
+            }
+        }
+    }
+    counts
+}
+
+pub(super) fn findings(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let groups = alike(source.classes());
+    if let Some(example) = groups.first() {
+        findings.push(Finding::AlikeClasses {
+            groups: groups.len(),
+            example: example.clone(),
+        });
+    }
+    let counts = class_counts(source, prepared, splits);
+    let untested: Vec<&ClassCount> = counts.iter().filter(|count| count.samples[3] == 0).collect();
+    if let Some(first) = untested.first() {
+        findings.push(Finding::UntestedClasses {
+            count: untested.len(),
+            example: first.name.clone(),
+        });
+    }
+    findings
+}
+
+/// Names that are alike but for case, spaces and the form of a number.
+fn alike(names: &[String]) -> Vec<Vec<String>> {
+    let mut by_form: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in names {
+        by_form.entry(form(name)).or_default().push(name.clone());
+    }
+    by_form.into_values().filter(|names| names.len() > 1).collect()
+}
+
+fn form(name: &str) -> String {
+    if let Ok(number) = name.trim().parse::<f64>() {
+        return (number + 0.0).to_string();
+    }
+    let lower = name.to_lowercase();
+    let words = lower.split(|letter: char| letter.is_whitespace() || letter == '_' || letter == '-');
+    words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_alike_but_for_case_spaces_and_the_form_of_numbers() {
+        let groups = |names: &[&str]| alike(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        assert_eq!(groups(&["cat", "Cat", "dog"]), [["cat", "Cat"]]);
+        assert_eq!(groups(&["0", "0.0", "1", "00"]), [["0", "0.0", "00"]]);
+        assert_eq!(
+            groups(&["watch tv", "watch_TV", "a-b", "ab"]),
+            [["watch tv", "watch_TV"]]
+        );
+        assert!(groups(&["a", "b", "1", "-1", "1e1"]).is_empty());
+    }
+}

@@ -1,0 +1,122 @@
+//! Samples that are the same: a test sample that was trained on, and one thing with two labels.
+
+use gblend_core::{MediaKind, Source};
+
+use super::Finding;
+use crate::data::position::SampleIndex;
+use crate::data::prepared::Prepared;
+use crate::data::split::Splits;
+
+pub(super) fn findings(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Vec<Finding> {
+    let Some(contents) = prepared.contents() else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    let whole = |sample: SampleIndex| whole(contents, sample as usize);
+    findings.extend(shared(source, splits, None, &whole));
+    // Short texts and a few numbers are the same again and again; a picture or a recording is not.
+    for modality in prepared.names_of(|media| !matches!(media, MediaKind::Array | MediaKind::Text)) {
+        let (position, name) = modality;
+        let one = |sample: SampleIndex| Some(contents[position][sample as usize]).filter(|&hash| hash != 0);
+        let found = shared(source, splits, Some(name), &one);
+        // Told already, if the samples are the same as a whole.
+        findings.extend(
+            found
+                .into_iter()
+                .filter(|found| !covers(&findings, found))
+                .collect::<Vec<_>>(),
+        );
+    }
+    findings.extend(contradiction(source, prepared, splits, &whole));
+    findings
+}
+
+/// Whether whole samples of the same split are shared as often.
+fn covers(findings: &[Finding], found: &Finding) -> bool {
+    let Finding::SharedContents { split, count, .. } = found else {
+        return false;
+    };
+    findings.iter().any(|other| {
+        matches!(other, Finding::SharedContents { modality: None, split: of, count: known, .. } if of == split && known >= count)
+    })
+}
+
+/// One hash of all contents of a sample; none if it has none.
+fn whole(contents: &[Vec<u64>], sample: usize) -> Option<u64> {
+    let mut hasher = blake3::Hasher::new();
+    let mut any = 0;
+    for modality in contents {
+        any |= modality[sample];
+        hasher.update(&modality[sample].to_le_bytes());
+    }
+    let mut head = [0; 8];
+    head.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    (any != 0).then_some(u64::from_le_bytes(head))
+}
+
+/// Samples of validation and test whose contents are those of a sample that is trained on or held out.
+fn shared(
+    source: &dyn Source,
+    splits: &Splits,
+    modality: Option<&str>,
+    hash: &dyn Fn(SampleIndex) -> Option<u64>,
+) -> Vec<Finding> {
+    let [train, held_out, validation, test] = splits.parts();
+    let both = train.1.iter().chain(held_out.1);
+    let mut trained: Vec<(u64, SampleIndex)> =
+        both.filter_map(|&sample| Some((hash(sample)?, sample))).collect();
+    trained.sort_unstable();
+    let findings = [validation, test].into_iter().filter_map(|(split, samples)| {
+        let twin = |&sample: &SampleIndex| {
+            let hash = hash(sample)?;
+            let at = trained.partition_point(|(other, _)| *other < hash);
+            let (other, twin) = trained.get(at)?;
+            (*other == hash).then_some((sample, *twin))
+        };
+        let mut twins = samples.iter().filter_map(twin);
+        let (one, other) = twins.next()?;
+        Some(Finding::SharedContents {
+            modality: modality.map(str::to_owned),
+            split,
+            count: 1 + twins.count(),
+            example: (id(source, one), id(source, other)),
+        })
+    });
+    findings.collect()
+}
+
+/// Samples of any split that are the same and have different labels.
+fn contradiction(
+    source: &dyn Source,
+    prepared: &Prepared,
+    splits: &Splits,
+    hash: &dyn Fn(SampleIndex) -> Option<u64>,
+) -> Option<Finding> {
+    let all = splits.all();
+    let mut hashes: Vec<(u64, SampleIndex)> = all
+        .into_iter()
+        .filter_map(|sample| Some((hash(sample)?, sample)))
+        .collect();
+    hashes.sort_unstable();
+    let labels = prepared.labels();
+    let mut found: Option<(usize, (SampleIndex, SampleIndex))> = None;
+    for same in hashes.chunk_by(|one, other| one.0 == other.0) {
+        let first = same[0].1;
+        let label = labels.get(first as usize);
+        for &(_, sample) in &same[1..] {
+            if labels.get(sample as usize) != label {
+                let (count, _) = found.get_or_insert((0, (sample, first)));
+                *count += 1;
+            }
+        }
+    }
+    let (count, (one, other)) = found?;
+    Some(Finding::Contradiction {
+        count,
+        example: (id(source, one), id(source, other)),
+    })
+}
+
+fn id(source: &dyn Source, sample: SampleIndex) -> String {
+    source.sample(sample as usize).id
+}

@@ -1,0 +1,176 @@
+//! What one wants to know of a dataset before training on it, and what is odd about it.
+//!
+//! Everything is looked at as it will be trained on: the splits of the run, the samples as they were prepared. Nothing is
+//! learned from it, so that the test may be looked at too.
+
+mod classes;
+mod contents;
+mod ranges;
+
+use std::fmt;
+
+use gblend_core::{Result, Source};
+
+use super::prepared::Prepared;
+use super::split::Splits;
+
+pub use classes::{ClassCount, class_counts};
+pub use ranges::{StreamRange, stream_range};
+
+/// What is odd, once for each kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finding {
+    /// Classes whose names differ by case, spaces or the form of a number alone.
+    AlikeClasses {
+        /// Groups of such classes, and the names of the first group.
+        groups: usize,
+        /// The names of the first group.
+        example: Vec<String>,
+    },
+    /// Classes that no test sample has.
+    UntestedClasses {
+        /// How many.
+        count: usize,
+        /// The first.
+        example: String,
+    },
+    /// Samples of one split whose contents a training sample has too.
+    SharedContents {
+        /// What is equal: every stream, or that of one modality.
+        modality: Option<String>,
+        /// The split.
+        split: &'static str,
+        /// How many samples of the split.
+        count: usize,
+        /// One of them, and the training sample.
+        example: (String, String),
+    },
+    /// Samples with equal contents and different labels.
+    Contradiction {
+        /// Samples that have the contents of an earlier one, and another label.
+        count: usize,
+        /// One of them, and the earlier one.
+        example: (String, String),
+    },
+    /// Columns that have one value in all training samples.
+    ConstantColumns {
+        /// The modality.
+        modality: String,
+        /// How many.
+        count: usize,
+        /// The first, counted from 0, and its value.
+        example: (usize, f32),
+    },
+    /// Samples whose values are all the same: black pictures, silence.
+    Uniform {
+        /// The modality.
+        modality: String,
+        /// How many.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlikeClasses { groups, example } => {
+                let names: Vec<String> = example.iter().map(|name| format!("`{name}`")).collect();
+                let names = names.join(" and ");
+                write!(
+                    f,
+                    "classes whose names are as good as the same: {groups}, such as {names}; each counts as a class of its own"
+                )
+            }
+            Self::UntestedClasses { count, example } => {
+                write!(f, "classes without a test sample: {count}, such as `{example}`")
+            }
+            Self::SharedContents {
+                modality,
+                split,
+                count,
+                example: (one, other),
+            } => {
+                let what = match modality {
+                    None => "that are a training sample, too, in every modality".to_owned(),
+                    Some(modality) => format!("with the `{modality}` of a training sample"),
+                };
+                write!(
+                    f,
+                    "{split} samples {what}: {count}, such as {one} and {other}; what is known by heart looks like what is learned"
+                )
+            }
+            Self::Contradiction {
+                count,
+                example: (one, other),
+            } => write!(
+                f,
+                "samples with the contents of another one and not its label: {count}, such as {one} and {other}"
+            ),
+            Self::ConstantColumns {
+                modality,
+                count,
+                example: (column, value),
+            } => write!(
+                f,
+                "columns of `{modality}` with one value in all training samples: {count}, such as column {column}, which is {value}"
+            ),
+            Self::Uniform {
+                modality,
+                count,
+                example,
+            } => write!(
+                f,
+                "samples of `{modality}` with one value everywhere: {count}, such as {example}; a blank picture, or silence"
+            ),
+        }
+    }
+}
+
+/// What is odd about contents, which costs next to nothing where their hashes are kept.
+pub fn content_findings(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Vec<Finding> {
+    contents::findings(source, prepared, splits)
+}
+
+/// What is odd about the classes.
+pub fn class_findings(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Vec<Finding> {
+    classes::findings(source, prepared, splits)
+}
+
+/// How many samples of each split have a modality, in the order of [`Splits::sizes`].
+pub fn coverage(prepared: &Prepared, splits: &Splits, modality: usize) -> [usize; 4] {
+    splits.parts().map(|(_, samples)| {
+        let has = samples
+            .iter()
+            .filter(|&&sample| prepared.has(modality, sample as usize));
+        has.count()
+    })
+}
+
+/// How many groups each split has, if samples have groups, in the order of [`Splits::sizes`].
+pub fn group_counts(source: &dyn Source, splits: &Splits) -> Option<[usize; 4]> {
+    let counts = splits.parts().map(|(_, samples)| {
+        let groups = samples
+            .iter()
+            .filter_map(|&sample| source.sample(sample as usize).group);
+        groups.collect::<std::collections::BTreeSet<String>>().len()
+    });
+    (counts.iter().sum::<usize>() > 0).then_some(counts)
+}
+
+/// The ranges of every modality, in their order; `streams` are those that feed them.
+///
+/// # Errors
+/// What a sample that was prepared before has become since.
+pub fn stream_ranges(
+    source: &dyn Source,
+    prepared: &Prepared,
+    splits: &Splits,
+    streams: &[usize],
+) -> Result<Vec<StreamRange>> {
+    let modalities = streams.iter().enumerate();
+    modalities
+        .map(|(modality, &stream)| stream_range(source, prepared, splits, (modality, stream)))
+        .collect()
+}

@@ -1,0 +1,72 @@
+//! A few steps to see that training works, and how long it is going to take.
+
+use std::time::{Duration, Instant};
+
+use gblend_core::Blend;
+
+use super::learner::Learner;
+use super::session::Session;
+use super::step::{active_heads, step};
+use super::train::run_length;
+use crate::data::{Evaluable, Plan, Splits};
+use crate::error::{Error, Result};
+use crate::network::Multimodal;
+
+/// What a step takes, and how many there are.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// One step, with its batch in memory; none where a loss or gradient is not finite, whose text is the error.
+    pub step: std::result::Result<Duration, String>,
+    /// Steps of an epoch.
+    pub steps_per_epoch: u64,
+    /// Epochs.
+    pub epochs: u64,
+}
+
+/// Takes a step on a batch of training samples, and then another one that is measured. The model is of no use afterwards.
+///
+/// # Errors
+/// What training would end with in its first step, but for a loss that is not a number: that depends on settings as much
+/// as on data.
+pub fn trial(
+    session: &Session<'_>,
+    splits: &Splits,
+    model: &mut Multimodal,
+    blend: &mut dyn Blend,
+) -> Result<Trial> {
+    let run = run_length(session, blend, splits.train.samples());
+    let mut optimizer = session.optimizer(run, 0)?;
+    let samples = session.seen(splits.train.samples(), &active_heads(blend));
+    let some = &samples[..samples.len().min(session.batch_size().get())];
+    let context = session.step_context("check", "", 1);
+    let loader = session.loader(vec![true; session.config.modalities.len()]);
+    let mut learner = Learner {
+        model,
+        optimizer: &mut optimizer,
+        blend,
+    };
+    let mut taken = Ok(Duration::ZERO);
+    // The first step sets memory aside.
+    for _ in 0..2 {
+        let plan = Plan::training(some, session.batch_size(), session.seed("check"));
+        let ran = loader.for_each(&plan, |_, loaded| {
+            let began = Instant::now();
+            step(&mut learner, loaded, context)?;
+            taken = Ok(began.elapsed());
+            Ok::<_, Error>(())
+        });
+        match ran {
+            Ok(_) => {}
+            Err(error @ Error::Diverged { .. }) => {
+                taken = Err(error.to_string());
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Trial {
+        step: taken,
+        steps_per_epoch: run.steps_per_epoch,
+        epochs: run.epochs,
+    })
+}
