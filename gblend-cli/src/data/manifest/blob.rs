@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::decode::sniff;
+use super::sniff;
 
 /// A file, a member of a shard that is read where it lies, or bytes of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]

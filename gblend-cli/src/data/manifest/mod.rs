@@ -22,6 +22,7 @@ mod order;
 mod partition;
 mod rows;
 mod shards;
+mod sniff;
 pub mod survey;
 mod table;
 mod template;

@@ -5,11 +5,11 @@ use gblend_core::{Array, Error, LabelKind, Media, OnBadSample, Result, Sample, S
 use super::Manifest;
 use super::arrays::ArrayCells;
 use super::blob::{Blob, FileFault, Found};
-use super::decode::sniff::is_depth;
 use super::decode::{Fault, Reading, VIDEOS, ffmpeg_version};
 use super::folder::Folder;
 use super::rows::Row;
 use super::shards::Shards;
+use super::sniff::is_depth;
 use super::table::Table;
 use super::template::Template;
 

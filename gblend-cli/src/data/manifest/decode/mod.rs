@@ -15,7 +15,6 @@ pub(super) mod npy;
 pub(super) mod number;
 mod picture;
 mod portable;
-pub(super) mod sniff;
 mod sound;
 mod video_check;
 

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use super::profile::{Cells, Profile, is_unique};
 use super::{Candidate, Notes, plain_name};
 use crate::data::manifest::blob::Found;
-use crate::data::manifest::decode::{PICTURES, SOUNDS, VIDEOS, sniff};
+use crate::data::manifest::decode::{PICTURES, SOUNDS, VIDEOS};
 use crate::data::manifest::opened::Store;
+use crate::data::manifest::sniff;
 use crate::data::manifest::table::Table;
 use crate::data::manifest::{MediaName, StreamSettings};
 
