@@ -11,8 +11,8 @@ use super::print;
 use super::train::parse_overrides;
 use crate::config::{Config, Objectives};
 use crate::data::inspect::{
-    Finding, StreamRange, class_counts, class_findings, content_findings, coverage, group_counts,
-    stream_ranges,
+    Finding, StreamRange, class_counts, class_findings, coverage, group_counts, stream_ranges,
+    training_findings,
 };
 use crate::data::{Splits, bind};
 use crate::error::{Error, Result};
@@ -115,7 +115,7 @@ impl Inspected {
         let streams = bind(&session.config.modalities, source)?;
         let ranges = stream_ranges(source, prepared, splits, &streams)?;
         let mut findings = class_findings(source, prepared, splits);
-        findings.extend(content_findings(source, prepared, splits));
+        findings.extend(training_findings(source, prepared, splits));
         findings.extend(ranges.iter().flat_map(|range| range.findings.iter().cloned()));
         Ok(Self { ranges, findings })
     }

@@ -8,7 +8,7 @@ use gblend_core::params::{State, state_of};
 
 use crate::config::Config;
 use crate::data::Splits;
-use crate::data::inspect::content_findings;
+use crate::data::inspect::training_findings;
 use crate::error::{Error, Result};
 use crate::evaluation::{Ensemble, Evaluation, HeadResult};
 use crate::network::{HeadCriterion, Multimodal, device};
@@ -66,7 +66,7 @@ pub fn run(
     let (mut session, splits) = Session::open_with(config, &fitted, reporter)?;
     session.interrupt = interrupt.clone();
     if process == ProcessUse::Exclusive {
-        for finding in content_findings(session.source.as_ref(), &session.prepared, &splits) {
+        for finding in training_findings(session.source.as_ref(), &session.prepared, &splits) {
             reporter.warn(&finding.to_string());
         }
     }

@@ -6,8 +6,7 @@ use std::num::NonZeroUsize;
 
 use gblend_core::params::{State, load_state, state_of};
 use gblend_core::{
-    Array, AutoDevice, FitContext, Fitted, Heads, Label, LabelKind, Labels, OnBadSample, OpenContext, Seed,
-    Source,
+    Array, AutoDevice, FitContext, Fitted, Heads, Label, Labels, OnBadSample, OpenContext, Seed, Source,
 };
 use gblend_optim::BlendedOptimizer;
 use gblend_optim::schedule::RunLength;
@@ -146,8 +145,6 @@ impl<'a> Session<'a> {
                 skipped.into_iter().chain(odd_shapes.iter().cloned()).collect(),
             ));
         }
-        // After the samples: a class may be missing because its samples are.
-        check_classes(source.as_ref(), &objectives)?;
         // What is missing now may be what was skipped.
         let splits = divide(&faults.keys().copied().collect()).map_err(|error| match &skipped[..] {
             [] => Error::from(error),
@@ -416,22 +413,9 @@ pub fn check_division(config: &Config) -> Result<()> {
     })?;
     bind(&config.modalities, source.as_ref())?;
     let objectives = Objectives::of(config, source.label_kind())?;
-    check_classes(source.as_ref(), &objectives)?;
     let division = division(config, &objectives);
     Splits::new(source.as_ref(), division, seed.derive("split"))?;
     Ok(())
-}
-
-/// Refuses a single class: every head would be right without having looked.
-fn check_classes(source: &dyn Source, objectives: &Objectives<'_>) -> Result<()> {
-    match source.classes() {
-        [only] if source.label_kind() == LabelKind::Class && label_use(objectives) != LabelUse::NoHead => {
-            let problem =
-                format!("found one class, `{only}`, expected at least two: there is nothing to tell apart");
-            Err(gblend_core::Error::data("the dataset", problem).into())
-        }
-        _ => Ok(()),
-    }
 }
 
 fn division<'a>(config: &Config, objectives: &'a Objectives<'_>) -> Division<'a> {

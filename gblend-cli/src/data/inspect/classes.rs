@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gblend_core::Source;
+use gblend_core::{LabelKind, Source};
 
 use super::Finding;
 use crate::data::prepared::Prepared;
@@ -37,6 +37,14 @@ pub fn class_counts(source: &dyn Source, prepared: &Prepared, splits: &Splits) -
         }
     }
     counts
+}
+
+/// Whether every sample has the same class.
+pub(super) fn one_class(source: &dyn Source) -> Option<Finding> {
+    match source.classes() {
+        [name] if source.label_kind() == LabelKind::Class => Some(Finding::OneClass { name: name.clone() }),
+        _ => None,
+    }
 }
 
 pub(super) fn findings(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Vec<Finding> {

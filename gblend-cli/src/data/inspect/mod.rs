@@ -27,6 +27,11 @@ pub enum Finding {
         /// The names of the first group.
         example: Vec<String>,
     },
+    /// There is one class alone.
+    OneClass {
+        /// Its name.
+        name: String,
+    },
     /// Classes that no test sample has.
     UntestedClasses {
         /// How many.
@@ -83,6 +88,10 @@ impl fmt::Display for Finding {
                     "classes whose names are as good as the same: {groups}, such as {names}; each counts as a class of its own"
                 )
             }
+            Self::OneClass { name } => write!(
+                f,
+                "one class alone, `{name}`: there is nothing to tell apart, and whoever says it is right without having looked"
+            ),
             Self::UntestedClasses { count, example } => {
                 write!(f, "classes without a test sample: {count}, such as `{example}`")
             }
@@ -128,9 +137,13 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What is odd about contents, which costs next to nothing where their hashes are kept.
-pub fn content_findings(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Vec<Finding> {
-    contents::findings(source, prepared, splits)
+/// What is so odd that training says it, too: one class alone, and contents that samples have in common, which costs next to
+/// nothing where their hashes are kept.
+pub fn training_findings(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Vec<Finding> {
+    let one_class = classes::one_class(source).into_iter();
+    one_class
+        .chain(contents::findings(source, prepared, splits))
+        .collect()
 }
 
 /// What is odd about the classes.
