@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::data::Splits;
 use crate::data::inspect::training_findings;
 use crate::error::{Error, Result};
-use crate::evaluation::{Ensemble, Evaluation, HeadResult};
+use crate::evaluation::{Evaluation, HeadResult};
 use crate::network::{HeadCriterion, Multimodal, device};
 use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
@@ -79,9 +79,8 @@ pub fn run(
     let (mut output, checkpoint) = Output::open(start, &session, &splits, reporter)?;
     reporter.line(&opening_line(&output, &session, &splits, &mut model)?);
     let mut sinks = output.sinks();
-    let blend = blend.as_mut();
     let trained = train(
-        &session, &splits, &mut model, blend, &mut sinks, checkpoint, reporter,
+        &session, &splits, &mut model, &mut blend, &mut sinks, checkpoint, reporter,
     );
     let trained = trained.map_err(Error::in_run(output.folder.path()))?;
     reporter.finish();
@@ -90,8 +89,8 @@ pub fn run(
     let mut tested = TrainedModel {
         session,
         model,
-        weights: trained.weights.clone(),
-        pool: trained.pool.clone(),
+        weights: trained.weights,
+        pool: trained.pool,
         refitted: trained.refitted,
     };
     let test = splits.into_test();
@@ -101,15 +100,7 @@ pub fn run(
     } else {
         Vec::new()
     };
-    let TrainedModel {
-        session, mut model, ..
-    } = tested;
-    let criteria = model.criteria();
-    let ensemble = Ensemble {
-        criteria,
-        weights: &trained.weights,
-        pool: trained.pool.as_ref(),
-    };
+    let (session, ensemble) = (&tested.session, tested.ensemble());
     let details = TestDetails::of(
         &evaluation,
         &ensemble,
@@ -118,7 +109,7 @@ pub fn run(
         config.blend.pipeline.predict,
         subsets,
     )?;
-    let heads = head_summaries(&session, &model, &evaluation, &trained.weights)?;
+    let heads = head_summaries(session, &tested.model, &evaluation, &tested.weights)?;
     let predictions = evaluation.predictions(&ensemble)?;
     let train_seconds = trained.elapsed.as_secs_f64();
     let summary = Summary {
@@ -126,7 +117,7 @@ pub fn run(
         device: device::name(config.run.device),
         threads: rayon::current_num_threads(),
         strategy: config.blend.plugin.typetag_name().to_owned(),
-        objective: criteria.of_predictions(&trained.weights).description().written(),
+        objective: ensemble.lead().description().written(),
         samples_skipped: session.skipped_samples,
         samples_unlabeled: session.unlabeled_samples,
         epochs: trained.epochs,
@@ -138,7 +129,7 @@ pub fn run(
             .into_iter()
             .map(|(rule, metrics)| PredictionSummary::new(rule, metrics))
             .collect(),
-        pool: trained.pool.clone(),
+        pool: tested.pool.clone(),
         blends: trained.blends,
         seconds: Seconds {
             prepare: prepare.as_secs_f64(),
@@ -155,9 +146,15 @@ pub fn run(
             ProcessUse::Shared => None,
         },
     };
-    let description = description(&session, trained.selected_epoch, trained.pool)?;
+    let description = description(session, trained.selected_epoch, tested.pool.clone())?;
     let advice = StrategyAdvice::new(&summary.strategy, blend.advice());
-    let path = output.finish(&state_of(&mut model)?, &description, &details, &advice, &summary)?;
+    let path = output.finish(
+        &state_of(&mut tested.model)?,
+        &description,
+        &details,
+        &advice,
+        &summary,
+    )?;
     Ok((summary, path))
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::arbitrary::{Epoch, Step};
 use crate::estimate::{Estimate, Measurement};
-use crate::evidence::{ContestedGradient, Observation};
+use crate::evidence::ContestedGradient;
 use crate::ogr::{Movements, Symmetric};
 
 /// An epoch in which no two heads are alike and no number is extreme: between equals a strategy may prefer the first,
@@ -23,15 +23,7 @@ pub(super) fn epoch(modalities: usize) -> impl Strategy<Value = Epoch> {
             prop::collection::vec(-5.0..-0.1_f64, 1 << modalities),
             prop::collection::vec(encoder, modalities),
         )
-            .prop_map(|(losses, losses_after, scores, coalitions, encoders)| Step {
-                observation: Observation {
-                    losses,
-                    scores,
-                    coalitions,
-                },
-                losses_after,
-                encoders,
-            })
+            .prop_map(Step::of)
     };
     let movements = move || {
         let change = || prop::collection::vec(0.05..1.0_f64, heads);

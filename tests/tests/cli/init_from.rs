@@ -118,13 +118,15 @@ fn a_wide_table_is_divided_by_what_its_columns_begin_with() {
     assert!(told.contains("not used: column `notes`"), "{told}");
 }
 
+/// A table that `xtask/peers` has written.
+fn write_table(p: &Playground, name: &str) {
+    p.write(name, std::fs::read(format!("{TABLES}/{name}")).unwrap());
+}
+
 #[test]
 fn lists_in_parquet_train_with_whole_subjects() {
     let p = playground();
-    p.write(
-        "windows.parquet",
-        std::fs::read(format!("{TABLES}/windows.parquet")).unwrap(),
-    );
+    write_table(&p, "windows.parquet");
     let (_, config, heads) = three_commands(&p, "windows.parquet");
     assert_eq!(heads, ["accel", "gyro", "joint"]);
     assert!(
@@ -136,10 +138,7 @@ fn lists_in_parquet_train_with_whole_subjects() {
 #[test]
 fn pictures_and_sounds_in_parquet_train_as_they_would_from_files() {
     let p = playground();
-    p.write(
-        "embedded.parquet",
-        std::fs::read(format!("{TABLES}/embedded.parquet")).unwrap(),
-    );
+    write_table(&p, "embedded.parquet");
     let (told, config, heads) = three_commands(&p, "embedded.parquet");
     assert_eq!(heads, ["image", "audio", "plain", "joint"]);
     assert!(told.contains("column `audio` has files of sound in it"), "{told}");

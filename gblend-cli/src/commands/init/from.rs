@@ -106,16 +106,15 @@ fn checked(survey: &mut Survey, from: &Path, file: &Path, folder: &Path) -> Resu
     let Some(group) = survey.manifest.group.take() else {
         return Err(error);
     };
-    let (text, config) = read(survey)?;
-    if check_division(&config).is_err() {
-        return Err(error);
-    }
     for guess in survey.guesses.iter_mut().filter(|guess| guess.key == "group") {
         guess.column = None;
         guess.why = format!("`{group}` cannot be kept whole: {error}");
     }
-    drop(text);
-    read(survey).map(|(text, _)| text)
+    let (text, config) = read(survey)?;
+    match check_division(&config) {
+        Ok(()) => Ok(text),
+        Err(_) => Err(error),
+    }
 }
 
 /// What was guessed and why, a line each, and what to do next.

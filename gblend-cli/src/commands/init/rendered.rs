@@ -55,12 +55,11 @@ pub(super) fn configuration(survey: &Survey, from: &Path) -> String {
     text.table(&["fusion"]);
     text.key("kind", "concat");
     text.line("head = { hidden = [64] }");
-    text.gap();
+    text.table(&["blend"]);
     text.comment(
         "How the losses of the heads are weighed: ogr by how much each generalizes for how much it overfits. `joint` is plain \
          late fusion, `equal` weighs all alike.",
     );
-    text.table(&["blend"]);
     text.key("kind", "ogr");
     text.table(&["optimizer"]);
     text.key("kind", "adamw");
@@ -293,22 +292,10 @@ impl Text {
         self.0.push('\n');
     }
 
-    fn gap(&mut self) {
-        if !self.0.is_empty() && !self.0.ends_with("\n\n") {
-            self.0.push('\n');
-        }
-    }
-
     fn table(&mut self, path: &[&str]) {
         let keys: Vec<String> = path.iter().map(|key| key_text(key)).collect();
-        // A comment right above belongs to the table.
-        let comment = self
-            .0
-            .rsplit("\n\n")
-            .next()
-            .is_some_and(|last| last.starts_with('#') && path == ["blend"]);
-        if !comment {
-            self.gap();
+        if !self.0.is_empty() {
+            self.0.push('\n');
         }
         self.line(&format!("[{}]", keys.join(".")));
     }

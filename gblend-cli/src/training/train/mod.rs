@@ -13,7 +13,7 @@ use gblend_optim::schedule::RunLength;
 
 use crate::data::{Evaluable, Plan, RefitSplit, SampleIndex, Splits, TrainSplit, ValidationSplit};
 use crate::error::{Error, Result};
-use crate::evaluation::{Ensemble, evaluate};
+use crate::evaluation::{Ensemble, Evaluation, evaluate};
 use crate::network::{ActiveHeads, Multimodal};
 use crate::progress::Reporter;
 use crate::records::{EpochMetrics, FittedPool};
@@ -32,7 +32,7 @@ use summary_line::{main_figure, summary_line};
 pub use trained::Trained;
 
 /// Trains `model` on the training split under the configured blend; from a checkpoint on, if there is one, as if the run
-/// had never stopped.
+/// had never stopped. Where the run trains once more, `blend` is the one of that training in the end.
 ///
 /// # Errors
 /// [`Error::Diverged`] at the first loss that is not finite, [`Error::Interrupted`] after the epoch in which the session
@@ -41,7 +41,7 @@ pub fn train(
     session: &Session<'_>,
     splits: &Splits,
     model: &mut Multimodal,
-    blend: &mut dyn Blend,
+    blend: &mut Box<dyn Blend>,
     sink: &mut dyn Sink,
     from: Option<Checkpoint>,
     reporter: &Reporter,
@@ -62,11 +62,11 @@ pub fn train(
     };
     if from_refit.is_none() {
         let samples = Samples::Train(&splits.train);
-        let mut optimizer = session.optimizer(run_length(session, blend, samples.get()), 0)?;
+        let mut optimizer = session.optimizer(run_length(session, blend.as_ref(), samples.get()), 0)?;
         let learner = Learner {
             model: &mut *model,
             optimizer: &mut optimizer,
-            blend,
+            blend: blend.as_mut(),
         };
         state = Training::new(splits, samples, state, learner).run(from)?;
         state.select(model)?;
@@ -77,7 +77,7 @@ pub fn train(
         state.begin_refit();
         load_state(model, &state_of(&mut session.initial_model()?)?)?;
     }
-    let mut blend = session.config.blend.start(&session.heads)?;
+    *blend = session.config.blend.start(&session.heads)?;
     let samples = Samples::Refit(splits.for_refit());
     let mut optimizer = session.optimizer(run_length(session, blend.as_ref(), samples.get()), 0)?;
     let learner = Learner {
@@ -100,11 +100,21 @@ fn fit_pool(
     if !can_pool || validation.samples().len() < FittedPool::LEAST_SAMPLES {
         return Ok(None);
     }
+    let evaluation = evaluate_trained(session, validation, model, weights)?;
+    Ensemble::unpooled(model.criteria(), weights).fit(&evaluation)
+}
+
+/// Every trained head on the validation samples.
+fn evaluate_trained(
+    session: &Session<'_>,
+    validation: &ValidationSplit,
+    model: &mut Multimodal,
+    weights: &[f64],
+) -> Result<Evaluation> {
     let active = ActiveHeads::trained(weights);
     let loader = session.loader(active.encoders());
     let (batch_size, device) = (session.batch_size(), &session.device);
-    let evaluation = evaluate(model, &loader, validation, batch_size, device, &active)?;
-    Ensemble::unpooled(model.criteria(), weights).fit(&evaluation)
+    evaluate(model, &loader, validation, batch_size, device, &active)
 }
 
 /// The samples to train on.
@@ -307,10 +317,7 @@ impl<'a, 'l> Training<'a, 'l> {
             return Ok(());
         }
         let weights = &state.trained.weights;
-        let active = ActiveHeads::trained(weights);
-        let loader = session.loader(active.encoders());
-        let (batch_size, device) = (session.batch_size(), &session.device);
-        let evaluation = evaluate(model, &loader, split, batch_size, device, &active)?;
+        let evaluation = evaluate_trained(session, split, model, weights)?;
         let rule = session.config.blend.pipeline.predict;
         let criteria = model.criteria();
         let selection = rule.selection(&evaluation, criteria, weights)?;

@@ -50,8 +50,17 @@ pub fn step(modalities: usize) -> impl Strategy<Value = Step> {
         ContestedGradient { own, joint }
     });
     let encoders = prop::collection::vec(encoder, modalities);
-    (losses(), losses(), scores, coalitions, encoders).prop_map(
-        |(losses, losses_after, scores, coalitions, encoders)| Step {
+    (losses(), losses(), scores, coalitions, encoders).prop_map(Step::of)
+}
+
+/// Losses, losses after the step, scores, coalitions and encoders' gradients.
+type StepParts = (Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>, Vec<ContestedGradient>);
+
+impl Step {
+    pub(in crate::conformance) fn of(
+        (losses, losses_after, scores, coalitions, encoders): StepParts,
+    ) -> Self {
+        Self {
             observation: Observation {
                 losses,
                 scores,
@@ -59,8 +68,8 @@ pub fn step(modalities: usize) -> impl Strategy<Value = Step> {
             },
             losses_after,
             encoders,
-        },
-    )
+        }
+    }
 }
 
 /// An epoch of one to three steps.

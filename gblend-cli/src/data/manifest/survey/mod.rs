@@ -387,12 +387,10 @@ fn streams(
             notes.left_out(format!("column `{}`: is empty", profile.name));
         }
     }
-    for (_, name) in table
-        .columns()
-        .iter()
-        .enumerate()
-        .filter(|(column, _)| table.is_refused(*column))
-    {
+    for (column, name) in table.columns().iter().enumerate() {
+        if !table.is_refused(column) {
+            continue;
+        }
         notes.left_out(format!(
             "column `{name}`: neither text, numbers, nor lists of numbers"
         ));
@@ -417,19 +415,15 @@ fn streams(
         .iter()
         .filter(|profile| {
             let column = profile.column;
-            !taken.contains(&column) && !roles.unused.contains_key(&column) && !naming.contains(&column)
+            let has_use =
+                taken.contains(&column) || naming.contains(&column) || indices.contains(&profile.name);
+            !has_use && !roles.unused.contains_key(&column)
         })
-        .collect();
-    let open: Vec<&Profile> = open
-        .into_iter()
-        .filter(|profile| !indices.contains(&profile.name))
         .collect();
     found.extend(media::embedded(table, notes));
     found.extend(values::lists(table, notes));
-    let texts = values::texts(table, &open, notes);
-    found.extend(texts);
+    found.extend(values::texts(table, &open, notes));
     found.extend(values::numbers(table, &open, &taken, notes));
-    drop(indices);
     found.extend(files);
     found
 }
