@@ -96,6 +96,7 @@ fn a_table_with_arrays_beside_it_trains() {
     ] {
         assert!(config.contains(part), "{config}");
     }
+    assert!(config.contains("refit = true"), "{config}");
     // The table has samples for validation.
     assert!(!config.contains("validation ="), "{config}");
 }

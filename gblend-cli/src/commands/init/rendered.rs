@@ -85,6 +85,8 @@ fn run(text: &mut Text, survey: &Survey) {
         text.comment("Of the training samples: no column says which are for validation.");
         text.key("validation", if samples < 10_000 { 0.2 } else { 0.1 });
     }
+    text.comment("Once the epoch is found, trains again with the validation samples, which takes as long once more at most.");
+    text.key("refit", true);
 }
 
 /// A power of two, so that an epoch has several steps.
