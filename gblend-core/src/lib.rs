@@ -84,7 +84,7 @@ pub use pool::{HeadPool, Pooling};
 pub use registry::{Role, catalogue};
 pub use seed::{SampleRng, Seed};
 pub use stage::{EncoderHalf, StageRequest, StageShape};
-pub use strategy::{Blend, BlendStrategy, Heads, JOINT};
+pub use strategy::{Blend, BlendStrategy, Heads, JOINT, JointReach};
 pub use targets::{Labeled, Targets};
 pub use tensor::{AutoDevice, Batch, Features, Logits};
 pub use weights::BlendWeights;

@@ -104,6 +104,16 @@ pub trait BlendStrategy: Debug + Send + Sync {
     }
 }
 
+/// What the joint loss moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum JointReach {
+    /// Encoders, fusion and joint head.
+    #[default]
+    Encoders,
+    /// Fusion and joint head alone: they read features whose gradient is stopped, and an encoder learns from its own head.
+    JointHead,
+}
+
 /// A blend strategy at work: its weights and whatever it has learned so far.
 ///
 /// In each step the pipeline calls [`begin_step`](Self::begin_step), runs the network, and calls
@@ -122,6 +132,11 @@ pub trait Blend: Debug + Send {
     /// equal shares among them are plain losses. The same in every step, whatever the weights are.
     fn blended_heads(&self) -> usize {
         self.weights().len()
+    }
+
+    /// What the joint loss moves. The same in every step.
+    fn joint_reach(&self) -> JointReach {
+        JointReach::default()
     }
 
     /// What it wants to be told in every step.

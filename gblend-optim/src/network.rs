@@ -1,14 +1,15 @@
 //! The parts of a network with a head per modality and a joint one, told apart by the losses that reach them.
 
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
-use gblend_core::{ParamMut, Result};
+use gblend_core::{JointReach, ParamMut, Result};
 
 use crate::scale::LossWeights;
 
 /// A part of the network. Modalities are counted in the order of their heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
-    /// A modality's encoder, or what of it the fusion reads: its own head's loss and the joint loss reach it.
+    /// A modality's encoder, or what of it the fusion reads: its own head's loss and the joint loss reach it, unless that one
+    /// is stopped ([`JointReach::JointHead`]).
     Encoder(usize),
     /// A modality's head, and what of its encoder the fusion does not read: its own loss alone.
     Head(usize),
@@ -19,11 +20,15 @@ pub enum Part {
 impl Part {
     /// The sum of the weights of the losses that reach it.
     pub fn share(self, weights: &LossWeights) -> f64 {
+        let joint_reach = weights.joint_reach();
         let weights = weights.as_slice();
         let own = |modality: usize| weights.get(modality).copied().unwrap_or(0.0);
         let joint = weights.last().copied().unwrap_or(0.0);
         match self {
-            Self::Encoder(modality) => own(modality) + joint,
+            Self::Encoder(modality) => match joint_reach {
+                JointReach::Encoders => own(modality) + joint,
+                JointReach::JointHead => own(modality),
+            },
             Self::Head(modality) => own(modality),
             Self::Joint => joint,
         }

@@ -5,7 +5,7 @@
 //! more so the more modalities there are; a learning rate found for one network is then wrong for the next. Times the number
 //! of heads, equal shares are plain losses.
 
-use gblend_core::Blend;
+use gblend_core::{Blend, JointReach};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,9 +21,13 @@ pub enum Scale {
     Sum,
 }
 
-/// The weights of a step's losses, one per head with the joint head's last: the shares of the blend, scaled.
+/// The weights of a step's losses, one per head with the joint head's last: the shares of the blend, scaled. And what the joint
+/// loss moves.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LossWeights(Vec<f64>);
+pub struct LossWeights {
+    weights: Vec<f64>,
+    joint_reach: JointReach,
+}
 
 impl LossWeights {
     /// The weights that the blend has now.
@@ -33,11 +37,19 @@ impl LossWeights {
             Scale::Sum => 1.0,
         };
         let shares = blend.weights().as_slice().iter();
-        Self(shares.map(|share| share * factor).collect())
+        Self {
+            weights: shares.map(|share| share * factor).collect(),
+            joint_reach: blend.joint_reach(),
+        }
     }
 
     /// One per head, the joint head's last.
     pub fn as_slice(&self) -> &[f64] {
-        &self.0
+        &self.weights
+    }
+
+    /// What the joint loss moves.
+    pub fn joint_reach(&self) -> JointReach {
+        self.joint_reach
     }
 }

@@ -30,6 +30,10 @@ proptest! {
         prop_assert!(equal.iter().all(|weight| (weight - 1.0 / (k + 1) as f64).abs() < 1e-15));
         let joint = weights(r#"{"kind": "joint"}"#, k);
         prop_assert_eq!(joint[k], 1.0);
+        prop_assert_eq!(weights(r#"{"kind": "detached"}"#, k), equal);
+        let ensemble = weights(r#"{"kind": "unimodal-ensemble"}"#, k);
+        prop_assert!(ensemble[..k].iter().all(|weight| (weight - 1.0 / k as f64).abs() < 1e-15));
+        prop_assert_eq!(ensemble[k], 0.0);
         let last = format!(r#"{{"kind": "unimodal", "head": "m{}"}}"#, k - 1);
         prop_assert_eq!(weights(&last, k)[k - 1], 1.0);
         let fixed = weights(r#"{"kind": "fixed", "weights": {"m0": 3, "joint": 1}}"#, k);

@@ -1,12 +1,13 @@
 //! The network: one encoder and one linear head per modality, a fusion, and the joint head
 //! (Wang et al., CVPR 2020, figure 2).
 
-use gblend_core::nn::{Linear, Mlp, fork, scatter_maps, scatter_rows};
+use gblend_core::nn::{Linear, Mlp, detach, fork, scatter_maps, scatter_rows};
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
 use gblend_core::tensor::{Features, Logits, Loss, Maps, Plain, Shape, Taped};
 use gblend_core::{
     Array, AutoDevice, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, Fitted, FusionContext,
-    FusionInputs, FusionModule, JOINT, Pass, Result, Role, Seed, StageRequest, StageShape, Targets,
+    FusionInputs, FusionModule, JOINT, JointReach, Pass, Result, Role, Seed, StageRequest, StageShape,
+    Targets,
 };
 
 use gblend_optim::network::{Network, Part};
@@ -15,24 +16,34 @@ use super::criteria::{Criteria, LabelContext};
 use crate::config::{Config, FusionConfig, ModalityConfig, Objectives};
 use crate::network::Inputs;
 
-/// Which heads are computed, the joint head last.
+/// Which heads are computed, the joint head last, and what the joint one's loss moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActiveHeads(Vec<bool>);
+pub struct ActiveHeads {
+    heads: Vec<bool>,
+    joint_reach: JointReach,
+}
 
 impl ActiveHeads {
+    fn of(heads: impl IntoIterator<Item = bool>) -> Self {
+        Self {
+            heads: heads.into_iter().collect(),
+            joint_reach: JointReach::default(),
+        }
+    }
+
     /// Every one of `heads` heads.
     pub fn all(heads: usize) -> Self {
-        Self(vec![true; heads])
+        Self::of((0..heads).map(|_| true))
     }
 
     /// Head `head` of `heads` alone.
     pub fn only(heads: usize, head: usize) -> Self {
-        Self((0..heads).map(|k| k == head).collect())
+        Self::of((0..heads).map(|k| k == head))
     }
 
     /// The heads of the modalities, without the joint one.
     pub fn unimodal(heads: usize) -> Self {
-        Self((0..heads).map(|k| k + 1 < heads).collect())
+        Self::of((0..heads).map(|k| k + 1 < heads))
     }
 
     /// Those whose loss has a weight.
@@ -42,14 +53,20 @@ impl ActiveHeads {
 
     /// Those that were trained with these weights.
     pub fn trained(weights: &[f64]) -> Self {
-        Self(weights.iter().map(|&weight| weight > 0.0).collect())
+        Self::of(weights.iter().map(|&weight| weight > 0.0))
     }
 
     /// Those of these heads for which `keep` holds.
     #[must_use]
     pub fn retaining(&self, keep: impl Fn(usize) -> bool) -> Self {
-        let heads = self.0.iter().enumerate();
-        Self(heads.map(|(head, &active)| active && keep(head)).collect())
+        let heads = self.heads.iter().enumerate();
+        Self::of(heads.map(|(head, &active)| active && keep(head))).reaching(self.joint_reach)
+    }
+
+    /// The same, of a blend whose joint loss moves that.
+    #[must_use]
+    pub fn reaching(self, joint_reach: JointReach) -> Self {
+        Self { joint_reach, ..self }
     }
 
     /// Without those that have no loss on a batch although they see it: one that needs labels has none where there are none.
@@ -60,18 +77,18 @@ impl ActiveHeads {
 
     /// Whether head `head` is computed.
     pub fn contains(&self, head: usize) -> bool {
-        self.0[head]
+        self.heads[head]
     }
 
     /// Whether the joint head is computed.
     pub fn joint(&self) -> bool {
-        self.0.last().copied().unwrap_or(false)
+        self.heads.last().copied().unwrap_or(false)
     }
 
     /// Which modalities' encoders are needed: that of each head, and all for the joint one.
     pub fn encoders(&self) -> Vec<bool> {
         let joint = self.joint();
-        let unimodal = &self.0[..self.0.len().saturating_sub(1)];
+        let unimodal = &self.heads[..self.heads.len().saturating_sub(1)];
         unimodal.iter().map(|&head| head || joint).collect()
     }
 }
@@ -293,6 +310,7 @@ impl Multimodal {
             let readers = Readers {
                 own,
                 joint,
+                joint_reach: active.joint_reach,
                 seen: see.is_some(),
             };
             let own_features = match branch.stage {
@@ -303,7 +321,7 @@ impl Multimodal {
                             (Some(zeros(&self.device, shape, pass)?), None)
                         }
                         Some((batch, rows)) => {
-                            let (for_all, own) = readers.divide(branch.encoder.encode(batch, pass)?);
+                            let (for_all, own) = readers.divide(branch.encoder.encode(batch, pass)?)?;
                             let scatter = |features| match rows {
                                 Some(rows) => scatter_rows(features, rows, samples),
                                 None => Ok(features),
@@ -325,7 +343,7 @@ impl Multimodal {
                         }
                         Some((batch, rows)) => {
                             let maps = branch.encoder.encode_up_to(stage, batch, pass)?;
-                            let (for_all, own) = readers.divide(maps);
+                            let (for_all, own) = readers.divide(maps)?;
                             let scatter = |maps| match rows {
                                 Some(rows) => scatter_maps(maps, rows, samples),
                                 None => Ok(maps),
@@ -451,14 +469,19 @@ fn stage_of(
 struct Readers {
     own: bool,
     joint: bool,
+    joint_reach: JointReach,
     seen: bool,
 }
 
 impl Readers {
     /// What goes to the fusion or to be seen, and what goes to the modality's own head. The history goes with the joint
-    /// head if there is one, else with the own one.
-    fn divide<S: Shape>(self, tensor: Taped<S>) -> (Option<Taped<S>>, Option<Taped<S>>) {
-        match (self.joint || self.seen, self.own) {
+    /// head if its loss moves encoders, else with the own one.
+    fn divide<S: Shape>(self, tensor: Taped<S>) -> Result<(Option<Taped<S>>, Option<Taped<S>>)> {
+        Ok(match (self.joint || self.seen, self.own) {
+            (false, _) => (None, Some(tensor)),
+            (true, own) if self.joint && self.joint_reach == JointReach::JointHead => {
+                (Some(detach(&tensor)?), own.then_some(tensor))
+            }
             (true, true) => {
                 let (history, branch) = fork(tensor);
                 if self.joint {
@@ -468,8 +491,7 @@ impl Readers {
                 }
             }
             (true, false) => (Some(tensor), None),
-            (false, _) => (None, Some(tensor)),
-        }
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::advice::Advice;
 use crate::estimate::{BlendReport, Estimate, EstimateRequest, Estimator, GradientSamples};
 use crate::evidence::{BlendedGradient, Evidence, GradientEvidence, Observation, StepStart};
 use crate::seed::Seed;
-use crate::strategy::{Blend, BlendStrategy, Heads};
+use crate::strategy::{Blend, BlendStrategy, Heads, JointReach};
 use crate::weights::BlendWeights;
 
 /// The strategy at the beginning of a run.
@@ -33,6 +33,8 @@ pub(super) struct Player<'a> {
     asked: [bool; EvidenceKind::ALL.len()],
     /// A gradient is not what it was given.
     changed: bool,
+    /// As it started.
+    sharing: Sharing,
     /// All weights and gradients.
     trace: Vec<Act>,
 }
@@ -79,6 +81,7 @@ impl<'a> Player<'a> {
     ) -> Result<Self, Violation> {
         check_weights(blend.as_ref(), heads, "as it starts")?;
         Ok(Self {
+            sharing: Sharing::checked(blend.as_ref(), heads)?,
             blend,
             heads,
             seed,
@@ -166,6 +169,8 @@ impl<'a> Player<'a> {
 
     fn record_weights(&mut self, when: &str) -> Result<(), Violation> {
         check_weights(self.blend.as_ref(), self.heads, when)?;
+        let (before, now) = (self.sharing, Sharing::of(self.blend.as_ref()));
+        Rule::SharingIsFixed.holds(before == now, format!("{before:?} {when}, as it started"), now)?;
         let weights = self.blend.weights().as_slice();
         self.trace.push(Act::Weighed(weights.to_vec()));
         Ok(())
@@ -293,6 +298,33 @@ impl<'a> Player<'a> {
         let told: Vec<f64> = report.heads.iter().map(|head| head.weight).collect();
         let weights = self.blend.weights().as_slice();
         rule.holds(told == weights, format!("the weights {weights:?}"), &told)
+    }
+}
+
+/// What a run takes as given of a strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sharing {
+    blended_heads: usize,
+    joint_reach: JointReach,
+}
+
+impl Sharing {
+    fn of(blend: &dyn Blend) -> Self {
+        Self {
+            blended_heads: blend.blended_heads(),
+            joint_reach: blend.joint_reach(),
+        }
+    }
+
+    fn checked(blend: &dyn Blend, heads: &Heads) -> Result<Self, Violation> {
+        let sharing = Self::of(blend);
+        let (most, found) = (heads.len(), sharing.blended_heads);
+        Rule::SharingIsFixed.holds(
+            (1..=most).contains(&found),
+            format!("1 to {most} blended heads"),
+            found,
+        )?;
+        Ok(sharing)
     }
 }
 

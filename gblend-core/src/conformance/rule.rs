@@ -41,6 +41,7 @@ rules! {
     // Strategies.
     Starts: "it starts with the heads that it is meant for",
     WeightsOnSimplex: "at any time there is one weight for each head, and they are a point of the simplex",
+    SharingIsFixed: "what the joint loss moves, and among how many heads the weight is shared, is the same in every step, from 1 to all heads",
     CopesWithEvidence: "finite evidence of what it asked for, and of that alone, is no error",
     GradientsKeepLength: "gradients that it changes keep their lengths",
     GradientsStayFinite: "gradients that it changes stay finite",

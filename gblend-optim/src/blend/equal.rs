@@ -15,10 +15,10 @@ pub struct Equal {}
 impl BlendStrategy for Equal {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
         let remedy = "Compare with blend.kind = \"ogr\", which weighs the losses by how heads overfit.";
-        Ok(Box::new(Constant {
-            weights: BlendWeights::equal(heads.len())?,
-            advice: Advice::of(WeightSource::Given).against(Finding::JointBelowSingle, remedy),
-        }))
+        Ok(Box::new(Constant::new(
+            BlendWeights::equal(heads.len())?,
+            Advice::of(WeightSource::Given).against(Finding::JointBelowSingle, remedy),
+        )))
     }
 }
 

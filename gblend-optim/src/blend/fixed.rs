@@ -32,10 +32,10 @@ impl BlendStrategy for Fixed {
         let weights = BlendWeights::normalized(weights)
             .map_err(|error| Error::setting("weights", format!("{:?}", self.weights), error.to_string()))?;
         let remedy = "More weight for it in blend.weights may help; `gblend estimate` tells which weights figures suggest.";
-        Ok(Box::new(Constant {
+        Ok(Box::new(Constant::new(
             weights,
-            advice: Advice::of(WeightSource::Given).against(Finding::JointBelowSingle, remedy),
-        }))
+            Advice::of(WeightSource::Given).against(Finding::JointBelowSingle, remedy),
+        )))
     }
 }
 

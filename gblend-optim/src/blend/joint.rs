@@ -17,10 +17,7 @@ pub struct Joint {}
 impl BlendStrategy for Joint {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
         let weights = BlendWeights::single(heads.len(), heads.joint())?;
-        Ok(Box::new(Constant {
-            weights,
-            advice: Advice::of(WeightSource::Given),
-        }))
+        Ok(Box::new(Constant::new(weights, Advice::of(WeightSource::Given))))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod agm;
 mod constant;
+mod detached;
 mod dwa;
 mod equal;
 mod famo;
@@ -23,8 +24,10 @@ mod state;
 mod testing;
 mod uncertainty;
 mod unimodal;
+mod unimodal_ensemble;
 
 pub use agm::Agm;
+pub use detached::Detached;
 pub use dwa::Dwa;
 pub use equal::Equal;
 pub use famo::Famo;
@@ -39,3 +42,4 @@ pub use pcgrad::PcGrad;
 pub use rlw::Rlw;
 pub use uncertainty::Uncertainty;
 pub use unimodal::Unimodal;
+pub use unimodal_ensemble::UnimodalEnsemble;

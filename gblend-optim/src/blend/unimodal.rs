@@ -21,10 +21,7 @@ impl BlendStrategy for Unimodal {
     fn start(&self, heads: &Heads) -> Result<Box<dyn Blend>> {
         let head = heads.find("head", &self.head)?;
         let weights = BlendWeights::single(heads.len(), head)?;
-        Ok(Box::new(Constant {
-            weights,
-            advice: Advice::of(WeightSource::Given),
-        }))
+        Ok(Box::new(Constant::new(weights, Advice::of(WeightSource::Given))))
     }
 }
 

@@ -50,6 +50,7 @@ fn plugins_are_listed_by_role_with_their_schema() {
         kinds("blend"),
         [
             "agm",
+            "detached",
             "dwa",
             "equal",
             "famo",
@@ -63,7 +64,8 @@ fn plugins_are_listed_by_role_with_their_schema() {
             "pcgrad",
             "rlw",
             "uncertainty",
-            "unimodal"
+            "unimodal",
+            "unimodal-ensemble"
         ]
     );
     // The third is what the tests' own binary adds.

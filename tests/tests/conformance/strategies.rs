@@ -8,8 +8,8 @@ use gblend_core::serde::{Deserialize, Serialize};
 use gblend_core::serde_json::{Value, json};
 use gblend_core::{
     Advice, Blend, BlendReport, BlendStrategy, BlendWeights, BlendedGradient, Error, Estimate,
-    EstimateRequest, Estimator, Evidence, GradientEvidence, HeadReport, Heads, Observation, Result,
-    StepStart, WeightSource, typetag,
+    EstimateRequest, Estimator, Evidence, GradientEvidence, HeadReport, Heads, JointReach, Observation,
+    Result, StepStart, WeightSource, typetag,
 };
 
 /// What is wrong with a strategy.
@@ -41,6 +41,8 @@ enum Fault {
     TakesUnaskedEstimates,
     FiguresOfNobody,
     ForgetsWhatItSaid,
+    SharesAmongNobody,
+    ReachesEncodersByTurns,
 }
 
 /// A plugin with a fault.
@@ -98,6 +100,20 @@ struct Alternating {
 impl Blend for Alternating {
     fn weights(&self) -> &BlendWeights {
         &self.weights
+    }
+
+    fn blended_heads(&self) -> usize {
+        match self.fault {
+            Fault::SharesAmongNobody => 0,
+            _ => self.heads.len(),
+        }
+    }
+
+    fn joint_reach(&self) -> JointReach {
+        match self.fault {
+            Fault::ReachesEncodersByTurns if self.steps % 2 == 1 => JointReach::JointHead,
+            _ => JointReach::Encoders,
+        }
     }
 
     fn evidence(&self) -> Evidence {
@@ -266,6 +282,8 @@ fn each_fault_of_a_strategy_is_found_by_its_rule() {
         (Fault::TakesUnaskedEstimates, Rule::UnaskedEstimateRefused),
         (Fault::FiguresOfNobody, Rule::AdviceIsSound),
         (Fault::ForgetsWhatItSaid, Rule::RestoredGoesOn),
+        (Fault::SharesAmongNobody, Rule::SharingIsFixed),
+        (Fault::ReachesEncodersByTurns, Rule::SharingIsFixed),
     ] {
         let violation = conformance::strategy(&flawed(fault)).unwrap_err();
         assert_eq!(violation.rule, rule, "{fault:?}: {violation}");

@@ -37,11 +37,12 @@ pub struct StepOutcome {
 
 /// The heads that a strategy needs: those with a weight, or all if it wants evidence.
 pub fn active_heads(blend: &dyn Blend) -> ActiveHeads {
-    if blend.evidence().any() {
+    let heads = if blend.evidence().any() {
         ActiveHeads::all(blend.weights().len())
     } else {
         ActiveHeads::weighted(blend.weights())
-    }
+    };
+    heads.reaching(blend.joint_reach())
 }
 
 /// Takes a step.
@@ -176,9 +177,9 @@ fn forward(
     // The second pass sees the same batch with the same dropout, and must not count a second time in the encoders'
     // running statistics. Those of the fusion are the first pass's alone.
     let of_encoders = |part| !matches!(part, Part::Joint);
-    let of_joint = ActiveHeads::only(heads, heads - 1).retaining(|head| active.contains(head));
+    let of_joint = active.retaining(|head| head + 1 == heads);
     let mut joint = keeping_buffers(model, of_encoders, |model| model.forward(inputs, pass, &of_joint))?;
-    let own = ActiveHeads::unimodal(heads).retaining(|head| active.contains(head));
+    let own = active.retaining(|head| head + 1 < heads);
     let mut logits = model.forward(inputs, pass, &own)?;
     if let (Some(slot), Some(joint)) = (logits.last_mut(), joint.pop()) {
         *slot = joint;
