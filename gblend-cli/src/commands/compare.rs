@@ -8,13 +8,13 @@ use gblend_core::{Better, MetricFormat, MetricKind};
 use super::device::DeviceOption;
 use super::train::parse_overrides;
 use super::{print, print_json};
-use crate::compare::{DEFAULT_METHODS, Method, Scope, compare};
+use crate::compare::{DEFAULT_METHODS, Grid, LEARNING_RATE, Method, Scope, Tuning, compare};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::process::Interrupt;
 use crate::progress::Board;
 use crate::records::{
-    Comparison, Difference, Figure, FigureDifference, Row, Simplex, SimplexPoint, mean_and_ci95,
+    Comparison, Difference, Figure, FigureDifference, Row, Simplex, SimplexPoint, Tuned, mean_and_ci95,
 };
 use crate::tables::table;
 
@@ -35,13 +35,20 @@ pub(super) struct Compare {
     /// How many seeds, from run.seed on.
     #[arg(long, value_name = "N", default_value_t = 3)]
     seeds: usize,
-    /// What to compare: single, joint, dropout, pretrained, early-stop, equal, ogr, ogr-online, or any kind of blend; what
+    /// What to compare: single, joint, dropout, pretrained, early-stop, equal, equal-joint, ogr, ogr-online, or any kind of blend; what
     /// others are measured by, single, joint and equal, always runs.
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', default_values_t = DEFAULT_METHODS.map(String::from))]
     methods: Vec<String>,
     /// A method of your own: its name and the keys that it sets, as in "adam optimizer.kind=adam".
     #[arg(long, value_name = "NAME KEY=VALUE …")]
     variant: Vec<String>,
+    /// Chooses these values of a key for each method by its validation samples, with seeds of its own, before it is compared.
+    /// Without values the learning rate, a factor of 3 around the configuration's and further while an edge is best.
+    #[arg(long, value_name = "KEY=V1,V2,…", num_args = 0..=1, default_missing_value = LEARNING_RATE)]
+    tune: Vec<String>,
+    /// How many seeds of its own each method is tuned with.
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "tune")]
+    tune_seeds: usize,
     /// Also runs joint, equal and ogr on every combination of modalities.
     #[arg(long)]
     subsets: bool,
@@ -90,11 +97,20 @@ impl Compare {
             fusions: self.fusions,
             simplex: self.simplex,
         };
+        let tuning = self.tuning()?;
         let folder = self.out.clone().unwrap_or_else(|| self.default_folder());
         let board = Board::new(self.quiet);
         let interrupt = Interrupt::by_signals();
-        let comparison = compare(&config, &folder, &scope, self.jobs, &interrupt, &board)
-            .map_err(Error::located(&config))?;
+        let comparison = compare(
+            &config,
+            &folder,
+            &scope,
+            tuning.as_ref(),
+            self.jobs,
+            &interrupt,
+            &board,
+        )
+        .map_err(Error::located(&config))?;
         board.finish();
         if self.json {
             print_json(&comparison)?;
@@ -105,6 +121,25 @@ impl Compare {
             [] => Ok(()),
             left_out => Err(Error::LeftOut(left_out.to_vec())),
         }
+    }
+
+    /// What `--tune` asks for.
+    fn tuning(&self) -> Result<Option<Tuning>> {
+        if self.tune.is_empty() {
+            return Ok(None);
+        }
+        if self.simplex.is_some() {
+            return Err(Error::Usage(
+                "--tune and --simplex: a grid of fixed weights is of one setting; name it with --set".into(),
+            ));
+        }
+        if self.tune_seeds == 0 {
+            return Err(Error::Usage("--tune-seeds 0: expected at least 1".into()));
+        }
+        Ok(Some(Tuning {
+            grid: Grid::parse(&self.tune)?,
+            seeds: self.tune_seeds,
+        }))
     }
 
     fn default_folder(&self) -> PathBuf {
@@ -131,6 +166,12 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
     header.push(&figure);
     let beside = comparison.rows.iter().any(|row| !row.joint_head.is_empty());
     header.extend(beside.then_some("by joint head"));
+    let tuned = comparison.rows.iter().find_map(|row| row.tuned.as_ref());
+    let keys = tuned.map_or_else(String::new, |tuned| {
+        let last = |key: &String| key.rsplit('.').next().unwrap_or_default().to_owned();
+        tuned.keys.iter().map(last).collect::<Vec<_>>().join(", ")
+    });
+    header.extend(tuned.is_some().then_some(keys.as_str()));
     header.extend(["− best single", "− joint", "− equal", "seconds"]);
     let rows = comparison.rows.iter().map(|row| {
         let mut cells = vec![row.method.clone()];
@@ -145,6 +186,8 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
             }
         };
         cells.extend(beside.then(by_joint));
+        let of_row = row.tuned.as_ref().map_or_else(|| "-".to_owned(), Tuned::text);
+        cells.extend(tuned.is_some().then_some(of_row));
         cells.push(signed(row.paired_difference_to_best_single.as_ref(), main));
         cells.push(signed(row.paired_difference_to_joint.as_ref(), main));
         cells.push(signed(row.paired_difference_to_equal.as_ref(), main));

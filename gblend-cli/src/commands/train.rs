@@ -10,7 +10,7 @@ use crate::config::{Config, Override, task_differences};
 use crate::error::{Error, Result};
 use crate::process::Interrupt;
 use crate::progress::Reporter;
-use crate::records::{ObjectiveDescription, Summary};
+use crate::records::{Figure, ObjectiveDescription, SelectedBy, Summary};
 use crate::run_folder::Destination;
 use crate::tables::{metrics_table, percent, predictions_line};
 use crate::training::pipeline;
@@ -147,12 +147,13 @@ fn closing(summary: &Summary, folder: &Path) -> String {
             (seconds.train + seconds.estimate) / seconds.train.max(1e-9)
         )
     };
+    let selected = selected_line(summary).unwrap_or_default();
     let predictions = summary.predictions.iter();
     let predictions = predictions.map(|prediction| (prediction.rule, prediction.metrics()));
     let predictions = predictions_line(summary.predict, ObjectiveDescription::main(run), predictions);
     format!(
         "{table}\n\n{predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s), waiting for data {}{estimates}\n\
-         run folder: {}",
+         {selected}run folder: {}",
         summary.strategy,
         summary.seed,
         summary.epochs,
@@ -161,4 +162,30 @@ fn closing(summary: &Summary, folder: &Path) -> String {
         percent(seconds.waiting / seconds.train.max(1e-9)),
         folder.display(),
     )
+}
+
+/// Which epoch was kept, and what for.
+fn selected_line(summary: &Summary) -> Option<String> {
+    let selection = summary.selection.as_ref()?;
+    let (epoch, epochs) = (summary.selected_epoch, summary.epochs);
+    let main = ObjectiveDescription::main(summary.objective.as_ref());
+    let said = match (selection.by, selection.validation.get(&main.name)) {
+        (SelectedBy::Figure, Some(figure)) => {
+            format!(
+                "{} {} by validation",
+                main.label,
+                Figure::new(figure, main).text()
+            )
+        }
+        (SelectedBy::Figure, None) => format!("loss {:.3} by validation", selection.validation.loss),
+        (SelectedBy::MeanLoss, _) => format!(
+            "loss {:.3} of the mean of the heads by validation",
+            selection.validation.loss
+        ),
+    };
+    let again = match summary.refitted {
+        true => ", and trained to it once more with the validation samples",
+        false => "",
+    };
+    Some(format!("kept epoch {epoch} of {epochs}: {said}{again}\n"))
 }

@@ -21,6 +21,8 @@ pub enum Method {
     EarlyStop,
     /// The same weight for every head.
     Equal,
+    /// The same weight for every head, and the joint head alone predicts and selects the epoch.
+    EqualJoint,
     /// Gradient-Blending with one estimate before training (ibid., algorithm 2).
     Ogr,
     /// Gradient-Blending with an estimate in every super-epoch (ibid., algorithm 3).
@@ -61,6 +63,7 @@ impl Method {
             "pretrained" => Self::Pretrained,
             "early-stop" => Self::EarlyStop,
             "equal" => Self::Equal,
+            "equal-joint" => Self::EqualJoint,
             "ogr" => Self::Ogr,
             "ogr-online" => Self::OgrOnline,
             other => match catalogue()?.find(Role::Blend, other) {
@@ -97,6 +100,7 @@ impl Method {
             Self::Pretrained => "pretrained".into(),
             Self::EarlyStop => "early-stop".into(),
             Self::Equal => "equal".into(),
+            Self::EqualJoint => "equal-joint".into(),
             Self::Ogr => "ogr".into(),
             Self::OgrOnline => "ogr-online".into(),
             Self::Strategy(kind) => kind.clone(),
@@ -111,24 +115,32 @@ impl Method {
     /// What it changes in a configuration. `single` gives the run folder of a modality that was trained alone.
     pub(super) fn overrides(&self, base: &Config, single: impl Fn(&str) -> String) -> Vec<Override> {
         let blend = |kind: &str| Override::new(&["blend", "kind"], kind);
+        // What one head predicts is selected by how often it is right, as those do it who train one head.
+        let alone = || Override::new(&["blend", "predict"], "joint");
         match self {
             Self::Single(modality) => vec![
                 blend("unimodal"),
+                alone(),
                 Override::new(&["blend", "head"], modality.as_str()),
             ],
-            Self::Joint => vec![blend("joint")],
-            Self::Dropout => vec![blend("joint"), Override::new(&["fusion", "head", "dropout"], 0.5)],
+            Self::Joint => vec![blend("joint"), alone()],
+            Self::Dropout => vec![
+                blend("joint"),
+                alone(),
+                Override::new(&["fusion", "head", "dropout"], 0.5),
+            ],
             Self::Pretrained => {
                 let encoders = base.modalities.iter().map(|modality| {
                     let name = &modality.name;
                     Override::new(&["modality", name, "pretrained"], single(name))
                 });
-                [blend("joint")].into_iter().chain(encoders).collect()
+                [blend("joint"), alone()].into_iter().chain(encoders).collect()
             }
             Self::EarlyStop => {
                 let patience = base.run.epochs.div_ceil(PATIENCE).min(i64::MAX as usize) as i64;
                 let mut overrides = vec![
                     blend("joint"),
+                    alone(),
                     Override::new(&["run", "select"], "best"),
                     Override::new(&["run", "patience"], patience),
                 ];
@@ -139,6 +151,7 @@ impl Method {
                 overrides
             }
             Self::Equal => vec![blend("equal")],
+            Self::EqualJoint => vec![blend("equal"), alone()],
             Self::Ogr => vec![blend("ogr"), Override::new(&["blend", "schedule"], "offline")],
             Self::OgrOnline => {
                 let mut overrides = vec![blend("ogr"), Override::new(&["blend", "schedule"], "online")];
@@ -175,14 +188,15 @@ impl Method {
 
 fn unknown(name: &str) -> Result<Error> {
     let strategies = catalogue()?.of(Role::Blend).map(|plugin| plugin.kind);
-    let known: Vec<&str> = DEFAULT_METHODS.into_iter().chain(strategies).collect();
+    let named = DEFAULT_METHODS.into_iter().chain(["equal-joint"]);
+    let known: Vec<&str> = named.clone().chain(strategies).collect();
     let nearest = gblend_core::registry::nearest(name, known.iter().copied());
     let hint = nearest
         .first()
         .map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"));
     Ok(Error::Usage(format!(
         "--methods: unknown method `{name}`{hint} Known: {}, and the blend kinds {}",
-        DEFAULT_METHODS.join(", "),
-        known[DEFAULT_METHODS.len()..].join(", ")
+        known[..named.clone().count()].join(", "),
+        known[named.count()..].join(", ")
     )))
 }

@@ -5,6 +5,7 @@
 //! | file | content |
 //! |---|---|
 //! | `config.toml` | the configuration that every method starts from |
+//! | `tuning/METHOD/POINT/seed-N/` | the run folder of one method with settings that were tried, if it was tuned |
 //! | `cells/METHOD/seed-N/` | the run folder of one method with one seed, as `gblend train` leaves it |
 //! | `compare.json` | the result; written again after every cell |
 
@@ -14,7 +15,9 @@ mod plan;
 mod runner;
 mod simplex;
 mod tabulate;
+mod tuning;
 
 pub use method::{DEFAULT_METHODS, Method};
 pub use plan::Scope;
 pub use runner::compare;
+pub use tuning::{Grid, LEARNING_RATE, Tuning};

@@ -8,7 +8,7 @@ use super::method::Method;
 use super::simplex::grid;
 use crate::config::{Config, Override};
 use crate::error::{Error, Result};
-use crate::records::LeftOut;
+use crate::records::{LeftOut, Tuned};
 
 /// What is compared.
 #[derive(Clone, Debug, Default)]
@@ -43,12 +43,27 @@ pub(super) struct Cell {
     pub(super) config: String,
     /// Relative to the comparison's folder.
     pub(super) folder: String,
+    /// What messages call it.
+    pub(super) label: String,
+}
+
+/// The settings that an entry is compared with.
+#[derive(Debug)]
+pub(super) enum Choice {
+    /// Those of the configuration.
+    Own,
+    /// Those that were chosen by validation, and how.
+    Tuned(Vec<Override>, Tuned),
+    /// There are none that it can be trained with.
+    Failed(String),
 }
 
 /// Everything that is to be run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) entries: Vec<Entry>,
+    /// What each entry was tuned to.
+    pub(super) tuned: Vec<Option<Tuned>>,
     pub(super) seeds: Vec<u64>,
     /// Seed by seed, so that an interrupted comparison is whole for some seeds; within one, what others need comes
     /// first.
@@ -61,7 +76,7 @@ const VARIED: [Method; 3] = [Method::Joint, Method::Equal, Method::Ogr];
 
 impl Entry {
     /// A folder's name that no other entry has.
-    fn folder(&self, base: &Config) -> String {
+    pub(super) fn folder(&self, base: &Config) -> String {
         let mut name = self.method.name();
         if self.modalities.len() < base.modalities.len() {
             if !matches!(self.method, Method::Single(_)) {
@@ -87,12 +102,19 @@ impl Entry {
         }
     }
 
-    fn overrides(&self, base: &Config, cells: &Path, seed: u64) -> Vec<Override> {
-        let single = |modality: &str| {
-            let name = as_folder(&Method::Single(modality.to_owned()).name());
-            let folder = cells.join(name).join(format!("seed-{seed}"));
-            folder.to_string_lossy().into_owned()
-        };
+    /// Whether it trains this modality alone.
+    pub(super) fn is_single(&self, modality: &str) -> bool {
+        matches!(&self.method, Method::Single(name) if name == modality)
+    }
+
+    /// What it changes in the configuration of the comparison. `single` gives the run folder of a modality that was trained
+    /// alone with this seed.
+    pub(super) fn overrides(
+        &self,
+        base: &Config,
+        single: impl Fn(&str) -> String,
+        seed: u64,
+    ) -> Vec<Override> {
         let mut overrides = Vec::new();
         if !matches!(self.method, Method::Single(_)) {
             let left_out = base
@@ -112,20 +134,28 @@ impl Entry {
 }
 
 impl Plan {
-    /// Plans a comparison of `base`, which `folder/config.toml` holds, and reads the configuration of every cell.
+    /// Plans a comparison of `base`, which `folder/config.toml` holds, and reads the configuration of every cell. There is a
+    /// choice for each entry.
     ///
     /// # Errors
     /// The first configuration that cannot be used, unless its fusion is one of those that nobody named;
     /// [`Error::Usage`] if what is asked for does not go together.
-    pub(super) fn new(base: &Config, folder: &Path, scope: &Scope) -> Result<Self> {
-        if scope.seeds == 0 {
-            return Err(Error::Usage("--seeds 0: expected at least 1".into()));
-        }
-        let entries = entries(base, scope)?;
-        let seeds: Vec<u64> = (0..scope.seeds as u64)
+    pub(super) fn new(
+        base: &Config,
+        folder: &Path,
+        seeds: usize,
+        entries: Vec<Entry>,
+        choices: &[Choice],
+    ) -> Result<Self> {
+        let seeds: Vec<u64> = (0..seeds as u64)
             .map(|offset| base.run.seed.saturating_add(offset))
             .collect();
+        let tuned = choices.iter().map(|choice| match choice {
+            Choice::Tuned(_, tuned) => Some(tuned.clone()),
+            Choice::Own | Choice::Failed(_) => None,
+        });
         let mut plan = Self {
+            tuned: tuned.collect(),
             entries,
             seeds,
             cells: Vec::new(),
@@ -134,14 +164,33 @@ impl Plan {
         let base_file = folder.join("config.toml");
         let cells = std::path::absolute(folder.join("cells")).map_err(Error::read(folder))?;
         for &seed in &plan.seeds {
-            for (index, entry) in plan.entries.iter().enumerate() {
+            let single = |modality: &str| {
+                let name = as_folder(&Method::Single(modality.to_owned()).name());
+                let folder = cells.join(name).join(format!("seed-{seed}"));
+                folder.to_string_lossy().into_owned()
+            };
+            for (index, (entry, choice)) in plan.entries.iter().zip(choices).enumerate() {
+                let mut overrides = entry.overrides(base, single, seed);
+                match choice {
+                    Choice::Own => {}
+                    Choice::Tuned(chosen, _) => overrides.extend_from_slice(chosen),
+                    Choice::Failed(problem) => {
+                        plan.left_out.push(LeftOut {
+                            method: entry.label(base),
+                            seed,
+                            problem: problem.clone(),
+                        });
+                        continue;
+                    }
+                }
                 let own_fusion = entry.fusion == base.fusion.plugin.typetag_name();
-                match Config::of_run(&base_file, &entry.overrides(base, &cells, seed)) {
+                match Config::of_run(&base_file, &overrides) {
                     Ok(config) => plan.cells.push(Cell {
                         entry: index,
                         seed,
                         config: config.to_toml()?,
                         folder: format!("cells/{}/seed-{seed}", entry.folder(base)),
+                        label: format!("{}, seed {seed}", entry.label(base)),
                     }),
                     Err(error) if own_fusion => return Err(error.into()),
                     Err(error) => plan.left_out.push(LeftOut {
@@ -165,7 +214,14 @@ impl Plan {
     }
 }
 
-fn entries(base: &Config, scope: &Scope) -> Result<Vec<Entry>> {
+/// The rows of the table, and the points of the simplex.
+///
+/// # Errors
+/// [`Error::Usage`] if what is asked for does not go together.
+pub(super) fn entries(base: &Config, scope: &Scope) -> Result<Vec<Entry>> {
+    if scope.seeds == 0 {
+        return Err(Error::Usage("--seeds 0: expected at least 1".into()));
+    }
     let modalities: Vec<String> = base
         .modalities
         .iter()

@@ -7,8 +7,9 @@ use gblend_core::AutoDevice;
 use gblend_core::device::DeviceKind;
 
 use super::folder::Folder;
-use super::plan::{Plan, Scope};
+use super::plan::{Choice, Entry, Plan, Scope, entries};
 use super::tabulate::{Done, tabulate};
+use super::tuning::{Outcome, Stage, Tuning};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::process::Interrupt;
@@ -22,7 +23,8 @@ use crate::training::session::{Session, with_threads};
 /// Compares methods on the task of a configuration, in this folder.
 ///
 /// As many cells run at a time as `jobs` says, by default one on every core: a small network does not keep two cores
-/// busy, two networks do. A cell that failed is left out of the table, and tried again the next time.
+/// busy, two networks do. A cell that failed is left out of the table, and tried again the next time. With `tuning`, every
+/// method is tuned for itself first.
 ///
 /// # Errors
 /// What is wrong with the configuration, the folder or the data; not what is wrong with a single cell.
@@ -31,87 +33,143 @@ pub fn compare(
     base: &Config,
     folder: &Path,
     scope: &Scope,
+    tuning: Option<&Tuning>,
     jobs: Option<usize>,
     interrupt: &Interrupt,
     board: &Board,
 ) -> Result<Comparison> {
+    let entries = entries(base, scope)?;
     let folder = Folder::open(folder, base)?;
-    let plan = Plan::new(base, folder.path(), scope)?;
-    let mut done = Vec::with_capacity(plan.cells.len());
-    for cell in &plan.cells {
-        done.push(match folder.finished(cell) {
+    let mut crew = Crew {
+        base,
+        folder: &folder,
+        jobs,
+        interrupt,
+        board,
+        opened: false,
+    };
+    let choices = match tuning {
+        Some(tuning) => crew.tune(&entries, tuning)?,
+        None => entries.iter().map(|_| Choice::Own).collect(),
+    };
+    let plan = Plan::new(base, folder.path(), scope.seeds, entries, &choices)?;
+    let comparison = |states: &[CellProgress]| tabulated(base, &plan, states);
+    let states = crew.run(&plan, &|states| folder.write(&comparison(states)))?;
+    let comparison = comparison(&states);
+    folder.write(&comparison)?;
+    crew.check_all_ended(&states)?;
+    Ok(comparison)
+}
+
+/// Who runs cells.
+struct Crew<'a> {
+    base: &'a Config,
+    folder: &'a Folder,
+    jobs: Option<usize>,
+    interrupt: &'a Interrupt,
+    board: &'a Board,
+    /// Whether the data was looked at.
+    opened: bool,
+}
+
+impl Crew<'_> {
+    /// Runs what is not done of a plan, and tells `after` of every cell that has ended.
+    fn run(
+        &mut self,
+        plan: &Plan,
+        after: &(dyn Fn(&[CellProgress]) -> Result<()> + Sync),
+    ) -> Result<Vec<CellProgress>> {
+        let (base, board) = (self.base, self.board);
+        let done = plan.cells.iter().map(|cell| match self.folder.finished(cell) {
             Some(summary) => CellProgress::Done(Box::new(Done::of(&summary))),
             None => CellProgress::Waiting,
         });
+        let done: Vec<CellProgress> = done.collect();
+        let pending = done
+            .iter()
+            .filter(|state| matches!(state, CellProgress::Waiting))
+            .count();
+        let cores = match base.run.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let most = match AutoDevice::KIND {
+            DeviceKind::Cpu => cores,
+            // A GPU works for one at a time.
+            _ => 1,
+        };
+        let jobs = self.jobs.unwrap_or(most).clamp(1, pending.max(1));
+        board.line(&format!(
+            "{}: {} methods, {} seeds, {} runs, {} of them done; {jobs} at a time",
+            self.folder.path().display(),
+            plan.entries.len(),
+            plan.seeds.len(),
+            plan.cells.len(),
+            plan.cells.len() - pending,
+        ));
+        if pending > 0 && jobs > 1 && !self.opened {
+            // Once, on all threads, rather than by every first cell beside the others; and what is wrong with the data is
+            // said before anything is trained.
+            let reporter = board.cell("all");
+            with_threads(base.run.threads, || Session::open(base, &reporter).map(|_| ()))?;
+            self.opened = true;
+        }
+        board.overall(plan.cells.len() - pending, plan.cells.len());
+        self.interrupt.watch()?;
+        let shared = Shared {
+            base,
+            folder: self.folder,
+            plan,
+            threads: (cores / jobs).max(1),
+            memory: base.run.memory / jobs as u64,
+            board,
+            interrupt: self.interrupt,
+            after,
+            states: Mutex::new(done),
+            changed: Condvar::new(),
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..jobs)
+                .map(|_| std::thread::Builder::new().spawn_scoped(scope, || shared.work()))
+                .collect();
+            let outcomes = workers.into_iter().map(|worker| {
+                worker
+                    .map_err(|error| gblend_core::Error::NoRoom(format!("a comparing thread ({error})")))?
+                    .join()
+                    .unwrap_or_else(|_| Err(Error::Internal("a comparing thread panicked".into())))
+            });
+            outcomes.collect::<Vec<_>>().into_iter().collect::<Result<()>>()
+        })?;
+        Ok(shared.states.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
-    let pending = done
-        .iter()
-        .filter(|state| matches!(state, CellProgress::Waiting))
-        .count();
-    let cores = match base.run.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
-    let most = match AutoDevice::KIND {
-        DeviceKind::Cpu => cores,
-        // A GPU works for one at a time.
-        _ => 1,
-    };
-    let jobs = jobs.unwrap_or(most).clamp(1, pending.max(1));
-    board.line(&format!(
-        "{}: {} methods, {} seeds, {} runs, {} of them done; {jobs} at a time",
-        folder.path().display(),
-        plan.entries.len(),
-        plan.seeds.len(),
-        plan.cells.len(),
-        plan.cells.len() - pending,
-    ));
-    if pending > 0 && jobs > 1 {
-        // Once, on all threads, rather than by every first cell beside the others; and what is wrong with the data is
-        // said before anything is trained.
-        let reporter = board.cell("all");
-        with_threads(base.run.threads, || Session::open(base, &reporter).map(|_| ()))?;
+
+    /// Chooses the settings of each entry by validation.
+    fn tune(&mut self, entries: &[Entry], tuning: &Tuning) -> Result<Vec<Choice>> {
+        let mut stage = Stage::begin(self.base, self.folder.path(), entries, tuning)?;
+        while let Some(round) = stage.round()? {
+            let states = self.run(&round.plan, &|_| Ok(()))?;
+            self.check_all_ended(&states)?;
+            let outcomes: Result<Vec<Outcome>> = states.iter().map(CellProgress::validated).collect();
+            stage.learn(&round, outcomes?);
+        }
+        Ok(stage.choices())
     }
-    board.overall(plan.cells.len() - pending, plan.cells.len());
-    interrupt.watch()?;
-    let shared = Shared {
-        base,
-        folder: &folder,
-        plan: &plan,
-        threads: (cores / jobs).max(1),
-        memory: base.run.memory / jobs as u64,
-        board,
-        interrupt,
-        states: Mutex::new(done),
-        changed: Condvar::new(),
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs)
-            .map(|_| std::thread::Builder::new().spawn_scoped(scope, || shared.work()))
-            .collect();
-        let outcomes = workers.into_iter().map(|worker| {
-            worker
-                .map_err(|error| gblend_core::Error::NoRoom(format!("a comparing thread ({error})")))?
-                .join()
-                .unwrap_or_else(|_| Err(Error::Internal("a comparing thread panicked".into())))
-        });
-        outcomes.collect::<Vec<_>>().into_iter().collect::<Result<()>>()
-    })?;
-    let states = shared.lock();
-    let comparison = shared.comparison(&states);
-    folder.write(&comparison)?;
-    let open = states
-        .iter()
-        .filter(|state| matches!(state, CellProgress::Waiting))
-        .count();
-    if open > 0 {
-        return Err(Error::ComparisonInterrupted {
+
+    /// Whether no cell waits to be run another time.
+    fn check_all_ended(&self, states: &[CellProgress]) -> Result<()> {
+        let open = states
+            .iter()
+            .filter(|state| matches!(state, CellProgress::Waiting | CellProgress::Running))
+            .count();
+        if open == 0 {
+            return Ok(());
+        }
+        Err(Error::ComparisonInterrupted {
             done: states.len() - open,
             runs: states.len(),
-            folder: folder.path().to_owned(),
-        });
+            folder: self.folder.path().to_owned(),
+        })
     }
-    Ok(comparison)
 }
 
 /// How far a cell is.
@@ -123,6 +181,45 @@ enum CellProgress {
     Failed(String),
 }
 
+impl CellProgress {
+    /// What validation samples said of a cell that has ended, or why it failed.
+    fn validated(&self) -> Result<Outcome> {
+        match self {
+            Self::Done(done) => match &done.selection {
+                Some(selection) => Ok(Ok(selection.figures)),
+                None => Err(Error::Usage(
+                    "--tune: there are no validation samples to choose by; run.validation sets some aside"
+                        .into(),
+                )),
+            },
+            Self::Failed(problem) => Ok(Err(problem.clone())),
+            Self::Waiting | Self::Running => Err(Error::Internal("a cell has not ended".into())),
+        }
+    }
+}
+
+/// The table of what is done.
+fn tabulated(base: &Config, plan: &Plan, states: &[CellProgress]) -> Comparison {
+    let results: Vec<Option<Done>> = states
+        .iter()
+        .map(|state| match state {
+            CellProgress::Done(done) => Some(done.as_ref().clone()),
+            _ => None,
+        })
+        .collect();
+    let cells = plan.cells.iter().zip(states);
+    let failed = cells.filter_map(|(cell, state)| match state {
+        CellProgress::Failed(problem) => Some(LeftOut {
+            method: plan.entries[cell.entry].label(base),
+            seed: cell.seed,
+            problem: problem.clone(),
+        }),
+        _ => None,
+    });
+    let left_out = plan.left_out.iter().cloned().chain(failed).collect();
+    tabulate(base, plan, &results, left_out)
+}
+
 /// What the workers share.
 struct Shared<'a> {
     base: &'a Config,
@@ -132,6 +229,8 @@ struct Shared<'a> {
     memory: u64,
     board: &'a Board,
     interrupt: &'a Interrupt,
+    /// Told of the states after each change.
+    after: &'a (dyn Fn(&[CellProgress]) -> Result<()> + Sync),
     states: Mutex<Vec<CellProgress>>,
     changed: Condvar,
 }
@@ -153,11 +252,10 @@ impl Shared<'_> {
                 Err(Error::Interrupted { .. }) => CellProgress::Waiting,
                 Err(error) => CellProgress::Failed(error.to_string()),
             };
-            let comparison = self.comparison(&states);
             self.tell(cell, &states);
             self.changed.notify_all();
             // Under the lock, so that an older table never replaces a newer one.
-            self.folder.write(&comparison)?;
+            (self.after)(&states)?;
             drop(states);
         }
         Ok(())
@@ -196,59 +294,23 @@ impl Shared<'_> {
         let mut config = Config::parse(&cell.folder, &cell.config, self.base.base.clone(), &[])?;
         config.run.threads = self.threads;
         config.run.memory = self.memory;
-        let label = self.label(index);
-        let reporter = self.board.cell(&label);
+        let reporter = self.board.cell(&cell.label);
         let (summary, _) = with_threads(self.threads, || {
             pipeline::run(&config, &start, ProcessUse::Shared, self.interrupt, &reporter)
         })?;
         Ok(Done::of(&summary))
     }
 
-    /// What messages call a cell.
-    fn label(&self, index: usize) -> String {
-        let cell = &self.plan.cells[index];
-        format!(
-            "{}, seed {}",
-            self.plan.entries[cell.entry].label(self.base),
-            cell.seed
-        )
-    }
-
     fn tell(&self, index: usize, states: &[CellProgress]) {
-        let label = self.label(index);
+        let label = &self.plan.cells[index].label;
         match &states[index] {
             CellProgress::Done(done) => {
                 let figure = done.figure().map_or_else(|| "no figure".to_owned(), Figure::text);
                 let result = format!("{figure} in {:.1} s", done.seconds);
-                self.board.cell_done(&label, &result);
+                self.board.cell_done(label, &result);
             }
-            CellProgress::Failed(problem) => self.board.cell_done(&label, &format!("left out: {problem}")),
+            CellProgress::Failed(problem) => self.board.cell_done(label, &format!("left out: {problem}")),
             CellProgress::Waiting | CellProgress::Running => {}
         }
-    }
-
-    fn comparison(&self, states: &[CellProgress]) -> Comparison {
-        let results: Vec<Option<Done>> = states
-            .iter()
-            .map(|state| match state {
-                CellProgress::Done(done) => Some(done.as_ref().clone()),
-                _ => None,
-            })
-            .collect();
-        let failed = self
-            .plan
-            .cells
-            .iter()
-            .zip(states)
-            .filter_map(|(cell, state)| match state {
-                CellProgress::Failed(problem) => Some(LeftOut {
-                    method: self.plan.entries[cell.entry].label(self.base),
-                    seed: cell.seed,
-                    problem: problem.clone(),
-                }),
-                _ => None,
-            });
-        let left_out = self.plan.left_out.iter().cloned().chain(failed).collect();
-        tabulate(self.base, self.plan, &results, left_out)
     }
 }

@@ -10,7 +10,7 @@ use super::simplex::{judge, point};
 use crate::config::Config;
 use crate::records::{
     COMPARISON_FORMAT, Comparison, Figure, LeftOut, Metrics, ObjectiveDescription, PredictionRule,
-    PredictionSummary, Row, Simplex, Summary, difference, mean_and_ci95,
+    PredictionSummary, Row, Selection, Simplex, Summary, difference, mean_and_ci95,
 };
 
 /// What a comparison keeps of a run.
@@ -21,6 +21,8 @@ pub(super) struct Done {
     metrics: Metrics,
     /// The main figure of the joint head alone, where that was trained and something else predicts.
     joint_head: Option<f64>,
+    /// What the validation samples said of the epoch that was kept.
+    pub(super) selection: Option<Selection>,
     pub(super) test_samples: usize,
     pub(super) weights: Vec<f64>,
     pub(super) seconds: f64,
@@ -40,6 +42,7 @@ impl Done {
             joint_head: by(PredictionRule::Joint)
                 .filter(|_| other)
                 .and_then(|joint| joint.metrics().get(&main.name)),
+            selection: summary.selection.clone(),
             test_samples: summary
                 .heads
                 .iter()
@@ -188,6 +191,7 @@ impl Table<'_> {
             method: entry.method.name(),
             modalities: entry.modalities.clone(),
             fusion: entry.fusion.clone(),
+            tuned: self.plan.tuned.get(index).cloned().flatten(),
             seeds: cells.iter().map(|(seed, ..)| *seed).collect(),
             joint_head: cells
                 .iter()

@@ -138,6 +138,7 @@ mod tests {
     use super::*;
     use crate::evaluation::HeadOutput;
     use crate::records::PredictionRule;
+    use crate::records::{SelectedBy, Selection};
     use gblend_core::{Array, LabelKind};
     use proptest::prelude::*;
 
@@ -244,7 +245,12 @@ mod tests {
         let several = PredictionRule::Pool
             .selection(&evaluation, &criteria, &WEIGHTS)
             .unwrap();
-        assert_eq!(several, Some((mean.clone(), [-mean.loss, 0.0])));
+        let by_mean = Selection {
+            by: SelectedBy::MeanLoss,
+            figures: [-mean.loss, 0.0],
+            validation: mean.clone(),
+        };
+        assert_eq!(several, Some(by_mean));
         let one = [0.0, 0.0, 1.0];
         let alone = PredictionRule::Pool
             .selection(&evaluation, &criteria, &one)
@@ -256,6 +262,6 @@ mod tests {
                 .selection(&evaluation, &criteria, &one)
                 .unwrap()
         );
-        assert_eq!(alone.1[0], 0.5);
+        assert_eq!(alone.figures[0], 0.5);
     }
 }

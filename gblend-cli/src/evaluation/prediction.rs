@@ -6,7 +6,7 @@ use gblend_core::objective::losses_of_all_scores;
 use super::{Ensemble, Evaluation};
 use crate::error::Result;
 use crate::network::Criteria;
-use crate::records::{Metrics, PredictionRule};
+use crate::records::{Metrics, PredictionRule, SelectedBy, Selection};
 
 impl PredictionRule {
     /// The scores of each sample, as the objective of predictions takes heads together; `None` if none of the heads that
@@ -68,8 +68,7 @@ impl PredictionRule {
         Metrics::of(criterion, &scores, &losses, &targets)
     }
 
-    /// How good what selects an epoch is on its validation samples, and what that comes to, a better one being larger: first
-    /// its figure, then what decides between equals; `None` without validation samples that count.
+    /// How good what selects an epoch is on its validation samples; `None` without validation samples that count.
     ///
     /// A pool is not there before an epoch is selected. Its heads are judged by the loss of their mean, which needs no fit and
     /// is steadier from epoch to epoch than an accuracy, or the loss of one head.
@@ -81,16 +80,23 @@ impl PredictionRule {
         validation: &Evaluation,
         criteria: &Criteria,
         weights: &[f64],
-    ) -> Result<Option<(Metrics, [f64; 2])>> {
+    ) -> Result<Option<Selection>> {
         let ensemble = Ensemble::unpooled(criteria, weights);
         let pooled = self == Self::Pool && ensemble.can_pool();
         let metrics = self.metrics(validation, &ensemble)?;
-        Ok(metrics.map(|metrics| {
-            let figures = match pooled {
-                true => [-metrics.loss, 0.0],
-                false => [metrics.selection(ensemble.lead().get()), -metrics.loss],
+        Ok(metrics.map(|validation| {
+            let (by, figures) = match pooled {
+                true => (SelectedBy::MeanLoss, [-validation.loss, 0.0]),
+                false => {
+                    let figure = validation.selection(ensemble.lead().get());
+                    (SelectedBy::Figure, [figure, -validation.loss])
+                }
             };
-            (metrics, figures)
+            Selection {
+                by,
+                validation,
+                figures,
+            }
         }))
     }
 }

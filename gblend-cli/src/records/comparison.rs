@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gblend_core::MetricKind;
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectiveDescription, PredictionRule};
+use super::{ObjectiveDescription, PredictionRule, Tuned};
 
 /// The format of `compare.json`; another format gets another number.
 pub const COMPARISON_FORMAT: &str = "gblend-compare-1";
@@ -48,6 +48,9 @@ pub struct Row {
     pub modalities: Vec<String>,
     /// The kind of the fusion.
     pub fusion: String,
+    /// What it was tuned to; absent where it has the configuration's settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuned: Option<Tuned>,
     /// The seeds that it was run with.
     pub seeds: Vec<u64>,
     /// The accuracy on the test set with each of these seeds.

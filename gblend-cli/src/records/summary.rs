@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gblend_core::BlendReport;
 use serde::{Deserialize, Serialize};
 
-use super::{FittedPool, Metrics, ObjectiveDescription, PredictionRule};
+use super::{FittedPool, Metrics, ObjectiveDescription, PredictionRule, Selection};
 
 /// The result of a run.
 ///
@@ -35,6 +35,9 @@ pub struct Summary {
     pub epochs: usize,
     /// The epoch whose parameters were evaluated and saved.
     pub selected_epoch: usize,
+    /// What the validation samples said of that epoch; absent without any, and in the summaries of older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
     /// Whether those parameters were trained on the validation samples, too, once the epoch was found.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refitted: bool,

@@ -122,6 +122,7 @@ pub fn run(
         samples_unlabeled: session.unlabeled_samples,
         epochs: trained.epochs,
         selected_epoch: trained.selected_epoch,
+        selection: trained.selection,
         refitted: trained.refitted,
         heads,
         predict: config.blend.pipeline.predict,

@@ -28,6 +28,7 @@ mod sequence;
 mod settings;
 mod tensorboard;
 mod text;
+mod tune;
 mod vector;
 
 use gblend_tests::Playground;

@@ -100,6 +100,7 @@ fn run() -> Run {
             samples_unlabeled: 0,
             epochs: 4,
             selected_epoch: 4,
+            selection: None,
             refitted: false,
             heads: heads.collect(),
             predict: PredictionRule::Joint,

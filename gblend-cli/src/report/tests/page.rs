@@ -21,6 +21,7 @@ fn row(method: &str, accuracies: &[f64]) -> Row {
         method: method.into(),
         modalities: single.map_or_else(|| vec!["camera".into(), "sound".into()], |name| vec![name.into()]),
         fusion: "concat".into(),
+        tuned: None,
         seeds: (0..accuracies.len() as u64).collect(),
         test_accuracy: accuracies.to_vec(),
         test_metrics: BTreeMap::new(),

@@ -7,7 +7,7 @@ use gblend_core::{Array, BlendReport, Estimate};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::records::{EpochCounts, FittedPool};
+use crate::records::{EpochCounts, FittedPool, Selection};
 
 /// What the format's name begins with.
 pub const FORMAT: &str = "gblend-checkpoint-";
@@ -61,6 +61,9 @@ pub struct Description {
     pub counts: EpochCounts,
     /// The weights of the last whole epoch.
     pub weights: Vec<f64>,
+    /// What the validation samples said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
     /// The best epoch by validation so far.
     pub best: Option<Best>,
     /// Samples trained on.
@@ -89,6 +92,9 @@ pub struct Refit {
     pub epoch: usize,
     /// The epochs that it was found in.
     pub epochs: usize,
+    /// What the validation samples said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
     /// The pool of the heads, if one was fitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<FittedPool>,
@@ -128,6 +134,9 @@ pub struct Best {
     /// What decides between epochs with the same figure; absent in checkpoints from before there was such a thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tie: Option<f64>,
+    /// What the validation samples said of it; absent in older checkpoints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
     /// The weights of its heads.
     pub weights: Vec<f64>,
     /// Hash of the file with its parameters.

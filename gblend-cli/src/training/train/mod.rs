@@ -322,12 +322,13 @@ impl<'a, 'l> Training<'a, 'l> {
         let criteria = model.criteria();
         let selection = rule.selection(&evaluation, criteria, weights)?;
         let of_heads = evaluation.metrics(criteria)?;
-        if let Some((selecting, figures)) = selection {
-            metrics.selection = Some(selecting);
-            if state.is_best(figures) {
+        if let Some(selection) = selection {
+            metrics.selection = Some(selection.validation.clone());
+            if state.is_best(selection.figures) {
                 let parameters = state_of(model)?;
-                state.remember_best(figures, parameters);
+                state.remember_best(&selection, parameters);
             }
+            state.trained.selection = Some(selection);
         }
         for (head, of_head) in metrics.heads.iter_mut().zip(of_heads) {
             head.validation = of_head;

@@ -11,7 +11,7 @@ use crate::config::Select;
 use crate::error::{Error, Result};
 use crate::network::Multimodal;
 use crate::progress::Reporter;
-use crate::records::{EpochCounts, Figure};
+use crate::records::{EpochCounts, Figure, Selection};
 use crate::run_folder::Sink;
 use crate::run_folder::checkpoint::{
     Best, Checkpoint, Description, KeptEstimate, Position, Refit, capture, restore,
@@ -60,6 +60,7 @@ impl<'a> RunState<'a> {
     ) -> Self {
         let trained = Trained {
             selected_epoch: session.config.run.epochs,
+            selection: None,
             pool: None,
             refitted: false,
             refitting: Duration::ZERO,
@@ -131,6 +132,7 @@ impl<'a> RunState<'a> {
         self.before = training;
         self.trained.epochs = self.epoch - 1;
         self.trained.selected_epoch = self.epoch - 1;
+        self.trained.selection = description.selection;
         self.trained.weights = description.weights;
         self.trained.blends = description.blends;
         self.trained.samples = description.samples;
@@ -158,11 +160,13 @@ impl<'a> RunState<'a> {
     }
 
     /// Remembers the epoch at hand as the best one.
-    pub(super) fn remember_best(&mut self, [figure, tie]: [f64; 2], state: State) {
+    pub(super) fn remember_best(&mut self, selection: &Selection, state: State) {
+        let [figure, tie] = selection.figures;
         self.best = Some(Best {
             epoch: self.epoch,
             figure,
             tie: Some(tie),
+            selection: Some(selection.clone()),
             weights: self.trained.weights.clone(),
             blake3: None,
         });
@@ -210,6 +214,7 @@ impl<'a> RunState<'a> {
             blends: self.trained.blends.clone(),
             counts: self.counts.clone(),
             weights: self.trained.weights.clone(),
+            selection: self.trained.selection.clone(),
             best: self.best.clone(),
             samples: self.trained.samples,
             seconds: seconds.map(|duration| duration.as_secs_f64()),
@@ -271,6 +276,7 @@ impl<'a> RunState<'a> {
         if let (Some(best), Some(state)) = (self.best.take(), self.best_state.take()) {
             load_state(model, &state)?;
             self.trained.selected_epoch = best.epoch;
+            self.trained.selection = best.selection;
             self.trained.weights = best.weights;
         }
         Ok(())
@@ -281,6 +287,7 @@ impl<'a> RunState<'a> {
         self.refit = Some(Refit {
             epoch: self.trained.selected_epoch,
             epochs: self.trained.epochs,
+            selection: self.trained.selection.clone(),
             pool: self.trained.pool.clone(),
             seconds: self.elapsed().as_secs_f64(),
         });
@@ -302,6 +309,7 @@ impl<'a> RunState<'a> {
             trained.refitted = true;
             trained.selected_epoch = refit.epoch;
             trained.epochs = refit.epochs;
+            trained.selection = refit.selection;
             trained.pool = refit.pool;
             let before = Duration::try_from_secs_f64(refit.seconds).unwrap_or(Duration::ZERO);
             trained.refitting = elapsed.saturating_sub(before);

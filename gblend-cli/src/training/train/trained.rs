@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use gblend_core::BlendReport;
 
-use crate::records::FittedPool;
+use crate::records::{FittedPool, Selection};
 
 /// What training ends with, besides the model.
 pub struct Trained {
     /// The epoch that the model's parameters are from.
     pub selected_epoch: usize,
+    /// What the validation samples said of it; absent without any.
+    pub selection: Option<Selection>,
     /// The pool of the heads, if one was fitted.
     pub pool: Option<FittedPool>,
     /// Whether the parameters were trained on validation samples, too.
