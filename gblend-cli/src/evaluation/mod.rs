@@ -1,5 +1,6 @@
 //! Evaluation: every head on every sample of a split, and what is counted of it.
 
+mod calibration;
 mod ensemble;
 mod evaluate;
 mod metrics;

@@ -4,7 +4,7 @@ use gblend_core::{Answer, Criterion, Label, LabelKind, Targets};
 
 use super::{Ensemble, Evaluation};
 use crate::error::Result;
-use crate::records::{ClassCounts, Confusion, Counts, PredictionRule, SubsetScore, TestDetails};
+use crate::records::{Calibration, ClassCounts, Confusion, Counts, PredictionRule, SubsetScore, TestDetails};
 
 /// More points than a scatter can show.
 const MOST_PAIRS: usize = 2000;
@@ -43,9 +43,35 @@ impl TestDetails {
             classes: classes.to_vec(),
             prediction: confusion(rule.name(), ensemble.lead().get(), scores),
             heads,
+            calibration: calibrations(evaluation, ensemble, kind)?,
             subsets,
         })
     }
+}
+
+/// Of the joint head, or the only one that was trained, and where several were of what they say together.
+fn calibrations(
+    evaluation: &Evaluation,
+    ensemble: &Ensemble<'_>,
+    kind: LabelKind,
+) -> Result<Vec<Calibration>> {
+    let trained = ensemble.weights.iter().filter(|&&weight| weight > 0.0).count();
+    let rules = [
+        (PredictionRule::Joint, true),
+        (PredictionRule::Mean, trained > 1),
+        (PredictionRule::Pool, ensemble.pool.is_some()),
+    ];
+    let mut all = Vec::new();
+    for (rule, _) in rules.into_iter().filter(|(_, there)| *there) {
+        let scores = rule.scores(evaluation, ensemble)?.into_iter().enumerate();
+        let (samples, scores): (Vec<usize>, Vec<Vec<f64>>) = scores
+            .filter_map(|(sample, scores)| Some((sample, scores?)))
+            .unzip();
+        let targets = evaluation.targets.select(&samples);
+        let criterion = ensemble.lead().get();
+        all.extend(Calibration::of(rule.name(), criterion, &scores, &targets, kind));
+    }
+    Ok(all)
 }
 
 impl Confusion {

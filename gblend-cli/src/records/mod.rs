@@ -2,6 +2,7 @@
 //!
 //! Nothing here computes on a network or touches a file.
 
+mod calibration;
 mod comparison;
 mod counts;
 mod epoch;
@@ -20,6 +21,7 @@ mod summary;
 mod test_details;
 mod tuning;
 
+pub use calibration::{Calibration, CalibrationBin};
 pub use comparison::{COMPARISON_FORMAT, Comparison, Difference, LeftOut, Row, Simplex, SimplexPoint};
 pub use counts::{EpochCounts, Tally};
 pub use epoch::{EpochMetrics, HeadMetrics};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Metrics;
+use super::{Calibration, Metrics};
 
 /// More than the summary tells about the test samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct TestDetails {
     pub prediction: Confusion,
     /// What every trained head says, under its name, the joint one last.
     pub heads: Vec<Confusion>,
+    /// How far the probabilities of each rule can be taken at their word; empty where there are none, and in older runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calibration: Vec<Calibration>,
     /// The joint head on every subset of the modalities; absent where it was not trained, or there are many.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subsets: Vec<SubsetScore>,

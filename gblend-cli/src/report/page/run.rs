@@ -10,8 +10,8 @@ use crate::records::{Counts, Metrics, ObjectiveDescription, TestDetails};
 use crate::report::advice;
 use crate::report::charts::{
     Chart, ClassGain, Table, blend_weights, confusion_table, confusions, duration, estimates,
-    figure as written, loss_curves, mebibytes, of_kind, of_run, per_class, scatters, subsets_of_run,
-    time_of_run, wilson,
+    figure as written, loss_curves, mebibytes, of_kind, of_run, per_class, reliability, scatters,
+    subsets_of_run, time_of_run, wilson,
 };
 use crate::report::reading::Run;
 
@@ -69,6 +69,7 @@ pub(super) fn details(names: &mut Names, run: &Run) -> Result<Markup> {
                         @if let Some(rows) = confusion_table(test) { (table(&rows)) }
                     }
                 }
+                @if let Some(chart) = reliability(test, run.several_labels())? { (figure(names, &chart)) }
             }
         }
         @match subsets_of_run(run)? {

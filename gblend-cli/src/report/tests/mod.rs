@@ -15,8 +15,9 @@ use serde::Serialize;
 
 use super::reading::Run;
 use crate::records::{
-    ClassCounts, Confusion, Counts, EpochMetrics, HeadMetrics, HeadSummary, Metrics, PredictionRule,
-    PredictionSummary, Score, Seconds, StrategyAdvice, SubsetScore, Summary, TestDetails,
+    Calibration, CalibrationBin, ClassCounts, Confusion, Counts, EpochMetrics, HeadMetrics, HeadSummary,
+    Metrics, PredictionRule, PredictionSummary, Score, Seconds, StrategyAdvice, SubsetScore, Summary,
+    TestDetails,
 };
 
 const HEADS: [&str; 3] = ["camera", "sound", "joint"];
@@ -127,6 +128,22 @@ fn run() -> Run {
                 confusion("sound", 30),
                 confusion("joint", 40),
             ],
+            calibration: vec![Calibration {
+                name: "joint".into(),
+                error: 0.0625,
+                bins: vec![
+                    CalibrationBin {
+                        count: 20,
+                        probability: 0.6,
+                        share: 0.55,
+                    },
+                    CalibrationBin {
+                        count: 40,
+                        probability: 0.9,
+                        share: 0.825,
+                    },
+                ],
+            }],
             subsets: vec![SubsetScore {
                 modalities: vec!["camera".into()],
                 accuracy: Some(0.4),

@@ -324,3 +324,16 @@ fn several_runs_stand_side_by_side_before_each_is_told() {
     let unique: std::collections::BTreeSet<&&str> = ids.iter().collect();
     assert_eq!(unique.len(), ids.len());
 }
+
+#[test]
+fn probabilities_stand_beside_how_often_they_came_true() {
+    let page = of(&run());
+    assert!(page.contains("Can probabilities be taken at their word?"));
+    assert!(page.contains("joint 6.25"), "the error in points");
+    assert!(page.contains("<td class=\"number\">82.5 %</td>"));
+    let mut older = run();
+    if let Some(test) = &mut older.test {
+        test.calibration.clear();
+    }
+    assert!(!of(&older).contains("taken at their word"));
+}
