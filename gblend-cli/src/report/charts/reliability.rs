@@ -65,7 +65,8 @@ fn diagram(of: &Calibration) -> Result<Drawing> {
         y: 0.0..1.0,
         across: "probability said",
         up: "how often so",
-        right: 0,
+        // Half of what stands below the right end.
+        right: 14,
         across_as: Scale::Percent,
         up_as: Scale::Percent,
     };
