@@ -1,7 +1,6 @@
 //! Predictions of several heads together.
 
 use gblend_core::Pooling;
-use gblend_core::objective::losses_of_all_scores;
 
 use super::{Ensemble, Evaluation};
 use crate::error::Result;
@@ -63,9 +62,9 @@ impl PredictionRule {
             .filter_map(|(sample, scores)| Some((sample, scores?)))
             .unzip();
         let targets = evaluation.targets.select(&samples);
-        let criterion = ensemble.lead().get();
-        let losses = losses_of_all_scores(criterion, &scores, &targets)?;
-        Metrics::of(criterion, &scores, &losses, &targets)
+        let lead = ensemble.lead();
+        let losses = lead.losses_of_scores(&scores, &targets)?;
+        Metrics::of(lead.get(), &scores, &losses, &targets)
     }
 
     /// How good what selects an epoch is on its validation samples, and what that comes to, a better one being larger: first
@@ -88,7 +87,11 @@ impl PredictionRule {
         Ok(metrics.map(|metrics| {
             let figures = match pooled {
                 true => [-metrics.loss, 0.0],
-                false => [metrics.selection(ensemble.lead().get()), -metrics.loss],
+                false => {
+                    let lead = ensemble.lead();
+                    let figure = metrics.selection(lead.get().metric_kinds(), lead.selection());
+                    [figure, -metrics.loss]
+                }
             };
             (metrics, figures)
         }))

@@ -2,6 +2,7 @@
 //!
 //! Nothing here computes on a network or touches a file.
 
+mod class_weight;
 mod comparison;
 mod counts;
 mod epoch;
@@ -18,6 +19,7 @@ mod strategy_advice;
 mod summary;
 mod test_details;
 
+pub use class_weight::ClassWeight;
 pub use comparison::{COMPARISON_FORMAT, Comparison, Difference, LeftOut, Row, Simplex, SimplexPoint};
 pub use counts::{EpochCounts, Tally};
 pub use epoch::{EpochMetrics, HeadMetrics};
