@@ -12,7 +12,7 @@ use crate::process::Interrupt;
 use crate::progress::Reporter;
 use crate::records::{ObjectiveDescription, Summary};
 use crate::run_folder::Destination;
-use crate::tables::{metrics_table, percent, predictions_line};
+use crate::tables::{metrics_table, percent, predictions_line, weighted_losses};
 use crate::training::pipeline;
 use crate::training::pipeline::{ProcessUse, Start};
 use crate::training::session::with_threads;
@@ -150,8 +150,10 @@ fn closing(summary: &Summary, folder: &Path) -> String {
     let predictions = summary.predictions.iter();
     let predictions = predictions.map(|prediction| (prediction.rule, prediction.metrics()));
     let predictions = predictions_line(summary.predict, ObjectiveDescription::main(run), predictions);
+    let losses = weighted_losses(&summary.class_weights);
+    let losses = losses.map_or_else(String::new, |losses| format!("{losses}\n"));
     format!(
-        "{table}\n\n{predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s), waiting for data {}{estimates}\n\
+        "{table}\n{losses}\n{predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s), waiting for data {}{estimates}\n\
          run folder: {}",
         summary.strategy,
         summary.seed,

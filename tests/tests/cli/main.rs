@@ -10,6 +10,7 @@ mod determinism;
 mod device;
 mod export;
 mod faults;
+mod imbalance;
 mod init_from;
 mod inspect;
 #[cfg(unix)]
