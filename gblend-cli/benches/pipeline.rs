@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use gblend_cli::config::{Config, Override};
-use gblend_cli::data::{Evaluable, LoadedBatch, Plan, Splits};
+use gblend_cli::data::{Evaluable, LoadedBatch, Plan, Sampler, Splits};
 use gblend_cli::process::Interrupt;
 use gblend_cli::progress::Reporter;
 use gblend_cli::run_folder::Destination;
@@ -38,7 +38,7 @@ fn open(config: &Config) -> (Session<'_>, Splits) {
 
 fn first_batch(session: &Session<'_>, splits: &Splits) -> LoadedBatch {
     let samples = &splits.train.samples()[..session.batch_size().get()];
-    let plan = Plan::training(samples, session.batch_size(), Seed::new(0));
+    let plan = Plan::training(samples, Sampler::Shuffled, session.batch_size(), Seed::new(0));
     let mut first = None;
     session
         .loader(vec![true; session.heads.joint()])
@@ -118,7 +118,12 @@ fn loader(criterion: &mut Criterion) {
         let cache = tempfile::tempdir().unwrap();
         let config = config(cache.path(), memory);
         let (session, splits) = open(&config);
-        let plan = Plan::training(splits.train.samples(), session.batch_size(), Seed::new(0));
+        let plan = Plan::training(
+            splits.train.samples(),
+            Sampler::Shuffled,
+            session.batch_size(),
+            Seed::new(0),
+        );
         let loader = session.loader(vec![true; session.heads.joint()]);
         group.bench_function(name, |bencher| {
             bencher.iter(|| {

@@ -221,7 +221,7 @@ fn one_step(blend: &str) -> (State, State) {
         let mut optimizer = session.optimizer(run, 0).unwrap();
         let mut blend = session.config.blend.plugin.start(&session.heads).unwrap();
         let samples = &splits.train.samples()[..24];
-        let plan = Plan::training(samples, session.batch_size(), Seed::new(1));
+        let plan = Plan::training(samples, session.sampler(), session.batch_size(), Seed::new(1));
         assert_eq!(plan.len(), 1);
         let mut learner = Learner {
             model: &mut model,

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use gblend_cli::Result;
 use gblend_cli::config::Config;
-use gblend_cli::data::{Evaluable, LoadedBatch, Plan, Splits};
+use gblend_cli::data::{Evaluable, LoadedBatch, Plan, Sampler, Splits};
 use gblend_cli::evaluation::evaluate;
 use gblend_cli::network::{ActiveHeads, Inputs};
 use gblend_cli::progress::Reporter;
 use gblend_cli::training::session::Session;
 use gblend_core::nn::softmax_of_each;
+use gblend_core::tensor::StackedSamples;
 use gblend_core::{Pass, Seed};
 
 const CONFIG: &str = r#"
@@ -112,28 +113,14 @@ fn evaluation_takes_the_mean_probability_of_all_clips() {
 #[test]
 fn training_draws_clips_by_the_seed_of_the_epoch_and_the_same_one_in_every_modality() {
     with_session(|session, splits| {
-        let loader = session.loader(vec![true; 3]);
         let samples = splits.train.samples();
-        // Which of its clips each sample shows, for camera and motion.
         let drawn = |seed: u64| {
-            let plan = Plan::training(samples, NonZeroUsize::new(1).unwrap(), Seed::new(seed));
+            let size = NonZeroUsize::new(1).unwrap();
+            let plan = Plan::training(samples, Sampler::Shuffled, size, Seed::new(seed));
             let mut drawn = vec![[0; 2]; session.source.len()];
-            loader
-                .for_each(&plan, |_, batch: LoadedBatch| -> Result<()> {
-                    let sample = batch.samples[0];
-                    for (modality, slot) in drawn[sample].iter_mut().enumerate() {
-                        let plugin = session.config.modalities[modality].plugin.as_ref();
-                        let whole = session.prepared.sample(modality, sample)?;
-                        let seen = batch.inputs[modality].as_ref().unwrap();
-                        let seen = seen.samples.as_ref().unwrap();
-                        let clips = (0..3).map(|view| plugin.view(whole.clone(), view).unwrap());
-                        let stacked =
-                            clips.map(|clip| gblend_core::tensor::StackedSamples::new(&[&clip]).unwrap());
-                        *slot = 1 + stacked.into_iter().position(|clip| clip == *seen).unwrap();
-                    }
-                    Ok(())
-                })
-                .unwrap();
+            for (sample, clips) in clips(session, &plan) {
+                drawn[sample] = clips;
+            }
             drawn
         };
         let first = drawn(1);
@@ -143,5 +130,53 @@ fn training_draws_clips_by_the_seed_of_the_epoch_and_the_same_one_in_every_modal
         }
         assert_eq!(drawn(1), first);
         assert_ne!(drawn(2), first);
+    });
+}
+
+/// Which of its clips each sample of a plan with batches of one shows, counted from 1, for camera and motion.
+fn clips(session: &Session<'_>, plan: &Plan<'_>) -> Vec<(usize, [usize; 2])> {
+    let loader = session.loader(vec![true; 3]);
+    let mut shown = Vec::new();
+    loader
+        .for_each(plan, |_, batch: LoadedBatch| -> Result<()> {
+            let sample = batch.samples[0];
+            let mut clips = [0; 2];
+            for (modality, slot) in clips.iter_mut().enumerate() {
+                let plugin = session.config.modalities[modality].plugin.as_ref();
+                let whole = session.prepared.sample(modality, sample)?;
+                let seen = batch.inputs[modality].as_ref().unwrap();
+                let seen = seen.samples.as_ref().unwrap();
+                let views = (0..3).map(|view| plugin.view(whole.clone(), view).unwrap());
+                let mut stacked = views.map(|clip| StackedSamples::new(&[&clip]).unwrap());
+                *slot = 1 + stacked.position(|clip| clip == *seen).unwrap();
+            }
+            shown.push((sample, clips));
+            Ok(())
+        })
+        .unwrap();
+    shown
+}
+
+#[test]
+fn a_sample_that_is_drawn_again_shows_another_clip_and_the_same_one_in_every_modality() {
+    with_session(|session, splits| {
+        let labels = session.prepared.labels();
+        let class = |sample: usize| labels.classes(sample).next();
+        let all = splits.train.samples();
+        let rare = all[0];
+        let of_another = |&&sample: &&u32| class(sample as usize) == class(all[1] as usize);
+        assert_ne!(class(rare as usize), class(all[1] as usize));
+        let mut samples = vec![rare];
+        samples.extend(all.iter().filter(of_another));
+        let count = samples.len();
+        let size = NonZeroUsize::new(1).unwrap();
+        let plan = Plan::training(&samples, Sampler::Balanced(labels), size, Seed::new(1));
+        let shown = clips(session, &plan);
+        assert_eq!(shown.len(), count);
+        assert!(shown.iter().all(|(_, [camera, motion])| camera == motion));
+        let of_rare = shown.iter().filter(|(sample, _)| *sample == rare as usize);
+        let of_rare: Vec<usize> = of_rare.map(|(_, clips)| clips[0]).collect();
+        assert!(of_rare.len() >= count / 2, "{of_rare:?} of {count}");
+        assert!(of_rare.iter().any(|clip| *clip != of_rare[0]), "{of_rare:?}");
     });
 }

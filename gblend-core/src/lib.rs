@@ -22,6 +22,7 @@
 pub mod advice;
 pub mod array;
 pub mod category;
+pub mod class_weights;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dataset;
@@ -63,6 +64,7 @@ pub mod weights;
 
 pub use advice::{Advice, Finding, WeightSource};
 pub use array::Array;
+pub use class_weights::ClassWeights;
 pub use dataset::{Dataset, OnBadSample, OpenContext, Partition, Sample, Source, Stream};
 pub use error::{Error, Result};
 pub use estimate::{

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::num::NonZeroUsize;
 
 use crate::array::Array;
+use crate::class_weights::ClassWeights;
 use crate::error::{Error, Result};
 use crate::fusion::{FusionContext, FusionModule};
 use crate::label::LabelKind;
@@ -182,6 +183,12 @@ pub trait Criterion {
         Pooling::Never
     }
 
+    /// By what its losses are weighted, where samples count by their classes: a pool of heads is fitted under the same
+    /// weights. Default: by nothing.
+    fn class_weights(&self) -> Option<&ClassWeights> {
+        None
+    }
+
     /// What the scores of a sample say.
     fn answer(&self, scores: &[f64]) -> Answer;
 
@@ -201,6 +208,12 @@ pub trait Criterion {
     /// Which of these figures selects the best epoch: the first in this order that has a value. Default: the main one.
     fn selection(&self) -> &[usize] {
         &[0]
+    }
+
+    /// As [`selection`](Self::selection), where training draws rare classes as often as frequent ones, so that they are meant
+    /// to count as much. Default: the same.
+    fn balanced_selection(&self) -> &[usize] {
+        self.selection()
     }
 
     /// The figures for some samples, in the order of [`metric_kinds`](Self::metric_kinds), from their scores and losses;

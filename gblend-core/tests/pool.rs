@@ -117,6 +117,27 @@ proptest! {
     }
 
     #[test]
+    fn a_weight_is_a_number_of_times(
+        seed: u64, times in proptest::collection::vec(1_usize..6, 5..25), certainty in proptest::array::uniform2(0.0_f64..4.0),
+    ) {
+        let (probabilities, right) = drawn(seed, times.len(), &certainty);
+        let (samples, all) = (times.len() as f64, times.iter().sum::<usize>());
+        let weights: Vec<f64> = times.iter().map(|&times| times as f64 * samples / all as f64).collect();
+        let weighted = ExponentPool::fit_weighted(&opinions(&probabilities), &right, &weights, times.len()).unwrap();
+        let repeat = |of: &dyn Fn(usize) -> Vec<f64>| -> Vec<Vec<f64>> {
+            let samples = times.iter().enumerate();
+            samples.flat_map(|(sample, &times)| vec![of(sample); times]).collect()
+        };
+        let heads: Vec<Vec<Vec<f64>>> = probabilities.iter().map(|head| repeat(&|sample| head[sample].clone())).collect();
+        let rights = times.iter().zip(&right).flat_map(|(&times, &right)| vec![right; times]);
+        let rights: Vec<usize> = rights.collect();
+        let repeated = ExponentPool::fit(&opinions(&heads), &rights, times.len()).unwrap();
+        for (one, other) in weighted.exponents().iter().zip(repeated.exponents()) {
+            prop_assert!((one - other).abs() < 1e-7, "{weighted:?} {repeated:?}");
+        }
+    }
+
+    #[test]
     fn a_pool_gives_probabilities(seed: u64, certainty in proptest::array::uniform2(0.0_f64..4.0)) {
         let (probabilities, right) = drawn(seed, 20, &certainty);
         let opinions = opinions(&probabilities);

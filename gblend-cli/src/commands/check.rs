@@ -11,14 +11,15 @@ use super::print;
 use super::train::parse_overrides;
 use crate::config::{Config, Objectives};
 use crate::data::inspect::{
-    Finding, StreamRange, class_counts, class_findings, coverage, group_counts, stream_ranges,
+    Finding, StreamRange, class_counts, class_findings, coverage, group_counts, rare_classes, stream_ranges,
     training_findings,
 };
 use crate::data::{Splits, bind};
 use crate::error::{Error, Result};
 use crate::process::peak_rss_bytes;
 use crate::progress::Reporter;
-use crate::tables::table;
+use crate::records::ClassWeight;
+use crate::tables::{table, weighted_losses};
 use crate::training::session::{Session, with_threads};
 use crate::training::trial::{Trial, trial};
 
@@ -48,9 +49,12 @@ impl Check {
             let mut model = session.initial_model()?;
             let mut blend = config.blend.start(&session.heads)?;
             let trial = trial(&session, &splits, &mut model, blend.as_mut())?;
-            let data = Inspected::new(&session, &splits)?;
+            let joint = model.criteria().joint().class_weights();
+            let weights = ClassWeight::of_each(joint, session.source.classes());
+            let data = Inspected::new(&session, &splits, weights.is_empty())?;
             let mut lines = samples(&session, &splits);
             lines.push(data.counts(&session, &splits));
+            lines.extend(weighted_losses(&weights));
             lines.extend(asked(
                 &session.objectives,
                 session.heads.names(),
@@ -110,11 +114,13 @@ struct Inspected {
 }
 
 impl Inspected {
-    fn new(session: &Session<'_>, splits: &Splits) -> Result<Self> {
+    /// `counted_alike`: whether nothing makes up for how frequent classes are.
+    fn new(session: &Session<'_>, splits: &Splits, counted_alike: bool) -> Result<Self> {
         let (source, prepared) = (session.source.as_ref(), &session.prepared);
         let streams = bind(&session.config.modalities, source)?;
         let ranges = stream_ranges(source, prepared, splits, &streams)?;
         let mut findings = class_findings(source, prepared, splits);
+        findings.extend(rare_classes(source, prepared, splits).filter(|_| counted_alike));
         findings.extend(training_findings(source, prepared, splits));
         findings.extend(ranges.iter().flat_map(|range| range.findings.iter().cloned()));
         Ok(Self { ranges, findings })

@@ -15,9 +15,9 @@ use crate::data::{Evaluable, Splits};
 use crate::error::{Error, Result};
 use crate::evaluation::MOST_MODALITIES;
 use crate::progress::Reporter;
-use crate::records::{Metrics, ObjectiveDescription, PredictionRule, SubsetScore};
+use crate::records::{ClassWeight, Metrics, ObjectiveDescription, PredictionRule, SubsetScore};
 use crate::run_folder::FinishedRun;
-use crate::tables::{metrics_table, predictions_line};
+use crate::tables::{metrics_table, predictions_line, weighted_losses};
 use crate::training::TrainedModel;
 use crate::training::session::{Session, with_threads};
 
@@ -58,6 +58,9 @@ struct Report {
     /// What predictions are judged by; absent for classification.
     #[serde(skip_serializing_if = "Option::is_none")]
     objective: Option<ObjectiveDescription>,
+    /// How much samples count by their classes in losses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    class_weights: Vec<ClassWeight>,
     heads: Vec<HeadReport>,
     predict: PredictionRule,
     predictions: Vec<PredictionReport>,
@@ -152,6 +155,7 @@ impl Evaluate {
                 split: self.split,
                 samples: evaluation.samples.len(),
                 objective: asked.description().written(),
+                class_weights: ClassWeight::of_each(asked.class_weights(), trained.session.source.classes()),
                 heads: heads.collect(),
                 predict: trained.session.config.blend.pipeline.predict,
                 predictions: predictions.collect(),
@@ -180,7 +184,9 @@ impl Evaluate {
         let predictions = predictions.map(|prediction| (prediction.rule, prediction.metrics.clone()));
         let main = ObjectiveDescription::main(report.objective.as_ref());
         let predictions = predictions_line(report.predict, main, predictions);
-        let mut text = format!("{heads}\n\n{predictions}");
+        let losses = weighted_losses(&report.class_weights);
+        let losses = losses.map_or_else(String::new, |losses| format!("{losses}\n"));
+        let mut text = format!("{heads}\n{losses}\n{predictions}");
         if !report.subsets.is_empty() {
             let rows = report.subsets.iter();
             let rows = rows.map(|subset| (vec![subset.modalities.join(" + ")], subset.all()));

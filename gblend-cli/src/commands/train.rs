@@ -12,7 +12,7 @@ use crate::process::Interrupt;
 use crate::progress::Reporter;
 use crate::records::{Figure, ObjectiveDescription, SelectedBy, Summary};
 use crate::run_folder::Destination;
-use crate::tables::{metrics_table, percent, predictions_line};
+use crate::tables::{metrics_table, percent, predictions_line, weighted_losses};
 use crate::training::pipeline;
 use crate::training::pipeline::{ProcessUse, Start};
 use crate::training::session::with_threads;
@@ -151,8 +151,10 @@ fn closing(summary: &Summary, folder: &Path) -> String {
     let predictions = summary.predictions.iter();
     let predictions = predictions.map(|prediction| (prediction.rule, prediction.metrics()));
     let predictions = predictions_line(summary.predict, ObjectiveDescription::main(run), predictions);
+    let losses = weighted_losses(&summary.class_weights);
+    let losses = losses.map_or_else(String::new, |losses| format!("{losses}\n"));
     format!(
-        "{table}\n\n{predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s), waiting for data {}{estimates}\n\
+        "{table}\n{losses}\n{predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s), waiting for data {}{estimates}\n\
          {selected}run folder: {}",
         summary.strategy,
         summary.seed,
@@ -168,17 +170,23 @@ fn closing(summary: &Summary, folder: &Path) -> String {
 fn selected_line(summary: &Summary) -> Option<String> {
     let selection = summary.selection.as_ref()?;
     let (epoch, epochs) = (summary.selected_epoch, summary.epochs);
-    let main = ObjectiveDescription::main(summary.objective.as_ref());
-    let said = match (selection.by, selection.validation.get(&main.name)) {
-        (SelectedBy::Figure, Some(figure)) => {
-            format!(
-                "{} {} by validation",
-                main.label,
-                Figure::new(figure, main).text()
-            )
+    let said = match &selection.by {
+        SelectedBy::Figure(name) => {
+            let kinds = ObjectiveDescription::metrics(summary.objective.as_ref());
+            let kind = kinds.iter().find(|kind| kind.name == *name);
+            let figure = kind.and_then(|kind| Some((kind, selection.validation.get(name)?)));
+            match figure {
+                Some((kind, figure)) => {
+                    format!(
+                        "{} {} by validation",
+                        kind.label,
+                        Figure::new(figure, kind).text()
+                    )
+                }
+                None => format!("loss {:.3} by validation", selection.validation.loss),
+            }
         }
-        (SelectedBy::Figure, None) => format!("loss {:.3} by validation", selection.validation.loss),
-        (SelectedBy::MeanLoss, _) => format!(
+        SelectedBy::MeanLoss => format!(
             "loss {:.3} of the mean of the heads by validation",
             selection.validation.loss
         ),

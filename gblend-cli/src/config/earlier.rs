@@ -20,11 +20,12 @@ pub(super) fn complete(resolved: &mut Table) {
     {
         blend.entry("smoothing").or_insert(0.1.into());
     }
-    let before: [(&str, &str, Value); 4] = [
+    let before: [(&str, &str, Value); 5] = [
         ("blend", "scale", "sum".into()),
         ("blend", "predict", "joint".into()),
         ("run", "select", "last".into()),
         ("run", "refit", false.into()),
+        ("run", "sampler", "shuffled".into()),
     ];
     for (table, key, meaning) in before {
         if let Some(Value::Table(table)) = resolved.get_mut(table) {
@@ -86,6 +87,7 @@ mod tests {
             ("blend", "predict"),
             ("run", "select"),
             ("run", "refit"),
+            ("run", "sampler"),
         ] {
             written[table].as_table_mut().unwrap().remove(key).unwrap();
         }

@@ -34,7 +34,7 @@ pub use error::ConfigError;
 pub use log::LogConfig;
 pub use objectives::Objectives;
 pub use overrides::Override;
-pub use run::{RunConfig, Select};
+pub use run::{RunConfig, Sampling, Select};
 pub use schema::json_schema;
 use section::Section;
 pub use task::{settings_beside, task_differences};

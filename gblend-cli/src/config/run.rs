@@ -18,6 +18,8 @@ pub struct RunConfig {
     pub epochs: usize,
     /// Samples per step. The samples of an epoch are dealt evenly, so that no batch is small.
     pub batch_size: usize,
+    /// How the samples of an epoch are drawn from the training samples; an epoch has as many in either way.
+    pub sampler: Sampling,
     /// Threads that compute; 0 takes every core.
     pub threads: usize,
     /// Where to compute: `auto`, what the binary was built for; `cpu`, the processor; `cuda`, the first NVIDIA
@@ -52,6 +54,7 @@ impl Default for RunConfig {
             seed: 0,
             epochs: 20,
             batch_size: 32,
+            sampler: Sampling::Shuffled,
             threads: 0,
             device: DeviceChoice::Auto,
             validation: 0.1,
@@ -75,6 +78,20 @@ pub enum Select {
     /// the least loss of the mean of the heads; else the one with the best accuracy, or what the objective has in its
     /// place, of what predicts, ties by loss.
     Best,
+}
+
+/// How the samples of an epoch are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Sampling {
+    /// Each once, in random order.
+    #[default]
+    Shuffled,
+    /// As many of each class as of any other, in random order: of a rare class each sample several times, augmented otherwise
+    /// each time, of a frequent one a random part. Losses of validation and test samples, of estimates and of the pool count
+    /// each class as much as any other, too, as `class_weights = "balanced"` of the objective has them, which is the other
+    /// way to the same end and not taken together with this one. For labels of one class each.
+    Balanced,
 }
 
 impl RunConfig {

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use rand::seq::SliceRandom;
 
 use super::position::SampleIndex;
 use super::prepared::Prepared;
+use super::sampler::{Drawn, Sampler};
 use crate::config::ModalityConfig;
 
 /// Batches that each worker may be ahead.
@@ -44,6 +46,8 @@ pub struct LoadedInput {
 #[derive(Clone, Debug)]
 pub struct Plan<'a> {
     order: Cow<'a, [SampleIndex]>,
+    /// How often each of them came before; empty if each comes once.
+    repeats: Vec<u32>,
     /// Batches of the whole pass, and how many of them are left out at its beginning.
     batches: usize,
     skipped: usize,
@@ -61,16 +65,41 @@ enum ViewChoice {
     Middle,
 }
 
+impl ViewChoice {
+    /// The choice of a sample that came so often before.
+    fn again(self, repeat: u32) -> Self {
+        match self {
+            Self::Random(seed) if repeat > 0 => Self::Random(seed.derive("again").nth(repeat.into())),
+            other => other,
+        }
+    }
+}
+
 impl<'a> Plan<'a> {
-    /// A pass in training: shuffled and augmented by the seed of the epoch.
-    pub fn training(samples: &[SampleIndex], batch_size: NonZeroUsize, epoch: Seed) -> Self {
-        let mut order = samples.to_vec();
+    /// A pass in training: drawn, shuffled and augmented by the seed of the epoch. A sample that is drawn again is augmented
+    /// otherwise.
+    pub fn training(
+        samples: &[SampleIndex],
+        sampler: Sampler<'_>,
+        batch_size: NonZeroUsize,
+        epoch: Seed,
+    ) -> Self {
+        let drawn = sampler.draw(samples, samples.len(), epoch.derive("sampler"));
+        let Drawn {
+            samples: mut order,
+            mut repeats,
+        } = drawn;
+        // The same permutation for both.
         order.shuffle(&mut epoch.derive("order").rng());
-        Self::new(
-            order.into(),
-            batch_size,
-            ViewChoice::Random(epoch.derive("augment")),
-        )
+        repeats.shuffle(&mut epoch.derive("order").rng());
+        Self {
+            repeats,
+            ..Self::new(
+                order.into(),
+                batch_size,
+                ViewChoice::Random(epoch.derive("augment")),
+            )
+        }
     }
 
     /// A pass in evaluation: in order, as prepared, the middle view of each sample.
@@ -83,6 +112,7 @@ impl<'a> Plan<'a> {
             batches: order.len().div_ceil(batch_size.get()),
             skipped: 0,
             order,
+            repeats: Vec::new(),
             choice,
         }
     }
@@ -108,9 +138,19 @@ impl<'a> Plan<'a> {
     /// One batch of those that there are. Samples are dealt into the fewest batches of at most the batch size, of sizes
     /// that differ by one at most: a small last batch would have noisy batch statistics.
     fn batch(&self, index: usize) -> &[SampleIndex] {
+        &self.order[self.places(index)]
+    }
+
+    /// How often the samples of a batch came before; empty if each comes once.
+    fn repeats(&self, index: usize) -> &[u32] {
+        self.repeats.get(self.places(index)).unwrap_or_default()
+    }
+
+    /// Where a batch lies in the order of the pass.
+    fn places(&self, index: usize) -> Range<usize> {
         let bound = |batch: usize| batch * self.order.len() / self.batches.max(1);
         let batch = self.skipped + index;
-        &self.order[bound(batch)..bound(batch + 1)]
+        bound(batch)..bound(batch + 1)
     }
 
     /// The number of batches.
@@ -157,7 +197,8 @@ impl Loader<'_> {
                     let work = move || {
                         for batch in (worker..plan.len()).step_by(workers) {
                             // The consumer hangs up at the first error.
-                            if sender.send(self.load(plan.batch(batch), plan.choice)).is_err() {
+                            let loaded = self.load(plan.batch(batch), plan.repeats(batch), plan.choice);
+                            if sender.send(loaded).is_err() {
                                 break;
                             }
                         }
@@ -189,14 +230,14 @@ impl Loader<'_> {
         views.max().unwrap_or(1)
     }
 
-    fn load(&self, samples: &[SampleIndex], choice: ViewChoice) -> Result<LoadedBatch> {
+    fn load(&self, samples: &[SampleIndex], repeats: &[u32], choice: ViewChoice) -> Result<LoadedBatch> {
         let samples: Vec<usize> = samples.iter().map(|&sample| sample as usize).collect();
         let mut inputs = Vec::with_capacity(self.modalities.len());
         for position in 0..self.modalities.len() {
             let wanted = self.wanted[position];
             inputs.push(
                 wanted
-                    .then(|| self.load_modality(position, &samples, choice))
+                    .then(|| self.load_modality(position, &samples, repeats, choice))
                     .transpose()?,
             );
         }
@@ -207,13 +248,22 @@ impl Loader<'_> {
         })
     }
 
-    fn load_modality(&self, position: usize, samples: &[usize], choice: ViewChoice) -> Result<LoadedInput> {
+    fn load_modality(
+        &self,
+        position: usize,
+        samples: &[usize],
+        repeats: &[u32],
+        choice: ViewChoice,
+    ) -> Result<LoadedInput> {
         let rows: Vec<usize> = (0..samples.len())
             .filter(|&row| self.prepared.has(position, samples[row]))
             .collect();
         let arrays: Vec<Array> = rows
             .iter()
-            .map(|&row| self.load_sample(position, samples[row], choice))
+            .map(|&row| {
+                let choice = choice.again(repeats.get(row).copied().unwrap_or(0));
+                self.load_sample(position, samples[row], choice)
+            })
             .collect::<Result<_>>()?;
         let arrays: Vec<&Array> = arrays.iter().collect();
         Ok(LoadedInput {
@@ -252,7 +302,9 @@ impl Loader<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use gblend_core::{Label, LabelKind, Labels};
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn batches(plan: &Plan<'_>) -> Vec<Vec<SampleIndex>> {
         (0..plan.len()).map(|batch| plan.batch(batch).to_vec()).collect()
@@ -282,12 +334,29 @@ mod tests {
         fn an_epoch_is_a_permutation_that_depends_on_its_seed(samples in 20_u32..200, seed: u64) {
             let size = NonZeroUsize::new(8).unwrap();
             let order: Vec<SampleIndex> = (0..samples).collect();
-            let epoch = |n| batches(&Plan::training(&order, size, Seed::new(seed).nth(n))).concat();
+            let epoch = |n| batches(&Plan::training(&order, Sampler::Shuffled, size, Seed::new(seed).nth(n))).concat();
             let mut sorted = epoch(0);
             sorted.sort_unstable();
             prop_assert_eq!(sorted, order.clone());
             prop_assert_eq!(epoch(0), epoch(0));
             prop_assert_ne!(epoch(0), epoch(1));
+        }
+
+        #[test]
+        fn repeats_stay_with_their_samples(rare in 1_u32..5, frequent in 20_u32..60, skipped in 0_usize..4, seed: u64) {
+            let size = NonZeroUsize::new(8).unwrap();
+            let order: Vec<SampleIndex> = (0..rare + frequent).collect();
+            let classes: Vec<Label> = order.iter().map(|&sample| Label::Class(usize::from(sample < rare))).collect();
+            let labels = Labels::of(LabelKind::Class, &classes).unwrap();
+            let plan = Plan::training(&order, Sampler::Balanced(&labels), size, Seed::new(seed)).skip(skipped);
+            let repeats: Vec<u32> = (0..plan.len()).flat_map(|batch| plan.repeats(batch).to_vec()).collect();
+            let drawn = batches(&plan).concat();
+            prop_assert_eq!(drawn.len(), repeats.len());
+            let pairs: BTreeSet<(SampleIndex, u32)> = drawn.into_iter().zip(repeats.iter().copied()).collect();
+            prop_assert_eq!(pairs.len(), repeats.len());
+            if skipped == 0 {
+                prop_assert!(pairs.iter().all(|&(sample, repeat)| repeat == 0 || pairs.contains(&(sample, repeat - 1))));
+            }
         }
     }
 }

@@ -12,6 +12,8 @@ mod loader;
 pub mod manifest;
 mod position;
 mod prepared;
+mod rare_classes;
+mod sampler;
 pub mod scene;
 mod split;
 mod stratify;
@@ -20,6 +22,8 @@ pub use binding::bind;
 pub use loader::{LoadedBatch, LoadedInput, Loader, Plan};
 pub use position::SampleIndex;
 pub use prepared::{Faults, Prepared, Storage};
+pub use rare_classes::RareClasses;
+pub use sampler::{Drawn, Sampler};
 pub use split::{
     Division, Evaluable, HeldOutSplit, LabelUse, RefitSplit, Shares, Splits, TestSplit, TrainSplit,
     TrainSubset, ValidationSplit,

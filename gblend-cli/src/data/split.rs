@@ -357,7 +357,7 @@ mod tests {
     use gblend_optim::objective::SingleLabel;
     use proptest::prelude::*;
 
-    static OBJECTIVE: SingleLabel = SingleLabel {};
+    static OBJECTIVE: SingleLabel = SingleLabel { class_weights: None };
 
     fn division(shares: Shares) -> Division<'static> {
         Division {

@@ -49,7 +49,8 @@ impl<'a> Ensemble<'a> {
     }
 
     /// Fits the pool of the heads to what they say of validation samples: one pool for each set of heads that
-    /// [`FittedPool::LEAST_SAMPLES`] labeled samples are seen by. `None` if there is none.
+    /// [`FittedPool::LEAST_SAMPLES`] labeled samples are seen by, under the weights of classes that losses have. `None` if there
+    /// is none.
     ///
     /// # Errors
     /// [`Error::Data`](gblend_core::Error::Data) if what a head says is no probability, or no number.
@@ -79,7 +80,8 @@ impl<'a> Ensemble<'a> {
                 .map(|&sample| said(&scores, sample))
                 .collect::<Vec<_>>();
             let labels = validation.targets.select(&samples).labels;
-            let pool = gblend_core::HeadPool::fit(self.lead().get().pooling(), &rows, &labels);
+            let lead = self.lead();
+            let pool = gblend_core::HeadPool::fit(lead.get().pooling(), &rows, &labels, lead.class_weights());
             let pool = pool.map_err(|error| gblend_core::Error::data("the validation samples", error))?;
             pools.extend(pool.map(|pool| SubsetPool {
                 heads,

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 
-use gblend_core::objective::losses_of_all;
 use gblend_core::{Array, AutoDevice, Pass, Targets};
 
 use crate::data::{Evaluable, LoadedBatch, Loader, Plan};
@@ -41,22 +40,22 @@ impl Evaluation {
             let Some(HeadOutput { rows, output }) = of_head else {
                 return Ok(None);
             };
-            let criterion = criteria.of(head).get();
+            let head = criteria.of(head);
             let targets = self.targets.select(rows);
-            let losses = losses_of_all(criterion, output, &targets)?;
-            Metrics::of(criterion, &criterion.scores(output)?, &losses, &targets)
+            let losses = head.losses(output, &targets)?;
+            Metrics::of(head.get(), &head.get().scores(output)?, &losses, &targets)
         });
         metrics.collect()
     }
 
-    /// The loss of each sample by one head; `None` for samples that it does not see or that have no label for it.
+    /// The loss of each sample by one head, whose mean is what training makes small; `None` for samples that it does not see or that have no label for it.
     ///
     /// # Errors
     /// As [`metrics`](Self::metrics).
     pub fn losses(&self, criteria: &Criteria, head: usize) -> Result<Vec<Option<f64>>> {
         let mut losses = vec![None; self.samples.len()];
         if let Some(HeadOutput { rows, output }) = &self.heads[head] {
-            let each = losses_of_all(criteria.of(head).get(), output, &self.targets.select(rows))?;
+            let each = criteria.of(head).losses(output, &self.targets.select(rows))?;
             for (&row, loss) in rows.iter().zip(each) {
                 losses[row] = loss;
             }

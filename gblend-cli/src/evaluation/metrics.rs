@@ -1,7 +1,7 @@
 //! Counts how good predictions are.
 
 use gblend_core::objective::mean_of;
-use gblend_core::{Array, Criterion, Targets};
+use gblend_core::{Array, Criterion, MetricKind, Targets};
 
 use crate::error::Result;
 use crate::records::{Metrics, Score};
@@ -13,6 +13,19 @@ impl Score {
     /// If there is not one label for each row, or a label is out of range.
     pub fn of(criterion: &dyn Criterion, output: &Array, targets: &Targets) -> Result<Self> {
         let losses = criterion.losses(output, targets)?;
+        Self::with_losses(criterion, &losses, output, targets)
+    }
+
+    /// As [`of`](Self::of), with these losses of the samples.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn with_losses(
+        criterion: &dyn Criterion,
+        losses: &[Option<f64>],
+        output: &Array,
+        targets: &Targets,
+    ) -> Result<Self> {
         let right = criterion.right(output, targets)?;
         Ok(Self {
             accuracy: right.map(|right| {
@@ -20,7 +33,7 @@ impl Score {
                 let count = known.clone().count().max(1) as f64;
                 known.filter(|&&right| right).count() as f64 / count
             }),
-            loss: mean_of(&losses).unwrap_or(0.0),
+            loss: mean_of(losses).unwrap_or(0.0),
         })
     }
 }
@@ -45,14 +58,10 @@ impl Metrics {
         Ok(Some(Self::new(loss, named)))
     }
 
-    /// What the best parameters are selected by, higher being better: what the criterion says; the least there is if it
-    /// has no value.
-    pub fn selection(&self, criterion: &dyn Criterion) -> f64 {
-        let kinds = criterion.metric_kinds();
-        let mut selecting = criterion
-            .selection()
-            .iter()
-            .filter_map(|&position| kinds.get(position));
+    /// What the best parameters are selected by, higher being better: the first of those kinds of figures that has a value, by
+    /// their positions; the least there is if none has.
+    pub fn selection(&self, kinds: &[MetricKind], positions: &[usize]) -> f64 {
+        let mut selecting = positions.iter().filter_map(|&position| kinds.get(position));
         let found = selecting.find_map(|kind| Some(kind.better.gain(self.get(&kind.name)?)));
         found.unwrap_or(f64::MIN)
     }
@@ -95,14 +104,14 @@ mod tests {
             0.5,
             [("accuracy", 0.25), ("mean_average_precision", 0.75), ("mae", 1.5)],
         );
-        let selection = |kind| metrics.selection(criterion(kind, 2).as_ref());
-        assert_eq!(selection(LabelKind::Class), 0.25);
-        assert_eq!(selection(LabelKind::Classes), 0.75);
-        assert_eq!(selection(LabelKind::Number), -1.5);
+        let selection = |metrics: &Metrics, kind| {
+            let criterion = criterion(kind, 2);
+            metrics.selection(criterion.metric_kinds(), criterion.selection())
+        };
+        assert_eq!(selection(&metrics, LabelKind::Class), 0.25);
+        assert_eq!(selection(&metrics, LabelKind::Classes), 0.75);
+        assert_eq!(selection(&metrics, LabelKind::Number), -1.5);
         let nothing = Metrics::new(0.5, []);
-        assert_eq!(
-            nothing.selection(criterion(LabelKind::Number, 2).as_ref()),
-            f64::MIN
-        );
+        assert_eq!(selection(&nothing, LabelKind::Number), f64::MIN);
     }
 }

@@ -1,7 +1,6 @@
 //! Predictions of several heads together.
 
 use gblend_core::Pooling;
-use gblend_core::objective::losses_of_all_scores;
 
 use super::{Ensemble, Evaluation};
 use crate::error::Result;
@@ -63,9 +62,9 @@ impl PredictionRule {
             .filter_map(|(sample, scores)| Some((sample, scores?)))
             .unzip();
         let targets = evaluation.targets.select(&samples);
-        let criterion = ensemble.lead().get();
-        let losses = losses_of_all_scores(criterion, &scores, &targets)?;
-        Metrics::of(criterion, &scores, &losses, &targets)
+        let lead = ensemble.lead();
+        let losses = lead.losses_of_scores(&scores, &targets)?;
+        Metrics::of(lead.get(), &scores, &losses, &targets)
     }
 
     /// How good what selects an epoch is on its validation samples; `None` without validation samples that count.
@@ -88,8 +87,15 @@ impl PredictionRule {
             let (by, figures) = match pooled {
                 true => (SelectedBy::MeanLoss, [-validation.loss, 0.0]),
                 false => {
-                    let figure = validation.selection(ensemble.lead().get());
-                    (SelectedBy::Figure, [figure, -validation.loss])
+                    let lead = ensemble.lead();
+                    let (kinds, selection) = (lead.get().metric_kinds(), lead.selection());
+                    let figure = validation.selection(kinds, selection);
+                    let mut named = selection
+                        .iter()
+                        .filter_map(|&kind| Some(kinds.get(kind)?.name.as_ref()));
+                    let name = named.find(|name| validation.get(name).is_some());
+                    let by = SelectedBy::Figure(name.unwrap_or("loss").to_owned());
+                    (by, [figure, -validation.loss])
                 }
             };
             Selection {

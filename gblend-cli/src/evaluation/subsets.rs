@@ -2,8 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use gblend_core::objective::losses_of_all;
-use gblend_core::{Array, AutoDevice, Criterion, Pass, Targets};
+use gblend_core::{Array, AutoDevice, Pass, Targets};
 
 use crate::data::{Evaluable, LoadedBatch, Loader, Plan};
 use crate::error::Result;
@@ -50,9 +49,9 @@ pub fn score_subsets(
         all_targets.append(targets);
         Ok(())
     })?;
-    let criterion = model.criteria().joint().get();
+    let joint = model.criteria().joint();
     let scores = masks.into_iter().zip(tallies).map(|(mask, tally)| {
-        let metrics = tally.metrics(criterion, &all_targets)?;
+        let metrics = tally.metrics(joint, &all_targets)?;
         let seen = names.iter().zip(mask).filter(|(_, present)| *present);
         Ok(SubsetScore {
             modalities: seen.map(|(name, _)| name.clone()).collect(),
@@ -81,7 +80,8 @@ impl SubsetTally {
             self.outputs.extend(output.into_values());
             return Ok(());
         }
-        let score = Score::of(head.get(), &output, targets)?;
+        let losses = head.as_drawn(head.get().losses(&output, targets)?, targets);
+        let score = Score::with_losses(head.get(), &losses, &output, targets)?;
         let samples = head.counted(targets);
         self.right += score.accuracy.unwrap_or(0.0) * samples as f64;
         self.loss += score.loss * samples as f64;
@@ -89,7 +89,7 @@ impl SubsetTally {
         Ok(())
     }
 
-    fn metrics(self, criterion: &dyn Criterion, targets: &Targets) -> Result<Metrics> {
+    fn metrics(self, head: &HeadCriterion, targets: &Targets) -> Result<Metrics> {
         let count = self.samples.max(1) as f64;
         if self.width == 0 {
             return Ok(Metrics::new(
@@ -98,8 +98,8 @@ impl SubsetTally {
             ));
         }
         let output = Array::new([targets.len(), self.width], self.outputs)?;
-        let losses = losses_of_all(criterion, &output, targets)?;
-        let metrics = Metrics::of(criterion, &criterion.scores(&output)?, &losses, targets)?;
+        let losses = head.losses(&output, targets)?;
+        let metrics = Metrics::of(head.get(), &head.get().scores(&output)?, &losses, targets)?;
         Ok(metrics.unwrap_or_default())
     }
 }

@@ -2,14 +2,16 @@
 
 use std::num::NonZeroUsize;
 
+use gblend_core::objective::{losses_of_all, losses_of_all_scores};
 use gblend_core::params::{Module, ParamPath, ParamVisitor, parameter_count};
 use gblend_core::tensor::Loss;
 use gblend_core::{
-    AutoDevice, Criterion, JOINT, Labels, Logits, ObjectiveContext, Result, Role, Seed, Targets,
+    Array, AutoDevice, ClassWeights, Criterion, Error, JOINT, Labels, Logits, ObjectiveContext, Result, Role,
+    Seed, Targets,
 };
 
 use super::inputs::Inputs;
-use crate::config::{Config, Objectives};
+use crate::config::{Config, Objectives, Sampling};
 use crate::records::ObjectiveDescription;
 
 /// What objectives are started with, whatever the head.
@@ -29,13 +31,16 @@ pub struct HeadCriterion {
     kind: &'static str,
     needs_label: bool,
     criterion: Box<dyn Criterion>,
+    /// How much more often than as they are samples are drawn in training, by their classes.
+    sampling: Option<ClassWeights>,
 }
 
 impl Criteria {
     /// Starts the objective of every head.
     ///
     /// # Errors
-    /// What an objective refuses, with the modality it is about.
+    /// What an objective refuses, with the modality it is about; [`Error::Setting`] if classes are to be balanced twice, by
+    /// how samples are drawn and by what their losses count.
     pub fn start(
         config: &Config,
         objectives: &Objectives<'_>,
@@ -58,10 +63,16 @@ impl Criteria {
                 None => Role::Objective.to_string(),
             };
             let criterion = started.map_err(|error| error.of_settings(objective).in_table(&table))?;
+            let sampling = match config.run.sampler {
+                Sampling::Shuffled => None,
+                Sampling::Balanced if criterion.class_weights().is_some() => return Err(twice(&table)),
+                Sampling::Balanced => Some(ClassWeights::balanced(of.labels, of.classes.len())?),
+            };
             Ok(HeadCriterion {
                 kind: objective.typetag_name(),
                 needs_label: objective.needs_label(),
                 criterion,
+                sampling,
             })
         });
         Ok(Self(heads.collect::<Result<_>>()?))
@@ -74,6 +85,7 @@ impl Criteria {
             kind: "alike",
             needs_label: true,
             criterion: criterion(),
+            sampling: None,
         };
         Self((0..heads).map(head).collect())
     }
@@ -135,6 +147,15 @@ impl Criteria {
     }
 }
 
+/// The error of weights beside draws that do the same.
+fn twice(table: &str) -> Error {
+    let expected = format!(
+        "\"shuffled\" beside class_weights of [{table}]: with both, rare classes would count for more than frequent ones; \
+         leave out one of the two"
+    );
+    Error::setting("run.sampler", "\"balanced\"", expected)
+}
+
 impl HeadCriterion {
     /// The kind of the objective.
     pub fn kind(&self) -> &'static str {
@@ -168,6 +189,50 @@ impl HeadCriterion {
         self.criterion.loss(output, targets)
     }
 
+    /// The loss of each sample of an evaluation, of which the mean is what training makes small: where it draws the samples of
+    /// a class more often than as they are, theirs count for as much more.
+    ///
+    /// # Errors
+    /// As [`losses_of_all`].
+    pub fn losses(&self, output: &Array, targets: &Targets) -> Result<Vec<Option<f64>>> {
+        let losses = losses_of_all(self.get(), output, targets)?;
+        Ok(self.as_drawn(losses, targets))
+    }
+
+    /// As [`losses`](Self::losses), from scores.
+    ///
+    /// # Errors
+    /// As [`losses_of_all_scores`].
+    pub fn losses_of_scores(&self, scores: &[Vec<f64>], targets: &Targets) -> Result<Vec<Option<f64>>> {
+        let losses = losses_of_all_scores(self.get(), scores, targets)?;
+        Ok(self.as_drawn(losses, targets))
+    }
+
+    /// Losses of samples as they are, each times how much more often training draws one of its class.
+    pub fn as_drawn(&self, mut losses: Vec<Option<f64>>, targets: &Targets) -> Vec<Option<f64>> {
+        if let Some(sampling) = &self.sampling {
+            for (loss, label) in losses.iter_mut().zip(&targets.labels) {
+                if let Some(loss) = loss {
+                    *loss *= sampling.of_label(label);
+                }
+            }
+        }
+        losses
+    }
+
+    /// How much samples count in these losses by their classes; `None` if all count the same.
+    pub fn class_weights(&self) -> Option<&ClassWeights> {
+        self.sampling.as_ref().or_else(|| self.criterion.class_weights())
+    }
+
+    /// Which figures select the best epoch, as [`Criterion::selection`] has them.
+    pub fn selection(&self) -> &[usize] {
+        match self.sampling {
+            None => self.criterion.selection(),
+            Some(_) => self.criterion.balanced_selection(),
+        }
+    }
+
     /// The number of samples that have a loss.
     pub fn counted(&self, targets: &Targets) -> usize {
         match targets.labeled() {
@@ -179,6 +244,97 @@ impl HeadCriterion {
 
 impl Module for HeadCriterion {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
-        Criterion::visit_params(self.criterion.as_mut(), path, visitor)
+        Criterion::visit_params(self.criterion.as_mut(), path, visitor)?;
+        match &mut self.sampling {
+            Some(sampling) => sampling.visit_params(&path.join("sampling"), visitor),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use gblend_core::objective::mean_of;
+    use gblend_core::{Label, LabelKind, Objective};
+    use gblend_optim::objective::{ClassWeighting, SingleLabel};
+    use proptest::prelude::*;
+
+    const CLASSES: usize = 3;
+
+    fn labels(classes: &[usize]) -> Vec<Label> {
+        classes.iter().map(|&class| Label::Class(class)).collect()
+    }
+
+    /// The head of a run whose training samples have these classes.
+    fn head(classes: &[usize], class_weights: Option<ClassWeighting>, drawn: bool) -> HeadCriterion {
+        let names: Vec<String> = (0..CLASSES).map(|class| class.to_string()).collect();
+        let labels = Labels::of(LabelKind::Class, &labels(classes)).unwrap();
+        let objective = SingleLabel { class_weights };
+        let cx = ObjectiveContext {
+            head: JOINT,
+            classes: &names,
+            labels: &labels,
+            device: &AutoDevice::default(),
+            seed: Seed::new(0),
+        };
+        HeadCriterion {
+            kind: objective.typetag_name(),
+            needs_label: objective.needs_label(),
+            criterion: objective.start(&cx).unwrap(),
+            sampling: drawn.then(|| ClassWeights::balanced(&labels, CLASSES).unwrap()),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_drawn_evenly_is_judged_as_what_is_weighted(
+            training in proptest::collection::vec(0..CLASSES, 1..40),
+            judged in proptest::collection::vec((0..CLASSES, proptest::array::uniform3(-5.0_f32..5.0)), 1..20),
+        ) {
+            let plain = head(&training, None, false);
+            let drawn = head(&training, None, true);
+            let weighted = head(&training, Some(ClassWeighting::Balanced), false);
+            prop_assert_eq!(drawn.class_weights(), weighted.class_weights());
+            prop_assert_eq!(drawn.selection(), weighted.selection());
+            prop_assert!(plain.class_weights().is_none());
+            let targets = Targets::new(labels(&judged.iter().map(|(class, _)| *class).collect::<Vec<_>>()));
+            let values = judged.iter().flat_map(|(_, row)| *row).collect();
+            let output = Array::new([judged.len(), CLASSES], values).unwrap();
+            prop_assert_eq!(drawn.losses(&output, &targets).unwrap(), weighted.losses(&output, &targets).unwrap());
+            let scores = plain.get().scores(&output).unwrap();
+            prop_assert_eq!(
+                drawn.losses_of_scores(&scores, &targets).unwrap(),
+                weighted.losses_of_scores(&scores, &targets).unwrap()
+            );
+            // In training what is drawn counts as it is.
+            prop_assert_eq!(drawn.get().losses(&output, &targets).unwrap(), plain.losses(&output, &targets).unwrap());
+        }
+
+        #[test]
+        fn the_loss_of_the_training_samples_is_that_of_an_epoch_as_it_is_drawn(
+            rare in 1_usize..4, times in 1_usize..6, rows in proptest::array::uniform4(proptest::array::uniform3(-5.0_f32..5.0)),
+        ) {
+            // So many times as many of the first class as of the others.
+            let classes = [vec![0; rare * times], vec![1; rare], vec![2; rare]].concat();
+            let drawn = head(&classes, None, true);
+            let loss = |samples: &[usize], drawn: Option<&HeadCriterion>| {
+                let of: Vec<usize> = samples.iter().map(|&sample| classes[sample]).collect();
+                let values = samples.iter().flat_map(|&sample| rows[sample % 4]).collect();
+                let output = Array::new([samples.len(), CLASSES], values).unwrap();
+                let targets = Targets::new(labels(&of));
+                let losses = match drawn {
+                    Some(head) => head.losses(&output, &targets),
+                    None => head(&classes, None, false).losses(&output, &targets),
+                };
+                mean_of(&losses.unwrap()).unwrap()
+            };
+            let all: Vec<usize> = (0..classes.len()).collect();
+            let epoch: Vec<usize> =
+                all.iter().flat_map(|&sample| vec![sample; if classes[sample] == 0 { 1 } else { times }]).collect();
+            let (weighted, expected) = (loss(&all, Some(&drawn)), loss(&epoch, None));
+            prop_assert!((weighted - expected).abs() < 1e-6 * expected.max(1.0), "{weighted} {expected}");
+        }
     }
 }

@@ -30,7 +30,7 @@ pub struct Metrics {
     /// With several labels, the mean over classes of the average precision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean_average_precision: Option<f64>,
-    /// Figures of other objectives, by name.
+    /// Further figures, by name: those of other objectives, and of classification the balanced accuracy.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,
 }

@@ -3,6 +3,7 @@
 //! Nothing here computes on a network or touches a file.
 
 mod calibration;
+mod class_weight;
 mod comparison;
 mod counts;
 mod epoch;
@@ -22,6 +23,7 @@ mod test_details;
 mod tuning;
 
 pub use calibration::{Calibration, CalibrationBin};
+pub use class_weight::ClassWeight;
 pub use comparison::{COMPARISON_FORMAT, Comparison, Difference, LeftOut, Row, Simplex, SimplexPoint};
 pub use counts::{EpochCounts, Tally};
 pub use epoch::{EpochMetrics, HeadMetrics};

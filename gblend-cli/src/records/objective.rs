@@ -20,9 +20,10 @@ pub struct ObjectiveDescription {
 /// The kinds that are left out.
 const CLASSIFICATION: [&str; 2] = ["single-label", "multi-label"];
 
-/// Of one label and of several; the mean average precision is there where several are.
-static CLASSES: [MetricKind; 3] = [
+/// Of one label and of several; the balanced accuracy is there where one is, the mean average precision where several are.
+static CLASSES: [MetricKind; 4] = [
     MetricKind::share("accuracy", "accuracy"),
+    MetricKind::share("balanced_accuracy", "balanced accuracy"),
     MetricKind::share("macro_f1", "macro F1"),
     MetricKind::share("mean_average_precision", "mAP"),
 ];

@@ -18,11 +18,11 @@ pub struct Selection {
 }
 
 /// What epochs are compared by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SelectedBy {
     /// The loss of the mean of the heads, where a pool predicts.
     MeanLoss,
-    /// The main figure of what predicts, ties by its loss.
-    Figure,
+    /// This figure of what predicts, the accuracy or what the objective has in its place, ties by its loss.
+    Figure(String),
 }

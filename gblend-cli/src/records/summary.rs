@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gblend_core::BlendReport;
 use serde::{Deserialize, Serialize};
 
-use super::{FittedPool, Metrics, ObjectiveDescription, PredictionRule, Selection};
+use super::{ClassWeight, FittedPool, Metrics, ObjectiveDescription, PredictionRule, Selection};
 
 /// The result of a run.
 ///
@@ -25,6 +25,10 @@ pub struct Summary {
     /// What predictions are judged by, the objective of the joint head where that was trained; absent for classification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objective: Option<ObjectiveDescription>,
+    /// How much samples count by their classes in every loss that is told, those of the test among them; absent where all
+    /// count the same. Other figures are of the samples as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_weights: Vec<ClassWeight>,
     /// Samples that could not be used and were skipped, as the dataset allows.
     #[serde(default)]
     pub samples_skipped: usize,
@@ -94,10 +98,10 @@ pub struct HeadSummary {
     /// With several labels, the mean over classes of the average precision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_mean_average_precision: Option<f64>,
-    /// Figures of other objectives on the test samples, by name.
+    /// Further figures on the test samples, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub test_metrics: BTreeMap<String, f64>,
-    /// Mean loss on the test samples.
+    /// Mean loss on the test samples, weighted as in training.
     pub test_loss: f64,
     /// The weight of its loss in the epoch whose parameters were evaluated, as a mean over its steps; a head of weight 0 was not trained.
     pub weight: f64,
@@ -131,10 +135,10 @@ pub struct PredictionSummary {
     /// With several labels, the mean over classes of the average precision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_mean_average_precision: Option<f64>,
-    /// Figures of other objectives, by name.
+    /// Further figures, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub test_metrics: BTreeMap<String, f64>,
-    /// Mean loss on the test samples.
+    /// Mean loss on the test samples, weighted as in training.
     pub test_loss: f64,
 }
 

@@ -6,7 +6,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use gblend_core::MetricKind;
 
-use crate::records::{Figure, Metrics, PredictionRule};
+use crate::records::{ClassWeight, Figure, Metrics, PredictionRule, three_digits};
 
 pub(crate) use blend::{blend_table, estimate_table};
 
@@ -53,6 +53,26 @@ pub(crate) fn metrics_table<'a>(
         row
     });
     table(&header, left, rows)
+}
+
+/// A line about losses in which samples count by their classes, if they do.
+pub(crate) fn weighted_losses(weights: &[ClassWeight]) -> Option<String> {
+    const LISTED: usize = 8;
+    let listed = weights.iter().take(LISTED).map(|of| {
+        let without = of
+            .without
+            .map(|without| format!(" (without {})", three_digits(without)));
+        format!(
+            "{} {}{}",
+            of.class,
+            three_digits(of.weight),
+            without.unwrap_or_default()
+        )
+    });
+    let more = weights.len().saturating_sub(LISTED);
+    let more = (more > 0).then(|| format!("and {more} others"));
+    let listed: Vec<String> = listed.chain(more).collect();
+    (!listed.is_empty()).then(|| format!("losses count samples by their classes: {}", listed.join(", ")))
 }
 
 /// `predictions from: joint 71.6 % (predict), mean 70.1 %`: the main figure of each way of predicting, and which one the

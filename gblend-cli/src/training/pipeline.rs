@@ -15,8 +15,8 @@ use crate::network::{HeadCriterion, Multimodal, device};
 use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
 use crate::records::{
-    FittedModalities, FittedPool, HeadSummary, ModelDescription, ModelModality, PredictionSummary, Seconds,
-    StrategyAdvice, Summary, TestDetails,
+    ClassWeight, FittedModalities, FittedPool, HeadSummary, ModelDescription, ModelModality,
+    PredictionSummary, Seconds, StrategyAdvice, Summary, TestDetails,
 };
 use crate::run_folder::checkpoint::Checkpoint;
 use crate::run_folder::{Destination, RunFolder, Sink, TensorBoard, Unfinished, read_fitted};
@@ -118,6 +118,7 @@ pub fn run(
         threads: rayon::current_num_threads(),
         strategy: config.blend.plugin.typetag_name().to_owned(),
         objective: ensemble.lead().description().written(),
+        class_weights: ClassWeight::of_each(ensemble.lead().class_weights(), session.source.classes()),
         samples_skipped: session.skipped_samples,
         samples_unlabeled: session.unlabeled_samples,
         epochs: trained.epochs,

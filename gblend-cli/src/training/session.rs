@@ -6,14 +6,16 @@ use std::num::NonZeroUsize;
 
 use gblend_core::params::{State, load_state, state_of};
 use gblend_core::{
-    Array, AutoDevice, FitContext, Fitted, Heads, Label, Labels, OnBadSample, OpenContext, Seed, Source,
+    Array, AutoDevice, FitContext, Fitted, Heads, Label, LabelKind, Labels, OnBadSample, OpenContext, Seed,
+    Source,
 };
 use gblend_optim::BlendedOptimizer;
 use gblend_optim::schedule::RunLength;
 
-use crate::config::{Config, Objectives};
+use crate::config::{Config, Objectives, Sampling};
 use crate::data::{
-    Division, Evaluable, Faults, LabelUse, Loader, Prepared, SampleIndex, Shares, Splits, Storage, bind,
+    Division, Evaluable, Faults, LabelUse, Loader, Prepared, SampleIndex, Sampler, Shares, Splits, Storage,
+    bind,
 };
 use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
@@ -112,6 +114,7 @@ impl<'a> Session<'a> {
         if check == SampleCheck::FailFast && !skip && !source.left_out().is_empty() {
             return Err(Error::Samples(left_out().collect()));
         }
+        check_sampler(config.run.sampler, source.label_kind())?;
         let streams = bind(&config.modalities, source.as_ref())?;
         let objectives = Objectives::of(config, source.label_kind())?;
         let division = division(config, &objectives);
@@ -383,6 +386,14 @@ impl<'a> Session<'a> {
         Ok(self.config.optimizer.start(scale, run, first_step)?)
     }
 
+    /// How the samples of an epoch are drawn.
+    pub fn sampler(&self) -> Sampler<'_> {
+        match self.config.run.sampler {
+            Sampling::Shuffled => Sampler::Shuffled,
+            Sampling::Balanced => Sampler::Balanced(self.prepared.labels()),
+        }
+    }
+
     /// A loader of the modalities that are wanted.
     pub fn loader(&self, wanted: Vec<bool>) -> Loader<'_> {
         Loader {
@@ -416,6 +427,18 @@ pub fn check_division(config: &Config) -> Result<()> {
     let division = division(config, &objectives);
     Splits::new(source.as_ref(), division, seed.derive("split"))?;
     Ok(())
+}
+
+/// Refuses to balance classes where a sample has not exactly one.
+fn check_sampler(sampler: Sampling, labels: LabelKind) -> Result<()> {
+    let instead = match labels {
+        _ if sampler == Sampling::Shuffled => return Ok(()),
+        LabelKind::Class => return Ok(()),
+        LabelKind::Classes => "; class_weights = \"balanced\" of the objective is for them",
+        _ => "",
+    };
+    let expected = format!("\"shuffled\", as labels are {labels} and not one class each{instead}");
+    Err(gblend_core::Error::setting("run.sampler", "\"balanced\"", expected).into())
 }
 
 fn division<'a>(config: &Config, objectives: &'a Objectives<'_>) -> Division<'a> {

@@ -48,7 +48,8 @@ pub fn trial(
     let mut taken = Ok(Duration::ZERO);
     // The first step sets memory aside.
     for _ in 0..2 {
-        let plan = Plan::training(some, session.batch_size(), session.seed("check"));
+        let (sampler, seed) = (session.sampler(), session.seed("check"));
+        let plan = Plan::training(some, sampler, session.batch_size(), seed);
         let ran = loader.for_each(&plan, |_, loaded| {
             let began = Instant::now();
             step(&mut learner, loaded, context)?;

@@ -44,7 +44,7 @@ pub fn objective(objective: &dyn Objective) -> Result<(), Violation> {
         for kind in LabelKind::ALL {
             for head in ["m0", JOINT] {
                 let split = Split::new(kind, head);
-                match split.start(objective, 1.0) {
+                match split.start(objective) {
                     Ok(_) => {
                         started = true;
                         let check = Checked { objective, split };
@@ -81,11 +81,26 @@ impl Split {
         }
     }
 
-    /// Starts with numbers of this scale.
-    fn start(&self, objective: &dyn Objective, scale: f64) -> crate::Result<Box<dyn Criterion>> {
-        let labels = (0..24).map(|sample| match sample % 8 {
-            7 => Label::Missing,
-            _ => label(self.kind, sample, scale),
+    /// Starts with labels of which some are more frequent than others.
+    fn start(&self, objective: &dyn Objective) -> crate::Result<Box<dyn Criterion>> {
+        self.start_with(objective, [0, 0, 1, 0, 2, 0, 1], 1.0)
+    }
+
+    /// Starts with other labels, of which others are more frequent.
+    fn start_otherwise(&self, objective: &dyn Objective) -> crate::Result<Box<dyn Criterion>> {
+        self.start_with(objective, [2, 1, 2, 0, 2, 2, 3], 3.0)
+    }
+
+    /// Starts with the labels of these samples again and again, and one that is missing; numbers are of this scale.
+    fn start_with(
+        &self,
+        objective: &dyn Objective,
+        samples: [usize; 7],
+        scale: f64,
+    ) -> crate::Result<Box<dyn Criterion>> {
+        let labels = (0..24).map(|place| match samples.get(place % 8) {
+            None => Label::Missing,
+            Some(sample) => label(self.kind, *sample, scale),
         });
         let labels: Vec<Label> = labels.collect();
         objective.start(&ObjectiveContext {
@@ -159,7 +174,7 @@ impl Checked<'_> {
     }
 
     fn criterion(&self) -> Result<Box<dyn Criterion>, Violation> {
-        Rule::ObjectiveStarts.works("a start", self.split.start(self.objective, 1.0))
+        Rule::ObjectiveStarts.works("a start", self.split.start(self.objective))
     }
 
     /// The width of an output, and that a joint head of its own keeps the rules of fusions.
@@ -197,8 +212,19 @@ impl Checked<'_> {
             rule.holds(own, "names that differ", kinds)?;
         }
         let selects = criterion.selection();
-        let known = !selects.is_empty() && selects.iter().all(|&position| position < kinds.len());
-        rule.holds(known, format!("positions below {}", kinds.len()), selects)
+        let known =
+            |selects: &[usize]| !selects.is_empty() && selects.iter().all(|&position| position < kinds.len());
+        rule.holds(
+            known(selects),
+            format!("positions below {}", kinds.len()),
+            selects,
+        )?;
+        let selects = criterion.balanced_selection();
+        rule.holds(
+            known(selects),
+            format!("positions below {}", kinds.len()),
+            selects,
+        )
     }
 
     fn check_case(&self, mut case: Case<'_>) -> Result<(), Violation> {
@@ -219,7 +245,7 @@ impl Checked<'_> {
     /// Started with other labels and then restored, it is the same.
     fn check_state(&self, case: &mut Case<'_>) -> Result<(), Violation> {
         let rule = Rule::StateIsWhole;
-        let other = self.split.start(self.objective, 3.0);
+        let other = self.split.start_otherwise(self.objective);
         let mut other = Rule::ObjectiveStarts.works("a start with other labels", other)?;
         let state = rule.works("reading its state", state_of(case.criterion.as_mut()))?;
         rule.works("loading its state", load_state(other.as_mut(), &state))?;

@@ -1,6 +1,7 @@
 //! Binary cross entropy, one answer per class.
 
-use super::loss::{check_classes, check_rows, matrix};
+use super::arithmetic::multiply;
+use super::loss::{check_classes, check_rows, check_weights, matrix};
 use super::reduce::mean;
 use crate::array::Array;
 use crate::error::Result;
@@ -15,6 +16,28 @@ use crate::tensor::{Logits, Loss, Plain};
 /// [`Error::Data`](crate::Error::Data) if one of them is not below the number of classes,
 /// [`Error::Device`](crate::Error::Device).
 pub fn binary_cross_entropy(logits: Logits, classes: &[Vec<usize>]) -> Result<Loss> {
+    mean(of_each_class(logits, classes)?)
+}
+
+/// As [`binary_cross_entropy`], with a weight for each class of each row, `[batch, classes]` row by row, by which its term is
+/// multiplied. It is divided by the number of terms, and not by the sum of their weights.
+///
+/// # Errors
+/// As [`binary_cross_entropy`], and [`Error::Shape`](crate::Error::Shape) if there is not one weight for each term.
+pub fn weighted_binary_cross_entropy(
+    logits: Logits,
+    classes: &[Vec<usize>],
+    weights: &[f32],
+) -> Result<Loss> {
+    let &(batch, width) = logits.shape();
+    check_weights(batch * width, weights)?;
+    let weights = Plain::new(&logits.device(), (batch, width), weights.to_vec())?;
+    let terms = of_each_class(logits, classes)?;
+    mean(multiply(terms, weights.enter(Recorder::for_data()))?)
+}
+
+/// The term of each class of each row, `[batch, classes]`.
+fn of_each_class(logits: Logits, classes: &[Vec<usize>]) -> Result<Logits> {
     let &(batch, width) = logits.shape();
     check(batch, width, classes)?;
     let mut targets = vec![0.0; batch * width];
@@ -22,7 +45,7 @@ pub fn binary_cross_entropy(logits: Logits, classes: &[Vec<usize>]) -> Result<Lo
         classes.iter().for_each(|&class| row[class] = 1.0);
     }
     let targets = Plain::new(&logits.device(), (batch, width), targets)?.enter(Recorder::for_data());
-    mean(logits.run(|logits| logits.try_bce_with_logits(targets.into_engine()))?)
+    logits.run(|logits| logits.try_bce_with_logits(targets.into_engine()))
 }
 
 /// The binary cross entropy of each sample in `f64`, as a mean over classes, from logits `[batch, classes]` on the
@@ -31,13 +54,27 @@ pub fn binary_cross_entropy(logits: Logits, classes: &[Vec<usize>]) -> Result<Lo
 /// # Errors
 /// As [`binary_cross_entropy`].
 pub fn binary_cross_entropy_of_each(logits: &Array, classes: &[Vec<usize>]) -> Result<Vec<f64>> {
+    weighted_binary_cross_entropy_of_each(logits, classes, |_, _| 1.0)
+}
+
+/// As [`binary_cross_entropy_of_each`], the term of each class times what `weight` says of the class, and of whether the sample
+/// has it.
+///
+/// # Errors
+/// As [`binary_cross_entropy`].
+pub fn weighted_binary_cross_entropy_of_each(
+    logits: &Array,
+    classes: &[Vec<usize>],
+    weight: impl Fn(usize, bool) -> f64,
+) -> Result<Vec<f64>> {
     let (batch, width) = matrix(logits)?;
     check(batch, width, classes)?;
     let rows = logits.values().chunks_exact(width.max(1)).zip(classes);
     let losses = rows.map(|(row, classes)| {
         let terms = row.iter().enumerate().map(|(class, &logit)| {
-            let toward = if classes.contains(&class) { -logit } else { logit };
-            softplus(f64::from(toward))
+            let has = classes.contains(&class);
+            let toward = if has { -logit } else { logit };
+            weight(class, has) * softplus(f64::from(toward))
         });
         terms.sum::<f64>() / width.max(1) as f64
     });
@@ -122,6 +159,29 @@ mod tests {
         for (each, expected) in each.into_iter().zip(expected) {
             assert!((each - expected).abs() < 1e-12, "{each} {expected}");
         }
+    }
+
+    #[test]
+    fn weights_of_having_a_class_are_pytorchs_pos_weight() {
+        // The same with pos_weight=[2.0, 0.5, 4.0]; its formula in float64 NumPy.
+        const WEIGHTED: [f64; 2] = [0.46481081866685153, 0.3731543512737067];
+        let array = Array::new([2, 3], vec![0.5, -1.25, 3.0, 0.0, 2.5, -0.75]).unwrap();
+        let positive = [2.0_f64, 0.5, 4.0];
+        let weight = |class: usize, has: bool| if has { positive[class] } else { 1.0 };
+        let sets = [vec![0, 2], vec![1]];
+        let each = weighted_binary_cross_entropy_of_each(&array, &sets, weight).unwrap();
+        for (each, expected) in each.iter().zip(WEIGHTED) {
+            assert!((each - expected).abs() < 1e-12, "{each} {expected}");
+        }
+        let tensor = Plain::new(&AutoDevice::default(), (2, 3), array.values().to_vec()).unwrap();
+        let weights: Vec<f32> = sets
+            .iter()
+            .flat_map(|set| (0..3).map(|class| weight(class, set.contains(&class)) as f32))
+            .collect();
+        let loss = weighted_binary_cross_entropy(tensor.parameter(), &sets, &weights).unwrap();
+        let mean = WEIGHTED.iter().sum::<f64>() / 2.0;
+        assert!((f64::from(loss.value()) - mean).abs() < 1e-6);
+        assert!(weighted_binary_cross_entropy(tensor.parameter(), &sets, &weights[1..]).is_err());
     }
 
     #[test]

@@ -16,11 +16,22 @@ use crate::tensor::{Gradients, Logits, Loss, Plain};
 /// [`Error::Shape`] if there is not one label for each row of `[batch, classes]`, [`Error::Data`] if a
 /// label is not below the number of classes, [`Error::Device`].
 pub fn cross_entropy(logits: Logits, labels: &[usize]) -> Result<Loss> {
+    weighted_cross_entropy(logits, labels, &vec![1.0; labels.len()])
+}
+
+/// Mean over the batch of `−weight · log softmax(logits)[label]`, one weight for each row. It is divided by the number of
+/// rows, and not by the sum of their weights.
+///
+/// # Errors
+/// As [`cross_entropy`], and [`Error::Shape`] if there is not one weight for each row.
+pub fn weighted_cross_entropy(logits: Logits, labels: &[usize], weights: &[f32]) -> Result<Loss> {
     let &(batch, classes) = logits.shape();
     check_labels(batch, classes, labels)?;
+    check_weights(batch, weights)?;
     let mut share = vec![0.0; batch * classes];
-    for (row, &label) in share.chunks_exact_mut(classes.max(1)).zip(labels) {
-        row[label] = -1.0 / batch as f32;
+    let rows = share.chunks_exact_mut(classes.max(1)).zip(labels);
+    for ((row, &label), weight) in rows.zip(weights) {
+        row[label] = -weight / batch as f32;
     }
     let share = Plain::new(&logits.device(), (batch, classes), share)?;
     let log = logits.run(|logits| enclosed(logits, |logits| logits.try_log_softmax::<Axis<1>>()))?;
@@ -96,6 +107,18 @@ pub(super) fn check_rows(batch: usize, labels: usize) -> Result<()> {
     Err(Error::shape("labels", expected, [labels]))
 }
 
+/// There are so many weights.
+pub(super) fn check_weights(expected: usize, weights: &[f32]) -> Result<()> {
+    if weights.len() == expected {
+        return Ok(());
+    }
+    Err(Error::shape(
+        "weights of a loss",
+        format!("{expected}"),
+        [weights.len()],
+    ))
+}
+
 /// The classes of a row are below their number.
 pub(super) fn check_classes(row: usize, width: usize, classes: &[usize]) -> Result<()> {
     match classes.iter().find(|&&class| class >= width) {
@@ -148,6 +171,21 @@ mod tests {
             let expected = (softmax[i / 3][i % 3] - hot) / 2.0;
             assert!((f64::from(gradient) - expected).abs() < 1e-7);
         }
+    }
+
+    #[test]
+    fn a_weighted_loss_is_divided_by_the_number_of_rows() {
+        // PyTorch's cross_entropy with weight=[0.5, 1.0, 4.0] and reduction="sum", over 3; its formula in float64 NumPy.
+        let values = [0.5, -1.0, 2.0, 0.0, 0.25, -0.5, 1.0, 1.0, -1.0];
+        let tensor = logits(&values, 3);
+        let loss = weighted_cross_entropy(tensor.parameter(), &[2, 0, 1], &[4.0, 0.5, 1.0]).unwrap();
+        assert!(
+            (f64::from(loss.value()) - 0.751_531_103_701_799_5).abs() < 1e-6,
+            "{}",
+            loss.value()
+        );
+        let wrong = weighted_cross_entropy(logits(&values, 3).parameter(), &[2, 0, 1], &[1.0; 2]);
+        assert!(wrong.unwrap_err().to_string().contains("weights"));
     }
 
     #[test]

@@ -72,7 +72,10 @@ pub use adaptive_pool::{Extents, adaptive_average_pool};
 pub use arithmetic::{add, divide, multiply, offset, scale, subtract};
 pub use attention::SelfAttention;
 pub use batch_norm::BatchNorm;
-pub use binary_cross_entropy::{binary_cross_entropy, binary_cross_entropy_of_each, sigmoid_of_each};
+pub use binary_cross_entropy::{
+    binary_cross_entropy, binary_cross_entropy_of_each, sigmoid_of_each, weighted_binary_cross_entropy,
+    weighted_binary_cross_entropy_of_each,
+};
 pub use concat::{concat_channels, concatenate};
 pub use conv::Conv2d;
 pub use conv_norm::ConvNorm;
@@ -84,7 +87,7 @@ pub use gather::{RowIndex, take_rows};
 pub use gru::{Gru, GruOptions};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
-pub use loss::{backward, cross_entropy, cross_entropy_of_each, softmax_of_each};
+pub use loss::{backward, cross_entropy, cross_entropy_of_each, softmax_of_each, weighted_cross_entropy};
 pub use matmul::{inner_products, matmul, matmul_of_each};
 pub use mlp::Mlp;
 pub use permute::{Permute, permute, transpose};

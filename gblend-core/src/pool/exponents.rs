@@ -81,7 +81,8 @@ impl Opinions {
 
 /// A product of experts, `p ∝ exp(Σ e_h log p_h)`: the heads, and as one more expert the mean of their probabilities.
 ///
-/// Logarithms below −14 count as −14, exponents are between 0 and 4. They minimize the mean negative log-likelihood
+/// Logarithms below −14 count as −14, exponents are between 0 and 4. They minimize the mean negative log-likelihood,
+/// weighted where some questions count more than others,
 /// plus `(10/n) ‖e − e⁰‖²`, `e⁰` being 1 for the mean and 0 for the heads, on n samples; the problem is convex. With
 /// few samples the pool is the mean of the heads. Logarithmic pools: Genest and Zidek, "Combining Probability
 /// Distributions", Statistical Science 1(1), 1986; as products of experts: Hinton, Neural Computation 14(8), 2002.
@@ -110,6 +111,21 @@ impl ExponentPool {
     /// [`PoolError::Empty`] without questions, heads or answers, [`PoolError::Sizes`] if there is not one right answer to
     /// each question, [`PoolError::Value`] if one is no position.
     pub fn fit(opinions: &Opinions, right: &[usize], samples: usize) -> Result<Self, PoolError> {
+        Self::fit_weighted(opinions, right, &vec![1.0; right.len()], samples)
+    }
+
+    /// As [`fit`](Self::fit), with a weight for each question, by which its negative log-likelihood is multiplied. The mean is
+    /// over the number of questions; weights with a mean of 1 leave the penalty as strong as it is.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit); also [`PoolError::Sizes`] if there is not one weight for each question, and
+    /// [`PoolError::Value`] if one is not finite or negative.
+    pub fn fit_weighted(
+        opinions: &Opinions,
+        right: &[usize],
+        weights: &[f64],
+        samples: usize,
+    ) -> Result<Self, PoolError> {
         if opinions.is_empty() || opinions.heads == 0 || samples == 0 {
             return Err(PoolError::Empty);
         }
@@ -118,9 +134,18 @@ impl ExponentPool {
             let (what, value) = ("position of a right answer", odd as f64);
             return Err(PoolError::Value { what, value });
         }
+        expect("weights", opinions.len(), weights.len())?;
+        if let Some(&value) = weights
+            .iter()
+            .find(|weight| !(0.0..f64::INFINITY).contains(*weight))
+        {
+            let what = "weight";
+            return Err(PoolError::Value { what, value });
+        }
         let problem = Problem {
             opinions,
             right,
+            weights,
             center: Self::mean_of(opinions.heads).exponents(),
             pull: STRENGTH / samples as f64,
         };
@@ -163,6 +188,8 @@ impl ExponentPool {
 struct Problem<'a> {
     opinions: &'a Opinions,
     right: &'a [usize],
+    /// Of each question.
+    weights: &'a [f64],
     center: Vec<f64>,
     pull: f64,
 }
@@ -170,10 +197,10 @@ struct Problem<'a> {
 impl Problem<'_> {
     fn value(&self, at: &[f64]) -> f64 {
         let answers = self.opinions.answers;
-        let questions = self.opinions.questions().zip(self.right);
-        let surprise = questions.map(|(question, &right)| {
+        let questions = self.opinions.questions().zip(self.right).zip(self.weights);
+        let surprise = questions.map(|((question, &right), weight)| {
             let pooled = sums(question, at, answers);
-            log_sum_exp(&pooled) - pooled[right]
+            weight * (log_sum_exp(&pooled) - pooled[right])
         });
         surprise.sum::<f64>() / self.right.len() as f64 + self.pull * self.distance(at)
     }
@@ -193,22 +220,22 @@ impl Problem<'_> {
         let mut gradient = DVector::zeros(experts);
         let mut hessian = DMatrix::zeros(experts, experts);
         let mut means = vec![0.0; experts];
-        for (question, &right) in self.opinions.questions().zip(self.right) {
+        let questions = self.opinions.questions().zip(self.right).zip(self.weights);
+        for ((question, &right), weight) in questions {
             let mut pooled = sums(question, at, answers);
             let total = log_sum_exp(&pooled);
-            value += total - pooled[right];
+            value += weight * (total - pooled[right]);
             pooled.iter_mut().for_each(|log| *log = (*log - total).exp());
             let expert = |e: usize| &question[e * answers..(e + 1) * answers];
             for (e, mean) in means.iter_mut().enumerate() {
                 *mean = expert(e).iter().zip(&pooled).map(|(log, q)| log * q).sum();
-                gradient[e] += *mean - expert(e)[right];
+                gradient[e] += weight * (*mean - expert(e)[right]);
             }
             for e in 0..experts {
                 for f in 0..=e {
                     let pairs = expert(e).iter().zip(expert(f)).zip(&pooled);
-                    hessian[(e, f)] += pairs
-                        .map(|((a, b), q)| (a - means[e]) * (b - means[f]) * q)
-                        .sum::<f64>();
+                    let covariance: f64 = pairs.map(|((a, b), q)| (a - means[e]) * (b - means[f]) * q).sum();
+                    hessian[(e, f)] += weight * covariance;
                 }
             }
         }

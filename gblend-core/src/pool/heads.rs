@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{AveragePool, ExponentPool, Opinions, PoolError};
+use crate::class_weights::ClassWeights;
 use crate::label::Label;
 
 /// How an objective's heads are taken together by a pool that is fitted, from their scores of a sample.
@@ -36,7 +37,8 @@ pub enum HeadPool {
 
 impl HeadPool {
     /// Fits the pool to the scores of every head for each sample, `[sample][head][score]`, and what is right. Samples without
-    /// a label tell nothing. `None` for heads that are not pooled.
+    /// a label tell nothing. With `weights` samples count by their classes, as in the losses of the heads. `None` for heads
+    /// that are not pooled.
     ///
     /// # Errors
     /// [`PoolError::Empty`] without a sample that has a label, or without heads; [`PoolError::Sizes`] if samples have
@@ -45,6 +47,7 @@ impl HeadPool {
         pooling: Pooling,
         scores: &[Vec<&[f64]>],
         labels: &[Label],
+        weights: Option<&ClassWeights>,
     ) -> Result<Option<Self>, PoolError> {
         let labeled = scores.iter().zip(labels).filter(|(_, label)| !label.is_missing());
         let labeled: Vec<(&Vec<&[f64]>, &Label)> = labeled.collect();
@@ -61,22 +64,27 @@ impl HeadPool {
                     opinions.push(heads)?;
                     right.push(one_class(label)?);
                 }
-                let pool = ExponentPool::fit(&opinions, &right, labeled.len())?;
+                let of_class = |&class: &usize| weights.map_or(1.0, |weights| weights.of_class(class));
+                let weights: Vec<f64> = right.iter().map(of_class).collect();
+                let pool = ExponentPool::fit_weighted(&opinions, &right, &weights, labeled.len())?;
                 Some(Self::OneClass(pool))
             }
             Pooling::EachClass => {
                 let mut opinions = Opinions::new(first.len(), 2);
                 let mut right = Vec::with_capacity(labeled.len() * width);
+                let mut weight_of_each = Vec::with_capacity(labeled.len() * width);
                 for (heads, label) in &labeled {
                     let Label::Classes(classes) = label else {
                         return Err(other_label());
                     };
                     for class in 0..width {
                         push_class(&mut opinions, heads, class)?;
-                        right.push(usize::from(!classes.contains(&class)));
+                        let has = classes.contains(&class);
+                        right.push(usize::from(!has));
+                        weight_of_each.push(weights.map_or(1.0, |weights| weights.of_answer(class, has)));
                     }
                 }
-                let pool = ExponentPool::fit(&opinions, &right, labeled.len())?;
+                let pool = ExponentPool::fit_weighted(&opinions, &right, &weight_of_each, labeled.len())?;
                 Some(Self::EachClass(pool))
             }
             Pooling::Number => {
@@ -170,6 +178,8 @@ fn other_label() -> PoolError {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::label::LabelKind;
+    use crate::labels::Labels;
     use proptest::prelude::*;
 
     /// Two heads' probabilities of two classes, and which is right.
@@ -187,8 +197,8 @@ mod tests {
             let class: Vec<Label> = samples.iter().map(|(_, class)| Label::Class(*class)).collect();
             let set = |class: usize| if class == 0 { vec![0] } else { vec![] };
             let sets: Vec<Label> = samples.iter().map(|(_, class)| Label::Classes(set(*class))).collect();
-            let one = HeadPool::fit(Pooling::OneClass, &of_two, &class).unwrap().unwrap();
-            let each = HeadPool::fit(Pooling::EachClass, &of_one, &sets).unwrap().unwrap();
+            let one = HeadPool::fit(Pooling::OneClass, &of_two, &class, None).unwrap().unwrap();
+            let each = HeadPool::fit(Pooling::EachClass, &of_one, &sets, None).unwrap().unwrap();
             prop_assert_eq!(one.exponents(), each.exponents());
             prop_assert_eq!(one.scores(&of_two[0]).unwrap()[0], each.scores(&of_one[0]).unwrap()[0]);
         }
@@ -200,18 +210,39 @@ mod tests {
             let mut labels: Vec<Label> = samples.iter().map(|(_, class)| Label::Class(*class)).collect();
             let gap = gap % labels.len();
             labels[gap] = Label::Missing;
-            let with = HeadPool::fit(Pooling::OneClass, &scores, &labels).unwrap();
+            let with = HeadPool::fit(Pooling::OneClass, &scores, &labels, None).unwrap();
             let (mut fewer, mut known) = (scores.clone(), labels.clone());
             fewer.remove(gap);
             known.remove(gap);
-            prop_assert_eq!(with, HeadPool::fit(Pooling::OneClass, &fewer, &known).unwrap());
+            prop_assert_eq!(with, HeadPool::fit(Pooling::OneClass, &fewer, &known, None).unwrap());
+        }
+
+        /// Where every class has equally many samples, each counts for one.
+        #[test]
+        fn weights_of_equally_frequent_classes_change_no_bit(
+            heads in proptest::collection::vec(proptest::array::uniform2(0.02_f64..0.98), 1..20),
+        ) {
+            let both: Vec<[[f64; 2]; 2]> = heads.iter().chain(&heads).map(|p| p.map(|p| [p, 1.0 - p])).collect();
+            let scores: Vec<Vec<&[f64]>> = both.iter().map(|heads| heads.iter().map(|p| &p[..]).collect()).collect();
+            let classes: Vec<Label> = (0..both.len()).map(|sample| Label::Class(sample % 2)).collect();
+            let weights = ClassWeights::balanced(&Labels::of(LabelKind::Class, &classes).unwrap(), 2).unwrap();
+            prop_assert_eq!(
+                HeadPool::fit(Pooling::OneClass, &scores, &classes, Some(&weights)).unwrap(),
+                HeadPool::fit(Pooling::OneClass, &scores, &classes, None).unwrap()
+            );
+            let sets: Vec<Label> = (0..both.len()).map(|sample| Label::Classes(vec![sample % 2])).collect();
+            let weights = ClassWeights::balanced(&Labels::of(LabelKind::Classes, &sets).unwrap(), 2).unwrap();
+            prop_assert_eq!(
+                HeadPool::fit(Pooling::EachClass, &scores, &sets, Some(&weights)).unwrap(),
+                HeadPool::fit(Pooling::EachClass, &scores, &sets, None).unwrap()
+            );
         }
 
         #[test]
         fn a_pool_survives_json(samples in proptest::collection::vec(sample(), 1..20)) {
             let numbers: Vec<Vec<&[f64]>> = samples.iter().map(|(p, _)| p.chunks(1).collect()).collect();
             let right: Vec<Label> = samples.iter().map(|(p, class)| Label::Number(p[*class])).collect();
-            let pool = HeadPool::fit(Pooling::Number, &numbers, &right).unwrap().unwrap();
+            let pool = HeadPool::fit(Pooling::Number, &numbers, &right, None).unwrap().unwrap();
             let json = serde_json::to_string(&pool).unwrap();
             prop_assert_eq!(serde_json::from_str::<HeadPool>(&json).unwrap(), pool);
         }
@@ -226,17 +257,20 @@ mod tests {
             } else {
                 Label::Class(0)
             };
-            assert!(HeadPool::fit(pooling, &scores, &[label]).is_err(), "{pooling:?}");
+            assert!(
+                HeadPool::fit(pooling, &scores, &[label], None).is_err(),
+                "{pooling:?}"
+            );
             assert_eq!(
-                HeadPool::fit(pooling, &scores, &[Label::Missing]),
+                HeadPool::fit(pooling, &scores, &[Label::Missing], None),
                 Err(PoolError::Empty)
             );
         }
         assert_eq!(
-            HeadPool::fit(Pooling::Never, &scores, &[Label::Class(0)]),
+            HeadPool::fit(Pooling::Never, &scores, &[Label::Class(0)], None),
             Ok(None)
         );
         let nan: [Vec<&[f64]>; 1] = [vec![&[f64::NAN, 0.5]]];
-        assert!(HeadPool::fit(Pooling::OneClass, &nan, &[Label::Class(0)]).is_err());
+        assert!(HeadPool::fit(Pooling::OneClass, &nan, &[Label::Class(0)], None).is_err());
     }
 }

@@ -105,6 +105,24 @@ pub(super) fn macro_f1<'a>(
     }
 }
 
+/// The mean over classes of the share of their samples that is said to have them, from what was said of each sample and
+/// what is right. A class that no sample has does not count.
+pub(super) fn balanced_accuracy<'a>(
+    said: impl IntoIterator<Item = (&'a [usize], &'a [usize])>,
+    classes: usize,
+) -> f64 {
+    let (mut found, mut all) = (vec![0_usize; classes], vec![0_usize; classes]);
+    for (said, right) in said {
+        for &class in right {
+            all[class] += 1;
+            found[class] += usize::from(said.contains(&class));
+        }
+    }
+    let present = found.iter().zip(&all).filter(|(_, all)| **all > 0);
+    let recalls: Vec<f64> = present.map(|(&found, &all)| found as f64 / all as f64).collect();
+    recalls.iter().sum::<f64>() / recalls.len().max(1) as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,14 +1,19 @@
 //! Any number of classes per sample.
 
-use gblend_core::nn::{binary_cross_entropy, binary_cross_entropy_of_each, sigmoid_of_each};
+use gblend_core::nn::{
+    binary_cross_entropy, sigmoid_of_each, weighted_binary_cross_entropy,
+    weighted_binary_cross_entropy_of_each,
+};
+use gblend_core::params::{ParamPath, ParamVisitor};
 use gblend_core::tensor::{Logits, Loss};
 use gblend_core::{
-    Answer, Array, Axes, Criterion, LabelKind, Labels, MetricKind, Objective, ObjectiveContext, Pooling,
-    Result, Strata, Targets,
+    Answer, Array, Axes, ClassWeights, Criterion, LabelKind, Labels, MetricKind, Objective, ObjectiveContext,
+    Pooling, Result, Strata, Targets,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::class_weighting::ClassWeighting;
 use super::classes::{AXES, check_classes, check_output, check_rows, macro_f1, output_of, surprise};
 
 /// Any number of classes for each sample, none included: a sigmoid for each class, under the mean over classes of the
@@ -17,9 +22,19 @@ use super::classes::{AXES, check_classes, check_output, check_rows, macro_f1, ou
 /// A class is said of a sample with a probability of at least one half. Told are the accuracy, the share of samples with
 /// exactly the right classes; the mean over classes of the F1 score; and the mean over classes of the average precision
 /// (mAP), which no threshold decides and which selects the best epoch.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MultiLabel {}
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MultiLabel {
+    /// How much it counts of each class that a sample has it, beside that it does not, in every loss: of training, of
+    /// validation and the test, of the estimates that weigh heads, and of the pool that predicts. `"balanced"`: the samples
+    /// with a class together as much as those without it, `n / (2 n_c)` each and `n / (2 (n − n_c))` of n training samples,
+    /// n_c of which have it; the ratio is PyTorch's `pos_weight`, negatives over positives. A table, as in `{ rare = 5 }`: as
+    /// many times as much as not having it, scaled so that the mean over the training samples is 1 for each class. Default:
+    /// both count the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ClassWeighting")]
+    pub class_weights: Option<ClassWeighting>,
+}
 
 #[typetag::serde(name = "multi-label")]
 impl Objective for MultiLabel {
@@ -27,6 +42,11 @@ impl Objective for MultiLabel {
         cx.expect_labels("multi-label", LabelKind::Classes)?;
         Ok(Box::new(Sigmoids {
             classes: cx.classes.len(),
+            weights: self
+                .class_weights
+                .as_ref()
+                .map(|weights| weights.of(cx))
+                .transpose()?,
         }))
     }
 
@@ -52,9 +72,18 @@ const THRESHOLD: f64 = 0.5;
 #[derive(Debug)]
 struct Sigmoids {
     classes: usize,
+    /// Without any, every answer counts the same.
+    weights: Option<ClassWeights>,
 }
 
 impl Sigmoids {
+    /// How much it counts whether a sample has this class.
+    fn weight(&self, class: usize, has: bool) -> f64 {
+        self.weights
+            .as_ref()
+            .map_or(1.0, |weights| weights.of_answer(class, has))
+    }
+
     /// Of each sample with a label its scores, and its classes, which are some of those that there are.
     fn each<T>(
         &self,
@@ -71,20 +100,17 @@ impl Sigmoids {
     }
 
     /// As [`each`](Self::each), and the mean over classes of a figure of the probability that is given to what is right
-    /// of each.
+    /// of each, from the class, whether the sample has it, and the probability.
     fn mean(
         &self,
         scores: &[Vec<f64>],
         targets: &Targets,
-        of: impl Fn(f64) -> f64,
+        of: impl Fn(usize, bool, f64) -> f64,
     ) -> Result<Vec<Option<f64>>> {
         self.each(scores, targets, |row, classes| {
             let terms = row.iter().enumerate().map(|(class, &probability)| {
-                of(if classes.contains(&class) {
-                    probability
-                } else {
-                    1.0 - probability
-                })
+                let has = classes.contains(&class);
+                of(class, has, if has { probability } else { 1.0 - probability })
             });
             terms.sum::<f64>() / row.len().max(1) as f64
         })
@@ -98,13 +124,24 @@ impl Criterion for Sigmoids {
 
     fn loss(&mut self, output: Logits, targets: &Targets) -> Result<Loss> {
         let labeled = targets.classes_of_each()?;
-        binary_cross_entropy(labeled.rows(output)?, labeled.values())
+        let (rows, sets) = (labeled.rows(output)?, labeled.values());
+        if self.weights.is_none() {
+            return binary_cross_entropy(rows, sets);
+        }
+        let width = rows.shape().1;
+        let weights = sets
+            .iter()
+            .flat_map(|set| (0..width).map(|class| self.weight(class, set.contains(&class)) as f32));
+        let weights: Vec<f32> = weights.collect();
+        weighted_binary_cross_entropy(rows, sets, &weights)
     }
 
     fn losses(&self, output: &Array, targets: &Targets) -> Result<Vec<Option<f64>>> {
         check_output(output, self.classes)?;
         let labeled = targets.classes_of_each()?;
-        let losses = binary_cross_entropy_of_each(&*labeled.rows_of(output)?, labeled.values())?;
+        let rows = labeled.rows_of(output)?;
+        let weight = |class: usize, has: bool| self.weight(class, has);
+        let losses = weighted_binary_cross_entropy_of_each(&rows, labeled.values(), weight)?;
         Ok(labeled.spread(losses))
     }
 
@@ -121,15 +158,21 @@ impl Criterion for Sigmoids {
     }
 
     fn losses_of_scores(&self, scores: &[Vec<f64>], targets: &Targets) -> Result<Vec<Option<f64>>> {
-        self.mean(scores, targets, surprise)
+        self.mean(scores, targets, |class, has, probability| {
+            self.weight(class, has) * surprise(probability)
+        })
     }
 
     fn confidence(&self, scores: &[Vec<f64>], targets: &Targets) -> Result<Vec<Option<f64>>> {
-        self.mean(scores, targets, |probability| probability)
+        self.mean(scores, targets, |_, _, probability| probability)
     }
 
     fn pooling(&self) -> Pooling {
         Pooling::EachClass
+    }
+
+    fn class_weights(&self) -> Option<&ClassWeights> {
+        self.weights.as_ref()
     }
 
     fn answer(&self, scores: &[f64]) -> Answer {
@@ -176,6 +219,13 @@ impl Criterion for Sigmoids {
 
     fn axes(&self) -> Axes {
         AXES
+    }
+
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        match &mut self.weights {
+            Some(weights) => weights.visit_params(&path.join("class_weights"), visitor),
+            None => Ok(()),
+        }
     }
 }
 
@@ -226,7 +276,7 @@ mod tests {
 
     fn criterion() -> Box<dyn Criterion> {
         let case = Case::of(LabelKind::Classes, &[Label::Classes(vec![0])]);
-        MultiLabel {}.start(&case.context()).unwrap()
+        MultiLabel::default().start(&case.context()).unwrap()
     }
 
     fn targets(sets: &[&[usize]]) -> Targets {
@@ -269,6 +319,25 @@ mod tests {
             .unwrap();
         assert_eq!(metrics, [Some(1.0), Some(1.0), None]);
         assert_eq!(criterion().selection(), [2, 0]);
+    }
+
+    #[test]
+    fn the_samples_with_a_class_count_as_much_as_those_without_it() {
+        // Of four samples one has the first class, two the second, all the third.
+        let sets: [&[usize]; 4] = [&[0, 1, 2], &[1, 2], &[2], &[2]];
+        let case = Case::of(LabelKind::Classes, &targets(&sets).labels);
+        let weighted = MultiLabel {
+            class_weights: Some(ClassWeighting::Balanced),
+        };
+        let weighted = weighted.start(&case.context()).unwrap();
+        let even = vec![vec![0.5; 3]; 4];
+        let losses = weighted.losses_of_scores(&even, &targets(&sets)).unwrap();
+        // 4 / (2 · 1) and 4 / (2 · 3) for the first class, 1 for the others.
+        let expected =
+            [2.0, 2.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0].map(|first: f64| 2.0_f64.ln() * (first + 2.0) / 3.0);
+        for (found, expected) in losses.into_iter().zip(expected) {
+            assert!((found.unwrap() - expected).abs() < 1e-6);
+        }
     }
 
     #[test]

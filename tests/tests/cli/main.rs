@@ -10,6 +10,8 @@ mod determinism;
 mod device;
 mod export;
 mod faults;
+
+mod imbalance;
 mod independent;
 mod init_from;
 mod inspect;

@@ -60,12 +60,20 @@ fn tensorboard_has_every_figure_of_the_epochs_the_estimates_and_the_test() {
                     add(format!("{part}/{key}/{name}"), &line["epoch"], &head[part][key]);
                 }
             }
+            let balanced = &head["validation"]["metrics"]["balanced_accuracy"];
+            add(
+                format!("validation/balanced_accuracy/{name}"),
+                &line["epoch"],
+                balanced,
+            );
         }
     }
     for head in summary["heads"].as_array().unwrap() {
         let name = head["name"].as_str().unwrap();
         let (step, value) = (&summary["selected_epoch"], &head["test_accuracy"]);
         add(format!("test/accuracy/{name}"), step, value);
+        let balanced = &head["test_metrics"]["balanced_accuracy"];
+        add(format!("test/balanced_accuracy/{name}"), step, balanced);
     }
     let found = read_folder(&p.path("run/tensorboard"));
     for part in ["train/loss/camera", "validation/accuracy/joint", "learning_rate"] {

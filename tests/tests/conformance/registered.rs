@@ -15,7 +15,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 49] = [
+const VARIANTS: [(Role, &str, &str); 53] = [
     (
         Role::Blend,
         "ogr",
@@ -189,6 +189,18 @@ const VARIANTS: [(Role, &str, &str); 49] = [
         r#"{"channels": [4], "residual": true}"#,
     ),
     (Role::Objective, "regression", r#"{"loss": "absolute"}"#),
+    (
+        Role::Objective,
+        "single-label",
+        r#"{"class_weights": "balanced"}"#,
+    ),
+    (
+        Role::Objective,
+        "single-label",
+        r#"{"class_weights": {"c1": 7.5, "c2": 0.25}}"#,
+    ),
+    (Role::Objective, "multi-label", r#"{"class_weights": "balanced"}"#),
+    (Role::Objective, "multi-label", r#"{"class_weights": {"c0": 3}}"#),
     (
         Role::Optimizer,
         "sgd",

@@ -55,6 +55,7 @@ pub(super) fn configuration(survey: &Survey, from: &Path) -> String {
     text.table(&["fusion"]);
     text.key("kind", "concat");
     text.line("head = { hidden = [64] }");
+    objective(&mut text, survey);
     text.table(&["blend"]);
     text.comment(
         "How the losses of the heads are weighed: ogr by how much each generalizes for how much it overfits. `joint` is plain \
@@ -87,6 +88,26 @@ fn run(text: &mut Text, survey: &Survey) {
     }
     text.comment("Once the epoch is found, trains again with the validation samples, which takes as long once more at most.");
     text.key("refit", true);
+}
+
+/// What helps where classes are rare, to be taken or left. Names of classes are not repeated here.
+fn objective(text: &mut Text, survey: &Survey) {
+    let Some(rare) = &survey.rare_classes else {
+        return;
+    };
+    text.line("");
+    text.comment(&format!(
+        "The rarest class has {} samples to train on, the most frequent one {}. These lines let each class count as much as \
+         any other, which finds more of the rare ones and takes more of the others for them:",
+        rare.rarest.1, rare.most_frequent.1
+    ));
+    text.line("# [objective]");
+    let kind = match survey.manifest.label_separator {
+        Some(_) => "multi-label",
+        None => "single-label",
+    };
+    text.line(&format!("# kind = \"{kind}\""));
+    text.line("# class_weights = \"balanced\"");
 }
 
 /// A power of two, so that an epoch has several steps.

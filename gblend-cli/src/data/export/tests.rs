@@ -152,7 +152,7 @@ fn splits(source: &dyn Source, seed: u64) -> Vec<Vec<SampleIndex>> {
     };
     let division = Division {
         shares,
-        objective: &SingleLabel {},
+        objective: &SingleLabel::default(),
         labels: LabelUse::EveryHead,
     };
     let splits = Splits::new(source, division, Seed::new(seed)).unwrap();

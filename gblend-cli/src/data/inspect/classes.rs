@@ -6,6 +6,7 @@ use gblend_core::{LabelKind, Source};
 
 use super::Finding;
 use crate::data::prepared::Prepared;
+use crate::data::rare_classes::RareClasses;
 use crate::data::split::Splits;
 
 /// The samples of a class in each split, in the order of [`Splits::sizes`].
@@ -37,6 +38,16 @@ pub fn class_counts(source: &dyn Source, prepared: &Prepared, splits: &Splits) -
         }
     }
     counts
+}
+
+/// Classes that are rare among the training samples, if some are.
+pub fn rare_classes(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Option<Finding> {
+    let counts = class_counts(source, prepared, splits);
+    let classes = RareClasses::of(counts.iter().map(|class| (class.name.as_str(), class.samples[0])))?;
+    Some(Finding::RareClasses {
+        classes,
+        labels: source.label_kind(),
+    })
 }
 
 /// Whether every sample has the same class.

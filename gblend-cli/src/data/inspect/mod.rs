@@ -9,12 +9,13 @@ mod ranges;
 
 use std::fmt;
 
-use gblend_core::{Result, Source};
+use gblend_core::{LabelKind, Result, Source};
 
 use super::prepared::Prepared;
+use super::rare_classes::{RARE, RareClasses};
 use super::split::Splits;
 
-pub use classes::{ClassCount, class_counts};
+pub use classes::{ClassCount, class_counts, rare_classes};
 pub use ranges::{StreamRange, stream_range};
 
 /// What is odd, once for each kind.
@@ -31,6 +32,13 @@ pub enum Finding {
     OneClass {
         /// Its name.
         name: String,
+    },
+    /// Classes with few training samples beside others, which count for as little.
+    RareClasses {
+        /// Which.
+        classes: RareClasses,
+        /// What labels are, which decides what helps.
+        labels: LabelKind,
     },
     /// Classes that no test sample has.
     UntestedClasses {
@@ -92,6 +100,23 @@ impl fmt::Display for Finding {
                 f,
                 "one class alone, `{name}`: there is nothing to tell apart, and whoever says it is right without having looked"
             ),
+            Self::RareClasses { classes, labels } => {
+                let RareClasses {
+                    count,
+                    rarest: (rarest, few),
+                    most_frequent: (frequent, many),
+                } = classes;
+                let sampler = match labels {
+                    LabelKind::Class => ", or run.sampler = \"balanced\",",
+                    _ => "",
+                };
+                write!(
+                    f,
+                    "classes with at most one training sample for {RARE} of the most frequent class: {count}, such as \
+                     `{rarest}` with {few} beside `{frequent}` with {many}; losses hardly count them, and [objective] \
+                     class_weights = \"balanced\"{sampler} lets each count as much as any other"
+                )
+            }
             Self::UntestedClasses { count, example } => {
                 write!(f, "classes without a test sample: {count}, such as `{example}`")
             }

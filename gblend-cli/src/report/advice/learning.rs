@@ -1,6 +1,6 @@
 //! Whether training went on for long enough for its figures to mean anything.
 
-use crate::records::{Confusion, Counts};
+use crate::records::{ClassWeight, Confusion, Counts};
 use crate::report::charts::{figure, percent, wilson};
 use crate::report::reading::Run;
 
@@ -32,15 +32,28 @@ pub(super) struct Learning {
 struct Guess {
     /// The loss of saying so.
     loss: f64,
-    /// The accuracy of always saying the most frequent class; with several labels there is none.
+    /// The accuracy of always saying the most frequent class; with several labels, and where classes are weighted, there is
+    /// none.
     accuracy: Option<f64>,
 }
 
 impl Guess {
-    /// By how frequent the classes are among the samples of these counts.
-    fn of(confusion: &Confusion) -> Option<Self> {
+    /// By how frequent the classes are among the samples of these counts, under the weights of classes that losses have.
+    fn of(confusion: &Confusion, weights: &[ClassWeight]) -> Option<Self> {
         let share = |count: u64, all: u64| (all > 0).then(|| count as f64 / all as f64);
-        let term = |share: f64| if share > 0.0 { -share * share.ln() } else { 0.0 };
+        let having = |class: usize| weights.get(class).map_or(1.0, |weight| weight.weight);
+        let lacking = |class: usize| {
+            weights
+                .get(class)
+                .and_then(|weight| weight.without)
+                .unwrap_or(1.0)
+        };
+        // Each answer is given the probability that is its part of the whole.
+        let loss = |masses: &[f64]| -> f64 {
+            let whole: f64 = masses.iter().sum();
+            let told = masses.iter().filter(|mass| **mass > 0.0);
+            told.map(|mass| -mass * (mass / whole).ln()).sum()
+        };
         match &confusion.counts {
             Counts::Matrix(matrix) => {
                 let sums = matrix.iter().map(|row| row.iter().sum());
@@ -48,9 +61,14 @@ impl Guess {
                 let all = sums.iter().sum();
                 let shares: Option<Vec<f64>> = sums.iter().map(|&sum| share(sum, all)).collect();
                 let shares = shares?;
+                let masses = shares
+                    .iter()
+                    .enumerate()
+                    .map(|(class, share)| having(class) * share);
+                let most_frequent = shares.iter().copied().fold(0.0, f64::max);
                 Some(Self {
-                    loss: shares.iter().copied().map(term).sum(),
-                    accuracy: Some(shares.iter().copied().fold(0.0, f64::max)),
+                    loss: loss(&masses.collect::<Vec<_>>()),
+                    accuracy: Some(most_frequent).filter(|_| weights.is_empty()),
                 })
             }
             Counts::PerClass(classes) => {
@@ -59,7 +77,10 @@ impl Guess {
                     share(has, has + class.false_positives + class.true_negatives)
                 });
                 let shares: Vec<f64> = shares.collect::<Option<_>>()?;
-                let terms = shares.iter().map(|&share| term(share) + term(1.0 - share));
+                let terms = shares
+                    .iter()
+                    .enumerate()
+                    .map(|(class, share)| loss(&[having(class) * share, lacking(class) * (1.0 - share)]));
                 Some(Self {
                     loss: terms.sum::<f64>() / shares.len().max(1) as f64,
                     accuracy: None,
@@ -74,7 +95,9 @@ impl Guess {
 impl Learning {
     /// Of a run.
     pub(super) fn of(run: &Run) -> Self {
-        let guess = run.test.as_ref().and_then(|test| Guess::of(&test.prediction));
+        let weights = &run.summary.class_weights;
+        let guess = run.test.as_ref();
+        let guess = guess.and_then(|test| Guess::of(&test.prediction, weights));
         let losses: Vec<(usize, Vec<f64>)> = run
             .trained()
             .map(|(head, _)| (head, run.training(head).map(|(_, of)| of.loss).collect()))
@@ -245,13 +268,37 @@ mod tests {
                 samples: counts.iter().sum(),
                 counts: Counts::Matrix(rows.collect()),
             };
-            let guess = Guess::of(&confusion);
+            let guess = Guess::of(&confusion, &[]);
             let classes = counts.len() as f64;
             let bounds = guess.map(|guess| (guess.loss > 0.0, guess.loss <= classes.ln() + 1e-12));
             prop_assert_eq!(bounds, Some((true, true)));
             let equal = counts.iter().all(|count| *count == counts[0]);
             let reached = guess.is_some_and(|guess| (guess.loss - classes.ln()).abs() < 1e-12);
             prop_assert_eq!(equal, reached);
+        }
+
+        #[test]
+        fn under_balanced_weights_guessing_is_worth_as_much_as_if_classes_were_equally_frequent(
+            counts in proptest::collection::vec(1_u64..50, 2..6),
+        ) {
+            let classes = counts.len();
+            let row = |class: usize| (0..classes).map(|said| if said == class { counts[class] } else { 0 }).collect();
+            let confusion = Confusion {
+                name: "joint".into(),
+                samples: counts.iter().sum(),
+                counts: Counts::Matrix((0..classes).map(row).collect()),
+            };
+            let weights: Vec<ClassWeight> = counts
+                .iter()
+                .map(|&count| ClassWeight {
+                    class: count.to_string(),
+                    weight: confusion.samples as f64 / (classes as f64 * count as f64),
+                    without: None,
+                })
+                .collect();
+            let guess = Guess::of(&confusion, &weights);
+            prop_assert!(guess.is_some_and(|guess| (guess.loss - (classes as f64).ln()).abs() < 1e-9));
+            prop_assert!(guess.is_some_and(|guess| guess.accuracy.is_none()));
         }
     }
 }

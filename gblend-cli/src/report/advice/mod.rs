@@ -10,7 +10,7 @@ use gblend_core::{Advice, BlendReport, Finding, WeightSource};
 
 use super::charts::{duration, figure, percent};
 use super::reading::Run;
-use crate::records::PredictionRule;
+use crate::records::{Counts, PredictionRule};
 pub(super) use comparison::of_comparison;
 use learning::Learning;
 
@@ -25,6 +25,12 @@ const WIDE: f64 = 0.5;
 
 /// Training that waits longer, as a share of its time, is worth a look at the data.
 const WAITING: f64 = 0.1;
+
+/// A class that has so many times fewer test samples than another one is rare beside it.
+const RARE: u64 = 10;
+
+/// Rare classes are found less often if the mean over classes is lower than the accuracy by so much.
+const FOUND_LESS: f64 = 0.1;
 
 /// A validation loss that rose by more, as a share of its lowest, is no noise.
 const RISEN: f64 = 0.05;
@@ -46,6 +52,7 @@ pub(super) fn of_run(run: &Run) -> Vec<String> {
         }
         advice.extend(overfitting(run));
         advice.extend(rules(run));
+        advice.extend(rare_classes(run));
     }
     advice.extend(run.advice.remarks.iter().cloned());
     advice.extend(waiting(run));
@@ -186,7 +193,7 @@ fn uncertain(advice: &Advice, report: &BlendReport) -> Option<String> {
 fn joint(run: &Run) -> Option<String> {
     let (joint, (_, single)) = (run.joint()?, run.best_single()?);
     // Of other figures it is not known how far the test samples leave them open.
-    if !run.is_classification() || single.objective.is_some() {
+    if !run.is_classification() || single.objective.is_some() || run.has_weighted_classes() {
         return None;
     }
     let (reached, alone) = (run.measure(joint)?.value, run.measure(single)?.value);
@@ -256,8 +263,8 @@ fn overfitting(run: &Run) -> Option<String> {
 
 /// A way of predicting that is better than the run's.
 fn rules(run: &Run) -> Option<String> {
-    // With several labels, being exactly right is no measure, and other figures have no such noise.
-    let measured = run.is_classification() && !run.several_labels();
+    // With several labels or weighted classes, being exactly right is no measure, and other figures have no such noise.
+    let measured = run.is_classification() && !run.several_labels() && !run.has_weighted_classes();
     let own = run.prediction().filter(|_| measured)?;
     // Without a joint head the rules differ in name alone.
     run.joint()?;
@@ -288,6 +295,39 @@ fn rules(run: &Run) -> Option<String> {
             of(own.rule),
             100.0 * noise,
             best.rule.name()
+        )
+    })
+}
+
+/// Classes with few samples that are found less often than others, where nothing was done about it.
+fn rare_classes(run: &Run) -> Option<String> {
+    if run.has_weighted_classes() {
+        return None;
+    }
+    let test = run.test.as_ref()?;
+    let Counts::Matrix(matrix) = &test.prediction.counts else {
+        return None;
+    };
+    let metrics = run.prediction()?.metrics();
+    let (accuracy, balanced) = (metrics.accuracy?, metrics.get("balanced_accuracy")?);
+    let samples = matrix.iter().map(|row| row.iter().sum::<u64>());
+    let present: Vec<(usize, u64)> = samples.enumerate().filter(|(_, count)| *count > 0).collect();
+    let most = present.iter().map(|(_, count)| *count).max()?;
+    let recalls = test.prediction.recalls();
+    let rare = present
+        .into_iter()
+        .filter(|(_, count)| count.saturating_mul(RARE) <= most);
+    let found =
+        rare.filter_map(|(class, count)| Some((test.classes.get(class)?, count, (*recalls.get(class)?)?)));
+    let (class, count, recall) = found.min_by(|a, b| a.2.total_cmp(&b.2))?;
+    (accuracy - balanced >= FOUND_LESS).then(|| {
+        format!(
+            "Rare classes are found less often than frequent ones: the accuracy is {}, its mean over classes {}, that of \
+             `{class}`, which {count} of the test samples have, {}. [objective] class_weights = \"balanced\", or \
+             run.sampler = \"balanced\", lets each class count as much as any other.",
+            percent(accuracy),
+            percent(balanced),
+            percent(recall),
         )
     })
 }

@@ -137,11 +137,13 @@ pub(in crate::report) fn of_run(run: &Run) -> Result<Option<Chart>> {
     let drawn: Vec<Row> = heads.chain(rules).collect();
     let several = run.several_labels();
     let kinds = run.kinds();
-    // With one label the macro F1 score says much the same as the accuracy.
-    let others: Vec<&&MetricKind> = match run.is_classification() && !several {
-        true => Vec::new(),
-        false => kinds.iter().filter(|kind| kind.name != main.name).collect(),
-    };
+    let one_class = run.is_classification() && !several;
+    // With one label the others say much the same as the accuracy, unless some classes are rare.
+    let others = kinds.iter().filter(|kind| match one_class {
+        true => kind.name == "balanced_accuracy" && run.has_weighted_classes(),
+        false => kind.name != main.name,
+    });
+    let others: Vec<&&MetricKind> = others.collect();
     let mut table = Table::new(1, &["", "test samples", &main.label]);
     table
         .header

@@ -133,6 +133,15 @@ fn first(run: &Run) -> Vec<(String, String)> {
         }
     }
     add("test samples", run.test_samples().to_string());
+    let weights = summary.class_weights.iter().map(|class| class.weight);
+    if let Some(least) = weights.clone().reduce(f64::min)
+        && let Some(most) = weights.reduce(f64::max)
+    {
+        add(
+            "losses weighted by class",
+            format!("{} to {}", written(least), written(most)),
+        );
+    }
     if summary.samples_skipped > 0 {
         add("samples skipped", summary.samples_skipped.to_string());
     }

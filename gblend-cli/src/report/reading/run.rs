@@ -133,12 +133,19 @@ impl Run {
         kinds
     }
 
-    /// The figure by which heads compare: with several labels the mean average precision, which no threshold decides, else
-    /// the main one.
+    /// The figure by which heads compare: with several labels the mean average precision, which no threshold decides; where
+    /// classes were weighted the balanced accuracy; else the main one.
     pub(crate) fn measure(&self, head: &HeadSummary) -> Option<Measure<'_>> {
         let metrics = head.metrics();
         let kinds = ObjectiveDescription::metrics(self.summary.objective.as_ref());
-        let precision = kinds.iter().find(|kind| kind.name == "mean_average_precision");
+        let wanted = |kind: &&MetricKind| match kind.name.as_ref() {
+            "mean_average_precision" => true,
+            "balanced_accuracy" => self.has_weighted_classes(),
+            _ => false,
+        };
+        let precision = kinds
+            .iter()
+            .find(|kind| wanted(kind) && metrics.get(&kind.name).is_some());
         let precision = precision.filter(|_| self.is_classification() && head.objective.is_none());
         let found = precision.and_then(|kind| Some((metrics.get(&kind.name)?, kind)));
         let main = self.main();
@@ -161,6 +168,11 @@ impl Run {
     pub(crate) fn prediction(&self) -> Option<&PredictionSummary> {
         let rules = &self.summary.predictions;
         rules.iter().find(|rule| rule.rule == self.summary.predict)
+    }
+
+    /// Whether samples counted by their classes in training.
+    pub(crate) fn has_weighted_classes(&self) -> bool {
+        !self.summary.class_weights.is_empty()
     }
 
     /// Whether samples have several labels.

@@ -5,7 +5,7 @@ use gblend_optim::blend::ogr::Policy;
 use gblend_optim::blend::{Dwa, Equal, Unimodal};
 
 use super::*;
-use crate::records::{Comparison, Difference, Row, Simplex, SimplexPoint, difference};
+use crate::records::{ClassWeight, Comparison, Difference, Row, Simplex, SimplexPoint, difference};
 use crate::report::advice::{of_comparison, of_run};
 use crate::report::reading::{Cell, Compared};
 
@@ -329,6 +329,67 @@ fn several_labels_are_judged_by_their_mean_average_precision() {
         &of_run(&run),
         &["mean average precision of 70.0 %", "sound alone 85.0 %"],
     );
+}
+
+/// A run that finds half of a class that 80 of 1000 test samples have, and all others.
+fn misses_a_rare_class(run: &mut Run) {
+    for head in 0..3 {
+        losses(run, head, [0.3, 0.15, 0.11, 0.1]);
+    }
+    let prediction = &mut run.test.as_mut().unwrap().prediction;
+    prediction.samples = 1000;
+    prediction.counts = Counts::Matrix(vec![vec![920, 0], vec![40, 40]]);
+    for rule in &mut run.summary.predictions {
+        rule.test_accuracy = Some(0.96);
+        rule.test_metrics.insert("balanced_accuracy".into(), 0.75);
+    }
+}
+
+#[test]
+fn a_rare_class_that_is_missed_is_told_with_the_settings_that_help_unless_one_is_on() {
+    let found = advice(misses_a_rare_class);
+    only(
+        &found,
+        &[
+            "96.0 %",
+            "75.0 %",
+            "`bell`, which 80 of the test samples have, 50.0 %",
+            "class_weights = \"balanced\"",
+            "run.sampler = \"balanced\"",
+        ],
+    );
+    let found = advice(|run| {
+        misses_a_rare_class(run);
+        let weight = |class: &str, weight: f64| ClassWeight {
+            class: class.into(),
+            weight,
+            without: None,
+        };
+        run.summary.class_weights = vec![weight("ball", 0.5435), weight("bell", 6.25)];
+    });
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn a_weighted_loss_is_held_against_that_of_guessing_under_the_weights() {
+    // Above the loss of knowing that one in 12 has the class, 0.28, and below that of knowing nothing, 0.69.
+    let weighted = |run: &mut Run| {
+        misses_a_rare_class(run);
+        for head in 0..3 {
+            losses(run, head, [0.6, 0.4, 0.31, 0.3]);
+        }
+    };
+    assert!(advice(weighted)[0].contains("Nothing is learned yet"));
+    let found = advice(|run| {
+        weighted(run);
+        let weights = [("ball", 0.5435), ("bell", 6.25)].map(|(class, weight)| ClassWeight {
+            class: class.into(),
+            weight,
+            without: None,
+        });
+        run.summary.class_weights = weights.to_vec();
+    });
+    assert_eq!(found, Vec::<String>::new());
 }
 
 #[test]

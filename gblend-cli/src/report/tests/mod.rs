@@ -97,6 +97,7 @@ fn run() -> Run {
             threads: 2,
             strategy: "ogr".into(),
             objective: None,
+            class_weights: Vec::new(),
             samples_skipped: 0,
             samples_unlabeled: 0,
             epochs: 4,

@@ -63,7 +63,7 @@ impl TensorBoard {
         Ok(Self { path, file })
     }
 
-    /// Writes the figures of each head on the test set: the accuracy, or what there is in its place.
+    /// Writes the figures of each head on the test set: the accuracy, if there is one, and further ones.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -131,7 +131,7 @@ fn of_epoch(metrics: &EpochMetrics) -> Vec<(String, f64)> {
     scalars
 }
 
-/// The accuracy and the figures of other objectives, as far as there are any, by name.
+/// The accuracy and further figures, as far as there are any, by name.
 fn figures(accuracy: Option<f64>, others: &BTreeMap<String, f64>) -> impl Iterator<Item = (&str, f64)> {
     let others = others.iter().map(|(name, &value)| (name.as_str(), value));
     accuracy

@@ -145,7 +145,8 @@ impl HeadProbe<'_> {
         }
         let name = &session.heads.names()[self.head];
         let seed = seed.derive(name).nth(epoch as u64);
-        let plan = Plan::training(samples, session.batch_size(), seed).skip(self.position.batches);
+        let plan = Plan::training(samples, session.sampler(), session.batch_size(), seed);
+        let plan = plan.skip(self.position.batches);
         let stream = format!("estimate.{}.{name}", live.epoch);
         let prefix = format!("in a probe of `{name}`, ");
         let context = session.step_context(&stream, &prefix, epoch);

@@ -258,7 +258,8 @@ impl<'a, 'l> Training<'a, 'l> {
         let samples = session.seen(self.samples.get(), &active);
         let count = samples.len() as u64;
         let seed = session.seed("epoch").nth(epoch as u64);
-        let plan = Plan::training(&samples, session.batch_size(), seed).skip(self.state.counts.steps);
+        let plan = Plan::training(&samples, session.sampler(), session.batch_size(), seed);
+        let plan = plan.skip(self.state.counts.steps);
         let [seconds_before, waited_before] = self.state.counts.seconds;
         let epochs = self.epochs();
         let context = session.step_context("step", "", epoch);

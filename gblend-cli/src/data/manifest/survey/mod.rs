@@ -34,6 +34,7 @@ use super::rows::partition;
 use super::shards::{SHARD, Shards};
 use super::table::{Nested, Table};
 use super::{BadSample, DrawnSplit, LabelColumn, Manifest, Split, StreamSettings};
+use crate::data::rare_classes::RareClasses;
 
 pub use content::{Content, Frames};
 use given::Given;
@@ -71,6 +72,8 @@ pub struct Survey {
     pub samples: usize,
     /// Whether the table says which samples are for validation.
     pub has_validation: bool,
+    /// Classes that are rare beside others, if some are.
+    pub rare_classes: Option<RareClasses>,
 }
 
 /// What a key of the dataset is taken to be.
@@ -221,6 +224,14 @@ pub fn survey(from: &Path, place: Place<'_>, label: Option<&str>) -> Result<Surv
         manifest.on_bad_sample = BadSample::Skip;
     }
     guesses.extend(roles.guesses);
+    let rare_classes = rare_classes(&source);
+    if let Some(rare) = &rare_classes {
+        let why = format!(
+            "as a comment: `{}` has {} samples to train on, `{}` {}; the setting lets each class count as much as any other",
+            rare.rarest.0, rare.rarest.1, rare.most_frequent.0, rare.most_frequent.1
+        );
+        guesses.push(Guess::new("objective.class_weights", None, &why));
+    }
     Ok(Survey {
         what,
         manifest,
@@ -231,7 +242,21 @@ pub fn survey(from: &Path, place: Place<'_>, label: Option<&str>) -> Result<Surv
         skipped: notes.skipped,
         samples,
         has_validation,
+        rare_classes,
     })
+}
+
+/// Classes that are rare among the samples that are not for validation or the test.
+fn rare_classes(source: &dyn Source) -> Option<RareClasses> {
+    let mut counts = vec![0; source.classes().len()];
+    for sample in (0..source.len()).map(|index| source.sample(index)) {
+        if sample.partition == Partition::Train {
+            for &class in sample.label.classes() {
+                counts.get_mut(class).into_iter().for_each(|count| *count += 1);
+            }
+        }
+    }
+    RareClasses::of(source.classes().iter().map(String::as_str).zip(counts))
 }
 
 /// A dataset whose columns are not understood yet.

@@ -10,7 +10,7 @@ use gblend_core::tensor::{Gradients, Loss};
 use gblend_core::{GradientSamples, ParamMut, Pass, Seed};
 use gblend_optim::network::{Network, Part};
 
-use crate::data::{Evaluable, LoadedBatch, Plan, SampleIndex, Splits};
+use crate::data::{Evaluable, LoadedBatch, Plan, SampleIndex, Sampler, Splits};
 use crate::error::Result;
 use crate::network::{ActiveHeads, Inputs, Multimodal};
 use crate::training::session::Session;
@@ -42,12 +42,31 @@ pub(super) fn inner_products(
             samples: step,
         },
     };
-    let train = splits.train.subset(size.total(), seed.derive("train"));
-    // Their order is random already within a class, but not between classes.
     let held_out = splits.held_out.samples();
-    let held_out = draw(held_out, size.total(), seed.derive("held-out"));
+    let (train, held_out) = match session.sampler() {
+        Sampler::Shuffled => (
+            splits
+                .train
+                .subset(size.total(), seed.derive("train"))
+                .samples()
+                .to_vec(),
+            // Their order is random already within a class, but not between classes.
+            draw(held_out, size.total(), seed.derive("held-out")),
+        ),
+        // The gradients are those of the losses that training makes small: of samples as it draws them.
+        sampler @ Sampler::Balanced(_) => {
+            let drawn = |samples: &[SampleIndex], label: &str| {
+                let count = size.total().min(samples.len());
+                sampler.draw(samples, count, seed.derive(label)).samples
+            };
+            (
+                drawn(splits.train.samples(), "train"),
+                drawn(held_out, "held-out"),
+            )
+        }
+    };
     let mut on_train = Vec::with_capacity(size.batches.min(train_count));
-    let train = shuffled(train.samples(), seed);
+    let train = shuffled(&train, seed);
     gradients(
         session,
         &mut model,
