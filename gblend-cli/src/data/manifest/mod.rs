@@ -13,7 +13,7 @@
 //! Nothing here trusts its input: paths stay inside the root, sizes are checked against files, and a sample
 //! that cannot be read is an error or a counted skip, never a silent blank.
 
-mod arrays;
+pub(crate) mod arrays;
 mod blob;
 pub(crate) mod decode;
 mod folder;
