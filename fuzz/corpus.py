@@ -9,6 +9,7 @@ import struct
 import subprocess
 import tarfile
 import wave
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def npy(descr, order, shape, values, version=1):
     header = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n".encode()
     length = struct.pack("<H" if version == 1 else "<I", len(header))
     return b"\x93NUMPY" + bytes([version, 0]) + length + header + values
+
+
+def npz(arrays, method):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as out:
+        for name, content in arrays:
+            out.writestr(zipfile.ZipInfo(f"{name}.npy"), content, method)
+    return file.getvalue()
 
 
 def element(kind, data):
@@ -136,6 +145,11 @@ write("table_csv", "plain.csv", "\ufeffid,label,path\na, 3,x/1.wav\nb,,\n")
 write("table_csv", "quoted.csv", 'id,"la""bel"\r\n"a\nb",1\r\n"",2\r\n')
 write("table_json", "plain.jsonl", '{"id": "a", "label": 3}\n\n{"id": "b", "ok": true, "x": null}\n')
 write("table_json", "lists.jsonl", '{"labels": ["a", 1], "\\u00e9": -1.5e300}\n{"labels": []}\n')
+write("number_lists", "lists.csv", 'id,numbers\na,"[1, 2.5, null]"\nb,\nc,"[[1, 2], [3, 4]]"\n')
+write("number_lists", "lists.jsonl", '{"id": "a", "numbers": [1, true, -1e30]}\n{"numbers": [[1, 2], [3, 4], [5, 6]]}\n{"numbers": 3}\n')
+tables = HERE.parent / "gblend-cli/tests/fixtures/tables"
+for name in ["plain", "snappy", "zstd", "numbers", "embedded"]:
+    write("table_parquet", f"{name}.parquet", (tables / f"{name}.parquet").read_bytes())
 write("template", "columns", "s1/{clip}/{{{part}}}.mpg\nclip,part\na7,x\n,y\n")
 write("template", "text", "plain.png\nid\n1\n")
 members = [("a/1.png", b"picture"), ("a/1.cls", b"3\n"), ("b.seg/2.json", b'{"who": "ann", "list": [1]}')]
@@ -146,6 +160,9 @@ write("npy", "f4", npy("<f4", False, (2, 3), bytes(24)))
 write("npy", "fortran-i2", npy(">i2", True, (2, 3, 1), bytes(12), version=2))
 write("npy", "scalar-f8", npy("<f8", False, (), bytes(8), version=3))
 write("npy", "bool", npy("|b1", False, (4,), bytes([0, 1, 0, 1])))
+arrays = [("x", npy("<f4", False, (2, 3), bytes(24))), ("y", npy("|u1", False, (1, 2, 3), bytes(6)))]
+write("npz_rows", "stored.npz", npz(arrays, zipfile.ZIP_STORED))
+write("npz_rows", "packed.npz", npz(arrays[:1], zipfile.ZIP_DEFLATED))
 pixels = bytes(range(24))
 write("picture", "rgb.png", png(4, 2, 8, 2, [pixels[:12], pixels[12:]]))
 write("picture", "alpha-16.png", png(1, 3, 16, 6, [pixels[:8], pixels[8:16], pixels[16:]]))
@@ -189,6 +206,9 @@ tensors = {
 }
 write("model_weights", "two", safetensors(tensors, bytes(28)))
 write("model_weights", "metadata", safetensors({"__metadata__": {"a": "b"}}, b""))
+halves = {"x": {"dtype": "F16", "shape": [2, 3], "data_offsets": [0, 12]}}
+write("safetensors_rows", "halves", safetensors({"__metadata__": {"a": "b"}, **halves}, bytes(12)))
+write("safetensors_rows", "two", safetensors(tensors, bytes(28)))
 model = {
     "format": "gblend-model-1",
     "gblend": "0.1.0",
@@ -269,6 +289,7 @@ def tokenizer(name, model, pre_tokenizer, normalizer):
         "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": normalizer,
         "pre_tokenizer": pre_tokenizer, "post_processor": None, "decoder": None, "model": model,
     }
+    write("tokenizer", name, json.dumps(description))
     value = {"tokenizer": description, "tokens": [0, 1, 2], "share": 1.0}
     write("fitted", name, json.dumps({"value": value}))
 

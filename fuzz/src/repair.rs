@@ -18,6 +18,47 @@ pub(crate) fn png(bytes: &mut [u8]) {
     }
 }
 
+/// The checksum of every member of a zip file that is stored as it is, by the directory at its end; a stream that is packed
+/// needs what it unpacks to.
+pub(crate) fn zip(bytes: &mut [u8]) {
+    let number = |bytes: &[u8], at: usize, length: usize| {
+        let field = bytes.get(at..at + length)?;
+        Some(
+            field
+                .iter()
+                .rev()
+                .fold(0, |number, &byte| number << 8 | usize::from(byte)),
+        )
+    };
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(4).position(|four| four == b"PK\x01\x02") {
+        let entry = at + found;
+        at = entry + 4;
+        let (Some(0), Some(length), Some(member)) = (
+            number(bytes, entry + 10, 2),
+            number(bytes, entry + 20, 4),
+            number(bytes, entry + 42, 4),
+        ) else {
+            continue;
+        };
+        let names = number(bytes, member + 26, 2).zip(number(bytes, member + 28, 2));
+        let Some(start) = names.map(|(name, extra)| member + 30 + name + extra) else {
+            continue;
+        };
+        let Some(checksum) = bytes
+            .get(start..start.saturating_add(length))
+            .map(crc32fast::hash)
+        else {
+            continue;
+        };
+        for place in [entry + 16, member + 14] {
+            if let Some(place) = bytes.get_mut(place..place + 4) {
+                place.copy_from_slice(&checksum.to_le_bytes());
+            }
+        }
+    }
+}
+
 /// The checksum of every block of a tar file that looks like a header.
 pub(crate) fn tar(bytes: &mut [u8]) {
     const CHECKSUM: std::ops::Range<usize> = 148..156;

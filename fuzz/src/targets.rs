@@ -1,7 +1,7 @@
 //! The targets.
 
 use gblend_cli::fuzzing;
-use gblend_core::{Array, Fitted, Media, Modality, serde_json};
+use gblend_core::{Array, FitContext, Fitted, Media, Modality, serde_json};
 use gblend_modalities::sequence::Sequence;
 use gblend_modalities::text::Text;
 use gblend_modalities::vector::Vector;
@@ -65,7 +65,7 @@ impl Target {
 }
 
 /// All of them.
-pub static TARGETS: [Target; 22] = [
+pub static TARGETS: [Target; 27] = [
     target("config", fuzzing::config, memory(1024 * KIB, 1024), 2_000),
     target("overrides", fuzzing::overrides, memory(1024 * KIB, 1024), 2_000),
     target("curves", fuzzing::curves, memory(64 * KIB, 256), 20_000),
@@ -77,6 +77,19 @@ pub static TARGETS: [Target; 22] = [
         100_000,
     ),
     target(
+        "number_lists",
+        fuzzing::manifest::number_lists,
+        memory(160 * KIB, 2048),
+        50_000,
+    ),
+    // A byte may stand for 1024 rows, which have 32 bytes each in a column of files that grows.
+    target(
+        "table_parquet",
+        fuzzing::manifest::parquet,
+        memory(4096 * KIB, 64 * KIB),
+        20_000,
+    ),
+    target(
         "template",
         fuzzing::manifest::template,
         memory(64 * KIB, 256),
@@ -84,6 +97,20 @@ pub static TARGETS: [Target; 22] = [
     ),
     target("shard", fuzzing::manifest::shard, memory(256 * KIB, 64), 5_000).repaired(repair::tar),
     target("npy", fuzzing::manifest::npy, memory(KIB, 16), 100_000),
+    // A byte that is unpacked becomes a float, and a buffer that grows is twice as long.
+    target(
+        "npz_rows",
+        fuzzing::rows::npz,
+        memory(128 * KIB, 8 * DEFLATE),
+        20_000,
+    )
+    .repaired(repair::zip),
+    target(
+        "safetensors_rows",
+        fuzzing::rows::safetensors,
+        memory(16 * KIB, 256),
+        20_000,
+    ),
     // A pixel of one bit becomes four bytes of color at most, a few times over.
     target(
         "picture",
@@ -117,6 +144,7 @@ pub static TARGETS: [Target; 22] = [
     ),
     target("run_files", fuzzing::run_files, memory(4 * KIB, 256), 100_000),
     target("fitted", fitted, memory(4096 * KIB, 16 * KIB), 20_000),
+    target("tokenizer", tokenizer, memory(4096 * KIB, 16 * KIB), 5_000),
     target("flo", fuzzing::manifest::flo, memory(KIB, 4), 100_000),
     target(
         "depth_image",
@@ -159,6 +187,29 @@ fn fitted(bytes: &[u8]) -> bool {
             .and_then(|sample| modality.apply(sample, &fitted))
             .is_ok()
     })
+}
+
+/// A `tokenizer.json`, which has to lie in a file, in the hands of a text that is fitted with it.
+fn tokenizer(bytes: &[u8]) -> bool {
+    let Ok(folder) = tempfile::tempdir() else {
+        return false;
+    };
+    if std::fs::write(folder.path().join("tokenizer.json"), bytes).is_err() {
+        return false;
+    }
+    let text = Text {
+        length: 8,
+        bytes: 40,
+        tokenizer: Some("tokenizer.json".into()),
+        min_samples: 1,
+        ..Text::default()
+    };
+    let Ok(sample) = text.prepare(&Media::Text("The tide, 潮 and e\u{301}bb".to_owned())) else {
+        return false;
+    };
+    let read = |_| Ok(sample.clone());
+    let fitted = text.fit(&FitContext::new(folder.path(), 1, &read));
+    fitted.is_ok_and(|fitted| text.apply(sample.clone(), &fitted).is_ok())
 }
 
 fn matlab(bytes: &[u8]) -> bool {

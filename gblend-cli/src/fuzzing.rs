@@ -16,6 +16,7 @@ use crate::data::avmnist::{idx, recordings};
 use crate::data::cache;
 use crate::files::from_safetensors;
 
+pub use crate::data::manifest::arrays::fuzzing as rows;
 pub use crate::data::manifest::decode::fuzzing as manifest;
 
 /// A configuration; one that is accepted must survive being written.

@@ -109,6 +109,15 @@ pub trait Source: Send + Sync {
     /// [`Error::Data`] naming the file or sample and what is wrong with it.
     fn read(&self, index: usize, stream: usize) -> Result<Media>;
 
+    /// Whether [`read`](Self::read) finds any sample of this stream where it lies, as fast as a prepared one would be read
+    /// from a cache: a row of a file of numbers. Where [`Modality::prepares_directly`](crate::Modality::prepares_directly),
+    /// too, such samples are not cached on disk, but prepared whenever they are wanted; `read` has to return the same as long
+    /// as the dataset is open, or an error.
+    fn is_direct(&self, stream: usize) -> bool {
+        let _ = stream;
+        false
+    }
+
     /// Identifies what [`read`](Self::read) would return for this sample and stream, without decoding it:
     /// prepared samples are cached under it. Whatever changes the media must change the fingerprint.
     ///

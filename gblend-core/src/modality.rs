@@ -32,6 +32,12 @@ pub trait Modality: Debug + Send + Sync {
     /// end the run.
     fn prepare(&self, media: &Media) -> Result<Array>;
 
+    /// Whether [`prepare`](Self::prepare) takes no longer than a prepared sample does to be read from disk. See
+    /// [`Source::is_direct`](crate::Source::is_direct).
+    fn prepares_directly(&self) -> bool {
+        false
+    }
+
     /// What has to be known of the training samples before the encoder is built: means and deviations, the words of a text.
     /// Held-out, validation and test samples are never shown, nor any that the split leaves out. What is returned is kept
     /// with the model and handed to [`apply`](Self::apply) and [`build`](Self::build), also by those who evaluate the model

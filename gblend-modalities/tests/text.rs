@@ -100,6 +100,7 @@ fn padding_changes_no_bit_of_any_network() {
         json!({ "channels": [4, 4], "architecture": "convolution", "dropout": 0.2 }),
         json!({ "architecture": "transformer", "heads": 2, "hidden": 5, "dropout": 0.2 }),
         json!({ "architecture": "gru", "units": 3 }),
+        json!({ "architecture": "gru", "units": 3, "bidirectional": true, "pooling": "mean" }),
     ] {
         let at = |length: usize| text(json!({ "length": length, "width": 8, "encoder": encoder }));
         for pass in [Pass::evaluate(), Pass::train(Seed::new(1))] {

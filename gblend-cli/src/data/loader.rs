@@ -167,7 +167,7 @@ impl<'a> Plan<'a> {
 /// Where batches come from.
 pub struct Loader<'a> {
     /// The samples.
-    pub prepared: &'a Prepared,
+    pub prepared: &'a Prepared<'a>,
     /// The modalities, in the order of [`Prepared`].
     pub modalities: &'a [ModalityConfig],
     /// What each of them has fitted to the training samples.

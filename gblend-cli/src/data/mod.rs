@@ -7,6 +7,7 @@ pub mod avmnist;
 mod binding;
 pub(crate) mod cache;
 pub mod export;
+mod groups;
 pub mod inspect;
 mod loader;
 pub mod manifest;

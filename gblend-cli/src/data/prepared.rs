@@ -44,16 +44,18 @@ pub enum Faults {
 }
 
 /// The prepared samples of every modality.
-pub struct Prepared {
-    modalities: Vec<PreparedModality>,
+pub struct Prepared<'a> {
+    source: Arc<dyn Source>,
+    modalities: Vec<PreparedModality<'a>>,
     labels: Labels,
     faults: BTreeMap<usize, Vec<Error>>,
     odd_shapes: Vec<Error>,
     contents: Option<Vec<Vec<u64>>>,
 }
 
-struct PreparedModality {
-    name: String,
+struct PreparedModality<'a> {
+    config: &'a ModalityConfig,
+    stream: usize,
     media: MediaKind,
     sample_shape: Vec<usize>,
     segments: Vec<Segment>,
@@ -78,12 +80,17 @@ impl Segment {
 
 enum Stored {
     Resident(Vec<Array>),
-    Cached { cache: Arc<Cache>, key: SegmentKey },
+    Cached {
+        cache: Arc<Cache>,
+        key: SegmentKey,
+    },
+    /// They are prepared whenever they are asked for.
+    Direct,
 }
 
-impl Prepared {
-    /// Prepares every sample of `source` for every modality, side by side on the threads of the current
-    /// pool; what the cache has is not prepared again.
+impl<'a> Prepared<'a> {
+    /// Prepares every sample of a dataset for every modality, side by side on the threads of the current
+    /// pool; what the cache has is not prepared again. What is read and prepared as fast as from the cache is not in it.
     ///
     /// # Errors
     /// Under [`Faults::Stop`], [`Error::Data`] naming the first sample, in the order of the dataset, that cannot
@@ -91,11 +98,12 @@ impl Prepared {
     /// errors that are no sample's own, [`Error::Setting`] if a setting fits no sample, and [`Error::Data`] if a label is
     /// of another kind than the dataset's.
     pub fn new(
-        source: &dyn Source,
-        modalities: &[ModalityConfig],
+        shared: &Arc<dyn Source>,
+        modalities: &'a [ModalityConfig],
         streams: &[usize],
         storage: &Storage<'_>,
     ) -> Result<Self> {
+        let source = shared.as_ref();
         let cache = Arc::new(Cache::new(storage.cache));
         let total = source.len() * modalities.len();
         let done = AtomicUsize::new(0);
@@ -106,6 +114,7 @@ impl Prepared {
         let mut contents = storage.contents.then(Vec::new);
         for (modality, &stream) in modalities.iter().zip(streams) {
             let preparation = preparation(modality)?;
+            let direct = source.is_direct(stream) && modality.plugin.prepares_directly();
             let starts: Vec<usize> = (0..source.len()).step_by(SEGMENT).collect();
             let finished: Vec<Result<(Segment, Found)>> = starts
                 .par_iter()
@@ -116,6 +125,7 @@ impl Prepared {
                         modality,
                         stream,
                         preparation: &preparation,
+                        direct,
                         cache: &cache,
                         storage,
                     };
@@ -131,11 +141,13 @@ impl Prepared {
                     (storage.progress)(so_far, total);
                     let fits = resident.fetch_add(bytes, Ordering::Relaxed) + bytes <= storage.memory;
                     // What could not be stored has to stay, whatever the limit says.
-                    let samples = if fits || !cache.path(&key).exists() {
-                        Stored::Resident(samples)
-                    } else {
-                        let cache = Arc::clone(&cache);
-                        Stored::Cached { cache, key }
+                    let samples = match key {
+                        None if !fits => Stored::Direct,
+                        Some(key) if !fits && cache.path(&key).exists() => {
+                            let cache = Arc::clone(&cache);
+                            Stored::Cached { cache, key }
+                        }
+                        _ => Stored::Resident(samples),
                     };
                     let places = kept.iter().filter_map(|index| u8::try_from(index % SEGMENT).ok());
                     let kept = (kept.len() < count).then(|| places.collect());
@@ -179,7 +191,8 @@ impl Prepared {
                 contents.push(hashes);
             }
             prepared.push(PreparedModality {
-                name: modality.name.clone(),
+                config: modality,
+                stream,
                 media: source.streams()[stream].media,
                 sample_shape: sample_shape.unwrap_or_default(),
                 segments,
@@ -190,23 +203,25 @@ impl Prepared {
             labels.push(&source.sample(index).label)?;
         }
         let mut prepared = Self {
+            source: Arc::clone(shared),
             modalities: prepared,
             labels,
             faults,
             odd_shapes,
             contents,
         };
-        prepared.find_empty(source, storage.faults)?;
+        prepared.find_empty(storage.faults)?;
         Ok(prepared)
     }
 
     /// A sample without any modality can neither be trained on nor predicted.
-    fn find_empty(&mut self, source: &dyn Source, faults: Faults) -> Result<()> {
+    fn find_empty(&mut self, faults: Faults) -> Result<()> {
+        let source = Arc::clone(&self.source);
         for modality in &self.modalities {
             if modality.sample_shape.is_empty() && self.faults.is_empty() && !source.is_empty() {
                 let problem = format!(
                     "no sample has modality `{}`, expected at least one",
-                    modality.name
+                    modality.config.name
                 );
                 return Err(Error::data("the dataset", problem));
             }
@@ -271,7 +286,7 @@ impl Prepared {
 
     /// The name of a modality.
     pub(super) fn name(&self, modality: usize) -> &str {
-        &self.modalities[modality].name
+        &self.modalities[modality].config.name
     }
 
     /// Positions and names of the modalities of some media.
@@ -279,7 +294,7 @@ impl Prepared {
         let modalities = self.modalities.iter().enumerate();
         modalities
             .filter(move |(_, modality)| wanted(modality.media))
-            .map(|(position, modality)| (position, modality.name.as_str()))
+            .map(|(position, modality)| (position, modality.config.name.as_str()))
     }
 
     /// The shape of one prepared sample of a modality.
@@ -290,8 +305,8 @@ impl Prepared {
     /// One prepared sample.
     ///
     /// # Errors
-    /// [`Error::Data`] if it was left out, or if its segment has vanished from the cache, or was damaged there,
-    /// since the run began.
+    /// [`Error::Data`] if it was left out, or if its segment has vanished from the cache, or was damaged there, or its file
+    /// has changed, since the run began.
     pub fn sample(&self, modality: usize, sample: usize) -> Result<Array> {
         let modality = &self.modalities[modality];
         let segment = &modality.segments[sample / SEGMENT];
@@ -308,11 +323,31 @@ impl Prepared {
                     format!(
                         "the prepared samples of `{}` have vanished or were damaged during the run; `gblend train \
                          --resume` prepares them anew and goes on",
-                        modality.name
+                        modality.config.name
                     ),
                 )
             }),
+            Stored::Direct => modality.prepared_anew(self.source.as_ref(), sample),
         }
+    }
+}
+
+impl PreparedModality<'_> {
+    /// A sample that was found sound when the run began.
+    fn prepared_anew(&self, source: &dyn Source, index: usize) -> Result<Array> {
+        let prepared = prepare(source, (self.config, self.stream), index).map_err(|fault| match fault {
+            SampleFault::Own(error) | SampleFault::Setting(error) => error,
+        })?;
+        if prepared.shape() == self.sample_shape {
+            return Ok(prepared);
+        }
+        let id = source.sample(index).id;
+        Err(odd_shape(
+            &id,
+            &self.config.name,
+            &self.sample_shape,
+            prepared.shape(),
+        ))
     }
 }
 
@@ -322,6 +357,8 @@ struct SegmentWork<'a> {
     modality: &'a ModalityConfig,
     stream: usize,
     preparation: &'a str,
+    /// Whether samples are prepared whenever they are asked for, and not cached.
+    direct: bool,
     cache: &'a Cache,
     storage: &'a Storage<'a>,
 }
@@ -331,7 +368,8 @@ type Candidate = (usize, String);
 
 /// What came of a segment.
 struct Finished {
-    key: SegmentKey,
+    /// Where the cache has it; nowhere if it is not cached.
+    key: Option<SegmentKey>,
     /// Positions in the dataset of the samples.
     kept: Vec<usize>,
     samples: Vec<Array>,
@@ -369,6 +407,10 @@ impl SegmentWork<'_> {
         let mut faults = Vec::new();
         let mut candidates = Vec::with_capacity(range.len());
         for index in range.filter(|&index| self.source.has(index, self.stream)) {
+            if self.direct && !self.storage.contents {
+                candidates.push((index, String::new()));
+                continue;
+            }
             match self.source.fingerprint(index, self.stream) {
                 Ok(fingerprint) => match self.remembered_fault(index, &fingerprint) {
                     Some(error) => faults.push((index, error)),
@@ -378,10 +420,8 @@ impl SegmentWork<'_> {
             }
         }
         let key = self.key(&candidates);
-        let stored = self
-            .cache
-            .load(&key)
-            .filter(|samples| samples.len() == candidates.len());
+        let stored = key.as_ref().and_then(|key| self.cache.load(key));
+        let stored = stored.filter(|samples| samples.len() == candidates.len());
         let mut odd_shapes = Vec::new();
         let mut refused = None;
         let (key, samples) = match stored {
@@ -392,7 +432,9 @@ impl SegmentWork<'_> {
                 candidates = sound;
                 // Without the faulty samples, it is another segment.
                 let key = self.key(&candidates);
-                self.store(&key, &samples);
+                if let Some(key) = &key {
+                    self.store(key, &samples);
+                }
                 (key, samples)
             }
         };
@@ -428,7 +470,7 @@ impl SegmentWork<'_> {
                 Ok(sample) => sample,
                 Err(SampleFault::Own(error)) => {
                     let error = self.gathered(error)?;
-                    if let Error::Data { problem, .. } = &error {
+                    if let (Error::Data { problem, .. }, false) = (&error, self.direct) {
                         self.cache.remember_fault(&self.sample_key(&fingerprint), problem);
                     }
                     faults.push((index, error));
@@ -465,6 +507,9 @@ impl SegmentWork<'_> {
 
     /// What an earlier run found wrong with a sample of the same content.
     fn remembered_fault(&self, index: usize, fingerprint: &str) -> Option<Error> {
+        if self.direct {
+            return None;
+        }
         let key = self.sample_key(fingerprint);
         match self.storage.faults {
             Faults::Stop => None,
@@ -479,9 +524,9 @@ impl SegmentWork<'_> {
         }
     }
 
-    fn key(&self, samples: &[Candidate]) -> SegmentKey {
+    fn key(&self, samples: &[Candidate]) -> Option<SegmentKey> {
         let fingerprints = samples.iter().map(|(_, fingerprint)| fingerprint.as_str());
-        SegmentKey::new(self.preparation, fingerprints)
+        (!self.direct).then(|| SegmentKey::new(self.preparation, fingerprints))
     }
 
     fn sample_key(&self, fingerprint: &str) -> SegmentKey {
@@ -501,28 +546,42 @@ impl SegmentWork<'_> {
     }
 
     fn location(&self, index: usize) -> String {
-        let id = self.source.sample(index).id;
-        format!("sample {id}, modality {}", self.modality.name)
+        location(self.source, self.modality, index)
     }
 
     fn prepare(&self, index: usize) -> Result<Array, SampleFault> {
-        let media = self.source.read(index, self.stream)?;
-        let sample = self.modality.prepare(&media).map_err(|error| match error {
-            // The machine's, and the same for every sample.
-            Error::Device(_) | Error::NoRoom(_) => SampleFault::Own(error),
-            Error::Setting { .. } => SampleFault::Setting(error),
-            sample => SampleFault::Own(Error::data(self.location(index), sample)),
-        })?;
-        match sample.values().iter().find(|value| !value.is_finite()) {
-            None => Ok(sample),
-            Some(&value) => Err(SampleFault::Own(Error::data(
-                self.location(index),
-                Error::NonFinite {
-                    location: "the prepared sample".into(),
-                    value: f64::from(value),
-                },
-            ))),
-        }
+        prepare(self.source, (self.modality, self.stream), index)
+    }
+}
+
+fn location(source: &dyn Source, modality: &ModalityConfig, index: usize) -> String {
+    let id = source.sample(index).id;
+    format!("sample {id}, modality {}", modality.name)
+}
+
+/// A sample as a modality prepares it from its stream.
+fn prepare(
+    source: &dyn Source,
+    (modality, stream): (&ModalityConfig, usize),
+    index: usize,
+) -> Result<Array, SampleFault> {
+    let media = source.read(index, stream)?;
+    let location = || location(source, modality, index);
+    let sample = modality.prepare(&media).map_err(|error| match error {
+        // The machine's, and the same for every sample.
+        Error::Device(_) | Error::NoRoom(_) => SampleFault::Own(error),
+        Error::Setting { .. } => SampleFault::Setting(error),
+        sample => SampleFault::Own(Error::data(location(), sample)),
+    })?;
+    match sample.values().iter().find(|value| !value.is_finite()) {
+        None => Ok(sample),
+        Some(&value) => Err(SampleFault::Own(Error::data(
+            location(),
+            Error::NonFinite {
+                location: "the prepared sample".into(),
+                value: f64::from(value),
+            },
+        ))),
     }
 }
 

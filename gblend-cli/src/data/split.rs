@@ -9,6 +9,7 @@ use gblend_core::dataset::{Partition, Source};
 use gblend_core::{Error, Label, Labels, Objective, Result, Seed};
 use rand::seq::SliceRandom;
 
+use super::groups::Groups;
 use super::position::{SampleIndex, sample_count};
 use super::stratify::{remove, take_stratified};
 
@@ -146,7 +147,7 @@ impl Splits {
         let classes = source.classes().len();
         let mut labels = Labels::with_capacity(source.label_kind(), source.len());
         let mut unlabeled = 0;
-        let mut groups: BTreeMap<SampleIndex, String> = BTreeMap::new();
+        let mut groups = Groups::default();
         for index in 0..samples {
             let sample = source.sample(index as usize);
             if let Some(class) = sample.label.classes().iter().find(|&&class| class >= classes) {
@@ -162,7 +163,7 @@ impl Splits {
                 unlabeled += 1;
                 continue;
             }
-            if let Some(group) = sample.group {
+            if let Some(group) = &sample.group {
                 groups.insert(index, group);
             }
             match sample.partition {
@@ -319,7 +320,7 @@ fn hash_label(label: &Label, hasher: &mut blake3::Hasher) {
 /// Takes whole groups out of `pool` until `share` of the samples is reached, leaving at least one group.
 pub(super) fn take_groups(
     pool: &mut Vec<SampleIndex>,
-    groups: &BTreeMap<SampleIndex, String>,
+    groups: &Groups,
     share: f64,
     seed: Seed,
 ) -> Vec<SampleIndex> {
@@ -328,8 +329,7 @@ pub(super) fn take_groups(
     }
     let mut by_group: BTreeMap<&str, Vec<SampleIndex>> = BTreeMap::new();
     for &index in pool.iter() {
-        let group = groups.get(&index).map_or("", String::as_str);
-        by_group.entry(group).or_default().push(index);
+        by_group.entry(groups.of(index)).or_default().push(index);
     }
     let wanted = (pool.len() as f64 * share).round() as usize;
     let mut order: Vec<&str> = by_group.keys().copied().collect();

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use gblend_core::params::{State, load_state, state_of};
 use gblend_core::{
@@ -34,9 +35,9 @@ pub struct Session<'a> {
     /// What each head is asked.
     pub objectives: Objectives<'a>,
     /// The opened dataset.
-    pub source: Box<dyn Source>,
+    pub source: Arc<dyn Source>,
     /// Every sample, transformed.
-    pub prepared: Prepared,
+    pub prepared: Prepared<'a>,
     /// What each modality has fitted to the training samples.
     pub fitted: Vec<Fitted>,
     /// What is wrong with the samples that the run goes on without, one entry for each of them at least.
@@ -105,10 +106,10 @@ impl<'a> Session<'a> {
     ) -> Result<(Self, Splits)> {
         let seed = Seed::new(config.run.seed);
         let device = device::open(config.run.device)?;
-        let source = config.open_data(&OpenContext {
+        let source: Arc<dyn Source> = Arc::from(config.open_data(&OpenContext {
             base: &config.base,
             seed: seed.derive("data"),
-        })?;
+        })?);
         let skip = source.on_bad_sample() == OnBadSample::Skip;
         let left_out = || source.left_out().iter().cloned();
         if check == SampleCheck::FailFast && !skip && !source.left_out().is_empty() {
@@ -138,7 +139,7 @@ impl<'a> Session<'a> {
                 (SampleCheck::Exhaustive, _) => Faults::GatherAnew,
             },
         };
-        let prepared = Prepared::new(source.as_ref(), &config.modalities, &streams, &storage)?;
+        let prepared = Prepared::new(&source, &config.modalities, &streams, &storage)?;
         reporter.preparation_done();
         let faults = prepared.faults();
         let odd_shapes = prepared.odd_shapes();

@@ -68,9 +68,9 @@ pub struct StepEncoderSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool", default = "defaults::bidirectional")]
     pub bidirectional: Option<bool>,
-    /// Bag, convolution and transformer: what becomes of the steps.
+    /// What becomes of the steps that the network leaves. Default: `mean`, and of a GRU `last`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "StepPooling", default = "defaults::pooling")]
+    #[schemars(with = "StepPooling", default)]
     pub pooling: Option<StepPooling>,
     /// Length of the feature vector, by a fully connected layer with ReLU on what the network leaves. Default: no such
     /// layer.
@@ -82,7 +82,7 @@ pub struct StepEncoderSettings {
 
 /// Defaults as the documentation shows them.
 mod defaults {
-    use super::{Normalization, StepPooling};
+    use super::Normalization;
 
     macro_rules! defaults {
         ($($key:ident: $kind:ty = $value:expr,)*) => {
@@ -102,7 +102,6 @@ mod defaults {
         units: usize = 64,
         layers: usize = 1,
         bidirectional: bool = false,
-        pooling: StepPooling = StepPooling::Mean,
     }
 }
 
@@ -116,7 +115,7 @@ pub enum StepArchitecture {
     Convolution,
     /// Self-attention between the steps, whose times are told by sines.
     Transformer,
-    /// Gated recurrent units; the last state is the feature vector.
+    /// Gated recurrent units; by default the last state is the feature vector.
     Gru,
 }
 
@@ -139,7 +138,7 @@ pub enum StepPooling {
     Mean,
     /// The greatest value of each feature.
     Max,
-    /// The last step.
+    /// The last step; of a GRU that reads from the end as well, the state of each direction when all has been read.
     Last,
 }
 
@@ -165,11 +164,11 @@ pub(crate) enum StepInputs {
 impl StepEncoderSettings {
     /// Refuses the first key that means nothing for this architecture.
     fn check_keys(&self, architecture: StepArchitecture) -> Result<()> {
-        use StepArchitecture::{Bag, Convolution, Gru, Transformer};
+        use StepArchitecture::{Convolution, Gru, Transformer};
         let text = |value: Option<usize>| value.map(|value| value.to_string());
         let debug =
             |value: Option<&dyn std::fmt::Debug>| value.map(|value| format!("{value:?}").to_lowercase());
-        let keys: [(&str, &[StepArchitecture], Option<String>); 12] = [
+        let keys: [(&str, &[StepArchitecture], Option<String>); 11] = [
             (
                 "channels",
                 &[Convolution],
@@ -192,11 +191,6 @@ impl StepEncoderSettings {
                 "bidirectional",
                 &[Gru],
                 self.bidirectional.map(|value| value.to_string()),
-            ),
-            (
-                "pooling",
-                &[Bag, Convolution, Transformer],
-                debug(self.pooling.as_ref().map(|value| value as _)),
             ),
         ];
         for (key, of, value) in keys {
@@ -259,7 +253,10 @@ impl StepEncoder {
         };
         Ok(Self {
             network,
-            pooling: settings.pooling.unwrap_or(StepPooling::Mean),
+            pooling: settings.pooling.unwrap_or(match architecture {
+                StepArchitecture::Gru => StepPooling::Last,
+                _ => StepPooling::Mean,
+            }),
             features: FeatureVector::new(pooled, settings.features, settings.dropout, cx)?,
         })
     }
@@ -287,7 +284,11 @@ impl StepEncoder {
                 };
                 self.pooling.forward(encoder.forward(rows, steps, pass)?, steps)?
             }
-            Network::Gru(gru) => gru.forward_last(rows, steps, pass)?,
+            Network::Gru(gru) => match self.pooling {
+                // Both directions end there.
+                StepPooling::Last => gru.forward_last(rows, steps, pass)?,
+                pooling => pooling.forward(gru.forward(rows, steps, pass)?, steps)?,
+            },
         };
         self.features.forward(pooled, pass)
     }

@@ -126,6 +126,11 @@ impl Modality for Sequence {
         Array::new([features + 1, length], values)
     }
 
+    /// Steps that are resampled take longer.
+    fn prepares_directly(&self) -> bool {
+        self.resize == Resize::Pad
+    }
+
     fn fit(&self, cx: &FitContext<'_>) -> Result<Fitted> {
         let figures = Figures::fit(cx)?;
         let mut fitted = Fitted::new(&figures)?;

@@ -115,6 +115,10 @@ impl Modality for Vector {
         Array::new([cells.len()], cells)
     }
 
+    fn prepares_directly(&self) -> bool {
+        true
+    }
+
     fn fit(&self, cx: &FitContext<'_>) -> Result<Fitted> {
         let figures = Figures::fit(self, cx)?;
         let mut fitted = Fitted::new(&figures)?;

@@ -85,6 +85,28 @@ fn the_same_numbers_train_the_same_model_wherever_they_are() {
 }
 
 #[test]
+fn rows_of_a_file_are_streamed_without_a_copy_in_the_cache_to_the_same_bits() {
+    let p = prepared();
+    let train = |name: &str, stream: &str, memory: &str| {
+        p.write("c.toml", config("table.csv", stream));
+        let cache = format!("run.cache=cache-{name}");
+        let memory = format!("run.memory={memory}");
+        let settings = ["--quiet", "--set", &memory, "--set", &cache, "--out", name];
+        p.succeed(&[&["train", "c.toml"][..], &settings].concat());
+        let cached = p.path(&format!("cache-{name}")).exists();
+        (
+            cached,
+            std::fs::read(p.path(name).join("model.safetensors")).unwrap(),
+        )
+    };
+    let (file, columns) = ("file = \"rows.npy\"\nindex = \"row\"", "columns = \"v*\"");
+    let (cached, expected) = train("resident", file, "1");
+    assert!(!cached);
+    assert!(train("streamed", file, "0") == (false, expected.clone()));
+    assert!(train("columns", columns, "0") == (true, expected));
+}
+
+#[test]
 fn what_a_stream_says_of_its_arrays_has_to_fit() {
     let p = prepared();
     p.write("short.npy", rows(0..SAMPLES - 1));

@@ -18,6 +18,8 @@ use crate::process::{output_of, workspace};
 pub(super) enum Job {
     /// Offline Gradient-Blending on degraded AV-MNIST; GBLEND_DATA names the folder that has its files.
     Avmnist,
+    /// Equal weights on four vectors of WISDM-51; GBLEND_DATA names the folder that has its file.
+    Vectors,
 }
 
 /// The benchmark's difficulty, and sizes that a round fits into a minute with.
@@ -54,7 +56,7 @@ pub(super) fn run(bench: &Bench) -> Result {
     let data = std::env::var_os("GBLEND_DATA")
         .ok_or("GBLEND_DATA is not set; it names the folder that has avmnist")?;
     let data = std::path::absolute(PathBuf::from(data))?;
-    let python = bench.python()?;
+    let python = bench.python(&["torch", "numpy"])?;
     let gblend = binaries::gblend()?;
     let rounds = bench.rounds.unwrap_or(3);
     let mut comparisons = Vec::new();
@@ -94,7 +96,7 @@ fn last(outcomes: &[Outcome]) -> f64 {
 }
 
 /// What a command printed, its seconds on the clock and those of the processor.
-fn timed(command: &mut Command) -> Result<(String, f64, f64)> {
+pub(super) fn timed(command: &mut Command) -> Result<(String, f64, f64)> {
     let before = usage::of_children().unwrap_or(f64::NAN);
     let started = Instant::now();
     let output = output_of(command)?;
@@ -167,7 +169,7 @@ fn torch(python: &Path, data: &Path, folder: &Path, threads: usize, seed: usize)
     })
 }
 
-fn number(value: &Value) -> f64 {
+pub(super) fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN)
 }
 

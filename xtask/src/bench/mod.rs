@@ -14,6 +14,7 @@ mod statistics;
 mod steps;
 mod table;
 mod usage;
+mod vectors;
 
 use std::path::PathBuf;
 
@@ -45,7 +46,7 @@ pub(crate) struct Bench {
     /// With --peer and --job, computing threads of each side.
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     threads: Vec<usize>,
-    /// A Python that has PyTorch and NumPy. Default: a virtual environment under target/peers, which is
+    /// A Python that has PyTorch and NumPy, and for `--job vectors` PyArrow. Default: a virtual environment under target/peers, which is
     /// made if it is not there.
     #[arg(long)]
     python: Option<PathBuf>,
@@ -65,8 +66,10 @@ impl Bench {
         if let Some(Peer::Torch) = self.peer {
             return steps::run(self);
         }
-        if let Some(job::Job::Avmnist) = self.job {
-            return job::run(self);
+        match self.job {
+            Some(job::Job::Avmnist) => return job::run(self),
+            Some(job::Job::Vectors) => return vectors::run(self),
+            None => {}
         }
         if self.estimate {
             return estimate::run(self);
@@ -77,10 +80,10 @@ impl Bench {
         criterion::run()
     }
 
-    fn python(&self) -> Result<PathBuf> {
+    fn python(&self, packages: &[&str]) -> Result<PathBuf> {
         match &self.python {
             Some(python) => Ok(python.clone()),
-            None => crate::python::environment("venv", &["torch", "numpy"]),
+            None => crate::python::environment("venv", packages),
         }
     }
 }

@@ -124,7 +124,7 @@ struct Programs {
 }
 
 pub(super) fn run(bench: &Bench) -> Result {
-    let python = bench.python()?;
+    let python = bench.python(&["torch", "numpy"])?;
     let built = binaries::examples(&["training_step", "machine_rates"])?;
     let folder = workspace().join("target/bench/step");
     std::fs::create_dir_all(&folder)?;

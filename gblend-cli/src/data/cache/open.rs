@@ -13,6 +13,7 @@ use gblend_core::Array;
 
 use super::key::SegmentKey;
 use super::segment::{floats, read_header};
+use crate::files::read_at;
 
 /// Files that stay open: systems let a process have 256 at least, of which the rest of it needs some.
 const MOST_OPEN: usize = 128;
@@ -137,27 +138,6 @@ fn has_name(metadata: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn has_name(_: &Metadata) -> bool {
     true
-}
-
-/// Fills `bytes` from a place in a file that other threads read from too.
-#[cfg(unix)]
-fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
-}
-
-/// Fills `bytes` from a place in a file that other threads read from too.
-#[cfg(windows)]
-fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> std::io::Result<()> {
-    while !bytes.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset)? {
-            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            read => {
-                bytes = &mut bytes[read..];
-                offset += read as u64;
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

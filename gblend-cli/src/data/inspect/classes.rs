@@ -19,7 +19,7 @@ pub struct ClassCount {
 }
 
 /// The samples of every class.
-pub fn class_counts(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Vec<ClassCount> {
+pub fn class_counts(source: &dyn Source, prepared: &Prepared<'_>, splits: &Splits) -> Vec<ClassCount> {
     let mut counts: Vec<ClassCount> = source
         .classes()
         .iter()
@@ -58,7 +58,7 @@ pub(super) fn one_class(source: &dyn Source) -> Option<Finding> {
     }
 }
 
-pub(super) fn findings(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Vec<Finding> {
+pub(super) fn findings(source: &dyn Source, prepared: &Prepared<'_>, splits: &Splits) -> Vec<Finding> {
     let mut findings = Vec::new();
     let groups = alike(source.classes());
     if let Some(example) = groups.first() {

@@ -7,7 +7,7 @@ use crate::data::position::SampleIndex;
 use crate::data::prepared::Prepared;
 use crate::data::split::Splits;
 
-pub(super) fn findings(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Vec<Finding> {
+pub(super) fn findings(source: &dyn Source, prepared: &Prepared<'_>, splits: &Splits) -> Vec<Finding> {
     let Some(contents) = prepared.contents() else {
         return Vec::new();
     };
@@ -88,7 +88,7 @@ fn shared(
 /// Samples of any split that are the same and have different labels.
 fn contradiction(
     source: &dyn Source,
-    prepared: &Prepared,
+    prepared: &Prepared<'_>,
     splits: &Splits,
     hash: &dyn Fn(SampleIndex) -> Option<u64>,
 ) -> Option<Finding> {

@@ -5,6 +5,7 @@
 
 mod classes;
 mod contents;
+mod groups;
 mod ranges;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use super::rare_classes::{RARE, RareClasses};
 use super::split::Splits;
 
 pub use classes::{ClassCount, class_counts, rare_classes};
+pub use groups::group_counts;
 pub use ranges::{StreamRange, stream_range};
 
 /// What is odd, once for each kind.
@@ -46,6 +48,15 @@ pub enum Finding {
         count: usize,
         /// The first.
         example: String,
+    },
+    /// Groups with samples in more than one split.
+    DividedGroups {
+        /// How many.
+        count: usize,
+        /// The first.
+        group: String,
+        /// Two of its samples, and the splits that they are in.
+        example: [(String, &'static str); 2],
     },
     /// Samples of one split whose contents a training sample has too.
     SharedContents {
@@ -120,6 +131,15 @@ impl fmt::Display for Finding {
             Self::UntestedClasses { count, example } => {
                 write!(f, "classes without a test sample: {count}, such as `{example}`")
             }
+            Self::DividedGroups {
+                count,
+                group,
+                example: [(one, split), (other, other_split)],
+            } => write!(
+                f,
+                "groups with samples in more than one split: {count}, such as `{group}`, with {one} in the {split} and {other} in \
+                 the {other_split} split; what is known of a group looks like what is learned"
+            ),
             Self::SharedContents {
                 modality,
                 split,
@@ -162,22 +182,23 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What is so odd that training says it, too: one class alone, and contents that samples have in common, which costs next to
-/// nothing where their hashes are kept.
-pub fn training_findings(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Vec<Finding> {
+/// What is so odd that training says it, too: one class alone, groups that are divided, and contents that samples have in
+/// common, which costs next to nothing where their hashes are kept.
+pub fn training_findings(source: &dyn Source, prepared: &Prepared<'_>, splits: &Splits) -> Vec<Finding> {
     let one_class = classes::one_class(source).into_iter();
     one_class
+        .chain(groups::divided(source, splits))
         .chain(contents::findings(source, prepared, splits))
         .collect()
 }
 
 /// What is odd about the classes.
-pub fn class_findings(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Vec<Finding> {
+pub fn class_findings(source: &dyn Source, prepared: &Prepared<'_>, splits: &Splits) -> Vec<Finding> {
     classes::findings(source, prepared, splits)
 }
 
 /// How many samples of each split have a modality, in the order of [`Splits::sizes`].
-pub fn coverage(prepared: &Prepared, splits: &Splits, modality: usize) -> [usize; 4] {
+pub fn coverage(prepared: &Prepared<'_>, splits: &Splits, modality: usize) -> [usize; 4] {
     splits.parts().map(|(_, samples)| {
         let has = samples
             .iter()
@@ -186,24 +207,13 @@ pub fn coverage(prepared: &Prepared, splits: &Splits, modality: usize) -> [usize
     })
 }
 
-/// How many groups each split has, if samples have groups, in the order of [`Splits::sizes`].
-pub fn group_counts(source: &dyn Source, splits: &Splits) -> Option<[usize; 4]> {
-    let counts = splits.parts().map(|(_, samples)| {
-        let groups = samples
-            .iter()
-            .filter_map(|&sample| source.sample(sample as usize).group);
-        groups.collect::<std::collections::BTreeSet<String>>().len()
-    });
-    (counts.iter().sum::<usize>() > 0).then_some(counts)
-}
-
 /// The ranges of every modality, in their order; `streams` are those that feed them.
 ///
 /// # Errors
 /// What a sample that was prepared before has become since.
 pub fn stream_ranges(
     source: &dyn Source,
-    prepared: &Prepared,
+    prepared: &Prepared<'_>,
     splits: &Splits,
     streams: &[usize],
 ) -> Result<Vec<StreamRange>> {

@@ -1,12 +1,9 @@
 //! What values a stream has.
 
-use std::collections::BTreeSet;
-
 use gblend_core::category::is_code;
 use gblend_core::{Array, Media, MediaKind, Result, Source};
 
 use super::Finding;
-use crate::data::position::SampleIndex;
 use crate::data::prepared::Prepared;
 use crate::data::split::Splits;
 
@@ -37,7 +34,7 @@ pub struct StreamRange {
 /// What a sample that was prepared before has become since.
 pub fn stream_range(
     source: &dyn Source,
-    prepared: &Prepared,
+    prepared: &Prepared<'_>,
     splits: &Splits,
     of: (usize, usize),
 ) -> Result<StreamRange> {
@@ -45,7 +42,7 @@ pub fn stream_range(
     let name = prepared.name(modality).to_owned();
     let media = source.streams()[stream].media;
     let [(_, train), ..] = splits.parts();
-    let train: BTreeSet<SampleIndex> = train.iter().copied().collect();
+    debug_assert!(train.is_sorted());
     let mut seen = Seen::default();
     for sample in splits.all() {
         let index = sample as usize;
@@ -67,7 +64,7 @@ pub fn stream_range(
             _ => prepared.sample(modality, index)?,
         };
         let is_array = media == MediaKind::Array;
-        seen.array(&array, is_array, train.contains(&sample));
+        seen.array(&array, is_array, train.binary_search(&sample).is_ok());
         if array.len() > 1 && seen.is_uniform(&array) {
             seen.uniform.0 += 1;
             seen.uniform.1.get_or_insert_with(|| source.sample(index).id);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::sniff;
+use crate::files::StillFile;
 
 /// A file, a member of a shard that is read where it lies, or bytes of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,17 +184,12 @@ impl Blob {
         Ok(bytes)
     }
 
-    /// `length` bytes from `start` on.
-    pub(super) fn piece(&self, start: u64, length: usize) -> Result<Vec<u8>, FileFault> {
-        let unreadable = unreadable(&self.name);
+    /// The file that has it, and the place of its first byte there.
+    pub(super) fn still(&self) -> Result<(StillFile, u64), FileFault> {
         let (file, part) = self.on_disk()?;
-        let mut file = File::open(file).map_err(&unreadable)?;
-        let offset = part.map_or(0, |part| part.offset);
-        file.seek(SeekFrom::Start(offset.saturating_add(start)))
-            .map_err(&unreadable)?;
-        let mut bytes = vec![0; length];
-        file.read_exact(&mut bytes).map_err(&unreadable)?;
-        Ok(bytes)
+        let file = File::open(file).and_then(StillFile::new);
+        let file = file.map_err(unreadable(&self.name))?;
+        Ok((file, part.map_or(0, |part| part.offset)))
     }
 
     /// At most `count` bytes of its beginning.

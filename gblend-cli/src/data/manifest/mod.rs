@@ -13,7 +13,7 @@
 //! Nothing here trusts its input: paths stay inside the root, sizes are checked against files, and a sample
 //! that cannot be read is an error or a counted skip, never a silent blank.
 
-mod arrays;
+pub(crate) mod arrays;
 mod blob;
 pub(crate) mod decode;
 mod folder;
@@ -348,18 +348,18 @@ impl Manifest {
             .map(|(name, stream)| stream.open(name, &table, &columns.taken(), &store))
             .collect::<Result<_>>()?;
         let classes = rows::classes(self, &table, &columns);
-        let mut rows = rows::read(self, &table, &columns, &classes, &mut problems);
+        let mut rows = rows::read(self, &table, &columns, &classes, &mut problems)?;
         if let Split::Shares(shares) = &self.split {
             partition::draw(
                 &mut rows,
-                self.labels(),
+                &table,
                 *shares,
                 Seed::new(self.seed).derive("manifest"),
             )?;
         }
-        partition::check_groups(&rows)?;
+        partition::check_groups(&rows, &table)?;
         if let Some(most) = self.samples_per_class {
-            partition::limit(&mut rows, most);
+            rows = partition::limit(&rows, most)?;
         }
         if rows.is_empty() && problems.is_empty() {
             return Err(Error::data("the table", "found no row, expected at least one"));

@@ -7,7 +7,7 @@ use super::arrays::ArrayCells;
 use super::blob::{Blob, FileFault, Found};
 use super::decode::{Fault, Reading, VIDEOS, ffmpeg_version};
 use super::folder::Folder;
-use super::rows::Row;
+use super::rows::Rows;
 use super::shards::Shards;
 use super::sniff::is_depth;
 use super::table::Table;
@@ -79,7 +79,7 @@ pub(super) struct Opened {
     labels: LabelKind,
     store: Store,
     table: Table,
-    rows: Vec<Row>,
+    rows: Rows,
     classes: Vec<String>,
     streams: Vec<Stream>,
     readings: Vec<OpenedStream>,
@@ -91,7 +91,7 @@ impl Opened {
         settings: &Manifest,
         store: Store,
         table: Table,
-        rows: Vec<Row>,
+        rows: Rows,
         classes: Vec<String>,
         readings: Vec<OpenedStream>,
         left_out: Vec<Error>,
@@ -115,11 +115,11 @@ impl Opened {
 
     /// Where a sample has a stream, for messages.
     fn place(&self, index: usize, stream: usize) -> String {
-        let row = &self.rows[index];
-        let place = self.table.place(row.index);
+        let place = self.table.place(self.rows.position(index));
         format!(
             "{place}: sample {}, stream {}",
-            row.id, self.readings[stream].name
+            self.rows.id(&self.table, index),
+            self.readings[stream].name
         )
     }
 
@@ -132,7 +132,7 @@ impl Opened {
     ) -> Result<T> {
         let reading = &self.readings[stream].reading;
         let place = || self.place(index, stream);
-        let row = self.rows[index].index;
+        let row = self.rows.position(index);
         let (path, found) = match paths.embedded(&self.table, row) {
             Some((name, bytes)) => {
                 let found = Blob::embedded(&name, bytes).map(Found::One);
@@ -155,7 +155,7 @@ impl Opened {
 
     /// The array of a sample.
     fn array(&self, (index, stream): (usize, usize), cells: &ArrayCells) -> Result<Array> {
-        let array = cells.read(&self.table, self.rows[index].index);
+        let array = cells.read(&self.table, self.rows.position(index));
         array.map_err(|fault| match fault {
             Fault::Program(error) => Error::plugin(error),
             Fault::File(fault) => Error::data(self.place(index, stream), fault),
@@ -182,17 +182,16 @@ impl Source for Opened {
     }
 
     fn sample(&self, index: usize) -> Sample {
-        let row = &self.rows[index];
         Sample {
-            id: row.id.clone(),
-            label: row.label.clone(),
-            group: row.group.clone(),
-            partition: row.partition,
+            id: self.rows.id(&self.table, index),
+            label: self.rows.labels().get(index),
+            group: self.rows.group(&self.table, index).map(str::to_owned),
+            partition: self.rows.partition(index),
         }
     }
 
     fn has(&self, index: usize, stream: usize) -> bool {
-        let (stream, row) = (&self.readings[stream], self.rows[index].index);
+        let (stream, row) = (&self.readings[stream], self.rows.position(index));
         !stream.optional
             || match &stream.origin {
                 Origin::Files(paths) => paths.is_filled(&self.table, row),
@@ -201,11 +200,18 @@ impl Source for Opened {
             }
     }
 
+    fn is_direct(&self, stream: usize) -> bool {
+        matches!(
+            self.readings[stream].origin,
+            Origin::Array(ArrayCells::Row { .. })
+        )
+    }
+
     fn read(&self, index: usize, stream: usize) -> Result<Media> {
         match &self.readings[stream].origin {
             Origin::Files(paths) => self.with_files((index, stream), paths, Reading::decode),
             Origin::Text(column) => {
-                let text = self.table.value(self.rows[index].index, *column);
+                let text = self.table.value(self.rows.position(index), *column);
                 Ok(Media::Text(text.to_owned()))
             }
             Origin::Array(cells) => self.array((index, stream), cells).map(Media::Array),
@@ -216,7 +222,7 @@ impl Source for Opened {
         let paths = match &self.readings[stream].origin {
             Origin::Files(paths) => paths,
             Origin::Text(column) => {
-                let text = self.table.value(self.rows[index].index, *column);
+                let text = self.table.value(self.rows.position(index), *column);
                 let hash = blake3::hash(text.as_bytes());
                 return Ok(format!("manifest {VERSION} cell {}", hash.to_hex()));
             }

@@ -1,27 +1,89 @@
 //! From rows to samples, and what is wrong with those that make none.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 
 use gblend_core::registry::nearest;
-use gblend_core::{Error, Label, Partition, Result};
+use gblend_core::{Error, Label, Labels, Partition, Result};
 
 use super::order::natural;
 use super::table::{LIST, Table};
 use super::{LabelColumn, Manifest, Split};
+use crate::data::position::{SampleIndex, sample_count};
 
-/// What a row says of its sample.
+/// The rows that make samples, and what else each says of its sample; ids and groups stay in the table.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Row {
-    /// Position in the table.
-    pub(super) index: usize,
-    pub(super) id: String,
-    pub(super) label: Label,
-    pub(super) group: Option<String>,
-    pub(super) partition: Partition,
+pub(super) struct Rows {
+    /// Positions in the table, in ascending order; every row's if there are none.
+    positions: Option<Vec<SampleIndex>>,
+    labels: Labels,
+    partitions: Vec<Partition>,
+    columns: Columns,
+}
+
+impl Rows {
+    /// The number of samples.
+    pub(super) fn len(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// Whether no row makes a sample.
+    pub(super) fn is_empty(&self) -> bool {
+        self.partitions.is_empty()
+    }
+
+    /// The position in the table.
+    pub(super) fn position(&self, sample: usize) -> usize {
+        match &self.positions {
+            None => sample,
+            Some(positions) => positions[sample] as usize,
+        }
+    }
+
+    /// The sample's name.
+    pub(super) fn id(&self, table: &Table, sample: usize) -> String {
+        self.columns.id_of(table, self.position(sample))
+    }
+
+    /// What must not be divided, if the settings name its column.
+    pub(super) fn group<'t>(&self, table: &'t Table, sample: usize) -> Option<&'t str> {
+        let column = self.columns.group?;
+        Some(table.value(self.position(sample), column))
+    }
+
+    /// The labels of all of them.
+    pub(super) fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// Where a sample belongs.
+    pub(super) fn partition(&self, sample: usize) -> Partition {
+        self.partitions[sample]
+    }
+
+    /// Says where a sample belongs.
+    pub(super) fn set_partition(&mut self, sample: usize, partition: Partition) {
+        self.partitions[sample] = partition;
+    }
+
+    /// Those of some samples, in ascending order.
+    pub(super) fn select(&self, samples: &[SampleIndex]) -> Self {
+        let samples = || samples.iter().map(|&sample| sample as usize);
+        Self {
+            positions: Some(
+                samples()
+                    .map(|sample| self.position(sample) as SampleIndex)
+                    .collect(),
+            ),
+            labels: self.labels.select(samples()),
+            partitions: samples().map(|sample| self.partition(sample)).collect(),
+            columns: self.columns,
+        }
+    }
 }
 
 /// Positions of the columns that settings name.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Columns {
     id: Option<usize>,
     label: usize,
@@ -53,6 +115,14 @@ impl Columns {
     pub(super) fn taken(&self) -> BTreeSet<usize> {
         let others = [self.id, self.split, self.group].into_iter().flatten();
         others.chain([self.label]).collect()
+    }
+
+    /// The name of a row's sample.
+    fn id_of(&self, table: &Table, row: usize) -> String {
+        match self.id {
+            None => (row + 1).to_string(),
+            Some(id) => table.value(row, id).to_owned(),
+        }
     }
 }
 
@@ -98,61 +168,106 @@ fn labels<'a>(settings: &Manifest, cell: &'a str) -> Vec<&'a str> {
 }
 
 /// The samples of a table; every row that makes none goes to `problems`.
+///
+/// # Errors
+/// [`Error::Data`] if there are more rows than a dataset may have.
 pub(super) fn read(
     settings: &Manifest,
     table: &Table,
     columns: &Columns,
     classes: &[String],
     problems: &mut Vec<Error>,
-) -> Vec<Row> {
-    let positions: HashMap<&str, usize> = classes
+) -> Result<Rows> {
+    let known: HashMap<&str, usize> = classes
         .iter()
         .enumerate()
         .map(|(i, class)| (class.as_str(), i))
         .collect();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    let mut rows = Vec::new();
-    for index in 0..table.len() {
-        match row(settings, table, columns, &positions, index) {
-            Ok(row) => match places.get(&row.id) {
-                Some(&first) => {
-                    let problem = format!(
-                        "another sample has this id, at {}; expected one each",
-                        table.place(first)
-                    );
-                    problems.push(problem_of(table, index, &row.id, &problem));
-                }
-                None => {
-                    places.insert(row.id.clone(), index);
-                    rows.push(row);
-                }
-            },
-            Err((id, problem)) => problems.push(problem_of(table, index, &id, &problem)),
+    let count = sample_count(table.len())?;
+    let mut faults: BTreeMap<usize, Error> = BTreeMap::new();
+    let mut positions = Vec::with_capacity(table.len());
+    let mut labels = Labels::with_capacity(settings.labels(), table.len());
+    let mut partitions = Vec::with_capacity(table.len());
+    for position in 0..count {
+        let row = position as usize;
+        match sample(settings, table, columns, &known, row) {
+            Ok((label, partition)) => {
+                labels.push(&label)?;
+                positions.push(position);
+                partitions.push(partition);
+            }
+            Err((id, problem)) => drop(faults.insert(row, problem_of(table, row, &id, &problem))),
         }
     }
-    rows
+    let mut rows = Rows {
+        positions: Some(positions).filter(|positions| positions.len() < table.len()),
+        labels,
+        partitions,
+        columns: *columns,
+    };
+    let twice = twice(&rows, table)?;
+    if !twice.is_empty() {
+        let once = |sample: &SampleIndex| !twice.contains_key(&(*sample as usize));
+        let kept: Vec<SampleIndex> = (0..sample_count(rows.len())?).filter(once).collect();
+        for (&sample, &first) in &twice {
+            let row = rows.position(sample);
+            let problem = format!(
+                "another sample has this id, at {}; expected one each",
+                table.place(rows.position(first))
+            );
+            faults.insert(row, problem_of(table, row, &rows.id(table, sample), &problem));
+        }
+        rows = rows.select(&kept);
+    }
+    problems.extend(faults.into_values());
+    Ok(rows)
 }
 
-fn problem_of(table: &Table, index: usize, id: &str, problem: &str) -> Error {
-    Error::data(format!("{}: sample {id}", table.place(index)), problem)
+/// The samples whose id an earlier one has, and the first that has it.
+fn twice(rows: &Rows, table: &Table) -> Result<BTreeMap<usize, usize>> {
+    let mut twice = BTreeMap::new();
+    // Numbers of rows differ.
+    let Some(column) = rows.columns.id else {
+        return Ok(twice);
+    };
+    let id = |sample: SampleIndex| table.value(rows.position(sample as usize), column);
+    let state = RandomState::new();
+    let mut hashes: Vec<(u64, SampleIndex)> = (0..sample_count(rows.len())?)
+        .map(|sample| (state.hash_one(id(sample)), sample))
+        .collect();
+    hashes.sort_unstable();
+    for alike in hashes.chunk_by(|one, other| one.0 == other.0) {
+        let mut first: BTreeMap<&str, SampleIndex> = BTreeMap::new();
+        for &(_, sample) in alike.iter().filter(|_| alike.len() > 1) {
+            let earlier = *first.entry(id(sample)).or_insert(sample);
+            if earlier != sample {
+                twice.insert(sample as usize, earlier as usize);
+            }
+        }
+    }
+    Ok(twice)
 }
 
-fn row(
+fn problem_of(table: &Table, row: usize, id: &str, problem: &str) -> Error {
+    Error::data(format!("{}: sample {id}", table.place(row)), problem)
+}
+
+/// Label and split of a row's sample, or its name and what is wrong with it.
+fn sample(
     settings: &Manifest,
     table: &Table,
     columns: &Columns,
     classes: &HashMap<&str, usize>,
     index: usize,
-) -> Result<Row, (String, String)> {
+) -> Result<(Label, Partition), (String, String)> {
     let column = |column: usize| format!("column `{}`", table.columns()[column]);
-    let number = (index + 1).to_string();
-    let id = match columns.id {
-        None => number,
-        Some(id) => match table.value(index, id) {
-            "" => return Err((number, format!("{} is empty, expected an id", column(id)))),
-            id => id.to_owned(),
-        },
-    };
+    if let Some(id) = columns.id
+        && table.value(index, id).is_empty()
+    {
+        let number = (index + 1).to_string();
+        return Err((number, format!("{} is empty, expected an id", column(id))));
+    }
+    let fault = |problem: String| (columns.id_of(table, index), problem);
     let class = |label: &str| {
         classes.get(label).copied().ok_or_else(|| {
             let mut known: Vec<&str> = classes.keys().copied().collect();
@@ -180,10 +295,7 @@ fn row(
             .collect::<Result<BTreeSet<usize>, String>>()
             .map(|classes| Label::Classes(classes.into_iter().collect())),
     };
-    let label = match label {
-        Ok(label) => label,
-        Err(problem) => return Err((id, problem)),
-    };
+    let label = label.map_err(fault)?;
     let partition = match columns.split.map(|split| (split, table.value(index, split))) {
         None => Partition::Train,
         Some((split, value)) => match partition(value) {
@@ -193,20 +305,14 @@ fn row(
                     "{} is `{value}`, expected train, validation or test",
                     column(split)
                 );
-                return Err((id, problem));
+                return Err(fault(problem));
             }
         },
     };
-    let group = match columns.group.map(|group| (group, table.value(index, group))) {
-        None => None,
-        Some((group, "")) => return Err((id, format!("{} is empty, expected a group", column(group)))),
-        Some((_, value)) => Some(value.to_owned()),
-    };
-    Ok(Row {
-        index,
-        id,
-        label,
-        group,
-        partition,
-    })
+    if let Some(group) = columns.group
+        && table.value(index, group).is_empty()
+    {
+        return Err(fault(format!("{} is empty, expected a group", column(group))));
+    }
+    Ok((label, partition))
 }

@@ -11,7 +11,7 @@ use gblend_core::{Error, Result};
 
 use super::blob::{Blob, FileFault, Found};
 use super::order::natural;
-use super::table::{Table, check_cells, plain};
+use super::table::{Table, TableBuilder, check_cells, plain};
 
 /// The column of a sample's key, in the table that shards make.
 const KEY: &str = "__key__";
@@ -140,7 +140,7 @@ impl Shards {
     /// [`Error::Data`] naming a member that is no text, or no JSON object.
     pub(super) fn table(&self) -> Result<Table> {
         let mut columns = vec![KEY.to_owned(), SHARD.to_owned()];
-        let mut rows: Vec<(String, BTreeMap<String, String>)> = Vec::new();
+        let mut rows: Vec<BTreeMap<String, String>> = Vec::new();
         // Members of one key need not follow each other in the order of names.
         let mut positions: BTreeMap<String, usize> = BTreeMap::new();
         let mut known: HashSet<String> = columns.iter().cloned().collect();
@@ -150,7 +150,7 @@ impl Shards {
             let position = *positions.entry(key.to_owned()).or_insert_with(|| {
                 let shard = self.shards.get(name).cloned().unwrap_or_default();
                 let row = [(KEY, key.to_owned()), (SHARD, shard)];
-                rows.push((key.to_owned(), row.map(|(k, v)| (k.to_owned(), v)).into()));
+                rows.push(row.map(|(k, v)| (k.to_owned(), v)).into());
                 rows.len() - 1
             });
             let located = |problem: String| Error::data(format!("sample {key}"), problem);
@@ -179,20 +179,20 @@ impl Shards {
                 if known.insert(column.clone()) {
                     columns.push(column.clone());
                 }
-                rows[position].1.insert(column, value);
+                rows[position].insert(column, value);
             }
         }
         check_cells("the shards", rows.len(), columns.len(), read)?;
-        let mut table = Table::new("the shards", columns)?;
-        for (key, mut values) in rows {
-            let row = table
-                .columns()
-                .iter()
-                .map(|column| values.remove(column).unwrap_or_default());
-            let row = row.collect();
-            table.push(row, format!("key {key}"));
+        let mut table = TableBuilder::new("the shards", columns.clone())?.with_keyed_rows();
+        for values in rows {
+            for (position, column) in columns.iter().enumerate() {
+                if let Some(value) = values.get(column) {
+                    table.set(position, value);
+                }
+            }
+            table.end_row(0);
         }
-        Ok(table)
+        Ok(table.finish())
     }
 }
 

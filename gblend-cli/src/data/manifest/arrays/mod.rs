@@ -2,6 +2,8 @@
 
 mod categories;
 mod column_names;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod row_file;
 
 use gblend_core::{Array, category};

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::super::blob::{Blob, FileFault};
 use super::super::decode::number::{NumberType, TYPES_EXPECTED, not_finite};
 use super::super::decode::{Fault, npy};
+use crate::files::StillFile;
 
 /// Bytes of a header; those of real files are far shorter.
 const MOST_HEADER: u64 = 64 << 20;
@@ -30,11 +31,25 @@ pub(in super::super) struct RowFile {
 enum Values {
     /// In the file, from this byte on.
     InFile {
+        file: StillFile,
         start: u64,
         kind: NumberType,
         big_endian: bool,
     },
     InMemory(Vec<f32>),
+}
+
+impl Values {
+    /// From the byte `start` of a file or member on.
+    fn in_file(blob: &Blob, start: u64, kind: NumberType, big_endian: bool) -> Result<Self, Fault> {
+        let (file, first) = blob.still()?;
+        Ok(Self::InFile {
+            file,
+            start: first.saturating_add(start),
+            kind,
+            big_endian,
+        })
+    }
 }
 
 impl RowFile {
@@ -107,12 +122,15 @@ impl RowFile {
         let values = match &self.values {
             Values::InMemory(values) => values[row * count..][..count].to_vec(),
             Values::InFile {
+                file,
                 start,
                 kind,
                 big_endian,
             } => {
-                let length = count * kind.size();
-                let bytes = self.blob.piece(start + row as u64 * length as u64, length)?;
+                let mut bytes = vec![0; count * kind.size()];
+                let offset = start.saturating_add(row as u64 * bytes.len() as u64);
+                file.read_at(&mut bytes, offset)
+                    .map_err(|error| fault(format!("cannot be read: {error}")))?;
                 kind.values(&bytes, *big_endian)
             }
         };
@@ -151,11 +169,7 @@ fn open_npy(blob: &Blob, limit: usize) -> Result<Opened, Fault> {
     if header.fortran_order && header.shape.len() > 1 {
         return whole(&blob.read(limit)?);
     }
-    let values = Values::InFile {
-        start,
-        kind: header.kind,
-        big_endian: header.big_endian,
-    };
+    let values = Values::in_file(blob, start, header.kind, header.big_endian)?;
     Ok((header.shape, values))
 }
 
@@ -251,11 +265,7 @@ fn open_safetensors(blob: &Blob, key: Option<&str>) -> Result<Opened, Fault> {
             after - length
         )));
     }
-    let values = Values::InFile {
-        start: 8 + length + from,
-        kind,
-        big_endian: false,
-    };
+    let values = Values::in_file(blob, 8 + length + from, kind, false)?;
     Ok((tensor.shape, values))
 }
 

@@ -5,6 +5,7 @@
 
 use std::io::{BufReader, Cursor, Write};
 
+use super::super::blob::Blob;
 use super::super::shards::Shards;
 use super::super::table::{Nested, Table};
 use super::super::template::Template;
@@ -26,6 +27,56 @@ pub fn json_lines(bytes: &[u8]) -> bool {
         files: &[],
     };
     Table::json_lines("fuzz.jsonl", bytes, nested).is_ok()
+}
+
+/// Lists of numbers in the cells of column `numbers`: JSON Lines, or CSV with lists as JSON writes them.
+pub fn number_lists(bytes: &[u8]) -> bool {
+    let numbers = ["numbers"];
+    let nested = Nested {
+        numbers: &numbers,
+        ..Nested::default()
+    };
+    let table = match bytes.first() {
+        Some(b'{') => Table::json_lines("fuzz.jsonl", bytes, nested),
+        _ => Table::bracketed("fuzz.csv", bytes, &numbers),
+    };
+    table.is_ok_and(|table| any_list(&table))
+}
+
+/// Whether a cell of the table has a list of numbers, and every one as many as its shape says.
+fn any_list(table: &Table) -> bool {
+    let cells = (0..table.columns().len()).flat_map(|column| (0..table.len()).map(move |row| (row, column)));
+    let mut any = false;
+    for (row, column) in cells.filter(|&(_, column)| table.has_lists(column)) {
+        if let Ok((shape, values)) = table.list(row, column) {
+            assert_eq!(shape.iter().product::<usize>(), values.len());
+            any = true;
+        }
+    }
+    any
+}
+
+/// A table in Parquet, with columns of labels, of lists of numbers, and of files: those that the fixtures have.
+pub fn parquet(bytes: &[u8]) -> bool {
+    let nested = Nested {
+        labels: Some("tags"),
+        numbers: &[
+            "flat", "fixed", "half", "small", "large", "series", "truth", "words",
+        ],
+        files: &["image", "audio", "plain"],
+    };
+    let Ok(table) = Table::parquet("fuzz.parquet", bytes.to_vec(), nested) else {
+        return false;
+    };
+    any_list(&table);
+    let files = (0..table.columns().len()).filter(|&column| table.has_files(column));
+    for (column, row) in files.flat_map(|column| (0..table.len()).map(move |row| (column, row))) {
+        if let Some(bytes) = table.file(row, column) {
+            let file = Blob::embedded(table.value(row, column), bytes);
+            let _ = file.is_ok_and(|file| file.head(16).is_ok());
+        }
+    }
+    true
 }
 
 /// A template in the first line, and a CSV table to fill it from.

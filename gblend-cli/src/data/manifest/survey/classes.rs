@@ -15,7 +15,7 @@ use super::media::FileKind;
 use super::{Guess, list, plain_name};
 use crate::data::manifest::order::natural;
 use crate::data::manifest::rows::partition;
-use crate::data::manifest::table::Table;
+use crate::data::manifest::table::{Table, TableBuilder};
 
 /// Files that are looked at.
 const MOST_FILES: usize = 2_000_000;
@@ -115,7 +115,7 @@ pub(super) fn table(root: &Path, name: &str) -> Result<FolderTable> {
             .then_with(|| a.0.cmp(&b.0))
     });
     let internal = |error: csv::Error| Error::data(name, error);
-    let mut table = Table::new(name, columns.clone())?;
+    let mut table = TableBuilder::new(name, columns.clone())?;
     let mut text = csv::Writer::from_writer(Vec::new());
     text.write_record(&columns).map_err(internal)?;
     for (number, key) in (1..).zip(&keys) {
@@ -133,7 +133,10 @@ pub(super) fn table(root: &Path, name: &str) -> Result<FolderTable> {
             )
             .collect();
         text.write_record(&row).map_err(internal)?;
-        table.push(row, format!("{name}:{}", number + 1));
+        for (column, cell) in row.iter().enumerate() {
+            table.set(column, cell);
+        }
+        table.end_row(number + 1);
     }
     let text = text
         .into_inner()
@@ -156,7 +159,7 @@ pub(super) fn table(root: &Path, name: &str) -> Result<FolderTable> {
         }
     }
     Ok(FolderTable {
-        table,
+        table: table.finish(),
         text,
         guesses: vec![Guess::new(
             "table",

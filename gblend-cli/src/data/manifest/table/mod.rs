@@ -1,9 +1,12 @@
 //! The table: rows of text with named columns, from CSV, JSON Lines or Parquet.
 
+mod builder;
+mod cells;
 mod numbers;
 mod parquet;
+mod places;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -11,7 +14,10 @@ use gblend_core::registry::nearest;
 use gblend_core::{Error, Result};
 use serde_json::Value;
 
+pub(super) use builder::TableBuilder;
+use cells::{Cells, CellsBuilder};
 use numbers::{Item, Lists};
+use places::Places;
 
 /// What is wrong with a cell that is no text.
 pub(super) const NESTED: &str = "is a list or an object, expected text, a number or a truth value";
@@ -49,10 +55,10 @@ impl Nested<'_> {
 pub(super) struct Table {
     name: String,
     columns: Vec<String>,
-    /// As many values as columns; empty where there is none.
-    rows: Vec<Vec<String>>,
-    /// Where each row begins, for messages.
-    places: Vec<String>,
+    /// Of each column; without white space around them, and empty where there is none.
+    cells: Vec<Cells>,
+    rows: usize,
+    places: Places,
     /// Columns that cannot become text, with what to say when one is asked for.
     refused: BTreeMap<usize, (String, String)>,
     /// Columns that have lists of numbers.
@@ -74,10 +80,10 @@ impl Table {
             .unwrap_or_default()
             .to_ascii_lowercase();
         let parse = |name: &str, bytes: Vec<u8>| match extension.as_str() {
-            "csv" => Self::csv(name, &bytes).map(|table| table.with_bracketed(nested.numbers)),
+            "csv" => Self::bracketed(name, &bytes, nested.numbers),
             "tsv" => Self::tsv(name, &bytes).map(|table| table.with_bracketed(nested.numbers)),
             "jsonl" | "ndjson" => Self::json_lines(name, &bytes, nested),
-            "parquet" => parquet::read(name, bytes, nested),
+            "parquet" => Self::parquet(name, bytes, nested),
             _ => {
                 let problem = "found another extension, expected a table in .csv, .tsv, .jsonl, .ndjson or .parquet; \
                                other formats have to be converted";
@@ -87,7 +93,7 @@ impl Table {
         let bytes =
             std::fs::read(path).map_err(|error| Error::data(&name, format!("cannot be read: {error}")))?;
         let table = parse(&name, bytes)?;
-        if table.rows.is_empty() {
+        if table.rows == 0 {
             return Err(Error::data(name, "found no row, expected at least one"));
         }
         Ok(table)
@@ -96,6 +102,16 @@ impl Table {
     /// A table with a header line (RFC 4180).
     pub(super) fn csv(name: &str, bytes: &[u8]) -> Result<Self> {
         Self::separated(name, bytes, b',')
+    }
+
+    /// The same, where cells of columns `numbers` may be lists.
+    pub(super) fn bracketed(name: &str, bytes: &[u8], numbers: &[&str]) -> Result<Self> {
+        Self::csv(name, bytes).map(|table| table.with_bracketed(numbers))
+    }
+
+    /// A table of Apache Parquet.
+    pub(super) fn parquet(name: &str, bytes: Vec<u8>, nested: Nested<'_>) -> Result<Self> {
+        parquet::read(name, bytes, nested)
     }
 
     /// The same with tabs in place of commas.
@@ -118,22 +134,22 @@ impl Table {
             .iter()
             .map(str::to_owned)
             .collect();
-        let mut table = Self::new(name, columns)?;
-        for record in reader.records() {
-            let record = record.map_err(broken)?;
-            let line = record.position().map_or(0, csv::Position::line);
-            let row = record.iter().map(str::to_owned).collect();
-            table.push(row, format!("{name}:{line}"));
+        let mut table = TableBuilder::new(name, columns)?;
+        let mut record = csv::StringRecord::new();
+        while reader.read_record(&mut record).map_err(broken)? {
+            for (column, cell) in record.iter().enumerate() {
+                table.set(column, cell);
+            }
+            table.end_row(record.position().map_or(0, csv::Position::line));
         }
-        Ok(table)
+        Ok(table.finish())
     }
 
     /// A table of one JSON object per line; its columns are all keys that occur.
     pub(super) fn json_lines(name: &str, bytes: &[u8], nested: Nested<'_>) -> Result<Self> {
         let text = std::str::from_utf8(bytes).map_err(|error| Error::data(name, error))?;
-        let mut columns = Vec::new();
+        let mut table = TableBuilder::new(name, Vec::new())?;
         let mut positions: HashMap<String, usize> = HashMap::new();
-        let mut rows = Vec::new();
         let mut lists: BTreeMap<usize, Lists> = BTreeMap::new();
         let mut refused = BTreeMap::new();
         for (line, text) in text
@@ -141,69 +157,42 @@ impl Table {
             .enumerate()
             .filter(|(_, text)| !text.trim().is_empty())
         {
-            let place = format!("{name}:{}", line + 1);
+            let place = || format!("{name}:{}", line + 1);
             let object: serde_json::Map<String, Value> = serde_json::from_str(text)
-                .map_err(|error| Error::data(&place, format!("no JSON object: {error}")))?;
-            let mut row = Vec::new();
+                .map_err(|error| Error::data(place(), format!("no JSON object: {error}")))?;
             for (key, value) in object {
                 let numbers = value.as_array().filter(|_| nested.has_numbers(&key));
                 let list = nested.has_labels(&key).then(|| list(&value)).flatten();
                 let text = list.or_else(|| plain(&value));
-                let column = *positions.entry(key).or_insert_with_key(|key| {
-                    columns.push(key.clone());
-                    columns.len() - 1
-                });
+                let column = *positions
+                    .entry(key)
+                    .or_insert_with_key(|key| table.add_column(key.clone()));
                 if text.is_none() && numbers.is_none() {
                     // It is no fault of a table to say more than is asked for.
                     refused
                         .entry(column)
-                        .or_insert_with(|| (place.clone(), NESTED.to_owned()));
+                        .or_insert_with(|| (place(), NESTED.to_owned()));
                 }
                 if let Some(numbers) = numbers {
                     lists
                         .entry(column)
                         .or_default()
-                        .push(rows.len(), numbers, &json_item);
+                        .push(table.len(), numbers, &json_item);
                 }
-                row.push((column, text.unwrap_or_default()));
+                // What is refused in the end is counted on, and not kept.
+                if is_filled(table.len() + 1, positions.len(), bytes.len() as u64) {
+                    table.set(column, &text.unwrap_or_default());
+                }
             }
-            rows.push((row, place));
+            table.end_row(line as u64 + 1);
         }
-        check_cells(name, rows.len(), columns.len(), bytes.len() as u64)?;
-        let mut table = Self::new(name, columns)?;
-        for (values, place) in rows {
-            let mut row = vec![String::new(); table.columns.len()];
-            for (column, value) in values {
-                row[column] = value;
-            }
-            table.push(row, place);
-        }
+        check_cells(name, table.len(), positions.len(), bytes.len() as u64)?;
+        let mut table = table.finish();
         table.refused = refused;
         for (column, lists) in lists {
             table.set_lists(column, lists);
         }
         Ok(table)
-    }
-
-    /// A table without rows.
-    ///
-    /// # Errors
-    /// [`Error::Data`] if two columns have one name.
-    pub(super) fn new(name: &str, columns: Vec<String>) -> Result<Self> {
-        let mut known = HashSet::new();
-        for column in &columns {
-            if !known.insert(column) {
-                return Err(Error::data(
-                    name,
-                    format!("found two columns called `{column}`, expected one"),
-                ));
-            }
-        }
-        Ok(Self {
-            name: name.to_owned(),
-            columns,
-            ..Self::default()
-        })
     }
 
     /// The lists of numbers in a column. A cell of it that is text has no list.
@@ -220,6 +209,7 @@ impl Table {
                 );
             }
         }
+        lists.shrink();
         self.lists.insert(column, lists);
     }
 
@@ -230,17 +220,19 @@ impl Table {
                 continue;
             };
             let mut lists = Lists::default();
+            let mut others = CellsBuilder::default();
             for row in 0..self.len() {
                 let text = self.value(row, column);
                 if !text.starts_with('[') {
+                    others.set(row, text);
                     continue;
                 }
                 match serde_json::from_str::<Vec<Value>>(text) {
                     Ok(list) => lists.push(row, &list, &json_item),
                     Err(error) => lists.refuse(row, format!("is no list of numbers: {error}")),
                 }
-                self.rows[row][column].clear();
             }
+            self.cells[column] = others.finish();
             self.set_lists(column, lists);
         }
         self
@@ -301,17 +293,6 @@ impl Table {
             .is_some_and(Lists::has_any)
     }
 
-    /// Adds a row with a value for each column.
-    pub(super) fn push(&mut self, row: Vec<String>, place: String) {
-        self.rows.push(row);
-        self.places.push(place);
-    }
-
-    /// Makes a column one that is there and cannot be used.
-    pub(super) fn refuse(&mut self, column: usize, place: String, problem: String) {
-        self.refused.insert(column, (place, problem));
-    }
-
     /// The names of the columns.
     pub(super) fn columns(&self) -> &[String] {
         &self.columns
@@ -319,17 +300,17 @@ impl Table {
 
     /// The number of rows.
     pub(super) fn len(&self) -> usize {
-        self.rows.len()
+        self.rows
     }
 
     /// File and line of a row.
-    pub(super) fn place(&self, row: usize) -> &str {
-        &self.places[row]
+    pub(super) fn place(&self, row: usize) -> String {
+        self.places.of(&self.name, row, self.value(row, 0))
     }
 
     /// A value; empty where there is none.
     pub(super) fn value(&self, row: usize, column: usize) -> &str {
-        self.rows[row].get(column).map_or("", |value| value.trim())
+        self.cells.get(column).map_or("", |cells| cells.get(row))
     }
 
     /// The position of a column that setting `key` names.
@@ -380,17 +361,22 @@ pub(super) fn joined(values: &[String]) -> String {
     values.iter().map(|value| format!("{value}{LIST}")).collect()
 }
 
+/// Whether there are not many more cells than `bytes`.
+fn is_filled(rows: usize, columns: usize, bytes: u64) -> bool {
+    /// A small table may be as empty as it likes.
+    const ALWAYS: u64 = 4096;
+    const PER_BYTE: u64 = 64;
+    let cells = (rows as u64).saturating_mul(columns as u64);
+    cells <= bytes.saturating_mul(PER_BYTE).saturating_add(ALWAYS)
+}
+
 /// Refuses tables that are almost empty, which would take far more memory than what they are made of: as many rows
 /// as columns make a number of cells that is the square of either.
 ///
 /// # Errors
 /// [`Error::Data`] if there are many more cells than `bytes`.
 pub(super) fn check_cells(name: &str, rows: usize, columns: usize, bytes: u64) -> Result<()> {
-    /// A small table may be as empty as it likes.
-    const ALWAYS: u64 = 4096;
-    const PER_BYTE: u64 = 64;
-    let cells = (rows as u64).saturating_mul(columns as u64);
-    if cells <= bytes.saturating_mul(PER_BYTE).saturating_add(ALWAYS) {
+    if is_filled(rows, columns, bytes) {
         return Ok(());
     }
     Err(Error::data(

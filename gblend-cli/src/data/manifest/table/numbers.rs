@@ -1,7 +1,6 @@
 //! Lists of numbers in the cells of a column.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 /// An item of a list, whatever the format of the table.
 pub(super) enum Item<'a, T> {
@@ -18,32 +17,36 @@ pub(super) enum Item<'a, T> {
 pub(super) struct Lists {
     values: Vec<f32>,
     /// Of each row; the last rows may have none.
-    cells: Vec<Option<Cell>>,
+    kinds: Vec<Kind>,
+    /// Where the values of each of these rows end.
+    ends: Vec<usize>,
     /// What is wrong with the cells of these rows.
     problems: BTreeMap<usize, String>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-struct Cell {
-    values: Range<usize>,
-    /// The length of each of its lists, if it is a list of lists.
-    inner: Option<usize>,
+/// What a cell has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Nothing,
+    List,
+    /// Lists of this length, which no list of values in memory exceeds.
+    Lists(u32),
 }
 
 impl Lists {
     /// Whether no row has a list.
     pub(super) fn is_empty(&self) -> bool {
-        self.cells.is_empty()
+        self.kinds.is_empty()
     }
 
     /// Whether at least one row has a list of numbers.
     pub(super) fn has_any(&self) -> bool {
-        self.cells.iter().any(Option::is_some)
+        self.kinds.iter().any(|kind| *kind != Kind::Nothing)
     }
 
     /// Whether a row has a list, or something else where one should be.
     pub(super) fn has(&self, row: usize) -> bool {
-        self.problems.contains_key(&row) || self.cells.get(row).is_some_and(Option::is_some)
+        self.problems.contains_key(&row) || self.kind(row) != Kind::Nothing
     }
 
     /// The shape and the values of a row: `[values]`, or of a list of lists `[lists, values]`.
@@ -51,16 +54,28 @@ impl Lists {
         if let Some(problem) = self.problems.get(&row) {
             return Err(problem.clone());
         }
-        let Some(Some(cell)) = self.cells.get(row) else {
+        let kind = self.kind(row);
+        if kind == Kind::Nothing {
             return Err("is empty, expected a list of numbers".to_owned());
-        };
-        let values = self.values[cell.values.clone()].to_vec();
-        let shape = match cell.inner {
-            None => vec![values.len()],
+        }
+        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let values = self.values[start..self.ends[row]].to_vec();
+        let shape = match kind {
+            Kind::Nothing | Kind::List => vec![values.len()],
             // No list is empty.
-            Some(inner) => vec![values.len() / inner.max(1), inner],
+            Kind::Lists(inner) => vec![values.len() / (inner as usize).max(1), inner as usize],
         };
         Ok((shape, values))
+    }
+
+    fn kind(&self, row: usize) -> Kind {
+        self.kinds.get(row).copied().unwrap_or(Kind::Nothing)
+    }
+
+    /// Makes the rows before this one empty that have nothing yet.
+    fn skip_to(&mut self, row: usize) {
+        self.ends.resize(row, self.values.len());
+        self.kinds.resize(row, Kind::Nothing);
     }
 
     /// Says what is wrong with a row.
@@ -71,20 +86,31 @@ impl Lists {
     /// Adds the list of a row beyond all that there are.
     pub(super) fn push<T>(&mut self, row: usize, list: &[T], item: &impl Fn(&T) -> Item<'_, T>) {
         let start = self.values.len();
-        match self.extend(list, item) {
-            Ok(inner) => {
-                self.cells.resize(row, None);
-                self.cells.push(Some(Cell {
-                    values: start..self.values.len(),
-                    inner,
-                }));
+        self.skip_to(row);
+        let kind = self.extend(list, item).and_then(|inner| match inner {
+            None => Ok(Kind::List),
+            Some(inner) => u32::try_from(inner)
+                .map(Kind::Lists)
+                .map_err(|_| format!("has lists of {inner} values, expected fewer than 2^32")),
+        });
+        match kind {
+            Ok(kind) => {
+                self.kinds.push(kind);
+                self.ends.push(self.values.len());
             }
             Err(problem) => {
                 self.values.truncate(start);
-                self.cells.resize(row + 1, None);
+                self.skip_to(row + 1);
                 self.problems.insert(row, problem);
             }
         }
+    }
+
+    /// Gives back the room for more.
+    pub(super) fn shrink(&mut self) {
+        self.values.shrink_to_fit();
+        self.kinds.shrink_to_fit();
+        self.ends.shrink_to_fit();
     }
 
     /// Adds the values of a list, and returns the length of its lists if it has some.

@@ -22,7 +22,7 @@ use parquet::record::reader::RowIter;
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 use super::numbers::{Item, Lists};
-use super::{NESTED, Nested, Table};
+use super::{NESTED, Nested, Table, TableBuilder};
 use pages::RowGroup;
 
 /// Rows that a byte of a file may stand for: a table names a file in every row.
@@ -56,7 +56,7 @@ fn table(name: &str, bytes: &Bytes, nested: Nested<'_>) -> Result<Table> {
     let schema = metadata.file_metadata().schema_descr();
     let fields = schema.root_schema().get_fields();
     let columns: Vec<String> = fields.iter().map(|field| field.name().to_owned()).collect();
-    let mut table = Table::new(name, columns)?;
+    let mut table = TableBuilder::new(name, columns)?.with_numbered_rows();
     let mut kept = Vec::new();
     for index in 0..fields.len() {
         match problem(schema, index, nested) {
@@ -75,16 +75,16 @@ fn table(name: &str, bytes: &Bytes, nested: Nested<'_>) -> Result<Table> {
         .with_fields(kept.iter().map(|&index| Arc::clone(&fields[index])).collect())
         .build()
         .map_err(broken)?;
-    let (mut taken, mut taken_by_files) = (0_usize, 0_usize);
+    let mut taken_by_files = 0_usize;
     let mut files: BTreeMap<usize, Vec<Option<Bytes>>> = BTreeMap::new();
     let mut lists: BTreeMap<usize, Lists> = BTreeMap::new();
     for group in metadata.row_groups() {
         let group = RowGroup::new(group, bytes.clone(), kept.len());
         let rows = RowIter::from_row_group(Some(projection.clone()), &group).map_err(broken)?;
         for row in rows {
-            let place = place(name, table.len());
-            let row = row.map_err(|error| damaged(&place, error))?;
-            let mut values = vec![String::new(); fields.len()];
+            let number = table.len();
+            let place = || place(name, number);
+            let row = row.map_err(|error| damaged(&place(), error))?;
             for (&index, (column, value)) in kept.iter().zip(row.into_columns()) {
                 if nested.has_files(&column)
                     && let Some(cell::File { path, bytes }) = cell::file(&value)
@@ -93,7 +93,7 @@ fn table(name: &str, bytes: &Bytes, nested: Nested<'_>) -> Result<Table> {
                     let of_column = files.entry(index).or_default();
                     of_column.resize(table.len(), None);
                     of_column.push(bytes);
-                    values[index] = path;
+                    table.set(index, &path);
                     continue;
                 }
                 if let Field::ListInternal(list) = &value
@@ -111,17 +111,13 @@ fn table(name: &str, bytes: &Bytes, nested: Nested<'_>) -> Result<Table> {
                 } else {
                     cell::plain(&value)
                 };
-                values[index] = text.ok_or_else(|| Error::data(&place, format!("`{column}` {NESTED}")))?;
+                let text = text.ok_or_else(|| Error::data(place(), format!("`{column}` {NESTED}")))?;
+                table.set(index, &text);
             }
-            taken += place.len()
-                + values
-                    .iter()
-                    .map(|value| size_of::<String>() + value.len())
-                    .sum::<usize>();
-            if taken > MOST_TEXT {
+            if table.bytes() > MOST_TEXT {
                 let most = MOST_TEXT >> 20;
                 return Err(Error::data(
-                    place,
+                    place(),
                     format!("the table takes more than {most} MiB up to here, expected less"),
                 ));
             }
@@ -131,11 +127,12 @@ fn table(name: &str, bytes: &Bytes, nested: Nested<'_>) -> Result<Table> {
                     "the files in the table take more than {most} MiB up to here, expected less: write them beside the \
                      table, with their paths in a column, or into WebDataset shards"
                 );
-                return Err(Error::data(place, problem));
+                return Err(Error::data(place(), problem));
             }
-            table.push(values, place);
+            table.end_row(0);
         }
     }
+    let mut table = table.finish();
     table.files = files;
     for (column, lists) in lists {
         table.set_lists(column, lists);

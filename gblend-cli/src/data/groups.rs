@@ -1,0 +1,49 @@
+//! What must not be divided: the groups of samples, in four bytes each.
+
+use std::collections::HashMap;
+
+use super::position::SampleIndex;
+
+/// The number of a sample without a group. No group has it: a dataset has fewer samples.
+const NONE: u32 = u32::MAX;
+
+/// The groups of samples.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    /// Of each sample, up to the last that has one, the number of its group.
+    numbers: Vec<u32>,
+    /// The name of each group.
+    names: Vec<String>,
+    known: HashMap<String, u32>,
+}
+
+impl Groups {
+    /// Notes the group of a sample.
+    pub(super) fn insert(&mut self, sample: SampleIndex, group: &str) {
+        let number = match self.known.get(group) {
+            Some(&number) => number,
+            None => {
+                let number = self.names.len() as u32;
+                self.names.push(group.to_owned());
+                self.known.insert(group.to_owned(), number);
+                number
+            }
+        };
+        let sample = sample as usize;
+        if self.numbers.len() <= sample {
+            self.numbers.resize(sample + 1, NONE);
+        }
+        self.numbers[sample] = number;
+    }
+
+    /// Whether no sample has a group.
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The name of a sample's group; empty if it has none.
+    pub(super) fn of(&self, sample: SampleIndex) -> &str {
+        let number = self.numbers.get(sample as usize).copied().unwrap_or(NONE);
+        self.names.get(number as usize).map_or("", String::as_str)
+    }
+}
