@@ -41,7 +41,7 @@ pub fn class_counts(source: &dyn Source, prepared: &Prepared<'_>, splits: &Split
 }
 
 /// Classes that are rare among the training samples, if some are.
-pub fn rare_classes(source: &dyn Source, prepared: &Prepared, splits: &Splits) -> Option<Finding> {
+pub fn rare_classes(source: &dyn Source, prepared: &Prepared<'_>, splits: &Splits) -> Option<Finding> {
     let counts = class_counts(source, prepared, splits);
     let classes = RareClasses::of(counts.iter().map(|class| (class.name.as_str(), class.samples[0])))?;
     Some(Finding::RareClasses {

@@ -93,7 +93,7 @@ mod tests {
         let source = Known(samples.to_vec(), ["a".to_owned()]);
         let division = Division {
             shares: Shares::default(),
-            objective: &SingleLabel {},
+            objective: &SingleLabel::default(),
             labels: LabelUse::EveryHead,
         };
         let splits = Splits::new(&source, division, Seed::new(0)).unwrap();
