@@ -7,8 +7,9 @@ use gblend_core::AutoDevice;
 use gblend_core::device::DeviceKind;
 
 use super::folder::Folder;
+use super::measured::Done;
 use super::plan::{Plan, Scope};
-use super::tabulate::{Done, tabulate};
+use super::tabulate::tabulate;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::process::Interrupt;
@@ -39,10 +40,8 @@ pub fn compare(
     let plan = Plan::new(base, folder.path(), scope)?;
     let mut done = Vec::with_capacity(plan.cells.len());
     for cell in &plan.cells {
-        done.push(match folder.finished(cell) {
-            Some(summary) => CellProgress::Done(Box::new(Done::of(&summary))),
-            None => CellProgress::Waiting,
-        });
+        let state = folder.finished(cell).map(|found| CellProgress::done(found, &done));
+        done.push(state.unwrap_or(CellProgress::Waiting));
     }
     let pending = done
         .iter()
@@ -123,6 +122,20 @@ enum CellProgress {
     Failed(String),
 }
 
+impl CellProgress {
+    /// Of a run beside others.
+    fn done(mut found: Done, others: &[Self]) -> Self {
+        let first = others.iter().find_map(|other| match other {
+            Self::Done(done) => Some(done),
+            _ => None,
+        });
+        if let Some(first) = first {
+            found.share_samples(first);
+        }
+        Self::Done(Box::new(found))
+    }
+}
+
 /// What the workers share.
 struct Shared<'a> {
     base: &'a Config,
@@ -148,7 +161,7 @@ impl Shared<'_> {
             let outcome = self.run(cell);
             let mut states = self.lock();
             states[cell] = match outcome {
-                Ok(done) => CellProgress::Done(Box::new(done)),
+                Ok(done) => CellProgress::done(done, &states),
                 // Not the cell's fault: it is there for the next time, and nobody begins another one.
                 Err(Error::Interrupted { .. }) => CellProgress::Waiting,
                 Err(error) => CellProgress::Failed(error.to_string()),
@@ -198,10 +211,10 @@ impl Shared<'_> {
         config.run.memory = self.memory;
         let label = self.label(index);
         let reporter = self.board.cell(&label);
-        let (summary, _) = with_threads(self.threads, || {
+        let (summary, path) = with_threads(self.threads, || {
             pipeline::run(&config, &start, ProcessUse::Shared, self.interrupt, &reporter)
         })?;
-        Ok(Done::of(&summary))
+        Ok(Done::of(&summary, &path))
     }
 
     /// What messages call a cell.

@@ -16,7 +16,7 @@ use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
 use crate::records::{
     FittedModalities, FittedPool, HeadSummary, ModelDescription, ModelModality, PredictionSummary, Seconds,
-    StrategyAdvice, Summary, TestDetails,
+    StrategyAdvice, Summary, TestDetails, TestSamples,
 };
 use crate::run_folder::checkpoint::Checkpoint;
 use crate::run_folder::{Destination, RunFolder, Sink, TensorBoard, Unfinished, read_fitted};
@@ -109,6 +109,7 @@ pub fn run(
         config.blend.pipeline.predict,
         subsets,
     )?;
+    let samples = TestSamples::measured(&evaluation, &ensemble, session.source.as_ref())?;
     let heads = head_summaries(session, &tested.model, &evaluation, &tested.weights)?;
     let predictions = evaluation.predictions(&ensemble)?;
     let train_seconds = trained.elapsed.as_secs_f64();
@@ -152,6 +153,7 @@ pub fn run(
         &state_of(&mut tested.model)?,
         &description,
         &details,
+        &samples,
         &advice,
         &summary,
     )?;
@@ -274,6 +276,7 @@ impl Output {
         state: &State,
         model: &ModelDescription,
         test: &TestDetails,
+        samples: &TestSamples,
         advice: &StrategyAdvice,
         summary: &Summary,
     ) -> Result<PathBuf> {
@@ -281,7 +284,7 @@ impl Output {
             tensorboard.test(summary)?;
         }
         let path = self.folder.path().to_owned();
-        self.folder.finish(state, model, test, advice, summary)?;
+        self.folder.finish(state, model, test, samples, advice, summary)?;
         Ok(path)
     }
 }
