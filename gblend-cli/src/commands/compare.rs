@@ -166,7 +166,11 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
         Better::Lower => format!("{intervals}; of the {} less is better", main.label),
     };
     let more = comparison.intervals_do_not_know().into_iter();
-    let more = more.chain(comparison.open_question().map(|question| format!("open: {question}")));
+    let more = more.chain(
+        comparison
+            .open_question()
+            .map(|question| format!("open: {question}")),
+    );
     let more: String = more.map(|line| format!("\n{line}")).collect();
     format!(
         "{}\n\nbest single modality: {best}\n{intervals}{more}{simplex}\ncomparison: {}",
@@ -178,11 +182,17 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
 /// What intervals are over, and what marks mean.
 fn intervals(comparison: &Comparison) -> String {
     let over = comparison.intervals_are_over();
-    let seeds = comparison.rows.iter().map(|row| row.seeds.len()).max().unwrap_or(0);
+    let seeds = comparison
+        .rows
+        .iter()
+        .map(|row| row.seeds.len())
+        .max()
+        .unwrap_or(0);
     let known = comparison.rows.iter().any(|row| row.parts.is_some());
     match seeds {
         0 | 1 if !known => {
-            "one seed: there are no intervals, and a difference may be chance; --seeds 5 tells more".to_owned()
+            "one seed: there are no intervals, and a difference may be chance; --seeds 5 tells more"
+                .to_owned()
         }
         0 | 1 => format!(
             "± 95 % intervals over {over}: what another seed would have found is not in them, and no difference is marked; \

@@ -5,8 +5,8 @@ use std::path::Path;
 use gblend_core::JOINT;
 
 use crate::records::{
-    Figure, Measured, Metrics, ObjectiveDescription, PredictionRule, PredictionSummary, SampleFigures, Summary,
-    TestSamples,
+    Figure, Measured, Metrics, ObjectiveDescription, PredictionRule, PredictionSummary, SampleFigures,
+    Summary, TestSamples,
 };
 use crate::run_folder::read_test_samples;
 
@@ -29,7 +29,9 @@ impl Done {
     /// Of a run in its folder.
     pub(super) fn of(summary: &Summary, folder: &Path) -> Self {
         let by = |rule: PredictionRule| summary.predictions.iter().find(|of| of.rule == rule);
-        let metrics = by(summary.predict).map(PredictionSummary::metrics).unwrap_or_default();
+        let metrics = by(summary.predict)
+            .map(PredictionSummary::metrics)
+            .unwrap_or_default();
         let main = ObjectiveDescription::main(summary.objective.as_ref());
         let trained = summary.heads.iter().filter(|head| head.weight > 0.0);
         let several = trained.clone().count() > 1 && trained.clone().any(|head| head.name == JOINT);
@@ -43,7 +45,12 @@ impl Done {
             joint_head: joint.map(|joint| (joint, samples(PredictionRule::Joint, Some(joint)).ok())),
             objective: summary.objective.clone(),
             metrics,
-            test_samples: summary.heads.iter().map(|head| head.test_samples).max().unwrap_or(0),
+            test_samples: summary
+                .heads
+                .iter()
+                .map(|head| head.test_samples)
+                .max()
+                .unwrap_or(0),
             weights: summary.heads.iter().map(|head| head.weight).collect(),
             seconds: summary.seconds.total,
         }
@@ -82,7 +89,10 @@ impl Done {
     pub(super) fn share_samples(&mut self, other: &Self) {
         let Ok(others) = &other.samples else { return };
         let own = self.samples.iter_mut();
-        let joint = self.joint_head.iter_mut().filter_map(|(_, samples)| samples.as_mut());
+        let joint = self
+            .joint_head
+            .iter_mut()
+            .filter_map(|(_, samples)| samples.as_mut());
         own.chain(joint).for_each(|samples| samples.share(others));
     }
 }
@@ -99,7 +109,9 @@ fn of_samples(
         .as_ref()
         .ok_or_else(|| format!("no {}, as of older versions of gblend", TestSamples::FILE))?;
     if samples.rules.is_empty() {
-        return Err(format!("their objective does not say what `{name}` is the mean of"));
+        return Err(format!(
+            "their objective does not say what `{name}` is the mean of"
+        ));
     }
     let samples = samples.of(name, rule);
     let samples = samples.filter(|samples| figure.is_some_and(|figure| samples.has_mean(figure)));

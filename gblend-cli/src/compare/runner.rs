@@ -40,7 +40,9 @@ pub fn compare(
     let plan = Plan::new(base, folder.path(), scope)?;
     let mut done = Vec::with_capacity(plan.cells.len());
     for cell in &plan.cells {
-        let state = folder.finished(cell).map(|found| CellProgress::done(found, &done));
+        let state = folder
+            .finished(cell)
+            .map(|found| CellProgress::done(found, &done));
         done.push(state.unwrap_or(CellProgress::Waiting));
     }
     let pending = done

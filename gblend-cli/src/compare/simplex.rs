@@ -88,7 +88,10 @@ pub(super) fn judge(
                 .map(|(_, gain)| gain)
                 .sum()
         };
-        let best = points.iter().enumerate().max_by(|(_, a), (_, b)| others(a).total_cmp(&others(b)));
+        let best = points
+            .iter()
+            .enumerate()
+            .max_by(|(_, a), (_, b)| others(a).total_cmp(&others(b)));
         best.map(|(position, _)| position)
     };
     let best: Option<Vec<usize>> = (0..seeds).map(best_without).collect();
@@ -119,7 +122,11 @@ mod tests {
         let (all, own) = (points.clone(), estimate.clone());
         let regret = |best: &[usize]| {
             let pairs = best.iter().enumerate();
-            difference("ogr", pairs.map(|(seed, &best)| (gain(&all[best], seed), gain(&own, seed))), main)
+            difference(
+                "ogr",
+                pairs.map(|(seed, &best)| (gain(&all[best], seed), gain(&own, seed))),
+                main,
+            )
         };
         judge(heads, main, 2, points, estimate, regret).unwrap()
     }

@@ -10,8 +10,8 @@ use super::plan::{Entry, Plan};
 use super::simplex::{judge, point};
 use crate::config::Config;
 use crate::records::{
-    COMPARISON_FORMAT, Comparison, Estimate, LeftOut, Measured, ObjectiveDescription, Row, SeedsAlone, Simplex,
-    difference, estimate, mean_and_ci95,
+    COMPARISON_FORMAT, Comparison, Estimate, LeftOut, Measured, ObjectiveDescription, Row, SeedsAlone,
+    Simplex, difference, estimate, mean_and_ci95,
 };
 
 /// What rows are judged by: the objective of a method that trains the joint head, if there is a result of one. A modality
@@ -132,9 +132,14 @@ impl Table<'_> {
         let of_each = |name: &str| -> Option<Vec<f64>> {
             cells.iter().map(|(_, done, _)| done.metrics.get(name)).collect()
         };
-        let main = cells.iter().filter_map(|(_, done, _)| done.measured(&self.main.name));
+        let main = cells
+            .iter()
+            .filter_map(|(_, done, _)| done.measured(&self.main.name));
         let Estimate { mean, ci95, parts } = estimate(&main.collect::<Vec<_>>(), self.main);
-        let joint: Option<Vec<Measured<'_>>> = cells.iter().map(|(_, done, _)| done.measured_joint_head()).collect();
+        let joint: Option<Vec<Measured<'_>>> = cells
+            .iter()
+            .map(|(_, done, _)| done.measured_joint_head())
+            .collect();
         let joint = joint.unwrap_or_default();
         let to = |other: Option<usize>| {
             let other = other.filter(|&other| other != index)?;
@@ -170,7 +175,9 @@ impl Table<'_> {
             fusion: entry.fusion.clone(),
             seeds: cells.iter().map(|(seed, ..)| *seed).collect(),
             joint_head: joint.iter().map(|joint| joint.figure).collect(),
-            joint_head_ci95: (!joint.is_empty()).then(|| estimate(&joint, self.main).ci95).flatten(),
+            joint_head_ci95: (!joint.is_empty())
+                .then(|| estimate(&joint, self.main).ci95)
+                .flatten(),
             mean,
             ci95,
             parts,

@@ -65,3 +65,96 @@ fn written(label: &Label, classes: &[String]) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::testing::{criterion, labels};
+    use super::*;
+    use crate::evaluation::HeadOutput;
+    use crate::network::Criteria;
+    use gblend_core::dataset::{Sample, Stream};
+    use gblend_core::{Array, LabelKind, Media, Partition};
+
+    /// Samples of two people.
+    struct People(Vec<String>);
+
+    impl Source for People {
+        fn classes(&self) -> &[String] {
+            &self.0
+        }
+
+        fn streams(&self) -> &[Stream] {
+            &[]
+        }
+
+        fn len(&self) -> usize {
+            4
+        }
+
+        fn sample(&self, index: usize) -> Sample {
+            Sample {
+                id: format!("s{index}"),
+                label: match index {
+                    3 => Label::Missing,
+                    index => Label::Class(index % 2),
+                },
+                group: (index > 0).then(|| "p1".into()),
+                partition: Partition::Test,
+            }
+        }
+
+        fn read(&self, _: usize, _: usize) -> gblend_core::Result<Media> {
+            unreachable!("no sample is read")
+        }
+
+        fn fingerprint(&self, _: usize, _: usize) -> gblend_core::Result<String> {
+            unreachable!("no sample is read")
+        }
+    }
+
+    #[test]
+    fn a_sample_has_a_figure_by_each_rule_that_predicts_it() {
+        let mut targets = labels(&[0, 1, 0, 0]);
+        targets.labels[3] = Label::Missing;
+        let head = |rows: &[usize], values: &[f32]| {
+            Some(HeadOutput {
+                rows: rows.to_vec(),
+                output: Array::new([rows.len(), 2], values.to_vec()).unwrap(),
+            })
+        };
+        let evaluation = Evaluation {
+            samples: vec![0, 1, 2, 3],
+            targets,
+            heads: vec![
+                head(&[0, 1, 2, 3], &[4.0, 0.0, 4.0, 0.0, 0.0, 4.0, 4.0, 0.0]),
+                head(&[0, 1], &[0.1, 0.0, 0.0, 0.1]),
+            ],
+        };
+        let criteria = Criteria::alike(2, || criterion(LabelKind::Class, 2));
+        let ensemble = Ensemble::unpooled(&criteria, &[0.5, 0.5]);
+        let source = People(vec!["cat".into(), "dog".into()]);
+        let found = TestSamples::measured(&evaluation, &ensemble, &source).unwrap();
+        assert_eq!(
+            (found.figure.as_str(), &found.rules[..]),
+            ("accuracy", &PredictionRule::ALL[..])
+        );
+        let of = |rule: usize| {
+            found
+                .samples
+                .iter()
+                .map(|sample| sample.figures[rule])
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(0), [Some(1.0), Some(1.0), None, None]);
+        assert_eq!(of(1), [Some(1.0), Some(0.0), Some(0.0), None]);
+        let text = String::from_utf8(found.to_text().unwrap()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[1..3], ["s0,,cat,1,1,1,1", "s1,p1,dog,1,0,0,0"]);
+        assert_eq!(lines[4], "s3,p1,,,,,");
+        for (rule, metrics) in evaluation.predictions(&ensemble).unwrap() {
+            let figures = found.of("accuracy", rule).unwrap();
+            assert!(figures.has_mean(metrics.accuracy.unwrap()), "{rule:?}");
+        }
+    }
+}

@@ -12,6 +12,9 @@ impl Comparison {
             seeds => format!("{} seeds", seeds.unwrap_or(0)),
         };
         match self.largest() {
+            None if self.rows.iter().all(|row| row.ci95.is_none()) => {
+                format!("{seeds} alone, which leaves none")
+            }
             None => format!("{seeds} alone"),
             Some(parts) => match parts.groups {
                 None => format!("{seeds} and {} test samples", parts.samples),
@@ -30,7 +33,12 @@ impl Comparison {
                 parts.samples
             ));
         }
-        let alone: Vec<String> = self.rows.iter().filter(|row| row.parts.is_none()).map(|row| self.label(row)).collect();
+        let alone: Vec<String> = self
+            .rows
+            .iter()
+            .filter(|row| row.parts.is_none())
+            .map(|row| self.label(row))
+            .collect();
         let several = self.rows.iter().any(|row| row.seeds.len() > 1);
         if !alone.is_empty() && (several || alone.len() < self.rows.len()) {
             let which = match alone.len() < self.rows.len() {
@@ -64,11 +72,21 @@ impl Comparison {
             &best.paired_difference_to_joint,
             &best.paired_difference_to_equal,
         ];
-        let open = differences.into_iter().flatten().find(|difference| !difference.significant)?;
+        let open = differences
+            .into_iter()
+            .flatten()
+            .find(|difference| !difference.significant)?;
         let words = settled_by(open, self.main())?;
         let figure = FigureDifference::new(open.mean, self.main());
-        let half = open.ci95.map_or_else(String::new, |half| format!(" ± {}", figure.width(half)));
-        Some(format!("{} to {}, {}{half}: {words}", self.label(best), open.to, figure.signed()))
+        let half = open
+            .ci95
+            .map_or_else(String::new, |half| format!(" ± {}", figure.width(half)));
+        Some(format!(
+            "{} to {}, {}{half}: {words}",
+            self.label(best),
+            open.to,
+            figure.signed()
+        ))
     }
 
     /// The parts of the row that has the most test samples.
@@ -89,7 +107,11 @@ pub fn settled_by(difference: &Difference, kind: &MetricKind) -> Option<String> 
             let on = difference.parts.as_ref().map_or("", |_| " on these test samples");
             format!("if it is as large as that, about {seeds} seeds (--seeds {seeds}){on} would settle it")
         }
-        Settles::Samples { samples, groups, seeds } => {
+        Settles::Samples {
+            samples,
+            groups,
+            seeds,
+        } => {
             let of = groups.map_or_else(String::new, |groups| format!(" of {groups} groups"));
             format!(
                 "no number of seeds would settle it on these test samples; if it is as large as that, about {samples} test \
@@ -97,7 +119,9 @@ pub fn settled_by(difference: &Difference, kind: &MetricKind) -> Option<String> 
             )
         }
         Settles::OutOfReach => match &difference.parts {
-            Some(_) => "more than 100 seeds on a thousand times these test samples would not settle it".to_owned(),
+            Some(_) => {
+                "more than 100 seeds on a thousand times these test samples would not settle it".to_owned()
+            }
             None => "it would take more than 100 seeds to settle it".to_owned(),
         },
     };
@@ -166,7 +190,11 @@ mod tests {
             predict: PredictionRule::Joint,
             objective: None,
             test_samples: 416,
-            rows: vec![row("single:a", 0.9, a), row("joint", 0.6, joint), row("ogr", 0.7, ogr)],
+            rows: vec![
+                row("single:a", 0.9, a),
+                row("joint", 0.6, joint),
+                row("ogr", 0.7, ogr),
+            ],
             simplex: None,
             seeds_alone: Vec::new(),
             left_out: Vec::new(),
@@ -179,7 +207,10 @@ mod tests {
         assert_eq!(known.intervals_are_over(), "3 seeds and 416 test samples");
         assert_eq!(known.intervals_do_not_know(), Vec::<String>::new());
         let groups = comparison(&[(); 3].map(|()| Some(parts(Some(14), None))));
-        assert_eq!(groups.intervals_are_over(), "3 seeds and 14 groups of 416 test samples");
+        assert_eq!(
+            groups.intervals_are_over(),
+            "3 seeds and 14 groups of 416 test samples"
+        );
         let few = comparison(&[(); 3].map(|()| Some(parts(None, Some(6)))));
         assert!(few.intervals_do_not_know()[0].contains("of 6 group(s): with fewer than 10"));
     }
@@ -187,9 +218,15 @@ mod tests {
     #[test]
     fn intervals_over_seeds_alone_say_so_and_why() {
         let mut some = comparison(&[Some(parts(None, None)), None, Some(parts(None, None))]);
-        some.seeds_alone = vec![SeedsAlone { problem: "no file".into(), runs: 2 }];
+        some.seeds_alone = vec![SeedsAlone {
+            problem: "no file".into(),
+            runs: 2,
+        }];
         let said = some.intervals_do_not_know().join(" ");
-        assert!(said.contains("Intervals of joint are over seeds alone") && said.contains("no file (2 run(s))"), "{said}");
+        assert!(
+            said.contains("Intervals of joint are over seeds alone") && said.contains("no file (2 run(s))"),
+            "{said}"
+        );
         let none = comparison(&[None, None, None]);
         assert_eq!(none.intervals_are_over(), "3 seeds alone");
         assert!(none.intervals_do_not_know()[0].starts_with("Intervals are over seeds alone"));
@@ -204,7 +241,12 @@ mod tests {
             "ogr to joint, +1.3 ± 2.0: if it is as large as that, about 9 seeds (--seeds 9) on these test samples would settle it"
         );
         found.rows[2].paired_difference_to_joint = Some(difference("joint", None));
-        assert!(found.open_question().unwrap().contains("equal, +1.3 ± 2.0: too close to call"));
+        assert!(
+            found
+                .open_question()
+                .unwrap()
+                .contains("equal, +1.3 ± 2.0: too close to call")
+        );
         found.rows[2].paired_difference_to_equal = None;
         assert_eq!(found.open_question(), None);
     }

@@ -24,8 +24,8 @@ pub use comparison::{COMPARISON_FORMAT, Comparison, LeftOut, Row, SeedsAlone, Si
 pub use counts::{EpochCounts, Tally};
 pub use epoch::{EpochMetrics, HeadMetrics};
 pub use figure::{Figure, FigureDifference, three_digits};
-pub use interval_words::settled_by;
 pub use fitted::FittedModalities;
+pub use interval_words::settled_by;
 pub use metrics::{Metrics, Score};
 pub use model::{ModelDescription, ModelModality};
 pub use objective::ObjectiveDescription;
@@ -33,8 +33,8 @@ pub use pool::{FittedPool, SubsetPool};
 pub use prediction::PredictionRule;
 pub use probe::{ProbeLosses, SampleLosses};
 pub use statistics::{
-    Difference, Estimate, LEAST_GROUPS, LEAST_SEEDS, Measured, SampleFigures, Settles, VarianceParts, difference, estimate,
-    mean_and_ci95,
+    Difference, Estimate, LEAST_GROUPS, LEAST_SEEDS, Measured, SampleFigures, Settles, VarianceParts,
+    difference, estimate, mean_and_ci95,
 };
 pub use strategy_advice::StrategyAdvice;
 pub use summary::{HeadSummary, PredictionSummary, Seconds, Summary};

@@ -45,7 +45,9 @@ impl TestSamples {
             let value = sample.figures.get(position).copied().flatten()?;
             Some((sample.name.as_str(), sample.group.as_deref(), value))
         });
-        (self.figure == figure).then(|| SampleFigures::new(known)).flatten()
+        (self.figure == figure)
+            .then(|| SampleFigures::new(known))
+            .flatten()
     }
 
     /// The text of the file.
@@ -54,14 +56,21 @@ impl TestSamples {
     /// What the writer of the table says, which never fails in memory.
     pub fn to_text(&self) -> Result<Vec<u8>, String> {
         let mut table = Writer::from_writer(Vec::new());
-        let rules = self.rules.iter().map(|rule| format!("{}.{}", self.figure, rule.name()));
+        let rules = self
+            .rules
+            .iter()
+            .map(|rule| format!("{}.{}", self.figure, rule.name()));
         let header: Vec<String> = COLUMNS.map(str::to_owned).into_iter().chain(rules).collect();
         table.write_record(&header).map_err(|error| error.to_string())?;
         for sample in &self.samples {
             let figures = sample.figures.iter();
             // As many digits as it takes to read the same number again.
             let figures = figures.map(|figure| figure.map_or_else(String::new, |figure| figure.to_string()));
-            let row = [sample.name.clone(), sample.group.clone().unwrap_or_default(), sample.label.clone()];
+            let row = [
+                sample.name.clone(),
+                sample.group.clone().unwrap_or_default(),
+                sample.label.clone(),
+            ];
             let row: Vec<String> = row.into_iter().chain(figures).collect();
             table.write_record(&row).map_err(|error| error.to_string())?;
         }
@@ -78,14 +87,19 @@ impl TestSamples {
         let (figure, rules) = columns(&header)?;
         let mut samples = Vec::new();
         let mut record = StringRecord::new();
-        while reader.read_record(&mut record).map_err(|error| error.to_string())? {
+        while reader
+            .read_record(&mut record)
+            .map_err(|error| error.to_string())?
+        {
             let line = record.position().map_or(0, csv::Position::line);
             let cell = |position: usize| record.get(position).unwrap_or_default();
             let figures = record.iter().skip(COLUMNS.len()).map(|cell| match cell {
                 "" => Ok(None),
                 cell => match cell.parse::<f64>() {
                     Ok(figure) if figure.is_finite() => Ok(Some(figure)),
-                    _ => Err(format!("line {line}: found `{cell}`, expected a number or nothing")),
+                    _ => Err(format!(
+                        "line {line}: found `{cell}`, expected a number or nothing"
+                    )),
                 },
             });
             samples.push(TestSample {
@@ -95,14 +109,23 @@ impl TestSamples {
                 figures: figures.collect::<Result<_, _>>()?,
             });
         }
-        Ok(Self { figure, rules, samples })
+        Ok(Self {
+            figure,
+            rules,
+            samples,
+        })
     }
 }
 
 /// The figure and the rules that a header names.
 fn columns(header: &StringRecord) -> Result<(String, Vec<PredictionRule>), String> {
     let found = || header.iter().take(16).collect::<Vec<_>>().join(",");
-    if header.len() < COLUMNS.len() || header.iter().zip(COLUMNS).any(|(found, expected)| found != expected) {
+    if header.len() < COLUMNS.len()
+        || header
+            .iter()
+            .zip(COLUMNS)
+            .any(|(found, expected)| found != expected)
+    {
         return Err(format!(
             "found the columns `{}`, expected `{}` and one FIGURE.RULE for each way of predicting",
             found(),
@@ -113,11 +136,15 @@ fn columns(header: &StringRecord) -> Result<(String, Vec<PredictionRule>), Strin
     let mut rules = Vec::new();
     for column in header.iter().skip(COLUMNS.len()) {
         let parts = column.rsplit_once('.').and_then(|(figure, rule)| {
-            let rule = PredictionRule::ALL.into_iter().find(|known| known.name() == rule)?;
+            let rule = PredictionRule::ALL
+                .into_iter()
+                .find(|known| known.name() == rule)?;
             Some((figure, rule))
         });
         match parts {
-            Some((name, rule)) if *figure.get_or_insert(name) == name && !rules.contains(&rule) => rules.push(rule),
+            Some((name, rule)) if *figure.get_or_insert(name) == name && !rules.contains(&rule) => {
+                rules.push(rule)
+            }
             _ => {
                 return Err(format!(
                     "found the column `{column}` in `{}`, expected one FIGURE.RULE for each way of predicting, all of the same figure",
@@ -136,11 +163,21 @@ mod tests {
     use proptest::prelude::*;
 
     fn samples() -> impl Strategy<Value = TestSamples> {
-        let sample = (any::<String>(), proptest::option::of("[a-z,\"\n]{1,4}"), any::<String>());
+        let sample = (
+            any::<String>(),
+            proptest::option::of("[a-z,\"\n]{1,4}"),
+            any::<String>(),
+        );
         let number = proptest::option::of(prop_oneof![Just(0.0), Just(1.0), -1e300_f64..1e300]);
-        let sample = (sample, proptest::collection::vec(number, 2)).prop_map(|((name, group, label), figures)| {
-            TestSample { name, group, label, figures }
-        });
+        let sample =
+            (sample, proptest::collection::vec(number, 2)).prop_map(|((name, group, label), figures)| {
+                TestSample {
+                    name,
+                    group,
+                    label,
+                    figures,
+                }
+            });
         proptest::collection::vec(sample, 0..6).prop_map(|samples| TestSamples {
             figure: "mae".into(),
             rules: vec![PredictionRule::Joint, PredictionRule::Pool],
@@ -164,7 +201,8 @@ mod tests {
 
     #[test]
     fn a_rule_has_the_figures_of_the_samples_that_it_predicts() {
-        let text = b"sample,group,label,accuracy.joint,accuracy.mean\na,s1,cat,1,0\nb,s2,dog,,1\n\"c,d\",,dog,0,1\n";
+        let text =
+            b"sample,group,label,accuracy.joint,accuracy.mean\na,s1,cat,1,0\nb,s2,dog,,1\n\"c,d\",,dog,0,1\n";
         let found = TestSamples::parse(text).unwrap();
         assert_eq!((found.samples.len(), found.samples[2].name.as_str()), (3, "c,d"));
         assert_eq!(found.of("accuracy", PredictionRule::Joint).unwrap().mean(), 0.5);
@@ -182,7 +220,10 @@ mod tests {
         assert!(refused("sample,group,label,accuracy\n").contains("`accuracy`"));
         assert!(refused("sample,group,label,accuracy.joint,mae.mean\n").contains("`mae.mean`"));
         assert!(refused("sample,group,label,accuracy.joint,accuracy.joint\n").contains("FIGURE.RULE"));
-        assert!(refused("sample,group,label,accuracy.joint\na,,x,1\nb,,x,right\n").contains("line 3: found `right`"));
+        assert!(
+            refused("sample,group,label,accuracy.joint\na,,x,1\nb,,x,right\n")
+                .contains("line 3: found `right`")
+        );
         assert!(refused("sample,group,label,accuracy.joint\na,,x,NaN\n").contains("`NaN`"));
         assert!(refused("sample,group,label,accuracy.joint\na,,x\n").contains("line: 2"));
     }

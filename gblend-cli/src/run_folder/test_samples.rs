@@ -23,8 +23,12 @@ pub fn read_test_samples(folder: &Path) -> Result<Option<TestSamples>, String> {
     // One byte more than allowed tells a file of that size from a larger one.
     let read = file.take(LARGEST + 1).read_to_end(&mut bytes);
     if read.map_err(|error| format!("{name} cannot be read: {error}"))? as u64 > LARGEST {
-        return Err(format!("{name} is larger than {} MiB, which no run writes", LARGEST >> 20));
+        return Err(format!(
+            "{name} is larger than {} MiB, which no run writes",
+            LARGEST >> 20
+        ));
     }
-    let samples = TestSamples::parse(&bytes).map_err(|error| format!("{name} cannot be understood: {error}"))?;
+    let samples =
+        TestSamples::parse(&bytes).map_err(|error| format!("{name} cannot be understood: {error}"))?;
     Ok(Some(samples))
 }

@@ -487,7 +487,11 @@ impl Case<'_> {
         let Some(each) = rule.works("the main metric of each sample", each)? else {
             return Ok(());
         };
-        rule.holds(each.len() == SAMPLES, format!("one for each of {SAMPLES} samples"), &each)?;
+        rule.holds(
+            each.len() == SAMPLES,
+            format!("one for each of {SAMPLES} samples"),
+            &each,
+        )?;
         match (mean_of(&each), main) {
             (Some(mean), Some(main)) => close(rule, "the mean", main, mean, 1e-9),
             (None, None) => Ok(()),

@@ -180,7 +180,9 @@ impl Criterion for Sigmoids {
         _: &[Option<f64>],
         targets: &Targets,
     ) -> Result<Option<Vec<Option<f64>>>> {
-        let right = self.each(scores, targets, |row, classes| f64::from(at_least(row, THRESHOLD) == *classes))?;
+        let right = self.each(scores, targets, |row, classes| {
+            f64::from(at_least(row, THRESHOLD) == *classes)
+        })?;
         Ok(Some(right))
     }
 

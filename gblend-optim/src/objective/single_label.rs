@@ -143,7 +143,9 @@ impl Criterion for Softmax {
         _: &[Option<f64>],
         targets: &Targets,
     ) -> Result<Option<Vec<Option<f64>>>> {
-        let right = self.each(scores, targets, |row, class| f64::from(highest(row) == Some(class)))?;
+        let right = self.each(scores, targets, |row, class| {
+            f64::from(highest(row) == Some(class))
+        })?;
         Ok(Some(right))
     }
 

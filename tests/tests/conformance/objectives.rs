@@ -252,9 +252,15 @@ impl Criterion for Shifted {
         _: &[Option<f64>],
         targets: &Targets,
     ) -> Result<Option<Vec<Option<f64>>>> {
-        let times = if self.is(Fault::MeasuresEachTwice) { 2.0 } else { 1.0 };
+        let times = if self.is(Fault::MeasuresEachTwice) {
+            2.0
+        } else {
+            1.0
+        };
         let distances = self.distances(scores, targets)?.into_iter();
-        Ok(Some(distances.map(|distance| Some(times * distance?.abs())).collect()))
+        Ok(Some(
+            distances.map(|distance| Some(times * distance?.abs())).collect(),
+        ))
     }
 
     fn axes(&self) -> Axes {

@@ -71,7 +71,10 @@ const TASKS: [Task; 16] = [
     groups(10, 200, 0.8, 0.3),
     groups(20, 400, 0.8, 0.3),
     groups(40, 800, 0.8, 0.3),
-    Task { anew: true, ..task(100, 0.15, 0.01, 0.7) },
+    Task {
+        anew: true,
+        ..task(100, 0.15, 0.01, 0.7)
+    },
 ];
 
 fn normal(rng: &mut impl Rng) -> f64 {
@@ -97,24 +100,35 @@ impl Task {
         let shape = (1.0 + spread * spread).ln().sqrt();
         let sizes: Vec<f64> = (0..groups).map(|_| (shape * normal(rng)).exp()).collect();
         let all: f64 = sizes.iter().sum();
-        let sizes = sizes.iter().map(|size| (size / all * self.samples as f64).round().max(1.0) as usize);
-        sizes.enumerate().flat_map(|(group, size)| repeat_n(group, size)).collect()
+        let sizes = sizes
+            .iter()
+            .map(|size| (size / all * self.samples as f64).round().max(1.0) as usize);
+        sizes
+            .enumerate()
+            .flat_map(|(group, size)| repeat_n(group, size))
+            .collect()
     }
 
     fn test(&self, first: usize, rng: &mut impl Rng) -> Test {
         let groups = self.group_of_each(rng);
         let of_groups: Vec<f64> = groups.iter().map(|_| normal(rng)).collect();
-        let own = groups.iter().map(|&group| {
-            self.alike.sqrt() * of_groups[group] + (1.0 - self.alike).sqrt() * normal(rng)
-        });
+        let own = groups
+            .iter()
+            .map(|&group| self.alike.sqrt() * of_groups[group] + (1.0 - self.alike).sqrt() * normal(rng));
         let own = own.collect();
-        let names = groups.iter().enumerate().map(|(sample, group)| ((first + sample).to_string(), group.to_string()));
+        let names = groups
+            .iter()
+            .enumerate()
+            .map(|(sample, group)| ((first + sample).to_string(), group.to_string()));
         let names: Vec<(String, String)> = names.collect();
         let samples = names.iter().map(|(name, group)| {
             let group = self.groups.is_some().then_some(group.as_str());
             (name.as_str(), group, 0.0)
         });
-        Test { of: SampleFigures::new(samples).unwrap(), own }
+        Test {
+            of: SampleFigures::new(samples).unwrap(),
+            own,
+        }
     }
 
     /// What the better and the other method say of each sample, seed by seed.
@@ -177,7 +191,9 @@ fn interval<'a, M: Into<Measured<'a>>>(pairs: impl Iterator<Item = (M, M)>) -> (
 
 #[test]
 fn intervals_hold_their_promise_at_three_five_and_eight_seeds() {
-    println!("| samples | groups | discordant | deviation of seeds | same for every seed | 3, 5, 8 seeds | seeds alone |");
+    println!(
+        "| samples | groups | discordant | deviation of seeds | same for every seed | 3, 5, 8 seeds | seeds alone |"
+    );
     println!("|---|---|---|---|---|---|---|");
     let percent = |share: f64| format!("{:.1}", 100.0 * share);
     for task in TASKS {
@@ -188,7 +204,11 @@ fn intervals_hold_their_promise_at_three_five_and_eight_seeds() {
             task.samples,
             if task.anew { ", others for each seed" } else { "" },
             task.groups.map_or_else(String::new, |(groups, spread)| {
-                format!("{groups}, sizes ± {:.0} %, {:.0} % alike", 100.0 * spread, 100.0 * task.alike)
+                format!(
+                    "{groups}, sizes ± {:.0} %, {:.0} % alike",
+                    100.0 * spread,
+                    100.0 * task.alike
+                )
             }),
             100.0 * task.discordant,
             percent(task.deviation),
@@ -199,9 +219,15 @@ fn intervals_hold_their_promise_at_three_five_and_eight_seeds() {
         // Of fewer than five samples that tell methods apart, an interval may hold more often than it promises.
         let few = task.discordant * (task.samples as f64) < 5.0;
         for (seeds, [whole, alone]) in SEEDS.into_iter().zip(found) {
-            assert!(whole >= 0.93 && (few || whole <= 0.975), "{task:?}, {seeds} seeds: {whole}");
+            assert!(
+                whole >= 0.93 && (few || whole <= 0.975),
+                "{task:?}, {seeds} seeds: {whole}"
+            );
             let better = task.anew || (whole - 0.95).abs() <= (alone - 0.95).abs() + 0.03;
-            assert!(better, "{task:?}, {seeds} seeds: {alone} over seeds alone, {whole}");
+            assert!(
+                better,
+                "{task:?}, {seeds} seeds: {alone} over seeds alone, {whole}"
+            );
         }
     }
 }

@@ -12,8 +12,8 @@ mod tests;
 use gblend_core::{MetricFormat, MetricKind};
 use serde::{Deserialize, Serialize};
 
-use parts::quantile;
 pub use parts::VarianceParts;
+use parts::quantile;
 pub use samples::{LEAST_GROUPS, SampleFigures};
 pub use settles::Settles;
 
@@ -45,7 +45,10 @@ impl<'a> Measured<'a> {
 
 impl From<f64> for Measured<'_> {
     fn from(figure: f64) -> Self {
-        Self { figure, samples: None }
+        Self {
+            figure,
+            samples: None,
+        }
     }
 }
 
@@ -108,8 +111,10 @@ pub fn difference<'a, M: Into<Measured<'a>>>(
     pairs: impl IntoIterator<Item = (M, M)>,
     kind: &MetricKind,
 ) -> Option<Difference> {
-    let pairs: Vec<(Measured<'_>, Measured<'_>)> =
-        pairs.into_iter().map(|(run, other)| (run.into(), other.into())).collect();
+    let pairs: Vec<(Measured<'_>, Measured<'_>)> = pairs
+        .into_iter()
+        .map(|(run, other)| (run.into(), other.into()))
+        .collect();
     if pairs.is_empty() {
         return None;
     }
@@ -145,7 +150,10 @@ fn of_pairs(pairs: &[(Measured<'_>, Measured<'_>)], kind: &MetricKind) -> Estima
 
 /// The parts of a difference where nothing is known of samples.
 fn seeds_alone(pairs: &[(Measured<'_>, Measured<'_>)]) -> Option<VarianceParts> {
-    let figures: Vec<f64> = pairs.iter().map(|(run, other)| run.figure - other.figure).collect();
+    let figures: Vec<f64> = pairs
+        .iter()
+        .map(|(run, other)| run.figure - other.figure)
+        .collect();
     let of_seeds = (figures.len() > 1).then(|| samples::variance(&figures) / figures.len() as f64);
     Some(VarianceParts {
         seeds: figures.len(),
@@ -170,7 +178,9 @@ fn of_seeds<'a, const RUNS: usize>(
         let runs = runs.into_iter().map(|(sign, run)| Some((sign, run.samples?)));
         Some((figure, runs.collect::<Option<Vec<_>>>()?))
     });
-    let parts = known.collect::<Option<Vec<_>>>().and_then(|seeds| samples::parts(&seeds));
+    let parts = known
+        .collect::<Option<Vec<_>>>()
+        .and_then(|seeds| samples::parts(&seeds));
     let ci95 = match &parts {
         Some(parts) => bounded(parts.half_width(), kind),
         None => over_seeds,

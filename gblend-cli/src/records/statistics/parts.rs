@@ -89,7 +89,9 @@ impl VarianceParts {
         Self {
             seeds,
             samples: (self.samples as f64 * factor).round() as usize,
-            groups: self.groups.map(|groups| (groups as f64 * factor).round() as usize),
+            groups: self
+                .groups
+                .map(|groups| (groups as f64 * factor).round() as usize),
             few_groups: self.few_groups,
             of_seeds: Some(fewer * (own + (of_seeds - own) / factor)),
             of_samples: self.of_samples / factor,

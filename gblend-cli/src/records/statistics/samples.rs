@@ -89,7 +89,11 @@ impl SampleFigures {
 /// Of groups the sums count, as in a ratio estimator, and the variance is that of the jackknife that leaves out one group at a
 /// time.
 pub(super) fn parts(seeds: &[(f64, Vec<(f64, &SampleFigures)>)]) -> Option<VarianceParts> {
-    let sources = || seeds.iter().flat_map(|(_, sources)| sources.iter().map(|(_, of)| *of));
+    let sources = || {
+        seeds
+            .iter()
+            .flat_map(|(_, sources)| sources.iter().map(|(_, of)| *of))
+    };
     let tested = Tested::of(sources())?;
     let values = || sources().flat_map(|of| of.values.iter().copied());
     let shares: Vec<Vec<f64>> = seeds.iter().map(|(_, sources)| tested.shares(sources)).collect();
@@ -97,7 +101,9 @@ pub(super) fn parts(seeds: &[(f64, Vec<(f64, &SampleFigures)>)]) -> Option<Varia
     let count = seeds.len() as f64;
     let mut mean = vec![0.0; tested.units];
     for shares in &shares {
-        mean.iter_mut().zip(shares).for_each(|(mean, share)| *mean += share / count);
+        mean.iter_mut()
+            .zip(shares)
+            .for_each(|(mean, share)| *mean += share / count);
     }
     let each: f64 = shares.iter().map(|shares| jackknife(shares, &weights)).sum();
     let these = jackknife(&mean, &weights);
@@ -132,7 +138,12 @@ pub(super) fn parts(seeds: &[(f64, Vec<(f64, &SampleFigures)>)]) -> Option<Varia
         of_these_seeds: these.max(least),
         sample_freedom: freedom.max(1.0),
     };
-    let finite = [parts.of_samples, parts.of_these_seeds, parts.sample_freedom, of_seeds.unwrap_or(0.0)];
+    let finite = [
+        parts.of_samples,
+        parts.of_these_seeds,
+        parts.sample_freedom,
+        of_seeds.unwrap_or(0.0),
+    ];
     finite.iter().all(|part| part.is_finite()).then_some(parts)
 }
 

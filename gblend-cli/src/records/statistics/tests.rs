@@ -33,7 +33,12 @@ fn of(runs: &[SampleFigures], kind: &MetricKind) -> Estimate {
 }
 
 fn between(runs: &[(SampleFigures, SampleFigures)], kind: &MetricKind) -> Difference {
-    difference("b", runs.iter().map(|(a, b)| (Measured::of(a), Measured::of(b))), kind).unwrap()
+    difference(
+        "b",
+        runs.iter().map(|(a, b)| (Measured::of(a), Measured::of(b))),
+        kind,
+    )
+    .unwrap()
 }
 
 fn parts_of(runs: &[SampleFigures]) -> VarianceParts {
@@ -41,7 +46,10 @@ fn parts_of(runs: &[SampleFigures]) -> VarianceParts {
 }
 
 /// What two methods get right, seed by seed and sample by sample.
-fn right(seeds: std::ops::Range<usize>, samples: std::ops::Range<usize>) -> impl Strategy<Value = Vec<[Vec<f64>; 2]>> {
+fn right(
+    seeds: std::ops::Range<usize>,
+    samples: std::ops::Range<usize>,
+) -> impl Strategy<Value = Vec<[Vec<f64>; 2]>> {
     (seeds, samples).prop_flat_map(|(seeds, samples)| {
         let bit = || prop::collection::vec((0_u8..2).prop_map(f64::from), samples);
         prop::collection::vec((bit(), bit()).prop_map(|(a, b)| [a, b]), seeds)
@@ -52,7 +60,10 @@ fn pairs(
     seeds: &[[Vec<f64>; 2]],
     group: impl Fn(usize) -> Option<String> + Copy,
 ) -> Vec<(SampleFigures, SampleFigures)> {
-    seeds.iter().map(|[a, b]| (figures(a, group), figures(b, group))).collect()
+    seeds
+        .iter()
+        .map(|[a, b]| (figures(a, group), figures(b, group)))
+        .collect()
 }
 
 fn near(found: f64, expected: f64) -> bool {
@@ -76,12 +87,23 @@ fn the_parts_are_those_of_statsmodels_analysis_of_variance() {
     let references: Vec<Reference> = serde_json::from_str(text).unwrap();
     assert_eq!(references.len(), 5);
     for expected in references {
-        let runs: Vec<SampleFigures> = expected.table.iter().map(|seed| figures(seed, no_group)).collect();
+        let runs: Vec<SampleFigures> = expected
+            .table
+            .iter()
+            .map(|seed| figures(seed, no_group))
+            .collect();
         let Estimate { mean, ci95, parts } = of(&runs, &MAE);
         let parts = parts.unwrap();
-        assert!(near(mean, expected.mean) && near(ci95.unwrap(), expected.half), "{mean} {ci95:?}");
+        assert!(
+            near(mean, expected.mean) && near(ci95.unwrap(), expected.half),
+            "{mean} {ci95:?}"
+        );
         assert!(near(parts.of_seeds.unwrap(), expected.of_seeds), "{parts:?}");
-        assert!(near(parts.of_samples, expected.of_samples), "{parts:?} {}", expected.of_samples);
+        assert!(
+            near(parts.of_samples, expected.of_samples),
+            "{parts:?} {}",
+            expected.of_samples
+        );
         assert!(near(parts.of_these_seeds, expected.of_these_seeds), "{parts:?}");
     }
 }
@@ -115,9 +137,14 @@ fn two_seeds_that_agree_leave_what_forty_samples_leave() {
     // One sample more in both seeds, but each time eight others that they differ by: ± 0.0 over seeds alone.
     let seed = |first: usize| {
         let of = |from: usize, to: usize| -> Vec<f64> {
-            (0..40).map(|at| f64::from(u8::from(at < 20 || (from..to).contains(&at)))).collect()
+            (0..40)
+                .map(|at| f64::from(u8::from(at < 20 || (from..to).contains(&at))))
+                .collect()
         };
-        (figures(&of(first, first + 5), no_group), figures(&of(first + 5, first + 9), no_group))
+        (
+            figures(&of(first, first + 5), no_group),
+            figures(&of(first + 5, first + 9), no_group),
+        )
     };
     let found = between(&[seed(20), seed(30)], &ACCURACY);
     assert!((found.mean - 0.025).abs() < 1e-12);
@@ -132,7 +159,10 @@ fn methods_that_say_the_same_are_told_apart_by_three_of_all_samples() {
             let same = vec![(figures(&values, no_group), figures(&values, no_group)); seeds];
             let found = between(&same, &ACCURACY);
             let of_three = found.ci95.unwrap() * samples as f64 / 3.0;
-            assert!((0.6..1.2).contains(&of_three) && !found.significant, "{samples} {seeds} {found:?}");
+            assert!(
+                (0.6..1.2).contains(&of_three) && !found.significant,
+                "{samples} {seeds} {found:?}"
+            );
             // Of what is no share, by three times what a sample usually has.
             assert!(between(&same, &MAE).ci95.unwrap() > 0.0);
         }
@@ -147,7 +177,10 @@ fn of_one_sample_an_interval_says_nothing() {
     for seeds in [1, 3] {
         let one = vec![(figures(&[1.0], no_group), figures(&[0.0], no_group)); seeds];
         let found = between(&one, &ACCURACY);
-        assert_eq!((found.mean, found.ci95, found.significant), (1.0, Some(1.0), false));
+        assert_eq!(
+            (found.mean, found.ci95, found.significant),
+            (1.0, Some(1.0), false)
+        );
         let number = vec![(figures(&[2.5], no_group), figures(&[0.5], no_group)); seeds];
         assert!(between(&number, &MAE).ci95.unwrap() > 2.0);
     }
@@ -157,8 +190,14 @@ fn of_one_sample_an_interval_says_nothing() {
 fn one_seed_has_the_interval_of_its_samples_and_marks_nothing() {
     // By scipy.stats: t.ppf(0.975, 39) · sqrt(0.9 · 0.1 / 39), of 36 and 0 of 40.
     let a: Vec<f64> = (0..40).map(|at| f64::from(u8::from(at < 36))).collect();
-    let found = between(&[(figures(&a, no_group), figures(&[0.0; 40], no_group))], &ACCURACY);
-    assert!((found.ci95.unwrap() - 2.022690901 * (0.09_f64 / 39.0).sqrt()).abs() < 1e-7, "{found:?}");
+    let found = between(
+        &[(figures(&a, no_group), figures(&[0.0; 40], no_group))],
+        &ACCURACY,
+    );
+    assert!(
+        (found.ci95.unwrap() - 2.022690901 * (0.09_f64 / 39.0).sqrt()).abs() < 1e-7,
+        "{found:?}"
+    );
     assert_eq!((found.significant, found.settles), (false, None));
     assert_eq!(found.parts.unwrap().of_seeds, None);
 }
@@ -166,7 +205,12 @@ fn one_seed_has_the_interval_of_its_samples_and_marks_nothing() {
 #[test]
 fn test_samples_of_their_own_leave_seeds_with_students_t() {
     // Nothing is common to seeds, so their means are independent, and have the samples' part in them.
-    let seeds = [[1.0, 2.0, 4.0, 3.0], [2.0, 2.0, 5.0, 6.0], [1.0, 1.0, 2.0, 7.0], [3.0, 4.0, 4.0, 3.0]];
+    let seeds = [
+        [1.0, 2.0, 4.0, 3.0],
+        [2.0, 2.0, 5.0, 6.0],
+        [1.0, 1.0, 2.0, 7.0],
+        [3.0, 4.0, 4.0, 3.0],
+    ];
     let runs: Vec<SampleFigures> = seeds
         .iter()
         .enumerate()
@@ -189,35 +233,60 @@ fn test_samples_of_their_own_leave_seeds_with_students_t() {
         })
         .collect();
     let means: Vec<f64> = apart.iter().map(SampleFigures::mean).collect();
-    assert!(near(of(&apart, &MAE).ci95.unwrap(), mean_and_ci95(&means).1.unwrap()));
+    assert!(near(
+        of(&apart, &MAE).ci95.unwrap(),
+        mean_and_ci95(&means).1.unwrap()
+    ));
 }
 
 #[test]
 fn runs_on_other_samples_do_not_cancel() {
     let values: Vec<f64> = (0..40).map(|at| f64::from(u8::from(at % 4 > 0))).collect();
     let seeds = |name: &'static str| {
-        let of = || (figures(&values, no_group), named(&values, |at| format!("{name}{at}"), no_group));
+        let of = || {
+            (
+                figures(&values, no_group),
+                named(&values, |at| format!("{name}{at}"), no_group),
+            )
+        };
         (0..3).map(|_| of()).collect::<Vec<_>>()
     };
-    let (same, others) = (between(&seeds(""), &ACCURACY), between(&seeds("other "), &ACCURACY));
+    let (same, others) = (
+        between(&seeds(""), &ACCURACY),
+        between(&seeds("other "), &ACCURACY),
+    );
     assert!(others.ci95.unwrap() > same.ci95.unwrap(), "{same:?} {others:?}");
-    assert_eq!((same.parts.unwrap().samples, others.parts.unwrap().samples), (40, 80));
+    assert_eq!(
+        (same.parts.unwrap().samples, others.parts.unwrap().samples),
+        (40, 80)
+    );
 }
 
 #[test]
 fn groups_count_from_ten_on_and_samples_without_one_for_themselves() {
-    let values: Vec<f64> = (0..36).map(|at| (at / 4) as f64 + (at % 4) as f64 / 10.0).collect();
+    let values: Vec<f64> = (0..36)
+        .map(|at| (at / 4) as f64 + (at % 4) as f64 / 10.0)
+        .collect();
     let by = |groups: usize| move |at: usize| Some((at % groups).to_string());
     let few = parts_of(&[figures(&values, by(9))]);
     assert_eq!((few.groups, few.few_groups), (None, Some(9)));
-    assert_eq!(VarianceParts { few_groups: None, ..few }, parts_of(&[figures(&values, no_group)]));
+    assert_eq!(
+        VarianceParts {
+            few_groups: None,
+            ..few
+        },
+        parts_of(&[figures(&values, no_group)])
+    );
     let enough = parts_of(&[figures(&values, by(10))]);
     assert_eq!((enough.groups, enough.few_groups), (Some(10), None));
     let some = parts_of(&[figures(&values, |at| (at < 27).then(|| (at / 9).to_string()))]);
     assert_eq!((some.groups, some.few_groups), (Some(3), None));
     // Neighbors are alike, so their groups vary more than samples that are mixed.
     let alike = parts_of(&[figures(&values, |at| Some((at / 3).to_string()))]);
-    assert!(alike.of_these_seeds > 2.0 * enough.of_these_seeds, "{alike:?} {enough:?}");
+    assert!(
+        alike.of_these_seeds > 2.0 * enough.of_these_seeds,
+        "{alike:?} {enough:?}"
+    );
 }
 
 #[test]
@@ -238,14 +307,31 @@ fn what_would_settle_a_difference_is_said_of_seeds_first_and_of_samples_where_no
     assert_eq!(settled(0.001, &parts(1e-4, 0.0)), Settles::TooClose);
     // By scipy.stats, the fewest S with 0.02 > t.ppf(0.975, S − 1) · sqrt(3e-4 / S).
     assert_eq!(settled(0.02, &parts(1e-4, 0.0)), Settles::Seeds(6));
-    let Settles::Samples { samples, seeds, groups } = settled(0.02, &parts(1e-6, 4e-4)) else {
+    let Settles::Samples {
+        samples,
+        seeds,
+        groups,
+    } = settled(0.02, &parts(1e-6, 4e-4))
+    else {
         unreachable!("more samples")
     };
     // (1.96 / 0.02)² · 4e-4 times 400, and a little for the seeds.
-    assert!((1537..1800).contains(&samples) && seeds == 3 && groups.is_none(), "{samples} {seeds}");
+    assert!(
+        (1537..1800).contains(&samples) && seeds == 3 && groups.is_none(),
+        "{samples} {seeds}"
+    );
     assert_eq!(settled(-0.002, &parts(0.1, 0.1)), Settles::OutOfReach);
-    let grouped = VarianceParts { groups: Some(20), ..parts(1e-6, 4e-4) };
-    assert!(matches!(settled(0.02, &grouped), Settles::Samples { groups: Some(77..=90), .. }));
+    let grouped = VarianceParts {
+        groups: Some(20),
+        ..parts(1e-6, 4e-4)
+    };
+    assert!(matches!(
+        settled(0.02, &grouped),
+        Settles::Samples {
+            groups: Some(77..=90),
+            ..
+        }
+    ));
 }
 
 proptest! {

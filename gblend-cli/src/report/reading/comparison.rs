@@ -49,7 +49,10 @@ impl Compared {
                 runs.map(|(&seed, run)| {
                     let path = below(folder, run)?;
                     let run = path.is_dir().then(|| Run::read(&path)).transpose()?;
-                    let samples = run.as_ref().map(|run| samples(&path, run, result.main())).transpose()?;
+                    let samples = run
+                        .as_ref()
+                        .map(|run| samples(&path, run, result.main()))
+                        .transpose()?;
                     Ok(Cell {
                         seed,
                         run,
@@ -118,7 +121,9 @@ impl Compared {
         let figures = row.figures(&self.result.main().name);
         let seeds = row.seeds.iter().zip(figures).enumerate();
         let measured = seeds.map(|(place, (&seed, &figure))| {
-            let cell = cells.and_then(|cells| cells.get(place)).filter(|cell| cell.seed == seed);
+            let cell = cells
+                .and_then(|cells| cells.get(place))
+                .filter(|cell| cell.seed == seed);
             let samples = cell.and_then(|cell| cell.samples.as_ref());
             let samples = samples.filter(|samples| samples.has_mean(figure));
             (seed, Measured { figure, samples })

@@ -363,7 +363,8 @@ fn comparison(accuracies: [[f64; 3]; 5]) -> Compared {
     let mut last = result.rows[3].clone();
     last.method = ROWS[4].into();
     result.rows.push(last);
-    let to = |name: &str, own: [f64; 3], other: [f64; 3]| difference(name, own.into_iter().zip(other), &ACCURACY);
+    let to =
+        |name: &str, own: [f64; 3], other: [f64; 3]| difference(name, own.into_iter().zip(other), &ACCURACY);
     for (row, own) in result.rows.iter_mut().zip(accuracies) {
         row.mean = own.iter().sum::<f64>() / 3.0;
         row.test_accuracy = own.into();
