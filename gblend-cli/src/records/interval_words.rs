@@ -42,7 +42,10 @@ impl Comparison {
         let several = self.rows.iter().any(|row| row.seeds.len() > 1);
         if !alone.is_empty() && (several || alone.len() < self.rows.len()) {
             let which = match alone.len() < self.rows.len() {
-                true => format!("Intervals of {} are", alone.join(", ")),
+                true => format!(
+                    "Intervals of {}, and of differences to them, are",
+                    alone.join(", ")
+                ),
                 false => "Intervals are".to_owned(),
             };
             let mut why: Vec<String> = self
@@ -224,7 +227,8 @@ mod tests {
         }];
         let said = some.intervals_do_not_know().join(" ");
         assert!(
-            said.contains("Intervals of joint are over seeds alone") && said.contains("no file (2 run(s))"),
+            said.contains("Intervals of joint, and of differences to them, are over seeds alone")
+                && said.contains("no file (2 run(s))"),
             "{said}"
         );
         let none = comparison(&[None, None, None]);
