@@ -141,6 +141,8 @@ write("overrides", "values", "run.epochs=3\nblend.kind=equal\noptimizer.clip_nor
 write("overrides", "kinds", "optimizer.kind=adamw\nmodality.camera.kind=rgb\nrun.cache=\"a\"\nrun.validation=0.25")
 write("curves", "two-heads.csv", "head,epoch,train_loss,val_loss\na,0,2.0,2.1\nb,0,1,1e-3\na,9,1.5,1.9\nb,9,.5,7\n")
 write("curves", "quoted.csv", 'epoch,"head",val_loss,train_loss,more\r\n0,"a,""b",1,2,\r\n1,"a,""b",1,2,x\r\n')
+write("test_samples", "right.csv", "sample,group,label,accuracy.joint,accuracy.pool\na,s1,cat,1,0\nb,s2,dog,,1\n")
+write("test_samples", "errors.csv", 'sample,group,label,mae.joint\r\n"a,""b",,2.5,1e-3\r\nc,,-1,.25\r\n')
 write("table_csv", "plain.csv", "\ufeffid,label,path\na, 3,x/1.wav\nb,,\n")
 write("table_csv", "quoted.csv", 'id,"la""bel"\r\n"a\nb",1\r\n"",2\r\n')
 write("table_json", "plain.jsonl", '{"id": "a", "label": 3}\n\n{"id": "b", "ok": true, "x": null}\n')

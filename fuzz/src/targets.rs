@@ -65,10 +65,16 @@ impl Target {
 }
 
 /// All of them.
-pub static TARGETS: [Target; 27] = [
+pub static TARGETS: [Target; 28] = [
     target("config", fuzzing::config, memory(1024 * KIB, 1024), 2_000),
     target("overrides", fuzzing::overrides, memory(1024 * KIB, 1024), 2_000),
     target("curves", fuzzing::curves, memory(64 * KIB, 256), 20_000),
+    target(
+        "test_samples",
+        fuzzing::test_samples,
+        memory(64 * KIB, 256),
+        20_000,
+    ),
     target("table_csv", fuzzing::manifest::csv, memory(64 * KIB, 256), 20_000),
     target(
         "table_json",

@@ -8,7 +8,10 @@ use std::path::PathBuf;
 
 use crate::commands::curves::Curves;
 use crate::config::{BUILTIN, Config, ConfigError, Override};
-use crate::records::{Comparison, FittedModalities, ModelDescription, StrategyAdvice, Summary, TestDetails};
+use crate::records::{
+    Comparison, FittedModalities, ModelDescription, PredictionRule, StrategyAdvice, Summary, TestDetails,
+    TestSamples,
+};
 use crate::run_folder::checkpoint;
 use gblend_core::media::Waveform;
 
@@ -61,6 +64,11 @@ fn survives(config: Result<Config, ConfigError>) -> bool {
 
 pub fn curves(bytes: &[u8]) -> bool {
     Curves::parse(bytes).is_ok_and(|curves| curves.between(None, None).is_ok())
+}
+
+/// `test_samples.csv`, and the figures of one of its rules.
+pub fn test_samples(bytes: &[u8]) -> bool {
+    TestSamples::parse(bytes).is_ok_and(|read| read.of(&read.figure, PredictionRule::Joint).is_some())
 }
 
 /// An IDX file of pictures or of labels, gzipped or not.

@@ -228,6 +228,25 @@ pub trait Criterion {
         targets: &Targets,
     ) -> Result<Vec<Option<f64>>>;
 
+    /// The main figure, the first of [`metric_kinds`](Self::metric_kinds), sample by sample: numbers whose mean over the
+    /// samples that have one is what [`metrics`](Self::metrics) tells, 1 and 0 of what is right or wrong. From them
+    /// comparisons learn what other test samples would have found.
+    ///
+    /// Of a figure that is no mean, the figure and what the sample moves it by (the delta method): of the root of a mean
+    /// square `r` these are `r + (e² − r²) / 2r`. Default: nothing is known of samples, and intervals are over seeds alone.
+    ///
+    /// # Errors
+    /// As [`losses`](Self::losses).
+    fn main_figure_of_each(
+        &self,
+        scores: &[Vec<f64>],
+        losses: &[Option<f64>],
+        targets: &Targets,
+    ) -> Result<Option<Vec<Option<f64>>>> {
+        let _ = (scores, losses, targets);
+        Ok(None)
+    }
+
     /// What a report calls its axes.
     fn axes(&self) -> Axes;
 

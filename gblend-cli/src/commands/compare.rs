@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 use crate::process::Interrupt;
 use crate::progress::Board;
 use crate::records::{
-    Comparison, Difference, Figure, FigureDifference, Row, Simplex, SimplexPoint, Tuned, mean_and_ci95,
+    Comparison, Difference, Figure, FigureDifference, LEAST_SEEDS, Row, Simplex, SimplexPoint, Tuned,
+    mean_and_ci95,
 };
 use crate::tables::table;
 
@@ -181,8 +182,8 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
         let by_joint = || match &row.joint_head[..] {
             [] => "-".to_owned(),
             figures => {
-                let (mean, ci95) = mean_and_ci95(figures);
-                Figure::new(mean, main).with_interval(ci95)
+                let (mean, over_seeds) = mean_and_ci95(figures);
+                Figure::new(mean, main).with_interval(row.joint_head_ci95.or(over_seeds))
             }
         };
         cells.extend(beside.then(by_joint));
@@ -199,21 +200,7 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
         .iter()
         .find_map(|row| row.paired_difference_to_best_single.as_ref());
     let best = best.map_or("-", |difference| difference.to.as_str());
-    let seeds = comparison
-        .rows
-        .iter()
-        .map(|row| row.seeds.len())
-        .max()
-        .unwrap_or(0);
-    let intervals = match seeds {
-        1 => "one seed: there are no intervals, and a difference may be chance; --seeds 5 tells more"
-            .to_owned(),
-        2 => "± 95 % intervals over 2 seeds, differences seed by seed: too few to mark any; --seeds 5 tells more".to_owned(),
-        _ => format!(
-            "± 95 % intervals over {seeds} seeds, differences seed by seed; * the interval leaves out 0 (not corrected for \
-             the number of rows)"
-        ),
-    };
+    let intervals = intervals(comparison);
     let simplex = comparison
         .simplex
         .as_ref()
@@ -222,11 +209,47 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
         Better::Higher => intervals,
         Better::Lower => format!("{intervals}; of the {} less is better", main.label),
     };
+    let more = comparison.intervals_do_not_know().into_iter();
+    let more = more.chain(
+        comparison
+            .open_question()
+            .map(|question| format!("open: {question}")),
+    );
+    let more: String = more.map(|line| format!("\n{line}")).collect();
     format!(
-        "{}\n\nbest single modality: {best}\n{intervals}{simplex}\ncomparison: {}",
+        "{}\n\nbest single modality: {best}\n{intervals}{more}{simplex}\ncomparison: {}",
         table(&header, left, rows),
         folder.display(),
     )
+}
+
+/// What intervals are over, and what marks mean.
+fn intervals(comparison: &Comparison) -> String {
+    let over = comparison.intervals_are_over();
+    let seeds = comparison
+        .rows
+        .iter()
+        .map(|row| row.seeds.len())
+        .max()
+        .unwrap_or(0);
+    let known = comparison.rows.iter().any(|row| row.parts.is_some());
+    match seeds {
+        0 | 1 if !known => {
+            "one seed: there are no intervals, and a difference may be chance; --seeds 5 tells more"
+                .to_owned()
+        }
+        0 | 1 => format!(
+            "± 95 % intervals over {over}: what another seed would have found is not in them, and no difference is marked; \
+             --seeds 5 tells more"
+        ),
+        _ if seeds < LEAST_SEEDS => format!(
+            "± 95 % intervals over {over}, differences seed by seed: too few seeds to mark any; --seeds 5 tells more"
+        ),
+        _ => format!(
+            "± 95 % intervals over {over}, differences seed by seed; * the interval leaves out 0 (not corrected for the \
+             number of rows)"
+        ),
+    }
 }
 
 /// What the search of the weights found.

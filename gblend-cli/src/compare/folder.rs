@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::measured::Done;
 use super::plan::Cell;
 use crate::config::{Config, task_differences};
 use crate::error::{Error, Result};
 use crate::files::{FolderLock, to_json, write_whole};
-use crate::records::Comparison;
-use crate::records::Summary;
+use crate::records::{Comparison, Summary};
 
 /// A comparison's folder, which nobody else writes to as long as this lives.
 #[derive(Debug)]
@@ -62,15 +62,15 @@ impl Folder {
     }
 
     /// The result of a cell that is done.
-    pub(super) fn finished(&self, cell: &Cell) -> Option<Summary> {
+    pub(super) fn finished(&self, cell: &Cell) -> Option<Done> {
         let folder = self.path.join(&cell.folder);
         let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
         let summary = read("summary.json")?;
-        if task_differences(&read("config.toml")?, &cell.config).is_empty() {
-            serde_json::from_str(&summary).ok()
-        } else {
-            None
+        if !task_differences(&read("config.toml")?, &cell.config).is_empty() {
+            return None;
         }
+        let summary: Summary = serde_json::from_str(&summary).ok()?;
+        Some(Done::of(&summary, &folder))
     }
 
     /// Where a cell's run goes: whatever an unfinished one left there is removed.

@@ -10,6 +10,7 @@
 //! | `compare.json` | the result; written again after every cell |
 
 mod folder;
+mod measured;
 mod method;
 mod plan;
 mod runner;

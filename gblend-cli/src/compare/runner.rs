@@ -7,8 +7,9 @@ use gblend_core::AutoDevice;
 use gblend_core::device::DeviceKind;
 
 use super::folder::Folder;
+use super::measured::Done;
 use super::plan::{Choice, Entry, Plan, Scope, entries};
-use super::tabulate::{Done, tabulate};
+use super::tabulate::tabulate;
 use super::tuning::{Outcome, Stage, Tuning};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -80,11 +81,14 @@ impl Crew<'_> {
         after: &(dyn Fn(&[CellProgress]) -> Result<()> + Sync),
     ) -> Result<Vec<CellProgress>> {
         let (base, board) = (self.base, self.board);
-        let done = plan.cells.iter().map(|cell| match self.folder.finished(cell) {
-            Some(summary) => CellProgress::Done(Box::new(Done::of(&summary))),
-            None => CellProgress::Waiting,
-        });
-        let done: Vec<CellProgress> = done.collect();
+        let mut done: Vec<CellProgress> = Vec::with_capacity(plan.cells.len());
+        for cell in &plan.cells {
+            let state = self
+                .folder
+                .finished(cell)
+                .map(|found| CellProgress::done(found, &done));
+            done.push(state.unwrap_or(CellProgress::Waiting));
+        }
         let pending = done
             .iter()
             .filter(|state| matches!(state, CellProgress::Waiting))
@@ -182,6 +186,18 @@ enum CellProgress {
 }
 
 impl CellProgress {
+    /// Of a run beside others.
+    fn done(mut found: Done, others: &[Self]) -> Self {
+        let first = others.iter().find_map(|other| match other {
+            Self::Done(done) => Some(done),
+            _ => None,
+        });
+        if let Some(first) = first {
+            found.share_samples(first);
+        }
+        Self::Done(Box::new(found))
+    }
+
     /// What validation samples said of a cell that has ended, or why it failed.
     fn validated(&self) -> Result<Outcome> {
         match self {
@@ -247,7 +263,7 @@ impl Shared<'_> {
             let outcome = self.run(cell);
             let mut states = self.lock();
             states[cell] = match outcome {
-                Ok(done) => CellProgress::Done(Box::new(done)),
+                Ok(done) => CellProgress::done(done, &states),
                 // Not the cell's fault: it is there for the next time, and nobody begins another one.
                 Err(Error::Interrupted { .. }) => CellProgress::Waiting,
                 Err(error) => CellProgress::Failed(error.to_string()),
@@ -295,10 +311,10 @@ impl Shared<'_> {
         config.run.threads = self.threads;
         config.run.memory = self.memory;
         let reporter = self.board.cell(&cell.label);
-        let (summary, _) = with_threads(self.threads, || {
+        let (summary, path) = with_threads(self.threads, || {
             pipeline::run(&config, &start, ProcessUse::Shared, self.interrupt, &reporter)
         })?;
-        Ok(Done::of(&summary))
+        Ok(Done::of(&summary, &path))
     }
 
     fn tell(&self, index: usize, states: &[CellProgress]) {

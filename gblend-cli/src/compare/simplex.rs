@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gblend_core::MetricKind;
 
 use crate::error::{Error, Result};
-use crate::records::{Simplex, SimplexPoint, difference, mean_and_ci95};
+use crate::records::{Difference, Simplex, SimplexPoint, mean_and_ci95};
 
 /// More cells than this for one seed is a slip, not a search.
 const MOST_POINTS: usize = 1000;
@@ -65,20 +65,20 @@ pub(super) fn point(weights: Vec<f64>, main: &MetricKind, figures: Vec<f64>) -> 
 }
 
 /// Judges an estimate by the points of a grid; `None` if there is no point. Every list of figures has the same seeds in
-/// the same order.
+/// the same order. `regret` is how much better the points at these positions, one for each seed, are than the estimate.
 pub(super) fn judge(
     heads: Vec<String>,
     main: &MetricKind,
     steps: usize,
     points: Vec<SimplexPoint>,
     estimate: SimplexPoint,
+    regret: impl FnOnce(&[usize]) -> Option<Difference>,
 ) -> Option<Simplex> {
     let gains = |point: &SimplexPoint| -> Vec<f64> {
         let figures = point.figures(&main.name).iter();
         figures.map(|&figure| main.better.gain(figure)).collect()
     };
-    let of_estimate = gains(&estimate);
-    let seeds = of_estimate.len();
+    let seeds = estimate.figures(&main.name).len();
     let best_without = |seed: usize| {
         let others = |point: &SimplexPoint| -> f64 {
             let gains = gains(point).into_iter().enumerate();
@@ -88,13 +88,14 @@ pub(super) fn judge(
                 .map(|(_, gain)| gain)
                 .sum()
         };
-        points.iter().max_by(|a, b| others(a).total_cmp(&others(b)))
+        let best = points
+            .iter()
+            .enumerate()
+            .max_by(|(_, a), (_, b)| others(a).total_cmp(&others(b)));
+        best.map(|(position, _)| position)
     };
-    let pairs = (0..seeds).filter_map(|seed| {
-        let best = gains(best_without(seed)?);
-        Some((*best.get(seed)?, of_estimate[seed]))
-    });
-    let regret = difference("ogr", pairs)?;
+    let best: Option<Vec<usize>> = (0..seeds).map(best_without).collect();
+    let regret = regret(&best?)?;
     Some(Simplex {
         heads,
         steps,
@@ -108,10 +109,27 @@ pub(super) fn judge(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::records::difference;
     use gblend_core::Better;
     use proptest::prelude::*;
 
     static MAIN: MetricKind = MetricKind::share("accuracy", "accuracy");
+
+    /// As [`judge`], over seeds alone.
+    fn judged(heads: usize, main: &MetricKind, points: Vec<SimplexPoint>, estimate: SimplexPoint) -> Simplex {
+        let heads = (0..heads).map(|head| head.to_string()).collect();
+        let gain = |of: &SimplexPoint, seed: usize| main.better.gain(of.figures(&main.name)[seed]);
+        let (all, own) = (points.clone(), estimate.clone());
+        let regret = |best: &[usize]| {
+            let pairs = best.iter().enumerate();
+            difference(
+                "ogr",
+                pairs.map(|(seed, &best)| (gain(&all[best], seed), gain(&own, seed))),
+                main,
+            )
+        };
+        judge(heads, main, 2, points, estimate, regret).unwrap()
+    }
 
     proptest! {
         #[test]
@@ -146,7 +164,7 @@ mod tests {
         };
         let points = (0..3).map(lucky).collect();
         let estimate = point(vec![0.3, 0.7], &MAIN, vec![0.5; 3]);
-        let simplex = judge(vec!["a".into(), "joint".into()], &MAIN, 2, points, estimate).unwrap();
+        let simplex = judged(2, &MAIN, points, estimate);
         assert!((simplex.regret.mean + 0.1).abs() < 1e-12, "{:?}", simplex.regret);
     }
 
@@ -155,14 +173,7 @@ mod tests {
         let good = point(vec![1.0, 0.0], &MAIN, vec![0.8, 0.9, 0.7]);
         let bad = point(vec![0.0, 1.0], &MAIN, vec![0.5; 3]);
         let estimate = point(vec![0.5, 0.5], &MAIN, vec![0.7, 0.8, 0.6]);
-        let simplex = judge(
-            vec!["a".into(), "joint".into()],
-            &MAIN,
-            1,
-            vec![bad, good],
-            estimate,
-        )
-        .unwrap();
+        let simplex = judged(2, &MAIN, vec![bad, good], estimate);
         assert!((simplex.regret.mean - 0.1).abs() < 1e-12 && simplex.regret.significant);
     }
 
@@ -172,14 +183,7 @@ mod tests {
         let good = point(vec![1.0, 0.0], &main, vec![0.2, 0.1]);
         let bad = point(vec![0.0, 1.0], &main, vec![0.5, 0.5]);
         let estimate = point(vec![0.5, 0.5], &main, vec![0.3, 0.2]);
-        let simplex = judge(
-            vec!["a".into(), "joint".into()],
-            &main,
-            1,
-            vec![bad, good],
-            estimate,
-        )
-        .unwrap();
+        let simplex = judged(2, &main, vec![bad, good], estimate);
         assert!((simplex.regret.mean - 0.1).abs() < 1e-12, "{:?}", simplex.regret);
         assert_eq!(simplex.points[0].figures("mae"), [0.5, 0.5]);
         assert!(simplex.points[0].test_accuracy.is_empty());

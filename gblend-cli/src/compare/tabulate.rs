@@ -2,64 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use gblend_core::{JOINT, MetricKind};
+use gblend_core::{Better, JOINT, MetricKind};
 
+use super::measured::Done;
 use super::method::Method;
 use super::plan::{Entry, Plan};
 use super::simplex::{judge, point};
 use crate::config::Config;
 use crate::records::{
-    COMPARISON_FORMAT, Comparison, Figure, LeftOut, Metrics, ObjectiveDescription, PredictionRule,
-    PredictionSummary, Row, Selection, Simplex, Summary, difference, mean_and_ci95,
+    COMPARISON_FORMAT, Comparison, Estimate, LeftOut, Measured, ObjectiveDescription, Row, SeedsAlone,
+    Simplex, difference, estimate, mean_and_ci95,
 };
-
-/// What a comparison keeps of a run.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Done {
-    objective: Option<ObjectiveDescription>,
-    /// Of what the run predicts from.
-    metrics: Metrics,
-    /// The main figure of the joint head alone, where that was trained and something else predicts.
-    joint_head: Option<f64>,
-    /// What the validation samples said of the epoch that was kept.
-    pub(super) selection: Option<Selection>,
-    pub(super) test_samples: usize,
-    pub(super) weights: Vec<f64>,
-    pub(super) seconds: f64,
-}
-
-impl Done {
-    pub(super) fn of(summary: &Summary) -> Self {
-        let by = |rule: PredictionRule| summary.predictions.iter().find(|of| of.rule == rule);
-        let chosen = by(summary.predict);
-        let main = ObjectiveDescription::main(summary.objective.as_ref());
-        let trained = summary.heads.iter().filter(|head| head.weight > 0.0);
-        let several = trained.clone().count() > 1 && trained.clone().any(|head| head.name == JOINT);
-        let other = several && summary.predict != PredictionRule::Joint;
-        Self {
-            objective: summary.objective.clone(),
-            metrics: chosen.map(PredictionSummary::metrics).unwrap_or_default(),
-            joint_head: by(PredictionRule::Joint)
-                .filter(|_| other)
-                .and_then(|joint| joint.metrics().get(&main.name)),
-            selection: summary.selection.clone(),
-            test_samples: summary
-                .heads
-                .iter()
-                .map(|head| head.test_samples)
-                .max()
-                .unwrap_or(0),
-            weights: summary.heads.iter().map(|head| head.weight).collect(),
-            seconds: summary.seconds.total,
-        }
-    }
-
-    /// Its main figure.
-    pub(super) fn figure(&self) -> Option<Figure> {
-        let main = ObjectiveDescription::main(self.objective.as_ref());
-        Some(Figure::new(self.metrics.get(&main.name)?, main))
-    }
-}
 
 /// What rows are judged by: the objective of a method that trains the joint head, if there is a result of one. A modality
 /// alone may be asked something else.
@@ -111,9 +64,23 @@ pub(super) fn tabulate(
             .unwrap_or(0),
         rows,
         simplex: table.simplex(base),
+        seeds_alone: seeds_alone(results),
         objective: objective.clone(),
         left_out,
     }
+}
+
+/// Why nothing is known of the samples of some runs.
+fn seeds_alone(results: &[Option<Done>]) -> Vec<SeedsAlone> {
+    let mut problems: BTreeMap<&str, usize> = BTreeMap::new();
+    for problem in results.iter().flatten().filter_map(Done::lacks_samples) {
+        *problems.entry(problem).or_default() += 1;
+    }
+    let alone = problems.into_iter().map(|(problem, runs)| SeedsAlone {
+        problem: problem.to_owned(),
+        runs,
+    });
+    alone.collect()
 }
 
 struct Table<'a> {
@@ -144,10 +111,17 @@ impl Table<'_> {
             .map(|(_, done, _)| self.main(done))
     }
 
+    /// The main figure of an entry with a seed, and what is known of samples.
+    fn measured(&self, entry: usize, seed: u64) -> Option<Measured<'_>> {
+        let (_, done, _) = self.cells(entry).find(|(of, ..)| *of == seed)?;
+        done.measured(&self.main.name)
+    }
+
     /// The main figure of two entries with the seeds that both have.
-    fn pairs(&self, entry: usize, other: usize) -> impl Iterator<Item = (f64, f64)> {
-        self.cells(entry)
-            .filter_map(move |(seed, done, _)| Some((self.main(done), self.figure(other, seed)?)))
+    fn pairs(&self, entry: usize, other: usize) -> impl Iterator<Item = (Measured<'_>, Measured<'_>)> {
+        self.cells(entry).filter_map(move |(seed, done, _)| {
+            Some((done.measured(&self.main.name)?, self.measured(other, seed)?))
+        })
     }
 
     fn row(&self, index: usize, entry: &Entry, base: &Config) -> Option<Row> {
@@ -158,11 +132,19 @@ impl Table<'_> {
         let of_each = |name: &str| -> Option<Vec<f64>> {
             cells.iter().map(|(_, done, _)| done.metrics.get(name)).collect()
         };
-        let main: Vec<f64> = cells.iter().map(|(_, done, _)| self.main(done)).collect();
-        let (mean, ci95) = mean_and_ci95(&main);
+        let main = cells
+            .iter()
+            .filter_map(|(_, done, _)| done.measured(&self.main.name));
+        let Estimate { mean, ci95, parts } = estimate(&main.collect::<Vec<_>>(), self.main);
+        let joint: Option<Vec<Measured<'_>>> = cells
+            .iter()
+            .map(|(_, done, _)| done.measured_joint_head())
+            .collect();
+        let joint = joint.unwrap_or_default();
         let to = |other: Option<usize>| {
             let other = other.filter(|&other| other != index)?;
-            difference(&self.plan.entries[other].label(base), self.pairs(index, other))
+            let name = self.plan.entries[other].label(base);
+            difference(&name, self.pairs(index, other), self.main)
         };
         // Of the same modalities and fusion; a network of one modality is measured by those of all.
         let modalities = match entry.method {
@@ -193,13 +175,13 @@ impl Table<'_> {
             fusion: entry.fusion.clone(),
             tuned: self.plan.tuned.get(index).cloned().flatten(),
             seeds: cells.iter().map(|(seed, ..)| *seed).collect(),
-            joint_head: cells
-                .iter()
-                .map(|(_, done, _)| done.joint_head)
-                .collect::<Option<_>>()
-                .unwrap_or_default(),
+            joint_head: joint.iter().map(|joint| joint.figure).collect(),
+            joint_head_ci95: (!joint.is_empty())
+                .then(|| estimate(&joint, self.main).ci95)
+                .flatten(),
             mean,
             ci95,
+            parts,
             paired_difference_to_best_single: to(self.best_single(&rivals)),
             paired_difference_to_joint: to(baseline(Method::Joint)),
             paired_difference_to_equal: to(baseline(Method::Equal)),
@@ -272,12 +254,25 @@ impl Table<'_> {
             .iter()
             .map(|&(index, weights)| point(weights.clone(), self.main, figures(index)));
         let heads = base.modalities.iter().map(|modality| modality.name.clone());
+        let regret = |best: &[usize]| {
+            let pairs = best.iter().zip(&seeds).filter_map(|(&best, &seed)| {
+                let (entry, _) = points.get(best)?;
+                let (best, ogr) = (self.measured(*entry, seed)?, self.measured(ogr, seed)?);
+                // Better is larger, of errors too.
+                Some(match self.main.better {
+                    Better::Higher => (best, ogr),
+                    Better::Lower => (ogr, best),
+                })
+            });
+            difference("ogr", pairs, self.main)
+        };
         judge(
             heads.chain([JOINT.to_owned()]).collect(),
             self.main,
             steps,
             grid.collect(),
             estimate,
+            regret,
         )
     }
 }

@@ -8,6 +8,7 @@ mod prediction;
 mod results;
 mod subsets;
 mod test_details;
+mod test_samples;
 #[cfg(test)]
 mod testing;
 

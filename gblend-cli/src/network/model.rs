@@ -464,6 +464,9 @@ fn stage_of(
     }
 }
 
+/// What the fusion reads, and what the own head does.
+type Divided<S> = (Option<Taped<S>>, Option<Taped<S>>);
+
 /// Who reads what an encoder gives.
 #[derive(Clone, Copy)]
 struct Readers {
@@ -476,7 +479,7 @@ struct Readers {
 impl Readers {
     /// What goes to the fusion or to be seen, and what goes to the modality's own head. The history goes with the joint
     /// head if its loss moves encoders, else with the own one.
-    fn divide<S: Shape>(self, tensor: Taped<S>) -> Result<(Option<Taped<S>>, Option<Taped<S>>)> {
+    fn divide<S: Shape>(self, tensor: Taped<S>) -> Result<Divided<S>> {
         Ok(match (self.joint || self.seen, self.own) {
             (false, _) => (None, Some(tensor)),
             (true, own) if self.joint && self.joint_reach == JointReach::JointHead => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gblend_core::MetricKind;
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectiveDescription, PredictionRule, Tuned};
+use super::{Difference, ObjectiveDescription, PredictionRule, Tuned, VarianceParts};
 
 /// The format of `compare.json`; another format gets another number.
 pub const COMPARISON_FORMAT: &str = "gblend-compare-1";
@@ -33,6 +33,9 @@ pub struct Comparison {
     /// The search of the weights, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simplex: Option<Simplex>,
+    /// Runs of which nothing is known sample by sample, and why: intervals of their methods are over seeds alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seeds_alone: Vec<SeedsAlone>,
     /// Cells without a result, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
@@ -62,11 +65,18 @@ pub struct Row {
     /// The main figure of the joint head alone with each of these seeds, where that was trained and something else predicts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joint_head: Vec<f64>,
+    /// Half the width of the 95 % confidence interval of its mean; absent as `ci95` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joint_head_ci95: Option<f64>,
     /// The mean of the main figure.
     pub mean: f64,
-    /// Half the width of the mean's 95 % confidence interval by Student's t; absent with one seed.
+    /// Half the width of the mean's 95 % confidence interval by Student's t; absent with one seed where nothing is known of
+    /// samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95: Option<f64>,
+    /// What the interval is made of; absent where it is over seeds alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<VarianceParts>,
     /// Its main figure, seed by seed, less that of the modality that is best alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paired_difference_to_best_single: Option<Difference>,
@@ -90,21 +100,6 @@ impl Row {
     pub fn single(&self) -> Option<&str> {
         self.method.strip_prefix(Self::SINGLE)
     }
-}
-
-/// A difference of the main figure between two rows over the seeds that both have.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Difference {
-    /// The row that was subtracted.
-    pub to: String,
-    /// The mean.
-    pub mean: f64,
-    /// Half the width of its 95 % confidence interval by Student's t; absent with one seed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ci95: Option<f64>,
-    /// Whether the interval leaves out 0.
-    pub significant: bool,
 }
 
 /// Fixed weights on a grid over the simplex, and where the estimate is among them.
@@ -153,6 +148,20 @@ impl Comparison {
     pub fn main(&self) -> &MetricKind {
         ObjectiveDescription::main(self.objective.as_ref())
     }
+
+    /// What tables and charts call a row among others.
+    pub fn label(&self, row: &Row) -> String {
+        let fusion = self.rows.first().map(|row| &row.fusion);
+        if row.single().is_some() {
+            row.method.clone()
+        } else if row.modalities.len() < self.modalities.len() {
+            format!("{} on {}", row.method, row.modalities.join(" + "))
+        } else if fusion.is_some_and(|fusion| *fusion != row.fusion) {
+            format!("{} with fusion {}", row.method, row.fusion)
+        } else {
+            row.method.clone()
+        }
+    }
 }
 
 impl Row {
@@ -167,6 +176,16 @@ impl SimplexPoint {
     pub fn figures(&self, name: &str) -> &[f64] {
         of_seeds(name, &self.test_accuracy, &self.test_metrics)
     }
+}
+
+/// Runs of which nothing is known sample by sample.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedsAlone {
+    /// Why.
+    pub problem: String,
+    /// How many.
+    pub runs: usize,
 }
 
 /// A cell without a result.

@@ -9,6 +9,7 @@ mod counts;
 mod epoch;
 mod figure;
 mod fitted;
+mod interval_words;
 mod metrics;
 mod model;
 mod objective;
@@ -20,15 +21,17 @@ mod statistics;
 mod strategy_advice;
 mod summary;
 mod test_details;
+mod test_samples;
 mod tuning;
 
 pub use calibration::{Calibration, CalibrationBin};
 pub use class_weight::ClassWeight;
-pub use comparison::{COMPARISON_FORMAT, Comparison, Difference, LeftOut, Row, Simplex, SimplexPoint};
+pub use comparison::{COMPARISON_FORMAT, Comparison, LeftOut, Row, SeedsAlone, Simplex, SimplexPoint};
 pub use counts::{EpochCounts, Tally};
 pub use epoch::{EpochMetrics, HeadMetrics};
 pub use figure::{Figure, FigureDifference, three_digits};
 pub use fitted::FittedModalities;
+pub use interval_words::settled_by;
 pub use metrics::{Metrics, Score};
 pub use model::{ModelDescription, ModelModality};
 pub use objective::ObjectiveDescription;
@@ -36,8 +39,12 @@ pub use pool::{FittedPool, SubsetPool};
 pub use prediction::PredictionRule;
 pub use probe::{ProbeLosses, SampleLosses};
 pub use selection::{SelectedBy, Selection};
-pub use statistics::{difference, mean_and_ci95};
+pub use statistics::{
+    Difference, Estimate, LEAST_GROUPS, LEAST_SEEDS, Measured, SampleFigures, Settles, VarianceParts,
+    difference, estimate, mean_and_ci95,
+};
 pub use strategy_advice::StrategyAdvice;
 pub use summary::{HeadSummary, PredictionSummary, Seconds, Summary};
 pub use test_details::{ClassCounts, Confusion, Counts, SubsetScore, TestDetails};
+pub use test_samples::{TestSample, TestSamples};
 pub use tuning::{Tuned, TunedPoint};

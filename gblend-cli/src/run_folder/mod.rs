@@ -9,6 +9,7 @@
 //! | `fitted.json` | what modalities have fitted to the training samples, if they have: means of columns, words of texts |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
 //! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities |
+//! | `test_samples.csv` | the main figure of every test sample by each way of predicting: what intervals know of samples |
 //! | `advice.json` | what the strategy says to whoever reads the report |
 //! | `summary.json` | the result; written last, so a folder without it is of a run that did not end |
 
@@ -17,6 +18,7 @@ mod finished;
 mod fitted;
 mod sink;
 mod tensorboard;
+mod test_samples;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -31,7 +33,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::files::{FolderLock, cut, to_json, to_safetensors, write_whole};
 use crate::records::{
-    EpochMetrics, FittedModalities, ModelDescription, StrategyAdvice, Summary, TestDetails,
+    EpochMetrics, FittedModalities, ModelDescription, StrategyAdvice, Summary, TestDetails, TestSamples,
 };
 use checkpoint::{Checkpoint, Description, ProbeStore, Store, Writer};
 
@@ -40,6 +42,7 @@ pub use fitted::read_fitted;
 use fitted::{fitted_hash, write_fitted};
 pub use sink::Sink;
 pub use tensorboard::TensorBoard;
+pub use test_samples::read_test_samples;
 
 const METRICS: &str = "metrics.jsonl";
 const CHECKPOINTS: &str = "checkpoints";
@@ -167,8 +170,8 @@ impl RunFolder {
         self.metrics.write_all(&line).map_err(Error::write(&path))
     }
 
-    /// Writes the result: the model, its description, the details of the test, what the strategy says, and last the
-    /// summary.
+    /// Writes the result: the model, its description, the details of the test and its samples, what the strategy says, and
+    /// last the summary.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -177,6 +180,7 @@ impl RunFolder {
         state: &State,
         model: &ModelDescription,
         test: &TestDetails,
+        samples: &TestSamples,
         advice: &StrategyAdvice,
         summary: &Summary,
     ) -> Result<()> {
@@ -190,6 +194,8 @@ impl RunFolder {
         write_whole(&self.path.join("model.safetensors"), &bytes)?;
         write_whole(&self.path.join("model.json"), &to_json(&model)?)?;
         write_whole(&self.path.join("test.json"), &to_json(test)?)?;
+        let samples = samples.to_text().map_err(Error::Internal)?;
+        write_whole(&self.path.join(TestSamples::FILE), &samples)?;
         write_whole(&self.path.join("advice.json"), &to_json(advice)?)?;
         write_whole(&self.path.join("summary.json"), &to_json(summary)?)
     }

@@ -16,7 +16,7 @@ use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
 use crate::records::{
     ClassWeight, FittedModalities, FittedPool, HeadSummary, ModelDescription, ModelModality,
-    PredictionSummary, Seconds, StrategyAdvice, Summary, TestDetails,
+    PredictionSummary, Seconds, StrategyAdvice, Summary, TestDetails, TestSamples,
 };
 use crate::run_folder::checkpoint::Checkpoint;
 use crate::run_folder::{Destination, RunFolder, Sink, TensorBoard, Unfinished, read_fitted};
@@ -109,6 +109,7 @@ pub fn run(
         config.blend.pipeline.predict,
         subsets,
     )?;
+    let samples = TestSamples::measured(&evaluation, &ensemble, session.source.as_ref())?;
     let heads = head_summaries(session, &tested.model, &evaluation, &tested.weights)?;
     let predictions = evaluation.predictions(&ensemble)?;
     let train_seconds = trained.elapsed.as_secs_f64();
@@ -154,6 +155,7 @@ pub fn run(
         &state_of(&mut tested.model)?,
         &description,
         &details,
+        &samples,
         &advice,
         &summary,
     )?;
@@ -276,6 +278,7 @@ impl Output {
         state: &State,
         model: &ModelDescription,
         test: &TestDetails,
+        samples: &TestSamples,
         advice: &StrategyAdvice,
         summary: &Summary,
     ) -> Result<PathBuf> {
@@ -283,7 +286,7 @@ impl Output {
             tensorboard.test(summary)?;
         }
         let path = self.folder.path().to_owned();
-        self.folder.finish(state, model, test, advice, summary)?;
+        self.folder.finish(state, model, test, samples, advice, summary)?;
         Ok(path)
     }
 }

@@ -502,7 +502,27 @@ impl Case<'_> {
         let second = rule.works("metrics", metrics(&output, &there, &targets))?;
         let kinds = self.criterion.metric_kinds().len();
         Rule::MetricsAreTold.holds(first.len() == kinds, format!("{kinds} values"), &first)?;
-        same_metrics(rule, &first, &second)
+        same_metrics(rule, &first, &second)?;
+        self.check_main_figure(&here, first.first().copied().flatten())
+    }
+
+    fn check_main_figure(&self, losses: &[Option<f64>], main: Option<f64>) -> Result<(), Violation> {
+        let rule = Rule::MainFigureIsMean;
+        let scores = rule.works("scores", self.criterion.scores(self.output))?;
+        let each = self.criterion.main_figure_of_each(&scores, losses, &self.targets);
+        let Some(each) = rule.works("the main metric of each sample", each)? else {
+            return Ok(());
+        };
+        rule.holds(
+            each.len() == SAMPLES,
+            format!("one for each of {SAMPLES} samples"),
+            &each,
+        )?;
+        match (mean_of(&each), main) {
+            (Some(mean), Some(main)) => close(rule, "the mean", main, mean, 1e-9),
+            (None, None) => Ok(()),
+            (mean, main) => rule.holds(false, format!("the mean {main:?}"), mean),
+        }
     }
 
     fn check_scores(&mut self) -> Result<(), Violation> {

@@ -118,6 +118,7 @@ rules! {
     OtherOutputRefused: "an output of another shape is refused",
     MetricsAreTold: "metrics have names of their own, one value each, and the one that selects is among them",
     MetricsKnowNoOrder: "in another order the samples have the same metrics",
+    MainFigureIsMean: "the mean of the main metric over samples, where that is told, is the main metric",
     BetterIsBetter: "what fits the labels has better metrics than the same answers given to other samples",
 
     // Optimizers.

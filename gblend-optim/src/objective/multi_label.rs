@@ -217,6 +217,18 @@ impl Criterion for Sigmoids {
         ])
     }
 
+    fn main_figure_of_each(
+        &self,
+        scores: &[Vec<f64>],
+        _: &[Option<f64>],
+        targets: &Targets,
+    ) -> Result<Option<Vec<Option<f64>>>> {
+        let right = self.each(scores, targets, |row, classes| {
+            f64::from(at_least(row, THRESHOLD) == *classes)
+        })?;
+        Ok(Some(right))
+    }
+
     fn axes(&self) -> Axes {
         AXES
     }

@@ -241,6 +241,15 @@ impl Criterion for Number {
         ])
     }
 
+    fn main_figure_of_each(
+        &self,
+        scores: &[Vec<f64>],
+        _: &[Option<f64>],
+        targets: &Targets,
+    ) -> Result<Option<Vec<Option<f64>>>> {
+        Self::each(scores, targets, |said, right| (said - right).abs()).map(Some)
+    }
+
     fn axes(&self) -> Axes {
         Axes::new("true value", "predicted value")
     }

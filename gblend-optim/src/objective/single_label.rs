@@ -196,6 +196,18 @@ impl Criterion for Softmax {
         ])
     }
 
+    fn main_figure_of_each(
+        &self,
+        scores: &[Vec<f64>],
+        _: &[Option<f64>],
+        targets: &Targets,
+    ) -> Result<Option<Vec<Option<f64>>>> {
+        let right = self.each(scores, targets, |row, class| {
+            f64::from(highest(row) == Some(class))
+        })?;
+        Ok(Some(right))
+    }
+
     fn axes(&self) -> Axes {
         AXES
     }

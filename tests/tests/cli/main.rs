@@ -6,6 +6,7 @@ mod bad_input;
 mod blend;
 mod commands;
 mod compare;
+mod compare_intervals;
 mod determinism;
 mod device;
 mod export;

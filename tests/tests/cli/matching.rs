@@ -154,6 +154,14 @@ fn what_is_asked_of_a_finished_run_is_told_of_each_head_in_its_own_figures() {
         "c",
     ]);
     assert_eq!(compared["objective"]["kind"], "info-nce");
+    // It does not say what its figure is the mean of, so intervals are over seeds alone.
+    let rows = compared["rows"].as_array().unwrap();
+    assert!(
+        rows.iter()
+            .all(|row| row["parts"].is_null() && row["ci95"].is_f64())
+    );
+    let problem = compared["seeds_alone"][0]["problem"].as_str().unwrap();
+    assert!(problem.contains("`recall_at_1`"), "{problem}");
     p.succeed(&["report", "c"]);
 }
 

@@ -45,7 +45,7 @@ fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// What a run leaves, without what was measured on the machine.
-fn result(run: &Path) -> (Vec<u8>, Value, Vec<Value>, Value, Value) {
+fn result(run: &Path) -> ([Vec<u8>; 2], Value, Vec<Value>, Value, Value) {
     let read = |name: &str| std::fs::read(run.join(name)).unwrap();
     let json = |name: &str| serde_json::from_slice::<Value>(&read(name)).unwrap();
     let lines = String::from_utf8(read("metrics.jsonl")).unwrap();
@@ -57,7 +57,7 @@ fn result(run: &Path) -> (Vec<u8>, Value, Vec<Value>, Value, Value) {
         line
     });
     (
-        read("model.safetensors"),
+        ["model.safetensors", "test_samples.csv"].map(read),
         without_measurements(json("summary.json")),
         lines.collect(),
         json("test.json"),

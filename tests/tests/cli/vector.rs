@@ -114,6 +114,7 @@ fn a_run_that_goes_on_and_an_encoder_that_is_taken_over_keep_their_figures() {
         "model.json",
         "model.safetensors",
         "test.json",
+        "test_samples.csv",
         "advice.json",
     ] {
         std::fs::remove_file(p.path("stopped").join(file)).unwrap();

@@ -36,6 +36,7 @@ enum Fault {
     TellsOneMetric,
     SelectsWhatIsNot,
     MeasuresTheFirst,
+    MeasuresEachTwice,
     TurnsBetterRound,
     ForgetsWhatItFitted,
     Panics,
@@ -245,6 +246,23 @@ impl Criterion for Shifted {
         })
     }
 
+    fn main_figure_of_each(
+        &self,
+        scores: &[Vec<f64>],
+        _: &[Option<f64>],
+        targets: &Targets,
+    ) -> Result<Option<Vec<Option<f64>>>> {
+        let times = if self.is(Fault::MeasuresEachTwice) {
+            2.0
+        } else {
+            1.0
+        };
+        let distances = self.distances(scores, targets)?.into_iter();
+        Ok(Some(
+            distances.map(|distance| Some(times * distance?.abs())).collect(),
+        ))
+    }
+
     fn axes(&self) -> Axes {
         Axes::new("true", "said")
     }
@@ -293,6 +311,7 @@ fn each_fault_of_an_objective_is_found_by_its_rule() {
         (Fault::TellsOneMetric, Rule::MetricsAreTold),
         (Fault::SelectsWhatIsNot, Rule::MetricsAreTold),
         (Fault::MeasuresTheFirst, Rule::MetricsKnowNoOrder),
+        (Fault::MeasuresEachTwice, Rule::MainFigureIsMean),
         (Fault::TurnsBetterRound, Rule::BetterIsBetter),
         (Fault::ForgetsWhatItFitted, Rule::StateIsWhole),
         (Fault::Panics, Rule::NeverPanics),

@@ -5,12 +5,9 @@ use gblend_core::{Advice, Better, Finding, MetricFormat, MetricKind, WeightSourc
 use super::learning::Learning;
 use super::remedy;
 use crate::config::settings_beside;
-use crate::records::{Difference, FigureDifference, Row, difference};
+use crate::records::{Difference, FigureDifference, LEAST_SEEDS, Row, difference, settled_by};
 use crate::report::charts::of_kind;
 use crate::report::reading::{Compared, label};
-
-/// With fewer seeds an interval by Student's t says little: nothing is beyond chance.
-const FEW: usize = 3;
 
 /// As many settings as a sentence bears.
 const MOST_SETTINGS: usize = 5;
@@ -27,9 +24,9 @@ pub(in crate::report) fn of_comparison(compared: &Compared) -> Vec<String> {
         }
     }
     let few = result.rows.iter().map(|row| row.seeds.len()).min().unwrap_or(0);
-    if few < FEW {
+    if few < LEAST_SEEDS {
         advice.push(format!(
-            "Methods have as few seeds as {few}: an interval over so few says little; compare with five (--seeds 5)."
+            "Methods have as few seeds as {few}: with fewer than {LEAST_SEEDS} no difference is marked; compare with five (--seeds 5)."
         ));
     }
     advice.extend(fewer_modalities(compared));
@@ -100,9 +97,8 @@ fn of_blend(compared: &Compared, row: &Row, strategy: &Advice) -> Vec<String> {
         equal.is_some_and(|equal| equal.to == named) || below.and(above).is_some_and(|(row, _)| row == other)
     };
     let better = others().filter(|other| !told(other)).filter_map(|other| {
-        let found = paired(other, row, main)?;
-        (gain(&found) > 0.0 && beyond_chance(&found, pairs(other, row, main).count()))
-            .then_some((other, found))
+        let (found, seeds) = paired(compared, other, row)?;
+        (gain(&found) > 0.0 && beyond_chance(&found, seeds)).then_some((other, found))
     });
     if let Some((other, found)) = better.max_by(|(a, _), (b, _)| by_mean(a, b, main)) {
         advice.push(format!(
@@ -137,10 +133,9 @@ fn below_single(
         );
     }
     if !beyond_chance(below, row.seeds.len()) {
-        return format!(
-            "{name} {is_below} {single}, which chance explains as well: more seeds (--seeds) or test samples \
-             would tell."
-        );
+        let told = settled_by(below, main);
+        let told = told.unwrap_or_else(|| "more seeds (--seeds) or test samples would tell".to_owned());
+        return format!("{name} {is_below} {single}, which chance explains as well; {told}.");
     }
     let shown = compared
         .representative()
@@ -170,9 +165,9 @@ fn fewer_modalities(compared: &Compared) -> Option<String> {
     };
     let some = best(&|row| !compared.has_all(row) && row.single().is_none())?;
     let whole = best(&|row| compared.has_all(row))?;
-    let found = paired(some, whole, main)?;
+    let (found, seeds) = paired(compared, some, whole)?;
     let gains = main.better.gain(found.mean) > 0.0;
-    (gains && beyond_chance(&found, pairs(some, whole, main).count())).then(|| {
+    (gains && beyond_chance(&found, seeds)).then(|| {
         format!(
             "{} reaches {}, {} {} than {} with every modality ({}), beyond chance: a modality does more harm than \
              good; leave it out, or give it a smaller encoder.",
@@ -193,21 +188,14 @@ fn fewer_modalities(compared: &Compared) -> Option<String> {
 
 /// Whether so many seeds leave a difference out of chance's reach.
 fn beyond_chance(difference: &Difference, seeds: usize) -> bool {
-    difference.significant && seeds >= FEW
+    difference.significant && seeds >= LEAST_SEEDS
 }
 
-/// The main figure of two rows with the seeds that both have.
-fn pairs<'a>(row: &'a Row, other: &'a Row, main: &'a MetricKind) -> impl Iterator<Item = (f64, f64)> + 'a {
-    let of_other = || other.seeds.iter().zip(other.figures(&main.name));
-    let own = row.seeds.iter().zip(row.figures(&main.name));
-    own.filter_map(move |(seed, &figure)| {
-        let (_, &found) = of_other().find(|(of, _)| *of == seed)?;
-        Some((figure, found))
-    })
-}
-
-fn paired(row: &Row, other: &Row, main: &MetricKind) -> Option<Difference> {
-    difference(&other.method, pairs(row, other, main))
+/// The difference of two rows over the seeds that both have, and how many these are.
+fn paired(compared: &Compared, row: &Row, other: &Row) -> Option<(Difference, usize)> {
+    let pairs = compared.pairs(row, other);
+    let seeds = pairs.len();
+    Some((difference(&other.method, pairs, compared.result.main())?, seeds))
 }
 
 /// Which of two rows is better as a mean.

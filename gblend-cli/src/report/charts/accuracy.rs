@@ -303,9 +303,10 @@ pub(in crate::report) fn of_comparison(comparison: &Comparison) -> Result<Option
             .push(vec![name, each.join(", "), of_kind(row.mean, main), interval]);
     }
     let caption = format!(
-        "The large point is the mean over seeds, the bar its 95 % interval by Student's t, each small point one seed. \
+        "The large point is the mean over seeds, the bar its 95 % interval over {}, each small point one seed. \
          Methods that are better than the best single modality beyond chance are green and their table row says “better”, \
          those that are worse are red and say “worse”.{}",
+        comparison.intervals_are_over(),
         direction(main)
     );
     chart(main, &heading(main, "of the methods"), caption, &drawn, table)

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::figure::{Names, figure};
 use super::{advice, config, facts, run};
 use crate::error::Result;
-use crate::records::{Difference, FigureDifference, Row, mean_and_ci95};
+use crate::records::{Difference, FigureDifference, Row, mean_and_ci95, settled_by};
 use crate::report::advice;
 use crate::report::charts::{
     self, ClassGain, duration, of_comparison, of_kind_within, per_class, simplex, subsets_trained,
@@ -97,8 +97,8 @@ fn methods(compared: &Compared) -> Markup {
     let by_joint = |row: &Row| match &row.joint_head[..] {
         [] => "–".to_owned(),
         figures => {
-            let (mean, ci95) = mean_and_ci95(figures);
-            of_kind_within(mean, ci95, main)
+            let (mean, over_seeds) = mean_and_ci95(figures);
+            of_kind_within(mean, row.joint_head_ci95.or(over_seeds), main)
         }
     };
     html! {
@@ -130,11 +130,13 @@ fn methods(compared: &Compared) -> Markup {
             }
         }
         p.note {
-            "Means over seeds with their 95 % intervals by Student’s t; one seed has none. Differences are " (unit)
-            "seed by seed, to the modality that is best alone, to the joint loss alone (naive late fusion) and to \
+            "Means with their 95 % intervals over " (result.intervals_are_over()) ", by Student’s t. Differences are " (unit)
+            "seed by seed and sample by sample, to the modality that is best alone, to the joint loss alone (naive late fusion) and to \
              equal weights; “better” and “worse” mark those over three seeds or more whose interval leaves out 0, not corrected for the number of methods."
             @if main.better == Better::Lower { " Of the " (main.label) " less is better." }
+            @for sentence in result.intervals_do_not_know() { " " (sentence) }
         }
+        @if let Some(question) = result.open_question() { p { "Open: " (question) "." } }
         @if !result.left_out.is_empty() {
             p { "Without a result:" }
             ul { @for cell in &result.left_out {
@@ -150,8 +152,10 @@ fn difference(difference: Option<&Difference>, main: &MetricKind) -> Markup {
     };
     let figure = FigureDifference::new(difference.mean, main);
     let half = difference.ci95.map(|half| format!(" ± {}", figure.width(half)));
+    let settled = settled_by(difference, main).map(|words| format!("; {words}"));
+    let title = format!("to {}{}", difference.to, settled.unwrap_or_default());
     html! {
-        td.number title=(format!("to {}", difference.to)) {
+        td.number title=(title) {
             (charts::difference(difference.mean, main)) (half.unwrap_or_default())
             @match (difference.significant, figure.gain() > 0.0) {
                 (true, true) => strong.gain { " better" },

@@ -2,9 +2,12 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use gblend_core::MetricKind;
+
 use super::{Run, json, problem, text};
 use crate::error::Result;
-use crate::records::{COMPARISON_FORMAT, Comparison, Row};
+use crate::records::{COMPARISON_FORMAT, Comparison, Measured, Row, SampleFigures};
+use crate::run_folder::read_test_samples;
 
 /// A comparison, and the runs that it is of.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(crate) struct Cell {
     pub(crate) seed: u64,
     /// What it left behind.
     pub(crate) run: Option<Run>,
+    /// The main figure of the comparison, sample by sample, if that is known.
+    pub(crate) samples: Option<SampleFigures>,
 }
 
 impl Compared {
@@ -44,7 +49,15 @@ impl Compared {
                 runs.map(|(&seed, run)| {
                     let path = below(folder, run)?;
                     let run = path.is_dir().then(|| Run::read(&path)).transpose()?;
-                    Ok(Cell { seed, run })
+                    let samples = run
+                        .as_ref()
+                        .map(|run| samples(&path, run, result.main()))
+                        .transpose()?;
+                    Ok(Cell {
+                        seed,
+                        run,
+                        samples: samples.flatten(),
+                    })
                 })
                 .collect()
             })
@@ -90,6 +103,34 @@ impl Compared {
         self.cells.get(row)?.iter().find_map(|cell| cell.run.as_ref())
     }
 
+    /// The main figure of two rows with the seeds that both have, and what is known of samples.
+    pub(crate) fn pairs<'a>(&'a self, row: &Row, other: &Row) -> Vec<(Measured<'a>, Measured<'a>)> {
+        let own = self.measured(row);
+        let others = self.measured(other);
+        let pairs = own.into_iter().filter_map(|(seed, measured)| {
+            let (_, found) = others.iter().find(|(of, _)| *of == seed)?;
+            Some((measured, *found))
+        });
+        pairs.collect()
+    }
+
+    /// The main figure of a row with each seed, and what is known of samples.
+    fn measured(&self, row: &Row) -> Vec<(u64, Measured<'_>)> {
+        let position = self.result.rows.iter().position(|other| other == row);
+        let cells = position.and_then(|position| self.cells.get(position));
+        let figures = row.figures(&self.result.main().name);
+        let seeds = row.seeds.iter().zip(figures).enumerate();
+        let measured = seeds.map(|(place, (&seed, &figure))| {
+            let cell = cells
+                .and_then(|cells| cells.get(place))
+                .filter(|cell| cell.seed == seed);
+            let samples = cell.and_then(|cell| cell.samples.as_ref());
+            let samples = samples.filter(|samples| samples.has_mean(figure));
+            (seed, Measured { figure, samples })
+        });
+        measured.collect()
+    }
+
     /// The position of the row of the modality that is best alone, as the comparison says, else by its mean.
     pub(crate) fn best_single(&self) -> Option<usize> {
         let rows = &self.result.rows;
@@ -105,18 +146,17 @@ impl Compared {
     }
 }
 
+/// The main figure of a run, sample by sample, if it is that of its summary.
+fn samples(folder: &Path, run: &Run, main: &MetricKind) -> Result<Option<SampleFigures>> {
+    let file = read_test_samples(folder).map_err(|found| problem(folder, found))?;
+    let figure = run.prediction().and_then(|rule| rule.metrics().get(&main.name));
+    let samples = file.and_then(|file| file.of(&main.name, run.summary.predict));
+    Ok(samples.filter(|samples| figure.is_some_and(|figure| samples.has_mean(figure))))
+}
+
 /// What tables and charts call a row among others.
 pub(crate) fn label(row: &Row, comparison: &Comparison) -> String {
-    let fusion = comparison.rows.first().map(|row| &row.fusion);
-    if row.single().is_some() {
-        row.method.clone()
-    } else if row.modalities.len() < comparison.modalities.len() {
-        format!("{} on {}", row.method, row.modalities.join(" + "))
-    } else if fusion.is_some_and(|fusion| *fusion != row.fusion) {
-        format!("{} with fusion {}", row.method, row.fusion)
-    } else {
-        row.method.clone()
-    }
+    comparison.label(row)
 }
 
 fn check(folder: &Path, result: &Comparison) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Every reason for advice, alone: made-up results, each of which calls for another sentence.
 
-use gblend_core::{Finding, WeightSource};
+use gblend_core::{Finding, MetricKind, WeightSource};
 use gblend_optim::blend::ogr::Policy;
 use gblend_optim::blend::{Dwa, Equal, Unimodal};
 
@@ -8,6 +8,8 @@ use super::*;
 use crate::records::{ClassWeight, Comparison, Difference, Row, Simplex, SimplexPoint, difference};
 use crate::report::advice::{of_comparison, of_run};
 use crate::report::reading::{Cell, Compared};
+
+static ACCURACY: MetricKind = MetricKind::share("accuracy", "accuracy");
 
 /// Advice about the run, changed; the unchanged one has none.
 fn advice(change: impl FnOnce(&mut Run)) -> Vec<String> {
@@ -422,7 +424,8 @@ fn comparison(accuracies: [[f64; 3]; 5]) -> Compared {
     let mut last = result.rows[3].clone();
     last.method = ROWS[4].into();
     result.rows.push(last);
-    let to = |name: &str, own: [f64; 3], other: [f64; 3]| difference(name, own.into_iter().zip(other));
+    let to =
+        |name: &str, own: [f64; 3], other: [f64; 3]| difference(name, own.into_iter().zip(other), &ACCURACY);
     for (row, own) in result.rows.iter_mut().zip(accuracies) {
         row.mean = own.iter().sum::<f64>() / 3.0;
         row.test_accuracy = own.into();
@@ -442,6 +445,7 @@ fn comparison(accuracies: [[f64; 3]; 5]) -> Compared {
         vec![Cell {
             seed: 0,
             run: Some(run),
+            samples: None,
         }]
     };
     Compared {
@@ -555,6 +559,8 @@ fn weights_that_were_given_are_no_blend_to_judge() {
             mean: -0.1,
             ci95: Some(0.01),
             significant: true,
+            parts: None,
+            settles: None,
         });
     });
     assert_eq!(found, Vec::<String>::new());
@@ -572,6 +578,8 @@ fn two_seeds_mark_nothing_and_are_told() {
             mean: -0.1,
             ci95: Some(0.01),
             significant: true,
+            parts: None,
+            settles: None,
         });
     });
     only(&found, &["as few seeds as 2"]);
@@ -632,6 +640,8 @@ fn better_fixed_weights_are_told_beyond_chance() {
                     mean: 0.025,
                     ci95: Some(0.01),
                     significant,
+                    parts: None,
+                    settles: None,
                 },
             });
         })

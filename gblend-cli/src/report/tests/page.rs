@@ -26,25 +26,33 @@ fn row(method: &str, accuracies: &[f64]) -> Row {
         test_accuracy: accuracies.to_vec(),
         test_metrics: BTreeMap::new(),
         joint_head: Vec::new(),
+        joint_head_ci95: None,
         mean,
         ci95: Some(mean / 10.0),
+        parts: None,
         paired_difference_to_best_single: single.is_none().then(|| Difference {
             to: "single:sound".into(),
             mean: mean / 7.0,
             ci95: Some(0.01),
             significant: true,
+            parts: None,
+            settles: None,
         }),
         paired_difference_to_joint: (method == "ogr").then(|| Difference {
             to: "joint".into(),
             mean: mean / 11.0,
             ci95: Some(0.5),
             significant: false,
+            parts: None,
+            settles: None,
         }),
         paired_difference_to_equal: (method == "ogr").then(|| Difference {
             to: "equal".into(),
             mean: -mean / 3.0,
             ci95: None,
             significant: false,
+            parts: None,
+            settles: None,
         }),
         seconds: 2.0,
         runs: (0..accuracies.len())
@@ -65,6 +73,7 @@ pub(super) fn comparison(accuracies: &[f64]) -> Comparison {
             .map(|method| row(method, accuracies))
             .into(),
         simplex: None,
+        seeds_alone: Vec::new(),
         left_out: vec![LeftOut {
             method: "joint".into(),
             seed: 3,
@@ -295,6 +304,8 @@ fn three_heads_are_a_triangle_two_a_line_and_more_a_table() {
                 mean: 0.1,
                 ci95: None,
                 significant: false,
+                parts: None,
+                settles: None,
             },
         });
         let page = compared(&comparison, &[]);
