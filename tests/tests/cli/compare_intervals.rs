@@ -114,7 +114,7 @@ fn runs_without_their_samples_have_intervals_over_seeds_alone_and_the_output_say
     std::fs::write(file("joint"), turned).unwrap();
     std::fs::write(
         file("single-camera"),
-        "sample,group,label,accuracy.pool\na,,b,right\n",
+        "sample,group,label,accuracy.joint\na,,b,right\n",
     )
     .unwrap();
     let after = json(&p, &["--seeds", "2"]);
