@@ -11,11 +11,11 @@ use serde::Serialize;
 use super::device::DeviceOption;
 use super::{print, print_json};
 use crate::config::{Config, Override};
-use crate::data::{Evaluable, Splits};
+use crate::data::{Differences, Evaluable, Splits};
 use crate::error::{Error, Result};
 use crate::evaluation::MOST_MODALITIES;
 use crate::progress::Reporter;
-use crate::records::{ClassWeight, Metrics, ObjectiveDescription, PredictionRule, SubsetScore};
+use crate::records::{ClassWeight, Metrics, ObjectiveDescription, PredictionRule, SplitName, SubsetScore};
 use crate::run_folder::FinishedRun;
 use crate::tables::{metrics_table, predictions_line, weighted_losses};
 use crate::training::TrainedModel;
@@ -49,6 +49,17 @@ enum Split {
     Train,
     Validation,
     Test,
+}
+
+impl Split {
+    /// The name that the run has for it.
+    fn name(self) -> SplitName {
+        match self {
+            Self::Train => SplitName::Training,
+            Self::Validation => SplitName::Validation,
+            Self::Test => SplitName::Test,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -112,6 +123,9 @@ impl Evaluate {
                     .to_owned();
                 let folder = self.run.clone();
                 return Err(Error::Run { folder, problem });
+            }
+            if let Some(differences) = &trained.session.differences {
+                check_differences(&self.run, differences, self.split.name(), &reporter)?;
             }
             let (train, validation, test);
             let samples: &dyn Evaluable = match self.split {
@@ -211,6 +225,35 @@ fn check_subsets(trained: &TrainedModel<'_>) -> Result<()> {
     }
 }
 
+/// Refuses a split whose samples are not those of the run, and warns of what has no part in it.
+fn check_differences(
+    run: &Path,
+    differences: &Differences,
+    split: SplitName,
+    reporter: &Reporter,
+) -> Result<()> {
+    if let Some(problem) = differences.of(split) {
+        return Err(Error::Run {
+            folder: run.to_owned(),
+            problem: format!(
+                "{problem}: figures would be of other samples than those of the run; bring them back, or train again"
+            ),
+        });
+    }
+    let others = SplitName::ALL.into_iter().filter(|&other| other != split);
+    for problem in others.filter_map(|other| differences.of(other)) {
+        reporter.warn(&format!("{problem}; they have no part in what is evaluated"));
+    }
+    if let Some(example) = &differences.new.example {
+        let count = differences.new.count;
+        reporter.warn(&format!(
+            "{count} samples were not there when the model was trained, such as `{example}`; they are in no split of the run \
+             and not evaluated"
+        ));
+    }
+    Ok(())
+}
+
 /// Opens a run and its data, and runs `work` on the configured threads.
 pub(super) fn with_trained<T: Send>(
     folder: &Path,
@@ -222,7 +265,17 @@ pub(super) fn with_trained<T: Send>(
     let overrides: Vec<Override> = device.overrides().into_iter().collect();
     let config = Config::of_run(&run.config_path(), &overrides)?;
     with_threads(config.run.threads, || {
-        let (session, splits) = Session::open_with(&config, &run.fitted, reporter)?;
+        let (session, splits) = match &run.membership {
+            Some(membership) => Session::open_remembering(&config, &run.fitted, membership, reporter)?,
+            None => {
+                reporter.warn(
+                    "the run is of a version of gblend that did not keep which sample was in which split; they are drawn again, \
+                     and if the dataset was changed since, even sorted otherwise, samples that were trained on may be among \
+                     those of the test",
+                );
+                Session::open_with(&config, &run.fitted, reporter)?
+            }
+        };
         let classes = session.source.classes();
         let shapes = session.sample_shapes()?;
         let trained_on = run.model.modalities.iter().map(|modality| &modality.sample_shape);

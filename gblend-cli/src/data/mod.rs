@@ -14,6 +14,7 @@ pub mod manifest;
 mod position;
 mod prepared;
 mod rare_classes;
+mod remembered;
 mod sampler;
 pub mod scene;
 mod split;
@@ -24,6 +25,7 @@ pub use loader::{LoadedBatch, LoadedInput, Loader, Plan};
 pub use position::SampleIndex;
 pub use prepared::{Faults, Prepared, Storage};
 pub use rare_classes::RareClasses;
+pub use remembered::{Differences, Found, membership, remembered};
 pub use sampler::{Drawn, Sampler};
 pub use split::{
     Division, Evaluable, HeldOutSplit, LabelUse, RefitSplit, Shares, Splits, TestSplit, TrainSplit,

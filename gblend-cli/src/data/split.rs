@@ -229,6 +229,17 @@ impl Splits {
         })
     }
 
+    /// Training, held-out, validation and test samples of a run before.
+    pub(super) fn of([train, held_out, validation, test]: [Vec<SampleIndex>; 4]) -> Self {
+        Self {
+            train: TrainSplit(train),
+            held_out: HeldOutSplit(held_out),
+            validation: ValidationSplit(validation),
+            test: TestSplit(test),
+            unlabeled: 0,
+        }
+    }
+
     /// Samples that were left out because they have no label and every head needs one.
     pub fn unlabeled(&self) -> usize {
         self.unlabeled
@@ -298,7 +309,7 @@ impl Splits {
 }
 
 /// Classes as their number and indices; what has none as a number that no list of classes is long.
-fn hash_label(label: &Label, hasher: &mut blake3::Hasher) {
+pub(super) fn hash_label(label: &Label, hasher: &mut blake3::Hasher) {
     match label {
         Label::Missing => {
             hasher.update(&u64::MAX.to_le_bytes());

@@ -29,6 +29,9 @@ pub struct ModelDescription {
     /// Hash of `fitted.json`, if a modality has fitted anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fitted_blake3: Option<String>,
+    /// Hash of `splits.csv`; absent in older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub splits_blake3: Option<String>,
 }
 
 /// One modality of a [`ModelDescription`].
@@ -58,6 +61,7 @@ impl ModelDescription {
             pool,
             blake3: String::new(),
             fitted_blake3: None,
+            splits_blake3: None,
         }
     }
 

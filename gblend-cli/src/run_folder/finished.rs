@@ -6,8 +6,9 @@ use gblend_core::params::State;
 
 use crate::error::{Error, Result};
 use crate::files::from_safetensors;
-use crate::records::{FittedModalities, ModelDescription, Summary};
+use crate::records::{FittedModalities, Membership, ModelDescription, Summary};
 use crate::run_folder::fitted::{fitted_hash, read_fitted};
+use crate::run_folder::splits::read_splits;
 
 /// A run folder of a run that has ended.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct FinishedRun {
     pub state: State,
     /// What its modalities have fitted to the training samples.
     pub fitted: FittedModalities,
+    /// Which sample it had in which split; none in the folders of older runs.
+    pub membership: Option<Membership>,
     /// Its result.
     pub summary: Summary,
 }
@@ -66,6 +69,7 @@ impl FinishedRun {
             ));
         }
         let fitted = read_fitted(path)?;
+        let membership = read_splits(path, model.splits_blake3.as_deref())?;
         let state =
             from_safetensors(&bytes).map_err(|error| problem(format!("model.safetensors: {error}")))?;
         Ok(Self {
@@ -73,6 +77,7 @@ impl FinishedRun {
             model,
             state,
             fitted,
+            membership,
             summary,
         })
     }

@@ -8,6 +8,7 @@
 //! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`] |
 //! | `fitted.json` | what modalities have fitted to the training samples, if they have: means of columns, words of texts |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
+//! | `splits.csv` | which sample was in which split, and a hash of what it was made of |
 //! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities |
 //! | `test_samples.csv` | the main figure of every test sample by each way of predicting: what intervals know of samples |
 //! | `advice.json` | what the strategy says to whoever reads the report |
@@ -17,6 +18,7 @@ pub mod checkpoint;
 mod finished;
 mod fitted;
 mod sink;
+mod splits;
 mod tensorboard;
 mod test_samples;
 
@@ -41,6 +43,7 @@ pub use finished::FinishedRun;
 pub use fitted::read_fitted;
 use fitted::{fitted_hash, write_fitted};
 pub use sink::Sink;
+use splits::{splits_hash, write_splits};
 pub use tensorboard::TensorBoard;
 pub use test_samples::read_test_samples;
 
@@ -162,6 +165,14 @@ impl RunFolder {
         &self.path
     }
 
+    /// Keeps which sample was in which split, so that the model is evaluated on samples that it was not trained on.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn keep_splits(&self, text: &[u8]) -> Result<()> {
+        write_splits(&self.path, text)
+    }
+
     /// Appends a line to `metrics.jsonl`.
     fn line(&mut self, value: &impl Serialize) -> Result<()> {
         let mut line = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
@@ -189,6 +200,7 @@ impl RunFolder {
         let model = ModelDescription {
             blake3: blake3::hash(&bytes).to_hex().to_string(),
             fitted_blake3: fitted_hash(&self.path)?,
+            splits_blake3: splits_hash(&self.path)?,
             ..model.clone()
         };
         write_whole(&self.path.join("model.safetensors"), &bytes)?;

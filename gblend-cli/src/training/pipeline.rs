@@ -7,8 +7,8 @@ use gblend_core::LabelKind;
 use gblend_core::params::{State, state_of};
 
 use crate::config::Config;
-use crate::data::Splits;
 use crate::data::inspect::training_findings;
+use crate::data::{Splits, membership};
 use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, HeadResult};
 use crate::network::{HeadCriterion, Multimodal, device};
@@ -93,6 +93,10 @@ pub fn run(
         pool: trained.pool,
         refitted: trained.refitted,
     };
+    let kept = membership(tested.session.source.as_ref(), &tested.session.prepared, &splits);
+    let kept = kept.map_err(|error| Error::Internal(error.to_string()))?;
+    output.folder.keep_splits(&kept)?;
+    drop(kept);
     let test = splits.into_test();
     let evaluation = tested.evaluate(&test)?;
     let subsets = if tested.has_joint_head() && tested.modalities().len() <= MOST_SUBSET_MODALITIES {

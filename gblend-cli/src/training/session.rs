@@ -15,14 +15,14 @@ use gblend_optim::schedule::RunLength;
 
 use crate::config::{Config, Objectives, Sampling};
 use crate::data::{
-    Division, Evaluable, Faults, LabelUse, Loader, Prepared, SampleIndex, Sampler, Shares, Splits, Storage,
-    bind,
+    Differences, Division, Evaluable, Faults, LabelUse, Loader, Prepared, SampleIndex, Sampler, Shares,
+    Splits, Storage, bind, remembered,
 };
 use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
 use crate::process::Interrupt;
 use crate::progress::Reporter;
-use crate::records::FittedModalities;
+use crate::records::{FittedModalities, Membership};
 use crate::run_folder::{FinishedRun, read_fitted};
 use crate::training::step::StepContext;
 
@@ -38,6 +38,8 @@ pub struct Session<'a> {
     pub source: Arc<dyn Source>,
     /// Every sample, transformed.
     pub prepared: Prepared<'a>,
+    /// What is not as it was in the run whose splits these are.
+    pub differences: Option<Differences>,
     /// What each modality has fitted to the training samples.
     pub fitted: Vec<Fitted>,
     /// What is wrong with the samples that the run goes on without, one entry for each of them at least.
@@ -86,7 +88,21 @@ impl<'a> Session<'a> {
         fitted: &FittedModalities,
         reporter: &Reporter,
     ) -> Result<(Self, Splits)> {
-        Self::open_checking(config, fitted, reporter, SampleCheck::FailFast)
+        Self::open_checking(config, fitted, None, reporter, SampleCheck::FailFast)
+    }
+
+    /// As [`open_with`](Self::open_with), with every sample in the split in which a run had it. What is not as it was is in
+    /// [`differences`](Self::differences).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_remembering(
+        config: &'a Config,
+        fitted: &FittedModalities,
+        membership: &Membership,
+        reporter: &Reporter,
+    ) -> Result<(Self, Splits)> {
+        Self::open_checking(config, fitted, Some(membership), reporter, SampleCheck::FailFast)
     }
 
     /// As [`open`](Self::open), but looks at every sample, whatever is wrong with others.
@@ -95,12 +111,13 @@ impl<'a> Session<'a> {
     /// As [`open`](Self::open); [`Error::Samples`] names every sample that cannot be used.
     pub fn open_thoroughly(config: &'a Config, reporter: &Reporter) -> Result<(Self, Splits)> {
         let nothing = FittedModalities::default();
-        Self::open_checking(config, &nothing, reporter, SampleCheck::Exhaustive)
+        Self::open_checking(config, &nothing, None, reporter, SampleCheck::Exhaustive)
     }
 
     fn open_checking(
         config: &'a Config,
         fitted: &FittedModalities,
+        membership: Option<&Membership>,
         reporter: &Reporter,
         check: SampleCheck,
     ) -> Result<(Self, Splits)> {
@@ -123,7 +140,7 @@ impl<'a> Session<'a> {
             Splits::without(source.as_ref(), dropped, division, seed.derive("split"))
         };
         // Before the long work, although skipped samples will change it.
-        if check == SampleCheck::FailFast {
+        if check == SampleCheck::FailFast && membership.is_none() {
             divide(&BTreeSet::new())?;
         }
         let storage = Storage {
@@ -150,7 +167,15 @@ impl<'a> Session<'a> {
             ));
         }
         // What is missing now may be what was skipped.
-        let splits = divide(&faults.keys().copied().collect()).map_err(|error| match &skipped[..] {
+        let dropped: BTreeSet<usize> = faults.keys().copied().collect();
+        let (splits, differences) = match membership {
+            Some(membership) => {
+                let found = remembered(source.as_ref(), &prepared, &dropped, membership);
+                found.map(|(splits, differences)| (splits, Some(differences)))
+            }
+            None => divide(&dropped).map(|splits| (splits, None)),
+        }
+        .map_err(|error| match &skipped[..] {
             [] => Error::from(error),
             skipped => Error::Samples(skipped.iter().cloned().chain([error]).collect()),
         })?;
@@ -174,6 +199,7 @@ impl<'a> Session<'a> {
             objectives,
             source,
             prepared,
+            differences,
             fitted: Vec::new(),
             train_labels,
             skipped,

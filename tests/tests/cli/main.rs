@@ -29,6 +29,7 @@ mod resume;
 mod run_folder;
 mod sequence;
 mod settings;
+mod splits;
 mod tensorboard;
 mod text;
 mod tune;

@@ -1,11 +1,11 @@
 //! Samples that are the same: a test sample that was trained on, and one thing with two labels.
 
-use gblend_core::{MediaKind, Source};
+use gblend_core::{Label, MediaKind, Source};
 
 use super::Finding;
 use crate::data::position::SampleIndex;
 use crate::data::prepared::Prepared;
-use crate::data::split::Splits;
+use crate::data::split::{Splits, hash_label};
 
 pub(super) fn findings(source: &dyn Source, prepared: &Prepared<'_>, splits: &Splits) -> Vec<Finding> {
     let Some(contents) = prepared.contents() else {
@@ -39,6 +39,17 @@ fn covers(findings: &[Finding], found: &Finding) -> bool {
     findings.iter().any(|other| {
         matches!(other, Finding::SharedContents { modality: None, split: of, count: known, .. } if of == split && known >= count)
     })
+}
+
+/// A hash of a sample's label and of all that it is made of; `None` where nothing is known of contents, or there are none.
+pub fn content_of(prepared: &Prepared<'_>, sample: SampleIndex, label: &Label) -> Option<u64> {
+    let contents = whole(prepared.contents()?, sample as usize)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&contents.to_le_bytes());
+    hash_label(label, &mut hasher);
+    let mut head = [0; 8];
+    head.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    Some(u64::from_le_bytes(head))
 }
 
 /// One hash of all contents of a sample; none if it has none.

@@ -17,6 +17,7 @@ use super::rare_classes::{RARE, RareClasses};
 use super::split::Splits;
 
 pub use classes::{ClassCount, class_counts, rare_classes};
+pub use contents::content_of;
 pub use groups::group_counts;
 pub use ranges::{StreamRange, stream_range};
 

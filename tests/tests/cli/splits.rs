@@ -1,0 +1,151 @@
+//! A run keeps which sample was in which split, and its model is evaluated on those.
+
+use serde_json::Value;
+
+use crate::playground;
+use gblend_tests::Playground;
+
+const CONFIG: &str = r#"
+[run]
+epochs = 3
+validation = 0.2
+
+[data]
+kind = "manifest"
+table = "table.csv"
+id = "id"
+label = "label"
+split = { test = 0.25 }
+
+[data.streams.body]
+columns = ["x", "y"]
+media = "array"
+
+[modality.body]
+kind = "vector"
+"#;
+
+const HEADER: &str = "id,label,x,y";
+
+/// Lines of a table whose classes cannot be told apart, so that a sample that was trained on looks better than others.
+fn lines() -> Vec<String> {
+    (0..120_u64)
+        .map(|row| {
+            let hash = row.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let value = |shift: u32| (hash >> shift & 1023) as f64 / 512.0 - 1.0;
+            format!("s{row},{},{},{}", hash >> 61 & 1, value(7), value(23))
+        })
+        .collect()
+}
+
+fn write(p: &Playground, lines: &[String]) {
+    p.write("table.csv", format!("{HEADER}\n{}\n", lines.join("\n")));
+}
+
+/// A run, the lines of its table, and what it says of its test samples.
+fn trained() -> (Playground, Vec<String>, Value) {
+    let p = playground();
+    let lines = lines();
+    write(&p, &lines);
+    p.write("config.toml", CONFIG);
+    p.succeed(&["train", "config.toml", "--quiet", "--out", "run"]);
+    let found = evaluated(&p);
+    (p, lines, found)
+}
+
+fn evaluated(p: &Playground) -> Value {
+    p.json(&["evaluate", "run", "--quiet", "--json"])
+}
+
+/// The lines of the samples of a split.
+fn of_split(p: &Playground, lines: &[String], split: &str) -> Vec<usize> {
+    let text = std::fs::read_to_string(p.path("run/splits.csv")).unwrap();
+    let of = |line: &str| -> Option<String> {
+        let mut cells = line.split(',');
+        let id = cells.next()?.to_owned();
+        (cells.next()? == split).then_some(id)
+    };
+    let ids: Vec<String> = text.lines().filter_map(of).collect();
+    assert!(ids.len() > 10, "{text}");
+    let places = ids.iter().map(|id| {
+        let start = format!("{id},");
+        lines.iter().position(|line| line.starts_with(&start)).unwrap()
+    });
+    places.collect()
+}
+
+#[test]
+fn a_table_in_another_order_and_with_further_rows_gives_the_same_figures() {
+    let (p, lines, found) = trained();
+    let mut shuffled = lines.clone();
+    shuffled.reverse();
+    shuffled.rotate_left(37);
+    write(&p, &shuffled);
+    assert_eq!(evaluated(&p), found);
+    let validation =
+        |p: &Playground| p.json(&["evaluate", "run", "--quiet", "--json", "--split", "validation"]);
+    let before = validation(&p);
+    shuffled.insert(3, "new,1,0.5,0.5".to_owned());
+    write(&p, &shuffled);
+    assert_eq!(evaluated(&p), found);
+    assert_eq!(validation(&p), before);
+    let said = p.run(&["evaluate", "run"]).stderr;
+    assert!(
+        said.contains("1 samples were not there") && said.contains("`new`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn rows_that_are_gone_or_edited_are_refused_where_they_are_evaluated_and_told_elsewhere() {
+    let (p, lines, found) = trained();
+    let edit = |line: &str| format!("{}7", line.trim_end_matches(|c: char| c != ','));
+    let relabel = |line: &str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        let other = if cells[1] == "0" { "1" } else { "0" };
+        format!("{},{other},{},{}", cells[0], cells[2], cells[3])
+    };
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut Vec<String>, usize));
+    let changes: [Change<'_>; 3] = [
+        ("gone", &|lines, at| {
+            lines.remove(at);
+        }),
+        ("other contents", &|lines, at| lines[at] = edit(&lines[at])),
+        ("another label", &|lines, at| lines[at] = relabel(&lines[at])),
+    ];
+    let (test, training) = (of_split(&p, &lines, "test"), of_split(&p, &lines, "training"));
+    for (part, change) in changes {
+        let mut changed = lines.clone();
+        change(&mut changed, test[2]);
+        write(&p, &changed);
+        p.refuse_after_run(&["evaluate", "run"], part);
+        p.succeed(&["evaluate", "run", "--split", "train"]);
+        let mut changed = lines.clone();
+        change(&mut changed, training[2]);
+        write(&p, &changed);
+        assert_eq!(evaluated(&p), found, "{part}");
+        let said = p.run(&["evaluate", "run"]).stderr;
+        assert!(said.contains(part) && said.contains("training samples"), "{said}");
+    }
+}
+
+#[test]
+fn a_run_from_before_splits_were_kept_is_evaluated_with_a_warning_and_a_damaged_file_is_refused() {
+    let (p, _, found) = trained();
+    let (model, splits) = (p.path("run/model.json"), p.path("run/splits.csv"));
+    let kept = std::fs::read_to_string(&splits).unwrap();
+    std::fs::write(&splits, kept.replacen("test", "training", 1)).unwrap();
+    p.refuse_after_run(&["evaluate", "run"], "splits.csv is not the file");
+    std::fs::remove_file(&splits).unwrap();
+    p.refuse_after_run(&["evaluate", "run"], "splits.csv is not the file");
+    let mut description: Value = serde_json::from_slice(&std::fs::read(&model).unwrap()).unwrap();
+    description
+        .as_object_mut()
+        .unwrap()
+        .remove("splits_blake3")
+        .unwrap();
+    std::fs::write(&model, description.to_string()).unwrap();
+    assert_eq!(evaluated(&p), found);
+    let said = p.run(&["evaluate", "run"]).stderr;
+    assert!(said.contains("drawn again"), "{said}");
+}
