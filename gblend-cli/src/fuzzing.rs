@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use crate::commands::curves::Curves;
 use crate::config::{BUILTIN, Config, ConfigError, Override};
 use crate::records::{
-    Comparison, FittedModalities, ModelDescription, PredictionRule, StrategyAdvice, Summary, TestDetails,
-    TestSamples,
+    Comparison, FittedModalities, Membership, ModelDescription, PredictionRule, StrategyAdvice, Summary,
+    TestDetails, TestSamples,
 };
 use crate::run_folder::checkpoint;
 use gblend_core::media::Waveform;
@@ -102,5 +102,6 @@ pub fn run_files(bytes: &[u8]) -> bool {
             .is_ok_and(|test| test.heads.iter().all(|head| !head.recalls().is_empty()))
         || serde_json::from_slice::<StrategyAdvice>(bytes).is_ok_and(|advice| advice.check(3).is_ok())
         || serde_json::from_slice::<Comparison>(bytes).is_ok()
+        || Membership::read(bytes).is_ok()
         || checkpoint::is_understood(bytes)
 }

@@ -602,13 +602,16 @@ fn odd_shape(id: &str, modality: &str, expected: &[usize], found: &[usize]) -> E
     )
 }
 
+/// How often readers of files have come to read one otherwise than before; what was prepared from the older reading is made again.
+const READING: u32 = 1;
+
 /// Everything but the media that a prepared sample depends on.
 fn preparation(modality: &ModalityConfig) -> Result<String> {
     let plugin: &dyn Modality = modality.plugin.as_ref();
     let registered = gblend_core::catalogue()?.find(Role::Modality, plugin.typetag_name())?;
     let settings = serde_json::to_string(plugin).map_err(Error::plugin)?;
     Ok(format!(
-        "{} {} {settings}",
+        "{} {READING} {} {settings}",
         env!("CARGO_PKG_VERSION"),
         registered.origin()
     ))

@@ -5,6 +5,7 @@
 
 use std::io::Cursor;
 
+use image::codecs::pnm::PnmDecoder;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use super::{Fault, Picture, too_large};
@@ -60,15 +61,34 @@ fn gray16(bytes: &[u8], limit: usize) -> Result<Picture<u16>, Fault> {
     if found != ColorType::L16 {
         return Err(refuse(found));
     }
+    let largest = match format {
+        ImageFormat::Pnm => {
+            let decoder = PnmDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
+            decoder.header().maximal_sample()
+        }
+        _ => u32::from(u16::MAX),
+    };
     match DynamicImage::from_decoder(decoder).map_err(damaged)? {
         DynamicImage::ImageLuma16(picture) => Ok(Picture {
             height: height as usize,
             width: width as usize,
             channels: 1,
-            values: picture.into_raw(),
+            values: as_stored(picture.into_raw(), largest),
         }),
         other => Err(refuse(other.color())),
     }
+}
+
+/// Values as they stand in a PGM file whose header says that this is the largest there may be. The decoder stretches them to
+/// 16 bits, as is right for brightness; a distance it multiplies. Stretched and rounded values are still all different.
+fn as_stored(mut values: Vec<u16>, largest: u32) -> Vec<u16> {
+    let whole = f64::from(u16::MAX);
+    if largest > 0 && largest < u32::from(u16::MAX) {
+        for value in &mut values {
+            *value = (f64::from(*value) * f64::from(largest) / whole).round() as u16;
+        }
+    }
+    values
 }
 
 impl DepthConvention {
@@ -202,6 +222,22 @@ mod tests {
             .unwrap();
         assert_eq!((map.height, map.width, map.channels), (2, 3, 1));
         assert_eq!(map.values, [2.5; 6]);
+    }
+
+    proptest! {
+        // OpenCV's `imread(…, IMREAD_UNCHANGED)` and Pillow give the values of a PGM as they stand in the file.
+        #[test]
+        fn values_of_a_pgm_are_those_in_the_file_whatever_the_largest_may_be(
+            largest in 256_u16.., values in proptest::collection::vec(any::<u16>(), 1..9),
+        ) {
+            let values: Vec<u16> = values.into_iter().map(|value| value.min(largest)).collect();
+            let mut bytes = format!("P5\n# a comment\n{} 1\n{largest}\n", values.len()).into_bytes();
+            bytes.extend(values.iter().flat_map(|value| value.to_be_bytes()));
+            prop_assert_eq!(gray16(&bytes, usize::MAX).unwrap().values, values.clone());
+            let text: Vec<String> = values.iter().map(u16::to_string).collect();
+            let plain = format!("P2\n{} 1\n{largest}\n{}\n", values.len(), text.join(" "));
+            prop_assert_eq!(gray16(plain.as_bytes(), usize::MAX).unwrap().values, values);
+        }
     }
 
     #[test]

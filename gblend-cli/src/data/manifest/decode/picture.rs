@@ -2,11 +2,13 @@
 
 use std::io::Cursor;
 
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 
 use super::{Fault, Picture};
 
-/// A picture with one channel if it is gray, with three if not; transparency is dropped.
+/// A picture with one channel if it is gray, with three if not; transparency is dropped. It stands upright, as its EXIF
+/// orientation says: a camera that was held on end stores what its sensor saw, and whoever shows it turns it.
 pub(super) fn decode(bytes: &[u8], limit: usize) -> Result<Picture<u8>, Fault> {
     let image = open(bytes, limit)?;
     let (height, width) = (image.height() as usize, image.width() as usize);
@@ -28,8 +30,8 @@ pub(super) fn decode(bytes: &[u8], limit: usize) -> Result<Picture<u8>, Fault> {
 /// sampled as coarsely as can be: a little less.
 const MOST_PIXELS: u128 = 8 * 1032;
 
-/// A png or jpeg as it is stored.
-pub(super) fn open(bytes: &[u8], limit: usize) -> Result<DynamicImage, Fault> {
+/// A png or jpeg, turned as it is to be seen.
+fn open(bytes: &[u8], limit: usize) -> Result<DynamicImage, Fault> {
     if bytes.is_empty() {
         return Err("found an empty file, expected a picture".into());
     }
@@ -56,7 +58,11 @@ pub(super) fn open(bytes: &[u8], limit: usize) -> Result<DynamicImage, Fault> {
     }
     limits.reserve(decoder.total_bytes()).map_err(broken)?;
     decoder.set_limits(limits).map_err(broken)?;
-    DynamicImage::from_decoder(decoder).map_err(broken)
+    // What cannot be understood of it turns nothing.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(broken)?;
+    image.apply_orientation(orientation);
+    Ok(image)
 }
 
 /// Whether a jpeg's coded pixels end in an end-of-image marker: decoders fill up what is missing without a
@@ -129,6 +135,53 @@ mod tests {
         let gray = GrayImage::from_fn(3, 2, |x, _| image::Luma([x as u8]));
         let picture = decode(&encoded(&gray.into(), ImageFormat::Png), 1 << 20).unwrap();
         assert_eq!(picture.channels, 1);
+    }
+
+    /// A jpeg with this EXIF orientation in front of what it had.
+    fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+        let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+        let length = (exif.len() + 2) as u16;
+        let mut bytes = vec![0xFF, 0xD8, 0xFF, 0xE1];
+        bytes.extend(length.to_be_bytes());
+        bytes.extend(exif);
+        bytes.extend(&jpeg[2..]);
+        bytes
+    }
+
+    #[test]
+    fn a_picture_is_turned_as_its_exif_orientation_says() {
+        // White in its upper left quarter as it is stored. Pillow 12's `ImageOps.exif_transpose` puts that quarter at these
+        // places of pictures of these sizes.
+        let image = GrayImage::from_fn(48, 32, |x, y| {
+            image::Luma([if x < 24 && y < 16 { 255 } else { 0 }])
+        });
+        let jpeg = encoded(&image.into(), ImageFormat::Jpeg);
+        for (orientation, size, corner) in [
+            (1, (48, 32), (0, 0)),
+            (2, (48, 32), (1, 0)),
+            (3, (48, 32), (1, 1)),
+            (4, (48, 32), (0, 1)),
+            (5, (32, 48), (0, 0)),
+            (6, (32, 48), (1, 0)),
+            (7, (32, 48), (1, 1)),
+            (8, (32, 48), (0, 1)),
+        ] {
+            let picture = decode(&with_orientation(&jpeg, orientation), 1 << 20).unwrap();
+            assert_eq!((picture.width, picture.height), size, "{orientation}");
+            let at = |right: usize, below: usize| {
+                let (x, y) = (
+                    picture.width * (1 + 2 * right) / 4,
+                    picture.height * (1 + 2 * below) / 4,
+                );
+                picture.values[y * picture.width + x] > 127
+            };
+            let white: Vec<(usize, usize)> = [(0, 0), (1, 0), (0, 1), (1, 1)]
+                .into_iter()
+                .filter(|&(right, below)| at(right, below))
+                .collect();
+            assert_eq!(white, [corner], "{orientation}");
+        }
     }
 
     #[test]
