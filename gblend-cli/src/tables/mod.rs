@@ -25,7 +25,8 @@ pub(crate) fn table(header: &[&str], left: usize, rows: impl IntoIterator<Item =
 }
 
 /// A table of how good things are, behind columns of their own, of which the first `left` ones are not aligned to the right.
-/// `on` says of which samples, as in `test `. Of the `kinds` of figures, those have a column that something has.
+/// `on` says of which samples, as in `test `. Of the `kinds` of figures, those have a column that something has, and that say
+/// something else than the main one in some row: where classes are equally frequent the balanced accuracy is the accuracy.
 pub(crate) fn metrics_table<'a>(
     columns: &[&str],
     left: usize,
@@ -37,7 +38,11 @@ pub(crate) fn metrics_table<'a>(
     let mut shown: Vec<&MetricKind> = Vec::new();
     for kind in kinds {
         let has = rows.iter().any(|(_, metrics)| metrics.get(&kind.name).is_some());
-        if has && shown.iter().all(|other| other.name != kind.name) {
+        let tells = shown.first().is_none_or(|main| {
+            rows.iter()
+                .any(|(_, metrics)| metric(metrics, kind) != metric(metrics, main))
+        });
+        if has && tells && shown.iter().all(|other| other.name != kind.name) {
             shown.push(kind);
         }
     }
