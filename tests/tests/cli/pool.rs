@@ -105,6 +105,19 @@ fn without_enough_validation_samples_the_mean_of_the_heads_predicts() {
         world(&p, 40);
         let summary = train(&p, run, &[set, "run.refit=true"]);
         assert!(summary.get("pool").is_none());
+        let again = format!("{run}-again");
+        let more = [
+            "train",
+            "world.toml",
+            "--out",
+            &again,
+            "--set",
+            set,
+            "--set",
+            "run.epochs=1",
+        ];
+        let said = p.run(&more).stderr;
+        assert!(said.contains("needs 30 validation samples"), "{said}");
         let rules = summary["predictions"].as_array().unwrap();
         let mean = rules.iter().find(|one| one["rule"] == "mean").unwrap();
         assert_eq!(predicted(&summary)["test_loss"], mean["test_loss"]);

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::evaluation::{Ensemble, Evaluation, evaluate};
 use crate::network::{ActiveHeads, Multimodal};
 use crate::progress::Reporter;
-use crate::records::{EpochMetrics, FittedPool};
+use crate::records::{EpochMetrics, FittedPool, PredictionRule};
 use crate::run_folder::Sink;
 use crate::run_folder::checkpoint::Checkpoint;
 use crate::tables::blend_table;
@@ -70,7 +70,13 @@ pub fn train(
         };
         state = Training::new(splits, samples, state, learner).run(from)?;
         state.select(model)?;
-        state.trained.pool = fit_pool(session, &splits.validation, model, &state.trained.weights)?;
+        state.trained.pool = fit_pool(
+            session,
+            &splits.validation,
+            model,
+            &state.trained.weights,
+            reporter,
+        )?;
         if !run.refit || splits.validation.samples().is_empty() {
             return Ok(state.finish());
         }
@@ -95,9 +101,20 @@ fn fit_pool(
     validation: &ValidationSplit,
     model: &mut Multimodal,
     weights: &[f64],
+    reporter: &Reporter,
 ) -> Result<Option<FittedPool>> {
-    let can_pool = Ensemble::unpooled(model.criteria(), weights).can_pool();
-    if !can_pool || validation.samples().len() < FittedPool::LEAST_SAMPLES {
+    if !Ensemble::unpooled(model.criteria(), weights).can_pool() {
+        return Ok(None);
+    }
+    let (found, needed) = (validation.samples().len(), FittedPool::LEAST_SAMPLES);
+    if found < needed {
+        if session.config.blend.pipeline.predict == PredictionRule::Pool {
+            // A line, which cells of a comparison do not show: it would be the same for all of them.
+            reporter.line(&format!(
+                "warning: a pool of the heads needs {needed} validation samples, the run has {found}: the mean of the heads predicts, in \
+                 which a head that is often wrong has as much say as any; run.validation sets more samples aside"
+            ));
+        }
         return Ok(None);
     }
     let evaluation = evaluate_trained(session, validation, model, weights)?;
