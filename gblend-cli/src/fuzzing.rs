@@ -69,6 +69,7 @@ pub fn curves(bytes: &[u8]) -> bool {
 /// `test_samples.csv`, and the figures of one of its rules.
 pub fn test_samples(bytes: &[u8]) -> bool {
     TestSamples::parse(bytes).is_ok_and(|read| read.of(&read.figure, PredictionRule::Joint).is_some())
+        || Membership::read(bytes).is_ok()
 }
 
 /// An IDX file of pictures or of labels, gzipped or not.
@@ -102,6 +103,5 @@ pub fn run_files(bytes: &[u8]) -> bool {
             .is_ok_and(|test| test.heads.iter().all(|head| !head.recalls().is_empty()))
         || serde_json::from_slice::<StrategyAdvice>(bytes).is_ok_and(|advice| advice.check(3).is_ok())
         || serde_json::from_slice::<Comparison>(bytes).is_ok()
-        || Membership::read(bytes).is_ok()
         || checkpoint::is_understood(bytes)
 }
