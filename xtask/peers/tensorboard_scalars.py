@@ -32,9 +32,13 @@ for line in (run / "metrics.jsonl").read_text().splitlines():
         for part in ("train", "validation"):
             for key in ("loss", "accuracy"):
                 add(f"{part}/{key}/{head['name']}", line["epoch"], head.get(part, {}).get(key))
+        for key, value in head.get("validation", {}).get("metrics", {}).items():
+            add(f"validation/{key}/{head['name']}", line["epoch"], value)
 summary = json.loads((run / "summary.json").read_text())
 for head in summary["heads"]:
     add(f"test/accuracy/{head['name']}", summary["selected_epoch"], head["test_accuracy"])
+    for key, value in head.get("test_metrics", {}).items():
+        add(f"test/{key}/{head['name']}", summary["selected_epoch"], value)
 
 # No limit on what is kept of a tag.
 accumulator = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
