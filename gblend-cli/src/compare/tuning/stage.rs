@@ -19,6 +19,7 @@ pub(in crate::compare) struct Stage<'a> {
     folder: PathBuf,
     grid: &'a Grid,
     seeds: Vec<u64>,
+    entries: &'a [Entry],
     /// One for each entry; none for those whose own configuration cannot be read, which the comparison tells.
     entrants: Vec<Option<Entrant<'a>>>,
 }
@@ -58,6 +59,7 @@ impl<'a> Stage<'a> {
             folder,
             grid: &tuning.grid,
             seeds,
+            entries,
             entrants: Vec::new(),
         };
         for entry in entries {
@@ -144,12 +146,8 @@ impl<'a> Stage<'a> {
                 round.places.push((entry, point, seed));
             }
         }
-        let entries = self
-            .entrants
-            .iter()
-            .flatten()
-            .map(|entrant| entrant.entry.clone());
-        round.plan.entries = entries.collect();
+        // All of them: a cell names its entry by its place among these.
+        round.plan.entries = self.entries.to_vec();
         round.plan.seeds.clone_from(&self.seeds);
         Ok((!round.places.is_empty()).then_some(round))
     }
@@ -179,5 +177,53 @@ impl<'a> Stage<'a> {
             }
         };
         self.entrants.iter().map(choice).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::compare::method::Method;
+    use crate::compare::tuning::LEARNING_RATE;
+
+    #[test]
+    fn an_entry_that_cannot_be_configured_moves_no_other_from_its_place() {
+        let base = Config::load(None, &[]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.toml"), base.to_toml().unwrap()).unwrap();
+        let entry = |method, fusion: &str| Entry {
+            method,
+            modalities: base
+                .modalities
+                .iter()
+                .map(|modality| modality.name.clone())
+                .collect(),
+            fusion: fusion.to_owned(),
+        };
+        let entries = [
+            entry(Method::Joint, "concat"),
+            entry(Method::Equal, "no-such-fusion"),
+            entry(Method::Ogr, "concat"),
+        ];
+        let tuning = Tuning {
+            grid: Grid::parse(&[LEARNING_RATE.to_owned()]).unwrap(),
+            seeds: 1,
+        };
+        let mut stage = Stage::begin(&base, folder.path(), &entries, &tuning).unwrap();
+        let round = stage.round().unwrap().unwrap();
+        assert_eq!(round.plan.entries, entries);
+        assert_eq!(round.plan.cells.len(), 6);
+        for cell in &round.plan.cells {
+            let of_cell = Config::parse("cell", &cell.config, base.base.clone(), &[]).unwrap();
+            let kind = of_cell.blend.plugin.typetag_name();
+            assert_eq!(round.plan.entries[cell.entry].method.name(), kind);
+        }
+        stage.learn(&round, round.plan.cells.iter().map(|_| Ok([0.5, -1.0])));
+        let choices = stage.choices();
+        assert!(matches!(
+            choices[..],
+            [Choice::Tuned(..), Choice::Own, Choice::Tuned(..)]
+        ));
     }
 }
