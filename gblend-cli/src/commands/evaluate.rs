@@ -124,8 +124,13 @@ impl Evaluate {
                 let folder = self.run.clone();
                 return Err(Error::Run { folder, problem });
             }
-            if let Some(differences) = &trained.session.differences {
-                check_differences(&self.run, differences, self.split.name(), &reporter)?;
+            match &trained.session.differences {
+                Some(differences) => check_differences(&self.run, differences, self.split.name(), &reporter)?,
+                None => reporter.warn(
+                    "the run is of a version of gblend that did not keep which sample was in which split; they are drawn again, \
+                     and if the dataset was changed since, even sorted otherwise, samples that were trained on may be among \
+                     those of the test",
+                ),
             }
             let (train, validation, test);
             let samples: &dyn Evaluable = match self.split {
@@ -267,14 +272,7 @@ pub(super) fn with_trained<T: Send>(
     with_threads(config.run.threads, || {
         let (session, splits) = match &run.membership {
             Some(membership) => Session::open_remembering(&config, &run.fitted, membership, reporter)?,
-            None => {
-                reporter.warn(
-                    "the run is of a version of gblend that did not keep which sample was in which split; they are drawn again, \
-                     and if the dataset was changed since, even sorted otherwise, samples that were trained on may be among \
-                     those of the test",
-                );
-                Session::open_with(&config, &run.fitted, reporter)?
-            }
+            None => Session::open_with(&config, &run.fitted, reporter)?,
         };
         let classes = session.source.classes();
         let shapes = session.sample_shapes()?;

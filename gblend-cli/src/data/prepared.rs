@@ -439,7 +439,8 @@ impl SegmentWork<'_> {
             }
         };
         let hashed = candidates.iter().filter(|_| self.storage.contents);
-        let contents = hashed.map(|(index, fingerprint)| (*index, short_hash(fingerprint)));
+        let contents = hashed
+            .map(|(index, fingerprint)| (*index, short_hash(&blake3::hash(fingerprint.as_bytes())).max(1)));
         let contents = contents.collect();
         Ok(Finished {
             key,
@@ -585,11 +586,11 @@ fn prepare(
     }
 }
 
-/// Enough of a hash to tell samples apart; never 0.
-fn short_hash(fingerprint: &str) -> u64 {
+/// Enough of a hash to tell samples apart.
+pub(super) fn short_hash(hash: &blake3::Hash) -> u64 {
     let mut head = [0; 8];
-    head.copy_from_slice(&blake3::hash(fingerprint.as_bytes()).as_bytes()[..8]);
-    u64::from_le_bytes(head).max(1)
+    head.copy_from_slice(&hash.as_bytes()[..8]);
+    u64::from_le_bytes(head)
 }
 
 fn odd_shape(id: &str, modality: &str, expected: &[usize], found: &[usize]) -> Error {

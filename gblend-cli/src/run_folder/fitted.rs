@@ -2,9 +2,9 @@
 //!
 //! It is written before the first epoch and never changes: checkpoints and the model beside it belong to it.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
+use super::described::{bytes_of, hash_of};
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_whole};
 use crate::records::FittedModalities;
@@ -27,7 +27,7 @@ pub(super) fn write_fitted(run: &Path, fitted: &FittedModalities) -> Result<()> 
 /// # Errors
 /// [`Error::Read`].
 pub(super) fn fitted_hash(run: &Path) -> Result<Option<String>> {
-    Ok(bytes(run)?.map(|bytes| blake3::hash(&bytes).to_hex().to_string()))
+    hash_of(&run.join(FITTED))
 }
 
 /// What the modalities of a run have fitted; nothing in a folder without the file.
@@ -39,20 +39,11 @@ pub fn read_fitted(run: &Path) -> Result<FittedModalities> {
         folder: run.to_owned(),
         problem,
     };
-    let Some(bytes) = bytes(run)? else {
+    let Some(bytes) = bytes_of(&run.join(FITTED))? else {
         return Ok(FittedModalities::default());
     };
     let fitted: FittedModalities = serde_json::from_slice(&bytes)
         .map_err(|error| problem(format!("{FITTED} cannot be understood: {error}")))?;
     fitted.check_format().map_err(problem)?;
     Ok(fitted)
-}
-
-fn bytes(run: &Path) -> Result<Option<Vec<u8>>> {
-    let path = run.join(FITTED);
-    match std::fs::read(&path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(Error::read(&path)(error)),
-    }
 }

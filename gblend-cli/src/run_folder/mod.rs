@@ -15,6 +15,7 @@
 //! | `summary.json` | the result; written last, so a folder without it is of a run that did not end |
 
 pub mod checkpoint;
+mod described;
 mod finished;
 mod fitted;
 mod sink;

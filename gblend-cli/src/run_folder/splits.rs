@@ -1,8 +1,8 @@
 //! Which sample a run had in which split.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
+use super::described::{bytes_of, hash_of};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::records::Membership;
@@ -20,7 +20,7 @@ pub(super) fn write_splits(run: &Path, text: &[u8]) -> Result<()> {
 /// # Errors
 /// [`Error::Read`].
 pub(super) fn splits_hash(run: &Path) -> Result<Option<String>> {
-    Ok(bytes(run)?.map(|bytes| hash(&bytes)))
+    hash_of(&run.join(Membership::FILE))
 }
 
 /// Reads it, as the model beside it describes it; nothing where an older version of gblend described the model.
@@ -36,22 +36,10 @@ pub(super) fn read_splits(run: &Path, described: Option<&str>) -> Result<Option<
         return Ok(None);
     };
     let file = Membership::FILE;
-    let bytes = bytes(run)?.filter(|bytes| hash(bytes) == described);
+    let bytes = bytes_of(&run.join(file))?;
+    let bytes = bytes.filter(|bytes| blake3::hash(bytes).to_hex().as_str() == described);
     let bytes = bytes.ok_or_else(|| problem(format!("{file} is not the file that model.json describes")))?;
     let membership =
         Membership::read(&bytes).map_err(|error| problem(format!("{file} cannot be understood: {error}")))?;
     Ok(Some(membership))
-}
-
-fn hash(bytes: &[u8]) -> String {
-    blake3::hash(bytes).to_hex().to_string()
-}
-
-fn bytes(run: &Path) -> Result<Option<Vec<u8>>> {
-    let path = run.join(Membership::FILE);
-    match std::fs::read(&path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(Error::read(&path)(error)),
-    }
 }

@@ -4,7 +4,7 @@ use gblend_core::{Label, MediaKind, Source};
 
 use super::Finding;
 use crate::data::position::SampleIndex;
-use crate::data::prepared::Prepared;
+use crate::data::prepared::{Prepared, short_hash};
 use crate::data::split::{Splits, hash_label};
 
 pub(super) fn findings(source: &dyn Source, prepared: &Prepared<'_>, splits: &Splits) -> Vec<Finding> {
@@ -47,9 +47,7 @@ pub fn content_of(prepared: &Prepared<'_>, sample: SampleIndex, label: &Label) -
     let mut hasher = blake3::Hasher::new();
     hasher.update(&contents.to_le_bytes());
     hash_label(label, &mut hasher);
-    let mut head = [0; 8];
-    head.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    Some(u64::from_le_bytes(head))
+    Some(short_hash(&hasher.finalize()))
 }
 
 /// One hash of all contents of a sample; none if it has none.
@@ -60,9 +58,7 @@ fn whole(contents: &[Vec<u64>], sample: usize) -> Option<u64> {
         any |= modality[sample];
         hasher.update(&modality[sample].to_le_bytes());
     }
-    let mut head = [0; 8];
-    head.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    (any != 0).then_some(u64::from_le_bytes(head))
+    (any != 0).then(|| short_hash(&hasher.finalize()))
 }
 
 /// Samples of validation and test whose contents are those of a sample that is trained on or held out.

@@ -1,0 +1,26 @@
+//! Files of a run folder that `model.json` describes by their hashes, and that need not be there.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// What a file holds, if it is there.
+///
+/// # Errors
+/// [`Error::Read`].
+pub(super) fn bytes_of(path: &Path) -> Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(Error::read(path)(error)),
+    }
+}
+
+/// Hash of a file, if it is there.
+///
+/// # Errors
+/// [`Error::Read`].
+pub(super) fn hash_of(path: &Path) -> Result<Option<String>> {
+    Ok(bytes_of(path)?.map(|bytes| blake3::hash(&bytes).to_hex().to_string()))
+}
