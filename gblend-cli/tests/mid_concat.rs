@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gblend_cli::config::{Config, Override};
 use gblend_cli::data::{Evaluable, Plan, Splits};
@@ -61,7 +61,7 @@ const MID: [&str; 3] = [
 ];
 
 fn config(settings: &[&str]) -> Config {
-    let cache = std::env::temp_dir().join(format!("gblend-mid-concat-{}", std::process::id()));
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mid-concat-{}", std::process::id()));
     let cache = format!("run.cache={}", cache.display());
     let settings = settings.iter().copied().chain([cache.as_str()]);
     let settings: Vec<Override> = settings.map(|setting| setting.parse().unwrap()).collect();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gblend_cli::Result;
 use gblend_cli::config::Config;
@@ -61,7 +61,7 @@ learning_rate = 0.05
 "#;
 
 fn with_session(work: impl FnOnce(&Session<'_>, &Splits)) {
-    let cache = std::env::temp_dir().join(format!("gblend-views-{}", std::process::id()));
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("views-{}", std::process::id()));
     let cache = format!("run.cache={}", cache.display()).parse().unwrap();
     let config = Config::parse("views", CONFIG, PathBuf::from("."), &[cache]).unwrap();
     let (session, splits) = Session::open(&config, &Reporter::new(true)).unwrap();

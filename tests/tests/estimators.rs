@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gblend_cli::config::Config;
 use gblend_cli::data::{Evaluable, Splits};
@@ -76,7 +76,7 @@ fn smooth(learning_rate: f64, modalities: [&str; 2], batch_size: usize) -> Confi
 }
 
 fn smooth_text(learning_rate: f64, modalities: [&str; 2], batch_size: usize) -> String {
-    let cache = std::env::temp_dir().join(format!("gblend-estimators-{}", std::process::id()));
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("estimators-{}", std::process::id()));
     let [first, second] = modalities;
     format!(
         r#"
@@ -225,7 +225,7 @@ fn the_evaluation_batch_size_does_not_matter() {
 
 #[test]
 fn evaluation_moves_no_parameter_and_no_running_statistic() {
-    let cache = std::env::temp_dir().join(format!("gblend-estimators-{}", std::process::id()));
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("estimators-{}", std::process::id()));
     let set = format!("run.cache={}", cache.display()).parse().unwrap();
     let config = Config::parse("tiny", gblend_tests::TINY, std::env::temp_dir(), &[set]).unwrap();
     with_session(&config, |session, splits| {

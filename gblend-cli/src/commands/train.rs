@@ -147,6 +147,13 @@ fn closing(summary: &Summary, folder: &Path) -> String {
             (seconds.train + seconds.estimate) / seconds.train.max(1e-9)
         )
     };
+    let folds = summary.pool.as_ref().and_then(|pool| pool.folds);
+    let folds = folds.map_or_else(String::new, |folds| {
+        format!(
+            "\n{folds} networks for the pool of the heads took {:.1} s",
+            seconds.folds
+        )
+    });
     let selected = selected_line(summary).unwrap_or_default();
     let predictions = summary.predictions.iter();
     let predictions = predictions.map(|prediction| (prediction.rule, prediction.metrics()));
@@ -154,7 +161,7 @@ fn closing(summary: &Summary, folder: &Path) -> String {
     let losses = weighted_losses(&summary.class_weights);
     let losses = losses.map_or_else(String::new, |losses| format!("{losses}\n"));
     format!(
-        "{table}\n{losses}\n{predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s), waiting for data {}{estimates}\n\
+        "{table}\n{losses}\n{predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s), waiting for data {}{estimates}{folds}\n\
          {selected}run folder: {}",
         summary.strategy,
         summary.seed,

@@ -185,6 +185,7 @@ impl Table<'_> {
             paired_difference_to_best_single: to(self.best_single(&rivals)),
             paired_difference_to_joint: to(baseline(Method::Joint)),
             paired_difference_to_equal: to(baseline(Method::Equal)),
+            paired_difference_to_equal_joint: to(baseline(Method::EqualJoint)),
             seconds: cells.iter().map(|(_, done, _)| done.seconds).sum::<f64>() / cells.len() as f64,
             runs: cells.iter().map(|(.., folder)| (*folder).to_owned()).collect(),
             test_accuracy: of_each("accuracy").unwrap_or_default(),

@@ -20,9 +20,10 @@ pub(super) fn complete(resolved: &mut Table) {
     {
         blend.entry("smoothing").or_insert(0.1.into());
     }
-    let before: [(&str, &str, Value); 5] = [
+    let before: [(&str, &str, Value); 6] = [
         ("blend", "scale", "sum".into()),
         ("blend", "predict", "joint".into()),
+        ("blend", "pool", "validation".into()),
         ("run", "select", "last".into()),
         ("run", "refit", false.into()),
         ("run", "sampler", "shuffled".into()),
@@ -85,6 +86,7 @@ mod tests {
         for (table, key) in [
             ("blend", "scale"),
             ("blend", "predict"),
+            ("blend", "pool"),
             ("run", "select"),
             ("run", "refit"),
             ("run", "sampler"),

@@ -10,6 +10,7 @@ mod log;
 mod objectives;
 mod overrides;
 mod pipeline_keys;
+mod pool;
 mod run;
 mod schema;
 mod section;
@@ -34,6 +35,7 @@ pub use error::ConfigError;
 pub use log::LogConfig;
 pub use objectives::Objectives;
 pub use overrides::Override;
+pub use pool::PoolSamples;
 pub use run::{RunConfig, Sampling, Select};
 pub use schema::json_schema;
 use section::Section;
@@ -255,6 +257,8 @@ pub struct BlendPipeline {
     /// learns as fast with any number of others; `sum`, as they are, which add up to 1, as in the paper. Strategies that
     /// train one head alone have the plain loss under both.
     pub scale: Scale,
+    /// The samples that the pool of the heads is fitted on.
+    pub pool: PoolSamples,
 }
 
 impl Default for BlendPipeline {
@@ -262,6 +266,7 @@ impl Default for BlendPipeline {
         Self {
             predict: PredictionRule::Pool,
             scale: Scale::Heads,
+            pool: PoolSamples::Validation,
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod avmnist;
 mod binding;
 pub(crate) mod cache;
 pub mod export;
+mod folds;
 mod groups;
 pub mod inspect;
 mod loader;
@@ -21,6 +22,7 @@ mod split;
 mod stratify;
 
 pub use binding::bind;
+pub use folds::{Fold, FoldTraining, LeftOut, folds};
 pub use loader::{LoadedBatch, LoadedInput, Loader, Plan};
 pub use position::SampleIndex;
 pub use prepared::{Faults, Prepared, Storage};

@@ -48,20 +48,20 @@ impl<'a> Ensemble<'a> {
         self.lead().get().pooling() != Pooling::Never && self.heads().len() > 1
     }
 
-    /// Fits the pool of the heads to what they say of validation samples: one pool for each set of heads that
+    /// Fits the pool of the heads to what they say of samples that they were not trained on: one pool for each set of heads that
     /// [`FittedPool::LEAST_SAMPLES`] labeled samples are seen by, under the weights of classes that losses have. `None` if there
     /// is none.
     ///
     /// # Errors
     /// [`Error::Data`](gblend_core::Error::Data) if what a head says is no probability, or no number.
-    pub fn fit(&self, validation: &Evaluation) -> Result<Option<FittedPool>> {
+    pub fn fit(&self, unseen: &Evaluation) -> Result<Option<FittedPool>> {
         if !self.can_pool() {
             return Ok(None);
         }
-        let scores = self.scores(validation)?;
+        let scores = self.scores(unseen)?;
         let mut sets: Vec<(Vec<usize>, Vec<usize>)> = Vec::new();
-        for sample in 0..validation.samples.len() {
-            if validation.targets.labels[sample].is_missing() {
+        for sample in 0..unseen.samples.len() {
+            if unseen.targets.labels[sample].is_missing() {
                 continue;
             }
             let seen = seen(&scores, sample);
@@ -79,17 +79,18 @@ impl<'a> Ensemble<'a> {
                 .iter()
                 .map(|&sample| said(&scores, sample))
                 .collect::<Vec<_>>();
-            let labels = validation.targets.select(&samples).labels;
+            let labels = unseen.targets.select(&samples).labels;
             let lead = self.lead();
             let pool = gblend_core::HeadPool::fit(lead.get().pooling(), &rows, &labels, lead.class_weights());
-            let pool = pool.map_err(|error| gblend_core::Error::data("the validation samples", error))?;
+            let pool = pool.map_err(|error| gblend_core::Error::data("the samples of the pool", error))?;
             pools.extend(pool.map(|pool| SubsetPool {
                 heads,
                 samples: samples.len(),
                 pool,
             }));
         }
-        Ok(Some(FittedPool { pools }).filter(|fitted| !fitted.pools.is_empty()))
+        let fitted = FittedPool { pools, folds: None };
+        Ok(Some(fitted).filter(|fitted| !fitted.pools.is_empty()))
     }
 
     /// The pooled scores of each sample; `None` if no head sees it.

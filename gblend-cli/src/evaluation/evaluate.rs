@@ -77,6 +77,28 @@ impl Evaluation {
         Ok(scores)
     }
 
+    /// Adds what the heads of a network like this one say of further samples.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](gblend_core::Error::Shape) if it is of other heads.
+    pub fn append(&mut self, further: Self) -> Result<()> {
+        let first = self.samples.len();
+        for (head, further) in self.heads.iter_mut().zip(further.heads) {
+            let (Some(head), Some(further)) = (head.as_mut(), further) else {
+                continue;
+            };
+            head.rows.extend(further.rows.iter().map(|row| first + row));
+            let width =
+                [&further.output, &head.output].map(|output| output.shape().last().copied().unwrap_or(0));
+            let mut values = std::mem::replace(&mut head.output, Array::zeros([0, width[1]])).into_values();
+            values.extend(further.output.into_values());
+            head.output = Array::new([head.rows.len(), width[0]], values)?;
+        }
+        self.samples.extend(further.samples);
+        self.targets.append(further.targets);
+        Ok(())
+    }
+
     /// Samples that have a loss by one head.
     pub fn counted(&self, criteria: &Criteria, head: usize) -> usize {
         let rows = self.heads[head].as_ref().map(|head| &head.rows);

@@ -33,6 +33,10 @@ pub struct Reporter {
     last_tenth: AtomicUsize,
     /// Whether the bar is that of training, whatever estimates interrupt it.
     is_training: AtomicBool,
+    /// How it shows what the user must know.
+    notices: Style,
+    /// Whether it shows what the user should know.
+    warns: bool,
     /// Milliseconds from `started` to the next update of the rows.
     next_update: AtomicU64,
 }
@@ -42,7 +46,8 @@ pub struct Reporter {
 struct Rows {
     epoch: String,
     heads: Vec<HeadProgress>,
-    probing: Option<String>,
+    /// What interrupts training, and how far it is.
+    aside: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +86,14 @@ impl Reporter {
         Self::with(style, Arc::new(style.view()), None)
     }
 
+    /// Shows nothing but what the user must know: for a part of the work that this reporter tells of itself.
+    pub fn muted(&self) -> Self {
+        let mut muted = Self::with(Style::Quiet, Arc::clone(&self.view), None);
+        muted.notices = self.notices;
+        muted.warns = false;
+        muted
+    }
+
     fn with(style: Style, view: Arc<View>, label: Option<String>) -> Self {
         Self {
             style,
@@ -91,6 +104,8 @@ impl Reporter {
             started: Instant::now(),
             last_tenth: AtomicUsize::new(0),
             is_training: AtomicBool::new(false),
+            notices: style,
+            warns: true,
             next_update: AtomicU64::new(0),
         }
     }
@@ -106,6 +121,9 @@ impl Reporter {
 
     /// Something that did no harm, but that the user should know.
     pub fn warn(&self, text: &str) {
+        if !self.warns {
+            return;
+        }
         match &self.label {
             Some(label) => self.notice(&format!("warning: {label}: {text}")),
             None => self.notice(&format!("warning: {text}")),
@@ -114,7 +132,7 @@ impl Reporter {
 
     /// Something that the user must know, however quiet.
     pub fn notice(&self, text: &str) {
-        match self.style {
+        match self.notices {
             Style::Bar | Style::Row => self.view.println(text),
             Style::Lines | Style::Quiet => to_stderr(text),
         }
@@ -177,9 +195,18 @@ impl Reporter {
 
     /// Probes have trained for so many epochs of at most so many.
     pub fn probing(&self, done: usize, most: usize) {
+        self.aside("probing", done, most);
+    }
+
+    /// The networks of a pool's folds have trained for so many epochs of so many.
+    pub fn cross_fitting(&self, done: usize, all: usize) {
+        self.aside("folds", done, all);
+    }
+
+    fn aside(&self, what: &'static str, done: usize, most: usize) {
         if self.style == Style::Bar && !self.is_training.load(Ordering::Relaxed) {
             match done {
-                0 => self.view.begin("probing".into(), 0, most),
+                0 => self.view.begin(what.into(), 0, most),
                 _ => {
                     self.view.bar.set_length(most as u64);
                     self.view.bar.set_position(done as u64);
@@ -189,13 +216,13 @@ impl Reporter {
         }
         // The first one and the last one, and no more than can be read between them.
         if done == 0 || done == most || self.update_is_due() {
-            self.update(|rows| rows.probing = Some(format!("probing {done}/{most}")));
+            self.update(|rows| rows.aside = Some(format!("{what} {done}/{most}")));
         }
     }
 
-    /// The probes are done.
-    pub fn probed(&self) {
-        self.update(|rows| rows.probing = None);
+    /// The probes, or the folds, are done.
+    pub fn aside_is_over(&self) {
+        self.update(|rows| rows.aside = None);
     }
 
     /// An epoch is done.
@@ -238,14 +265,14 @@ impl Reporter {
                 let mut rows = self.rows();
                 change(&mut rows);
                 let mut shown = rows::table(&rows.heads);
-                shown.extend(rows.probing.iter().map(|text| format!("  {text} epochs")));
+                shown.extend(rows.aside.iter().map(|text| format!("  {text} epochs")));
                 shown
             }
             Style::Row => {
                 let mut rows = self.rows();
                 change(&mut rows);
                 let label = self.label.as_deref().unwrap_or_default();
-                let now = rows.probing.as_ref().unwrap_or(&rows.epoch);
+                let now = rows.aside.as_ref().unwrap_or(&rows.epoch);
                 vec![format!("  {label}  {now}  {}", rows::short(&rows.heads))]
             }
         };

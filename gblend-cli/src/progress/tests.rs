@@ -69,7 +69,7 @@ fn a_terminal_has_one_bar_and_the_rows_under_it_whatever_is_said_meanwhile_and_n
     );
     assert!(lines[5].starts_with("  modality-1  weight 0.250  loss 1.250  validation 50.0 %"));
     assert!(lines[8].starts_with("  joint       weight 0.250"));
-    reporter.probed();
+    reporter.aside_is_over();
     let lines = shown(&terminal, |text| !text.contains("probing"));
     assert_eq!(lines.len(), 9, "{lines:#?}");
     drop(reporter);

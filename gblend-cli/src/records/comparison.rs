@@ -86,6 +86,9 @@ pub struct Row {
     /// Its main figure, seed by seed, less that of equal weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paired_difference_to_equal: Option<Difference>,
+    /// Its main figure, seed by seed, less that of equal weights when the joint head predicts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired_difference_to_equal_joint: Option<Difference>,
     /// Seconds of one run, as a mean.
     pub seconds: f64,
     /// The run folders of the seeds, relative to the comparison's.

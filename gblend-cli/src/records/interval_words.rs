@@ -158,6 +158,7 @@ mod tests {
             significant: settles.is_none(),
             parts: Some(parts(None, None)),
             settles,
+            p: None,
         }
     }
 
@@ -180,6 +181,7 @@ mod tests {
             paired_difference_to_best_single: open("single:a", None),
             paired_difference_to_joint: open("joint", Some(Settles::Seeds(9))),
             paired_difference_to_equal: open("equal", Some(Settles::TooClose)),
+            paired_difference_to_equal_joint: None,
             seconds: 1.0,
             runs: vec![String::new(); 3],
         }

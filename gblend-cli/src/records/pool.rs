@@ -3,13 +3,16 @@
 use gblend_core::HeadPool;
 use serde::{Deserialize, Serialize};
 
-/// How the heads of a model are pooled, as it was fitted on validation samples.
+/// How the heads of a model are pooled, as it was fitted on samples that they were not trained on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FittedPool {
     /// One for each set of heads that saw enough samples: a sample that lacks a modality has fewer heads. Other samples are
     /// predicted by the mean of the heads that see them.
     pub pools: Vec<SubsetPool>,
+    /// The folds whose left-out samples it was fitted on; absent if those were validation samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<usize>,
 }
 
 /// The pool of those heads that see a sample.
@@ -18,7 +21,7 @@ pub struct FittedPool {
 pub struct SubsetPool {
     /// Positions of the heads, in ascending order; the joint one's is the last of the model's.
     pub heads: Vec<usize>,
-    /// The validation samples that it was fitted on.
+    /// The number of samples that it was fitted on.
     pub samples: usize,
     /// What was fitted.
     pub pool: HeadPool,

@@ -14,9 +14,9 @@ pub enum PredictionRule {
     Mean,
     /// The mean of the heads' probabilities by the weights of their losses.
     Blend,
-    /// A pool of the heads that is fitted on the validation samples: of probabilities a product of experts, of numbers a
-    /// weighted average. With fewer than 30 validation samples the mean of the heads; where heads cannot be pooled, the
-    /// joint head.
+    /// A pool of the heads that is fitted on the validation samples, or as `pool` says: of probabilities a product of experts,
+    /// of numbers a weighted average. With fewer than 30 samples to fit it on the mean of the heads; where heads cannot be
+    /// pooled, the joint head.
     Pool,
 }
 

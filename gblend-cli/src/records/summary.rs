@@ -183,6 +183,9 @@ pub struct Seconds {
     pub refit: f64,
     /// Estimates of the blend.
     pub estimate: f64,
+    /// The networks of a pool that was fitted in folds.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub folds: f64,
     /// The final evaluation.
     pub evaluate: f64,
     /// Everything.

@@ -18,6 +18,7 @@ pub mod checkpoint;
 mod described;
 mod finished;
 mod fitted;
+mod folds;
 mod sink;
 mod splits;
 mod tensorboard;
@@ -43,6 +44,7 @@ use checkpoint::{Checkpoint, Description, ProbeStore, Store, Writer};
 pub use finished::FinishedRun;
 pub use fitted::read_fitted;
 use fitted::{fitted_hash, write_fitted};
+pub use folds::FoldFolders;
 pub use sink::Sink;
 use splits::{splits_hash, write_splits};
 pub use tensorboard::TensorBoard;
@@ -174,6 +176,10 @@ impl RunFolder {
         write_splits(&self.path, text)
     }
 
+    fn fold_folders(&self) -> FoldFolders {
+        FoldFolders::new(self.path.join(CHECKPOINTS))
+    }
+
     /// Appends a line to `metrics.jsonl`.
     fn line(&mut self, value: &impl Serialize) -> Result<()> {
         let mut line = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
@@ -197,6 +203,7 @@ impl RunFolder {
         summary: &Summary,
     ) -> Result<()> {
         self.checkpoints.finish()?;
+        let fitted = model.pool.as_ref().and_then(|pool| pool.folds);
         let bytes = to_safetensors(state)?;
         let model = ModelDescription {
             blake3: blake3::hash(&bytes).to_hex().to_string(),
@@ -210,7 +217,9 @@ impl RunFolder {
         let samples = samples.to_text().map_err(Error::Internal)?;
         write_whole(&self.path.join(TestSamples::FILE), &samples)?;
         write_whole(&self.path.join("advice.json"), &to_json(advice)?)?;
-        write_whole(&self.path.join("summary.json"), &to_json(summary)?)
+        write_whole(&self.path.join("summary.json"), &to_json(summary)?)?;
+        self.fold_folders().remove(fitted.unwrap_or(0));
+        Ok(())
     }
 }
 
@@ -235,6 +244,10 @@ impl Sink for RunFolder {
 
     fn probes(&self) -> Option<&ProbeStore> {
         Some(&self.probes)
+    }
+
+    fn folds(&self) -> Option<FoldFolders> {
+        Some(self.fold_folders())
     }
 }
 

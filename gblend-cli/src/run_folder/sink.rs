@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gblend_core::BlendReport;
 
+use super::FoldFolders;
 use super::checkpoint::{Checkpoint, ProbeStore};
 use crate::error::Result;
 use crate::records::EpochMetrics;
@@ -39,6 +40,11 @@ pub trait Sink {
     fn probes(&self) -> Option<&ProbeStore> {
         None
     }
+
+    /// Where the trainings of a pool's folds keep how far they are, if anywhere.
+    fn folds(&self) -> Option<FoldFolders> {
+        None
+    }
 }
 
 /// Each in turn.
@@ -66,5 +72,9 @@ impl Sink for Vec<&mut dyn Sink> {
 
     fn probes(&self) -> Option<&ProbeStore> {
         self.iter().find_map(|sink| sink.probes())
+    }
+
+    fn folds(&self) -> Option<FoldFolders> {
+        self.iter().find_map(|sink| sink.folds())
     }
 }

@@ -73,6 +73,7 @@ pub fn run(
     let prepare = started.elapsed();
     let mut model = session.initial_model()?;
     let mut blend = config.blend.start(&session.heads)?;
+    session.folds(&splits)?;
     interrupt.check(0)?;
     interrupt.watch()?;
     // Nothing is written before everything that can be wrong with the input was looked at.
@@ -144,6 +145,7 @@ pub fn run(
             waiting: trained.waited.as_secs_f64(),
             refit: trained.refitting.as_secs_f64(),
             estimate: trained.estimating.as_secs_f64(),
+            folds: trained.cross_fitting.as_secs_f64(),
             evaluate: evaluating.elapsed().as_secs_f64(),
             total: started.elapsed().as_secs_f64(),
         },

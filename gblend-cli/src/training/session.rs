@@ -13,10 +13,10 @@ use gblend_core::{
 use gblend_optim::BlendedOptimizer;
 use gblend_optim::schedule::RunLength;
 
-use crate::config::{Config, Objectives, Sampling};
+use crate::config::{Config, Objectives, PoolSamples, Sampling};
 use crate::data::{
-    Differences, Division, Evaluable, Faults, LabelUse, Loader, Prepared, SampleIndex, Sampler, Shares,
-    Splits, Storage, bind, remembered,
+    Differences, Division, Evaluable, Faults, Fold, LabelUse, Loader, Prepared, SampleIndex, Sampler, Shares,
+    Splits, Storage, bind, folds, remembered,
 };
 use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
@@ -332,6 +332,25 @@ impl<'a> Session<'a> {
             prefix,
             epoch,
         }
+    }
+
+    /// The folds that the pool of the heads is fitted in; `None` if it is not fitted in folds.
+    ///
+    /// # Errors
+    /// [`gblend_core::Error::Data`] if the samples cannot be dealt to folds.
+    pub fn folds(&self, splits: &Splits) -> Result<Option<Vec<Fold>>> {
+        if self.config.blend.pipeline.pool != PoolSamples::Cross {
+            return Ok(None);
+        }
+        let folds = folds(
+            splits,
+            self.source.as_ref(),
+            self.prepared.labels(),
+            self.objectives.joint(),
+            PoolSamples::FOLDS,
+            self.seed("folds"),
+        )?;
+        Ok(Some(folds))
     }
 
     /// The random stream called `label`.

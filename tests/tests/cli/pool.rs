@@ -126,6 +126,74 @@ fn without_enough_validation_samples_the_mean_of_the_heads_predicts() {
 }
 
 #[test]
+fn a_pool_across_folds_is_fitted_on_every_sample_but_those_of_the_test() {
+    let p = playground();
+    let of = |test_samples: usize, run: &str, set: &[&str]| {
+        world(&p, test_samples);
+        train(
+            &p,
+            run,
+            &[&["blend.pool=cross", "run.validation=0"], set].concat(),
+        )
+    };
+    let few = of(24, "few", &[]);
+    assert_eq!(few["pool"]["folds"], 5);
+    assert_eq!(few["pool"]["pools"][0]["samples"], 160);
+    let many = of(96, "many", &[]);
+    assert_eq!(few["pool"], many["pool"], "test samples have a part in it");
+    assert_eq!(model(&p, "few")["pool"], few["pool"]);
+    assert!(few["seconds"]["folds"].as_f64().unwrap() > 0.0);
+    assert!(
+        !p.path("few/checkpoints/fold-1").exists(),
+        "what folds kept is left behind"
+    );
+    // The network is the one that it would be without a pool in folds.
+    let plain = of(24, "plain", &["blend.pool=validation"]);
+    assert!(plain.get("pool").is_none());
+    assert_eq!(model(&p, "plain")["blake3"], model(&p, "few")["blake3"]);
+    let evaluated = p.json(&["evaluate", "few", "--quiet", "--json"]);
+    assert_eq!(predicted(&few)["test_loss"], predicted(&evaluated)["loss"]);
+    // One head has no pool, and trains no folds.
+    let alone = of(24, "alone", &["blend.kind=joint"]);
+    assert!(alone.get("pool").is_none() && alone["seconds"].get("folds").is_none());
+}
+
+#[test]
+fn a_pool_across_folds_says_when_there_are_none() {
+    let p = playground();
+    let rows: String = (0..80)
+        .map(|row| {
+            let (label, split) = (row % 2, if row < 60 { "train" } else { "test" });
+            let group = if row < 60 { "one" } else { "other" };
+            format!("{row},{label},{group},{split},{}.5\n", row % 7)
+        })
+        .collect();
+    p.write("a.csv", format!("id,label,group,split,x\n{rows}"));
+    let text = r#"
+        [data]
+        kind = "manifest"
+        table = "a.csv"
+        id = "id"
+        label = "label"
+        group = "group"
+        split = "split"
+        [data.streams.x]
+        media = "array"
+        columns = ["x"]
+        [modality.x]
+        kind = "vector"
+        [run]
+        epochs = 1
+        validation = 0
+        [blend]
+        kind = "equal"
+        pool = "cross"
+    "#;
+    p.write("a.toml", text);
+    p.refuse(&["train", "a.toml", "--quiet"], &["one group", "no folds"]);
+}
+
+#[test]
 fn a_run_from_before_there_were_pools_is_evaluated_as_it_was() {
     let p = playground();
     world(&p, 40);

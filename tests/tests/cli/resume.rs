@@ -72,17 +72,30 @@ fn resume(p: &Playground, run: &str) {
 
 #[test]
 fn a_run_killed_at_any_moment_ends_as_if_it_had_never_been() {
+    let stopped = stopped_in(&[], 50, "checkpoints");
+    assert!(stopped >= 10, "{stopped} of 50 were stopped in training");
+}
+
+#[test]
+fn a_run_killed_while_its_pool_is_fitted_in_folds_ends_as_if_it_had_never_been() {
+    let stopped = stopped_in(&["--set", "blend.pool=cross"], 16, "checkpoints/fold-2");
+    assert!(stopped >= 2, "{stopped} of 16 were stopped within the folds");
+}
+
+/// Kills so many runs, spread over the whole length of one, and expects that each ends alike when it goes on. How many had
+/// come so far that this folder was there, and not the result.
+fn stopped_in(more: &[&str], kills: u32, folder: &str) -> u32 {
     let p = playground();
     let began = Instant::now();
-    p.succeed(&arguments(&["--out", "whole"]));
+    p.succeed(&[&arguments(more)[..], &["--out", "whole"]].concat());
     let whole = result(&p.path("whole"));
     let length = began.elapsed();
-    let mut stopped_in_training = 0;
-    for trial in 0..50_u32 {
+    let mut stopped = 0;
+    for trial in 0..kills {
         // Multiples of the golden ratio fall everywhere.
         let share = (f64::from(trial) * 0.618_033_988_749_895).fract();
         let name = format!("killed-{trial}");
-        let mut child = p.start(&arguments(&["--out", &name]));
+        let mut child = p.start(&[&arguments(more)[..], &["--out", &name]].concat());
         std::thread::sleep(length.mul_f64(share));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -92,7 +105,7 @@ fn a_run_killed_at_any_moment_ends_as_if_it_had_never_been() {
             continue;
         }
         if !run.join("summary.json").is_file() {
-            stopped_in_training += u32::from(run.join("checkpoints").is_dir());
+            stopped += u32::from(run.join(folder).is_dir());
             if trial % 3 == 0 {
                 // What goes on may be killed as well.
                 let mut child = p.start(&["train", "--quiet", "--resume", &name]);
@@ -107,10 +120,7 @@ fn a_run_killed_at_any_moment_ends_as_if_it_had_never_been() {
         assert_eq!(result(&run), whole, "killed after {share} of {length:?}");
         std::fs::remove_dir_all(run).unwrap();
     }
-    assert!(
-        stopped_in_training >= 10,
-        "{stopped_in_training} of 50 were stopped in training"
-    );
+    stopped
 }
 
 /// Starts a run that takes long, and kills it once it has a few checkpoints.

@@ -62,11 +62,25 @@ pub(super) fn configuration(survey: &Survey, from: &Path) -> String {
          late fusion, `equal` weighs all alike.",
     );
     text.key("kind", "ogr");
+    if survey.samples < FEW_SAMPLES {
+        text.comment(
+            "How much each head has its say is fitted on samples that it was not trained on. There are few, so five further \
+             networks are trained, each without a fifth of them; \"validation\" takes the validation samples alone, in no time.",
+        );
+        match survey.manifest.group {
+            None => text.key("pool", "cross"),
+            // Whether there are two groups to train on is not known here.
+            Some(_) => text.line("# pool = \"cross\""),
+        }
+    }
     text.table(&["optimizer"]);
     text.key("kind", "adamw");
     text.key("learning_rate", 0.001);
     text.0
 }
+
+/// With fewer rows than this, the validation samples are too few to fit a pool of heads on.
+const FEW_SAMPLES: usize = 500;
 
 fn run(text: &mut Text, survey: &Survey) {
     let samples = survey.samples;

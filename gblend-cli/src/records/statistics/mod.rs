@@ -82,6 +82,9 @@ pub struct Difference {
     /// What would settle it, if it is not significant; absent with one seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settles: Option<Settles>,
+    /// The two-sided p-value of no difference, at least 1e-6, not corrected for the number of differences; absent as `ci95` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p: Option<f64>,
 }
 
 /// The mean, and half the width of its 95 % confidence interval by Student's t, which two values have at least.
@@ -129,6 +132,9 @@ pub fn difference<'a, M: Into<Measured<'a>>>(
     };
     let half_width = |parts: &VarianceParts| bounded(parts.half_width(), kind);
     let alone = || seeds_alone(&pairs);
+    let p = ci95
+        .and(parts.clone().or_else(alone))
+        .and_then(|parts| parts.p_value(mean));
     let open = parts.clone().or_else(alone).filter(|_| !significant);
     let settles = open.and_then(|parts| settles::settles(mean, least, &parts, half_width));
     Some(Difference {
@@ -138,6 +144,7 @@ pub fn difference<'a, M: Into<Measured<'a>>>(
         significant,
         parts,
         settles,
+        p,
     })
 }
 

@@ -45,6 +45,12 @@ impl VarianceParts {
     /// <https://doi.org/10.2307/3002019>; W. G. Cochran and G. M. Cox, "Experimental Designs", 2nd edition (1957), section
     /// 4.14.
     pub fn half_width(&self) -> Option<f64> {
+        self.half_width_at(CONFIDENCE)
+    }
+
+    /// As [`half_width`](Self::half_width), for another confidence, 0 to below 1.
+    fn half_width_at(&self, confidence: f64) -> Option<f64> {
+        let quantile = |freedom| quantile_at(confidence, freedom);
         let of_unit = quantile(self.sample_freedom)?;
         let half = match self.of_seeds {
             None => of_unit * self.of_these_seeds.sqrt(),
@@ -75,6 +81,26 @@ impl VarianceParts {
             }
         };
         half.is_finite().then_some(half)
+    }
+
+    /// The p-value of a mean, two-sided: one less the confidence of the interval that ends at 0. `None` if there is no interval.
+    pub fn p_value(&self, mean: f64) -> Option<f64> {
+        let size = mean.abs();
+        self.half_width()?;
+        let reaches = |p: f64| self.half_width_at(1.0 - p).is_some_and(|half| half >= size);
+        // Widths grow with the confidence; halving on a scale of factors finds small values as well as large ones.
+        let (mut least, mut most) = (LEAST_P.ln(), 0.0_f64);
+        if !reaches(LEAST_P) {
+            return Some(LEAST_P);
+        }
+        for _ in 0..60 {
+            let middle = f64::midpoint(least, most);
+            match reaches(middle.exp()) {
+                true => least = middle,
+                false => most = middle,
+            }
+        }
+        Some(most.exp().min(1.0))
     }
 
     /// What is to be expected of as many seeds, and `factor` times the test samples; as it is, without a part of seeds.
@@ -109,8 +135,19 @@ impl VarianceParts {
     }
 }
 
+/// The confidence of intervals.
+const CONFIDENCE: f64 = 0.95;
+
+/// Smaller p-values are given as this one: what is said of means is approximate so far out.
+const LEAST_P: f64 = 1e-6;
+
 /// The 97.5 % quantile of Student's t.
 pub(super) fn quantile(freedom: f64) -> Option<f64> {
+    quantile_at(CONFIDENCE, freedom)
+}
+
+/// The quantile of Student's t that a two-sided interval of this confidence ends at.
+fn quantile_at(confidence: f64, freedom: f64) -> Option<f64> {
     let t = StudentsT::new(0.0, 1.0, freedom).ok()?;
-    Some(t.inverse_cdf(0.975))
+    Some(t.inverse_cdf(f64::midpoint(1.0, confidence)))
 }

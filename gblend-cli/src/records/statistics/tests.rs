@@ -124,6 +124,34 @@ fn the_interval_is_scipys() {
 }
 
 #[test]
+fn the_p_value_is_scipys_where_seeds_alone_are_known() {
+    // scipy.stats.ttest_1samp(values, 0).pvalue
+    let references: [(&[f64], f64); 2] = [
+        (&[0.01, 0.02, 0.03, 0.04, 0.05], 0.013_235_599_563_682_69),
+        (&[0.01, -0.02, 0.03, 0.005], 0.586_225_119_355_021_5),
+    ];
+    for (values, expected) in references {
+        let found = difference("b", values.iter().map(|&value| (value, 0.0)), &MAE).unwrap();
+        assert!((found.p.unwrap() - expected).abs() < 1e-6, "{found:?}");
+    }
+    let sure = difference("b", (0..8).map(|seed| (0.5 + 1e-4 * f64::from(seed), 0.0)), &MAE).unwrap();
+    assert_eq!(sure.p, Some(1e-6));
+    assert_eq!(difference("b", [(0.9, 0.1)], &MAE).unwrap().p, None);
+}
+
+proptest! {
+    #[test]
+    fn a_p_value_is_below_a_twentieth_where_the_interval_leaves_out_0(seeds in right(3..6, 5..30)) {
+        let found = between(&pairs(&seeds, no_group), &MAE);
+        if let Some(p) = found.p {
+            prop_assert!((0.0..=1.0).contains(&p));
+            // To the bisection's last digits.
+            prop_assert!(found.significant == (p < 0.05) || (p - 0.05).abs() < 1e-6, "{p} {found:?}");
+        }
+    }
+}
+
+#[test]
 fn one_seed_has_no_interval_without_samples_and_two_mark_nothing() {
     let only = difference("equal", [(0.9, 0.1)], &ACCURACY).unwrap();
     assert_eq!((only.ci95, only.significant, only.settles), (None, false, None));

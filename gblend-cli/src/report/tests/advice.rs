@@ -561,6 +561,7 @@ fn weights_that_were_given_are_no_blend_to_judge() {
             significant: true,
             parts: None,
             settles: None,
+            p: None,
         });
     });
     assert_eq!(found, Vec::<String>::new());
@@ -580,6 +581,7 @@ fn two_seeds_mark_nothing_and_are_told() {
             significant: true,
             parts: None,
             settles: None,
+            p: None,
         });
     });
     only(&found, &["as few seeds as 2"]);
@@ -642,6 +644,7 @@ fn better_fixed_weights_are_told_beyond_chance() {
                     significant,
                     parts: None,
                     settles: None,
+                    p: None,
                 },
             });
         })

@@ -115,6 +115,7 @@ fn run() -> Run {
                 waiting: 0.5,
                 refit: 0.0,
                 estimate: 5.0,
+                folds: 0.0,
                 evaluate: 1.0,
                 total: 18.0,
             },

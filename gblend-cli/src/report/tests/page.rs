@@ -37,6 +37,7 @@ fn row(method: &str, accuracies: &[f64]) -> Row {
             significant: true,
             parts: None,
             settles: None,
+            p: None,
         }),
         paired_difference_to_joint: (method == "ogr").then(|| Difference {
             to: "joint".into(),
@@ -45,6 +46,7 @@ fn row(method: &str, accuracies: &[f64]) -> Row {
             significant: false,
             parts: None,
             settles: None,
+            p: None,
         }),
         paired_difference_to_equal: (method == "ogr").then(|| Difference {
             to: "equal".into(),
@@ -53,7 +55,9 @@ fn row(method: &str, accuracies: &[f64]) -> Row {
             significant: false,
             parts: None,
             settles: None,
+            p: None,
         }),
+        paired_difference_to_equal_joint: None,
         seconds: 2.0,
         runs: (0..accuracies.len())
             .map(|seed| format!("cells/{}/seed-{seed}", method.replace(':', "-")))
@@ -306,6 +310,7 @@ fn three_heads_are_a_triangle_two_a_line_and_more_a_table() {
                 significant: false,
                 parts: None,
                 settles: None,
+                p: None,
             },
         });
         let page = compared(&comparison, &[]);

@@ -100,6 +100,9 @@ pub struct Refit {
     pub pool: Option<FittedPool>,
     /// Seconds of training until then.
     pub seconds: f64,
+    /// Seconds that the networks of the pool's folds took.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub cross_seconds: f64,
 }
 
 /// Where in a run, or in a probe, a checkpoint stands.
@@ -112,6 +115,10 @@ pub struct Position {
     pub batches: usize,
     /// Steps of all epochs.
     pub step: u64,
+}
+
+fn is_nothing(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 impl Position {

@@ -47,7 +47,7 @@ pub fn estimate(
             reporter.line(&format!("epoch {}: probing {heads} heads", live.epoch));
             let setup = ProbeSetup::new(session, splits, state, live, keeping, reporter)?;
             let ran = probes::run(&setup, epochs);
-            reporter.probed();
+            reporter.aside_is_over();
             let (changes, length) = ran?;
             let resample = |rng: &mut SampleRng| changes.resampled(rng);
             Ok(Estimate {

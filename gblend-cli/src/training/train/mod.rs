@@ -1,6 +1,7 @@
 //! The training loop.
 
 mod epoch;
+mod pool;
 mod run_state;
 mod summary_line;
 mod trained;
@@ -11,12 +12,12 @@ use gblend_core::Blend;
 use gblend_core::params::{load_state, state_of};
 use gblend_optim::schedule::RunLength;
 
-use crate::data::{Evaluable, Plan, RefitSplit, SampleIndex, Splits, TrainSplit, ValidationSplit};
+use crate::data::{Evaluable, FoldTraining, Plan, RefitSplit, SampleIndex, Splits, TrainSplit};
 use crate::error::{Error, Result};
-use crate::evaluation::{Ensemble, Evaluation, evaluate};
+use crate::evaluation::{Evaluation, evaluate};
 use crate::network::{ActiveHeads, Multimodal};
 use crate::progress::Reporter;
-use crate::records::{EpochMetrics, FittedPool, PredictionRule};
+use crate::records::EpochMetrics;
 use crate::run_folder::Sink;
 use crate::run_folder::checkpoint::Checkpoint;
 use crate::tables::blend_table;
@@ -26,6 +27,7 @@ use crate::training::session::Session;
 use crate::training::step::active_heads;
 use crate::training::steps::train_on;
 use epoch::LiveEpoch;
+use pool::fit_pool;
 use run_state::RunState;
 use summary_line::{main_figure, summary_line};
 
@@ -70,13 +72,7 @@ pub fn train(
         };
         state = Training::new(splits, samples, state, learner).run(from)?;
         state.select(model)?;
-        state.trained.pool = fit_pool(
-            session,
-            &splits.validation,
-            model,
-            &state.trained.weights,
-            reporter,
-        )?;
+        state.trained.pool = fit_pool(&mut state, splits, model)?;
         if !run.refit || splits.validation.samples().is_empty() {
             return Ok(state.finish());
         }
@@ -95,43 +91,17 @@ pub fn train(
     Ok(refit.run(from_refit)?.finish())
 }
 
-/// Fits the pool of the heads to what they say of the validation samples, if they can be pooled.
-fn fit_pool(
-    session: &Session<'_>,
-    validation: &ValidationSplit,
-    model: &mut Multimodal,
-    weights: &[f64],
-    reporter: &Reporter,
-) -> Result<Option<FittedPool>> {
-    if !Ensemble::unpooled(model.criteria(), weights).can_pool() {
-        return Ok(None);
-    }
-    let (found, needed) = (validation.samples().len(), FittedPool::LEAST_SAMPLES);
-    if found < needed {
-        if session.config.blend.pipeline.predict == PredictionRule::Pool {
-            // A line, which cells of a comparison do not show: it would be the same for all of them.
-            reporter.line(&format!(
-                "warning: a pool of the heads needs {needed} validation samples, the run has {found}: the mean of the heads predicts, in \
-                 which a head that is often wrong has as much say as any; run.validation sets more samples aside"
-            ));
-        }
-        return Ok(None);
-    }
-    let evaluation = evaluate_trained(session, validation, model, weights)?;
-    Ensemble::unpooled(model.criteria(), weights).fit(&evaluation)
-}
-
-/// Every trained head on the validation samples.
+/// Every trained head on these samples.
 fn evaluate_trained(
     session: &Session<'_>,
-    validation: &ValidationSplit,
+    samples: &dyn Evaluable,
     model: &mut Multimodal,
     weights: &[f64],
 ) -> Result<Evaluation> {
     let active = ActiveHeads::trained(weights);
     let loader = session.loader(active.encoders());
     let (batch_size, device) = (session.batch_size(), &session.device);
-    evaluate(model, &loader, validation, batch_size, device, &active)
+    evaluate(model, &loader, samples, batch_size, device, &active)
 }
 
 /// The samples to train on.
@@ -141,6 +111,11 @@ enum Samples<'a> {
     Released(TrainSplit),
     /// With the validation samples, too, once the epoch is known.
     Refit(RefitSplit),
+    /// Without those of a fold, for the pool of the heads.
+    Fold {
+        number: usize,
+        training: &'a FoldTraining,
+    },
 }
 
 impl Samples<'_> {
@@ -149,6 +124,23 @@ impl Samples<'_> {
             Self::Train(split) => split.samples(),
             Self::Released(split) => split.samples(),
             Self::Refit(split) => split.samples(),
+            Self::Fold { training, .. } => training.samples(),
+        }
+    }
+
+    /// The name of a random stream: the network of each fold has its own.
+    fn stream(&self, name: &str) -> String {
+        match self {
+            Self::Fold { number, .. } => format!("fold.{number}.{name}"),
+            _ => name.to_owned(),
+        }
+    }
+
+    /// What stands before the names of values that are not finite.
+    fn prefix(&self) -> String {
+        match self {
+            Self::Fold { number, .. } => format!("in fold {} of the pool, ", number + 1),
+            _ => String::new(),
         }
     }
 }
@@ -247,7 +239,7 @@ impl<'a, 'l> Training<'a, 'l> {
         let report = learner.blend.take_estimate(epoch, &estimate)?;
         state.keep_estimate(epoch, &estimate);
         let took = began.elapsed();
-        state.stood_still(took);
+        state.estimated_for(took);
         state.sink.blend(&report, took.as_secs_f64())?;
         reporter.line(&blend_table(&report, took));
         for warning in &report.warnings {
@@ -274,12 +266,13 @@ impl<'a, 'l> Training<'a, 'l> {
         let active = active_heads(self.learner.blend);
         let samples = session.seen(self.samples.get(), &active);
         let count = samples.len() as u64;
-        let seed = session.seed("epoch").nth(epoch as u64);
+        let seed = session.seed(&self.samples.stream("epoch")).nth(epoch as u64);
         let plan = Plan::training(&samples, session.sampler(), session.batch_size(), seed);
         let plan = plan.skip(self.state.counts.steps);
         let [seconds_before, waited_before] = self.state.counts.seconds;
         let epochs = self.epochs();
-        let context = session.step_context("step", "", epoch);
+        let prefix = self.samples.prefix();
+        let context = session.step_context(&self.samples.stream("step"), &prefix, epoch);
         let mut live = LiveEpoch {
             state: &mut self.state,
             began,

@@ -7,7 +7,7 @@ use gblend_core::Estimate;
 use gblend_core::params::{State, load_state};
 
 use super::trained::Trained;
-use crate::config::Select;
+use crate::config::{PoolSamples, Select};
 use crate::error::{Error, Result};
 use crate::network::Multimodal;
 use crate::progress::Reporter;
@@ -32,7 +32,7 @@ pub(super) struct RunState<'a> {
     pub(super) estimated: bool,
     /// The main figure of each head on the validation samples after the epoch before.
     pub(super) validation: Vec<Option<Figure>>,
-    /// The estimates that were made, where the run will train once more.
+    /// The estimates that were made, where networks will be trained by them once more.
     estimates: Vec<KeptEstimate>,
     /// What was found, once the run trains once more.
     refit: Option<Refit>,
@@ -64,6 +64,7 @@ impl<'a> RunState<'a> {
             pool: None,
             refitted: false,
             refitting: Duration::ZERO,
+            cross_fitting: Duration::ZERO,
             epochs: session.config.run.epochs,
             weights: weights.to_vec(),
             blends: Vec::new(),
@@ -91,6 +92,24 @@ impl<'a> RunState<'a> {
             last_checkpoint: Instant::now(),
             fingerprint,
         }
+    }
+
+    /// The training of a fold's network, to the epoch that this run has found and with the estimates that it has made.
+    pub(super) fn for_fold<'f>(
+        &'f self,
+        sink: &'f mut dyn Sink,
+        fingerprint: String,
+        reporter: &'f Reporter,
+    ) -> RunState<'f> {
+        let mut state = RunState::new(self.session, fingerprint, sink, &self.trained.weights, reporter);
+        state.estimates.clone_from(&self.estimates);
+        state.refit = Some(self.found());
+        state
+    }
+
+    /// Hash of the samples of every split.
+    pub(super) fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// Goes on from a checkpoint.
@@ -147,9 +166,15 @@ impl<'a> RunState<'a> {
     }
 
     /// An estimate took so long, in which training stood still.
-    pub(super) fn stood_still(&mut self, duration: Duration) {
+    pub(super) fn estimated_for(&mut self, duration: Duration) {
         self.began += duration;
         self.trained.estimating += duration;
+    }
+
+    /// The networks of folds took so long, in which training stood still.
+    pub(super) fn cross_fitted_for(&mut self, duration: Duration) {
+        self.began += duration;
+        self.trained.cross_fitting += duration;
     }
 
     /// Whether the epoch at hand is better by validation than all before it.
@@ -244,9 +269,10 @@ impl<'a> RunState<'a> {
         self.sink.checkpoint(Arc::new(checkpoint))
     }
 
-    /// Keeps an estimate, if the run will train once more.
+    /// Keeps an estimate, if networks will be trained by it once more.
     pub(super) fn keep_estimate(&mut self, epoch: usize, estimate: &Estimate) {
-        if self.session.config.run.refit {
+        let config = self.session.config;
+        if config.run.refit || config.blend.pipeline.pool == PoolSamples::Cross {
             self.estimates.push(KeptEstimate {
                 epoch,
                 estimate: estimate.clone(),
@@ -284,13 +310,7 @@ impl<'a> RunState<'a> {
 
     /// The run trains once more, to the epoch that was selected.
     pub(super) fn begin_refit(&mut self) {
-        self.refit = Some(Refit {
-            epoch: self.trained.selected_epoch,
-            epochs: self.trained.epochs,
-            selection: self.trained.selection.clone(),
-            pool: self.trained.pool.clone(),
-            seconds: self.elapsed().as_secs_f64(),
-        });
+        self.refit = Some(self.found());
         self.epoch = 1;
         self.counts = EpochCounts::default();
         self.estimated = false;
@@ -298,6 +318,18 @@ impl<'a> RunState<'a> {
         self.best = None;
         self.best_state = None;
         self.best_kept = false;
+    }
+
+    /// What is known once an epoch was selected.
+    fn found(&self) -> Refit {
+        Refit {
+            epoch: self.trained.selected_epoch,
+            epochs: self.trained.epochs,
+            selection: self.trained.selection.clone(),
+            pool: self.trained.pool.clone(),
+            seconds: self.elapsed().as_secs_f64(),
+            cross_seconds: self.trained.cross_fitting.as_secs_f64(),
+        }
     }
 
     /// What training ended with.
@@ -311,7 +343,9 @@ impl<'a> RunState<'a> {
             trained.epochs = refit.epochs;
             trained.selection = refit.selection;
             trained.pool = refit.pool;
-            let before = Duration::try_from_secs_f64(refit.seconds).unwrap_or(Duration::ZERO);
+            let seconds = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO);
+            let before = seconds(refit.seconds);
+            trained.cross_fitting = seconds(refit.cross_seconds);
             trained.refitting = elapsed.saturating_sub(before);
         }
         trained

@@ -18,6 +18,8 @@ pub struct Trained {
     pub refitted: bool,
     /// The part of `elapsed` in which they were.
     pub refitting: Duration,
+    /// The time that the networks of the pool's folds took, no part of `elapsed`.
+    pub cross_fitting: Duration,
     /// Epochs trained: fewer than asked for if patience ran out.
     pub epochs: usize,
     /// The weight of each head, as a mean over the steps of that epoch.

@@ -2,7 +2,10 @@
 //!
 //! Every figure of the page comes out of a comparison's files; `xtask/results/page.md` has the words around them, with
 //! `{{table NAME}}`, `{{weights NAME}}`, `{{verdict NAME}}`, `{{command NAME}}` and `{{simplex NAME}}` where the figures of a
-//! study go. Studies that are done are not run again.
+//! study go, and `{{forest GROUP}}` where those of all studies of a group do. Studies that are done are not run again, and one
+//! that was stopped goes on.
+
+mod forest;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,6 +14,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
+
+use forest::{Task, drawing, forest};
 
 use crate::Result;
 use crate::process::{cargo, succeed, workspace};
@@ -35,6 +40,16 @@ struct Study {
     config: Option<String>,
     /// Further arguments of `compare`.
     arguments: Vec<String>,
+    /// What it is called among others of a group, and the group.
+    forest: Option<InForest>,
+}
+
+/// A line of a forest plot.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InForest {
+    group: String,
+    name: String,
 }
 
 impl Results {
@@ -282,10 +297,15 @@ fn fill(page: &str, studies: &BTreeMap<String, Study>) -> Result<String> {
             .trim()
             .split_once(' ')
             .ok_or_else(|| format!("page.md: {{{{{inside}}}}}"))?;
+        filled.push_str(before);
+        rest = after;
+        if figure == "forest" {
+            filled.push_str(&forest_of(name, studies)?);
+            continue;
+        }
         let study = studies
             .get(name)
             .ok_or_else(|| format!("page.md: no study `{name}`"))?;
-        filled.push_str(before);
         let outcome = || Outcome::read(name);
         filled.push_str(
             match figure {
@@ -298,10 +318,29 @@ fn fill(page: &str, studies: &BTreeMap<String, Study>) -> Result<String> {
             }
             .trim_end(),
         );
-        rest = after;
     }
     filled.push_str(rest);
     Ok(filled)
+}
+
+/// The forest plot of a group: its table for the page, and its drawing beside it in docs/.
+fn forest_of(group: &str, studies: &BTreeMap<String, Study>) -> Result<String> {
+    let mut tasks = Vec::new();
+    for (name, study) in studies {
+        let Some(line) = study.forest.as_ref().filter(|line| line.group == group) else {
+            continue;
+        };
+        tasks.push(Task::of(&line.name, Outcome::read(name)?.row("ogr")?));
+    }
+    if tasks.is_empty() {
+        return Err(format!("page.md: no study is of the group `{group}`").into());
+    }
+    let file = format!("forest-{group}.svg");
+    std::fs::write(workspace().join("docs").join(&file), drawing(&tasks))?;
+    Ok(format!(
+        "![What the default gains over each reference]({file})\n\n{}",
+        forest(&tasks)
+    ))
 }
 
 fn read_json(path: &Path) -> Result<Value> {
@@ -354,7 +393,7 @@ mod tests {
     fn a_figure_that_no_study_has_is_named() {
         let studies = BTreeMap::new();
         assert_eq!(fill("as it is", &studies).ok().as_deref(), Some("as it is"));
-        for page in ["{{table nothing}}", "{{table", "{{table}}"] {
+        for page in ["{{table nothing}}", "{{forest nothing}}", "{{table", "{{table}}"] {
             let problem = fill(page, &studies).map_err(|error| error.to_string());
             assert!(
                 problem.is_err_and(|problem| problem.starts_with("page.md")),
