@@ -16,7 +16,7 @@ use gblend_cli::training::probe::{StartingPoint, estimate};
 use gblend_cli::training::session::Session;
 use gblend_cli::training::step::step;
 use gblend_core::params::state_of;
-use gblend_core::{EstimateRequest, Estimator, Seed};
+use gblend_core::{EstimateRequest, Estimator, ProbeLength, Seed};
 use gblend_optim::schedule::RunLength;
 
 /// The built-in configuration, smaller.
@@ -87,7 +87,13 @@ fn estimates(criterion: &mut Criterion) {
     };
     let mut group = criterion.benchmark_group("estimate");
     for (name, estimator) in [
-        ("probes of an epoch", Estimator::Probe { epochs: vec![1] }),
+        (
+            "probes of an epoch",
+            Estimator::Probe {
+                epochs: vec![1],
+                length: ProbeLength::Joint,
+            },
+        ),
         ("gradients of 4 batches", Estimator::Gradient { batches: Some(4) }),
     ] {
         let request = EstimateRequest {

@@ -22,9 +22,10 @@ pub enum Estimator {
     /// The paper's GB_Estimate: each single-modality network, and the naive joint one, starts from the live
     /// parameters and trains alone; losses before and after are taken in evaluation mode.
     Probe {
-        /// Lengths to try, in epochs, in ascending order; the one with the lowest held-out loss of the joint
-        /// network counts, for all heads.
+        /// Lengths to try, in epochs, in ascending order.
         epochs: Vec<usize>,
+        /// Which of them counts.
+        length: ProbeLength,
     },
     /// Proposition 1 evaluated at the live parameters: gradients of each head on training and held-out
     /// batches. No training.
@@ -33,6 +34,17 @@ pub enum Estimator {
         /// an epoch.
         batches: Option<usize>,
     },
+}
+
+/// Which of several lengths of probes counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProbeLength {
+    /// The one with the lowest held-out loss of the joint network, for all heads.
+    #[default]
+    Joint,
+    /// For each head the one with its own lowest held-out loss: a probe goes on until that turns, so that a head that
+    /// learns slowly is not judged before it has learned.
+    Each,
 }
 
 impl Estimator {
@@ -116,7 +128,7 @@ pub struct BlendReport {
     pub epoch: usize,
     /// What the estimate was taken from.
     pub estimator: Measurement,
-    /// The length of the probes in epochs.
+    /// The length of the probes in epochs, the longest of them where each head has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe_epochs: Option<usize>,
     /// What the gradient estimator looked at.

@@ -68,7 +68,7 @@ pub use class_weights::ClassWeights;
 pub use dataset::{Dataset, OnBadSample, OpenContext, Partition, Sample, Source, Stream};
 pub use error::{Error, Result};
 pub use estimate::{
-    BlendReport, Estimate, EstimateRequest, Estimator, GradientSamples, HeadReport, Measurement,
+    BlendReport, Estimate, EstimateRequest, Estimator, GradientSamples, HeadReport, Measurement, ProbeLength,
 };
 pub use evidence::{BlendedGradient, ContestedGradient, Evidence, GradientEvidence, Observation, StepStart};
 pub use fit::{FitContext, Fitted};

@@ -20,7 +20,7 @@ use gblend_core::serde::{Deserialize, Serialize};
 use gblend_core::tensor::Features;
 use gblend_core::{
     Array, Batch, BuildContext, Encoder, Error, EstimateRequest, Estimator, Media, MediaKind, Modality, Pass,
-    Result, typetag,
+    ProbeLength, Result, typetag,
 };
 
 /// The first values of a sound through one smooth layer: no batch statistics, no kinks.
@@ -135,7 +135,10 @@ fn movements(config: &Config, estimator: Estimator) -> Movements {
 }
 
 fn probe(epochs: usize) -> Estimator {
-    Estimator::Probe { epochs: vec![epochs] }
+    Estimator::Probe {
+        epochs: vec![epochs],
+        length: ProbeLength::Joint,
+    }
 }
 
 #[test]
@@ -181,6 +184,45 @@ fn the_baseline_is_taken_before_the_first_epoch() {
     // Had it been taken after, a probe of one epoch would not move.
     let moved = movements(&smooth(0.2, ["a", "b"], 16), probe(1));
     assert!(moved.delta_g.iter().all(|&gain| gain.abs() > 1e-4), "{moved:?}");
+}
+
+#[test]
+fn of_several_lengths_all_heads_have_the_joint_one_s_or_each_the_one_that_generalizes_best() {
+    let lengths = [1, 2, 4];
+    // Steps so large that the probes turn, each after another number of epochs.
+    let config = smooth(12.0, ["a", "b"], 16);
+    let fixed = lengths.map(|length| movements(&config, probe(length)));
+    let of = |length| {
+        movements(
+            &config,
+            Estimator::Probe {
+                epochs: lengths.to_vec(),
+                length,
+            },
+        )
+    };
+    let best = |head: usize| {
+        let gains = fixed.iter().enumerate();
+        gains
+            .max_by(|(_, a), (_, b)| a.delta_g[head].total_cmp(&b.delta_g[head]))
+            .unwrap()
+            .0
+    };
+    let (joint, each) = (of(ProbeLength::Joint), of(ProbeLength::Each));
+    assert_eq!(joint, fixed[best(2)]);
+    for head in 0..3 {
+        let own = &fixed[best(head)];
+        assert_eq!(
+            (each.delta_g[head], each.delta_o[head]),
+            (own.delta_g[head], own.delta_o[head]),
+            "head {head}"
+        );
+    }
+    let chosen = [0, 1, 2].map(best);
+    assert!(
+        chosen.iter().any(|&length| length != chosen[2]),
+        "all heads turn at once: {chosen:?}"
+    );
 }
 
 #[test]

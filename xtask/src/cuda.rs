@@ -11,7 +11,7 @@ use clap::Args;
 
 use crate::Result;
 use crate::metadata::target_directory;
-use crate::process::{cargo, output_of, succeed, workspace};
+use crate::process::{at_level, cargo, output_of, succeed, workspace};
 use crate::python::wheels;
 
 #[derive(Debug, Args)]
@@ -85,6 +85,10 @@ impl Cuda {
     fn build_dev(&self, toolkit: &Toolkit, folder: &Path) -> Result<PathBuf> {
         let mut build = toolkit.cargo();
         build.args(["build", "--workspace", "--bin", "gblend"]);
+        build.args(at_level(
+            0,
+            &["gblend-core", "gblend-optim", "gblend-modalities", "gblend-cli"],
+        ));
         succeed(build.args(["--features", "gblend-cli/cuda"]))?;
         let binary = folder.join("gblend");
         // The next build puts another one in its place.

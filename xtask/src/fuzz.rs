@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::Result;
 use crate::metadata::target_directory;
-use crate::process::{cargo, output_of, succeed, workspace};
+use crate::process::{at_level, cargo, output_of, succeed, workspace};
 
 #[derive(Debug, Args)]
 pub(crate) struct Fuzz {
@@ -73,6 +73,9 @@ impl Fuzz {
     fn build(&self) -> Result<PathBuf> {
         let (mut build, target) = task("build")?;
         build.args(["--quiet", "--bin", "smoke"]);
+        if !self.release {
+            build.args(at_level(1, &["gblend-core", "gblend-modalities"]));
+        }
         if self.release {
             build.arg("--release");
         }

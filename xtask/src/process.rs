@@ -19,6 +19,17 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// Arguments of a `cargo build` whose code is linked, and hardly run, so that optimizing it would be most of its time: these
+/// crates of the workspace at this level.
+pub(crate) fn at_level(level: u8, crates: &[&str]) -> impl Iterator<Item = String> {
+    crates.iter().flat_map(move |name| {
+        [
+            "--config".to_owned(),
+            format!("profile.dev.package.{name}.opt-level={level}"),
+        ]
+    })
+}
+
 /// Runs a command that must succeed.
 pub(crate) fn succeed(command: &mut Command) -> Result {
     let line = format!("{command:?}");

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use gblend_core::ogr::Movements;
 use gblend_core::params::state_of;
 use gblend_core::{BlendReport, BlendWeights, Estimate as Estimated, HeadReport, JOINT, Measurement};
-use gblend_optim::blend::ogr::{Covariance, NoGain, Policy, PolicySettings, named_report};
+use gblend_optim::blend::ogr::{Covariance, NoGain, Policy, PolicySettings, Smoothing, named_report};
 use serde::Serialize;
 
 use super::device::DeviceOption;
@@ -145,7 +145,7 @@ impl Estimate {
             floor: self.floor,
             joint_floor: self.joint_floor,
             cap: self.cap,
-            smoothing: self.smoothing,
+            smoothing: self.smoothing.map(Smoothing::Share),
         };
         let estimate = Estimated {
             estimator: Measurement::Curves,

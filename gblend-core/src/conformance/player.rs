@@ -363,7 +363,7 @@ pub(super) fn check_weights(blend: &dyn Blend, heads: &Heads, when: &str) -> Res
 fn check_request(request: &EstimateRequest) -> Result<(), Violation> {
     let rule = Rule::RequestIsSound;
     match &request.estimator {
-        Estimator::Probe { epochs } => rule.holds(
+        Estimator::Probe { epochs, .. } => rule.holds(
             epochs.first().is_some_and(|&first| first > 0) && epochs.is_sorted_by(|a, b| a < b),
             "at least one probe length, of at least 1, in ascending order",
             epochs,
@@ -377,7 +377,7 @@ fn as_asked(estimate: &Estimate, request: &EstimateRequest) -> Estimate {
     let mut asked = estimate.clone();
     asked.estimator = request.estimator.measurement();
     asked.probe_epochs = match &request.estimator {
-        Estimator::Probe { epochs } => epochs.first().copied(),
+        Estimator::Probe { epochs, .. } => epochs.first().copied(),
         Estimator::Gradient { .. } => None,
     };
     asked.gradients = match &request.estimator {

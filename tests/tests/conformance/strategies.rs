@@ -9,7 +9,7 @@ use gblend_core::serde_json::{Value, json};
 use gblend_core::{
     Advice, Blend, BlendReport, BlendStrategy, BlendWeights, BlendedGradient, Error, Estimate,
     EstimateRequest, Estimator, Evidence, GradientEvidence, HeadReport, Heads, JointReach, Observation,
-    Result, StepStart, WeightSource, typetag,
+    ProbeLength, Result, StepStart, WeightSource, typetag,
 };
 
 /// What is wrong with a strategy.
@@ -181,7 +181,10 @@ impl Blend for Alternating {
             _ => vec![1, 2],
         };
         (epoch == 0 && self.fault != Fault::TakesUnaskedEstimates).then_some(EstimateRequest {
-            estimator: Estimator::Probe { epochs },
+            estimator: Estimator::Probe {
+                epochs,
+                length: ProbeLength::Joint,
+            },
             resamples: 0,
         })
     }

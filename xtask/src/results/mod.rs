@@ -10,6 +10,7 @@ mod forest;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use clap::Args;
 use serde::Deserialize;
@@ -19,6 +20,7 @@ use forest::{Task, drawing, forest};
 
 use crate::Result;
 use crate::process::{cargo, succeed, workspace};
+use crate::python::environment;
 
 #[derive(Debug, Args)]
 pub(crate) struct Results {
@@ -40,8 +42,18 @@ struct Study {
     config: Option<String>,
     /// Further arguments of `compare`.
     arguments: Vec<String>,
+    /// A script beside the studies that makes the data, in a folder of this name below target/results.
+    data: Option<Data>,
     /// What it is called among others of a group, and the group.
     forest: Option<InForest>,
+}
+
+/// Data that have to be made from files of another kind.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Data {
+    script: String,
+    folder: String,
 }
 
 /// A line of a forest plot.
@@ -77,6 +89,14 @@ impl Results {
 impl Study {
     fn run(&self, name: &str) -> Result {
         let root = workspace();
+        if let Some(Data { script, folder }) = &self.data {
+            let folder = folder_of(folder);
+            if !folder.join("table.csv").is_file() {
+                let python = environment("data", &["numpy", "scipy"])?;
+                let script = root.join("xtask/results").join(script);
+                succeed(Command::new(python).arg(script).arg(folder))?;
+            }
+        }
         let mut command = cargo();
         command
             .args(["run", "--release", "--manifest-path"])

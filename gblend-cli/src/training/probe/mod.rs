@@ -42,17 +42,17 @@ pub fn estimate(
     let seed = live.seed(session);
     let mut rng = seed.derive("resample").rng();
     match &request.estimator {
-        Estimator::Probe { epochs } => {
+        Estimator::Probe { epochs, length } => {
             let heads = session.heads.len();
             reporter.line(&format!("epoch {}: probing {heads} heads", live.epoch));
             let setup = ProbeSetup::new(session, splits, state, live, keeping, reporter)?;
-            let ran = probes::run(&setup, epochs);
+            let ran = probes::run(&setup, epochs, *length);
             reporter.aside_is_over();
-            let (changes, length) = ran?;
+            let (changes, longest) = ran?;
             let resample = |rng: &mut SampleRng| changes.resampled(rng);
             Ok(Estimate {
                 estimator: request.estimator.measurement(),
-                probe_epochs: Some(length),
+                probe_epochs: Some(longest),
                 gradients: None,
                 movements: changes.movements(),
                 resampled: resampled(request.resamples, &mut rng, resample),

@@ -1,5 +1,6 @@
 //! The probes of an estimate: one for each head, side by side where they can be.
 
+use gblend_core::ProbeLength;
 use gblend_core::device::map_networks;
 use gblend_core::ogr::LossChanges;
 
@@ -8,37 +9,40 @@ use super::setup::ProbeSetup;
 use crate::error::{Error, Result};
 use crate::records::{ProbeLosses, SampleLosses};
 
-/// Every head's changes of loss, and the length of the probes in epochs: the paper's GB_Estimate (Wang et al., CVPR 2020,
-/// algorithm 1). Of several `lengths`, the probe of the joint head chooses.
-pub(super) fn run(setup: &ProbeSetup<'_>, lengths: &[usize]) -> Result<(LossChanges, usize)> {
+/// Every head's changes of loss, and the length of the longest probe in epochs: the paper's GB_Estimate (Wang et al., CVPR
+/// 2020, algorithm 1). Of several `lengths`, the probe of the joint head chooses, or each for itself.
+pub(super) fn run(
+    setup: &ProbeSetup<'_>,
+    lengths: &[usize],
+    chosen: ProbeLength,
+) -> Result<(LossChanges, usize)> {
     let joint = setup.session.heads.joint();
-    let (Some(&last), fixed) = (lengths.last(), lengths.len() == 1) else {
+    let Some(&last) = lengths.last() else {
         return Err(Error::Internal("a probe of no length was asked for".into()));
     };
     setup.left((joint + 1).saturating_mul(last));
     let mut losses: Vec<ProbeLosses>;
-    let length = if fixed {
-        // Nothing to choose, so the joint probe runs beside the others, first because it takes longest.
+    let longest = if lengths.len() == 1 || chosen == ProbeLength::Each {
+        // Nothing to wait for, so the joint probe runs beside the others, first because it takes longest.
         let mut order: Vec<usize> = (0..=joint).collect();
         order.rotate_right(1);
-        losses = side_by_side(setup, &order, &[last])?;
+        losses = side_by_side(setup, &order, lengths)?;
         losses.rotate_left(1);
-        last
+        let best: Vec<usize> = losses.iter().map(best).collect();
+        let longest = best.iter().max().map_or(last, |&best| lengths[best]);
+        losses = losses
+            .into_iter()
+            .zip(best)
+            .map(|(losses, best)| only(losses, best))
+            .collect();
+        longest
     } else {
         let of_joint = probe(setup, joint, lengths)?;
-        let best = of_joint
-            .after
-            .iter()
-            .enumerate()
-            .min_by(|(_, a), (_, b)| a.held_out_mean().total_cmp(&b.held_out_mean()));
-        let best = best.map_or(0, |(position, _)| position);
+        let best = best(&of_joint);
         let length = lengths[best];
         setup.left(joint.saturating_mul(length));
         losses = side_by_side(setup, &(0..joint).collect::<Vec<_>>(), &[length])?;
-        losses.push(ProbeLosses {
-            before: of_joint.before,
-            after: of_joint.after.into_iter().skip(best).take(1).collect(),
-        });
+        losses.push(only(of_joint, best));
         length
     };
     let changes = |of: fn(&SampleLosses) -> &Vec<Option<f64>>| -> Vec<Vec<Option<f64>>> {
@@ -51,7 +55,22 @@ pub(super) fn run(setup: &ProbeSetup<'_>, lengths: &[usize]) -> Result<(LossChan
         heads.collect()
     };
     let changes = LossChanges::with_gaps(changes(|at| &at.train), changes(|at| &at.held_out))?;
-    Ok((changes, length))
+    Ok((changes, longest))
+}
+
+/// The position of the length with the lowest held-out loss, the shorter one of several.
+fn best(losses: &ProbeLosses) -> usize {
+    let after = losses.after.iter().enumerate();
+    let best = after.min_by(|(_, a), (_, b)| a.held_out_mean().total_cmp(&b.held_out_mean()));
+    best.map_or(0, |(position, _)| position)
+}
+
+/// What a probe of that length alone would have shown.
+fn only(losses: ProbeLosses, length: usize) -> ProbeLosses {
+    ProbeLosses {
+        before: losses.before,
+        after: losses.after.into_iter().skip(length).take(1).collect(),
+    }
 }
 
 /// The losses of these heads, in order.

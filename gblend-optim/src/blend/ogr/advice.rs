@@ -146,7 +146,7 @@ mod tests {
         let settings = Ogr {
             held_out: 0.3,
             joint_floor: Some(0.05),
-            smoothing: Some(0.2),
+            smoothing: Some(super::super::Smoothing::Share(0.2)),
             estimator: EstimatorKind::Gradient,
             ..Ogr::default()
         };

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::number_or_auto;
+use super::number_or_word;
 
 /// How many batches of each kind the gradient estimator looks at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,14 +30,22 @@ impl GradientBatches {
 
 impl Serialize for GradientBatches {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        number_or_auto::serialize(self.number(), serializer)
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Fixed(number) => serializer.serialize_u64(*number as u64),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for GradientBatches {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = number_or_auto::deserialize(deserializer, "batches", Self::LEAST)?;
-        Ok(number.map_or(Self::Auto, Self::Fixed))
+        number_or_word::deserialize(
+            deserializer,
+            "batches",
+            Self::LEAST,
+            &[("auto", Self::Auto)],
+            Self::Fixed,
+        )
     }
 }
 

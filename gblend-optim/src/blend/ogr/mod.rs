@@ -2,9 +2,10 @@
 
 mod advice;
 mod gradient_batches;
-mod number_or_auto;
+mod number_or_word;
 mod policy;
 mod probe_epochs;
+mod smoothing;
 
 use gblend_core::ogr::{Interval, Movements, ogr};
 use gblend_core::{
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use gradient_batches::GradientBatches;
 pub use policy::{Covariance, Decision, NoGain, Policy, PolicySettings, Rule};
 pub use probe_epochs::ProbeEpochs;
+pub use smoothing::Smoothing;
 
 /// A weight above this is worth a word: one head takes all.
 const COLLAPSED: f64 = 0.95;
@@ -42,7 +44,7 @@ pub struct Ogr {
     /// Offline: whether those samples are trained on once the estimate is made.
     pub release_held_out: bool,
     /// Epochs that a probe trains, or "auto": that of 2, 5, 10, 20 and 40, but not beyond the run's own, with the
-    /// lowest held-out loss of the joint network.
+    /// lowest held-out loss of the joint network. "each": for each head that with its own lowest held-out loss.
     pub probe_epochs: ProbeEpochs,
     /// Batches of training and of held-out samples that the gradient estimator looks at, or "auto": eight, of fewer
     /// samples than those of training where the estimate would take more than 15 % of an epoch, but of at least 32.
@@ -63,9 +65,10 @@ pub struct Ogr {
     /// Largest weight of any head. Default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cap: Option<f64>,
-    /// Share of equal weights in the blend. Default: 0.5 (paper: 0).
+    /// Share of equal weights in the blend, or "adaptive": as much as the error of the estimate calls for, by its resamples.
+    /// Default: 0.5 (paper: 0).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub smoothing: Option<f64>,
+    pub smoothing: Option<Smoothing>,
     /// How often an estimate is resampled for the intervals of its figures; 0 for none.
     pub resamples: usize,
 }
@@ -143,6 +146,10 @@ impl Ogr {
             Err(Error::setting(key, value, format!("at most {most}")))
         };
         at_most("resamples", self.resamples, 100_000)?;
+        if self.smoothing == Some(Smoothing::Adaptive) && self.resamples < 2 {
+            let expected = "at least 2, or smoothing = a share: adaptive smoothing looks at them";
+            return Err(Error::setting("resamples", self.resamples, expected));
+        }
         if let ProbeEpochs::Fixed(length) = self.probe_epochs {
             at_most("probe_epochs", length, 100_000)?;
         }
@@ -219,6 +226,7 @@ impl Blend for GradientBlending {
             estimator: match settings.estimator {
                 EstimatorKind::Probe => Estimator::Probe {
                     epochs: settings.probe_epochs.candidates(epochs),
+                    length: settings.probe_epochs.length(),
                 },
                 EstimatorKind::Gradient => Estimator::Gradient {
                     batches: settings.gradient_batches.number(),
@@ -301,6 +309,7 @@ pub fn named_report(
         let expected = format!("movements of {} heads", names.len());
         return Err(Error::shape("an estimate", expected, [moved.len()]));
     }
+    let rule = &rule.adapted(estimate, joint, previous);
     let decision = rule.decide(moved, joint, previous, inner_products)?;
     // A resample in which no head gains says that the weights might have stayed.
     let resampled: Vec<(&Movements, Decision)> = estimate
@@ -338,12 +347,12 @@ pub fn named_report(
         ogr_blend_interval: finite(Interval::of(
             resampled.iter().filter_map(|(_, decision)| decision.ogr),
         )),
-        warnings: warnings(names, &decision, rule.policy),
+        warnings: warnings(names, &decision, rule),
     };
     Ok((decision, report))
 }
 
-fn warnings(names: &[String], decision: &Decision, policy: Policy) -> Vec<String> {
+fn warnings(names: &[String], decision: &Decision, rule: &Rule) -> Vec<String> {
     let mut warnings = Vec::new();
     if !decision.gains {
         warnings.push(
@@ -351,7 +360,14 @@ fn warnings(names: &[String], decision: &Decision, policy: Policy) -> Vec<String
                 .to_owned(),
         );
     }
-    let keeps = match policy {
+    for &head in &rule.undecided {
+        warnings.push(format!(
+            "`{}` has neither gained nor overfitted beyond the error of its measurement: it has nothing to learn, or has not begun \
+             to; it keeps an equal share, and longer probes (probe_epochs = \"each\") would tell",
+            names[head]
+        ));
+    }
+    let keeps = match rule.policy {
         Policy::Paper => "policy = \"robust\", or floor, cap and joint_floor, keep them going",
         Policy::Robust => "floor, cap, smoothing and joint_floor keep them going",
     };

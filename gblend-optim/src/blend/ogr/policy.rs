@@ -5,10 +5,12 @@
 //! and its sampling variance, a little of the equal weights, a cap, and a floor under the joint head's weight,
 //! without which the head that predicts is not trained.
 
-use gblend_core::ogr::{BlendError, Movements, Symmetric, blend_non_negative, ogr_of_blend};
-use gblend_core::{BlendWeights, Error, Result};
+use gblend_core::ogr::{BlendError, Interval, Movements, Symmetric, blend_non_negative, ogr_of_blend};
+use gblend_core::{BlendWeights, Error, Estimate, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::smoothing::Smoothing;
 
 /// Which defaults the settings of the estimate have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,12 +62,12 @@ pub struct PolicySettings {
     pub joint_floor: Option<f64>,
     /// Largest weight of any head.
     pub cap: Option<f64>,
-    /// Share of equal weights in the blend.
-    pub smoothing: Option<f64>,
+    /// How much of the equal weights is in the blend.
+    pub smoothing: Option<Smoothing>,
 }
 
 /// How movements become weights.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// The policy that it is of.
     pub policy: Policy,
@@ -74,7 +76,10 @@ pub struct Rule {
     pub(super) floor: f64,
     pub(super) joint_floor: f64,
     pub(super) cap: f64,
-    pub(super) smoothing: f64,
+    pub(super) smoothing: Smoothing,
+    /// Heads of which an estimate does not tell whether they have nothing to learn, or have not begun to: in ascending
+    /// order.
+    pub(super) undecided: Vec<usize>,
 }
 
 /// Weights, and the problem that they solve.
@@ -96,7 +101,7 @@ impl PolicySettings {
     pub fn rule(&self, heads: usize) -> Result<Rule> {
         let (floor, joint_floor, smoothing) = match self.policy {
             Policy::Paper => (0.0, 0.0, 0.0),
-            Policy::Robust => (0.25, 0.15, 0.5),
+            Policy::Robust => (0.25, 0.15, Smoothing::DEFAULT),
         };
         let share = |key: &str, value: Option<f64>, default: f64| {
             let value = value.unwrap_or(default);
@@ -113,7 +118,14 @@ impl PolicySettings {
             floor: share("floor", self.floor, floor)?,
             joint_floor: share("joint_floor", self.joint_floor, joint_floor)?,
             cap: share("cap", self.cap, 1.0)?,
-            smoothing: share("smoothing", self.smoothing, smoothing)?,
+            smoothing: match self.smoothing {
+                Some(Smoothing::Adaptive) => Smoothing::Adaptive,
+                Some(Smoothing::Share(value)) => {
+                    Smoothing::Share(share("smoothing", Some(value), smoothing)?)
+                }
+                None => Smoothing::Share(smoothing),
+            },
+            undecided: Vec::new(),
         };
         let least = (1.0 / heads.max(1) as f64).max(rule.joint_floor);
         if rule.cap < least {
@@ -162,6 +174,7 @@ impl Rule {
         };
         let mut weights = self.smooth(raw);
         cap(&mut weights, self.cap);
+        level(&mut weights, &self.undecided);
         if let Some(joint) = joint {
             lift(&mut weights, joint, self.joint_floor);
         }
@@ -173,11 +186,60 @@ impl Rule {
         })
     }
 
+    /// The rule for an estimate whose resamples say how far it is to be trusted: with as much smoothing as they call for, if
+    /// that is how it smooths, and with an equal share at least for heads that they leave undecided.
+    #[must_use]
+    pub fn adapted(&self, estimate: &Estimate, joint: Option<usize>, previous: &BlendWeights) -> Self {
+        Self {
+            smoothing: self.adapted_smoothing(estimate, previous),
+            undecided: self.undecided(estimate, joint),
+            ..self.clone()
+        }
+    }
+
+    /// The heads, but for the joint one, whose movements are within their error, both of them: trained alone they have
+    /// neither gained nor overfitted. A head with nothing to learn overfits in the end.
+    fn undecided(&self, estimate: &Estimate, joint: Option<usize>) -> Vec<usize> {
+        if self.policy == Policy::Paper || estimate.resampled.is_empty() {
+            return Vec::new();
+        }
+        let is_open = |figure: &dyn Fn(&Movements) -> f64| {
+            let interval = Interval::of(estimate.resampled.iter().map(figure));
+            interval.is_some_and(|interval| interval.low <= 0.0 && interval.high >= 0.0)
+        };
+        (0..estimate.movements.len())
+            .filter(|&head| Some(head) != joint)
+            .filter(|&head| is_open(&|moved| moved.delta_g[head]) && is_open(&|moved| moved.delta_o[head]))
+            .collect()
+    }
+
+    fn adapted_smoothing(&self, estimate: &Estimate, previous: &BlendWeights) -> Smoothing {
+        if self.smoothing != Smoothing::Adaptive {
+            return self.smoothing;
+        }
+        let raw = Self {
+            smoothing: Smoothing::Share(0.0),
+            cap: 1.0,
+            ..self.clone()
+        };
+        let inner_products = estimate.estimator.is_of_inner_products();
+        let weights = |moved: &Movements| {
+            let decision = raw.decide(moved, None, previous, inner_products).ok()?;
+            decision.gains.then(|| decision.weights.as_slice().to_vec())
+        };
+        let Some(of_all) = weights(&estimate.movements) else {
+            return self.smoothing;
+        };
+        let resampled: Vec<Vec<f64>> = estimate.resampled.iter().filter_map(weights).collect();
+        self.smoothing.of(&of_all, &resampled)
+    }
+
     fn smooth(&self, weights: Vec<f64>) -> Vec<f64> {
-        let equal = self.smoothing / weights.len().max(1) as f64;
+        let share = self.smoothing.share();
+        let equal = share / weights.len().max(1) as f64;
         weights
             .into_iter()
-            .map(|weight| (1.0 - self.smoothing) * weight + equal)
+            .map(|weight| (1.0 - share) * weight + equal)
             .collect()
     }
 }
@@ -204,6 +266,23 @@ fn cap(weights: &mut [f64], cap: f64) {
             };
         }
     }
+}
+
+/// Gives these heads at least an equal share, at the cost of the others in proportion.
+fn level(weights: &mut [f64], heads: &[usize]) {
+    let equal = 1.0 / weights.len().max(1) as f64;
+    let below: Vec<usize> = heads
+        .iter()
+        .copied()
+        .filter(|&head| weights[head] < equal)
+        .collect();
+    let raised: f64 = below.iter().map(|&head| weights[head]).sum();
+    if below.is_empty() || raised >= 1.0 {
+        return;
+    }
+    let scale = (1.0 - equal * below.len() as f64) / (1.0 - raised);
+    weights.iter_mut().for_each(|weight| *weight *= scale);
+    below.into_iter().for_each(|head| weights[head] = equal);
 }
 
 /// Gives `head` at least `floor`, at the cost of the others in proportion.
@@ -265,7 +344,7 @@ mod tests {
                     floor: Some(floor),
                     joint_floor: Some(joint_floor),
                     cap: Some(cap),
-                    smoothing: Some(smoothing),
+                    smoothing: Some(Smoothing::Share(smoothing)),
                 },
             )
     }
@@ -317,7 +396,7 @@ mod tests {
                 if j == k && j == 0 { 0.01 } else { 0.0 }
             });
             movements.delta_o[0] = share * 0.1;
-            let raw = PolicySettings { joint_floor: Some(0.0), smoothing: Some(0.0), ..PolicySettings::default() };
+            let raw = PolicySettings { joint_floor: Some(0.0), smoothing: Some(Smoothing::Share(0.0)), ..PolicySettings::default() };
             let weights = decide(&raw, &movements).weights;
             let odds = weights.as_slice()[0] / weights.as_slice()[1];
             let bound = movements.delta_g[0] / movements.delta_g[1] / 0.25_f64.powi(2);
@@ -335,7 +414,7 @@ mod tests {
                 covariance: if full { Covariance::Full } else { Covariance::Diagonal },
                 floor: Some(0.0),
                 joint_floor: Some(0.0),
-                smoothing: Some(0.0),
+                smoothing: Some(Smoothing::Share(0.0)),
                 ..PolicySettings::default()
             };
             let head = head % movements.len();
@@ -406,6 +485,102 @@ mod tests {
         );
     }
 
+    /// An estimate of three heads with resamples around it, as far as these errors.
+    fn measured(delta_o: [f64; 3], delta_g: [f64; 3], error: [f64; 3]) -> Estimate {
+        let movements = |sign: f64| Movements {
+            delta_o: (0..3).map(|head| delta_o[head] + sign * error[head]).collect(),
+            delta_g: (0..3).map(|head| delta_g[head] + sign * error[head]).collect(),
+            covariance: Symmetric::zeros(3),
+        };
+        Estimate {
+            estimator: gblend_core::Measurement::Probe,
+            probe_epochs: Some(2),
+            gradients: None,
+            movements: movements(0.0),
+            resampled: (0..40)
+                .map(|draw| movements(if draw % 2 == 0 { 1.0 } else { -1.0 }))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_head_that_has_neither_gained_nor_overfitted_keeps_an_equal_share() {
+        let equal = BlendWeights::equal(3).unwrap();
+        let estimate = measured([0.01, 0.2, 0.2], [0.001, 0.3, 0.4], [0.05, 0.01, 0.01]);
+        let settings = PolicySettings {
+            smoothing: Some(Smoothing::Share(0.0)),
+            ..PolicySettings::default()
+        };
+        let rule = settings.rule(3).unwrap();
+        let weights = |rule: &Rule| {
+            rule.decide(&estimate.movements, Some(2), &equal, false)
+                .unwrap()
+                .weights
+        };
+        assert!(weights(&rule).as_slice()[0] < 0.2);
+        let adapted = rule.adapted(&estimate, Some(2), &equal);
+        assert_eq!(adapted.undecided, [0]);
+        assert!((weights(&adapted).as_slice()[0] - 1.0 / 3.0).abs() < 1e-12);
+        // One that has overfitted has begun to learn, and so has one that has gained.
+        for (delta_o, delta_g) in [(0.4, 0.001), (0.01, 0.4)] {
+            let other = measured([delta_o, 0.2, 0.2], [delta_g, 0.3, 0.4], [0.05, 0.01, 0.01]);
+            assert!(rule.adapted(&other, Some(2), &equal).undecided.is_empty());
+        }
+        let paper = PolicySettings {
+            policy: Policy::Paper,
+            ..PolicySettings::default()
+        };
+        let paper = paper.rule(3).unwrap();
+        assert_eq!(paper.adapted(&estimate, Some(2), &equal), paper);
+    }
+
+    #[test]
+    fn adaptive_smoothing_levels_what_is_not_known_and_keeps_what_is() {
+        let equal = BlendWeights::equal(3).unwrap();
+        let settings = PolicySettings {
+            smoothing: Some(Smoothing::Adaptive),
+            joint_floor: Some(0.0),
+            ..PolicySettings::default()
+        };
+        let rule = settings.rule(3).unwrap();
+        let spread = |error: f64| {
+            let estimate = measured([0.1, 0.4, 0.3], [0.5, 0.3, 0.4], [error; 3]);
+            let decided =
+                rule.adapted(&estimate, None, &equal)
+                    .decide(&estimate.movements, None, &equal, false);
+            let weights = decided.unwrap().weights;
+            let distances = weights
+                .as_slice()
+                .iter()
+                .map(|weight| (weight - 1.0 / 3.0).powi(2));
+            distances.sum::<f64>()
+        };
+        assert!(
+            spread(0.0) > spread(0.02) && spread(0.02) > spread(0.09),
+            "{} {} {}",
+            spread(0.0),
+            spread(0.02),
+            spread(0.09)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn leveling_gives_an_equal_share_and_keeps_the_sum(
+            raw in proptest::collection::vec(0.01..1.0_f64, 2..7), heads in proptest::collection::btree_set(0_usize..7, 0..4),
+        ) {
+            let sum: f64 = raw.iter().sum();
+            let mut weights: Vec<f64> = raw.iter().map(|weight| weight / sum).collect();
+            let heads: Vec<usize> = heads.into_iter().filter(|&head| head < weights.len()).collect();
+            let equal = 1.0 / weights.len() as f64;
+            let below: Vec<usize> = heads.iter().copied().filter(|&head| weights[head] < equal).collect();
+            level(&mut weights, &heads);
+            prop_assert!(below.iter().all(|&head| (weights[head] - equal).abs() < 1e-12));
+            prop_assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            prop_assert!(weights.iter().all(|weight| *weight >= 0.0));
+        }
+    }
+
     #[test]
     fn a_cap_goes_round_until_it_holds() {
         let mut weights = [0.7, 0.25, 0.05, 0.0];
@@ -432,7 +607,7 @@ mod tests {
         };
         assert!(refused(cap).starts_with("cap = "));
         let nan = PolicySettings {
-            smoothing: Some(f64::NAN),
+            smoothing: Some(Smoothing::Share(f64::NAN)),
             ..PolicySettings::default()
         };
         assert!(refused(nan).starts_with("smoothing = "));
