@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::figure::{Names, figure};
 use super::{advice, config, facts, run};
 use crate::error::Result;
-use crate::records::{Difference, FigureDifference, Row, mean_and_ci95, settled_by};
+use crate::records::{Difference, FigureDifference, Row, Tuned, mean_and_ci95, settled_by};
 use crate::report::advice;
 use crate::report::charts::{
     self, ClassGain, duration, of_comparison, of_kind_within, per_class, simplex, subsets_trained,
@@ -94,6 +94,7 @@ fn methods(compared: &Compared) -> Markup {
         _ => "",
     };
     let beside = result.rows.iter().any(|row| !row.joint_head.is_empty());
+    let tuned = result.rows.iter().find_map(|row| row.tuned.as_ref());
     let by_joint = |row: &Row| match &row.joint_head[..] {
         [] => "–".to_owned(),
         figures => {
@@ -109,6 +110,7 @@ fn methods(compared: &Compared) -> Markup {
                     th.number scope="col" { (main.label) }
                     @if beside { th.number scope="col" { "by joint head" } }
                     th.number scope="col" { "to best single" } th.number scope="col" { "to joint" } th.number scope="col" { "to equal" }
+                    @if tuned.is_some() { th.number scope="col" { "tuned to" } }
                     th.number scope="col" { "seeds" } th.number scope="col" { "time" }
                 } }
                 tbody { @for row in &result.rows {
@@ -123,6 +125,7 @@ fn methods(compared: &Compared) -> Markup {
                         (difference(row.paired_difference_to_best_single.as_ref(), main))
                         (difference(row.paired_difference_to_joint.as_ref(), main))
                         (difference(row.paired_difference_to_equal.as_ref(), main))
+                        @if tuned.is_some() { td.number { (row.tuned.as_ref().map_or_else(|| "–".to_owned(), Tuned::text)) } }
                         td.number { (row.seeds.len()) }
                         td.number { (duration(row.seconds)) }
                     }
@@ -135,6 +138,13 @@ fn methods(compared: &Compared) -> Markup {
              equal weights; “better” and “worse” mark those over three seeds or more whose interval leaves out 0, not corrected for the number of methods."
             @if main.better == Better::Lower { " Of the " (main.label) " less is better." }
             @for sentence in result.intervals_do_not_know() { " " (sentence) }
+        }
+        @if let Some(tuned) = tuned {
+            p.note {
+                "Before that each method was tuned (" @for (place, key) in tuned.keys.iter().enumerate() {
+                    @if place > 0 { ", " } code { (key) }
+                } ") by its own validation samples with " (tuned.seeds.len()) " other seeds; test samples had no part in it."
+            }
         }
         @if let Some(question) = result.open_question() { p { "Open: " (question) "." } }
         @if !result.left_out.is_empty() {

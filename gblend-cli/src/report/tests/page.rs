@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::records::{Comparison, Difference, LeftOut, Row, Simplex, SimplexPoint};
+use crate::records::{Comparison, Difference, LeftOut, Row, Simplex, SimplexPoint, Tuned, TunedPoint};
 use crate::report::page;
 
 fn of(run: &Run) -> String {
@@ -133,6 +133,33 @@ proptest! {
             prop_assert_eq!(number("data-to-joint"), row["paired_difference_to_joint"]["mean"].as_f64());
             prop_assert_eq!(number("data-to-equal"), row["paired_difference_to_equal"]["mean"].as_f64());
         }
+    }
+}
+
+#[test]
+fn what_methods_were_tuned_to_stands_beside_them() {
+    let mut comparison = comparison(&[0.6, 0.7, 0.8]);
+    assert!(!compared(&comparison, &[]).contains("tuned to"));
+    let point = |rate: &str| TunedPoint {
+        values: vec![rate.to_owned()],
+        figures: Some([0.5, 0.0]),
+        problem: None,
+    };
+    comparison.rows[0].tuned = Some(Tuned {
+        keys: vec!["optimizer.learning_rate".into()],
+        seeds: vec![1_000_000, 1_000_001],
+        points: vec![point("0.001"), point("0.0305")],
+        chosen: 1,
+        at_edge: true,
+    });
+    let page = compared(&comparison, &[]);
+    for part in [
+        "tuned to",
+        "0.0305 (edge)",
+        "optimizer.learning_rate",
+        "2 other seeds",
+    ] {
+        assert!(page.contains(part), "{part}");
     }
 }
 
