@@ -17,6 +17,7 @@ mod rare_classes;
 mod remembered;
 mod sampler;
 pub mod scene;
+mod shapes;
 mod split;
 mod stratify;
 
