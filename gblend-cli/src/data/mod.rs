@@ -20,6 +20,7 @@ pub mod scene;
 mod shapes;
 mod split;
 mod stratify;
+mod wav;
 
 pub use binding::bind;
 pub use loader::{LoadedBatch, LoadedInput, Loader, Plan};
