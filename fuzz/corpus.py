@@ -176,6 +176,8 @@ for target in ["wav", "recording"]:
     write(target, "int-16.wav", sound("int"))
     write(target, "int-24-stereo.wav", sound("int", 3, 2))
     write(target, "float-32.wav", sound("float", 4))
+    for name, codec in [("ima", "adpcm_ima_wav"), ("ms", "adpcm_ms"), ("a-law", "pcm_alaw"), ("mu-law", "pcm_mulaw")]:
+        write(target, f"{name}.wav", ffmpeg("sine=duration=0.02:sample_rate=8000", "-c:a", codec, "-f", "wav"))
 tone = "sine=frequency=440:duration=0.05:sample_rate=8000"
 write("sound", "tone.flac", ffmpeg(tone, "-f", "flac", "-compression_level", "8"))
 write("sound", "tone.mp3", ffmpeg(tone, "-f", "mp3", "-b:a", "8k"))
@@ -185,7 +187,17 @@ pack_2 = bytes([0, 0, 1, 0xBA, 0x44, 0, 4, 0, 4, 1, 0, 3, 0xFF, 0xFA, 0xFF, 0xFF
 packet = bytes([0, 0, 1, 0xE0, 0, 5, 1, 2, 3, 4, 5])
 write("video", "packets.mpg", pack + packet + packet + bytes([0, 0, 1, 0xB9]))
 write("video", "packets-2.mpg", pack_2 + packet)
-write("video", "riff.avi", b"RIFF" + struct.pack("<I", 12) + b"AVI LISTtext")
+write("video", "boxes.mp4", struct.pack(">I", 12) + b"ftypisom" + struct.pack(">I", 1) + b"mdat" + struct.pack(">Q", 20) + bytes(4))
+write("video", "segment.mkv", bytes([0x1A, 0x45, 0xDF, 0xA3, 0x82, 1, 2, 0x18, 0x53, 0x80, 0x67, 0x84]) + bytes(4))
+write("video", "tags.flv", b"FLV\x01\x05\0\0\0\x09\0\0\0\0" + bytes([8, 0, 0, 3] + [0] * 7 + [1, 2, 3]) + struct.pack(">I", 14))
+asf = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+write("video", "objects.wmv", asf + struct.pack("<Q", 30) + bytes(6) + bytes([0x36] * 16) + struct.pack("<Q", 24))
+key = bytes([6, 0x0E, 0x2B, 0x34]) + bytes(12)
+write("video", "keys.mxf", key + bytes([3, 1, 2, 3]) + key + bytes([0x82, 0, 4, 1, 2, 3, 4]))
+write("video", "page.ogg", b"OggS\0\4" + bytes(20) + bytes([2, 3, 1, 7, 7, 7, 7]))
+write("video", "packets.ts", (b"\x47" + bytes(187)) * 4)
+write("video", "trailer.gif", b"GIF89a" + bytes(9) + b";")
+write("video", "riff.avi", b"RIFF" + struct.pack("<I", 28) + b"AVI LIST" + struct.pack("<I", 16) + b"movi00dc" + struct.pack("<I", 4) + bytes(4))
 write("decoded_video", "two.ppm", b"P6\n2 1\n255\n" + pixels[:6] + b"P6 1 1 255 " + pixels[:3])
 write("decoded_video", "stereo.au", b".snd" + struct.pack(">IIIII", 24, 0xFFFFFFFF, 6, 8000, 2) + bytes(32))
 pictures = bytes([0, 0, 8, 3]) + struct.pack(">III", 2, 2, 3) + pixels[:12]

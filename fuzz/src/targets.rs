@@ -125,14 +125,16 @@ pub static TARGETS: [Target; 28] = [
         50_000,
     )
     .repaired(repair::png),
-    target("wav", fuzzing::manifest::wav, memory(4 * KIB, 16), 100_000),
+    // Two samples in a byte, of four bytes each, and the others of the part that is decoded.
+    target("wav", fuzzing::manifest::wav, memory(64 * KIB, 32), 100_000),
     target(
         "sound",
         fuzzing::manifest::compressed_sound,
         memory(8192 * KIB, 4096),
         20_000,
     ),
-    target("video", fuzzing::manifest::video, memory(16 * KIB, 0), 100_000),
+    // The last two pages of an Ogg file, which are no longer than the file.
+    target("video", fuzzing::manifest::video, memory(16 * KIB, 4), 100_000),
     target(
         "decoded_video",
         fuzzing::manifest::decoded_video,
@@ -140,7 +142,7 @@ pub static TARGETS: [Target; 28] = [
         100_000,
     ),
     target("idx", fuzzing::idx, memory(64 * KIB, 4 * DEFLATE), 100_000),
-    target("recording", fuzzing::recording, memory(4 * KIB, 16), 100_000),
+    target("recording", fuzzing::recording, memory(64 * KIB, 32), 100_000),
     target("segment", fuzzing::segment, memory(8 * KIB, 64), 100_000).repaired(repair::segment),
     target(
         "model_weights",

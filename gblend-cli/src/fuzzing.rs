@@ -13,7 +13,6 @@ use crate::records::{
     TestDetails, TestSamples,
 };
 use crate::run_folder::checkpoint;
-use gblend_core::media::Waveform;
 
 use crate::data::avmnist::{idx, recordings};
 use crate::data::cache;
@@ -79,10 +78,7 @@ pub fn idx(bytes: &[u8]) -> bool {
 }
 
 pub fn recording(bytes: &[u8]) -> bool {
-    let mixed = |(spec, samples): (hound::WavSpec, Vec<f32>)| {
-        Waveform::mixed(spec.sample_rate, usize::from(spec.channels), &samples)
-    };
-    recordings::interleaved(bytes).is_ok_and(|read| mixed(read).is_ok())
+    recordings::decode(bytes).is_ok()
 }
 
 pub fn segment(bytes: &[u8]) -> bool {

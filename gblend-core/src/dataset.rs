@@ -103,10 +103,18 @@ pub trait Source: Send + Sync {
         true
     }
 
+    /// Whether samples that [`has`](Self::has) says yes of may lack this stream all the same, which
+    /// [`read`](Self::read) tells with [`Error::Absent`].
+    fn may_lack(&self, stream: usize) -> bool {
+        let _ = stream;
+        false
+    }
+
     /// Decodes one stream (a position in [`streams`](Self::streams)) of sample `index`.
     ///
     /// # Errors
-    /// [`Error::Data`] naming the file or sample and what is wrong with it.
+    /// [`Error::Data`] naming the file or sample and what is wrong with it. [`Error::Absent`] if the sample turns out to lack
+    /// the stream: it counts as one that does not [have](Self::has) it.
     fn read(&self, index: usize, stream: usize) -> Result<Media>;
 
     /// Whether [`read`](Self::read) finds any sample of this stream where it lies, as fast as a prepared one would be read

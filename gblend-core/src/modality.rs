@@ -38,6 +38,14 @@ pub trait Modality: Debug + Send + Sync {
         false
     }
 
+    /// A prepared sample in another shape, that of other samples of the dataset, if it loses nothing by it and means the
+    /// same: a gray picture among color ones becomes one with three equal channels. Default: never, and a sample of
+    /// another shape than most is told as such.
+    fn in_shape(&self, sample: &Array, shape: &[usize]) -> Option<Array> {
+        let _ = (sample, shape);
+        None
+    }
+
     /// What has to be known of the training samples before the encoder is built: means and deviations, the words of a text.
     /// Held-out, validation and test samples are never shown, nor any that the split leaves out. What is returned is kept
     /// with the model and handed to [`apply`](Self::apply) and [`build`](Self::build), also by those who evaluate the model

@@ -12,6 +12,8 @@ use crate::frontend::picture_augment::{PictureAugment, Standardized};
 use crate::frontend::pictures::Planes;
 
 /// Pictures and video: frames, encoded one by one or with time, and averaged.
+///
+/// Where every sample is gray they have one channel. Where one has color all have three, and gray ones three equal ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rgb {
@@ -87,6 +89,16 @@ impl Modality for Rgb {
             planes.map_channel(channel, |value| (value / 255.0 - self.mean) / self.deviation);
         }
         planes.into_sample()
+    }
+
+    fn in_shape(&self, sample: &Array, shape: &[usize]) -> Option<Array> {
+        // Every channel has the same mean and deviation.
+        match (sample.shape(), shape) {
+            ([1, gray @ ..], [3, color @ ..]) if gray == color => {
+                Array::new(shape, sample.values().repeat(3)).ok()
+            }
+            _ => None,
+        }
     }
 
     fn views(&self) -> NonZeroUsize {

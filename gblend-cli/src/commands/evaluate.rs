@@ -270,14 +270,15 @@ pub(super) fn with_trained<T: Send>(
     let overrides: Vec<Override> = device.overrides().into_iter().collect();
     let config = Config::of_run(&run.config_path(), &overrides)?;
     with_threads(config.run.threads, || {
-        let (session, splits) = match &run.membership {
+        let (mut session, splits) = match &run.membership {
             Some(membership) => Session::open_remembering(&config, &run.fitted, membership, reporter)?,
             None => Session::open_with(&config, &run.fitted, reporter)?,
         };
+        let trained_on = || run.model.modalities.iter().map(|modality| &modality.sample_shape);
+        session.bring_to_shapes(trained_on());
         let classes = session.source.classes();
         let shapes = session.sample_shapes()?;
-        let trained_on = run.model.modalities.iter().map(|modality| &modality.sample_shape);
-        if classes != run.model.classes || !trained_on.eq(shapes.iter()) {
+        if classes != run.model.classes || !trained_on().eq(shapes.iter()) {
             let problem = "the dataset has other classes or samples of other shapes than when the model was \
                            trained; bring the data back, or train again"
                 .to_owned();

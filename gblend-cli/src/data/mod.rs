@@ -18,8 +18,10 @@ mod rare_classes;
 mod remembered;
 mod sampler;
 pub mod scene;
+mod shapes;
 mod split;
 mod stratify;
+mod wav;
 
 pub use binding::bind;
 pub use folds::{Fold, FoldTraining, LeftOut, folds};

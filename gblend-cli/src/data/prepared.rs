@@ -10,6 +10,7 @@ use gblend_core::{Array, Error, Labels, MediaKind, Modality, Result, Role, Targe
 use rayon::prelude::*;
 
 use super::cache::{Cache, SegmentKey};
+use super::shapes::{SegmentShapes, Shapes};
 use crate::config::ModalityConfig;
 
 /// Samples of one segment: enough that files are few, few enough that an interruption loses little.
@@ -94,7 +95,7 @@ impl<'a> Prepared<'a> {
     ///
     /// # Errors
     /// Under [`Faults::Stop`], [`Error::Data`] naming the first sample, in the order of the dataset, that cannot
-    /// be read or prepared, has another shape than the first, or a value that is not finite. Otherwise only
+    /// be read or prepared, has another shape than most, or a value that is not finite. Otherwise only
     /// errors that are no sample's own, [`Error::Setting`] if a setting fits no sample, and [`Error::Data`] if a label is
     /// of another kind than the dataset's.
     pub fn new(
@@ -155,10 +156,10 @@ impl<'a> Prepared<'a> {
                 })
                 .collect();
             let mut segments = Vec::with_capacity(finished.len());
-            let mut sample_shape: Option<Vec<usize>> = None;
+            let mut shapes = Shapes::default();
             let mut refused = None;
             let mut hashes = vec![0; if storage.contents { source.len() } else { 0 }];
-            for (&start, finished) in starts.iter().zip(finished) {
+            for finished in finished {
                 let (segment, found) = finished?;
                 for (index, hash) in found.contents {
                     hashes[index] = hash;
@@ -167,25 +168,22 @@ impl<'a> Prepared<'a> {
                     faults.entry(index).or_default().push(error);
                 }
                 refused = refused.or(found.refused);
-                odd_shapes.extend(found.odd_shapes);
-                if let Some(shape) = found.shape {
-                    let first = sample_shape.get_or_insert_with(|| shape.clone());
-                    if *first != shape {
-                        let range = start..(start + SEGMENT).min(source.len());
-                        for index in range.filter(|&index| segment.position(index).is_some()) {
-                            let odd = odd_shape(&source.sample(index).id, &modality.name, first, &shape);
-                            if storage.faults == Faults::Stop {
-                                return Err(odd);
-                            }
-                            odd_shapes.push(odd);
-                        }
-                    }
-                }
+                shapes.add(found.shapes);
                 segments.push(segment);
             }
             // A setting that fits no sample is at fault itself, and told once.
-            if let (None, Some(setting)) = (&sample_shape, refused) {
+            if let (true, Some(setting)) = (shapes.is_empty(), refused) {
                 return Err(setting);
+            }
+            let media = source.streams()[stream].media;
+            let (sample_shape, odd) = shapes.settle(modality.plugin.as_ref());
+            for (index, problem) in odd.problems(&modality.name, media) {
+                let error = Error::data(location(source, modality, index), problem);
+                match (storage.faults, odd.are_few()) {
+                    (Faults::Stop, _) => return Err(error),
+                    (_, true) => faults.entry(index).or_default().push(error),
+                    (_, false) => odd_shapes.push(error),
+                }
             }
             if let Some(contents) = &mut contents {
                 contents.push(hashes);
@@ -193,8 +191,8 @@ impl<'a> Prepared<'a> {
             prepared.push(PreparedModality {
                 config: modality,
                 stream,
-                media: source.streams()[stream].media,
-                sample_shape: sample_shape.unwrap_or_default(),
+                media,
+                sample_shape,
                 segments,
             });
         }
@@ -247,8 +245,8 @@ impl<'a> Prepared<'a> {
         &self.faults
     }
 
-    /// Samples whose media is sound but of another shape than the first: a matter of settings, which no
-    /// training can do with.
+    /// Samples whose media is sound but of another shape than others, if so many are that it is a matter of settings, which
+    /// no training can do with.
     pub fn odd_shapes(&self) -> &[Error] {
         &self.odd_shapes
     }
@@ -302,6 +300,17 @@ impl<'a> Prepared<'a> {
         &self.modalities[modality].sample_shape
     }
 
+    /// Brings the samples of a modality to the shape that its network was built for, if it can bring all of them: a model of color
+    /// pictures takes gray ones alone, too.
+    pub fn bring_to(&mut self, modality: usize, shape: &[usize]) {
+        let modality = &mut self.modalities[modality];
+        let sample = Array::zeros(modality.sample_shape.as_slice());
+        let shaped = modality.config.plugin.in_shape(&sample, shape);
+        if shaped.is_some_and(|shaped| shaped.shape() == shape) {
+            modality.sample_shape = shape.to_vec();
+        }
+    }
+
     /// One prepared sample.
     ///
     /// # Errors
@@ -315,8 +324,8 @@ impl<'a> Prepared<'a> {
             let problems: Vec<String> = faults.map(ToString::to_string).collect();
             Error::data("a sample that was skipped", problems.join("; "))
         })?;
-        match &segment.samples {
-            Stored::Resident(samples) => Ok(samples[position].clone()),
+        let prepared = match &segment.samples {
+            Stored::Resident(samples) => samples[position].clone(),
             Stored::Cached { cache, key } => cache.load_one(key, position).ok_or_else(|| {
                 Error::data(
                     cache.path(key).display(),
@@ -326,9 +335,10 @@ impl<'a> Prepared<'a> {
                         modality.config.name
                     ),
                 )
-            }),
-            Stored::Direct => modality.prepared_anew(self.source.as_ref(), sample),
-        }
+            })?,
+            Stored::Direct => modality.prepared_anew(self.source.as_ref(), sample)?,
+        };
+        modality.in_shape(self.source.as_ref(), prepared, sample)
     }
 }
 
@@ -337,17 +347,30 @@ impl PreparedModality<'_> {
     fn prepared_anew(&self, source: &dyn Source, index: usize) -> Result<Array> {
         let prepared = prepare(source, (self.config, self.stream), index).map_err(|fault| match fault {
             SampleFault::Own(error) | SampleFault::Setting(error) => error,
+            SampleFault::Absent => {
+                let problem = "its file has nothing of the stream any more";
+                Error::data(location(source, self.config, index), problem)
+            }
         })?;
+        Ok(prepared)
+    }
+
+    /// A sample in the shape that all have.
+    fn in_shape(&self, source: &dyn Source, prepared: Array, index: usize) -> Result<Array> {
         if prepared.shape() == self.sample_shape {
             return Ok(prepared);
         }
-        let id = source.sample(index).id;
-        Err(odd_shape(
-            &id,
-            &self.config.name,
-            &self.sample_shape,
-            prepared.shape(),
-        ))
+        let shaped = self.config.plugin.in_shape(&prepared, &self.sample_shape);
+        shaped
+            .filter(|shaped| shaped.shape() == self.sample_shape)
+            .ok_or_else(|| {
+                let problem = format!(
+                    "prepared to shape {:?}, expected {:?} as the others",
+                    prepared.shape(),
+                    self.sample_shape
+                );
+                Error::data(location(source, self.config, index), problem)
+            })
     }
 }
 
@@ -378,18 +401,18 @@ struct Finished {
 
 /// What was found out about the samples of a segment.
 struct Found {
-    /// The shape of every one of them, if there is one.
-    shape: Option<Vec<usize>>,
+    shapes: SegmentShapes,
     faults: Vec<(usize, Error)>,
     /// The setting that the modality refused first, if it refused any.
     refused: Option<Error>,
-    odd_shapes: Vec<Error>,
     /// Hashes of contents, if they are kept.
     contents: Vec<(usize, u64)>,
 }
 
 /// Why there is nothing of a sample.
 enum SampleFault {
+    /// Its file has nothing of the stream, and needs not.
+    Absent,
     /// What is wrong with it, by its name, or with the machine.
     Own(Error),
     /// A setting does not fit it.
@@ -398,7 +421,10 @@ enum SampleFault {
 
 impl From<Error> for SampleFault {
     fn from(error: Error) -> Self {
-        Self::Own(error)
+        match error {
+            Error::Absent { .. } => Self::Absent,
+            other => Self::Own(other),
+        }
     }
 }
 
@@ -412,6 +438,7 @@ impl SegmentWork<'_> {
                 continue;
             }
             match self.source.fingerprint(index, self.stream) {
+                Ok(fingerprint) if self.is_absent(&fingerprint) => {}
                 Ok(fingerprint) => match self.remembered_fault(index, &fingerprint) {
                     Some(error) => faults.push((index, error)),
                     None => candidates.push((index, fingerprint)),
@@ -422,13 +449,11 @@ impl SegmentWork<'_> {
         let key = self.key(&candidates);
         let stored = key.as_ref().and_then(|key| self.cache.load(key));
         let stored = stored.filter(|samples| samples.len() == candidates.len());
-        let mut odd_shapes = Vec::new();
         let mut refused = None;
         let (key, samples) = match stored {
             Some(samples) => (key, samples),
             None => {
-                let (sound, samples) =
-                    self.prepare_all(candidates, &mut faults, &mut refused, &mut odd_shapes)?;
+                let (sound, samples) = self.prepare_all(candidates, &mut faults, &mut refused)?;
                 candidates = sound;
                 // Without the faulty samples, it is another segment.
                 let key = self.key(&candidates);
@@ -442,14 +467,15 @@ impl SegmentWork<'_> {
         let contents = hashed
             .map(|(index, fingerprint)| (*index, short_hash(&blake3::hash(fingerprint.as_bytes())).max(1)));
         let contents = contents.collect();
+        let prepared = candidates.iter().map(|(index, _)| *index).zip(&samples);
+        let shapes = SegmentShapes::of(prepared.map(|(index, sample)| (index, sample.shape())));
         Ok(Finished {
             key,
             kept: candidates.into_iter().map(|(index, _)| index).collect(),
             found: Found {
-                shape: samples.first().map(|sample| sample.shape().to_vec()),
+                shapes,
                 faults,
                 refused,
-                odd_shapes,
                 contents,
             },
             samples,
@@ -462,13 +488,18 @@ impl SegmentWork<'_> {
         candidates: Vec<Candidate>,
         faults: &mut Vec<(usize, Error)>,
         refused: &mut Option<Error>,
-        odd_shapes: &mut Vec<Error>,
     ) -> Result<(Vec<Candidate>, Vec<Array>)> {
         let mut sound = Vec::with_capacity(candidates.len());
         let mut samples: Vec<Array> = Vec::with_capacity(candidates.len());
         for (index, fingerprint) in candidates {
             let sample = match self.prepare(index) {
                 Ok(sample) => sample,
+                Err(SampleFault::Absent) => {
+                    if !self.direct {
+                        self.cache.remember_absence(&self.sample_key(&fingerprint));
+                    }
+                    continue;
+                }
                 Err(SampleFault::Own(error)) => {
                     let error = self.gathered(error)?;
                     if let (Error::Data { problem, .. }, false) = (&error, self.direct) {
@@ -484,14 +515,6 @@ impl SegmentWork<'_> {
                     continue;
                 }
             };
-            if let Some(first) = samples.first()
-                && first.shape() != sample.shape()
-            {
-                let id = self.source.sample(index).id;
-                let odd = odd_shape(&id, &self.modality.name, first.shape(), sample.shape());
-                odd_shapes.push(self.gathered(odd)?);
-                continue;
-            }
             samples.push(sample);
             sound.push((index, fingerprint));
         }
@@ -504,6 +527,13 @@ impl SegmentWork<'_> {
             Error::Data { .. } if self.storage.faults != Faults::Stop => Ok(error),
             other => Err(other),
         }
+    }
+
+    /// Whether an earlier run found that a file of the same content has nothing of the stream.
+    fn is_absent(&self, fingerprint: &str) -> bool {
+        !self.direct
+            && self.source.may_lack(self.stream)
+            && self.cache.is_absent(&self.sample_key(fingerprint))
     }
 
     /// What an earlier run found wrong with a sample of the same content.
@@ -593,18 +623,8 @@ pub(super) fn short_hash(hash: &blake3::Hash) -> u64 {
     u64::from_le_bytes(head)
 }
 
-fn odd_shape(id: &str, modality: &str, expected: &[usize], found: &[usize]) -> Error {
-    Error::data(
-        format!("sample {id}, modality {modality}"),
-        format!(
-            "prepared to shape {found:?}, expected {expected:?} as the first sample; settings such as `frames`, `size`, `seconds` or `length` bring samples \
-             to one shape"
-        ),
-    )
-}
-
 /// How often readers of files have come to read one otherwise than before; what was prepared from the older reading is made again.
-const READING: u32 = 1;
+const READING: u32 = 2;
 
 /// Everything but the media that a prepared sample depends on.
 fn preparation(modality: &ModalityConfig) -> Result<String> {

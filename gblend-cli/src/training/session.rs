@@ -265,6 +265,17 @@ impl<'a> Session<'a> {
         shapes.collect()
     }
 
+    /// Brings samples to the shapes, as [`sample_shapes`](Self::sample_shapes) tells them, that a model was built for, where they
+    /// are not of these shapes anyway and can be.
+    pub fn bring_to_shapes<'s>(&mut self, shapes: impl Iterator<Item = &'s Vec<usize>>) {
+        for (position, shape) in shapes.enumerate().take(self.config.modalities.len()) {
+            let plugin = &self.config.modalities[position].plugin;
+            if plugin.views() == NonZeroUsize::MIN && self.fitted[position].is_nothing() {
+                self.prepared.bring_to(position, shape);
+            }
+        }
+    }
+
     /// Of some samples, those that tell at least one of the active heads something; borrowed if all do.
     pub fn seen<'s>(&self, samples: &'s [SampleIndex], active: &ActiveHeads) -> Cow<'s, [SampleIndex]> {
         let heads: Vec<usize> = (0..self.heads.len())

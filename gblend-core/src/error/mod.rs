@@ -111,6 +111,15 @@ pub enum Error {
         /// What was expected and what was found.
         problem: String,
     },
+    /// A sample lacks a stream, which shows only when its file is read: a video without a sound track. Where the stream is
+    /// optional that is no fault.
+    #[error("{location}: {problem}")]
+    Absent {
+        /// The sample and its file.
+        location: String,
+        /// What is not in it.
+        problem: String,
+    },
     /// A value that has to be finite is not.
     #[error("{location}: found {value}, expected a finite number")]
     NonFinite {

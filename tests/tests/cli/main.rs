@@ -20,6 +20,7 @@ mod inspect;
 mod interrupt;
 mod manifest;
 mod matching;
+mod media_files;
 mod missing_modality;
 mod multi_label;
 mod pool;

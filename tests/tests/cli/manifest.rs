@@ -271,7 +271,7 @@ fn check_names_every_bad_sample_at_once() {
             "sample s5",
             "sample s14",
             "sample s9",
-            "`seconds`",
+            "modality.microphone.seconds",
         ],
     );
 }

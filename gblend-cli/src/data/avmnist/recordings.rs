@@ -1,16 +1,14 @@
 //! Recordings of spoken digits.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use gblend_core::media::Waveform;
 use gblend_core::{Error, Result};
-use hound::{SampleFormat, WavReader, WavSpec};
 
 use super::CLASSES;
+use crate::data::wav::{Wav, WavFault};
 
 /// The recordings of a folder, divided by speaker.
 pub(super) struct Recordings {
@@ -113,17 +111,15 @@ impl Recordings {
     /// Decodes a recording; several channels are averaged.
     pub(super) fn read(&self, recording: usize) -> Result<Waveform> {
         let path = self.path(recording);
-        let read = File::open(&path).map_err(hound::Error::from);
-        let (spec, samples) = read
-            .and_then(|file| interleaved(BufReader::new(file)))
-            .map_err(|error| {
-                Error::data(
-                    path.display(),
-                    format!("not a whole wav file of integer or float samples: {error}"),
-                )
-            })?;
-        Waveform::mixed(spec.sample_rate, usize::from(spec.channels), &samples)
+        let bytes = std::fs::read(&path)
+            .map_err(|error| Error::data(path.display(), format!("cannot be read: {error}")))?;
+        decode(&bytes).map_err(|fault| Error::data(path.display(), fault))
     }
+}
+
+/// Decodes a recording; several channels are averaged.
+pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<Waveform, WavFault> {
+    Wav::parse(bytes)?.decode()
 }
 
 /// Digit and speaker of `{digit}_{speaker}_{number}.wav`.
@@ -135,94 +131,10 @@ fn parse_name(file: &str) -> Option<(usize, String)> {
     (digit < CLASSES && parts.next().is_none()).then(|| (digit, speaker.to_owned()))
 }
 
-/// The samples of all channels in turn.
-pub(crate) fn interleaved(file: impl Read) -> hound::Result<(WavSpec, Vec<f32>)> {
-    let mut reader = WavReader::new(file)?;
-    let spec = reader.spec();
-    let samples = match (spec.sample_format, spec.bits_per_sample) {
-        (SampleFormat::Float, _) => reader.samples::<f32>().collect::<Result<_, _>>()?,
-        (SampleFormat::Int, 16) => words(reader)?,
-        (SampleFormat::Int, bits) => {
-            let full = 2_f32.powi(i32::from(bits) - 1);
-            let samples = reader.samples::<i32>();
-            samples
-                .map(|sample| sample.map(|value| value as f32 / full))
-                .collect::<Result<_, _>>()?
-        }
-    };
-    Ok((spec, samples))
-}
-
-/// Samples of 16 bits, which most recordings have. The first tells whether the file has them in the one way that there is,
-/// two bytes each; to read the others one by one would take most of the time that preparing a short recording takes.
-fn words(mut reader: WavReader<impl Read>) -> hound::Result<Vec<f32>> {
-    let left = 2 * u64::from(reader.len().saturating_sub(1));
-    let Some(first) = reader.samples::<i32>().next().transpose()? else {
-        return Ok(Vec::new());
-    };
-    let mut bytes = Vec::new();
-    reader.into_inner().take(left).read_to_end(&mut bytes)?;
-    if (bytes.len() as u64) < left {
-        return Err(std::io::Error::other("Failed to read enough bytes.").into());
-    }
-    let others = bytes
-        .chunks_exact(2)
-        .map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])));
-    let samples = std::iter::once(first as f32).chain(others);
-    Ok(samples.map(|sample| sample / 32_768.0).collect())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use proptest::prelude::*;
-
-    /// A wav file of 16 bits.
-    fn file(channels: u16, samples: &[i16]) -> Vec<u8> {
-        let mut bytes = std::io::Cursor::new(Vec::new());
-        let spec = WavSpec {
-            channels,
-            sample_rate: 8000,
-            bits_per_sample: 16,
-            sample_format: SampleFormat::Int,
-        };
-        let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
-        samples
-            .iter()
-            .for_each(|&sample| writer.write_sample(sample).unwrap());
-        writer.finalize().unwrap();
-        bytes.into_inner()
-    }
-
-    /// As hound reads it, one sample after another.
-    fn one_by_one(bytes: &[u8]) -> hound::Result<Vec<f32>> {
-        let mut reader = WavReader::new(bytes)?;
-        let samples = reader.samples::<i32>();
-        samples
-            .map(|sample| sample.map(|value| value as f32 / 32_768.0))
-            .collect()
-    }
-
-    proptest! {
-        #[test]
-        fn samples_read_at_once_are_those_read_one_by_one(
-            samples in proptest::collection::vec(any::<i16>(), 0..50), channels in 1_u16..3, cut in 0_usize..120,
-        ) {
-            let samples = &samples[..samples.len() / usize::from(channels) * usize::from(channels)];
-            let bytes = file(channels, samples);
-            for bytes in [&bytes[..], &bytes[..bytes.len().saturating_sub(cut)]] {
-                match (interleaved(bytes), one_by_one(bytes)) {
-                    (Ok((_, found)), Ok(expected)) => prop_assert_eq!(found, expected),
-                    (found, expected) => prop_assert_eq!(
-                        found.unwrap_err().to_string(),
-                        expected.unwrap_err().to_string()
-                    ),
-                }
-            }
-        }
-    }
-
     #[test]
     fn only_names_of_recordings_are_taken() {
         assert_eq!(parse_name("7_theo_12.wav"), Some((7, "theo".into())));

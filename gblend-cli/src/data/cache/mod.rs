@@ -78,6 +78,19 @@ impl Cache {
         let _ = std::fs::remove_file(self.fault_path(key));
     }
 
+    /// Whether the one sample that this key is of was found to lack the stream, as
+    /// [`remember_absence`](Self::remember_absence) was told.
+    pub(super) fn is_absent(&self, key: &SegmentKey) -> bool {
+        self.path(key).with_extension("absent").exists()
+    }
+
+    /// Remembers that the file of a sample has nothing of the stream in it, as a fault is remembered.
+    pub(super) fn remember_absence(&self, key: &SegmentKey) {
+        let path = self.path(key).with_extension("absent");
+        let written = path.parent().map(std::fs::create_dir_all);
+        drop(written.map(|_| File::create(&path)));
+    }
+
     fn fault_path(&self, key: &SegmentKey) -> PathBuf {
         self.path(key).with_extension("fault")
     }
@@ -114,6 +127,27 @@ mod tests {
             assert_eq!(cache.load_one(&key, position), Some(sample));
         }
         assert_eq!(cache.load_one(&key, 5), None);
+    }
+
+    #[test]
+    fn samples_of_several_shapes_are_loaded_bit_for_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, key) = (Cache::new(folder.path()), SegmentKey::new("rgb", ["a"]));
+        let shapes: [&[usize]; 4] = [&[1, 2], &[3, 2], &[0], &[1, 2]];
+        let sample = |shape: &[usize]| {
+            let count: usize = shape.iter().product();
+            Array::new(shape, (0..count).map(|value| value as f32 / 7.0).collect()).unwrap()
+        };
+        let samples = shapes.map(sample).to_vec();
+        cache.store(&key, &samples).unwrap();
+        assert_eq!(cache.load(&key).as_ref(), Some(&samples));
+        for (position, sample) in samples.into_iter().enumerate() {
+            assert_eq!(cache.load_one(&key, position), Some(sample));
+        }
+        assert_eq!(cache.load_one(&key, 4), None);
+        assert!(!cache.is_absent(&key));
+        cache.remember_absence(&key);
+        assert!(cache.is_absent(&key));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gblend_core::Array;
 
 use super::key::SegmentKey;
-use super::segment::{floats, read_header};
+use super::segment::{Header, floats, read_header};
 use crate::files::read_at;
 
 /// Files that stay open: systems let a process have 256 at least, of which the rest of it needs some.
@@ -84,11 +84,9 @@ impl OpenSegments {
 struct Segment {
     file: File,
     size: u64,
-    shape: Vec<usize>,
-    samples: usize,
-    /// Bytes before the first sample, and of each.
+    header: Header,
+    /// Bytes before the first sample.
     before: u64,
-    bytes: usize,
 }
 
 impl Segment {
@@ -104,9 +102,7 @@ impl Segment {
         Some(Self {
             size,
             before,
-            bytes: header.elements()?.checked_mul(4)?,
-            samples: header.samples,
-            shape: header.shape,
+            header,
             file,
         })
     }
@@ -119,13 +115,10 @@ impl Segment {
     }
 
     fn sample(&self, position: usize) -> Option<Array> {
-        if position >= self.samples {
-            return None;
-        }
-        let offset = self.bytes.checked_mul(position)? as u64;
-        let mut bytes = vec![0; self.bytes];
-        read_at(&self.file, &mut bytes, self.before.checked_add(offset)?).ok()?;
-        Array::new(self.shape.clone(), floats(&bytes)).ok()
+        let (shape, offset, length) = self.header.sample(position)?;
+        let mut bytes = vec![0; length];
+        read_at(&self.file, &mut bytes, self.before.checked_add(offset as u64)?).ok()?;
+        Array::new(shape, floats(&bytes)).ok()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The file of a segment.
 //!
-//! Format: `gblend-segment-1\n`, a line of JSON (sample shape, number of samples, checksum), then the
-//! samples as little-endian `f32`.
+//! Format: `gblend-segment-1\n`, a line of JSON (the shape of the samples, or the shapes where they differ, their number, a
+//! checksum), then the samples as little-endian `f32`.
 
 use std::io::{BufRead, Read, Write};
 use std::path::Path;
@@ -15,7 +15,10 @@ const MAGIC: &str = "gblend-segment-1\n";
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Header {
-    pub(super) shape: Vec<usize>,
+    shape: Vec<usize>,
+    /// One for each sample, if they have not all that one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    shapes: Vec<Vec<usize>>,
     pub(super) samples: usize,
     blake3: String,
 }
@@ -28,11 +31,12 @@ pub(super) fn write_segment(path: &Path, samples: &[Array]) -> std::io::Result<(
     for sample in samples {
         bytes.extend(sample.values().iter().flat_map(|value| value.to_le_bytes()));
     }
+    let shapes = || samples.iter().map(|sample| sample.shape().to_vec());
+    let first = shapes().next().unwrap_or_default();
+    let alike = samples.iter().all(|sample| sample.shape() == first);
     let header = Header {
-        shape: samples
-            .first()
-            .map(|sample| sample.shape().to_vec())
-            .unwrap_or_default(),
+        shapes: if alike { Vec::new() } else { shapes().collect() },
+        shape: first,
         samples: samples.len(),
         blake3: blake3::hash(&bytes).to_hex().to_string(),
     };
@@ -46,15 +50,40 @@ pub(super) fn write_segment(path: &Path, samples: &[Array]) -> std::io::Result<(
 }
 
 impl Header {
-    /// Values of one sample.
-    pub(super) fn elements(&self) -> Option<usize> {
-        self.shape.iter().try_fold(1_usize, |a, &b| a.checked_mul(b))
+    /// The shape of a sample, how many bytes are before it, and how many it has.
+    pub(super) fn sample(&self, position: usize) -> Option<(&[usize], usize, usize)> {
+        if position >= self.samples {
+            return None;
+        }
+        if self.shapes.is_empty() {
+            let bytes = bytes(&self.shape)?;
+            return Some((&self.shape, bytes.checked_mul(position)?, bytes));
+        }
+        let before = total(&self.shapes[..position])?;
+        let shape = self.shapes.get(position)?;
+        Some((shape, before, bytes(shape)?))
     }
 
     /// Bytes of all samples.
     pub(super) fn bytes(&self) -> Option<usize> {
-        self.elements()?.checked_mul(self.samples)?.checked_mul(4)
+        match &self.shapes[..] {
+            // However many there are of nothing, they take no bytes.
+            [] => bytes(&self.shape)
+                .filter(|bytes| *bytes > 0 || self.samples == 0)?
+                .checked_mul(self.samples),
+            shapes => total(shapes).filter(|_| shapes.len() == self.samples),
+        }
     }
+}
+
+/// Bytes of a sample.
+fn bytes(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(4_usize, |a, &b| a.checked_mul(b))
+}
+
+fn total(shapes: &[Vec<usize>]) -> Option<usize> {
+    let mut each = shapes.iter().map(|shape| bytes(shape));
+    each.try_fold(0_usize, |sum, bytes| sum.checked_add(bytes?))
 }
 
 /// The header, and the length of everything before the samples.
@@ -65,7 +94,7 @@ pub(super) fn read_header(reader: &mut impl BufRead) -> Option<(Header, u64)> {
         return None;
     }
     /// Far more than a header needs; a damaged file must not be read into memory as one line.
-    const LONGEST_HEADER: u64 = 4096;
+    const LONGEST_HEADER: u64 = 1 << 16;
     let mut line = String::new();
     reader.by_ref().take(LONGEST_HEADER).read_line(&mut line).ok()?;
     let header = serde_json::from_str(&line).ok()?;
@@ -82,7 +111,6 @@ pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
 /// The samples of a segment of `size` bytes; `None` if it is damaged.
 pub(crate) fn read_segment(mut reader: impl BufRead, size: u64) -> Option<Vec<Array>> {
     let (header, before) = read_header(&mut reader)?;
-    let elements = header.elements()?;
     let expected = header.bytes()?;
     if before.checked_add(expected as u64)? != size {
         return None;
@@ -92,8 +120,9 @@ pub(crate) fn read_segment(mut reader: impl BufRead, size: u64) -> Option<Vec<Ar
     if blake3::hash(&bytes).to_hex().as_str() != header.blake3 {
         return None;
     }
-    floats(&bytes)
-        .chunks(elements.max(1))
-        .map(|sample| Array::new(header.shape.clone(), sample.to_vec()).ok())
-        .collect()
+    let samples = (0..header.samples).map(|position| {
+        let (shape, before, length) = header.sample(position)?;
+        Array::new(shape, floats(&bytes[before..before + length])).ok()
+    });
+    samples.collect()
 }

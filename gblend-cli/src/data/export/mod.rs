@@ -99,7 +99,8 @@ impl<'a> Export<'a> {
                 stream,
                 folder,
                 media,
-                optional: (0..source.len()).any(|sample| !source.has(sample, index)),
+                optional: source.may_lack(index)
+                    || (0..source.len()).any(|sample| !source.has(sample, index)),
                 units,
             })
         });
@@ -176,7 +177,10 @@ impl<'a> Export<'a> {
         if !self.source.has(index, stream) {
             return Ok(String::new());
         }
-        let media = read(self.source, index, stream)?;
+        let media = match read(self.source, index, stream) {
+            Err(Error::Core(CoreError::Absent { .. })) => return Ok(String::new()),
+            media => media?,
+        };
         let encoded = encode(&media, exported.units)
             .map_err(|problem| CoreError::data(location(self.source, index, stream), problem))?;
         let path = format!("{}/{}", exported.folder, self.names[index]);
@@ -309,8 +313,7 @@ fn units_of(source: &dyn Source, stream: usize) -> Result<u32> {
         if !source.has(index, stream) {
             return Ok(0.0);
         }
-        let media = read(source, index, stream)?;
-        let Media::Depth(maps) = media else {
+        let Media::Depth(maps) = read(source, index, stream)? else {
             return Ok(0.0);
         };
         Ok(maps.meters().iter().copied().fold(0.0, f32::max))

@@ -207,6 +207,14 @@ impl Blob {
         Ok(())
     }
 
+    /// How `ffmpeg` gets at it: by no way to another machine.
+    pub(super) fn protocols(&self) -> &'static str {
+        match self.place {
+            Place::File { part: Some(_), .. } => "file,subfile,pipe",
+            _ => "file,pipe",
+        }
+    }
+
     /// How `ffmpeg` is told where it is. The prefix keeps a name with a colon or a dash from being taken for
     /// something else.
     pub(super) fn address(&self) -> Result<OsString, FileFault> {

@@ -15,6 +15,8 @@
 
 pub(crate) mod arrays;
 mod blob;
+#[cfg(test)]
+mod clips;
 pub(crate) mod decode;
 mod folder;
 mod opened;
@@ -51,7 +53,7 @@ use template::Template;
 /// Your own files, listed in a table: pictures, frame folders, video, sound, depth, optical flow, arrays, texts.
 ///
 /// The table is a CSV file with a header line, JSON Lines, or Parquet. Each row is a sample; columns name its label,
-/// its split and its files. Video, and the sound of a video, is decoded by the program `ffmpeg`.
+/// its split and its files. Video, the sound of a video, and sound of less usual kinds are decoded by the program `ffmpeg`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -193,8 +195,8 @@ pub struct StreamSettings {
     pub key: Option<String>,
     /// What the files hold.
     pub media: MediaName,
-    /// Whether samples may lack it: those whose cell, or one that the path names, is empty. A file that is named and
-    /// not there is still an error.
+    /// Whether samples may lack it: those whose cell, or one that the path names, is empty, and those whose video has no sound
+    /// track. A file that is named and not there is still an error.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
     /// Frames to take of longer sequences, evenly spread. Default: all.
@@ -215,9 +217,11 @@ pub struct StreamSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MediaName {
-    /// A png or jpeg, a folder of them in natural order, or a video (mp4, m4v, mov, avi, mpg, mpeg, mkv, webm).
+    /// A png or jpeg, a folder of them in natural order, or a video: whatever `ffmpeg` decodes that is one file (mp4, mov, avi,
+    /// mpg, mkv, webm, flv, wmv, 3gp, ts, …), by its content.
     Frames,
-    /// Sound: wav, flac, mp3, ogg vorbis, or the first sound track of a video.
+    /// Sound: wav, flac, mp3, ogg vorbis, other sounds that `ffmpeg` decodes (m4a, aac, opus, wma, aiff, …), by their content, or
+    /// the first sound track of a video.
     Waveform,
     /// A 16-bit gray png or pgm, or a folder of them; 0 where nothing was measured.
     Depth,
@@ -545,7 +549,7 @@ impl StreamSettings {
         let fault = |fault: Fault| match fault {
             Fault::Program(error) => Error::plugin(error),
             Fault::File(fault) => Error::data(place(), fault),
-            Fault::Media(problem) => Error::data(place(), problem),
+            Fault::NoStream(problem) | Fault::Media(problem) => Error::data(place(), problem),
         };
         let found = store.find(path, &[]).map_err(|error| fault(Fault::File(error)))?;
         let Found::One(blob) = found else {

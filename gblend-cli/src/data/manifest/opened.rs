@@ -5,7 +5,7 @@ use gblend_core::{Array, Error, LabelKind, Media, OnBadSample, Result, Sample, S
 use super::Manifest;
 use super::arrays::ArrayCells;
 use super::blob::{Blob, FileFault, Found};
-use super::decode::{Fault, Reading, VIDEOS, ffmpeg_version};
+use super::decode::{Fault, Reading};
 use super::folder::Folder;
 use super::rows::Rows;
 use super::shards::Shards;
@@ -14,7 +14,7 @@ use super::table::Table;
 use super::template::Template;
 
 /// Changes whenever the same file would be decoded to other media.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Where paths are looked up.
 #[derive(Debug)]
@@ -149,7 +149,13 @@ impl Opened {
         made.map_err(|fault| match fault {
             Fault::Program(error) => Error::plugin(error),
             Fault::File(fault) => Error::data(place(), fault),
-            Fault::Media(problem) => Error::data(place(), FileFault::new(path, problem)),
+            Fault::NoStream(problem) if self.readings[stream].optional => Error::Absent {
+                location: place(),
+                problem: FileFault::new(path, problem).to_string(),
+            },
+            Fault::NoStream(problem) | Fault::Media(problem) => {
+                Error::data(place(), FileFault::new(path, problem))
+            }
         })
     }
 
@@ -159,7 +165,9 @@ impl Opened {
         array.map_err(|fault| match fault {
             Fault::Program(error) => Error::plugin(error),
             Fault::File(fault) => Error::data(self.place(index, stream), fault),
-            Fault::Media(problem) => Error::data(self.place(index, stream), problem),
+            Fault::NoStream(problem) | Fault::Media(problem) => {
+                Error::data(self.place(index, stream), problem)
+            }
         })
     }
 }
@@ -198,6 +206,11 @@ impl Source for Opened {
                 Origin::Text(column) => !self.table.value(row, *column).is_empty(),
                 Origin::Array(cells) => cells.is_filled(&self.table, row),
             }
+    }
+
+    fn may_lack(&self, stream: usize) -> bool {
+        let OpenedStream { origin, optional, .. } = &self.readings[stream];
+        *optional && matches!(origin, Origin::Files(_))
     }
 
     fn is_direct(&self, stream: usize) -> bool {
@@ -248,7 +261,7 @@ impl Source for Opened {
                 hasher.update(&blob.length().to_le_bytes());
                 hasher.update(blob.extension().as_bytes());
                 blob.hash(&mut hasher)?;
-                program = decoder(blob)?;
+                program = reading.program(blob)?;
             }
             let Reading {
                 media,
@@ -269,14 +282,5 @@ impl Source for Opened {
 
     fn left_out(&self) -> &[Error] {
         &self.left_out
-    }
-}
-
-/// The program that decodes a file, with its version; empty if it is gblend.
-fn decoder(blob: &Blob) -> Result<&'static str, Fault> {
-    if VIDEOS.contains(&blob.extension().as_str()) {
-        ffmpeg_version(blob)
-    } else {
-        Ok("")
     }
 }

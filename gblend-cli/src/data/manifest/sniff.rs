@@ -1,11 +1,13 @@
 //! What bytes without a name are, by how they begin.
 
+use crate::data::wav::Wav;
+
 /// The extension that a file of these bytes would have.
 pub(in super::super) fn extension(bytes: &[u8]) -> Option<&'static str> {
     Some(match bytes {
         [0x89, b'P', b'N', b'G', ..] => "png",
         [0xFF, 0xD8, 0xFF, ..] => "jpg",
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => "wav",
+        _ if Wav::begins(bytes) => "wav",
         [b'f', b'L', b'a', b'C', ..] => "flac",
         [b'O', b'g', b'g', b'S', ..] => "ogg",
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => "npy",

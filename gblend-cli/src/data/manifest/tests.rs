@@ -10,7 +10,7 @@ use hound::{SampleFormat, WavSpec, WavWriter};
 use super::*;
 
 /// The media of the only stream of samples whose files are `names`.
-fn read(folder: &Path, names: &[&str], stream: &str) -> Vec<Result<Media>> {
+pub(super) fn read(folder: &Path, names: &[&str], stream: &str) -> Vec<Result<Media>> {
     let rows: String = names.iter().map(|name| format!("{name},x,train\n")).collect();
     std::fs::write(folder.join("table.csv"), format!("file,label,split\n{rows}")).unwrap();
     let settings: Manifest = toml::from_str(&format!(

@@ -10,7 +10,7 @@ use super::super::shards::Shards;
 use super::super::table::{Nested, Table};
 use super::super::template::Template;
 use super::depth_image::DepthConvention;
-use super::{flo, npy, picture, portable, sound, video_check};
+use super::{flo, npy, picture, portable, sound, whole};
 
 /// Bytes of decoded media that a sample may have.
 const LIMIT: usize = 1 << 26;
@@ -135,7 +135,7 @@ pub fn depth_image(bytes: &[u8]) -> bool {
 }
 
 pub fn wav(bytes: &[u8]) -> bool {
-    sound::wav(bytes).is_ok()
+    sound::wav(bytes, LIMIT).is_ok()
 }
 
 /// Sound of the kind that its first bytes say.
@@ -152,8 +152,7 @@ pub fn compressed_sound(bytes: &[u8]) -> bool {
 pub fn video(bytes: &[u8]) -> bool {
     let length = bytes.len() as u64;
     let mut reader = BufReader::new(Cursor::new(bytes));
-    video_check::last_packet_cut(&mut reader, length).is_none()
-        && video_check::cut_short(bytes, length).is_none()
+    whole::cut_short(&mut reader, length).is_none()
 }
 
 /// What `ffmpeg` hands over: pixmaps, or sound.

@@ -1,9 +1,10 @@
 //! From the bytes of a file to media. What a file says of itself is checked against the file before any
 //! memory is taken for it.
 //!
-//! Decoders take bytes and know nothing of tables, folders or shards; video alone is read by a program,
+//! Decoders take bytes and know nothing of tables, folders or shards; video, and sound of other kinds, is read by a program,
 //! which is told where in which file to look.
 
+mod content;
 #[cfg(test)]
 mod depth_files;
 pub(super) mod depth_image;
@@ -11,12 +12,15 @@ mod ffmpeg;
 mod flo;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod mp3;
 pub(super) mod npy;
 pub(super) mod number;
+#[cfg(test)]
+mod peers;
 mod picture;
 mod portable;
 mod sound;
-mod video_check;
+mod whole;
 
 use gblend_core::media::{DepthMaps, FlowFields, Frames, Media, MediaKind, SequenceShape};
 use gblend_modalities::frontend::frame_sampling::spread;
@@ -24,13 +28,13 @@ use gblend_modalities::frontend::frame_sampling::spread;
 use self::depth_image::DepthConvention;
 use super::blob::{Blob, FileFault, Found};
 
-pub(super) use ffmpeg::version as ffmpeg_version;
+use content::{SoundReader, is_picture};
 
 /// Pictures that files hold one each.
 pub(super) const PICTURES: [&str; 3] = ["png", "jpg", "jpeg"];
-/// Files with frames and perhaps sound, which `ffmpeg` reads.
-pub(super) const VIDEOS: [&str; 8] = ["mp4", "m4v", "mov", "avi", "mpg", "mpeg", "mkv", "webm"];
+pub(super) use ffmpeg::{SOUNDS as OTHER_SOUNDS, VIDEOS};
 const DEPTH_PICTURES: [&str; 2] = ["png", "pgm"];
+/// Sounds that are read here; `ffmpeg` reads others.
 pub(super) const SOUNDS: [&str; 5] = ["wav", "flac", "mp3", "ogg", "oga"];
 
 /// Why there is no media.
@@ -40,6 +44,8 @@ pub(super) enum Fault {
     Media(String),
     /// This one of its files is.
     File(FileFault),
+    /// The sample's only file is sound, and has nothing of this stream in it.
+    NoStream(String),
     /// The machine is at fault: the sample may be all right.
     Program(ffmpeg::ProgramError),
 }
@@ -109,14 +115,14 @@ impl Reading {
                 let maps = self.sequence(found, &DEPTH_PICTURES, |bytes| {
                     self.depth.decode(bytes, self.limit)
                 })?;
-                let (shape, meters) = maps.joined(1)?;
+                let (shape, meters) = maps.joined()?;
                 Ok(Media::Depth(
                     DepthMaps::new(shape, meters).map_err(|e| e.to_string())?,
                 ))
             }
             MediaKind::Flow => {
                 let fields = self.sequence(found, &["flo"], flo::decode)?;
-                let (shape, vectors) = fields.joined(2)?;
+                let (shape, vectors) = fields.joined()?;
                 Ok(Media::Flow(
                     FlowFields::new(shape, vectors).map_err(|e| e.to_string())?,
                 ))
@@ -141,7 +147,8 @@ impl Reading {
 
     fn frames(&self, found: &Found) -> Result<Media, Fault> {
         let pictures = match found {
-            Found::One(blob) if VIDEOS.contains(&blob.extension().as_str()) => {
+            Found::One(blob) if !is_picture(blob)? => {
+                not_empty(blob, "a picture or a video")?;
                 let mut pictures = Sequence::new(self.limit);
                 let all = ffmpeg::frames(blob, self.limit)?;
                 let chosen = self.choose(all.len());
@@ -154,8 +161,7 @@ impl Reading {
             }
             _ => self.sequence(found, &PICTURES, |bytes| picture::decode(bytes, self.limit))?,
         };
-        let channels = pictures.channels();
-        let (shape, pixels) = pictures.joined(channels)?;
+        let (shape, pixels) = pictures.joined()?;
         Ok(Media::Frames(
             Frames::new(shape, pixels).map_err(|e| e.to_string())?,
         ))
@@ -163,16 +169,19 @@ impl Reading {
 
     fn waveform(&self, found: &Found) -> Result<Media, Fault> {
         let blob = single(found)?;
-        let extension = blob.extension();
-        let sound = if VIDEOS.contains(&extension.as_str()) {
-            ffmpeg::sound(blob, self.limit)?
-        } else {
-            expect_extension(blob, &[&SOUNDS[..], &VIDEOS[..]].concat())?;
-            let bytes = blob.read(self.limit)?;
-            if extension == "wav" {
-                sound::wav(&bytes)?
-            } else {
-                sound::compressed(bytes, &extension, self.limit)?
+        not_empty(blob, "a sound")?;
+        let sound = match SoundReader::of(blob)? {
+            SoundReader::Wav => sound::wav(&blob.read(self.limit)?, self.limit)?,
+            SoundReader::Compressed(kind) => sound::compressed(blob.read(self.limit)?, kind, self.limit)?,
+            SoundReader::Ffmpeg => {
+                // Nobody can say that of a name alone, and a damaged file must not ask for a program.
+                if SOUNDS.contains(&blob.extension().as_str()) && ffmpeg::version(blob).is_err() {
+                    return Err(Fault::Media(format!(
+                        "begins as none of {}; `ffmpeg`, which reads others, cannot be run",
+                        SOUNDS.join(", ")
+                    )));
+                }
+                ffmpeg::sound(blob, self.limit)?
             }
         };
         if sound.samples.is_empty() {
@@ -181,8 +190,22 @@ impl Reading {
         Ok(Media::Waveform(sound))
     }
 
+    /// The program that decodes a file, with its version, as other versions may decode to other values; empty if it is
+    /// gblend.
+    pub(super) fn program(&self, blob: &Blob) -> Result<&'static str, Fault> {
+        let is_ours = match self.media {
+            MediaKind::Frames => is_picture(blob)?,
+            MediaKind::Waveform => SoundReader::of(blob)? != SoundReader::Ffmpeg,
+            _ => true,
+        };
+        match ffmpeg_version_unless(is_ours, blob) {
+            Err(Fault::Program(_)) if SOUNDS.contains(&blob.extension().as_str()) => Ok("no ffmpeg"),
+            version => version,
+        }
+    }
+
     /// Decodes a file, or the chosen ones of a folder.
-    fn sequence<T>(
+    fn sequence<T: Copy>(
         &self,
         found: &Found,
         extensions: &[&str],
@@ -206,6 +229,17 @@ fn single(found: &Found) -> Result<&Blob, Fault> {
     match found {
         Found::One(blob) => Ok(blob),
         Found::Sequence(_) => Err("found a folder, expected a file".into()),
+    }
+}
+
+fn ffmpeg_version_unless(is_ours: bool, blob: &Blob) -> Result<&'static str, Fault> {
+    if is_ours { Ok("") } else { ffmpeg::version(blob) }
+}
+
+fn not_empty(blob: &Blob, expected: &str) -> Result<(), Fault> {
+    match blob.length() {
+        0 => Err(Fault::Media(format!("found an empty file, expected {expected}"))),
+        _ => Ok(()),
     }
 }
 
@@ -234,58 +268,85 @@ struct Picture<T> {
     values: Vec<T>,
 }
 
-/// Pictures of one size, one after the other.
+/// Pictures that make up a sample, one after the other.
 struct Sequence<T> {
-    first: Option<(usize, usize, usize)>,
-    frames: usize,
-    values: Vec<T>,
+    pictures: Vec<(String, Picture<T>)>,
+    /// Values of all of them.
+    values: usize,
     limit: usize,
 }
 
-impl<T> Sequence<T> {
+impl<T: Copy> Sequence<T> {
     fn new(limit: usize) -> Self {
         Self {
-            first: None,
-            frames: 0,
-            values: Vec::new(),
+            pictures: Vec::new(),
+            values: 0,
             limit,
         }
     }
 
-    fn channels(&self) -> usize {
-        self.first.map_or(1, |(.., channels)| channels)
-    }
-
     fn push(&mut self, picture: Picture<T>, blob: &Blob) -> Result<(), Fault> {
-        let found = (picture.height, picture.width, picture.channels);
-        let first = *self.first.get_or_insert(found);
-        if first != found {
-            let size = |(height, width, channels)| format!("{width}x{height} with {channels} channel(s)");
-            let problem = format!(
-                "found a picture of {}, expected {} as the first of the sequence",
-                size(found),
-                size(first)
-            );
-            return Err(Fault::File(FileFault::new(blob.name(), problem)));
-        }
-        let bytes = (self.values.len() + picture.values.len()).saturating_mul(size_of::<T>());
-        if bytes > self.limit {
+        self.values = self.values.saturating_add(picture.values.len());
+        if self.values.saturating_mul(size_of::<T>()) > self.limit {
             return Err(Fault::Media(too_large(self.limit)));
         }
-        self.frames += 1;
-        self.values.extend(picture.values);
+        self.pictures.push((blob.name().to_owned(), picture));
         Ok(())
     }
 
-    fn joined(self, channels: usize) -> Result<(SequenceShape, Vec<T>), Fault> {
-        let (height, width, _) = self.first.ok_or("found no picture, expected at least one")?;
+    /// The values of all pictures, which have to be of one size: that of most, and of several that are as many the first's. Gray ones
+    /// among color ones have three equal channels.
+    fn joined(self) -> Result<(SequenceShape, Vec<T>), Fault> {
+        let size = |picture: &Picture<T>| (picture.height, picture.width);
+        let mut sizes: Vec<((usize, usize), usize)> = Vec::new();
+        for (_, picture) in &self.pictures {
+            match sizes.iter_mut().find(|(known, _)| *known == size(picture)) {
+                Some((_, count)) => *count += 1,
+                None => sizes.push((size(picture), 1)),
+            }
+        }
+        let most = sizes
+            .iter()
+            .copied()
+            .reduce(|best, other| if other.1 > best.1 { other } else { best });
+        let (norm, count) = most.ok_or("found no picture, expected at least one")?;
+        if let Some((name, odd)) = self.pictures.iter().find(|(_, picture)| size(picture) != norm) {
+            let problem = format!(
+                "found a picture of {}x{}, expected {}x{} as {count} of {} in the sequence",
+                odd.width,
+                odd.height,
+                norm.1,
+                norm.0,
+                self.pictures.len()
+            );
+            return Err(Fault::File(FileFault::new(name, problem)));
+        }
+        let channels = self
+            .pictures
+            .iter()
+            .map(|(_, picture)| picture.channels)
+            .max()
+            .unwrap_or(1);
         let shape = SequenceShape {
-            frames: self.frames,
-            height,
-            width,
+            frames: self.pictures.len(),
+            height: norm.0,
+            width: norm.1,
             channels,
         };
-        Ok((shape, self.values))
+        let mut values = Vec::with_capacity(shape.len());
+        for (_, picture) in self.pictures {
+            let repeated = channels / picture.channels.max(1);
+            match repeated {
+                1 => values.extend(picture.values),
+                _ => values.extend(
+                    picture
+                        .values
+                        .iter()
+                        .flat_map(|&value| std::iter::repeat_n(value, repeated)),
+                ),
+            }
+        }
+        Ok((shape, values))
     }
 }
 

@@ -7,15 +7,18 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 
 use super::{Fault, Picture};
 
-/// A picture with one channel if it is gray, with three if not; transparency is dropped. It stands upright, as its EXIF
+/// A picture with one channel if it is gray, with three if not. What is transparent lies over black, which most programs store
+/// where nothing is to be seen; samples of 16 bits become 8. It stands upright, as its EXIF
 /// orientation says: a camera that was held on end stores what its sensor saw, and whoever shows it turns it.
 pub(super) fn decode(bytes: &[u8], limit: usize) -> Result<Picture<u8>, Fault> {
     let image = open(bytes, limit)?;
     let (height, width) = (image.height() as usize, image.width() as usize);
-    let (channels, values) = if image.color().has_color() {
-        (3, image.into_rgb8().into_raw())
-    } else {
-        (1, image.into_luma8().into_raw())
+    let color = image.color();
+    let (channels, values) = match (color.has_color(), color.has_alpha()) {
+        (true, false) => (3, image.into_rgb8().into_raw()),
+        (true, true) => (3, over_black::<3, 4>(image.into_rgba8().as_raw())),
+        (false, false) => (1, image.into_luma8().into_raw()),
+        (false, true) => (1, over_black::<1, 2>(image.into_luma_alpha8().as_raw())),
     };
     Ok(Picture {
         height,
@@ -23,6 +26,19 @@ pub(super) fn decode(bytes: &[u8], limit: usize) -> Result<Picture<u8>, Fault> {
         channels,
         values,
     })
+}
+
+/// Pixels of `C` values and their opacity, as they look on black.
+fn over_black<const C: usize, const WITH_ALPHA: usize>(pixels: &[u8]) -> Vec<u8> {
+    let pixels = pixels.as_chunks::<WITH_ALPHA>().0.iter();
+    let values = pixels.flat_map(|pixel| {
+        let alpha = u16::from(pixel[C]);
+        // The nearest of 255ths: at most 255.
+        pixel[..C]
+            .iter()
+            .map(move |&value| ((u16::from(value) * alpha + 127) / 255) as u8)
+    });
+    values.collect()
 }
 
 /// Pixels that a byte of a file can stand for at most. In a png these are of one bit, and one byte of a deflate stream
@@ -135,6 +151,21 @@ mod tests {
         let gray = GrayImage::from_fn(3, 2, |x, _| image::Luma([x as u8]));
         let picture = decode(&encoded(&gray.into(), ImageFormat::Png), 1 << 20).unwrap();
         assert_eq!(picture.channels, 1);
+    }
+
+    #[test]
+    fn what_is_transparent_lies_over_black() {
+        // Pillow 12: `Image.alpha_composite` over (0, 0, 0, 255).
+        let color = image::RgbaImage::from_raw(
+            2,
+            2,
+            vec![200, 100, 50, 255, 200, 100, 50, 128, 255, 255, 255, 0, 9, 8, 7, 1],
+        );
+        let picture = decode(&encoded(&color.unwrap().into(), ImageFormat::Png), 1 << 20).unwrap();
+        assert_eq!(picture.values, [200, 100, 50, 100, 50, 25, 0, 0, 0, 0, 0, 0]);
+        let gray = image::GrayAlphaImage::from_raw(2, 1, vec![200, 128, 77, 0]).unwrap();
+        let picture = decode(&encoded(&gray.into(), ImageFormat::Png), 1 << 20).unwrap();
+        assert_eq!((picture.channels, picture.values), (1, vec![100, 0]));
     }
 
     /// A jpeg with this EXIF orientation in front of what it had.

@@ -1,42 +1,32 @@
-//! Sound: wav of integers or floats, and flac, mp3 and ogg vorbis.
+//! Sound: wav, and flac, mp3 and ogg vorbis.
 
-use std::io::Cursor;
+use std::io::{BufReader, Cursor};
 
 use gblend_core::media::Waveform;
-use hound::{SampleFormat, WavReader};
 use symphonia::core::codecs::audio::AudioDecoderOptions;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
+use super::mp3::Table;
+use super::whole::cut_short;
 use super::{Fault, too_large};
+use crate::data::wav::{Wav, WavFault};
 
-/// A wav file of 8 to 32-bit integers or 32-bit floats; several channels are averaged.
-pub(super) fn wav(bytes: &[u8]) -> Result<Waveform, Fault> {
-    let broken = |error: hound::Error| {
-        Fault::Media(format!(
-            "not a whole wav file of integer or float samples: {error}"
-        ))
-    };
-    if bytes.is_empty() {
-        return Err("found an empty file, expected a wav".into());
+impl From<WavFault> for Fault {
+    fn from(fault: WavFault) -> Self {
+        Self::Media(fault.to_string())
     }
-    let mut reader = WavReader::new(bytes).map_err(broken)?;
-    let spec = reader.spec();
-    let interleaved: Vec<f32> = match spec.sample_format {
-        SampleFormat::Float => reader
-            .samples::<f32>()
-            .collect::<Result<_, _>>()
-            .map_err(broken)?,
-        SampleFormat::Int => {
-            let full = 2_f32.powi(i32::from(spec.bits_per_sample) - 1);
-            let samples = reader.samples::<i32>();
-            let samples = samples.map(|sample| sample.map(|value| value as f32 / full));
-            samples.collect::<Result<_, _>>().map_err(broken)?
-        }
-    };
-    mixed(spec.sample_rate, usize::from(spec.channels), &interleaved)
+}
+
+/// A wav file; several channels are averaged.
+pub(super) fn wav(bytes: &[u8], limit: usize) -> Result<Waveform, Fault> {
+    let wav = Wav::parse(bytes)?;
+    if wav.frames().saturating_mul(4) > limit {
+        return Err(Fault::Media(too_large(limit)));
+    }
+    Ok(wav.decode()?)
 }
 
 /// A flac, mp3 or ogg vorbis file, as `extension` says; several channels are averaged.
@@ -44,10 +34,17 @@ pub(super) fn compressed(bytes: Vec<u8>, extension: &str, limit: usize) -> Resul
     let broken = |error: symphonia::core::errors::Error| {
         Fault::Media(format!("not a whole {extension} file: {error}"))
     };
-    if bytes.starts_with(b"OggS") && !ogg_ends(&bytes) {
-        return Err("cut short: the ogg file has no last page".into());
+    if let Some(problem) = cut_short(&mut BufReader::new(Cursor::new(&bytes)), bytes.len() as u64) {
+        return Err(Fault::Media(problem));
     }
-    let lossless = extension == "flac";
+    // Elsewhere the announced length is a guess.
+    let announces = match extension {
+        "flac" => true,
+        "mp3" => {
+            Table::find(&bytes).is_some_and(|table| table.frames > 0 && !table.has_all_bytes(bytes.len()))
+        }
+        _ => false,
+    };
     let mut hint = Hint::new();
     hint.with_extension(extension);
     let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
@@ -93,9 +90,8 @@ pub(super) fn compressed(bytes: Vec<u8>, extension: &str, limit: usize) -> Resul
             return Err(Fault::Media(too_large(limit)));
         }
     }
-    // Elsewhere the announced length is a guess.
     if let Some(announced) = announced
-        && lossless
+        && announces
         && (sound.samples.len() as u64) < announced
     {
         return Err(Fault::Media(format!(
@@ -108,79 +104,4 @@ pub(super) fn compressed(bytes: Vec<u8>, extension: &str, limit: usize) -> Resul
 
 fn mixed(sample_rate: u32, channels: usize, interleaved: &[f32]) -> Result<Waveform, Fault> {
     Ok(Waveform::mixed(sample_rate, channels, interleaved).map_err(|error| error.to_string())?)
-}
-
-/// Whether the last page of an ogg file says that it is the last.
-fn ogg_ends(bytes: &[u8]) -> bool {
-    const LAST: u8 = 4;
-    let last = bytes.windows(4).rposition(|window| window == b"OggS");
-    last.and_then(|at| bytes.get(at + 5))
-        .is_some_and(|flags| flags & LAST != 0)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use hound::{WavSpec, WavWriter};
-    use proptest::prelude::*;
-
-    fn written(bits_per_sample: u16, sample_format: SampleFormat, channels: u16) -> Vec<u8> {
-        let spec = WavSpec {
-            channels,
-            sample_rate: 8000,
-            bits_per_sample,
-            sample_format,
-        };
-        let mut bytes = Cursor::new(Vec::new());
-        let mut writer = WavWriter::new(&mut bytes, spec).unwrap();
-        for index in 0..u32::from(channels) * 10 {
-            let value = f64::from(index % 5) / 5.0;
-            match sample_format {
-                SampleFormat::Float => writer.write_sample(value as f32).unwrap(),
-                SampleFormat::Int => {
-                    let full = 2_f64.powi(i32::from(bits_per_sample) - 1);
-                    writer.write_sample((value * full) as i32).unwrap();
-                }
-            }
-        }
-        writer.finalize().unwrap();
-        bytes.into_inner()
-    }
-
-    #[test]
-    fn every_width_of_sample_gives_the_same_sound() {
-        for (bits, format) in [
-            (16, SampleFormat::Int),
-            (24, SampleFormat::Int),
-            (32, SampleFormat::Int),
-            (32, SampleFormat::Float),
-        ] {
-            let sound = wav(&written(bits, format, 1)).unwrap();
-            assert_eq!((sound.sample_rate, sound.samples.len()), (8000, 10));
-            for (index, value) in sound.samples.iter().enumerate() {
-                // Writing cuts an integer off below; 24 bits and more are as exact as floats.
-                let step = 2_f32.powi(1 - i32::from(bits.min(24)));
-                let expected = (index % 5) as f32 / 5.0;
-                assert!((value - expected).abs() <= step, "{bits} {value}");
-            }
-        }
-        assert_eq!(wav(&written(16, SampleFormat::Int, 2)).unwrap().samples.len(), 10);
-    }
-
-    #[test]
-    fn a_wav_cut_short_is_refused() {
-        let bytes = written(24, SampleFormat::Int, 1);
-        for length in 0..bytes.len() {
-            assert!(wav(&bytes[..length]).is_err(), "{length}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_panic_the_search_for_the_last_page(bytes: Vec<u8>) {
-            let _ = ogg_ends(&bytes);
-            let _ = ogg_ends(&[&bytes[..], b"OggS"].concat());
-        }
-    }
 }

@@ -76,6 +76,7 @@ pub(super) fn look(source: &dyn Source, stream: usize) -> Result<Seen> {
     for at in spread(having.len(), LOOKED_AT.min(having.len())) {
         match source.read(having[at], stream) {
             Ok(one) => media.push(one),
+            Err(Error::Absent { .. }) => {}
             Err(error) => faults.push(error),
         }
     }

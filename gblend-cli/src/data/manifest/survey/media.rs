@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::profile::{Cells, Profile, is_unique};
 use super::{Candidate, Notes, plain_name};
 use crate::data::manifest::blob::Found;
-use crate::data::manifest::decode::{PICTURES, SOUNDS, VIDEOS};
+use crate::data::manifest::decode::{OTHER_SOUNDS, PICTURES, SOUNDS, VIDEOS};
 use crate::data::manifest::opened::Store;
 use crate::data::manifest::sniff;
 use crate::data::manifest::table::Table;
@@ -36,7 +36,7 @@ impl FileKind {
         Some(match extension {
             other if PICTURES.contains(&other) => Self::Picture,
             other if VIDEOS.contains(&other) => Self::Video,
-            other if SOUNDS.contains(&other) => Self::Sound,
+            other if SOUNDS.contains(&other) || OTHER_SOUNDS.contains(&other) => Self::Sound,
             "pgm" => Self::Depth,
             "npy" => Self::Array,
             "flo" => Self::Flow,

@@ -108,7 +108,7 @@ pub(super) fn streams(
 
 fn problem(fault: &Fault) -> String {
     match fault {
-        Fault::Media(problem) => problem.clone(),
+        Fault::NoStream(problem) | Fault::Media(problem) => problem.clone(),
         Fault::File(fault) => fault.to_string(),
         Fault::Program(error) => error.to_string(),
     }

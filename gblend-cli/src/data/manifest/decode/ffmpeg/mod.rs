@@ -1,24 +1,32 @@
 //! Video and its sound, through the program `ffmpeg`: decoding video is as much work as the rest of gblend,
 //! and nothing that is written anew would read what it reads.
 //!
-//! Files are not trusted. The program may open nothing but the one file, in one of the formats that are
-//! known as video, so that a playlist in disguise cannot have it read other files.
+//! Files are not trusted. The program may open nothing but the one file, in one of the formats that are nothing but one file, so
+//! that a playlist in disguise cannot have it read others.
 
-use std::io::Read;
+mod formats;
+mod words;
+
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use gblend_core::media::Waveform;
 
 use super::super::blob::Blob;
-use super::video_check::{cut_short, last_packet_cut};
+use super::whole::cut_short;
 use super::{Fault, Picture, portable, too_large};
+
+use formats::DEMUXERS;
+use formats::TAKEN;
+pub(in super::super) use formats::{SOUNDS, VIDEOS};
+use words::Words;
 
 /// The release that brought `-fps_mode`.
 const OLDEST: (u32, u32) = (5, 1);
 
-/// Bytes of ffmpeg's complaints that are kept.
-const COMPLAINTS: u64 = 4096;
+/// Bytes of a line that ffmpeg says.
+const LONGEST_LINE: u64 = 4096;
 
 /// The program cannot be used; that says nothing about the file.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -35,7 +43,8 @@ pub(in super::super) struct ProgramError {
 pub(super) fn frames(blob: &Blob, limit: usize) -> Result<Vec<Picture<u8>>, Fault> {
     let output = [
         "-map",
-        "0:v:0",
+        // The picture on the cover of a sound is no video.
+        "0:V:0",
         "-fps_mode",
         "passthrough",
         "-pix_fmt",
@@ -45,17 +54,36 @@ pub(super) fn frames(blob: &Blob, limit: usize) -> Result<Vec<Picture<u8>>, Faul
         "-f",
         "image2pipe",
     ];
-    let pictures = portable::pixmaps(&run(blob, &output, limit)?)?;
+    let (bytes, words) = run(blob, &output, limit).map_err(lacking("pictures"))?;
+    let pictures = portable::pixmaps(&bytes)?;
     if pictures.is_empty() {
         return Err("found no frame in the video".into());
     }
-    Ok(pictures)
+    match words.frames {
+        Some(frames) if frames != pictures.len() => Err(Fault::Media(format!(
+            "ffmpeg decoded {frames} frames and handed over {}: {}",
+            pictures.len(),
+            words.output.unwrap_or_default()
+        ))),
+        _ => Ok(pictures),
+    }
 }
 
-/// The first sound track of a video; several channels are averaged.
+/// The first sound track of a video, or of a sound; several channels are averaged.
 pub(super) fn sound(blob: &Blob, limit: usize) -> Result<Waveform, Fault> {
     let output = ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au"];
-    portable::au(&run(blob, &output, limit)?)
+    let (bytes, _) = run(blob, &output, limit).map_err(lacking("sound"))?;
+    portable::au(&bytes)
+}
+
+/// Says what a file has none of.
+fn lacking(what: &str) -> impl Fn(Fault) -> Fault + '_ {
+    move |fault| match fault {
+        Fault::NoStream(_) => Fault::NoStream(format!(
+            "has no {what} in it; if samples may lack them, the stream's `optional = true` makes that a missing modality"
+        )),
+        other => other,
+    }
 }
 
 /// The first line of `ffmpeg -version`: other versions may decode to other pixels.
@@ -93,21 +121,16 @@ fn program(blob: &Blob, problem: impl std::fmt::Display) -> Fault {
     })
 }
 
-/// What ffmpeg writes in the format that `output` asks for.
-fn run(blob: &Blob, output: &[&str], limit: usize) -> Result<Vec<u8>, Fault> {
+/// What ffmpeg writes in the format that `output` asks for, and what it says.
+fn run(blob: &Blob, output: &[&str], limit: usize) -> Result<(Vec<u8>, Words), Fault> {
     version(blob)?;
-    let length = blob.length();
-    let cut = cut_short(&blob.head(8)?, length);
-    if let Some(problem) = cut.or(last_packet_cut(&mut blob.reader()?, length)) {
+    if let Some(problem) = cut_short(&mut blob.reader()?, blob.length()) {
         return Err(Fault::Media(problem));
     }
     let mut child = Command::new("ffmpeg")
-        .args(["-nostdin", "-hide_banner", "-v", "error"])
-        .args(["-protocol_whitelist", "file,subfile,pipe"])
-        .args([
-            "-format_whitelist",
-            "mov,mp4,avi,mpeg,mpegts,mpegvideo,matroska,webm",
-        ])
+        .args(["-nostdin", "-hide_banner", "-nostats", "-v", "level+verbose"])
+        .args(["-protocol_whitelist", blob.protocols()])
+        .args(["-format_whitelist", &DEMUXERS.join(",")])
         // Samples are decoded side by side already.
         .args(["-threads", "1"])
         .arg("-i")
@@ -123,34 +146,37 @@ fn run(blob: &Blob, output: &[&str], limit: usize) -> Result<Vec<u8>, Fault> {
     // Past the limit it would write on, or wait for a reader forever.
     let _ = child.kill();
     let status = child.wait().map_err(|error| program(blob, error))?;
-    let (bytes, complaints) = result.map_err(|error| program(blob, error))?;
+    let (bytes, words) = result.map_err(|error| program(blob, error))?;
     if bytes.len() > limit {
         return Err(Fault::Media(too_large(limit)));
     }
-    let complaint = complaints.lines().map(str::trim).find(|line| !line.is_empty());
-    match complaint {
+    match &words {
         // With the exit code alone, half a video would pass for a whole one.
-        Some(line) => Err(Fault::Media(format!("ffmpeg cannot decode all of it: {line}"))),
-        None if status.success() => Ok(bytes),
-        None => Err(Fault::Media(format!("ffmpeg cannot decode it: {status}"))),
+        Words {
+            damage: Some(line), ..
+        } if status.success() => Err(Fault::Media(format!("ffmpeg cannot decode all of it: {line}"))),
+        Words {
+            damage: Some(line), ..
+        } => Err(Fault::Media(format!(
+            "ffmpeg cannot decode it: {line}; taken are {TAKEN}, and what else of one file ffmpeg knows"
+        ))),
+        Words { no_stream: true, .. } => Err(Fault::NoStream(String::new())),
+        _ if status.success() => Ok((bytes, words)),
+        Words {
+            output: Some(line), ..
+        } => Err(Fault::Media(format!("ffmpeg cannot decode it: {line}"))),
+        _ => Err(Fault::Media(format!("ffmpeg cannot decode it: {status}"))),
     }
 }
 
-/// Output, at most one byte more than `limit`, and complaints.
-fn collect(child: &mut Child, limit: usize) -> std::io::Result<(Vec<u8>, String)> {
+/// Output, at most one byte more than `limit`, and words.
+fn collect(child: &mut Child, limit: usize) -> std::io::Result<(Vec<u8>, Words)> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     std::thread::scope(|scope| {
         // Both pipes are emptied side by side: ffmpeg stops when either is full.
-        let gather = move || {
-            let mut text = Vec::new();
-            if let Some(mut stderr) = stderr {
-                let _ = stderr.by_ref().take(COMPLAINTS).read_to_end(&mut text);
-                let _ = std::io::copy(&mut stderr, &mut std::io::sink());
-            }
-            String::from_utf8_lossy(&text).into_owned()
-        };
-        let complaints = std::thread::Builder::new().spawn_scoped(scope, gather);
-        let complaints = complaints.inspect_err(|_| drop(child.kill()))?;
+        let gather = move || stderr.map(listen).unwrap_or_default();
+        let words = std::thread::Builder::new().spawn_scoped(scope, gather);
+        let words = words.inspect_err(|_| drop(child.kill()))?;
         let mut bytes = Vec::new();
         let mut read = Ok(0);
         if let Some(stdout) = stdout {
@@ -163,8 +189,23 @@ fn collect(child: &mut Child, limit: usize) -> std::io::Result<(Vec<u8>, String)
             child.wait()?;
         }
         read?;
-        Ok((bytes, complaints.join().unwrap_or_default()))
+        Ok((bytes, words.join().unwrap_or_default()))
     })
+}
+
+/// Hears line after line, none of them longer than a line is.
+fn listen(stderr: impl Read) -> Words {
+    let mut words = Words::default();
+    let mut reader = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // What cannot be read ends it, as the program's end does; the rest of a line that is too long is one of its own.
+        match reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
+            Ok(1..) => words.hear(String::from_utf8_lossy(&line).trim_end()),
+            _ => return words,
+        }
+    }
 }
 
 #[cfg(test)]
