@@ -9,6 +9,7 @@ mod compare;
 mod compare_intervals;
 mod determinism;
 mod device;
+mod every_path;
 mod export;
 mod faults;
 

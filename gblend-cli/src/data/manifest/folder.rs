@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::blob::{Blob, FileFault, Found};
+use super::hidden::is_hidden;
 use super::order::natural;
 
 /// A folder with its true path.
@@ -39,9 +40,7 @@ impl Folder {
             let extension = name
                 .rsplit_once('.')
                 .map(|(_, extension)| extension.to_ascii_lowercase());
-            if extension.is_some_and(|extension| members.contains(&extension.as_str()))
-                && !name.starts_with('.')
-            {
+            if extension.is_some_and(|extension| members.contains(&extension.as_str())) && !is_hidden(name) {
                 names.push(name.to_owned());
             }
         }
@@ -85,7 +84,7 @@ impl Folder {
                 let (Some(name), Ok(kind)) = (name.to_str(), entry.file_type()) else {
                     continue;
                 };
-                if name.starts_with('.') || names.len() >= MOST {
+                if is_hidden(name) || names.len() >= MOST {
                     continue;
                 }
                 if kind.is_file() {

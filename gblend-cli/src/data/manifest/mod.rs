@@ -15,8 +15,11 @@
 
 pub(crate) mod arrays;
 mod blob;
+mod compressed;
 pub(crate) mod decode;
 mod folder;
+mod hidden;
+mod label_names;
 mod opened;
 mod order;
 mod partition;
@@ -73,7 +76,8 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Column with the class, or the number. A sample whose cell is empty has no label: heads that need one do not learn
-    /// from it, and if every head does it is left out, and counted.
+    /// from it, and if every head does it is left out, and counted. Where all labels are numbers, NaN is an empty cell. One
+    /// number written in two ways, such as `1` and `1.0`, is an error, unless `classes` names the classes.
     pub label: String,
     /// What a label is.
     #[serde(default, skip_serializing_if = "LabelColumn::is_class")]
@@ -96,7 +100,7 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples_per_class: Option<usize>,
     /// What becomes of a sample that cannot be used: its file is missing or damaged, its label is unknown, its name
-    /// is another's. `gblend check` lists all of them.
+    /// is another's. `gblend check` tells of which kinds there are, and with `--all` of every one.
     #[serde(default)]
     pub on_bad_sample: BadSample,
     /// Seed of drawn splits. It does not depend on the seed of the run, so runs with different seeds are tested

@@ -13,6 +13,7 @@ use gblend_core::{Error, Result};
 
 use super::media::FileKind;
 use super::{Guess, list, plain_name};
+use crate::data::manifest::hidden::is_hidden;
 use crate::data::manifest::order::natural;
 use crate::data::manifest::rows::partition;
 use crate::data::manifest::table::{Table, TableBuilder};
@@ -192,7 +193,7 @@ impl Walk {
                 self.others.push(entry.path().display().to_string());
                 continue;
             };
-            if !name.starts_with('.') {
+            if !is_hidden(name) {
                 names.push((name.to_owned(), entry.file_type().map_err(failed)?));
             }
         }
