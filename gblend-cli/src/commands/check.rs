@@ -15,7 +15,7 @@ use crate::data::inspect::{
     training_findings,
 };
 use crate::data::{Splits, bind};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, lines_by_kind};
 use crate::process::peak_rss_bytes;
 use crate::progress::Reporter;
 use crate::records::ClassWeight;
@@ -31,6 +31,9 @@ pub(super) struct Check {
     /// Overrides a key of the configuration, as in --set blend.kind=equal.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Lists every sample that cannot be used, and not only how many there are of each kind, with the first.
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     device: DeviceOption,
     /// Shows no progress.
@@ -52,7 +55,7 @@ impl Check {
             let joint = model.criteria().joint().class_weights();
             let weights = ClassWeight::of_each(joint, session.source.classes());
             let data = Inspected::new(&session, &splits, weights.is_empty())?;
-            let mut lines = samples(&session, &splits);
+            let mut lines = samples(&session, &splits, self.all);
             lines.push(data.counts(&session, &splits));
             lines.extend(weighted_losses(&weights));
             lines.extend(asked(
@@ -76,6 +79,10 @@ impl Check {
             lines.push("everything that training needs is there".to_owned());
             Ok(lines.join("\n"))
         })
+        .map_err(|error| match error {
+            Error::Samples(problems) if self.all => Error::EverySample(problems),
+            other => other,
+        })
         .map_err(Error::located(&config))?;
         reporter.finish();
         print(&text)
@@ -83,7 +90,7 @@ impl Check {
 }
 
 /// How many samples there are, and what is wrong with others.
-fn samples(session: &Session<'_>, splits: &Splits) -> Vec<String> {
+fn samples(session: &Session<'_>, splits: &Splits, all: bool) -> Vec<String> {
     let source = session.source.as_ref();
     let [train, held_out, validation, test] = splits.sizes();
     let mut lines = vec![format!(
@@ -92,7 +99,11 @@ fn samples(session: &Session<'_>, splits: &Splits) -> Vec<String> {
     )];
     if session.skipped_samples > 0 {
         lines.push(format!("skipped: {} samples", session.skipped_samples));
-        lines.extend(session.skipped.iter().map(|problem| format!("  {problem}")));
+        let problems = match all {
+            true => session.skipped.iter().map(ToString::to_string).collect(),
+            false => lines_by_kind(&session.skipped),
+        };
+        lines.extend(problems.iter().map(|problem| format!("  {problem}")));
     }
     if splits.unlabeled() > 0 {
         lines.push(format!(

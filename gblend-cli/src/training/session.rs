@@ -185,7 +185,7 @@ impl<'a> Session<'a> {
         {
             let all = source.len() + source.left_out().len();
             reporter.warn(&format!(
-                "{skipped_samples} of {all} samples are skipped, such as {first}; `gblend check` lists all of them"
+                "{skipped_samples} of {all} samples are skipped, such as {first}; `gblend check --all` lists all of them"
             ));
         }
         if splits.unlabeled() > 0 {
