@@ -5,7 +5,7 @@
 //! | `config.toml` | the configuration, every default written out |
 //! | `metrics.jsonl` | a line per epoch, and one per estimate of the blend, under `blend` |
 //! | `tensorboard/` | the figures of `metrics.jsonl` for TensorBoard, with `log.tensorboard` |
-//! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`] |
+//! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`]; removed when it has ended, but with `checkpoint.keep` |
 //! | `fitted.json` | what modalities have fitted to the training samples, if they have: means of columns, words of texts |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
 //! | `splits.csv` | which sample was in which split, and a hash of what it was made of |
@@ -15,6 +15,7 @@
 //! | `summary.json` | the result; written last, so a folder without it is of a run that did not end |
 
 pub mod checkpoint;
+mod comparison;
 mod described;
 mod finished;
 mod fitted;
@@ -40,6 +41,7 @@ use crate::records::{
 };
 use checkpoint::{Checkpoint, Description, ProbeStore, Store, Writer};
 
+pub use comparison::refuse_comparison;
 pub use finished::FinishedRun;
 pub use fitted::read_fitted;
 use fitted::{fitted_hash, write_fitted};
@@ -183,7 +185,7 @@ impl RunFolder {
     }
 
     /// Writes the result: the model, its description, the details of the test and its samples, what the strategy says, and
-    /// last the summary.
+    /// last the summary. Then nobody needs the checkpoints any more.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -195,6 +197,7 @@ impl RunFolder {
         samples: &TestSamples,
         advice: &StrategyAdvice,
         summary: &Summary,
+        keep_checkpoints: bool,
     ) -> Result<()> {
         self.checkpoints.finish()?;
         let bytes = to_safetensors(state)?;
@@ -210,7 +213,12 @@ impl RunFolder {
         let samples = samples.to_text().map_err(Error::Internal)?;
         write_whole(&self.path.join(TestSamples::FILE), &samples)?;
         write_whole(&self.path.join("advice.json"), &to_json(advice)?)?;
-        write_whole(&self.path.join("summary.json"), &to_json(summary)?)
+        write_whole(&self.path.join("summary.json"), &to_json(summary)?)?;
+        if !keep_checkpoints {
+            // What cannot be removed does no harm.
+            let _ = std::fs::remove_dir_all(self.path.join(CHECKPOINTS));
+        }
+        Ok(())
     }
 }
 

@@ -162,6 +162,7 @@ pub fn run(
         &samples,
         &advice,
         &summary,
+        config.checkpoint.keep,
     )?;
     Ok((summary, path))
 }
@@ -285,12 +286,14 @@ impl Output {
         samples: &TestSamples,
         advice: &StrategyAdvice,
         summary: &Summary,
+        keep_checkpoints: bool,
     ) -> Result<PathBuf> {
         if let Some(tensorboard) = &mut self.tensorboard {
             tensorboard.test(summary)?;
         }
         let path = self.folder.path().to_owned();
-        self.folder.finish(state, model, test, samples, advice, summary)?;
+        self.folder
+            .finish(state, model, test, samples, advice, summary, keep_checkpoints)?;
         Ok(path)
     }
 }
