@@ -2,6 +2,8 @@
 
 mod builder;
 mod cells;
+#[cfg(test)]
+mod csv_against_python;
 mod numbers;
 mod parquet;
 mod places;
