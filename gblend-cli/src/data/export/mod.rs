@@ -140,6 +140,7 @@ impl<'a> Export<'a> {
         Manifest {
             table: Some(PathBuf::from(TABLE)),
             root: None,
+            follow_links: false,
             shards: Vec::new(),
             id: Some("id".into()),
             label: "label".into(),

@@ -67,6 +67,10 @@ pub struct Manifest {
     /// The folder that paths start from, and that they must not leave. Default: the table's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<PathBuf>,
+    /// Whether links in that folder may lead out of it, as on clusters where data lie elsewhere. Paths of the table stay
+    /// inside either way; whoever writes links decides what is read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follow_links: bool,
     /// WebDataset shards: tar files in which paths are looked up in place of a folder. They are read where they
     /// lie and never unpacked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -322,6 +326,7 @@ impl Manifest {
         Self {
             table: None,
             root: None,
+            follow_links: false,
             shards: Vec::new(),
             id: None,
             label: String::new(),
@@ -452,7 +457,7 @@ impl Manifest {
                 _ => base.to_owned(),
             },
         };
-        Folder::open(&root)
+        Folder::open(&root, self.follow_links)
             .map_err(|error| Error::data(root.display(), format!("is no folder to read: {error}")))
     }
 }
