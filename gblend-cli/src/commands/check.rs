@@ -20,6 +20,7 @@ use crate::process::peak_rss_bytes;
 use crate::progress::Reporter;
 use crate::records::ClassWeight;
 use crate::tables::{table, weighted_losses};
+use crate::training::lone_values::lone_values;
 use crate::training::session::{Session, with_threads};
 use crate::training::trial::{Trial, trial};
 
@@ -50,6 +51,7 @@ impl Check {
         let text = with_threads(config.run.threads, || {
             let (session, splits) = Session::open_thoroughly(&config, &reporter)?;
             let mut model = session.initial_model()?;
+            let lone = lone_values(&session, &splits, &mut model)?;
             let mut blend = config.blend.start(&session.heads)?;
             let trial = trial(&session, &splits, &mut model, blend.as_mut())?;
             let joint = model.criteria().joint().class_weights();
@@ -76,6 +78,7 @@ impl Check {
             lines.push(format!("parameters: {}", parameter_count(&mut model)?));
             lines.extend(expected(&trial));
             lines.extend(data.findings.iter().map(|finding| format!("warning: {finding}")));
+            lines.extend(lone.iter().map(|told| format!("warning: {told}")));
             lines.push("everything that training needs is there".to_owned());
             Ok(lines.join("\n"))
         })

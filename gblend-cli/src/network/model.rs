@@ -12,6 +12,7 @@ use gblend_core::{
 
 use gblend_optim::network::{Network, Part};
 
+use super::batch_norms::{fewest_values, has_batch_norm};
 use super::criteria::{Criteria, LabelContext};
 use crate::config::{Config, FusionConfig, ModalityConfig, Objectives};
 use crate::network::Inputs;
@@ -243,6 +244,21 @@ impl Multimodal {
     /// Whether the joint head is one that the objective brings, in the place of the configured fusion.
     pub fn has_own_joint_head(&self) -> bool {
         matches!(self.joint, JointHead::Own(_))
+    }
+
+    /// The modalities whose batch normalization sees one value of a channel where it sees one sample of these shapes.
+    ///
+    /// # Errors
+    /// Never: looking has nothing to refuse.
+    pub fn normalized_alone(&mut self, sample_shapes: &[Vec<usize>]) -> Result<Vec<String>> {
+        let mut alone = Vec::new();
+        for (branch, shape) in self.branches.iter_mut().zip(sample_shapes) {
+            let encoder = branch.encoder.as_mut();
+            if fewest_values(encoder, shape) == Some(1) && has_batch_norm(encoder)? {
+                alone.push(branch.name.clone());
+            }
+        }
+        Ok(alone)
     }
 
     /// Whether losses have parameters of their own, so that one that is computed again after a step is another.

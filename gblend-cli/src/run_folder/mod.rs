@@ -185,7 +185,7 @@ impl RunFolder {
     }
 
     /// Writes the result: the model, its description, the details of the test and its samples, what the strategy says, and
-    /// last the summary. Then nobody needs the checkpoints any more.
+    /// last the summary.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -197,7 +197,6 @@ impl RunFolder {
         samples: &TestSamples,
         advice: &StrategyAdvice,
         summary: &Summary,
-        keep_checkpoints: bool,
     ) -> Result<()> {
         self.checkpoints.finish()?;
         let bytes = to_safetensors(state)?;
@@ -213,12 +212,7 @@ impl RunFolder {
         let samples = samples.to_text().map_err(Error::Internal)?;
         write_whole(&self.path.join(TestSamples::FILE), &samples)?;
         write_whole(&self.path.join("advice.json"), &to_json(advice)?)?;
-        write_whole(&self.path.join("summary.json"), &to_json(summary)?)?;
-        if !keep_checkpoints {
-            // What cannot be removed does no harm.
-            let _ = std::fs::remove_dir_all(self.path.join(CHECKPOINTS));
-        }
-        Ok(())
+        write_whole(&self.path.join("summary.json"), &to_json(summary)?)
     }
 }
 
@@ -244,6 +238,11 @@ impl Sink for RunFolder {
     fn probes(&self) -> Option<&ProbeStore> {
         Some(&self.probes)
     }
+}
+
+/// Takes away the checkpoints of a run that has ended, which nobody needs any more. What cannot be removed does no harm.
+pub fn remove_checkpoints(run: &Path) {
+    let _ = std::fs::remove_dir_all(run.join(CHECKPOINTS));
 }
 
 /// Whether every log that a checkpoint knows of has what it had then.

@@ -1,6 +1,7 @@
 //! Training: from a configuration to a run folder.
 
 mod learner;
+pub(crate) mod lone_values;
 pub mod pipeline;
 pub mod probe;
 pub mod session;

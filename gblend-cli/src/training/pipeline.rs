@@ -19,7 +19,10 @@ use crate::records::{
     PredictionSummary, Seconds, StrategyAdvice, Summary, TestDetails, TestSamples,
 };
 use crate::run_folder::checkpoint::Checkpoint;
-use crate::run_folder::{Destination, RunFolder, Sink, TensorBoard, Unfinished, read_fitted};
+use crate::run_folder::{
+    Destination, RunFolder, Sink, TensorBoard, Unfinished, read_fitted, remove_checkpoints,
+};
+use crate::training::lone_values::lone_values;
 use crate::training::session::Session;
 use crate::training::train::train;
 use crate::training::trained_model::TrainedModel;
@@ -72,6 +75,11 @@ pub fn run(
     }
     let prepare = started.elapsed();
     let mut model = session.initial_model()?;
+    if process == ProcessUse::Exclusive {
+        for told in lone_values(&session, &splits, &mut model)? {
+            reporter.warn(&told);
+        }
+    }
     let mut blend = config.blend.start(&session.heads)?;
     interrupt.check(0)?;
     interrupt.watch()?;
@@ -162,8 +170,10 @@ pub fn run(
         &samples,
         &advice,
         &summary,
-        config.checkpoint.keep,
     )?;
+    if !config.checkpoint.keep {
+        remove_checkpoints(&path);
+    }
     Ok((summary, path))
 }
 
@@ -286,14 +296,12 @@ impl Output {
         samples: &TestSamples,
         advice: &StrategyAdvice,
         summary: &Summary,
-        keep_checkpoints: bool,
     ) -> Result<PathBuf> {
         if let Some(tensorboard) = &mut self.tensorboard {
             tensorboard.test(summary)?;
         }
         let path = self.folder.path().to_owned();
-        self.folder
-            .finish(state, model, test, samples, advice, summary, keep_checkpoints)?;
+        self.folder.finish(state, model, test, samples, advice, summary)?;
         Ok(path)
     }
 }
