@@ -21,6 +21,7 @@ mod inspect;
 mod interrupt;
 mod manifest;
 mod matching;
+mod memory;
 mod missing_modality;
 mod multi_label;
 mod pool;
@@ -35,6 +36,7 @@ mod tensorboard;
 mod text;
 mod tune;
 mod vector;
+mod wrong_turns;
 
 use gblend_tests::Playground;
 
