@@ -22,6 +22,7 @@ use crate::records::ClassWeight;
 use crate::tables::{table, weighted_losses};
 use crate::training::lone_values::lone_values;
 use crate::training::session::{Session, with_threads};
+use crate::training::step_room::check_step_room;
 use crate::training::trial::{Trial, trial};
 
 /// Checks everything that `train` needs, short of training.
@@ -52,6 +53,7 @@ impl Check {
             let (session, splits) = Session::open_thoroughly(&config, &reporter)?;
             let mut model = session.initial_model()?;
             let lone = lone_values(&session, &splits, &mut model)?;
+            check_step_room(&session, &splits, &model)?;
             let mut blend = config.blend.start(&session.heads)?;
             let trial = trial(&session, &splits, &mut model, blend.as_mut())?;
             let joint = model.criteria().joint().class_weights();

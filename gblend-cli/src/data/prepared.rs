@@ -115,13 +115,18 @@ impl<'a> Prepared<'a> {
         let total = source.len() * modalities.len();
         let done = AtomicUsize::new(0);
         let resident = AtomicU64::new(0);
-        let sizes: Vec<Option<usize>> = modalities
-            .iter()
-            .zip(streams)
-            .map(|(modality, &stream)| size_of_first(source, (modality, stream)))
-            .collect();
+        let mut plans = Vec::with_capacity(modalities.len());
+        for (modality, &stream) in modalities.iter().zip(streams) {
+            let plan = ModalityPlan {
+                modality,
+                stream,
+                preparation: preparation(modality)?,
+                direct: source.is_direct(stream) && modality.plugin.prepares_directly(),
+            };
+            plans.push((plan.size_of_first(source, &cache), plan));
+        }
         // Batches that wait have half of the memory at most; what they do not need is for samples that stay.
-        let each: usize = sizes.iter().flatten().sum();
+        let each: usize = plans.iter().filter_map(|(size, _)| *size).sum();
         let waiting_bytes = storage.memory / 2;
         let waiting_bytes = waiting_bytes.min((each as u64).saturating_mul(storage.waiting as u64));
         let memory = storage.memory - waiting_bytes;
@@ -129,11 +134,15 @@ impl<'a> Prepared<'a> {
         let mut faults: BTreeMap<usize, Vec<Error>> = BTreeMap::new();
         let mut odd_shapes = Vec::new();
         let mut contents = storage.contents.then(Vec::new);
-        for ((modality, &stream), size) in modalities.iter().zip(streams).zip(sizes) {
+        for (size, plan) in plans {
+            let ModalityPlan {
+                modality,
+                stream,
+                preparation,
+                direct,
+            } = plan;
             let per_segment = size.map_or(SEGMENT, |bytes| SEGMENT_BYTES / bytes.max(1));
             let per_segment = per_segment.clamp(1, SEGMENT);
-            let preparation = preparation(modality)?;
-            let direct = source.is_direct(stream) && modality.plugin.prepares_directly();
             let starts: Vec<usize> = (0..source.len()).step_by(per_segment).collect();
             let finished: Vec<Result<(Segment, Found)>> = starts
                 .par_iter()
@@ -393,6 +402,42 @@ impl PreparedModality<'_> {
     }
 }
 
+/// What is prepared for a modality, and how.
+struct ModalityPlan<'a> {
+    modality: &'a ModalityConfig,
+    stream: usize,
+    preparation: String,
+    /// Whether samples are prepared whenever they are asked for, and not cached.
+    direct: bool,
+}
+
+impl ModalityPlan<'_> {
+    /// The bytes of a prepared sample: of the first that can be prepared, if it is among the first few.
+    fn size_of_first(&self, source: &dyn Source, cache: &Cache) -> Option<usize> {
+        const TRIED: usize = 8;
+        let having = (0..source.len()).filter(|&index| source.has(index, self.stream));
+        let mut sizes = having.take(TRIED).filter_map(|index| {
+            let key = match self.direct {
+                true => None,
+                false => {
+                    let fingerprint = source.fingerprint(index, self.stream).ok()?;
+                    Some(SegmentKey::new(&self.preparation, [fingerprint.as_str()]))
+                }
+            };
+            if let Some(known) = key.as_ref().and_then(|key| cache.size(key)) {
+                return Some(known);
+            }
+            let sample = prepare(source, (self.modality, self.stream), index).ok()?;
+            let bytes = size_of::<f32>() * sample.len();
+            if let Some(key) = &key {
+                cache.remember_size(key, bytes);
+            }
+            Some(bytes)
+        });
+        sizes.next()
+    }
+}
+
 /// One segment's worth of preparation.
 struct SegmentWork<'a> {
     source: &'a dyn Source,
@@ -595,16 +640,6 @@ impl SegmentWork<'_> {
     fn prepare(&self, index: usize) -> Result<Array, SampleFault> {
         prepare(self.source, (self.modality, self.stream), index)
     }
-}
-
-/// The bytes of a prepared sample: of the first that can be, if it is among the first few.
-fn size_of_first(source: &dyn Source, (modality, stream): (&ModalityConfig, usize)) -> Option<usize> {
-    const TRIED: usize = 8;
-    let having = (0..source.len()).filter(|&index| source.has(index, stream));
-    let mut prepared = having
-        .take(TRIED)
-        .filter_map(|index| prepare(source, (modality, stream), index).ok());
-    prepared.next().map(|sample| size_of::<f32>() * sample.len())
 }
 
 fn location(source: &dyn Source, modality: &ModalityConfig, index: usize) -> String {

@@ -24,6 +24,7 @@ use crate::run_folder::{
 };
 use crate::training::lone_values::lone_values;
 use crate::training::session::Session;
+use crate::training::step_room::check_step_room;
 use crate::training::train::train;
 use crate::training::trained_model::TrainedModel;
 
@@ -80,6 +81,7 @@ pub fn run(
             reporter.warn(&told);
         }
     }
+    check_step_room(&session, &splits, &model)?;
     let mut blend = config.blend.start(&session.heads)?;
     interrupt.check(0)?;
     interrupt.watch()?;

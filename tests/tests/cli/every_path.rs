@@ -303,6 +303,55 @@ fn one_number_written_in_two_ways_is_no_two_classes() {
 }
 
 #[test]
+fn categories_and_groups_have_the_rules_of_labels() {
+    let table = |categories: [&str; 8], groups: [&str; 8]| {
+        let rows = (0..8).map(|number| {
+            let [id, label, split, _] = row(number);
+            format!(
+                "{id},{label},{split},{},{number},{}\n",
+                categories[number], groups[number]
+            )
+        });
+        format!("id,label,split,kind,x,who\n{}", rows.collect::<String>())
+    };
+    let config = CONFIG
+        .replace(
+            "column = \"file\"\nmedia = \"frames\"",
+            "media = \"array\"\ncolumns = [\"kind\", \"x\"]\ncategories = [\"kind\"]",
+        )
+        .replace("kind = \"rgb\"", "kind = \"vector\"")
+        .replace("encoder.channels = [4]\n", "")
+        .replace("split = \"split\"", "split = \"split\"\ngroup = \"who\"");
+    let p = playground();
+    p.write("g.toml", config);
+    let groups = ["1", "1", "2", "2", "3", "3", "4", "4"];
+    p.write("t.csv", table(["0", "1", "nan", "0", "1", "0", "1", "0"], groups));
+    let counted = |p: &Playground| -> Vec<String> {
+        let checked = checked(p);
+        let lines = checked
+            .lines()
+            .filter(|line| line.contains("categories") || line.contains("missing"));
+        lines.map(str::to_owned).collect()
+    };
+    let with_nan = counted(&p);
+    assert_eq!(with_nan.len(), 2, "{with_nan:?}");
+    p.write("t.csv", table(["0", "1", "", "0", "1", "0", "1", "0"], groups));
+    assert_eq!(counted(&p), with_nan);
+    p.write("t.csv", table(["0", "1", "1.0", "0", "1", "0", "1", "0"], groups));
+    p.refuse(
+        &["check", "g.toml"],
+        &["t.csv:4", "column `kind` is `1.0`, and `1` at "],
+    );
+    let mut unknown = groups;
+    unknown[2] = "NaN";
+    p.write("t.csv", table(["0", "1", "1", "0", "1", "0", "1", "0"], unknown));
+    p.refuse(
+        &["check", "g.toml"],
+        &["t.csv:4", "column `who` is empty, expected a group"],
+    );
+}
+
+#[test]
 fn nan_is_a_missing_label_among_numbers_and_told_among_names() {
     let labels = |names: [&'static str; 8]| {
         csv("\n", move |number, [id, _, split, file]| {

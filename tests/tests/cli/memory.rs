@@ -123,5 +123,22 @@ fn a_network_that_cannot_fit_is_refused_by_its_setting_before_anything_is_alloca
             }
         }
     }
+    // Weights that fit, and maps that do not: 60,000 channels of 16 x 16 pixels and 3 frames, of 16 samples.
+    for command in ["check", "train"] {
+        let large = [
+            "--set",
+            "data.size=64",
+            "--set",
+            "modality.camera.encoder.channels=[4, 60000, 4]",
+        ];
+        let outcome = p.run_within(KILOBYTES, &[&[command, "tiny.toml"][..], &large].concat());
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        let part = "the maps of `camera` in a step on 16 samples: ";
+        assert!(
+            outcome.stderr.contains(part) && outcome.stderr.contains("run.batch_size"),
+            "{}",
+            outcome.stderr
+        );
+    }
     assert!(!p.path("runs/tiny-1").exists());
 }

@@ -90,8 +90,9 @@ pub(super) struct Columns {
     label: usize,
     split: Option<usize>,
     group: Option<usize>,
-    /// Whether a label that says NaN is a missing one, as those of Parquet are.
+    /// Whether a label that says NaN is a missing one, as those of Parquet are, and a group that does.
     nan_is_missing: bool,
+    nan_is_no_group: bool,
 }
 
 impl Columns {
@@ -121,6 +122,7 @@ impl Columns {
             id: optional(&settings.id, "id")?.or(from_shards.then_some(0)),
             label,
             nan_is_missing,
+            nan_is_no_group: group.is_some_and(|group| are_numbers(table, group)),
             split: match &settings.split {
                 Split::Column(name) => Some(table.column(name, "split")?),
                 Split::Shares(_) => None,
@@ -339,7 +341,8 @@ fn sample(
         },
     };
     if let Some(group) = columns.group
-        && table.value(index, group).is_empty()
+        && let cell = table.value(index, group)
+        && (cell.is_empty() || columns.nan_is_no_group && is_nan(cell))
     {
         return Err(fault(format!("{} is empty, expected a group", column(group))));
     }

@@ -50,7 +50,9 @@ pub(super) fn table(root: &Path, name: &str) -> Result<FolderTable> {
     let place = || root.display();
     if walk.media.is_empty() {
         let links = match walk.links.first() {
-            Some(link) => format!(" (links such as {link} are not followed)"),
+            Some(link) => format!(
+                " (links such as {link} are not followed: name the folder that they lead to, or write a table, with `data.follow_links = true`)"
+            ),
             None => String::new(),
         };
         let problem = format!(
