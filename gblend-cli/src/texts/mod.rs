@@ -31,7 +31,9 @@ pub(crate) fn text(bytes: &[u8]) -> Result<&str, TextFault> {
         text => text,
     };
     // Text in UTF-16 without a mark is UTF-8 as long as it is English.
-    if let Some(at) = bytes.iter().position(|&byte| byte == 0) {
+    if bytes.contains(&0)
+        && let Some(at) = bytes.iter().position(|&byte| byte == 0)
+    {
         return Err(TextFault {
             line: line_at(bytes, at),
             problem: "has a byte of zero, which no text in UTF-8 has, and UTF-16 is full of; save the file as UTF-8"
