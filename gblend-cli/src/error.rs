@@ -1,10 +1,13 @@
 //! What the command line says when it cannot go on, and the exit code that goes with it.
 
+mod kinds;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, ConfigError, DeviceChoice};
 use crate::records::LeftOut;
+pub(crate) use kinds::lines_by_kind;
 
 /// The exit code of a command that was interrupted: that of a shell for a command that Ctrl-C ended.
 pub(crate) const INTERRUPTED: u8 = 130;
@@ -38,9 +41,12 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
-    /// Samples cannot be used.
-    #[error("{}", Problems(.0))]
+    /// Samples cannot be used; told kind by kind.
+    #[error("{}", Problems(.0, false))]
     Samples(Vec<gblend_core::Error>),
+    /// The same, each told for itself.
+    #[error("{}", Problems(.0, true))]
+    EverySample(Vec<gblend_core::Error>),
     /// A loss or gradient stopped being a number.
     #[error(
         "{what} is {value} in step {step} (epoch {epoch}): training stopped, and no model was written. \
@@ -208,16 +214,22 @@ impl fmt::Display for Stopped<'_> {
     }
 }
 
-/// Every problem on a line of its own.
-struct Problems<'a>(&'a [gblend_core::Error]);
+/// A line for each kind of problem, or for each problem.
+struct Problems<'a>(&'a [gblend_core::Error], bool);
 
 impl fmt::Display for Problems<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = |problems| match self.1 {
+            true => self.0.iter().map(ToString::to_string).collect(),
+            false => lines_by_kind(problems),
+        };
         match self.0 {
             [only] => write!(f, "{only}"),
             problems => {
                 write!(f, "{} problems with the data:", problems.len())?;
-                problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+                lines(problems)
+                    .iter()
+                    .try_for_each(|line| write!(f, "\n  {line}"))
             }
         }
     }

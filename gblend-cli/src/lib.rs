@@ -28,6 +28,7 @@ pub mod records;
 pub mod report;
 pub mod run_folder;
 mod tables;
+mod texts;
 pub mod training;
 
 // Crates whose plugins this library brings along: naming them is what links and registers them.

@@ -40,6 +40,7 @@ pub mod label;
 pub mod label_objective;
 pub mod labels;
 pub mod media;
+pub mod memory;
 pub mod metric;
 pub mod modality;
 pub mod nn;

@@ -15,12 +15,14 @@ use crate::data::inspect::{
     training_findings,
 };
 use crate::data::{Splits, bind};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, lines_by_kind};
 use crate::process::peak_rss_bytes;
 use crate::progress::Reporter;
 use crate::records::ClassWeight;
 use crate::tables::{table, weighted_losses};
+use crate::training::lone_values::lone_values;
 use crate::training::session::{Session, with_threads};
+use crate::training::step_room::check_step_room;
 use crate::training::trial::{Trial, trial};
 
 /// Checks everything that `train` needs, short of training.
@@ -31,6 +33,9 @@ pub(super) struct Check {
     /// Overrides a key of the configuration, as in --set blend.kind=equal.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Lists every sample that cannot be used, and not only how many there are of each kind, with the first.
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     device: DeviceOption,
     /// Shows no progress.
@@ -47,12 +52,14 @@ impl Check {
         let text = with_threads(config.run.threads, || {
             let (session, splits) = Session::open_thoroughly(&config, &reporter)?;
             let mut model = session.initial_model()?;
+            let lone = lone_values(&session, &splits, &mut model)?;
+            check_step_room(&session, &splits, &model)?;
             let mut blend = config.blend.start(&session.heads)?;
             let trial = trial(&session, &splits, &mut model, blend.as_mut())?;
             let joint = model.criteria().joint().class_weights();
             let weights = ClassWeight::of_each(joint, session.source.classes());
             let data = Inspected::new(&session, &splits, weights.is_empty())?;
-            let mut lines = samples(&session, &splits);
+            let mut lines = samples(&session, &splits, self.all);
             lines.push(data.counts(&session, &splits));
             lines.extend(weighted_losses(&weights));
             lines.extend(asked(
@@ -73,8 +80,13 @@ impl Check {
             lines.push(format!("parameters: {}", parameter_count(&mut model)?));
             lines.extend(expected(&trial));
             lines.extend(data.findings.iter().map(|finding| format!("warning: {finding}")));
+            lines.extend(lone.iter().map(|told| format!("warning: {told}")));
             lines.push("everything that training needs is there".to_owned());
             Ok(lines.join("\n"))
+        })
+        .map_err(|error| match error {
+            Error::Samples(problems) if self.all => Error::EverySample(problems),
+            other => other,
         })
         .map_err(Error::located(&config))?;
         reporter.finish();
@@ -83,7 +95,7 @@ impl Check {
 }
 
 /// How many samples there are, and what is wrong with others.
-fn samples(session: &Session<'_>, splits: &Splits) -> Vec<String> {
+fn samples(session: &Session<'_>, splits: &Splits, all: bool) -> Vec<String> {
     let source = session.source.as_ref();
     let [train, held_out, validation, test] = splits.sizes();
     let mut lines = vec![format!(
@@ -92,7 +104,11 @@ fn samples(session: &Session<'_>, splits: &Splits) -> Vec<String> {
     )];
     if session.skipped_samples > 0 {
         lines.push(format!("skipped: {} samples", session.skipped_samples));
-        lines.extend(session.skipped.iter().map(|problem| format!("  {problem}")));
+        let problems = match all {
+            true => session.skipped.iter().map(ToString::to_string).collect(),
+            false => lines_by_kind(&session.skipped),
+        };
+        lines.extend(problems.iter().map(|problem| format!("  {problem}")));
     }
     if splits.unlabeled() > 0 {
         lines.push(format!(

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use csv::{ReaderBuilder, StringRecord, Trim};
+use csv::StringRecord;
 use gblend_core::ogr::Losses;
 
 use crate::error::{Error, Result};
+use crate::texts::{CsvRecords, TextFault, text};
 
 /// The columns that must be there, in any order; others are ignored.
 const COLUMNS: [&str; 4] = ["head", "epoch", "train_loss", "val_loss"];
@@ -49,12 +50,8 @@ impl Curves {
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, (u64, String)> {
-        let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(bytes);
-        let syntax = |error: &csv::Error| {
-            let line = error.position().map_or(1, csv::Position::line);
-            (line, error.to_string())
-        };
-        let header = reader.headers().map_err(|error| syntax(&error))?.clone();
+        let at = |fault: TextFault| (fault.line, fault.problem);
+        let (mut records, header) = CsvRecords::new(text(bytes).map_err(at)?, b',').map_err(at)?;
         let mut columns = [0; 4];
         for (column, name) in columns.iter_mut().zip(COLUMNS) {
             let found = header.iter().position(|found| found == name);
@@ -73,12 +70,7 @@ impl Curves {
             epochs: Vec::new(),
         };
         let mut record = StringRecord::new();
-        loop {
-            // The position of the record that is about to be read is known only once it is read.
-            if !reader.read_record(&mut record).map_err(|error| syntax(&error))? {
-                break;
-            }
-            let line = record.position().map_or(0, csv::Position::line);
+        while let Some(line) = records.read(&mut record).map_err(at)? {
             curves
                 .add(&record, columns, line)
                 .map_err(|problem| (line, problem))?;
@@ -242,7 +234,13 @@ mod tests {
             (&format!("{TWO},0,1.0,1.0\n"), 4, "no head"),
             (&format!("{TWO}b,-1,1.0,1.0\n"), 4, "epoch `-1`"),
             (&format!("{TWO}b,0,1.0,1.0\n"), 3, "head `b` nowhere"),
-            (&format!("{TWO}b,0,1.0\n"), 4, "3 fields"),
+            (&format!("{TWO}b,0,1.0\n"), 4, "3 cells"),
+            // As spreadsheets write them.
+            (
+                "\u{FEFF}head,epoch,train_loss,val_loss\r\n\r\na,0,2,2\r\na,1,x,2\r\n",
+                4,
+                "train_loss `x`",
+            ),
             (
                 "head,epoch,train_loss,val_loss\na,0,1,1\n",
                 2,

@@ -157,7 +157,14 @@ impl Estimate {
         let joint = names.iter().position(|name| name == JOINT);
         let equal = BlendWeights::equal(names.len()).map_err(gblend_core::Error::from)?;
         let rule = settings.rule(names.len()).map_err(as_option)?;
-        let (_, report) = named_report(&rule, names, joint, &estimate, 0, &equal)?;
+        let (_, mut report) = named_report(&rule, names, joint, &estimate, 0, &equal)?;
+        if joint.is_none() {
+            report.warnings.push(format!(
+                "no head is called `{JOINT}`, so that all of them ({}) are taken for modalities alone, and no least weight is \
+                 kept for a joint one; call the head of the joint network `{JOINT}` if there is one",
+                names.join(", ")
+            ));
+        }
         let policy = match settings.policy {
             Policy::Paper => "paper",
             Policy::Robust => "robust",

@@ -105,10 +105,37 @@ struct Prediction {
     /// The probability of each class.
     #[serde(skip_serializing_if = "Option::is_none")]
     probability: Option<Named<f64>>,
+    /// Where no class passes, those that come nearest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    likely: Vec<LikelyClass>,
     /// What the dataset says; null without a label.
     label: Option<Said>,
     /// What each head says that sees the sample.
     heads: BTreeMap<String, HeadSaid>,
+}
+
+/// A class that is not said, and how probable it is.
+#[derive(Clone, Debug, Serialize)]
+struct LikelyClass {
+    class: String,
+    probability: f64,
+}
+
+/// The classes that come nearest, the most probable first.
+fn likely(classes: &[String], scores: &[f64]) -> Vec<LikelyClass> {
+    /// As many as a table has room for.
+    const NEAREST: usize = 3;
+    let mut likely: Vec<LikelyClass> = classes
+        .iter()
+        .zip(scores)
+        .map(|(class, &probability)| LikelyClass {
+            class: class.clone(),
+            probability,
+        })
+        .collect();
+    likely.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    likely.truncate(NEAREST);
+    likely
 }
 
 impl Predict {
@@ -167,19 +194,21 @@ impl Predict {
                     let (location, value) = (location(), f64::NAN);
                     return Err(gblend_core::Error::NonFinite { location, value }.into());
                 }
-                let (predicted, probability) = match predicted.answer(mixed) {
+                let (predicted, probability, likely) = match predicted.answer(mixed) {
                     Answer::Classes(said) => {
                         let probabilities = said.iter().filter_map(|&class| mixed.get(class).copied());
                         let probabilities = Named::new(labels, probabilities.collect());
-                        (Some(named(&said)), Some(probabilities))
+                        let likely = said.is_empty().then(|| likely(classes, mixed));
+                        (Some(named(&said)), Some(probabilities), likely)
                     }
-                    Answer::Number(number) => (Some(Said::Number(number)), None),
-                    _ => (None, None),
+                    Answer::Number(number) => (Some(Said::Number(number)), None, None),
+                    _ => (None, None, None),
                 };
                 Ok(Prediction {
                     id: source.sample(sample).id,
                     predicted,
                     probability,
+                    likely: likely.unwrap_or_default(),
                     label: match &evaluation.targets.labels[row] {
                         Label::Missing => None,
                         Label::Number(number) => Some(Said::Number(*number)),
@@ -206,9 +235,19 @@ impl Predict {
         let with_probability = predictions.iter().any(|one| one.probability.is_some());
         let dash = || "-".to_owned();
         let rows = predictions.into_iter().map(|prediction| {
-            let mut row = vec![prediction.id, prediction.predicted.map_or_else(dash, Said::text)];
+            let nearest = prediction.likely.iter();
+            let nearest = nearest.map(|one| format!("{} {}", one.class, percent(one.probability)));
+            let nearest: Vec<String> = nearest.collect();
+            let said = match nearest.is_empty() {
+                true => prediction.predicted.map_or_else(dash, Said::text),
+                false => "(none)".to_owned(),
+            };
+            let mut row = vec![prediction.id, said];
             if with_probability {
-                row.push(prediction.probability.map_or_else(dash, |one| one.text(percent)));
+                row.push(match nearest.is_empty() {
+                    true => prediction.probability.map_or_else(dash, |one| one.text(percent)),
+                    false => format!("nearest: {}", nearest.join(", ")),
+                });
             }
             row.push(prediction.label.map_or_else(dash, Said::text));
             row

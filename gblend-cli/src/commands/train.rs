@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::process::Interrupt;
 use crate::progress::Reporter;
 use crate::records::{Figure, ObjectiveDescription, SelectedBy, Summary};
-use crate::run_folder::Destination;
+use crate::run_folder::{Destination, refuse_comparison};
 use crate::tables::{metrics_table, percent, predictions_line, weighted_losses};
 use crate::training::pipeline;
 use crate::training::pipeline::{ProcessUse, Start};
@@ -77,6 +77,7 @@ impl Train {
             folder: run.to_owned(),
             problem,
         };
+        refuse_comparison(run)?;
         let own = run.join("config.toml");
         if !own.is_file() {
             return Err(problem(

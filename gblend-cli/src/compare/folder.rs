@@ -13,6 +13,8 @@ use crate::records::{Comparison, Summary};
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    /// Whether it was not there before.
+    is_new: bool,
     _lock: FolderLock,
 }
 
@@ -22,6 +24,7 @@ impl Folder {
     /// # Errors
     /// [`Error::Run`] if it is of another configuration, or another process is at work in it; [`Error::Write`].
     pub(super) fn open(path: &Path, config: &Config) -> Result<Self> {
+        let is_new = !path.exists();
         std::fs::create_dir_all(path).map_err(Error::write(path))?;
         let problem = |problem: &str| Error::Run {
             folder: path.to_owned(),
@@ -53,8 +56,23 @@ impl Folder {
         }
         Ok(Self {
             path: path.to_owned(),
+            is_new,
             _lock: lock,
         })
+    }
+
+    /// Takes a folder away that was made for a comparison of which nothing ran: it would be in the way of the next one.
+    pub(super) fn discard_unused(self) {
+        let used = ["cells", "tuning", "compare.json"]
+            .iter()
+            .any(|name| self.path.join(name).exists());
+        if self.is_new && !used {
+            for name in ["config.toml", FolderLock::NAME] {
+                let _ = std::fs::remove_file(self.path.join(name));
+            }
+            // Only if it is empty.
+            let _ = std::fs::remove_dir(&self.path);
+        }
     }
 
     pub(super) fn path(&self) -> &Path {

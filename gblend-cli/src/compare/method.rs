@@ -87,7 +87,13 @@ impl Method {
                  --variant \"adam optimizer.kind=adam optimizer.learning_rate=0.002\""
             )));
         }
-        let overrides = words.map(str::parse).collect::<Result<_, _>>()?;
+        let overrides = words.map(str::parse).collect::<Result<Vec<Override>, _>>()?;
+        if overrides.is_empty() {
+            return Err(Error::Usage(format!(
+                "--variant {argument:?}: found a name and no key, so that it would be the configuration as it is; expected \
+                 \"NAME KEY=VALUE …\", as in --variant \"{name} optimizer.learning_rate=0.002\""
+            )));
+        }
         Ok(Self::Variant(name.to_owned(), overrides))
     }
 

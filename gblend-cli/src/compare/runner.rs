@@ -49,17 +49,11 @@ pub fn compare(
         board,
         opened: false,
     };
-    let choices = match tuning {
-        Some(tuning) => crew.tune(&entries, tuning)?,
-        None => entries.iter().map(|_| Choice::Own).collect(),
-    };
-    let plan = Plan::new(base, folder.path(), scope.seeds, entries, &choices)?;
-    let comparison = |states: &[CellProgress]| tabulated(base, &plan, states);
-    let states = crew.run(&plan, &|states| folder.write(&comparison(states)))?;
-    let comparison = comparison(&states);
-    folder.write(&comparison)?;
-    crew.check_all_ended(&states)?;
-    Ok(comparison)
+    let compared = crew.compare(entries, scope, tuning);
+    if compared.is_err() {
+        folder.discard_unused();
+    }
+    compared
 }
 
 /// Who runs cells.
@@ -74,6 +68,22 @@ struct Crew<'a> {
 }
 
 impl Crew<'_> {
+    /// Tunes, runs and tabulates.
+    fn compare(&mut self, entries: Vec<Entry>, scope: &Scope, tuning: Option<&Tuning>) -> Result<Comparison> {
+        let (base, folder) = (self.base, self.folder);
+        let choices = match tuning {
+            Some(tuning) => self.tune(&entries, tuning)?,
+            None => entries.iter().map(|_| Choice::Own).collect(),
+        };
+        let plan = Plan::new(base, folder.path(), scope.seeds, entries, &choices)?;
+        let comparison = |states: &[CellProgress]| tabulated(base, &plan, states);
+        let states = self.run(&plan, &|states| folder.write(&comparison(states)))?;
+        let comparison = comparison(&states);
+        folder.write(&comparison)?;
+        self.check_all_ended(&states)?;
+        Ok(comparison)
+    }
+
     /// Runs what is not done of a plan, and tells `after` of every cell that has ended.
     fn run(
         &mut self,

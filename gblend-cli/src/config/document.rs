@@ -183,7 +183,7 @@ impl Document {
             {
                 full.push(unknown);
             }
-            self.invalid(&full, suggest(&message))
+            self.invalid(&full, suggest(&in_words(&message)))
         })
     }
 
@@ -239,6 +239,45 @@ fn place(origin: &str, text: &str, span: Option<Range<usize>>) -> String {
         }
         None => origin.to_owned(),
     }
+}
+
+/// serde's message with words for the types of a program.
+fn in_words(message: &str) -> String {
+    const WORDS: [(&str, &str); 14] = [
+        ("usize", "a whole number of 0 or more"),
+        ("u64", "a whole number of 0 or more"),
+        ("u32", "a whole number of 0 or more"),
+        ("u16", "a whole number from 0 to 65535"),
+        ("u8", "a whole number from 0 to 255"),
+        ("isize", "a whole number"),
+        ("i64", "a whole number"),
+        ("i32", "a whole number"),
+        ("f64", "a number"),
+        ("f32", "a number"),
+        ("a nonzero u64", "a whole number of 1 or more"),
+        ("a nonzero usize", "a whole number of 1 or more"),
+        ("a boolean", "true or false"),
+        ("a sequence", "a list"),
+    ];
+    let Some((found, expected)) = message.rsplit_once(", expected ") else {
+        return message.to_owned();
+    };
+    let words = WORDS
+        .iter()
+        .find(|(name, _)| *name == expected)
+        .map(|(_, words)| *words);
+    let expected = match words {
+        Some(words) => words.to_owned(),
+        None if expected.starts_with("struct ") || expected == "a map" => "a table".to_owned(),
+        None => expected.to_owned(),
+    };
+    let found = found
+        .replacen("invalid type: ", "found ", 1)
+        .replacen("invalid value: ", "found ", 1)
+        .replacen("found sequence", "found a list", 1)
+        .replacen("found map", "found a table", 1)
+        .replacen("floating point", "number", 1);
+    format!("{found}, expected {expected}")
 }
 
 /// Adds the nearest known name to serde's message about an unknown field or variant.

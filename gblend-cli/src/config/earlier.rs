@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::{Config, ConfigError, Override};
+use crate::texts::text;
 
 /// Gives the keys that came later or have another default now, where they are absent, what they meant before.
 pub(super) fn complete(resolved: &mut Table) {
@@ -51,14 +52,18 @@ impl Config {
 
     /// A configuration file's text, and the folder that its relative paths start from.
     pub(super) fn read(file: &Path) -> Result<(String, PathBuf), ConfigError> {
-        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+        let bytes = std::fs::read(file).map_err(|source| ConfigError::Unreadable {
             path: file.to_owned(),
             source,
+        })?;
+        let text = text(&bytes).map_err(|fault| ConfigError::Syntax {
+            place: format!("{}:{}", file.display(), fault.line),
+            problem: fault.problem,
         })?;
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
         let base = folder.unwrap_or(Path::new("."));
         Ok((
-            text,
+            text.to_owned(),
             std::path::absolute(base).unwrap_or_else(|_| base.to_owned()),
         ))
     }

@@ -19,8 +19,11 @@ use super::prepared::Prepared;
 use super::sampler::{Drawn, Sampler};
 use crate::config::ModalityConfig;
 
-/// Batches that each worker may be ahead.
+/// Batches that each worker may be ahead, if there is memory for them.
 const AHEAD: usize = 2;
+
+/// Bytes of batches that may wait whatever the setting says: small ones cost nothing worth a word.
+const LEAST_WAITING: u64 = 64 << 20;
 
 /// A batch in host memory.
 #[derive(Debug)]
@@ -153,6 +156,11 @@ impl<'a> Plan<'a> {
         bound(batch)..bound(batch + 1)
     }
 
+    /// Samples of the largest batch.
+    fn largest(&self) -> usize {
+        self.order.len().div_ceil(self.batches.max(1))
+    }
+
     /// The number of batches.
     pub fn len(&self) -> usize {
         self.batches - self.skipped
@@ -188,12 +196,12 @@ impl Loader<'_> {
         plan: &Plan<'_>,
         mut consume: impl FnMut(usize, LoadedBatch) -> Result<(), E>,
     ) -> Result<Duration, E> {
-        let workers = self.workers.get().min(plan.len().max(1));
+        let (workers, ahead) = self.lanes(plan);
         let mut waited = Duration::ZERO;
         std::thread::scope(|scope| {
             let queues: Vec<_> = (0..workers)
                 .map(|worker| {
-                    let (sender, receiver) = sync_channel(AHEAD);
+                    let (sender, receiver) = sync_channel(ahead);
                     let work = move || {
                         for batch in (worker..plan.len()).step_by(workers) {
                             // The consumer hangs up at the first error.
@@ -219,6 +227,25 @@ impl Loader<'_> {
             }
             Ok(waited)
         })
+    }
+
+    /// Batches of which one is computed with, and the others are made or wait, with so many workers.
+    pub fn most_batches(workers: usize) -> usize {
+        // Of each worker, those that wait, one that waits to, and the samples of one.
+        workers.saturating_mul(AHEAD + 2).saturating_add(1)
+    }
+
+    /// Workers, and how many batches each may be ahead: as many as there is memory for, and one of each at least. The order
+    /// of the batches depends on neither.
+    fn lanes(&self, plan: &Plan<'_>) -> (usize, usize) {
+        let most = self.workers.get().min(plan.len().max(1));
+        let wanted = self.wanted.iter().enumerate().filter(|(_, wanted)| **wanted);
+        let each = wanted.map(|(position, _)| self.prepared.sample_bytes(position));
+        let batch = each
+            .fold(0_u64, u64::saturating_add)
+            .saturating_mul(plan.largest() as u64);
+        let fits = self.prepared.waiting_bytes().max(LEAST_WAITING) / batch.max(1);
+        lanes(most, usize::try_from(fits).unwrap_or(usize::MAX))
     }
 
     /// The largest number of views that a wanted modality has.
@@ -298,6 +325,15 @@ impl Loader<'_> {
     }
 }
 
+/// Of so many workers, those that there is room for, and how many batches each may be ahead, where so many batches fit.
+fn lanes(workers: usize, fits: usize) -> (usize, usize) {
+    let of_each = fits.saturating_sub(1) / workers.max(1);
+    match of_each {
+        0 | 1 => ((fits.saturating_sub(1) / 2).clamp(1, workers.max(1)), 0),
+        of_each => (workers, (of_each - 2).min(AHEAD)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -311,6 +347,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn batches_under_way_fit_and_where_there_is_room_nothing_is_held_back(workers in 1_usize..20, fits in 0_usize..200) {
+            let (used, ahead) = lanes(workers, fits);
+            prop_assert!((1..=workers).contains(&used) && ahead <= AHEAD);
+            prop_assert!(used * (ahead + 2) < fits.max(3));
+            if fits >= Loader::most_batches(workers) {
+                prop_assert_eq!((used, ahead), (workers, AHEAD));
+            }
+        }
+
         #[test]
         fn every_sample_is_dealt_once_and_batches_are_even(
             samples in 0_u32..300, size in 1_usize..50, skipped in 0_usize..20,

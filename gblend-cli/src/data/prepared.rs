@@ -17,12 +17,17 @@ use crate::config::ModalityConfig;
 const SEGMENT: usize = 256;
 const _: () = assert!(SEGMENT - 1 <= u8::MAX as usize, "places in a segment have 8 bits");
 
+/// Bytes of the samples of one segment, if it has several: each thread has one in memory while it prepares it.
+const SEGMENT_BYTES: usize = 16 << 20;
+
 /// Where samples are kept, and who is told how far the preparation is.
 pub struct Storage<'a> {
     /// Folder of the cache.
     pub cache: &'a Path,
-    /// Bytes of prepared samples that may stay in memory.
+    /// Bytes of prepared samples that may be in memory, those of batches that wait among them.
     pub memory: u64,
+    /// Samples of the batches that wait at most, if there is memory for them.
+    pub waiting: usize,
     /// Called with the number of samples done and the number in all.
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
     /// Told what went wrong without doing harm.
@@ -52,6 +57,7 @@ pub struct Prepared<'a> {
     faults: BTreeMap<usize, Vec<Error>>,
     odd_shapes: Vec<Error>,
     contents: Option<Vec<Vec<u64>>>,
+    waiting_bytes: u64,
 }
 
 struct PreparedModality<'a> {
@@ -59,6 +65,8 @@ struct PreparedModality<'a> {
     stream: usize,
     media: MediaKind,
     sample_shape: Vec<usize>,
+    /// Samples of each segment but the last.
+    per_segment: usize,
     segments: Vec<Segment>,
 }
 
@@ -69,9 +77,8 @@ struct Segment {
 }
 
 impl Segment {
-    /// Where a sample of its range is among those that it has, if it is.
-    fn position(&self, sample: usize) -> Option<usize> {
-        let place = sample % SEGMENT;
+    /// Where the sample at a place of its range is among those that it has, if it is.
+    fn position(&self, place: usize) -> Option<usize> {
         match &self.kept {
             None => Some(place),
             Some(kept) => kept.binary_search(&u8::try_from(place).ok()?).ok(),
@@ -109,18 +116,39 @@ impl<'a> Prepared<'a> {
         let total = source.len() * modalities.len();
         let done = AtomicUsize::new(0);
         let resident = AtomicU64::new(0);
+        let mut plans = Vec::with_capacity(modalities.len());
+        for (modality, &stream) in modalities.iter().zip(streams) {
+            let plan = ModalityPlan {
+                modality,
+                stream,
+                preparation: preparation(modality)?,
+                direct: source.is_direct(stream) && modality.plugin.prepares_directly(),
+            };
+            plans.push((plan.size_of_first(source, &cache), plan));
+        }
+        // Batches that wait have half of the memory at most; what they do not need is for samples that stay.
+        let each: usize = plans.iter().filter_map(|(size, _)| *size).sum();
+        let waiting_bytes = storage.memory / 2;
+        let waiting_bytes = waiting_bytes.min((each as u64).saturating_mul(storage.waiting as u64));
+        let memory = storage.memory - waiting_bytes;
         let mut prepared = Vec::with_capacity(modalities.len());
         let mut faults: BTreeMap<usize, Vec<Error>> = BTreeMap::new();
         let mut odd_shapes = Vec::new();
         let mut contents = storage.contents.then(Vec::new);
-        for (modality, &stream) in modalities.iter().zip(streams) {
-            let preparation = preparation(modality)?;
-            let direct = source.is_direct(stream) && modality.plugin.prepares_directly();
-            let starts: Vec<usize> = (0..source.len()).step_by(SEGMENT).collect();
+        for (size, plan) in plans {
+            let ModalityPlan {
+                modality,
+                stream,
+                preparation,
+                direct,
+            } = plan;
+            let per_segment = size.map_or(SEGMENT, |bytes| SEGMENT_BYTES / bytes.max(1));
+            let per_segment = per_segment.clamp(1, SEGMENT);
+            let starts: Vec<usize> = (0..source.len()).step_by(per_segment).collect();
             let finished: Vec<Result<(Segment, Found)>> = starts
                 .par_iter()
                 .map(|&start| {
-                    let range = start..(start + SEGMENT).min(source.len());
+                    let range = start..(start + per_segment).min(source.len());
                     let work = SegmentWork {
                         source,
                         modality,
@@ -140,7 +168,7 @@ impl<'a> Prepared<'a> {
                     let bytes: u64 = samples.iter().map(|s| 4 * s.len() as u64).sum();
                     let so_far = done.fetch_add(count, Ordering::Relaxed) + count;
                     (storage.progress)(so_far, total);
-                    let fits = resident.fetch_add(bytes, Ordering::Relaxed) + bytes <= storage.memory;
+                    let fits = resident.fetch_add(bytes, Ordering::Relaxed) + bytes <= memory;
                     // What could not be stored has to stay, whatever the limit says.
                     let samples = match key {
                         None if !fits => Stored::Direct,
@@ -150,7 +178,7 @@ impl<'a> Prepared<'a> {
                         }
                         _ => Stored::Resident(samples),
                     };
-                    let places = kept.iter().filter_map(|index| u8::try_from(index % SEGMENT).ok());
+                    let places = kept.iter().filter_map(|index| u8::try_from(index - start).ok());
                     let kept = (kept.len() < count).then(|| places.collect());
                     Ok((Segment { kept, samples }, found))
                 })
@@ -193,6 +221,7 @@ impl<'a> Prepared<'a> {
                 stream,
                 media,
                 sample_shape,
+                per_segment,
                 segments,
             });
         }
@@ -207,6 +236,7 @@ impl<'a> Prepared<'a> {
             faults,
             odd_shapes,
             contents,
+            waiting_bytes,
         };
         prepared.find_empty(storage.faults)?;
         Ok(prepared)
@@ -267,9 +297,22 @@ impl<'a> Prepared<'a> {
         if self.faults.contains_key(&sample) {
             return true;
         }
-        self.modalities[modality].segments[sample / SEGMENT]
-            .position(sample)
-            .is_some()
+        let (segment, place) = self.modalities[modality].segment(sample);
+        segment.position(place).is_some()
+    }
+
+    /// Bytes of one prepared sample of a modality.
+    pub(super) fn sample_bytes(&self, modality: usize) -> u64 {
+        let values = self.modalities[modality]
+            .sample_shape
+            .iter()
+            .map(|&extent| extent as u64);
+        values.product::<u64>().saturating_mul(size_of::<f32>() as u64)
+    }
+
+    /// Bytes of the batches that may wait.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.waiting_bytes
     }
 
     /// The number of modalities.
@@ -318,8 +361,8 @@ impl<'a> Prepared<'a> {
     /// has changed, since the run began.
     pub fn sample(&self, modality: usize, sample: usize) -> Result<Array> {
         let modality = &self.modalities[modality];
-        let segment = &modality.segments[sample / SEGMENT];
-        let position = segment.position(sample).ok_or_else(|| {
+        let (segment, place) = modality.segment(sample);
+        let position = segment.position(place).ok_or_else(|| {
             let faults = self.faults.get(&sample).into_iter().flatten();
             let problems: Vec<String> = faults.map(ToString::to_string).collect();
             Error::data("a sample that was skipped", problems.join("; "))
@@ -343,6 +386,14 @@ impl<'a> Prepared<'a> {
 }
 
 impl PreparedModality<'_> {
+    /// The segment that a sample is in, and its place in the segment's range.
+    fn segment(&self, sample: usize) -> (&Segment, usize) {
+        (
+            &self.segments[sample / self.per_segment],
+            sample % self.per_segment,
+        )
+    }
+
     /// A sample that was found sound when the run began.
     fn prepared_anew(&self, source: &dyn Source, index: usize) -> Result<Array> {
         let prepared = prepare(source, (self.config, self.stream), index).map_err(|fault| match fault {
@@ -371,6 +422,42 @@ impl PreparedModality<'_> {
                 );
                 Error::data(location(source, self.config, index), problem)
             })
+    }
+}
+
+/// What is prepared for a modality, and how.
+struct ModalityPlan<'a> {
+    modality: &'a ModalityConfig,
+    stream: usize,
+    preparation: String,
+    /// Whether samples are prepared whenever they are asked for, and not cached.
+    direct: bool,
+}
+
+impl ModalityPlan<'_> {
+    /// The bytes of a prepared sample: of the first that can be prepared, if it is among the first few.
+    fn size_of_first(&self, source: &dyn Source, cache: &Cache) -> Option<usize> {
+        const TRIED: usize = 8;
+        let having = (0..source.len()).filter(|&index| source.has(index, self.stream));
+        let mut sizes = having.take(TRIED).filter_map(|index| {
+            let key = match self.direct {
+                true => None,
+                false => {
+                    let fingerprint = source.fingerprint(index, self.stream).ok()?;
+                    Some(SegmentKey::new(&self.preparation, [fingerprint.as_str()]))
+                }
+            };
+            if let Some(known) = key.as_ref().and_then(|key| cache.size(key)) {
+                return Some(known);
+            }
+            let sample = prepare(source, (self.modality, self.stream), index).ok()?;
+            let bytes = size_of::<f32>() * sample.len();
+            if let Some(key) = &key {
+                cache.remember_size(key, bytes);
+            }
+            Some(bytes)
+        });
+        sizes.next()
     }
 }
 

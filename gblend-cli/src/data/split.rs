@@ -198,9 +198,12 @@ impl Splits {
         }
         let held_out = take(shares.held_out, "held-out");
         if shares.held_out > 0.0 && held_out.is_empty() {
+            let whole = match groups.is_empty() {
+                true => "",
+                false => "; groups stay whole, and one must be left to train on",
+            };
             let problem = format!(
-                "no sample could be held out for estimates: a share of {} of {} samples; groups stay whole, and one \
-                 must be left to train on",
+                "no sample could be held out for estimates: a share of {} of {} samples{whole}",
                 shares.held_out,
                 pool.len()
             );
@@ -495,6 +498,18 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("groups stay whole"), "{error}");
+        // Where there are none, nothing is said of them.
+        let shares = Shares {
+            validation: 0.0,
+            held_out: 0.01,
+        };
+        let error = Splits::new(&Known::new(1, 3, 0), division(shares), Seed::new(0))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("0.01 of 3 samples") && !error.contains("groups"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The network: its inputs, its parts, and the device that it computes on.
 
+mod batch_norms;
 mod criteria;
 pub(crate) mod device;
 mod inputs;

@@ -12,6 +12,7 @@ use gblend_core::{
 
 use gblend_optim::network::{Network, Part};
 
+use super::batch_norms::{fewest_values, has_batch_norm};
 use super::criteria::{Criteria, LabelContext};
 use crate::config::{Config, FusionConfig, ModalityConfig, Objectives};
 use crate::network::Inputs;
@@ -243,6 +244,37 @@ impl Multimodal {
     /// Whether the joint head is one that the objective brings, in the place of the configured fusion.
     pub fn has_own_joint_head(&self) -> bool {
         matches!(self.joint, JointHead::Own(_))
+    }
+
+    /// Of each modality, how many values its stages leave of a sample; of an encoder without stages that is not known.
+    pub fn values_of_maps(&self) -> impl Iterator<Item = (&str, u64)> {
+        let values = |branch: &Branch| {
+            let stages = branch.encoder.stages().iter();
+            let extents = stages.map(|stage| [stage.channels, stage.height, stage.width, stage.frames]);
+            let values = extents.map(|extents| {
+                let extents = extents.into_iter().map(|extent| extent as u64);
+                extents.fold(1, u64::saturating_mul)
+            });
+            values.fold(0, u64::saturating_add)
+        };
+        self.branches
+            .iter()
+            .map(move |branch| (branch.name.as_str(), values(branch)))
+    }
+
+    /// The modalities whose batch normalization sees one value of a channel where it sees one sample of these shapes.
+    ///
+    /// # Errors
+    /// Never: looking has nothing to refuse.
+    pub fn normalized_alone(&mut self, sample_shapes: &[Vec<usize>]) -> Result<Vec<String>> {
+        let mut alone = Vec::new();
+        for (branch, shape) in self.branches.iter_mut().zip(sample_shapes) {
+            let encoder = branch.encoder.as_mut();
+            if fewest_values(encoder, shape) == Some(1) && has_batch_norm(encoder)? {
+                alone.push(branch.name.clone());
+            }
+        }
+        Ok(alone)
     }
 
     /// Whether losses have parameters of their own, so that one that is computed again after a step is another.

@@ -7,6 +7,7 @@ use gblend_core::params::State;
 use crate::error::{Error, Result};
 use crate::files::from_safetensors;
 use crate::records::{FittedModalities, Membership, ModelDescription, Summary};
+use crate::run_folder::comparison::refuse_comparison;
 use crate::run_folder::fitted::{fitted_hash, read_fitted};
 use crate::run_folder::splits::read_splits;
 
@@ -31,12 +32,13 @@ impl FinishedRun {
     /// Reads a run folder.
     ///
     /// # Errors
-    /// [`Error::Run`] if the run did not end, or a file is damaged or of another version of gblend.
+    /// [`Error::Run`] if it is a comparison's, if the run did not end, or a file is damaged or of another version of gblend.
     pub fn open(path: &Path) -> Result<Self> {
         let problem = |problem: String| Error::Run {
             folder: path.to_owned(),
             problem,
         };
+        refuse_comparison(path)?;
         if !path.join("config.toml").is_file() {
             return Err(problem(
                 "no config.toml: this is not a folder that `gblend train` wrote".into(),

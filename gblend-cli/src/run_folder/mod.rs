@@ -5,7 +5,7 @@
 //! | `config.toml` | the configuration, every default written out |
 //! | `metrics.jsonl` | a line per epoch, and one per estimate of the blend, under `blend` |
 //! | `tensorboard/` | the figures of `metrics.jsonl` for TensorBoard, with `log.tensorboard` |
-//! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`] |
+//! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`]; removed when it has ended, but with `checkpoint.keep` |
 //! | `fitted.json` | what modalities have fitted to the training samples, if they have: means of columns, words of texts |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
 //! | `splits.csv` | which sample was in which split, and a hash of what it was made of |
@@ -15,6 +15,7 @@
 //! | `summary.json` | the result; written last, so a folder without it is of a run that did not end |
 
 pub mod checkpoint;
+mod comparison;
 mod described;
 mod finished;
 mod fitted;
@@ -41,6 +42,7 @@ use crate::records::{
 };
 use checkpoint::{Checkpoint, Description, ProbeStore, Store, Writer};
 
+pub use comparison::refuse_comparison;
 pub use finished::FinishedRun;
 pub use fitted::read_fitted;
 use fitted::{fitted_hash, write_fitted};
@@ -249,6 +251,11 @@ impl Sink for RunFolder {
     fn folds(&self) -> Option<FoldFolders> {
         Some(self.fold_folders())
     }
+}
+
+/// Takes away the checkpoints of a run that has ended, which nobody needs any more. What cannot be removed does no harm.
+pub fn remove_checkpoints(run: &Path) {
+    let _ = std::fs::remove_dir_all(run.join(CHECKPOINTS));
 }
 
 /// Whether every log that a checkpoint knows of has what it had then.

@@ -1,10 +1,12 @@
 //! Training: from a configuration to a run folder.
 
 mod learner;
+pub(crate) mod lone_values;
 pub mod pipeline;
 pub mod probe;
 pub mod session;
 pub mod step;
+pub(crate) mod step_room;
 mod steps;
 mod train;
 mod trained_model;

@@ -19,8 +19,12 @@ use crate::records::{
     PredictionSummary, Seconds, StrategyAdvice, Summary, TestDetails, TestSamples,
 };
 use crate::run_folder::checkpoint::Checkpoint;
-use crate::run_folder::{Destination, RunFolder, Sink, TensorBoard, Unfinished, read_fitted};
+use crate::run_folder::{
+    Destination, RunFolder, Sink, TensorBoard, Unfinished, read_fitted, remove_checkpoints,
+};
+use crate::training::lone_values::lone_values;
 use crate::training::session::Session;
+use crate::training::step_room::check_step_room;
 use crate::training::train::train;
 use crate::training::trained_model::TrainedModel;
 
@@ -72,6 +76,12 @@ pub fn run(
     }
     let prepare = started.elapsed();
     let mut model = session.initial_model()?;
+    if process == ProcessUse::Exclusive {
+        for told in lone_values(&session, &splits, &mut model)? {
+            reporter.warn(&told);
+        }
+    }
+    check_step_room(&session, &splits, &model)?;
     let mut blend = config.blend.start(&session.heads)?;
     session.folds(&splits)?;
     interrupt.check(0)?;
@@ -165,6 +175,9 @@ pub fn run(
         &advice,
         &summary,
     )?;
+    if !config.checkpoint.keep {
+        remove_checkpoints(&path);
+    }
     Ok((summary, path))
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use gblend_core::params::{State, load_state, state_of};
+use gblend_core::memory;
+use gblend_core::params::{State, load_state, parameter_count, state_of};
 use gblend_core::{
     Array, AutoDevice, FitContext, Fitted, Heads, Label, LabelKind, Labels, OnBadSample, OpenContext, Seed,
     Source,
@@ -146,6 +147,7 @@ impl<'a> Session<'a> {
         let storage = Storage {
             cache: &config.run.cache,
             memory: config.run.memory.saturating_mul(1 << 20),
+            waiting: Loader::most_batches(workers().get()).saturating_mul(config.run.batch_size),
             progress: &|done, total| reporter.prepared(done, total),
             warn: &|message| reporter.warn(&message),
             contents: check == SampleCheck::Exhaustive
@@ -185,7 +187,7 @@ impl<'a> Session<'a> {
         {
             let all = source.len() + source.left_out().len();
             reporter.warn(&format!(
-                "{skipped_samples} of {all} samples are skipped, such as {first}; `gblend check` lists all of them"
+                "{skipped_samples} of {all} samples are skipped, such as {first}; `gblend check --all` lists all of them"
             ));
         }
         if splits.unlabeled() > 0 {
@@ -378,7 +380,7 @@ impl<'a> Session<'a> {
             classes: self.source.classes(),
             labels: &self.train_labels,
         };
-        Ok(Multimodal::build(
+        let mut model = Multimodal::build(
             self.config,
             &self.objectives,
             &self.sample_shapes()?,
@@ -386,7 +388,12 @@ impl<'a> Session<'a> {
             labels,
             &self.device,
             self.seed("model"),
-        )?)
+        )?;
+        let parameters = parameter_count(&mut model)?;
+        // A gradient at the least.
+        let bytes = (parameters as u64).saturating_mul(size_of::<f32>() as u64);
+        memory::check_room(bytes, || format!("a gradient of {parameters} parameters"))?;
+        Ok(model)
     }
 
     /// The network as training starts from it: with its initial parameters, but for encoders that are pre-trained.

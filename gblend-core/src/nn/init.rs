@@ -3,6 +3,7 @@
 use rand_distr::{Distribution, Normal, Uniform};
 
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::seed::Seed;
 use crate::tensor::{AutoDevice, Plain, Shape};
 
@@ -57,7 +58,7 @@ fn sample<S: Shape>(
 const MOST: usize = 1 << 30;
 
 /// The extents of a layer's weights, which are as many as their product: none of them 0, and not more weights than a
-/// layer may have. So nothing is allocated for a size that nobody means.
+/// layer may have, or the machine has memory for. So nothing is allocated for a size that nobody means.
 ///
 /// # Errors
 /// [`Error::Argument`] naming the one that is 0, or the largest of those that are too many together.
@@ -68,14 +69,25 @@ pub(super) fn extents<const N: usize>(layer: &str, extents: [(&str, usize); N]) 
     let count = extents
         .iter()
         .try_fold(1_usize, |count, (_, extent)| count.checked_mul(*extent));
-    if let Some(&(name, extent)) = extents.iter().max_by_key(|(_, extent)| *extent)
-        && count.is_none_or(|count| count > MOST)
-    {
-        let all: Vec<String> = extents
-            .iter()
-            .map(|(name, extent)| format!("{extent} {name}"))
-            .collect();
-        let expected = format!("at most {MOST} weights in one layer, and not {}", all.join(" x "));
+    let Some(&(name, extent)) = extents.iter().max_by_key(|(_, extent)| *extent) else {
+        return Ok(extents.map(|(_, extent)| extent));
+    };
+    let all = || {
+        let all = extents.iter().map(|(name, extent)| format!("{extent} {name}"));
+        all.collect::<Vec<_>>().join(" x ")
+    };
+    if count.is_none_or(|count| count > MOST) {
+        let expected = format!("at most {MOST} weights in one layer, and not {}", all());
+        return Err(Error::argument(layer, name, extent, expected));
+    }
+    let bytes = (count.unwrap_or(MOST) as u64).saturating_mul(size_of::<f32>() as u64);
+    if let Some(free) = memory::missing(bytes) {
+        let expected = format!(
+            "a layer that the machine has memory for, and not {}, {} MiB of weights, of which {} are left",
+            all(),
+            bytes >> 20,
+            free >> 20
+        );
         return Err(Error::argument(layer, name, extent, expected));
     }
     Ok(extents.map(|(_, extent)| extent))

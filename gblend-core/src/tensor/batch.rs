@@ -10,6 +10,7 @@ use super::values::{Features, Maps, Plain};
 use crate::array::Array;
 use crate::device::AutoDevice;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::recorder::Recorder;
 use crate::shape::Dims2;
 
@@ -129,6 +130,8 @@ impl StackedSamples {
         }
         let (elements, batch) = (first.len(), samples.len());
         let count = elements.saturating_mul(batch);
+        let what = || format!("{batch} samples of {:?}", first.shape());
+        memory::check_room((count as u64).saturating_mul(size_of::<f32>() as u64), what)?;
         let mut values = Vec::new();
         values.try_reserve_exact(count).map_err(|_| {
             let megabytes = count.saturating_mul(4) / 1_000_000;

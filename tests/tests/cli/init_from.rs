@@ -380,7 +380,7 @@ fn nonsense_is_named_and_nothing_is_written() {
         ("alone.csv", "expected two or more"),
         ("semicolons.csv", "semicolons"),
         ("dollar.csv", "environment variable"),
-        ("line.csv", "line: 2"),
+        ("line.csv", "line.csv:2: found 1 cells, expected 2"),
         ("binary.csv", "binary.csv"),
         ("garbage.parquet", "not a whole Parquet file"),
         ("garbage.tar", "garbage.tar"),

@@ -114,6 +114,8 @@ fn the_first_signal_ends_training_after_the_epoch_and_leaves_its_parameters() {
             "whole",
             "--set",
             &epochs,
+            "--set",
+            "checkpoint.keep=true",
         ];
         training.playground.succeed(&whole);
         // There is a checkpoint after every epoch.

@@ -9,6 +9,7 @@ mod compare;
 mod compare_intervals;
 mod determinism;
 mod device;
+mod every_path;
 mod export;
 mod faults;
 
@@ -21,6 +22,7 @@ mod interrupt;
 mod manifest;
 mod matching;
 mod media_files;
+mod memory;
 mod missing_modality;
 mod multi_label;
 mod pool;
@@ -35,6 +37,7 @@ mod tensorboard;
 mod text;
 mod tune;
 mod vector;
+mod wrong_turns;
 
 use gblend_tests::Playground;
 

@@ -328,12 +328,14 @@ fn settings_that_fit_no_table_are_refused_by_name() {
         ("data.root=nowhere", &["nowhere"]),
         (
             "data.classes=[\"even\"]",
-            &["unknown label `odd`", "sample s1", "sample s15"],
+            &["unknown label `odd`", "sample s1", "and 7 more like it"],
         ),
         ("data.split=3", &["data.split", "shares"]),
     ] {
         p.refuse(&["check", "m.toml", "--set", set], parts);
     }
+    let all = ["check", "m.toml", "--all", "--set", "data.classes=[\"even\"]"];
+    p.refuse(&all, &["sample s1:", "sample s15:", "unknown label `odd`"]);
 }
 
 #[test]

@@ -111,3 +111,43 @@ fn every_blend_strategy_trains_on_several_classes() {
         }
     }
 }
+
+#[test]
+fn where_no_class_passes_the_nearest_are_told_with_their_probabilities() {
+    let p = prepared();
+    p.succeed(&[
+        "train",
+        "csv.toml",
+        "--quiet",
+        "--out",
+        "run",
+        "--set",
+        "run.epochs=20",
+    ]);
+    let ids: Vec<String> = (1..=SAMPLES).map(|number| format!("s{number}")).collect();
+    let predict: Vec<&str> = ["predict", "run", "--quiet"]
+        .into_iter()
+        .chain(ids.iter().map(String::as_str))
+        .collect();
+    let predictions = p.json(&[&predict[..], &["--json"]].concat());
+    let mut none = 0;
+    for one in predictions.as_array().unwrap() {
+        if !one["predicted"].as_array().unwrap().is_empty() {
+            assert!(one.get("likely").is_none(), "{one}");
+            continue;
+        }
+        none += 1;
+        let likely = one["likely"].as_array().unwrap();
+        let likely: Vec<f64> = likely
+            .iter()
+            .map(|class| class["probability"].as_f64().unwrap())
+            .collect();
+        assert!(
+            likely.len() == 3 && likely.is_sorted_by(|a, b| a >= b) && likely[0] < 0.5,
+            "{one}"
+        );
+    }
+    assert!(none > 0, "{predictions}");
+    let table = p.succeed(&predict);
+    assert!(table.contains("(none)") && table.contains("nearest: "), "{table}");
+}

@@ -276,8 +276,11 @@ fn numbers_of_a_table_are_learned_and_their_lack_is_counted() {
     p.succeed(&["predict", "run", "s1", "s20", "--quiet"]);
     p.write("table.csv", "id,age,split\ns1,12 years,train\n");
     p.refuse_after_run(&["check", "table.toml"], "12 years");
-    p.write("table.csv", "id,age,split\ns1,NaN,train\n");
-    p.refuse_after_run(&["check", "table.toml"], "NaN");
+    p.write("table.csv", "id,age,split\ns1,inf,train\n");
+    p.refuse_after_run(&["check", "table.toml"], "`inf`, expected a number");
+    // As in Parquet it is what is missing.
+    p.write("table.csv", "id,age,split\ns1,NaN,train\ns2,NaN,test\n");
+    p.refuse_after_run(&["check", "table.toml"], "no test sample with a label");
 }
 
 #[test]

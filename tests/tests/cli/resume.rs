@@ -155,7 +155,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_it_is_taken() {
     for (trial, file) in ["json", "safetensors"].into_iter().enumerate() {
         let run = format!("run-{trial}");
         // Killed at the end, so that the rest is short.
-        p.succeed(&arguments(&["--out", &run]));
+        p.succeed(&arguments(&["--out", &run, "--set", "checkpoint.keep=true"]));
         let folder = p.path(&run);
         std::fs::remove_file(folder.join("summary.json")).unwrap();
         let newest = *checkpoints(&p, &run).last().unwrap();

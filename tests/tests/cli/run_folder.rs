@@ -106,7 +106,16 @@ fn the_epoch_is_kept_whose_figure_is_best_by_what_predicts() {
     for (rule, key) in [("joint", "accuracy"), ("pool", "loss")] {
         let run = format!("by-{rule}");
         let predict = format!("blend.predict={rule}");
-        let set = ["--out", &run, "--set", &predict, "--set", "run.epochs=4"];
+        let set = [
+            "--out",
+            &run,
+            "--set",
+            &predict,
+            "--set",
+            "run.epochs=4",
+            "--set",
+            "checkpoint.keep=true",
+        ];
         let summary = p.json(&[&["train", "tiny.toml", "--quiet", "--json"][..], &set].concat());
         let file = |name: &str| std::fs::read(p.path(&run).join(name)).unwrap();
         let kept = format!("checkpoints/best-{}.safetensors", summary["selected_epoch"]);

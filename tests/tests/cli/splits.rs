@@ -149,3 +149,112 @@ fn a_run_from_before_splits_were_kept_is_evaluated_with_a_warning_and_a_damaged_
     let said = p.run(&["evaluate", "run"]).stderr;
     assert!(said.contains("drawn again"), "{said}");
 }
+
+/// Samples of datasets that are more than a table.
+const OTHERS: usize = 48;
+
+fn values(sample: usize, changed: Option<usize>) -> [f32; 2] {
+    let hash = (sample as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let value = |shift: u32| (hash >> shift & 1023) as f32 / 512.0 - 1.0;
+    let more = if changed == Some(sample) { 0.5 } else { 0.0 };
+    [value(7) + more, value(23)]
+}
+
+fn write_labels(p: &Playground) {
+    let rows = (0..OTHERS).map(|sample| format!("s{sample},{}\n", sample % 2));
+    p.write("table.csv", format!("id,label\n{}", rows.collect::<String>()));
+}
+
+/// A row of one file for each sample.
+fn write_rows(p: &Playground, changed: Option<usize>) {
+    write_labels(p);
+    let all: Vec<f32> = (0..OTHERS).flat_map(|sample| values(sample, changed)).collect();
+    p.write("rows.npy", gblend_tests::npy(&[OTHERS, 2], &all));
+}
+
+/// Two files for each sample, the second of which may change.
+fn write_files(p: &Playground, changed: Option<usize>) {
+    write_labels(p);
+    for sample in 0..OTHERS {
+        p.write(
+            &format!("a/s{sample}.npy"),
+            gblend_tests::npy(&[2], &values(sample, None)),
+        );
+        p.write(
+            &format!("b/s{sample}.npy"),
+            gblend_tests::npy(&[2], &values(sample, changed)),
+        );
+    }
+}
+
+/// Two shards.
+fn write_shards(p: &Playground, changed: Option<usize>) {
+    for shard in 0..2 {
+        let file = std::fs::File::create(p.path(&format!("{shard}.tar"))).unwrap();
+        let mut builder = tar::Builder::new(file);
+        for sample in (shard..OTHERS).step_by(2) {
+            let array = gblend_tests::npy(&[2], &values(sample, changed));
+            for (name, bytes) in [("npy", array), ("cls", (sample / 2 % 2).to_string().into_bytes())] {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(bytes.len() as u64);
+                header.set_mode(0o644);
+                builder
+                    .append_data(&mut header, format!("s{sample}.{name}"), &bytes[..])
+                    .unwrap();
+            }
+        }
+        builder.finish().unwrap();
+    }
+}
+
+#[test]
+fn contents_of_rows_files_and_shards_are_compared_as_those_of_tables_are() {
+    type Write = fn(&Playground, Option<usize>);
+    let table = "table = \"table.csv\"\nid = \"id\"\nlabel = \"label\"";
+    let stream = |name: &str, from: &str| {
+        format!("[data.streams.{name}]\nmedia = \"array\"\n{from}\n[modality.{name}]\nkind = \"vector\"\n")
+    };
+    let cases: [(&str, String, Write); 3] = [
+        (table, stream("a", "file = \"rows.npy\""), write_rows),
+        (
+            table,
+            stream("a", "path = \"a/{id}.npy\"") + &stream("b", "path = \"b/{id}.npy\""),
+            write_files,
+        ),
+        (
+            "shards = [\"0.tar\", \"1.tar\"]\nlabel = \"cls\"",
+            stream("a", "path = \"{__key__}.npy\""),
+            write_shards,
+        ),
+    ];
+    for (samples, streams, write) in cases {
+        let p = playground();
+        write(&p, None);
+        p.write(
+            "config.toml",
+            format!(
+                "[run]\nepochs = 1\nvalidation = 0\n[data]\nkind = \"manifest\"\n{samples}\nsplit = {{ test = 0.4 }}\n{streams}\n\
+                 [blend]\nkind = \"equal\"\n"
+            ),
+        );
+        p.succeed(&["train", "config.toml", "--quiet", "--out", "run"]);
+        let found = evaluated(&p);
+        let kept = std::fs::read_to_string(p.path("run/splits.csv")).unwrap();
+        let of = |split: &str| -> usize {
+            let line = kept
+                .lines()
+                .find(|line| line.contains(&format!(",{split},")))
+                .unwrap();
+            line[1..].split(',').next().unwrap().parse().unwrap()
+        };
+        write(&p, Some(of("test")));
+        p.refuse_after_run(&["evaluate", "run"], "other contents");
+        write(&p, Some(of("training")));
+        assert_eq!(evaluated(&p), found, "{samples}");
+        let said = p.run(&["evaluate", "run"]).stderr;
+        assert!(
+            said.contains("other contents") && said.contains("training samples"),
+            "{said}"
+        );
+    }
+}

@@ -28,6 +28,12 @@ function chart(svg) {
   };
 }
 
+// Where the first figure of a table ends that a page is about.
+function figure(table) {
+  const cell = table.querySelector("tbody td.number");
+  return { table: table.className, names: table.querySelector("thead").textContent, right: cell?.getBoundingClientRect().right };
+}
+
 function look(frame) {
   const inner = frame.contentDocument;
   const root = inner.documentElement;
@@ -36,6 +42,7 @@ function look(frame) {
     scrolled: root.scrollWidth,
     figures: inner.querySelectorAll("figure").length,
     tables: [...inner.querySelectorAll("figure")].filter((figure) => figure.querySelector("table tbody tr")).length,
+    leading: [...inner.querySelectorAll("table.methods, table.heads, table.runs")].map(figure),
     charts: [...inner.querySelectorAll("figure .picture svg")].map(chart),
   };
 }

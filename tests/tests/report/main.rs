@@ -51,6 +51,13 @@ fn check(browser: &Browser, page: &Path, charts: usize) {
         let scrolled = found["scrolled"].as_f64().unwrap();
         assert!(scrolled <= width, "{scrolled} pixels on a page of {width}");
         assert_eq!(found["figures"], found["tables"], "a figure has no table");
+        // The figure that a table is about is seen without scrolling.
+        let leading = found["leading"].as_array().unwrap();
+        assert!(!leading.is_empty());
+        for table in leading {
+            let right = table["right"].as_f64().unwrap();
+            assert!(right <= width, "{table} at {width}");
+        }
         let drawn = found["charts"].as_array().unwrap();
         assert!(drawn.len() >= charts, "{} charts at {width}", drawn.len());
         for chart in drawn {
@@ -167,4 +174,6 @@ fn the_page_is_where_out_says_and_several_runs_share_one() {
         assert!(page.contains(part), "{part}");
     }
     assert!(!p.path("a/report.html").exists());
+    let Some(browser) = Browser::find() else { return };
+    check(&browser, &p.path("both.html"), 1);
 }

@@ -8,6 +8,7 @@ use gblend_core::{OnBadSample, OpenContext, Seed};
 use crate::commands::print;
 use crate::commands::train::parse_overrides;
 use crate::config::Config;
+use crate::data::export::Written;
 use crate::data::{bind, export};
 use crate::error::{Error, Result};
 use crate::progress::Reporter;
@@ -44,17 +45,18 @@ impl Export {
         check_free(&self.folder)?;
         let reporter = Reporter::new(self.quiet);
         let threads = config.run.threads;
-        let samples = with_threads(threads, || write(config, &self.folder, &reporter))?;
+        let written = with_threads(threads, || write(config, &self.folder, &reporter))?;
         print(&format!(
-            "wrote {samples} samples to {}; train with `gblend train {}`",
+            "wrote {} samples to {}; train with `gblend train {}`",
+            written.samples,
             self.folder.display(),
             self.folder.join("config.toml").display()
         ))
     }
 }
 
-/// Writes the dataset of a configuration and returns how many samples that are.
-fn write(mut config: Config, folder: &Path, reporter: &Reporter) -> Result<usize> {
+/// Writes the dataset of a configuration.
+fn write(mut config: Config, folder: &Path, reporter: &Reporter) -> Result<Written> {
     let opened = config.open_data(&OpenContext {
         base: &config.base,
         seed: Seed::new(config.run.seed).derive("data"),
@@ -63,7 +65,7 @@ fn write(mut config: Config, folder: &Path, reporter: &Reporter) -> Result<usize
     let left_out = source.left_out();
     if source.on_bad_sample() == OnBadSample::Error && !left_out.is_empty() {
         return Err(Error::Usage(format!(
-            "{} samples cannot be used, such as {}; `gblend check` lists all of them",
+            "{} samples cannot be used, such as {}; `gblend check --all` lists all of them",
             left_out.len(),
             left_out[0]
         )));
@@ -77,9 +79,17 @@ fn write(mut config: Config, folder: &Path, reporter: &Reporter) -> Result<usize
         config.to_portable_toml()?
     );
     std::fs::create_dir_all(folder).map_err(Error::write(folder))?;
-    export.write(folder, &config, &|done, total| reporter.prepared(done, total))?;
+    let written = export.write(folder, &config, &|done, total| reporter.prepared(done, total))?;
     reporter.finish();
-    Ok(source.len())
+    let skipped = source.left_out().iter().chain(&written.skipped);
+    if let Some(first) = skipped.clone().next() {
+        reporter.warn(&format!(
+            "{} of {} samples are skipped, such as {first}; `gblend check --all` lists all of them",
+            skipped.count(),
+            source.len() + source.left_out().len()
+        ));
+    }
+    Ok(written)
 }
 
 /// Refuses a folder that has something in it.

@@ -63,12 +63,27 @@ impl Cache {
     /// Remembers that a sample cannot be used, so that the samples around it need not be prepared again to
     /// find out. Whether that works decides nothing but the time that the next run takes.
     pub(super) fn remember_fault(&self, key: &SegmentKey, problem: &str) {
-        let path = self.fault_path(key);
+        Self::remember(&self.fault_path(key), problem);
+    }
+
+    /// The bytes of the one sample that this key is of, as [`remember_size`](Self::remember_size) was told.
+    pub(super) fn size(&self, key: &SegmentKey) -> Option<usize> {
+        let text = std::fs::read_to_string(self.path(key).with_extension("size")).ok()?;
+        text.trim().parse().ok()
+    }
+
+    /// Remembers how large a prepared sample is, so that it need not be prepared again to find out.
+    pub(super) fn remember_size(&self, key: &SegmentKey, bytes: usize) {
+        Self::remember(&self.path(key).with_extension("size"), &bytes.to_string());
+    }
+
+    /// Writes a small file, whole or not at all. Whether that works decides nothing but the time that the next run takes.
+    fn remember(path: &Path, text: &str) {
         let written = path.parent().map(|folder| {
             std::fs::create_dir_all(folder)?;
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(problem.as_bytes())?;
-            file.persist(&path).map_err(|error| error.error)
+            file.write_all(text.as_bytes())?;
+            file.persist(path).map_err(|error| error.error)
         });
         drop(written);
     }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gblend_core::{
-    Error as CoreError, Label, LabelKind, Media, MediaKind, Partition, Sample, Source, Stream,
+    Error as CoreError, Label, LabelKind, Media, MediaKind, OnBadSample, Partition, Sample, Source, Stream,
 };
 use rayon::prelude::*;
 
@@ -44,6 +44,15 @@ pub struct Export<'a> {
     separator: Option<&'static str>,
 }
 
+/// What was written.
+#[derive(Debug)]
+pub struct Written {
+    /// Samples in the table.
+    pub samples: usize,
+    /// What is wrong with those that are not, where the dataset says that such are skipped.
+    pub skipped: Vec<CoreError>,
+}
+
 struct ExportedStream<'a> {
     stream: &'a Stream,
     folder: String,
@@ -59,7 +68,7 @@ impl<'a> Export<'a> {
     /// decides the unit.
     ///
     /// # Errors
-    /// [`Error::Core`] if a sample cannot be read, a table cannot hold what identifies it, or a stream has media
+    /// [`Error::Core`] if a sample cannot be read and such are not skipped, a table cannot hold what identifies it, or a stream has media
     /// without a file format.
     pub fn new(source: &'a dyn Source) -> Result<Self> {
         let samples: Vec<Sample> = (0..source.len()).map(|index| source.sample(index)).collect();
@@ -132,6 +141,7 @@ impl<'a> Export<'a> {
         Manifest {
             table: Some(PathBuf::from(TABLE)),
             root: None,
+            follow_links: false,
             shards: Vec::new(),
             id: Some("id".into()),
             label: "label".into(),
@@ -144,7 +154,10 @@ impl<'a> Export<'a> {
             split: Split::Column("split".into()),
             group: self.has_groups().then(|| "group".into()),
             samples_per_class: None,
-            on_bad_sample: BadSample::Error,
+            on_bad_sample: match self.source.on_bad_sample() {
+                OnBadSample::Skip => BadSample::Skip,
+                OnBadSample::Error => BadSample::Error,
+            },
             seed: 0,
             streams: streams.collect::<BTreeMap<_, _>>(),
         }
@@ -153,35 +166,64 @@ impl<'a> Export<'a> {
     /// Writes the media, then `config` as `config.toml`, and the table last. The folder must be there, and empty.
     ///
     /// # Errors
-    /// [`Error::Core`] if a sample cannot be read or its media not be written without a loss, [`Error::Write`].
-    pub fn write(&self, folder: &Path, config: &str, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<()> {
+    /// [`Error::Core`] if a sample cannot be read, unless the dataset says that such are skipped, if none can, or if media
+    /// cannot be written without a loss; [`Error::Write`].
+    pub fn write(
+        &self,
+        folder: &Path,
+        config: &str,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Written> {
         for stream in &self.streams {
             make(&folder.join(&stream.folder))?;
         }
         let done = AtomicUsize::new(0);
         let rows = (0..self.samples.len()).into_par_iter().map(|index| {
-            let paths = (0..self.streams.len()).map(|stream| self.write_media(folder, index, stream));
-            let paths = paths.collect::<Result<Vec<String>>>()?;
+            let row = match self.read_sample(index) {
+                Ok(media) => Ok(self.write_sample(folder, index, media)?),
+                Err(fault) => Err(own_fault(self.source, fault)?),
+            };
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, self.samples.len());
-            Ok(paths)
+            Ok::<_, Error>(row)
         });
-        let table = self.table(&rows.collect::<Result<Vec<_>>>()?)?;
-        write_whole(&folder.join("README.md"), self.readme().as_bytes())?;
+        let (mut written, mut skipped) = (Vec::new(), Vec::new());
+        for (sample, row) in self.samples.iter().zip(rows.collect::<Result<Vec<_>>>()?) {
+            match row {
+                Ok(paths) => written.push((sample, paths)),
+                Err(fault) => skipped.push(fault),
+            }
+        }
+        if let (true, Some(first)) = (written.is_empty(), skipped.first()) {
+            return Err(first.clone().into());
+        }
+        let table = self.table(&written)?;
+        write_whole(&folder.join("README.md"), self.readme(written.len()).as_bytes())?;
         write_whole(&folder.join("config.toml"), config.as_bytes())?;
-        write_whole(&folder.join(TABLE), &table)
+        write_whole(&folder.join(TABLE), &table)?;
+        Ok(Written {
+            samples: written.len(),
+            skipped,
+        })
     }
 
-    /// Writes one stream of one sample and returns its path from the folder.
-    fn write_media(&self, folder: &Path, index: usize, stream: usize) -> Result<String> {
+    /// The media of a sample, stream by stream; none where it lacks one.
+    fn read_sample(&self, index: usize) -> Result<Vec<Option<Media>>> {
+        let streams = 0..self.streams.len();
+        streams.map(|stream| read(self.source, index, stream)).collect()
+    }
+
+    /// Writes the media of a sample and returns their paths from the folder, empty where there are none.
+    fn write_sample(&self, folder: &Path, index: usize, media: Vec<Option<Media>>) -> Result<Vec<String>> {
+        let paths = media.into_iter().enumerate().map(|(stream, media)| match media {
+            Some(media) => self.write_media(folder, (index, stream), &media),
+            None => Ok(String::new()),
+        });
+        paths.collect()
+    }
+
+    fn write_media(&self, folder: &Path, (index, stream): (usize, usize), media: &Media) -> Result<String> {
         let exported = &self.streams[stream];
-        if !self.source.has(index, stream) {
-            return Ok(String::new());
-        }
-        let media = match read(self.source, index, stream) {
-            Err(Error::Core(CoreError::Absent { .. })) => return Ok(String::new()),
-            media => media?,
-        };
-        let encoded = encode(&media, exported.units)
+        let encoded = encode(media, exported.units)
             .map_err(|problem| CoreError::data(location(self.source, index, stream), problem))?;
         let path = format!("{}/{}", exported.folder, self.names[index]);
         match encoded {
@@ -205,14 +247,14 @@ impl<'a> Export<'a> {
         self.samples.iter().any(|sample| sample.group.is_some())
     }
 
-    fn table(&self, paths: &[Vec<String>]) -> Result<Vec<u8>> {
+    fn table(&self, rows: &[(&Sample, Vec<String>)]) -> Result<Vec<u8>> {
         let internal = |error: csv::Error| Error::Internal(error.to_string());
         let mut table = csv::Writer::from_writer(Vec::new());
         let mut header = vec!["id".to_owned(), "label".to_owned(), "split".to_owned()];
         header.extend(self.has_groups().then(|| "group".to_owned()));
         header.extend(self.streams.iter().map(ExportedStream::column));
         table.write_record(header).map_err(internal)?;
-        for (sample, paths) in self.samples.iter().zip(paths) {
+        for (sample, paths) in rows {
             let split = match sample.partition {
                 Partition::Train => "train",
                 Partition::Validation => "validation",
@@ -248,16 +290,15 @@ impl<'a> Export<'a> {
             .map_err(|error| Error::Internal(error.to_string()))
     }
 
-    fn readme(&self) -> String {
+    fn readme(&self, samples: usize) -> String {
         let streams: String = self.streams.iter().map(ExportedStream::described).collect();
         format!(
-            "# {} samples{}\n\n\
+            "# {samples} samples{}\n\n\
              Written by `gblend data export`. `{TABLE}` has a row for each sample: its id, its label, the split that \
              it is in, and where its files are. `config.toml` trains on them:\n\n\
              ```sh\ngblend train config.toml\n```\n\n\
              The same seed trains and tests on the same samples as on the dataset that was exported.\n\n\
              | folder | content | exactness |\n|---|---|---|\n{streams}",
-            self.samples.len(),
             match self.source.label_kind() {
                 LabelKind::Number => " with a number".to_owned(),
                 _ => format!(" of {} classes", self.source.classes().len()),
@@ -310,10 +351,12 @@ fn separator(source: &dyn Source) -> Result<Option<&'static str>> {
 /// The finest unit that holds every depth of a stream.
 fn units_of(source: &dyn Source, stream: usize) -> Result<u32> {
     let largest = (0..source.len()).into_par_iter().map(|index| -> Result<f32> {
-        if !source.has(index, stream) {
-            return Ok(0.0);
-        }
-        let Media::Depth(maps) = read(source, index, stream)? else {
+        let media = match read(source, index, stream) {
+            Ok(media) => media,
+            // Told when it is written.
+            Err(fault) => return own_fault(source, fault).map(|_| 0.0),
+        };
+        let Some(Media::Depth(maps)) = media else {
             return Ok(0.0);
         };
         Ok(maps.meters().iter().copied().fold(0.0, f32::max))
@@ -323,17 +366,34 @@ fn units_of(source: &dyn Source, stream: usize) -> Result<u32> {
     depth_units(largest).map_err(|problem| CoreError::data(location(), problem).into())
 }
 
-fn read(source: &dyn Source, index: usize, stream: usize) -> Result<Media> {
-    let media = source.read(index, stream)?;
+/// One stream of a sample; `None` if the sample lacks it, as the table says or the file itself.
+fn read(source: &dyn Source, index: usize, stream: usize) -> Result<Option<Media>> {
+    if !source.has(index, stream) {
+        return Ok(None);
+    }
+    let media = match source.read(index, stream) {
+        Err(CoreError::Absent { .. }) => return Ok(None),
+        media => media?,
+    };
     let expected = source.streams()[stream].media;
     if media.kind() == expected {
-        return Ok(media);
+        return Ok(Some(media));
     }
     let problem = format!(
         "found {}, expected {expected} as in the whole stream",
         media.kind()
     );
     Err(CoreError::data(location(source, index, stream), problem).into())
+}
+
+/// What is wrong with a sample that is skipped for it, as the dataset says; any other error ends the export.
+fn own_fault(source: &dyn Source, error: Error) -> Result<CoreError> {
+    match error {
+        Error::Core(fault @ CoreError::Data { .. }) if source.on_bad_sample() == OnBadSample::Skip => {
+            Ok(fault)
+        }
+        other => Err(other),
+    }
 }
 
 fn location(source: &dyn Source, index: usize, stream: usize) -> String {

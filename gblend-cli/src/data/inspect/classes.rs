@@ -58,6 +58,17 @@ pub(super) fn one_class(source: &dyn Source) -> Option<Finding> {
     }
 }
 
+/// Classes whose names mean that there is none.
+pub(super) fn missing_as_class(source: &dyn Source) -> Option<Finding> {
+    const MISSING: [&str; 5] = ["nan", "null", "na", "n/a", "<na>"];
+    let classes = source.classes().iter();
+    let names: Vec<String> = classes
+        .filter(|name| MISSING.contains(&&name.to_lowercase()[..]))
+        .cloned()
+        .collect();
+    (!names.is_empty()).then_some(Finding::MissingAsClass { names })
+}
+
 pub(super) fn findings(source: &dyn Source, prepared: &Prepared<'_>, splits: &Splits) -> Vec<Finding> {
     let mut findings = Vec::new();
     let groups = alike(source.classes());

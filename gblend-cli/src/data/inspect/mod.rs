@@ -36,6 +36,11 @@ pub enum Finding {
         /// Its name.
         name: String,
     },
+    /// Classes that are called as programs write what is missing.
+    MissingAsClass {
+        /// Their names.
+        names: Vec<String>,
+    },
     /// Classes with few training samples beside others, which count for as little.
     RareClasses {
         /// Which.
@@ -112,6 +117,14 @@ impl fmt::Display for Finding {
                 f,
                 "one class alone, `{name}`: there is nothing to tell apart, and whoever says it is right without having looked"
             ),
+            Self::MissingAsClass { names } => {
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                write!(
+                    f,
+                    "classes that are called as programs write what is missing: {}; where that is meant, leave the cell empty",
+                    names.join(", ")
+                )
+            }
             Self::RareClasses { classes, labels } => {
                 let RareClasses {
                     count,
@@ -183,11 +196,12 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What is so odd that training says it, too: one class alone, groups that are divided, and contents that samples have in
+/// What is so odd that training says it, too: one class alone, classes that stand for what is missing, groups that are divided, and contents that samples have in
 /// common, which costs next to nothing where their hashes are kept.
 pub fn training_findings(source: &dyn Source, prepared: &Prepared<'_>, splits: &Splits) -> Vec<Finding> {
     let one_class = classes::one_class(source).into_iter();
     one_class
+        .chain(classes::missing_as_class(source))
         .chain(groups::divided(source, splits))
         .chain(contents::findings(source, prepared, splits))
         .collect()

@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::blob::{Blob, FileFault, Found};
+use super::hidden::is_hidden;
 use super::order::natural;
 
 /// A folder with its true path.
@@ -10,11 +11,13 @@ use super::order::natural;
 pub(super) struct Folder {
     given: PathBuf,
     resolved: PathBuf,
+    /// Whether links in it may lead out of it.
+    follow_links: bool,
 }
 
 impl Folder {
-    /// A folder that must exist.
-    pub(super) fn open(path: &Path) -> std::io::Result<Self> {
+    /// A folder that must exist, in which links lead where they will if `follow_links` says so.
+    pub(super) fn open(path: &Path, follow_links: bool) -> std::io::Result<Self> {
         let resolved = path.canonicalize()?;
         if !resolved.is_dir() {
             return Err(std::io::ErrorKind::NotADirectory.into());
@@ -22,6 +25,7 @@ impl Folder {
         Ok(Self {
             given: std::path::absolute(path)?,
             resolved,
+            follow_links,
         })
     }
 
@@ -39,9 +43,7 @@ impl Folder {
             let extension = name
                 .rsplit_once('.')
                 .map(|(_, extension)| extension.to_ascii_lowercase());
-            if extension.is_some_and(|extension| members.contains(&extension.as_str()))
-                && !name.starts_with('.')
-            {
+            if extension.is_some_and(|extension| members.contains(&extension.as_str())) && !is_hidden(name) {
                 names.push(name.to_owned());
             }
         }
@@ -85,7 +87,7 @@ impl Folder {
                 let (Some(name), Ok(kind)) = (name.to_str(), entry.file_type()) else {
                     continue;
                 };
-                if name.starts_with('.') || names.len() >= MOST {
+                if is_hidden(name) || names.len() >= MOST {
                     continue;
                 }
                 if kind.is_file() {
@@ -99,7 +101,28 @@ impl Folder {
         names
     }
 
-    /// The true path, if it is inside.
+    /// A path from the folder without `..`, by its text alone; none if it leads outside.
+    fn normalized(&self, path: &Path) -> Option<PathBuf> {
+        let inside = match path.is_absolute() {
+            true => path
+                .strip_prefix(&self.given)
+                .or_else(|_| path.strip_prefix(&self.resolved))
+                .ok()?,
+            false => path,
+        };
+        let mut normalized = PathBuf::new();
+        for component in inside.components() {
+            match component {
+                Component::Normal(name) => normalized.push(name),
+                Component::ParentDir => normalized.pop().then_some(())?,
+                Component::CurDir => {}
+                Component::RootDir | Component::Prefix(_) => return None,
+            }
+        }
+        Some(normalized)
+    }
+
+    /// The true path, if it is inside, or a link inside leads there and may.
     fn resolve(&self, path: &str) -> Result<PathBuf, FileFault> {
         let outside = || {
             let problem = format!(
@@ -125,19 +148,33 @@ impl Folder {
                 }
             }
         }
+        // Behind a link `..` would lead to what lies beside its target.
+        let wanted = match self.follow_links {
+            true => self.normalized(path_).ok_or_else(outside)?,
+            false => path_.to_owned(),
+        };
         let resolved = self
             .resolved
-            .join(path_)
+            .join(wanted)
             .canonicalize()
             .map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => format!("not found in {}", self.given.display()),
                 _ => format!("cannot be read: {error}"),
             })
             .map_err(|problem| FileFault::new(path, problem))?;
-        if resolved.starts_with(&self.resolved) {
-            Ok(resolved)
-        } else {
-            Err(outside())
+        if self.follow_links || resolved.starts_with(&self.resolved) {
+            return Ok(resolved);
+        }
+        match self.normalized(path_) {
+            None => Err(outside()),
+            Some(_) => {
+                let problem = format!(
+                    "is, or is behind, a link that leads out of {}; `data.follow_links = true` lets links lead elsewhere, or \
+                     `root` names a folder that has both",
+                    self.given.display()
+                );
+                Err(FileFault::new(path, problem))
+            }
         }
     }
 }
@@ -154,7 +191,7 @@ mod tests {
         for name in ["f10.png", "f9.png", "notes.txt", ".f1.png"] {
             std::fs::write(root.path().join("clip").join(name), b"x").unwrap();
         }
-        let folder = Folder::open(root.path()).unwrap();
+        let folder = Folder::open(root.path(), false).unwrap();
         let Found::Sequence(blobs) = folder.find("clip/", &["png"]).unwrap() else {
             unreachable!()
         };
@@ -177,20 +214,48 @@ mod tests {
         std::os::unix::fs::symlink(&secret, root.path().join("link.png")).unwrap();
         std::os::unix::fs::symlink(&secret, root.path().join("clip/b.png")).unwrap();
         std::os::unix::fs::symlink(outside.path(), root.path().join("folder")).unwrap();
-        let folder = Folder::open(root.path()).unwrap();
+        let folder = Folder::open(root.path(), false).unwrap();
         let name = outside.path().file_name().unwrap().to_str().unwrap();
         for path in [
             "../x.png",
             "clip/../../x.png",
             &format!("../{name}/secret.png"),
             secret.to_str().unwrap(),
-            "link.png",
-            "folder/secret.png",
-            "clip",
         ] {
             let problem = folder.find(path, &["png"]).unwrap_err().to_string();
+            assert!(
+                problem.contains("leads out of") && !problem.contains("follow_links"),
+                "{path}: {problem}"
+            );
+        }
+        let links = ["link.png", "folder/secret.png", "clip"];
+        for path in links {
+            let problem = folder.find(path, &["png"]).unwrap_err().to_string();
+            assert!(
+                problem.contains("`data.follow_links = true`"),
+                "{path}: {problem}"
+            );
+        }
+        let following = Folder::open(root.path(), true).unwrap();
+        for path in links {
+            assert!(following.find(path, &["png"]).is_ok(), "{path}");
+        }
+        // What links lead to is theirs to say, and not the table's: nothing beside it, and nothing by `..`.
+        std::fs::write(outside.path().join("other.png"), b"x").unwrap();
+        let absolute = format!("{}/../{name}/secret.png", root.path().display());
+        let paths = [
+            "../x.png",
+            "clip/../../x.png",
+            "folder/../../x.png",
+            secret.to_str().unwrap(),
+            &absolute,
+        ];
+        for path in paths {
+            let problem = following.find(path, &["png"]).unwrap_err().to_string();
             assert!(problem.contains("leads out of"), "{path}: {problem}");
         }
+        let beside = following.find(&format!("folder/../{name}/other.png"), &[]);
+        assert!(beside.unwrap_err().to_string().contains("not found"));
         let inside = root.path().join("clip/a.png");
         for path in ["clip/a.png", "clip/../clip/a.png", inside.to_str().unwrap()] {
             assert!(folder.find(path, &["png"]).is_ok(), "{path}");

@@ -17,8 +17,11 @@ pub(crate) mod arrays;
 mod blob;
 #[cfg(test)]
 mod clips;
+mod compressed;
 pub(crate) mod decode;
 mod folder;
+mod hidden;
+mod label_names;
 mod opened;
 mod order;
 mod partition;
@@ -66,6 +69,10 @@ pub struct Manifest {
     /// The folder that paths start from, and that they must not leave. Default: the table's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<PathBuf>,
+    /// Whether links in that folder may lead out of it, as on clusters where data lie elsewhere. Paths of the table stay
+    /// inside either way; whoever writes links decides what is read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follow_links: bool,
     /// WebDataset shards: tar files in which paths are looked up in place of a folder. They are read where they
     /// lie and never unpacked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -75,7 +82,8 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Column with the class, or the number. A sample whose cell is empty has no label: heads that need one do not learn
-    /// from it, and if every head does it is left out, and counted.
+    /// from it, and if every head does it is left out, and counted. Where all labels are numbers, NaN is an empty cell. One
+    /// number written in two ways, such as `1` and `1.0`, is an error, unless `classes` names the classes.
     pub label: String,
     /// What a label is.
     #[serde(default, skip_serializing_if = "LabelColumn::is_class")]
@@ -98,7 +106,7 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples_per_class: Option<usize>,
     /// What becomes of a sample that cannot be used: its file is missing or damaged, its label is unknown, its name
-    /// is another's. `gblend check` lists all of them.
+    /// is another's. `gblend check` tells of which kinds there are, and with `--all` of every one.
     #[serde(default)]
     pub on_bad_sample: BadSample,
     /// Seed of drawn splits. It does not depend on the seed of the run, so runs with different seeds are tested
@@ -322,6 +330,7 @@ impl Manifest {
         Self {
             table: None,
             root: None,
+            follow_links: false,
             shards: Vec::new(),
             id: None,
             label: String::new(),
@@ -452,7 +461,7 @@ impl Manifest {
                 _ => base.to_owned(),
             },
         };
-        Folder::open(&root)
+        Folder::open(&root, self.follow_links)
             .map_err(|error| Error::data(root.display(), format!("is no folder to read: {error}")))
     }
 }

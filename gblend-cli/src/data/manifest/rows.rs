@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use gblend_core::registry::nearest;
 use gblend_core::{Error, Label, Labels, Partition, Result};
 
+use super::label_names::{are_numbers, check_one_way, is_nan};
 use super::order::natural;
 use super::table::{LIST, Table};
 use super::{LabelColumn, Manifest, Split};
@@ -89,23 +90,44 @@ pub(super) struct Columns {
     label: usize,
     split: Option<usize>,
     group: Option<usize>,
+    /// Whether a label that says NaN is a missing one, as those of Parquet are, and a group that does.
+    nan_is_missing: bool,
+    nan_is_no_group: bool,
 }
 
 impl Columns {
     /// # Errors
-    /// [`Error::Setting`] with the columns that there are, if one of them is not.
+    /// [`Error::Setting`] with the columns that there are, if one of them is not; [`Error::Data`] if a label or group is one
+    /// number written in two ways.
     pub(super) fn find(settings: &Manifest, table: &Table, from_shards: bool) -> Result<Self> {
         let optional =
             |name: &Option<String>, key: &str| name.as_ref().map(|name| table.column(name, key)).transpose();
+        let label = table.column(&settings.label, "label")?;
+        let named = settings.classes.is_some();
+        let nan_is_missing = match (settings.label_kind, &settings.label_separator) {
+            (LabelColumn::Number, _) => true,
+            (LabelColumn::Class, None) => !named && are_numbers(table, label),
+            (LabelColumn::Class, Some(_)) => false,
+        };
+        if settings.label_kind == LabelColumn::Class && !named {
+            let advice = ", or name the classes in `data.classes`";
+            check_one_way(table, label, |cell| labels(settings, cell), advice)?;
+        }
+        let group = optional(&settings.group, "group")?;
+        if let Some(group) = group {
+            check_one_way(table, group, |cell| vec![cell], "")?;
+        }
         Ok(Self {
             // The first column of the shards' own table is the key.
             id: optional(&settings.id, "id")?.or(from_shards.then_some(0)),
-            label: table.column(&settings.label, "label")?,
+            label,
+            nan_is_missing,
+            nan_is_no_group: group.is_some_and(|group| are_numbers(table, group)),
             split: match &settings.split {
                 Split::Column(name) => Some(table.column(name, "split")?),
                 Split::Shares(_) => None,
             },
-            group: optional(&settings.group, "group")?,
+            group,
         })
     }
 }
@@ -115,6 +137,15 @@ impl Columns {
     pub(super) fn taken(&self) -> BTreeSet<usize> {
         let others = [self.id, self.split, self.group].into_iter().flatten();
         others.chain([self.label]).collect()
+    }
+
+    /// The label's cell of a row; empty where the label is missing.
+    fn label_of<'t>(&self, table: &'t Table, row: usize) -> &'t str {
+        let cell = table.value(row, self.label);
+        match self.nan_is_missing && is_nan(cell) {
+            true => "",
+            false => cell,
+        }
     }
 
     /// The name of a row's sample.
@@ -135,7 +166,7 @@ pub(super) fn classes(settings: &Manifest, table: &Table, columns: &Columns) -> 
         return classes.clone();
     }
     let found: BTreeSet<&str> = (0..table.len())
-        .flat_map(|row| labels(settings, table.value(row, columns.label)))
+        .flat_map(|row| labels(settings, columns.label_of(table, row)))
         .collect();
     let mut found: Vec<String> = found
         .into_iter()
@@ -280,7 +311,7 @@ fn sample(
             )
         })
     };
-    let cell = table.value(index, columns.label);
+    let cell = columns.label_of(table, index);
     let number = || {
         let number = cell.trim().parse().ok().filter(|number: &f64| number.is_finite());
         number.ok_or_else(|| format!("{} is `{cell}`, expected a number", column(columns.label)))
@@ -310,7 +341,8 @@ fn sample(
         },
     };
     if let Some(group) = columns.group
-        && table.value(index, group).is_empty()
+        && let cell = table.value(index, group)
+        && (cell.is_empty() || columns.nan_is_no_group && is_nan(cell))
     {
         return Err(fault(format!("{} is empty, expected a group", column(group))));
     }

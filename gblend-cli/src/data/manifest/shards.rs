@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 use gblend_core::{Error, Result};
 
 use super::blob::{Blob, FileFault, Found};
+use super::compressed;
+use super::hidden::is_hidden;
 use super::order::natural;
-use super::table::{Table, TableBuilder, check_cells, plain};
+use super::table::{Table, TableBuilder, check_cells, no_object, plain};
+use crate::texts::text;
 
 /// The column of a sample's key, in the table that shards make.
 const KEY: &str = "__key__";
@@ -50,6 +53,12 @@ impl Shards {
         let failed = |error: std::io::Error| Error::data(&shard, format!("cannot be read: {error}"));
         let file = File::open(path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
+        let mut head = Vec::new();
+        (&file).take(BLOCK).read_to_end(&mut head).map_err(failed)?;
+        if let Some(problem) = compressed::told(&shard, &head) {
+            return Err(Error::data(&shard, problem));
+        }
+        (&file).seek(SeekFrom::Start(0)).map_err(failed)?;
         let mut archive = tar::Archive::new(BufReader::new(file));
         let mut end = 0;
         let mut last = String::new();
@@ -81,6 +90,10 @@ impl Shards {
             if entry.header().entry_type().is_file() {
                 let name = name.trim_start_matches("./").to_owned();
                 if let Some(other) = self.shards.get(&name) {
+                    // What a system leaves in every archive is no one's mistake.
+                    if is_hidden(&name) {
+                        continue;
+                    }
                     problems.push(Error::data(
                         &shard,
                         format!("member {name} is in {other} too; the second one is not used"),
@@ -117,7 +130,8 @@ impl Shards {
             .take_while(|(name, _)| name.starts_with(&folder));
         let mut blobs: Vec<Blob> = inside
             .filter(|(name, blob)| {
-                !name[folder.len()..].contains('/') && extensions.contains(&blob.extension().as_str())
+                let file = &name[folder.len()..];
+                !file.contains('/') && !is_hidden(file) && extensions.contains(&blob.extension().as_str())
             })
             .map(|(_, blob)| blob.clone())
             .collect();
@@ -128,9 +142,14 @@ impl Shards {
         Ok(Found::Sequence(blobs))
     }
 
-    /// The names of all members.
+    /// The names of all members that are not hidden.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.members.keys().map(String::as_str)
+        self.visible().map(|(name, _)| name)
+    }
+
+    fn visible(&self) -> impl Iterator<Item = (&str, &Blob)> {
+        let members = self.members.iter().map(|(name, blob)| (name.as_str(), blob));
+        members.filter(|(name, _)| !is_hidden(name))
     }
 
     /// The table that the shards make: a row for each key, with the key, the shard, and what its members
@@ -145,7 +164,7 @@ impl Shards {
         let mut positions: BTreeMap<String, usize> = BTreeMap::new();
         let mut known: HashSet<String> = columns.iter().cloned().collect();
         let mut read = 0_u64;
-        for (name, blob) in &self.members {
+        for (name, blob) in self.visible() {
             let (key, extension) = split(name);
             let position = *positions.entry(key.to_owned()).or_insert_with(|| {
                 let shard = self.shards.get(name).cloned().unwrap_or_default();
@@ -161,14 +180,15 @@ impl Shards {
                 let bytes = blob
                     .read(LONGEST_VALUE)
                     .map_err(|fault| located(fault.to_string()))?;
-                let text = String::from_utf8(bytes).map_err(|error| located(format!("{name}: {error}")))?;
+                let text = text(&bytes).map_err(|fault| located(format!("{name}: {}", fault.problem)))?;
                 values.push((extension.to_owned(), text.trim().to_owned()));
             } else if extension == "json" {
                 let bytes = blob
                     .read(LONGEST_VALUE)
                     .map_err(|fault| located(fault.to_string()))?;
-                let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&bytes)
-                    .map_err(|error| located(format!("{name}: no JSON object: {error}")))?;
+                let text = text(&bytes).map_err(|fault| located(format!("{name}: {}", fault.problem)))?;
+                let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
+                    .map_err(|error| located(format!("{name}: {}", no_object(text, &error))))?;
                 values.extend(
                     object
                         .iter()
@@ -278,6 +298,57 @@ mod tests {
             (table.value(1, 0), table.value(1, 2), table.value(1, 3)),
             ("b.seg/2", "5", "ann")
         );
+    }
+
+    #[test]
+    fn what_is_hidden_is_no_sample_and_read_where_it_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["x.tar", "y.tar"].map(|name| folder.path().join(name));
+        let of_system: &[u8] = b"\0\x05\x16\x07";
+        let members: [(&str, &[u8]); 4] = [
+            ("a/._1.wav", of_system),
+            ("._a", of_system),
+            (".DS_Store", of_system),
+            ("._1.cls", of_system),
+        ];
+        shard(&paths[0], &[&members[..], &MEMBERS[..]].concat());
+        shard(&paths[1], &members);
+        let mut problems = Vec::new();
+        let shards = Shards::open(&paths, &mut problems).unwrap();
+        assert!(problems.is_empty(), "{problems:?}");
+        let names: Vec<&str> = MEMBERS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(shards.names().count(), names.len());
+        assert!(shards.names().all(|name| names.contains(&name)));
+        let table = shards.table().unwrap();
+        assert_eq!(
+            (table.len(), table.value(0, 0), table.value(1, 0)),
+            (2, "a/1", "b.seg/2")
+        );
+        assert!(matches!(shards.find("a", &["wav"]), Ok(Found::Sequence(blobs)) if blobs.len() == 1));
+        assert!(matches!(shards.find("a/._1.wav", &[]), Ok(Found::One(_))));
+    }
+
+    #[test]
+    fn a_mark_in_front_of_a_value_is_no_part_of_it_and_a_compressed_shard_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.tar");
+        let members: [(&str, &[u8]); 3] = [
+            ("1.cls", b"\xEF\xBB\xBF3\n"),
+            ("2.json", b"\xEF\xBB\xBF{\"cls\": 3}"),
+            ("3.json", b"{\"cls\": NaN}"),
+        ];
+        shard(&path, &members[..2]);
+        let table = open(&path).0.table().unwrap();
+        assert_eq!((table.value(0, 2), table.value(1, 2)), ("3", "3"));
+        shard(&path, &members);
+        let error = open(&path).0.table().unwrap_err().to_string();
+        assert!(
+            error.contains("3.json") && error.contains("write null"),
+            "{error}"
+        );
+        std::fs::write(&path, [0x1F, 0x8B, 8, 0, 0]).unwrap();
+        let error = Shards::open(&[path], &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("x.tar") && error.contains("gzip -dk"), "{error}");
     }
 
     #[test]

@@ -65,10 +65,10 @@ fn matrices(test: &TestDetails) -> Result<Chart> {
     let drawings = shown
         .iter()
         .map(|(name, matrix)| heat_map(name, &test.classes, matrix));
-    let mut table = Table::new(2, &["", "class"]);
+    let mut table = Table::new(2, &["", "true class"]);
     table
         .header
-        .extend(test.classes.iter().map(|class| format!("said {class}")));
+        .extend(test.classes.iter().map(|class| format!("predicted {class}")));
     for (name, matrix) in &shown {
         for (number, (class, row)) in test.classes.iter().zip(matrix.iter()).enumerate() {
             let numbered = test.classes.len() > WITH_NAMES;
@@ -86,7 +86,7 @@ fn matrices(test: &TestDetails) -> Result<Chart> {
     Ok(Chart {
         title: "Confusion matrices".into(),
         caption: format!(
-            "A row for each class that test samples have, a column for each that was said. The stronger the color, the \
+            "A row for each class that test samples have (true), a column for each that was predicted. The stronger the color, the \
              larger the share of the row; what is right is on the diagonal.{}",
             if test.classes.len() > WITH_NAMES {
                 " Classes are numbered as in the table."
@@ -157,9 +157,9 @@ fn heat_map(name: &str, classes: &[String], matrix: &[Vec<u64>]) -> Result<Drawi
         }
         let axis = sized(Ink::Muted, Side::Middle, LETTERS);
         let middle = units(origin.0 + side / 2);
-        write(area, "said", (middle, units(7)), axis.clone())?;
+        write(area, "predicted", (middle, units(7)), axis.clone())?;
         let rotated = axis.transform(plotters::style::FontTransform::Rotate270);
-        write(area, "is", (units(7), units(origin.1 + side / 2)), rotated)?;
+        write(area, "true", (units(7), units(origin.1 + side / 2)), rotated)?;
         for (index, class) in classes.iter().enumerate() {
             // Without room for names, every fifth number stands in their place.
             let text = match names {

@@ -156,7 +156,7 @@ fn first(run: &Run) -> Vec<(String, String)> {
 }
 
 /// The table of heads. Its data attributes hold the figures as they are in the summary. An accuracy has its interval
-/// beside it.
+/// beside it, and both stand where a telephone shows them.
 fn heads(run: &Run) -> Markup {
     let kinds = run.kinds();
     let is_share = |kind: &MetricKind| kind.name == "accuracy";
@@ -164,39 +164,39 @@ fn heads(run: &Run) -> Markup {
     let figures = |metrics: &Metrics, samples: usize| {
         let or_dash = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
         html! {
-            td.number { (samples) }
             @for kind in &kinds {
                 td.number { (or_dash(metrics.get(&kind.name).map(|value| of_kind(value, kind)))) }
                 @if is_share(kind) { td.number { (or_dash(metrics.accuracy.and_then(|share| interval(share, samples)))) } }
             }
             td.number { (written(metrics.loss)) }
+            td.number { (samples) }
         }
     };
     html! {
         div.scroll tabindex="0" {
             table.heads {
                 thead { tr {
-                    th scope="col" { "head" } th scope="col" { "kind" }
-                    th.number scope="col" { "weight" } th.number scope="col" { "test samples" }
+                    th scope="col" { "head" }
                     @for kind in &kinds {
                         th.number scope="col" { (kind.label) }
                         @if is_share(kind) { th.number scope="col" { "95 % interval" } }
                     }
-                    th.number scope="col" { "loss" }
+                    th.number scope="col" { "loss" } th.number scope="col" { "test samples" }
+                    th.number scope="col" { "weight" } th scope="col" { "kind" }
                 } }
                 tbody {
                     @for head in &run.summary.heads {
                         tr data-head=(head.name) data-accuracy=[head.test_accuracy] data-weight=(head.weight)
                             data-figure=[figure_of(run, &head.metrics())] {
                             th scope="row" { (head.name) }
-                            td { (head.kind) }
                             @if head.weight > 0.0 {
-                                td.number { (format!("{:.3}", head.weight)) }
                                 (figures(&head.metrics(), head.test_samples))
+                                td.number { (format!("{:.3}", head.weight)) }
                             } @else {
-                                td.number { "0" }
                                 td colspan=(columns) { "not trained" }
+                                td.number { "0" }
                             }
+                            td { (head.kind) }
                         }
                     }
                     @for rule in &run.summary.predictions {
@@ -206,8 +206,8 @@ fn heads(run: &Run) -> Markup {
                                 "predicting from: " (rule.rule.name())
                                 @if rule.rule == run.summary.predict { " (this run’s)" }
                             }
-                            td {} td {}
                             (figures(&rule.metrics(), run.test_samples()))
+                            td {} td {}
                         }
                     }
                 }

@@ -38,20 +38,21 @@ pub(super) fn section(names: &mut Names, runs: &[&Run]) -> Result<Markup> {
         div.scroll tabindex="0" {
             table.runs {
                 thead { tr {
-                    th scope="col" { "run" } th scope="col" { "strategy" } th.number scope="col" { "seed" }
-                    th.number scope="col" { "epochs" } th scope="col" { "predicts from" }
+                    th scope="col" { "run" }
                     @for kind in &kinds { th.number scope="col" { (kind.label) } }
+                    th scope="col" { "strategy" } th.number scope="col" { "seed" }
+                    th.number scope="col" { "epochs" } th scope="col" { "predicts from" }
                     th scope="col" { "best single head" }
                     th.number scope="col" { "time" } th.number scope="col" { "memory" }
                 } }
                 tbody { @for run in runs {
                     tr data-run=(run.name) {
                         th scope="row" { (run.name) }
+                        @for kind in &kinds { td.number { (or_dash(run, kind)) } }
                         td { (run.summary.strategy) }
                         td.number { (run.summary.seed) }
                         td.number { (run.summary.epochs) }
                         td { (run.summary.predict.name()) }
-                        @for kind in &kinds { td.number { (or_dash(run, kind)) } }
                         td { (single(run).unwrap_or_else(|| "–".to_owned())) }
                         td.number { (duration(run.summary.seconds.total)) }
                         td.number { (run.summary.peak_rss_bytes.map_or_else(|| "–".to_owned(), mebibytes)) }

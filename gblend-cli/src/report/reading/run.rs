@@ -12,6 +12,7 @@ use crate::records::{
     Confusion, Counts, EpochMetrics, HeadSummary, Metrics, ObjectiveDescription, PredictionSummary, Score,
     StrategyAdvice, Summary, TestDetails,
 };
+use crate::run_folder::refuse_comparison;
 
 /// More classes than any test set has; a square of them is still small.
 const MOST_CLASSES: usize = 4096;
@@ -42,6 +43,7 @@ impl Run {
     /// # Errors
     /// [`Error::Run`](crate::Error::Run) if the run did not end, or a file is damaged.
     pub(crate) fn read(folder: &Path) -> Result<Self> {
+        refuse_comparison(folder)?;
         if !folder.join("config.toml").is_file() {
             return Err(problem(
                 folder,

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use gblend_core::{Error, Result, category};
 
+use super::super::label_names::{are_numbers, check_one_way};
 use super::super::table::Table;
 use super::ColumnNames;
 
@@ -14,13 +15,15 @@ pub(in super::super) struct Column {
     pub(super) position: usize,
     /// Whether its cells are names of categories, and no numbers.
     pub(super) is_category: bool,
+    /// Whether NaN is no name of a category, as the others are numbers.
+    pub(super) nan_is_missing: bool,
 }
 
 /// The columns of stream `name`, of which `categories` have names.
 ///
 /// # Errors
 /// [`Error::Setting`] if a column of categories is none of the stream's; [`Error::Data`] if two names of a column have one
-/// code.
+/// code, or are one number written in two ways.
 pub(in super::super) fn columns(
     table: &Table,
     positions: &[usize],
@@ -46,11 +49,13 @@ pub(in super::super) fn columns(
         ));
     }
     for &column in &of_names {
+        check_one_way(table, column, |cell| vec![cell], "")?;
         check_codes(table, column)?;
     }
     let columns = positions.iter().map(|&position| Column {
         position,
         is_category: of_names.contains(&position),
+        nan_is_missing: of_names.contains(&position) && are_numbers(table, position),
     });
     Ok(columns.collect())
 }

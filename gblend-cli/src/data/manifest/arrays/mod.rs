@@ -9,6 +9,7 @@ mod row_file;
 use gblend_core::{Array, category};
 
 use super::decode::Fault;
+use super::label_names::is_nan;
 use super::table::Table;
 
 pub(super) use categories::{Column, columns};
@@ -45,7 +46,10 @@ impl ArrayCells {
                 let values = columns.iter().map(|column| {
                     let cell = table.value(row, column.position);
                     let value = if column.is_category {
-                        Ok(category(cell))
+                        Ok(category(match column.nan_is_missing && is_nan(cell) {
+                            true => "",
+                            false => cell,
+                        }))
                     } else {
                         measured(cell)
                     };

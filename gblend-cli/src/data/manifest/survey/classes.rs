@@ -13,6 +13,7 @@ use gblend_core::{Error, Result};
 
 use super::media::FileKind;
 use super::{Guess, list, plain_name};
+use crate::data::manifest::hidden::is_hidden;
 use crate::data::manifest::order::natural;
 use crate::data::manifest::rows::partition;
 use crate::data::manifest::table::{Table, TableBuilder};
@@ -49,7 +50,9 @@ pub(super) fn table(root: &Path, name: &str) -> Result<FolderTable> {
     let place = || root.display();
     if walk.media.is_empty() {
         let links = match walk.links.first() {
-            Some(link) => format!(" (links such as {link} are not followed)"),
+            Some(link) => format!(
+                " (links such as {link} are not followed: name the folder that they lead to, or write a table, with `data.follow_links = true`)"
+            ),
             None => String::new(),
         };
         let problem = format!(
@@ -192,7 +195,7 @@ impl Walk {
                 self.others.push(entry.path().display().to_string());
                 continue;
             };
-            if !name.starts_with('.') {
+            if !is_hidden(name) {
                 names.push((name.to_owned(), entry.file_type().map_err(failed)?));
             }
         }

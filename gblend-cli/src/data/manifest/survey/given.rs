@@ -1,11 +1,15 @@
 //! What the user pointed at: a table, shards, or a folder with either or with a folder per class.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use gblend_core::{Error, Result};
 
 use super::list;
 use crate::data::manifest::arrays::fits;
+use crate::data::manifest::compressed;
+use crate::data::manifest::hidden::is_hidden;
 use crate::data::manifest::order::natural;
 
 /// What can be trained on.
@@ -48,12 +52,22 @@ impl Given {
         match &extension(path)[..] {
             "tar" => Ok(Self::Shards(vec![path.to_owned()])),
             other if TABLES.contains(&other) => Ok(Self::Table(path.to_owned())),
-            _ => Err(Error::data(
-                path.display(),
-                format!("found another extension, {EXPECTED}"),
-            )),
+            _ => {
+                let problem = compressed(path)?;
+                let problem = problem.unwrap_or_else(|| format!("found another extension, {EXPECTED}"));
+                Err(Error::data(path.display(), problem))
+            }
         }
     }
+}
+
+/// What to say of a file that is compressed as a whole.
+fn compressed(path: &Path) -> Result<Option<String>> {
+    let failed = |error: std::io::Error| Error::data(path.display(), format!("cannot be read: {error}"));
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(8).read_to_end(&mut head).map_err(failed)?;
+    Ok(compressed::told(&path.display().to_string(), &head))
 }
 
 fn extension(path: &Path) -> String {
@@ -95,7 +109,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
-        if !name.starts_with('.') && entry.path().is_file() {
+        if !is_hidden(name) && entry.path().is_file() {
             names.push(name.to_owned());
         }
     }
@@ -185,7 +199,9 @@ mod tests {
         write("b.parquet");
         let error = find("").unwrap_err().to_string();
         assert!(error.contains("a.csv") && error.contains("b.parquet"), "{error}");
+        std::fs::write(folder.path().join("s.tar.gz"), [0x1F, 0x8B, 8]).unwrap();
         for (name, part) in [
+            ("s.tar.gz", "gzip -dk"),
             ("x*.tar", "no file is called"),
             ("notes.txt", ".parquet"),
             ("gone", "cannot be read"),

@@ -285,7 +285,7 @@ impl Input {
             } else {
                 path
             };
-            Folder::open(path)
+            Folder::open(path, false)
                 .map_err(|error| Error::data(path.display(), format!("is no folder to read: {error}")))
         };
         match given {

@@ -2,6 +2,8 @@
 
 mod builder;
 mod cells;
+#[cfg(test)]
+mod csv_against_python;
 mod numbers;
 mod parquet;
 mod places;
@@ -14,10 +16,13 @@ use gblend_core::registry::nearest;
 use gblend_core::{Error, Result};
 use serde_json::Value;
 
+use super::compressed;
 pub(super) use builder::TableBuilder;
 use cells::{Cells, CellsBuilder};
 use numbers::{Item, Lists};
 use places::Places;
+
+use crate::texts::{CsvRecords, TextFault, text};
 
 /// What is wrong with a cell that is no text.
 pub(super) const NESTED: &str = "is a list or an object, expected text, a number or a truth value";
@@ -92,6 +97,9 @@ impl Table {
         };
         let bytes =
             std::fs::read(path).map_err(|error| Error::data(&name, format!("cannot be read: {error}")))?;
+        if let Some(problem) = compressed::told(&name, &bytes) {
+            return Err(Error::data(name, problem));
+        }
         let table = parse(&name, bytes)?;
         if table.rows == 0 {
             return Err(Error::data(name, "found no row, expected at least one"));
@@ -120,34 +128,23 @@ impl Table {
     }
 
     fn separated(name: &str, bytes: &[u8], separator: u8) -> Result<Self> {
-        // Spreadsheets put a byte order mark in front.
-        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-        let mut reader = csv::ReaderBuilder::new();
-        let mut reader = reader
-            .delimiter(separator)
-            .trim(csv::Trim::All)
-            .from_reader(bytes);
-        let broken = |error: csv::Error| Error::data(name, error);
-        let columns: Vec<String> = reader
-            .headers()
-            .map_err(broken)?
-            .iter()
-            .map(str::to_owned)
-            .collect();
-        let mut table = TableBuilder::new(name, columns)?;
+        let at = |fault: TextFault| Error::data(format!("{name}:{}", fault.line), fault.problem);
+        let (mut records, header) = CsvRecords::new(text(bytes).map_err(at)?, separator).map_err(at)?;
+        let mut table = TableBuilder::new(name, header.iter().map(str::to_owned).collect())?;
         let mut record = csv::StringRecord::new();
-        while reader.read_record(&mut record).map_err(broken)? {
+        while let Some(line) = records.read(&mut record).map_err(at)? {
             for (column, cell) in record.iter().enumerate() {
                 table.set(column, cell);
             }
-            table.end_row(record.position().map_or(0, csv::Position::line));
+            table.end_row(line);
         }
         Ok(table.finish())
     }
 
     /// A table of one JSON object per line; its columns are all keys that occur.
     pub(super) fn json_lines(name: &str, bytes: &[u8], nested: Nested<'_>) -> Result<Self> {
-        let text = std::str::from_utf8(bytes).map_err(|error| Error::data(name, error))?;
+        let at = |fault: TextFault| Error::data(format!("{name}:{}", fault.line), fault.problem);
+        let text = text(bytes).map_err(at)?;
         let mut table = TableBuilder::new(name, Vec::new())?;
         let mut positions: HashMap<String, usize> = HashMap::new();
         let mut lists: BTreeMap<usize, Lists> = BTreeMap::new();
@@ -158,8 +155,8 @@ impl Table {
             .filter(|(_, text)| !text.trim().is_empty())
         {
             let place = || format!("{name}:{}", line + 1);
-            let object: serde_json::Map<String, Value> = serde_json::from_str(text)
-                .map_err(|error| Error::data(place(), format!("no JSON object: {error}")))?;
+            let object: serde_json::Map<String, Value> =
+                serde_json::from_str(text).map_err(|error| Error::data(place(), no_object(text, &error)))?;
             for (key, value) in object {
                 let numbers = value.as_array().filter(|_| nested.has_numbers(&key));
                 let list = nested.has_labels(&key).then(|| list(&value)).flatten();
@@ -343,6 +340,19 @@ fn list(value: &Value) -> Option<String> {
         .map(|values| joined(&values))
 }
 
+/// What is wrong with a text that is no JSON object.
+pub(super) fn no_object(text: &str, error: &serde_json::Error) -> String {
+    // As Python's `json` writes what it is told to, and JSON has not.
+    let foreign = ["NaN", "Infinity"].into_iter().find(|word| {
+        let mut between = text.split('"').step_by(2);
+        between.any(|plain| plain.contains(word))
+    });
+    let hint = foreign.map_or_else(String::new, |word| {
+        format!("; JSON has no {word}: write null for what is missing")
+    });
+    format!("no JSON object: {error}{hint}")
+}
+
 /// An item of a JSON list.
 fn json_item(value: &Value) -> Item<'_, Value> {
     match value {
@@ -423,9 +433,23 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_in_no_name_whatever_the_format() {
+        let csv = Table::csv("t", b"\xEF\xBB\xBFid,label\na,3\n").unwrap();
+        let json = b"\xEF\xBB\xBF{\"id\": \"a\", \"label\": 3}\n";
+        let json = Table::json_lines("t", json, Nested::default()).unwrap();
+        for table in [csv, json] {
+            assert_eq!(table.columns(), ["id", "label"]);
+            assert_eq!((table.value(0, 0), table.value(0, 1)), ("a", "3"));
+        }
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_line() {
         let error = Table::csv("t", b"a,b\n1,2\n3\n").unwrap_err().to_string();
-        assert!(error.contains("line: 3"), "{error}");
+        assert!(error.contains("t:3: found 1 cells"), "{error}");
+        let error = Table::json_lines("t", b"{\"a\": 1}\n{\"a\": NaN}\n", Nested::default()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("t:2") && error.contains("write null"), "{error}");
         let table = Table::json_lines("t", b"{}\n{\"a\": [1], \"b\": 1}\n", Nested::default()).unwrap();
         let error = table.column("a", "id").unwrap_err().to_string();
         assert!(error.contains("t:2") && error.contains("`a`"), "{error}");

@@ -1,0 +1,67 @@
+//! Files that are compressed as a whole, which nothing here reads: by how they begin.
+
+/// How to undo what was done to a file that begins like this, as far as it is known.
+struct Compression {
+    name: &'static str,
+    begins: &'static [u8],
+    undo: &'static str,
+}
+
+const KNOWN: [Compression; 5] = [
+    Compression {
+        name: "gzip",
+        begins: &[0x1F, 0x8B],
+        undo: "gzip -dk",
+    },
+    Compression {
+        name: "zstd",
+        begins: &[0x28, 0xB5, 0x2F, 0xFD],
+        undo: "zstd -d",
+    },
+    Compression {
+        name: "bzip2",
+        begins: b"BZh91AY&SY",
+        undo: "bzip2 -dk",
+    },
+    Compression {
+        name: "xz",
+        begins: &[0xFD, b'7', b'z', b'X', b'Z', 0],
+        undo: "xz -dk",
+    },
+    Compression {
+        name: "zip",
+        begins: b"PK\x03\x04",
+        undo: "unzip",
+    },
+];
+
+/// What to say of a file of this name that begins with these bytes, if it is compressed.
+pub(super) fn told(name: &str, head: &[u8]) -> Option<String> {
+    let found = KNOWN.iter().find(|one| head.starts_with(one.begins))?;
+    Some(format!(
+        "is compressed with {}, and is read only as it was before; unpack it (`{} {name}`) and name what comes out",
+        found.name, found.undo
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::told;
+
+    #[test]
+    fn what_undoes_it_is_told() {
+        let gzip = told("a.tar.gz", &[0x1F, 0x8B, 8, 0]).unwrap();
+        assert!(
+            gzip.contains("with gzip") && gzip.contains("`gzip -dk a.tar.gz`"),
+            "{gzip}"
+        );
+        assert!(
+            told("a.tar.zst", &[0x28, 0xB5, 0x2F, 0xFD, 0])
+                .unwrap()
+                .contains("zstd -d")
+        );
+        assert_eq!(told("a.tar", b"0000.png\0"), None);
+        assert_eq!(told("a.tar", b""), None);
+    }
+}
