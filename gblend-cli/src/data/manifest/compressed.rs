@@ -10,7 +10,7 @@ struct Compression {
 const KNOWN: [Compression; 5] = [
     Compression {
         name: "gzip",
-        begins: &[0x1F, 0x8B],
+        begins: &[0x1F, 0x8B, 8],
         undo: "gzip -dk",
     },
     Compression {

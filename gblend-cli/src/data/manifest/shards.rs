@@ -372,7 +372,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("x.tar");
             std::fs::write(&path, &bytes).unwrap();
-            let _ = open(&path);
+            let _ = Shards::open(std::slice::from_ref(&path), &mut Vec::new());
             shard(&path, &MEMBERS);
             bytes = std::fs::read(&path).unwrap();
             bytes[at] = value;
