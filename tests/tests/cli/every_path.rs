@@ -428,3 +428,20 @@ fn one_wrong_medium_is_one_line_and_every_sample_where_it_is_asked_for() {
         &["60 problems", "t.csv:2", "and 59 more like it", "check --all"],
     );
 }
+
+#[test]
+fn a_new_row_without_a_label_is_predicted_among_others_and_alone() {
+    let p = prepared("t.csv", &csv("\n", |_, row| row));
+    let classes = "label = \"label\"\nclasses = [\"a\", \"b\"]\n";
+    p.write("g.toml", CONFIG.replace("label = \"label\"\n", classes));
+    p.succeed(&["train", "g.toml", "--quiet", "--out", "run"]);
+    let among = format!("{}new,,test,c0.png\n", csv("\n", |_, row| row));
+    p.write("t.csv", among);
+    let first = p.json(&["predict", "run", "new", "--json"]);
+    // With its label, nothing else changes; and without any other row it is the same sample.
+    p.write("t.csv", "id,label,split,file\nnew,a,test,c0.png\n");
+    let alone = p.json(&["predict", "run", "new", "--json"]);
+    assert_eq!(first, alone);
+    p.write("t.csv", "id,label,split,file\nnew,,test,c0.png\n");
+    assert_eq!(p.json(&["predict", "run", "new", "--json"]), first);
+}
