@@ -18,7 +18,7 @@ const WINDOWS: &str = "window over steps";
 
 /// Which sequence and which time each row of `[steps, features]` is of.
 ///
-/// There is no tensor without elements in dfdx, so a batch without a single step has one row all the same, which is of no
+/// No tensor is without elements, so a batch without a single step has one row all the same, which is of no
 /// sequence: it enters no statistic, and nothing is read of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Steps {
