@@ -32,13 +32,6 @@ impl FoldFolders {
         Ok((Writer::start(store, None)?, found.checkpoint))
     }
 
-    /// Removes what so many folds have kept. What cannot be removed does no harm.
-    pub fn remove(&self, folds: usize) {
-        for fold in 0..folds {
-            let _ = std::fs::remove_dir_all(self.path(fold));
-        }
-    }
-
     fn path(&self, fold: usize) -> PathBuf {
         self.folder.join(format!("fold-{}", fold + 1))
     }

@@ -178,10 +178,6 @@ impl RunFolder {
         write_splits(&self.path, text)
     }
 
-    fn fold_folders(&self) -> FoldFolders {
-        FoldFolders::new(self.path.join(CHECKPOINTS))
-    }
-
     /// Appends a line to `metrics.jsonl`.
     fn line(&mut self, value: &impl Serialize) -> Result<()> {
         let mut line = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
@@ -205,7 +201,6 @@ impl RunFolder {
         summary: &Summary,
     ) -> Result<()> {
         self.checkpoints.finish()?;
-        let fitted = model.pool.as_ref().and_then(|pool| pool.folds);
         let bytes = to_safetensors(state)?;
         let model = ModelDescription {
             blake3: blake3::hash(&bytes).to_hex().to_string(),
@@ -219,9 +214,7 @@ impl RunFolder {
         let samples = samples.to_text().map_err(Error::Internal)?;
         write_whole(&self.path.join(TestSamples::FILE), &samples)?;
         write_whole(&self.path.join("advice.json"), &to_json(advice)?)?;
-        write_whole(&self.path.join("summary.json"), &to_json(summary)?)?;
-        self.fold_folders().remove(fitted.unwrap_or(0));
-        Ok(())
+        write_whole(&self.path.join("summary.json"), &to_json(summary)?)
     }
 }
 
@@ -249,7 +242,7 @@ impl Sink for RunFolder {
     }
 
     fn folds(&self) -> Option<FoldFolders> {
-        Some(self.fold_folders())
+        Some(FoldFolders::new(self.path.join(CHECKPOINTS)))
     }
 }
 
