@@ -153,23 +153,17 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::collections::BTreeMap;
 
-    use gblend_core::dataset::{Partition, Sample, Stream};
-    use gblend_core::media::Media;
+    use gblend_core::dataset::{Partition, Sample};
     use gblend_core::{Label, LabelKind};
     use gblend_optim::objective::SingleLabel;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::data::known::Known;
     use crate::data::split::{Division, LabelUse, Shares};
 
-    /// Samples with a class, and a group if any has one.
-    struct Known {
-        samples: Vec<Sample>,
-        classes: Vec<String>,
-    }
-
     impl Known {
-        fn new(of_each: &[(usize, Option<usize>)]) -> Self {
+        fn of_each(of_each: &[(usize, Option<usize>)]) -> Self {
             let sample = |(position, (class, group)): (usize, &(usize, Option<usize>))| Sample {
                 id: position.to_string(),
                 label: Label::from(*class),
@@ -209,34 +203,13 @@ mod tests {
         }
     }
 
-    impl Source for Known {
-        fn classes(&self) -> &[String] {
-            &self.classes
-        }
-        fn streams(&self) -> &[Stream] {
-            &[]
-        }
-        fn len(&self) -> usize {
-            self.samples.len()
-        }
-        fn sample(&self, index: usize) -> Sample {
-            self.samples[index].clone()
-        }
-        fn read(&self, _: usize, _: usize) -> Result<Media> {
-            Err(Error::data("folds", "no media"))
-        }
-        fn fingerprint(&self, _: usize, _: usize) -> Result<String> {
-            Ok(String::new())
-        }
-    }
-
     proptest! {
         #[test]
         fn every_sample_but_those_of_the_test_is_left_out_once_and_trained_on_otherwise(
             classes in proptest::collection::vec(0_usize..4, 2..80), count in 2_usize..7,
         ) {
             let samples: Vec<_> = classes.iter().map(|&class| (class, None)).collect();
-            let folds = Known::new(&samples).folds(count).unwrap();
+            let folds = Known::of_each(&samples).folds(count).unwrap();
             prop_assert_eq!(folds.len(), count.min(samples.len()));
             let mut left_out = vec![0; samples.len() + 1];
             for fold in &folds {
@@ -266,7 +239,7 @@ mod tests {
         fn groups_stay_whole(
             samples in proptest::collection::vec((0_usize..3, (0_usize..9).prop_map(Some)), 2..80), count in 2_usize..7,
         ) {
-            let known = Known::new(&samples);
+            let known = Known::of_each(&samples);
             let groups: BTreeSet<_> = samples.iter().map(|(_, group)| group).collect();
             let folds = known.folds(count);
             if groups.len() < 2 {
@@ -293,7 +266,7 @@ mod tests {
     #[test]
     fn the_same_seed_deals_alike() {
         let samples: Vec<_> = (0..50).map(|position| (position % 3, None)).collect();
-        let known = Known::new(&samples);
+        let known = Known::of_each(&samples);
         assert_eq!(known.folds(5).unwrap(), known.folds(5).unwrap());
     }
 }

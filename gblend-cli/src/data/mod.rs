@@ -10,6 +10,8 @@ pub mod export;
 mod folds;
 mod groups;
 pub mod inspect;
+#[cfg(test)]
+mod known;
 mod loader;
 pub mod manifest;
 mod position;

@@ -366,8 +366,8 @@ pub(super) fn take_groups(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use gblend_core::dataset::{Sample, Stream};
-    use gblend_core::media::Media;
+    use crate::data::known::Known;
+    use gblend_core::dataset::Sample;
     use gblend_optim::objective::SingleLabel;
     use proptest::prelude::*;
 
@@ -379,11 +379,6 @@ mod tests {
             objective: &OBJECTIVE,
             labels: LabelUse::EveryHead,
         }
-    }
-
-    struct Known {
-        classes: Vec<String>,
-        samples: Vec<Sample>,
     }
 
     impl Known {
@@ -401,27 +396,6 @@ mod tests {
                 classes: (0..classes).map(|class| class.to_string()).collect(),
                 samples: trained.chain(tested).collect(),
             }
-        }
-    }
-
-    impl Source for Known {
-        fn classes(&self) -> &[String] {
-            &self.classes
-        }
-        fn streams(&self) -> &[Stream] {
-            &[]
-        }
-        fn len(&self) -> usize {
-            self.samples.len()
-        }
-        fn sample(&self, index: usize) -> Sample {
-            self.samples[index].clone()
-        }
-        fn read(&self, _: usize, _: usize) -> Result<Media> {
-            Err(Error::data("labels", "no media"))
-        }
-        fn fingerprint(&self, _: usize, _: usize) -> Result<String> {
-            Ok(String::new())
         }
     }
 
