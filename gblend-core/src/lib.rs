@@ -66,7 +66,10 @@ pub mod weights;
 pub use advice::{Advice, Finding, WeightSource};
 pub use array::Array;
 pub use class_weights::ClassWeights;
-pub use dataset::{Dataset, OnBadSample, OpenContext, Partition, Sample, Source, Stream};
+pub use dataset::{
+    Dataset, Further, FurtherPlace, FurtherSource, OnBadSample, OpenContext, Partition, Sample, Source,
+    Stream,
+};
 pub use error::{Error, Result};
 pub use estimate::{
     BlendReport, Estimate, EstimateRequest, Estimator, GradientSamples, HeadReport, Measurement, ProbeLength,

@@ -9,17 +9,18 @@ use gblend_core::params::load_state;
 use serde::Serialize;
 
 use super::device::DeviceOption;
+use super::further::{Bad, FurtherFiles};
 use super::{print, print_json};
 use crate::config::{Config, Override};
 use crate::data::{Differences, Evaluable, Splits};
 use crate::error::{Error, Result};
-use crate::evaluation::MOST_MODALITIES;
+use crate::evaluation::{Ensemble, Evaluation, MOST_MODALITIES};
 use crate::progress::Reporter;
 use crate::records::{ClassWeight, Metrics, ObjectiveDescription, PredictionRule, SplitName, SubsetScore};
 use crate::run_folder::FinishedRun;
 use crate::tables::{metrics_table, predictions_line, weighted_losses};
-use crate::training::TrainedModel;
 use crate::training::session::{Session, with_threads};
+use crate::training::{Predicted, Predictor, TrainedModel};
 
 /// Evaluates a trained model.
 #[derive(Debug, Args)]
@@ -27,10 +28,12 @@ pub(super) struct Evaluate {
     /// The run folder.
     run: PathBuf,
     /// The samples to evaluate on.
-    #[arg(long, value_enum, default_value_t = Split::Test)]
+    #[arg(long, value_enum, default_value_t = Split::Test, conflicts_with_all = ["table", "shards"])]
     split: Split,
+    #[command(flatten)]
+    further: FurtherFiles,
     /// Also runs the joint head on every subset of the modalities.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["table", "shards"])]
     subsets: bool,
     #[command(flatten)]
     device: DeviceOption,
@@ -64,7 +67,9 @@ impl Split {
 
 #[derive(Debug, Serialize)]
 struct Report {
-    split: Split,
+    /// Absent of samples that are not those of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    split: Option<Split>,
     samples: usize,
     /// What predictions are judged by; absent for classification.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,75 +118,62 @@ struct InPrintedOrder {
     loss: f64,
 }
 
+/// What an evaluation is of.
+struct Evaluated<'a> {
+    evaluation: &'a Evaluation,
+    ensemble: Ensemble<'a>,
+    /// Of the heads, the joint one's last.
+    names: &'a [String],
+    classes: &'a [String],
+    predict: PredictionRule,
+}
+
+impl Report {
+    fn of(evaluated: &Evaluated<'_>, split: Option<Split>, subsets: Vec<SubsetScore>) -> Result<Self> {
+        let Evaluated {
+            evaluation,
+            ensemble,
+            names,
+            classes,
+            predict,
+        } = evaluated;
+        let criteria = ensemble.criteria;
+        let heads = evaluation
+            .results(criteria)?
+            .into_iter()
+            .map(|result| HeadReport {
+                name: names[result.head].clone(),
+                samples: result.samples,
+                metrics: result.metrics,
+            });
+        let predictions = evaluation.predictions(ensemble)?.into_iter();
+        let predictions = predictions.map(|(rule, metrics)| PredictionReport { rule, metrics });
+        let asked = ensemble.lead();
+        let all = [asked]
+            .into_iter()
+            .chain((0..criteria.heads()).map(|head| criteria.of(head)));
+        Ok(Self {
+            split,
+            samples: evaluation.samples.len(),
+            objective: asked.description().written(),
+            class_weights: ClassWeight::of_each(asked.class_weights(), classes),
+            heads: heads.collect(),
+            predict: *predict,
+            predictions: predictions.collect(),
+            subsets,
+            kinds: all.flat_map(|head| head.get().metric_kinds()).cloned().collect(),
+        })
+    }
+}
+
 impl Evaluate {
-    pub(super) fn run(self) -> Result<()> {
+    pub(super) fn run(mut self) -> Result<()> {
         let reporter = Reporter::new(self.quiet);
-        let report = with_trained(&self.run, &self.device, &reporter, |trained, splits| {
-            if trained.refitted && self.split == Split::Validation {
-                let problem = "the model was trained on its validation samples, too (run.refit): how good it is on them says \
-                               nothing; take --split test, or a run without run.refit"
-                    .to_owned();
-                let folder = self.run.clone();
-                return Err(Error::Run { folder, problem });
-            }
-            match &trained.session.differences {
-                Some(differences) => check_differences(&self.run, differences, self.split.name(), &reporter)?,
-                None => reporter.warn(
-                    "the run is of a version of gblend that did not keep which sample was in which split; they are drawn again, \
-                     and if the dataset was changed since, even sorted otherwise, samples that were trained on may be among \
-                     those of the test",
-                ),
-            }
-            let (train, validation, test);
-            let samples: &dyn Evaluable = match self.split {
-                Split::Train => {
-                    train = splits.train;
-                    &train
-                }
-                Split::Validation => {
-                    validation = splits.validation;
-                    &validation
-                }
-                Split::Test => {
-                    test = splits.into_test();
-                    &test
-                }
-            };
-            let evaluation = trained.evaluate(samples)?;
-            let subsets = if self.subsets {
-                check_subsets(trained)?;
-                trained.score_subsets(samples)?
-            } else {
-                Vec::new()
-            };
-            let names = trained.session.heads.names();
-            let criteria = trained.model.criteria();
-            let heads = evaluation
-                .results(criteria)?
-                .into_iter()
-                .map(|result| HeadReport {
-                    name: names[result.head].clone(),
-                    samples: result.samples,
-                    metrics: result.metrics,
-                });
-            let predictions = evaluation.predictions(&trained.ensemble())?.into_iter();
-            let predictions = predictions.map(|(rule, metrics)| PredictionReport { rule, metrics });
-            let asked = criteria.of_predictions(&trained.weights);
-            let all = [asked]
-                .into_iter()
-                .chain((0..criteria.heads()).map(|head| criteria.of(head)));
-            Ok(Report {
-                split: self.split,
-                samples: evaluation.samples.len(),
-                objective: asked.description().written(),
-                class_weights: ClassWeight::of_each(asked.class_weights(), trained.session.source.classes()),
-                heads: heads.collect(),
-                predict: trained.session.config.blend.pipeline.predict,
-                predictions: predictions.collect(),
-                subsets,
-                kinds: all.flat_map(|head| head.get().metric_kinds()).cloned().collect(),
-            })
-        })?;
+        let further = std::mem::take(&mut self.further);
+        let report = match further.are_given() {
+            true => self.of_further(further, &reporter)?,
+            false => self.of_split(&reporter)?,
+        };
         reporter.finish();
         if report.samples == 0 {
             let problem = "the run has no samples in this split; run.validation sets some aside".to_owned();
@@ -213,6 +205,128 @@ impl Evaluate {
             text = format!("{text}\n\n{subsets}");
         }
         print(&text)
+    }
+}
+
+impl Evaluate {
+    /// On samples of the run's dataset.
+    fn of_split(&self, reporter: &Reporter) -> Result<Report> {
+        with_trained(&self.run, &self.device, reporter, |trained, splits| {
+            if trained.refitted && self.split == Split::Validation {
+                let problem = "the model was trained on its validation samples, too (run.refit): how good it is on them says \
+                               nothing; take --split test, or a run without run.refit"
+                    .to_owned();
+                let folder = self.run.clone();
+                return Err(Error::Run { folder, problem });
+            }
+            match &trained.session.differences {
+                Some(differences) => check_differences(&self.run, differences, self.split.name(), reporter)?,
+                None => reporter.warn(
+                    "the run is of a version of gblend that did not keep which sample was in which split; they are drawn again, \
+                     and if the dataset was changed since, even sorted otherwise, samples that were trained on may be among \
+                     those of the test",
+                ),
+            }
+            let (train, validation, test);
+            let samples: &dyn Evaluable = match self.split {
+                Split::Train => {
+                    train = splits.train;
+                    &train
+                }
+                Split::Validation => {
+                    validation = splits.validation;
+                    &validation
+                }
+                Split::Test => {
+                    test = splits.into_test();
+                    &test
+                }
+            };
+            let evaluation = trained.evaluate(samples)?;
+            let subsets = if self.subsets {
+                check_subsets(trained)?;
+                trained.score_subsets(samples)?
+            } else {
+                Vec::new()
+            };
+            let evaluated = Evaluated {
+                evaluation: &evaluation,
+                ensemble: trained.ensemble(),
+                names: trained.session.heads.names(),
+                classes: trained.session.source.classes(),
+                predict: trained.session.config.blend.pipeline.predict,
+            };
+            Report::of(&evaluated, Some(self.split), subsets)
+        })
+    }
+
+    /// On labeled samples of other files.
+    fn of_further(&self, further: FurtherFiles, reporter: &Reporter) -> Result<Report> {
+        let given = further.open()?;
+        let run = FinishedRun::open(&self.run)?;
+        let overrides: Vec<Override> = self.device.overrides().into_iter().collect();
+        let config = Config::of_run(&run.config_path(), &overrides)?;
+        with_threads(config.run.threads, || {
+            let (mut predictor, notes) = Predictor::open(&run, &config, given.place(), true)?;
+            notes.iter().for_each(|note| reporter.warn(note));
+            let (samples, left_out) = (predictor.source().len(), predictor.source().left_out());
+            if let Some(first) = left_out.first() {
+                let (count, all) = (left_out.len(), samples + left_out.len());
+                reporter.warn(&format!("{count} of {all} samples are left out, such as {first}"));
+            }
+            let mut bad = Bad::default();
+            let (mut all_learned, mut first_learned) = (0, None);
+            let mut whole: Option<Evaluation> = None;
+            for block in predictor.blocks() {
+                let end = block.end;
+                let Predicted {
+                    evaluation,
+                    faults,
+                    learned,
+                } = predictor.predict(block)?;
+                bad.count(&faults);
+                if let (None, Some(&first)) = (&first_learned, learned.first()) {
+                    first_learned = Some(predictor.source().sample(first).id);
+                }
+                all_learned += learned.len();
+                match &mut whole {
+                    Some(whole) => whole.append(evaluation)?,
+                    None => whole = Some(evaluation),
+                }
+                reporter.predicted(end, samples);
+            }
+            bad.tell(samples, reporter)?;
+            if let Some(first) = first_learned {
+                reporter.warn(&format!(
+                    "{all_learned} of {samples} samples, such as `{first}`, are the very ones that the model was trained or selected \
+                     on: how good it is on those says nothing of others"
+                ));
+            }
+            let Some(evaluation) = whole else {
+                return Err(Error::Usage(
+                    "there is no labeled sample that can be evaluated".into(),
+                ));
+            };
+            let unlabeled = evaluation
+                .targets
+                .labels
+                .iter()
+                .filter(|label| label.is_missing())
+                .count();
+            if unlabeled > 0 {
+                reporter.warn(&format!(
+                    "{unlabeled} of {samples} samples have no label and say nothing"
+                ));
+            }
+            let evaluated = Evaluated {
+                evaluation: &evaluation,
+                ensemble: predictor.ensemble(),
+                names: predictor.heads().names(),
+                classes: predictor.source().classes(),
+                predict: config.blend.pipeline.predict,
+            };
+            Report::of(&evaluated, None, Vec::new())
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod data;
 mod device;
 mod estimate;
 mod evaluate;
+mod further;
 mod init;
 mod plugins;
 mod predict;
@@ -39,7 +40,7 @@ enum Command {
     Estimate(estimate::Estimate),
     /// Evaluate a trained model on a split of its dataset.
     Evaluate(evaluate::Evaluate),
-    /// Predict the classes of samples.
+    /// Predict samples of new files, or of the dataset.
     Predict(predict::Predict),
     /// Write a page about runs, or about a comparison.
     Report(report::Report),

@@ -14,6 +14,7 @@ pub mod inspect;
 mod known;
 mod loader;
 pub mod manifest;
+mod part;
 mod position;
 mod prepared;
 mod rare_classes;
@@ -27,7 +28,9 @@ mod wav;
 
 pub use binding::bind;
 pub use folds::{Fold, FoldTraining, LeftOut, folds};
+pub(crate) use inspect::content_of;
 pub use loader::{LoadedBatch, LoadedInput, Loader, Plan};
+pub use part::Part;
 pub use position::SampleIndex;
 pub use prepared::{Faults, Prepared, Storage};
 pub use rare_classes::RareClasses;

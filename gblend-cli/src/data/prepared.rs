@@ -22,8 +22,10 @@ const SEGMENT_BYTES: usize = 16 << 20;
 
 /// Where samples are kept, and who is told how far the preparation is.
 pub struct Storage<'a> {
-    /// Folder of the cache.
-    pub cache: &'a Path,
+    /// Folder of the cache; without one, samples that are not kept in memory are prepared whenever they are asked for.
+    pub cache: Option<&'a Path>,
+    /// The shape that prepared samples of each modality have to have. Without, it is the one that most have.
+    pub shapes: Option<&'a [Vec<usize>]>,
     /// Bytes of prepared samples that may be in memory, those of batches that wait among them.
     pub memory: u64,
     /// Samples of the batches that wait at most, if there is memory for them.
@@ -36,6 +38,13 @@ pub struct Storage<'a> {
     pub faults: Faults,
     /// Whether hashes of contents are kept, eight bytes for each sample and modality.
     pub contents: bool,
+}
+
+impl Storage<'_> {
+    /// The shape that prepared samples of a modality have to have.
+    fn shape(&self, modality: usize) -> Option<&[usize]> {
+        self.shapes?.get(modality).map(Vec::as_slice)
+    }
 }
 
 /// What is done about a sample that cannot be prepared.
@@ -112,19 +121,25 @@ impl<'a> Prepared<'a> {
         storage: &Storage<'_>,
     ) -> Result<Self> {
         let source = shared.as_ref();
-        let cache = Arc::new(Cache::new(storage.cache));
+        // Without a folder nothing asks for it.
+        let cache = Arc::new(Cache::new(storage.cache.unwrap_or(Path::new(""))));
         let total = source.len() * modalities.len();
         let done = AtomicUsize::new(0);
         let resident = AtomicU64::new(0);
         let mut plans = Vec::with_capacity(modalities.len());
-        for (modality, &stream) in modalities.iter().zip(streams) {
+        for (position, (modality, &stream)) in modalities.iter().zip(streams).enumerate() {
+            let is_direct = || source.is_direct(stream) && modality.plugin.prepares_directly();
             let plan = ModalityPlan {
                 modality,
                 stream,
                 preparation: preparation(modality)?,
-                direct: source.is_direct(stream) && modality.plugin.prepares_directly(),
+                direct: storage.cache.is_none() || is_direct(),
             };
-            plans.push((plan.size_of_first(source, &cache), plan));
+            let size = match storage.shape(position) {
+                Some(shape) => Some(size_of::<f32>() * shape.iter().product::<usize>()),
+                None => plan.size_of_first(source, &cache),
+            };
+            plans.push((size, plan));
         }
         // Batches that wait have half of the memory at most; what they do not need is for samples that stay.
         let each: usize = plans.iter().filter_map(|(size, _)| *size).sum();
@@ -135,7 +150,7 @@ impl<'a> Prepared<'a> {
         let mut faults: BTreeMap<usize, Vec<Error>> = BTreeMap::new();
         let mut odd_shapes = Vec::new();
         let mut contents = storage.contents.then(Vec::new);
-        for (size, plan) in plans {
+        for (position, (size, plan)) in plans.into_iter().enumerate() {
             let ModalityPlan {
                 modality,
                 stream,
@@ -199,15 +214,19 @@ impl<'a> Prepared<'a> {
                 shapes.add(found.shapes);
                 segments.push(segment);
             }
-            // A setting that fits no sample is at fault itself, and told once.
-            if let (true, Some(setting)) = (shapes.is_empty(), refused) {
+            let expected = storage.shape(position);
+            // A setting that fits no sample is at fault itself, and told once; one that a model was trained with is none.
+            if let (true, Some(setting), None) = (shapes.is_empty(), refused, expected) {
                 return Err(setting);
             }
             let media = source.streams()[stream].media;
-            let (sample_shape, odd) = shapes.settle(modality.plugin.as_ref());
+            let (sample_shape, odd) = match expected {
+                Some(shape) => shapes.compare(modality.plugin.as_ref(), shape),
+                None => shapes.settle(modality.plugin.as_ref()),
+            };
             for (index, problem) in odd.problems(&modality.name, media) {
                 let error = Error::data(location(source, modality, index), problem);
-                match (storage.faults, odd.are_few()) {
+                match (storage.faults, odd.are_few() || expected.is_some()) {
                     (Faults::Stop, _) => return Err(error),
                     (_, true) => faults.entry(index).or_default().push(error),
                     (_, false) => odd_shapes.push(error),
@@ -336,6 +355,11 @@ impl<'a> Prepared<'a> {
         modalities
             .filter(move |(_, modality)| wanted(modality.media))
             .map(|(position, modality)| (position, modality.config.name.as_str()))
+    }
+
+    /// The stream that feeds a modality, as a position in [`Source::streams`].
+    pub fn stream(&self, modality: usize) -> usize {
+        self.modalities[modality].stream
     }
 
     /// The shape of one prepared sample of a modality.

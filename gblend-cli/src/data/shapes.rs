@@ -54,14 +54,7 @@ impl Shapes {
     /// The norm, and the samples that cannot be brought to it. Of shapes that as many can be brought to, it is the one that
     /// more have, and then that of the first sample.
     pub(super) fn settle(self, plugin: &dyn Modality) -> (Vec<usize>, Odd) {
-        let few = self.0.len() <= MOST_SHAPES;
-        let fits = |shape: &[usize], norm: &[usize]| {
-            shape == norm
-                || few
-                    && plugin
-                        .in_shape(&Array::zeros(shape), norm)
-                        .is_some_and(|shaped| shaped.shape() == norm)
-        };
+        let fits = self.fits(plugin);
         let mut norms: Vec<(&Vec<usize>, &Vec<usize>)> = self.0.iter().collect();
         norms.sort_by_key(|(_, samples)| (std::cmp::Reverse(samples.len()), samples.first().copied()));
         norms.truncate(MOST_NORMS);
@@ -76,17 +69,40 @@ impl Shapes {
             return (Vec::new(), Odd::default());
         };
         let norm = norm.clone();
-        let total = self.0.values().map(Vec::len).sum();
-        let strange = self.0.into_iter().filter(|(shape, _)| !fits(shape, &norm));
+        let others = Others::AmongThese {
+            fitting,
+            total: self.0.values().map(Vec::len).sum(),
+        };
+        self.odd(plugin, norm, others)
+    }
+
+    /// The samples that cannot be brought to the shape that a model was trained on.
+    pub(super) fn compare(self, plugin: &dyn Modality, trained: &[usize]) -> (Vec<usize>, Odd) {
+        self.odd(plugin, trained.to_vec(), Others::Training)
+    }
+
+    fn fits<'a>(&self, plugin: &'a dyn Modality) -> impl Fn(&[usize], &[usize]) -> bool + use<'a> {
+        let few = self.0.len() <= MOST_SHAPES;
+        move |shape, norm| {
+            shape == norm
+                || few
+                    && plugin
+                        .in_shape(&Array::zeros(shape), norm)
+                        .is_some_and(|shaped| shaped.shape() == norm)
+        }
+    }
+
+    fn odd(self, plugin: &dyn Modality, norm: Vec<usize>, others: Others) -> (Vec<usize>, Odd) {
+        let fits = self.fits(plugin);
+        let strange = self.0.iter().filter(|(shape, _)| !fits(shape, &norm));
         let samples =
-            strange.flat_map(|(shape, samples)| samples.into_iter().map(move |index| (index, shape.clone())));
+            strange.flat_map(|(shape, samples)| samples.iter().map(|index| (*index, shape.clone())));
         let mut samples: Vec<(usize, Vec<usize>)> = samples.collect();
         samples.sort_unstable();
         let odd = Odd {
             samples,
             norm: norm.clone(),
-            fitting,
-            total,
+            others,
         };
         (norm, odd)
     }
@@ -97,26 +113,46 @@ impl Shapes {
 pub(super) struct Odd {
     samples: Vec<(usize, Vec<usize>)>,
     norm: Vec<usize>,
-    fitting: usize,
-    total: usize,
+    others: Others,
+}
+
+/// Those that the norm is the shape of.
+enum Others {
+    /// So many of so many.
+    AmongThese { fitting: usize, total: usize },
+    /// Those that a model was trained on.
+    Training,
+}
+
+impl Default for Others {
+    fn default() -> Self {
+        Self::AmongThese { fitting: 0, total: 0 }
+    }
 }
 
 impl Odd {
     /// Whether they are fewer than the others, so that these can do without them.
     pub(super) fn are_few(&self) -> bool {
-        2 * self.samples.len() < self.total
+        match self.others {
+            Others::AmongThese { total, .. } => 2 * self.samples.len() < total,
+            Others::Training => false,
+        }
     }
 
     /// What is wrong with each, in the order of the dataset.
     pub(super) fn problems(&self, modality: &str, media: MediaKind) -> impl Iterator<Item = (usize, String)> {
         self.samples.iter().map(move |(index, shape)| {
-            let problem = format!(
-                "prepared to shape {shape:?}, expected {:?} as {} of {} samples; {}",
-                self.norm,
-                self.fitting,
-                self.total,
-                hint(modality, media, shape, &self.norm)
-            );
+            let problem = match self.others {
+                Others::AmongThese { fitting, total } => format!(
+                    "prepared to shape {shape:?}, expected {:?} as {fitting} of {total} samples; {}",
+                    self.norm,
+                    hint(modality, media, shape, &self.norm)
+                ),
+                Others::Training => format!(
+                    "prepared to shape {shape:?}, expected {:?} as what the model was trained on",
+                    self.norm
+                ),
+            };
             (*index, problem)
         })
     }
@@ -236,7 +272,8 @@ mod tests {
                 let fits = *shape == norm || plugin.in_shape(&Array::zeros(*shape), &norm).is_some();
                 prop_assert!(fits != is_odd);
             }
-            prop_assert_eq!(odd.fitting + odd.samples.len(), shapes.len());
+            let Others::AmongThese { fitting, total } = odd.others else { unreachable!() };
+            prop_assert_eq!((fitting + odd.samples.len(), total), (shapes.len(), shapes.len()));
         }
     }
 }

@@ -140,22 +140,31 @@ impl Reporter {
 
     /// So many samples of so many are prepared.
     pub fn prepared(&self, done: usize, total: usize) {
+        self.went(("preparing", "prepared"), done, total);
+    }
+
+    /// So many samples of so many are predicted.
+    pub fn predicted(&self, done: usize, total: usize) {
+        self.went(("predicting", "predicted"), done, total);
+    }
+
+    fn went(&self, (doing, did): (&'static str, &str), done: usize, total: usize) {
         match self.style {
             Style::Bar => {
-                self.view.bar.set_prefix("preparing");
+                self.view.bar.set_prefix(doing);
                 self.view.bar.set_length(total as u64);
                 self.view.bar.set_position(done as u64);
             }
             Style::Row => {
                 if self.update_is_due() {
-                    self.update(|rows| rows.epoch = format!("preparing {done}/{total}"));
+                    self.update(|rows| rows.epoch = format!("{doing} {done}/{total}"));
                 }
             }
-            // Lines for long preparations only.
+            // Lines for what takes long only.
             Style::Lines if self.started.elapsed() > Duration::from_secs(5) => {
                 let tenth = 10 * done / total.max(1);
                 if self.last_tenth.fetch_max(tenth, Ordering::Relaxed) < tenth {
-                    to_stderr(&format!("prepared {done} of {total} samples"));
+                    to_stderr(&format!("{did} {done} of {total} samples"));
                 }
             }
             Style::Lines | Style::Quiet => {}

@@ -40,8 +40,17 @@ pub struct ModelDescription {
 pub struct ModelModality {
     /// Its name.
     pub name: String,
-    /// The shape of one prepared sample.
+    /// The shape of one sample as the encoder sees it.
     pub sample_shape: Vec<usize>,
+    /// The shape that it was prepared to, before what was fitted is applied; absent in older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepared_shape: Option<Vec<usize>>,
+    /// The stream of the dataset that it is fed from; absent in older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+    /// The columns that the stream's arrays are made of, in order, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
 }
 
 impl ModelDescription {

@@ -3,6 +3,7 @@
 mod learner;
 pub(crate) mod lone_values;
 pub mod pipeline;
+mod predictor;
 pub mod probe;
 pub mod session;
 pub mod step;
@@ -13,5 +14,6 @@ mod trained_model;
 pub mod trial;
 
 pub use learner::Learner;
+pub use predictor::{Predicted, Predictor};
 pub use train::{Trained, train};
 pub use trained_model::TrainedModel;

@@ -243,9 +243,17 @@ fn head_summaries(
 /// What `model.json` says, but for the hash of the parameters.
 fn description(session: &Session<'_>, epoch: usize, pool: Option<FittedPool>) -> Result<ModelDescription> {
     let modalities = session.config.modalities.iter().zip(session.sample_shapes()?);
-    let modalities = modalities.map(|(modality, sample_shape)| ModelModality {
-        name: modality.name.clone(),
-        sample_shape,
+    let modalities = modalities.enumerate();
+    let source = session.source.as_ref();
+    let modalities = modalities.map(|(position, (modality, sample_shape))| {
+        let stream = session.prepared.stream(position);
+        ModelModality {
+            name: modality.name.clone(),
+            sample_shape,
+            prepared_shape: Some(session.prepared.sample_shape(position).to_vec()),
+            stream: Some(source.streams()[stream].name.clone()),
+            columns: source.columns(stream),
+        }
     });
     let classes = session.source.classes().to_vec();
     Ok(ModelDescription::new(classes, modalities.collect(), epoch, pool))

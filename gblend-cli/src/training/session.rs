@@ -145,7 +145,8 @@ impl<'a> Session<'a> {
             divide(&BTreeSet::new())?;
         }
         let storage = Storage {
-            cache: &config.run.cache,
+            cache: Some(&config.run.cache),
+            shapes: None,
             memory: config.run.memory.saturating_mul(1 << 20),
             waiting: Loader::most_batches(workers().get()).saturating_mul(config.run.batch_size),
             progress: &|done, total| reporter.prepared(done, total),
@@ -542,7 +543,7 @@ fn unlabeled(source: &dyn Source, count: usize) -> String {
 
 /// Loader threads: as many as the computing threads, which they feed. Batches come in the same order
 /// whatever their number.
-fn workers() -> NonZeroUsize {
+pub(super) fn workers() -> NonZeroUsize {
     NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN)
 }
 

@@ -25,6 +25,7 @@ mod media_files;
 mod memory;
 mod missing_modality;
 mod multi_label;
+mod new_samples;
 mod pool;
 mod real_data;
 mod regression;

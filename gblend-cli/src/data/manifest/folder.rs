@@ -29,6 +29,13 @@ impl Folder {
         })
     }
 
+    /// The folder that a path from the root of the file system lies in.
+    pub(super) fn around(path: &str) -> Result<Self, FileFault> {
+        let folder = Path::new(path).parent().unwrap_or(Path::new(path));
+        Self::open(folder, true)
+            .map_err(|error| FileFault::new(path, format!("its folder cannot be read: {error}")))
+    }
+
     /// The file at `path`, or the files with one of these extensions in the folder there.
     pub(super) fn find(&self, path: &str, members: &[&str]) -> Result<Found, FileFault> {
         let resolved = self.resolve(path)?;

@@ -20,6 +20,7 @@ mod clips;
 mod compressed;
 pub(crate) mod decode;
 mod folder;
+mod further;
 mod hidden;
 mod label_names;
 mod opened;
@@ -38,7 +39,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use gblend_core::media::MediaKind;
-use gblend_core::{Dataset, Error, LabelKind, OnBadSample, OpenContext, Result, Seed, Source};
+use gblend_core::{
+    Dataset, Error, Further, FurtherSource, LabelKind, OnBadSample, OpenContext, Result, Seed, Source,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +160,14 @@ pub struct DrawnSplit {
     /// For model selection, of what the test leaves. Default: none is drawn here, and `run.validation` decides.
     #[serde(default)]
     pub validation: f64,
+}
+
+impl DrawnSplit {
+    /// Of samples that are in no split.
+    const NONE: Self = Self {
+        test: 0.0,
+        validation: 0.0,
+    };
 }
 
 /// What becomes of a sample that cannot be used.
@@ -299,18 +310,15 @@ impl Dataset for Manifest {
         };
         let from_shards = own_table.is_some();
         let table = match (table_path, own_table) {
-            (Some(path), _) => Table::read(
-                &path,
-                Nested {
-                    labels: self.label_lists(),
-                    numbers: &self.number_lists(),
-                    files: &self.file_columns(),
-                },
-            )?,
+            (Some(path), _) => self.table(&path)?,
             (None, Some(table)) => table,
             (None, None) => return Err(missing_table()),
         };
         Ok(Box::new(self.opened(store, table, from_shards, problems)?))
+    }
+
+    fn open_further(&self, further: &Further<'_>, cx: &OpenContext<'_>) -> Result<FurtherSource> {
+        self.further(further, cx)
     }
 }
 
@@ -344,6 +352,18 @@ impl Manifest {
             seed: 0,
             streams: BTreeMap::new(),
         }
+    }
+
+    /// A file of a table, whose columns these settings say what they may have in them.
+    fn table(&self, path: &Path) -> Result<Table> {
+        Table::read(
+            path,
+            Nested {
+                labels: self.label_lists(),
+                numbers: &self.number_lists(),
+                files: &self.file_columns(),
+            },
+        )
     }
 
     /// The samples of a table; `problems` are those that were found before.
@@ -649,15 +669,20 @@ impl StreamSettings {
             name: name.to_owned(),
             origin: self.origin(name, table, taken, store)?,
             optional: self.optional,
-            reading: Reading {
-                media,
-                max_frames: self.max_frames,
-                depth: match self.depth_format {
-                    Some(format) => format.convention(),
-                    None => DepthConvention::Scaled(self.depth_scale.unwrap_or(1000.0)),
-                },
-                limit: self.max_mib.saturating_mul(1 << 20),
-            },
+            reading: self.reading(),
         })
+    }
+
+    /// What is made of its files.
+    fn reading(&self) -> Reading {
+        Reading {
+            media: self.media.kind(),
+            max_frames: self.max_frames,
+            depth: match self.depth_format {
+                Some(format) => format.convention(),
+                None => DepthConvention::Scaled(self.depth_scale.unwrap_or(1000.0)),
+            },
+            limit: self.max_mib.saturating_mul(1 << 20),
+        }
     }
 }

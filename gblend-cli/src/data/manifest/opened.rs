@@ -21,6 +21,8 @@ const VERSION: u32 = 3;
 pub(super) enum Store {
     Folder(Folder),
     Shards(Shards),
+    /// Wherever someone says: paths that were typed and stand in no table.
+    Typed,
 }
 
 impl Store {
@@ -28,6 +30,7 @@ impl Store {
         match self {
             Self::Folder(folder) => folder.find(path, members),
             Self::Shards(shards) => shards.find(path, members),
+            Self::Typed => Folder::around(path)?.find(path, members),
         }
     }
 }
@@ -38,6 +41,7 @@ impl Store {
         match self {
             Self::Folder(folder) => folder.names(),
             Self::Shards(shards) => shards.names().map(str::to_owned).collect(),
+            Self::Typed => Vec::new(),
         }
     }
 
@@ -61,6 +65,8 @@ pub(super) enum Origin {
     Text(usize),
     /// Numbers in the table, or in a file for all samples.
     Array(ArrayCells),
+    /// Nowhere: no sample has the stream.
+    Nowhere,
 }
 
 /// One stream of every sample.
@@ -159,6 +165,14 @@ impl Opened {
         })
     }
 
+    /// What is said of a stream that no sample has.
+    fn nowhere(&self, index: usize, stream: usize) -> Error {
+        Error::Absent {
+            location: self.place(index, stream),
+            problem: "is in none of the files that were named".into(),
+        }
+    }
+
     /// The array of a sample.
     fn array(&self, (index, stream): (usize, usize), cells: &ArrayCells) -> Result<Array> {
         let array = cells.read(&self.table, self.rows.position(index));
@@ -185,6 +199,13 @@ impl Source for Opened {
         &self.streams
     }
 
+    fn columns(&self, stream: usize) -> Option<Vec<String>> {
+        match &self.readings[stream].origin {
+            Origin::Array(cells) => cells.columns(&self.table),
+            _ => None,
+        }
+    }
+
     fn len(&self) -> usize {
         self.rows.len()
     }
@@ -205,6 +226,7 @@ impl Source for Opened {
                 Origin::Files(paths) => paths.is_filled(&self.table, row),
                 Origin::Text(column) => !self.table.value(row, *column).is_empty(),
                 Origin::Array(cells) => cells.is_filled(&self.table, row),
+                Origin::Nowhere => false,
             }
     }
 
@@ -228,12 +250,14 @@ impl Source for Opened {
                 Ok(Media::Text(text.to_owned()))
             }
             Origin::Array(cells) => self.array((index, stream), cells).map(Media::Array),
+            Origin::Nowhere => Err(self.nowhere(index, stream)),
         }
     }
 
     fn fingerprint(&self, index: usize, stream: usize) -> Result<String> {
         let paths = match &self.readings[stream].origin {
             Origin::Files(paths) => paths,
+            Origin::Nowhere => return Err(self.nowhere(index, stream)),
             Origin::Text(column) => {
                 let text = self.table.value(self.rows.position(index), *column);
                 let hash = blake3::hash(text.as_bytes());

@@ -9,7 +9,7 @@ use gblend_core::{Error, Label, Labels, Partition, Result};
 use super::label_names::{are_numbers, check_one_way, is_nan};
 use super::order::natural;
 use super::table::{LIST, Table};
-use super::{LabelColumn, Manifest, Split};
+use super::{DrawnSplit, LabelColumn, Manifest, Split};
 use crate::data::position::{SampleIndex, sample_count};
 
 /// The rows that make samples, and what else each says of its sample; ids and groups stay in the table.
@@ -87,9 +87,12 @@ impl Rows {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Columns {
     id: Option<usize>,
-    label: usize,
+    /// None of samples whose labels are not looked at.
+    label: Option<usize>,
     split: Option<usize>,
     group: Option<usize>,
+    /// Whether each sample has a name of its own; that of a sample to predict may be another's, or lack.
+    named: bool,
     /// Whether a label that says NaN is a missing one, as those of Parquet are, and a group that does.
     nan_is_missing: bool,
     nan_is_no_group: bool,
@@ -120,7 +123,8 @@ impl Columns {
         Ok(Self {
             // The first column of the shards' own table is the key.
             id: optional(&settings.id, "id")?.or(from_shards.then_some(0)),
-            label,
+            label: Some(label),
+            named: true,
             nan_is_missing,
             nan_is_no_group: group.is_some_and(|group| are_numbers(table, group)),
             split: match &settings.split {
@@ -133,15 +137,53 @@ impl Columns {
 }
 
 impl Columns {
+    /// Those of samples that are to be predicted, for which the table may lack any column: without a label unless labels are
+    /// wanted, in no split and no group.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub(super) fn of_further(
+        settings: &Manifest,
+        table: &Table,
+        from_shards: bool,
+        labeled: bool,
+    ) -> Result<Self> {
+        if labeled {
+            let own = Manifest {
+                id: settings.id.clone().filter(|id| table.has_column(id)),
+                split: Split::Shares(DrawnSplit::NONE),
+                group: None,
+                ..settings.clone()
+            };
+            return Self::find(&own, table, from_shards);
+        }
+        let id = settings.id.as_ref().filter(|id| table.has_column(id));
+        let id = id.map(|id| table.column(id, "id")).transpose()?;
+        Ok(Self {
+            id: id.or(from_shards.then_some(0)),
+            label: None,
+            split: None,
+            group: None,
+            named: false,
+            nan_is_missing: false,
+            nan_is_no_group: false,
+        })
+    }
+
+    /// Whether a column has names of samples.
+    pub(super) fn has_ids(&self) -> bool {
+        self.id.is_some()
+    }
+
     /// Those that say something else of a sample than its media do.
     pub(super) fn taken(&self) -> BTreeSet<usize> {
-        let others = [self.id, self.split, self.group].into_iter().flatten();
-        others.chain([self.label]).collect()
+        let columns = [self.id, self.split, self.group, self.label];
+        columns.into_iter().flatten().collect()
     }
 
     /// The label's cell of a row; empty where the label is missing.
     fn label_of<'t>(&self, table: &'t Table, row: usize) -> &'t str {
-        let cell = table.value(row, self.label);
+        let cell = self.label.map_or("", |label| table.value(row, label));
         match self.nan_is_missing && is_nan(cell) {
             true => "",
             false => cell,
@@ -150,9 +192,10 @@ impl Columns {
 
     /// The name of a row's sample.
     fn id_of(&self, table: &Table, row: usize) -> String {
-        match self.id {
+        match self.id.map(|id| table.value(row, id)) {
             None => (row + 1).to_string(),
-            Some(id) => table.value(row, id).to_owned(),
+            Some("") if !self.named => (row + 1).to_string(),
+            Some(id) => id.to_owned(),
         }
     }
 }
@@ -258,7 +301,7 @@ pub(super) fn read(
 fn twice(rows: &Rows, table: &Table) -> Result<BTreeMap<usize, usize>> {
     let mut twice = BTreeMap::new();
     // Numbers of rows differ.
-    let Some(column) = rows.columns.id else {
+    let Some(column) = rows.columns.id.filter(|_| rows.columns.named) else {
         return Ok(twice);
     };
     let id = |sample: SampleIndex| table.value(rows.position(sample as usize), column);
@@ -293,6 +336,7 @@ fn sample(
 ) -> Result<(Label, Partition), (String, String)> {
     let column = |column: usize| format!("column `{}`", table.columns()[column]);
     if let Some(id) = columns.id
+        && columns.named
         && table.value(index, id).is_empty()
     {
         let number = (index + 1).to_string();
@@ -314,9 +358,13 @@ fn sample(
     let cell = columns.label_of(table, index);
     let number = || {
         let number = cell.trim().parse().ok().filter(|number: &f64| number.is_finite());
-        number.ok_or_else(|| format!("{} is `{cell}`, expected a number", column(columns.label)))
+        number.ok_or_else(|| {
+            let name = columns.label.map_or_else(String::new, column);
+            format!("{name} is `{cell}`, expected a number")
+        })
     };
     let label = match (settings.label_kind, &settings.label_separator) {
+        _ if columns.label.is_none() => Ok(Label::Missing),
         (_, None) if cell.is_empty() => Ok(Label::Missing),
         (LabelColumn::Number, _) => number().map(Label::Number),
         (LabelColumn::Class, None) => class(cell).map(Label::Class),

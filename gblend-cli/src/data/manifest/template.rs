@@ -34,28 +34,24 @@ impl Template {
                 "a path with names of columns in braces, as in `clips/{id}.mp4`",
             )
         };
-        let mut pieces = Vec::new();
-        let mut plain = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find(['{', '}']) {
-            plain.push_str(&rest[..at]);
-            let (brace, after) = rest[at..].split_at(1);
-            if let Some(after) = after.strip_prefix(brace) {
-                plain.push_str(brace);
-                rest = after;
-                continue;
-            }
-            if brace == "}" {
-                return Err(broken());
-            }
-            let (name, after) = after.split_once('}').ok_or_else(broken)?;
-            pieces.push(Piece::Text(std::mem::take(&mut plain)));
-            pieces.push(Piece::Column(table.column(name, key)?));
-            rest = after;
-        }
-        plain.push_str(rest);
-        pieces.push(Piece::Text(plain));
-        Ok(Self(pieces))
+        let pieces = parts(text).ok_or_else(broken)?.into_iter();
+        let pieces = pieces.map(|part| {
+            Ok(match part {
+                Part::Text(text) => Piece::Text(text),
+                Part::Column(name) => Piece::Column(table.column(name, key)?),
+            })
+        });
+        pieces.collect::<Result<_>>().map(Self)
+    }
+
+    /// The columns that a template names; none if it is broken.
+    pub(super) fn names(text: &str) -> Vec<&str> {
+        let parts = parts(text).unwrap_or_default().into_iter();
+        let names = parts.filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Column(name) => Some(name),
+        });
+        names.collect()
     }
 
     /// Whether no column that it names is empty in a row.
@@ -102,6 +98,39 @@ impl Template {
         }
         Ok(path)
     }
+}
+
+/// A piece before the table is known.
+enum Part<'a> {
+    Text(String),
+    /// Its name.
+    Column(&'a str),
+}
+
+/// Nothing if a brace is left open, or closed alone.
+fn parts(text: &str) -> Option<Vec<Part<'_>>> {
+    let mut parts = Vec::new();
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        plain.push_str(&rest[..at]);
+        let (brace, after) = rest[at..].split_at(1);
+        if let Some(after) = after.strip_prefix(brace) {
+            plain.push_str(brace);
+            rest = after;
+            continue;
+        }
+        if brace == "}" {
+            return None;
+        }
+        let (name, after) = after.split_once('}')?;
+        parts.push(Part::Text(std::mem::take(&mut plain)));
+        parts.push(Part::Column(name));
+        rest = after;
+    }
+    plain.push_str(rest);
+    parts.push(Part::Text(plain));
+    Some(parts)
 }
 
 #[cfg(test)]

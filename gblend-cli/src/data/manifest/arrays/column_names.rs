@@ -19,6 +19,9 @@ pub enum ColumnNames {
     Pattern(String),
     /// Those with these names, in this order; a pattern among them stands for all that fit.
     List(Vec<String>),
+    /// Those with these names, in this order, whatever is in the names: what a model was trained on.
+    #[serde(skip)]
+    Exactly(Vec<String>),
 }
 
 impl ColumnNames {
@@ -36,6 +39,10 @@ impl ColumnNames {
         let patterns = match self {
             Self::Pattern(pattern) => std::slice::from_ref(pattern),
             Self::List(names) => names,
+            Self::Exactly(names) => {
+                let columns = names.iter().map(|name| table.column(name, key));
+                return columns.collect();
+            }
         };
         let mut found = Vec::new();
         for pattern in patterns {

@@ -39,6 +39,15 @@ impl ArrayCells {
         }
     }
 
+    /// The names of the columns, where it is made of columns.
+    pub(super) fn columns(&self, table: &Table) -> Option<Vec<String>> {
+        let Self::Columns(columns) = self else { return None };
+        let names = columns
+            .iter()
+            .map(|column| table.columns()[column.position].clone());
+        Some(names.collect())
+    }
+
     /// The array of a row of the table. A cell without a number is NaN, which stands for what is missing.
     pub(super) fn read(&self, table: &Table, row: usize) -> Result<Array, Fault> {
         match self {

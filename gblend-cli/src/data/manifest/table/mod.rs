@@ -290,6 +290,11 @@ impl Table {
             .is_some_and(Lists::has_any)
     }
 
+    /// Whether there is a column with this name.
+    pub(super) fn has_column(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| column == name)
+    }
+
     /// The names of the columns.
     pub(super) fn columns(&self) -> &[String] {
         &self.columns

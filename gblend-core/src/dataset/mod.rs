@@ -1,5 +1,7 @@
 //! Datasets: samples with a label and one piece of media per stream.
 
+mod further;
+
 use std::fmt::Debug;
 use std::path::Path;
 
@@ -7,6 +9,8 @@ use crate::error::{Error, Result};
 use crate::label::{Label, LabelKind};
 use crate::media::{Media, MediaKind};
 use crate::seed::Seed;
+
+pub use further::{Further, FurtherPlace, FurtherSource};
 
 /// A dataset as configured: plain data, read from the `[data]` table.
 #[typetag::serde(tag = "kind")]
@@ -17,6 +21,20 @@ pub trait Dataset: Debug + Send + Sync {
     /// [`Error::Data`] naming the file and what is wrong with it, or
     /// [`Error::Setting`].
     fn open(&self, cx: &OpenContext<'_>) -> Result<Box<dyn Source>>;
+
+    /// Opens samples that are not the dataset's own, so that a model that was trained on it can predict them. Nothing of
+    /// the dataset itself is read: it may be gone. Default: there is no way to.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`Error::Data`] if the dataset has no further samples.
+    fn open_further(&self, further: &Further<'_>, cx: &OpenContext<'_>) -> Result<FurtherSource> {
+        let _ = (further, cx);
+        let problem = format!(
+            "a dataset of kind `{}` reads no samples but its own; those are predicted by their names",
+            self.typetag_name()
+        );
+        Err(Error::data("further samples", problem))
+    }
 }
 
 /// What a dataset is opened with.
@@ -83,6 +101,14 @@ pub trait Source: Send + Sync {
 
     /// The streams that samples have.
     fn streams(&self) -> &[Stream];
+
+    /// The names of the columns that the arrays of a stream (a position in [`streams`](Self::streams)) are made of, in order,
+    /// if they are made of columns. They are kept with the model, so that further samples are made of the same ones,
+    /// wherever these stand. Default: of none.
+    fn columns(&self, stream: usize) -> Option<Vec<String>> {
+        let _ = stream;
+        None
+    }
 
     /// The number of samples.
     fn len(&self) -> usize;

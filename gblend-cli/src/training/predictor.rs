@@ -1,0 +1,309 @@
+//! A trained model without the data that it was trained on.
+//!
+//! Everything that a prediction depends on is in the run folder: settings, parameters, classes, the pool, and what modalities
+//! have fitted. Samples go through block by block, so that memory does not grow with their number, and one that cannot be used
+//! keeps no other from being predicted.
+
+use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use gblend_core::params::load_state;
+use gblend_core::{
+    AutoDevice, Error as CoreError, Fitted, Further, FurtherPlace, FurtherSource, Heads, Label, LabelKind,
+    Labels, OpenContext, Role, Seed, Source,
+};
+
+use super::session::workers;
+use crate::config::{Config, Objectives};
+use crate::data::{Evaluable, Faults, Loader, Part, Prepared, SampleIndex, Storage, bind, content_of};
+use crate::error::{Error, Result};
+use crate::evaluation::{Ensemble, Evaluation, evaluate};
+use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
+use crate::records::{FittedPool, Membership, ModelDescription, SplitName};
+use crate::run_folder::FinishedRun;
+
+/// Samples that are predicted at a time, if they are small.
+const MOST_SAMPLES: usize = 4096;
+
+/// A trained model and samples that it was not trained on.
+pub struct Predictor<'a> {
+    config: &'a Config,
+    source: Arc<dyn Source>,
+    heads: Heads,
+    model: Multimodal,
+    weights: Vec<f64>,
+    pool: Option<FittedPool>,
+    fitted: Vec<Fitted>,
+    /// Of prepared samples; none for a run that did not keep them.
+    shapes: Option<Vec<Vec<usize>>>,
+    /// As encoders see them.
+    sample_shapes: Vec<Vec<usize>>,
+    streams: Vec<usize>,
+    /// What the samples were made of that the run learned or chose something from, where labels are wanted.
+    learned: HashSet<u64>,
+    device: AutoDevice,
+}
+
+/// What the heads say of some samples.
+pub struct Predicted {
+    /// Of those that can be used; positions are those of the source.
+    pub evaluation: Evaluation,
+    /// What is wrong with the others, by their positions in the source.
+    pub faults: BTreeMap<usize, String>,
+    /// Positions of those that are, label and contents, ones that the model was trained or selected on.
+    pub learned: Vec<usize>,
+}
+
+/// Positions in a part.
+struct Sound(Vec<SampleIndex>);
+
+impl Evaluable for Sound {
+    fn samples(&self) -> &[SampleIndex] {
+        &self.0
+    }
+}
+
+impl<'a> Predictor<'a> {
+    /// Opens samples of other files than the run's, and the model to predict them. `config` is the run's. Also returns what
+    /// someone should know who reads the predictions.
+    ///
+    /// # Errors
+    /// What the dataset, the samples or the model have to complain about.
+    pub fn open(
+        run: &FinishedRun,
+        config: &'a Config,
+        place: FurtherPlace<'_>,
+        labeled: bool,
+    ) -> Result<(Self, Vec<String>)> {
+        let seed = Seed::new(config.run.seed);
+        let columns = columns(&run.model);
+        let further = Further {
+            place,
+            labeled,
+            classes: &run.model.classes,
+            columns: &columns,
+        };
+        // What is named on a command line starts from where one is.
+        let here = Path::new(".");
+        let cx = OpenContext {
+            base: &std::path::absolute(here).map_err(Error::read(here))?,
+            seed: seed.derive("data"),
+        };
+        let opened = config.data.open_further(&further, &cx);
+        let FurtherSource { source, notes } = opened.map_err(|error| error.in_table(Role::Data.name()))?;
+        let source: Arc<dyn Source> = Arc::from(source);
+        let streams = bind(&config.modalities, source.as_ref())?;
+        let device = device::open(config.run.device)?;
+        let objectives = Objectives::of(config, source.label_kind())?;
+        let fitted = config.modalities.iter().map(|modality| {
+            let fitted = run.fitted.get(&modality.name);
+            fitted.unwrap_or(Fitted::nothing()).clone()
+        });
+        let fitted: Vec<Fitted> = fitted.collect();
+        let modalities = &run.model.modalities;
+        let sample_shapes: Vec<Vec<usize>> = modalities
+            .iter()
+            .map(|known| known.sample_shape.clone())
+            .collect();
+        let mut model = Multimodal::build(
+            config,
+            &objectives,
+            &sample_shapes,
+            &fitted,
+            LabelContext {
+                classes: &run.model.classes,
+                labels: &one_of_each(source.label_kind(), run.model.classes.len())?,
+            },
+            &device,
+            seed.derive("model"),
+        )?;
+        load_state(&mut model, &run.state)?;
+        let predictor = Self {
+            config,
+            source,
+            heads: config.heads()?,
+            model,
+            weights: run.summary.heads.iter().map(|head| head.weight).collect(),
+            pool: run.model.pool.clone(),
+            fitted,
+            shapes: modalities
+                .iter()
+                .map(|known| known.prepared_shape.clone())
+                .collect(),
+            sample_shapes,
+            streams,
+            learned: match labeled {
+                true => learned(run),
+                false => HashSet::new(),
+            },
+            device,
+        };
+        Ok((predictor, notes))
+    }
+
+    /// The samples.
+    pub fn source(&self) -> &dyn Source {
+        self.source.as_ref()
+    }
+
+    /// The names of the heads, the joint one's last.
+    pub fn heads(&self) -> &Heads {
+        &self.heads
+    }
+
+    /// The network.
+    pub fn model(&self) -> &Multimodal {
+        &self.model
+    }
+
+    /// What predicts.
+    pub fn ensemble(&self) -> Ensemble<'_> {
+        Ensemble {
+            criteria: self.model.criteria(),
+            weights: &self.weights,
+            pool: self.pool.as_ref(),
+        }
+    }
+
+    /// The samples in blocks that memory has room for, in order.
+    pub fn blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let each: usize = self
+            .shapes
+            .iter()
+            .flatten()
+            .map(|shape| shape.iter().product::<usize>())
+            .sum();
+        // A half for prepared samples, of which each takes part in one batch, too.
+        let room = self.config.run.memory.saturating_mul(1 << 20) / 2;
+        let room = room / (size_of::<f32>() as u64).saturating_mul(each.max(1) as u64);
+        let batch = self.batch_size().get();
+        let block = usize::try_from(room).unwrap_or(usize::MAX).clamp(1, MOST_SAMPLES);
+        // Whole batches, unless not even one has room.
+        let block = if block > batch {
+            block / batch * batch
+        } else {
+            block
+        };
+        let samples = self.source.len();
+        (0..samples)
+            .step_by(block)
+            .map(move |start| start..samples.min(start + block))
+    }
+
+    /// What the trained heads say of some samples.
+    ///
+    /// # Errors
+    /// What is no sample's own fault.
+    pub fn predict(&mut self, range: Range<usize>) -> Result<Predicted> {
+        let first = range.start;
+        let part: Arc<dyn Source> = Arc::new(Part::new(Arc::clone(&self.source), range));
+        let storage = Storage {
+            cache: None,
+            shapes: self.shapes.as_deref(),
+            memory: self.config.run.memory.saturating_mul(1 << 20),
+            waiting: Loader::most_batches(workers().get()).saturating_mul(self.config.run.batch_size),
+            progress: &|_, _| {},
+            warn: &|_| {},
+            faults: Faults::Gather,
+            contents: !self.learned.is_empty(),
+        };
+        let prepared = Prepared::new(&part, &self.config.modalities, &self.streams, &storage)?;
+        self.check_shapes(&prepared)?;
+        let faults = prepared.faults().iter().map(|(&sample, problems)| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            (first + sample, problems.join("; "))
+        });
+        let faults: BTreeMap<usize, String> = faults.collect();
+        let sound = (0..part.len()).filter(|sample| !prepared.faults().contains_key(sample));
+        let sound = sound.filter_map(|sample| SampleIndex::try_from(sample).ok());
+        let sound = Sound(sound.collect());
+        let content =
+            |&sample: &SampleIndex| content_of(&prepared, sample, &part.sample(sample as usize).label);
+        let is_learned =
+            |sample: &&SampleIndex| content(sample).is_some_and(|content| self.learned.contains(&content));
+        let learned = sound
+            .0
+            .iter()
+            .filter(|_| !self.learned.is_empty())
+            .filter(is_learned);
+        let learned = learned.map(|&sample| first + sample as usize).collect();
+        let active = ActiveHeads::trained(&self.weights);
+        let loader = Loader {
+            prepared: &prepared,
+            modalities: &self.config.modalities,
+            fitted: &self.fitted,
+            wanted: active.encoders(),
+            workers: workers(),
+        };
+        let batch_size = self.batch_size();
+        let mut evaluation = evaluate(
+            &mut self.model,
+            &loader,
+            &sound,
+            batch_size,
+            &self.device,
+            &active,
+        )?;
+        evaluation.samples.iter_mut().for_each(|sample| *sample += first);
+        Ok(Predicted {
+            evaluation,
+            faults,
+            learned,
+        })
+    }
+
+    /// Samples of a run that did not keep the shapes they are prepared to have to be seen by encoders as those of training.
+    fn check_shapes(&self, prepared: &Prepared<'_>) -> Result<()> {
+        if self.shapes.is_some() {
+            return Ok(());
+        }
+        for (position, modality) in self.config.modalities.iter().enumerate() {
+            let shape = prepared.sample_shape(position);
+            if shape.is_empty() {
+                continue;
+            }
+            let applied = modality.apply(gblend_core::Array::zeros(shape), &self.fitted[position])?;
+            let seen = modality.view(applied, 0)?;
+            if seen.shape() != self.sample_shapes[position] {
+                let problem = format!(
+                    "samples have the shape {:?}, expected {:?} as what the model was trained on",
+                    seen.shape(),
+                    self.sample_shapes[position]
+                );
+                return Err(CoreError::data(format!("modality `{}`", modality.name), problem).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn batch_size(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.config.run.batch_size).unwrap_or(NonZeroUsize::MIN)
+    }
+}
+
+/// What the samples of a run were made of, but for those of its test.
+fn learned(run: &FinishedRun) -> HashSet<u64> {
+    let members = run.membership.iter().flat_map(Membership::iter);
+    let learned = members.filter(|(_, member)| member.split != SplitName::Test);
+    learned.filter_map(|(_, member)| member.content).collect()
+}
+
+/// By stream, the columns that its arrays were made of.
+fn columns(model: &ModelDescription) -> BTreeMap<String, Vec<String>> {
+    let modalities = model.modalities.iter();
+    let columns = modalities.filter_map(|known| Some((known.stream.clone()?, known.columns.clone()?)));
+    columns.collect()
+}
+
+/// Labels for objectives to start with: what they have fitted to those of training is among the parameters.
+fn one_of_each(kind: LabelKind, classes: usize) -> Result<Labels> {
+    let each: Vec<Label> = match kind {
+        LabelKind::Class => (0..classes).map(Label::Class).collect(),
+        LabelKind::Classes => (0..classes).map(|class| Label::Classes(vec![class])).collect(),
+        _ => Vec::new(),
+    };
+    Ok(Labels::of(kind, &each)?)
+}
