@@ -1,9 +1,9 @@
-//! `cargo xtask results`: runs the studies of `xtask/results/studies.toml` and writes docs/results.md.
+//! `cargo xtask results`: runs the studies of `xtask/results/studies.toml` and writes docs/results.md and docs/promise.md.
 //!
-//! Every figure of the page comes out of a comparison's files; `xtask/results/page.md` has the words around them, with
-//! `{{table NAME}}`, `{{weights NAME}}`, `{{verdict NAME}}`, `{{command NAME}}` and `{{simplex NAME}}` where the figures of a
-//! study go, and `{{forest GROUP}}` where those of all studies of a group do. Studies that are done are not run again, and one
-//! that was stopped goes on.
+//! Every figure of a page comes out of a comparison's files; the page of the same name in `xtask/results` has the words around
+//! them, with `{{table NAME}}`, `{{weights NAME}}`, `{{verdict NAME}}`, `{{command NAME}}` and `{{simplex NAME}}` where the
+//! figures of a study go, and `{{forest GROUP}}` where those of all studies of a group do: those that are done, and the others by
+//! their names. Studies that are done are not run again, and one that was stopped goes on.
 
 mod forest;
 
@@ -24,13 +24,19 @@ use crate::python::environment;
 
 #[derive(Debug, Args)]
 pub(crate) struct Results {
-    /// Runs these studies alone; the page needs all of them to be done.
+    /// Runs these studies alone; a page needs all of its own to be done, but for those of a forest plot.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Writes the page from what is done.
+    /// Writes this page alone.
+    #[arg(long, value_name = "NAME", value_parser = PAGES)]
+    page: Option<String>,
+    /// Writes the pages from what is done.
     #[arg(long)]
     no_run: bool,
 }
+
+/// The pages, in docs and with words alone in xtask/results.
+const PAGES: [&str; 2] = ["results.md", "promise.md"];
 
 /// One comparison.
 #[derive(Debug, Deserialize)]
@@ -78,10 +84,16 @@ impl Results {
                 study.run(name)?;
             }
         }
-        let page = std::fs::read_to_string(folder.join("page.md"))?;
-        let path = workspace().join("docs/results.md");
-        std::fs::write(&path, fill(&page, &studies)?)?;
-        println!("wrote {}", path.display());
+        for page in PAGES {
+            if self.page.as_deref().is_some_and(|wanted| wanted != page) {
+                continue;
+            }
+            let words = std::fs::read_to_string(folder.join(page))?;
+            let path = workspace().join("docs").join(page);
+            let filled = fill(&words, &studies).map_err(|error| format!("{page}: {error}"))?;
+            std::fs::write(&path, filled)?;
+            println!("wrote {}", path.display());
+        }
         Ok(())
     }
 }
@@ -312,20 +324,18 @@ fn fill(page: &str, studies: &BTreeMap<String, Study>) -> Result<String> {
     let mut filled = String::new();
     let mut rest = page;
     while let Some((before, after)) = rest.split_once("{{") {
-        let (inside, after) = after.split_once("}}").ok_or("page.md: `{{` without `}}`")?;
+        let (inside, after) = after.split_once("}}").ok_or("`{{` without `}}`")?;
         let (figure, name) = inside
             .trim()
             .split_once(' ')
-            .ok_or_else(|| format!("page.md: {{{{{inside}}}}}"))?;
+            .ok_or_else(|| format!("{{{{{inside}}}}}, expected a figure and a name"))?;
         filled.push_str(before);
         rest = after;
         if figure == "forest" {
             filled.push_str(&forest_of(name, studies)?);
             continue;
         }
-        let study = studies
-            .get(name)
-            .ok_or_else(|| format!("page.md: no study `{name}`"))?;
+        let study = studies.get(name).ok_or_else(|| format!("no study `{name}`"))?;
         let outcome = || Outcome::read(name);
         filled.push_str(
             match figure {
@@ -334,7 +344,7 @@ fn fill(page: &str, studies: &BTreeMap<String, Study>) -> Result<String> {
                 "weights" => outcome()?.weights()?,
                 "verdict" => outcome()?.verdict()?,
                 "simplex" => outcome()?.simplex()?,
-                other => return Err(format!("page.md: no figure `{other}`").into()),
+                other => return Err(format!("no figure `{other}`").into()),
             }
             .trim_end(),
         );
@@ -345,20 +355,28 @@ fn fill(page: &str, studies: &BTreeMap<String, Study>) -> Result<String> {
 
 /// The forest plot of a group: its table for the page, and its drawing beside it in docs/.
 fn forest_of(group: &str, studies: &BTreeMap<String, Study>) -> Result<String> {
-    let mut tasks = Vec::new();
-    for (name, study) in studies {
-        let Some(line) = study.forest.as_ref().filter(|line| line.group == group) else {
-            continue;
-        };
-        tasks.push(Task::of(&line.name, Outcome::read(name)?.row("ogr")?));
+    let of_group = studies.iter().filter_map(|(name, study)| {
+        let line = study.forest.as_ref().filter(|line| line.group == group)?;
+        Some((name, line.name.as_str()))
+    });
+    let (mut tasks, mut open) = (Vec::new(), Vec::new());
+    for (name, line) in of_group {
+        match folder_of(name).join("compare.json").is_file() {
+            true => tasks.push(Task::of(line, Outcome::read(name)?.row("ogr")?)),
+            false => open.push(line),
+        }
     }
-    if tasks.is_empty() {
-        return Err(format!("page.md: no study is of the group `{group}`").into());
+    if tasks.is_empty() && open.is_empty() {
+        return Err(format!("no study is of the group `{group}`").into());
     }
+    let open = match &open[..] {
+        [] => String::new(),
+        open => format!("\n\nNot run yet: {}.", open.join(", ")),
+    };
     let file = format!("forest-{group}.svg");
     std::fs::write(workspace().join("docs").join(&file), drawing(&tasks))?;
     Ok(format!(
-        "![What the default gains over each reference]({file})\n\n{}",
+        "![What the default gains over each reference]({file})\n\n{}{open}",
         forest(&tasks)
     ))
 }
@@ -416,7 +434,7 @@ mod tests {
         for page in ["{{table nothing}}", "{{forest nothing}}", "{{table", "{{table}}"] {
             let problem = fill(page, &studies).map_err(|error| error.to_string());
             assert!(
-                problem.is_err_and(|problem| problem.starts_with("page.md")),
+                problem.is_err_and(|problem| problem.contains("nothing") || problem.contains("{{")),
                 "{page}"
             );
         }
