@@ -74,7 +74,7 @@ impl Fuzz {
         let (mut build, target) = task("build")?;
         build.args(["--quiet", "--bin", "smoke"]);
         if !self.release {
-            build.args(at_level(1, &["gblend-core", "gblend-modalities"]));
+            build.args(at_level(1, &["gblend-core"]));
         }
         if self.release {
             build.arg("--release");

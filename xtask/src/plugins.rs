@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::Result;
 use crate::command_line::gblend;
 use crate::metadata::target_directory;
-use crate::process::{at_level, cargo, output_of, succeed, workspace};
+use crate::process::{cargo, output_of, succeed, workspace};
 
 /// Crates that `init --plugin` writes: the role that it is asked for, that of the registry, and a name.
 const WRITTEN: [(&str, &str, &str); 3] = [
@@ -112,7 +112,6 @@ impl Crate {
     fn binary(&self, arguments: &[&str]) -> Command {
         let mut command = self.cargo("run");
         command
-            .args(at_level(1, &["gblend-modalities"]))
             .args(["--quiet", "--features", "binary", "--"])
             .args(arguments);
         command

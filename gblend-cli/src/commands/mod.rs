@@ -2,6 +2,7 @@
 
 mod check;
 mod compare;
+mod completions;
 pub mod curves;
 mod data;
 mod device;
@@ -12,6 +13,7 @@ mod init;
 mod plugins;
 mod predict;
 mod report;
+mod runs;
 mod schema;
 mod train;
 
@@ -44,6 +46,8 @@ enum Command {
     Predict(predict::Predict),
     /// Write a page about runs, or about a comparison.
     Report(report::Report),
+    /// List runs: when they were begun, what came of them, how they differ.
+    Runs(runs::Runs),
     /// Check a configuration, its files and every sample without training.
     Check(check::Check),
     /// Write a dataset as ordinary files.
@@ -52,6 +56,10 @@ enum Command {
     Plugins(plugins::Plugins),
     /// Write a configuration to start from.
     Init(init::Init),
+    /// Print the completions of a shell.
+    Completions(completions::Completions),
+    /// Write manual pages.
+    Manual(completions::Manual),
     /// Print the JSON schema of configurations.
     #[command(hide = true)]
     Schema(schema::PrintSchema),
@@ -71,10 +79,13 @@ pub fn main() -> ExitCode {
         Command::Evaluate(command) => command.run(),
         Command::Predict(command) => command.run(),
         Command::Report(command) => command.run(),
+        Command::Runs(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Data(command) => command.run(),
         Command::Plugins(command) => command.run(),
         Command::Init(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Manual(command) => command.run(),
         Command::Schema(command) => command.run(),
     };
     match result {

@@ -273,3 +273,19 @@ fn a_fusion_of_maps_trains_and_is_scored_on_every_subset_of_the_modalities() {
     assert!((loss(6) - report["heads"][3]["loss"].as_f64().unwrap()).abs() < 1e-6);
     assert!((0..6).all(|subset| loss(subset) != loss(6)), "{report}");
 }
+
+#[test]
+fn shells_and_man_know_every_command() {
+    let p = playground();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = p.succeed(&["completions", shell]);
+        for part in ["predict", "compare", "--table"] {
+            assert!(script.contains(part.trim_start_matches('-')), "{shell}: {part}");
+        }
+    }
+    p.succeed(&["manual", "man"]);
+    for page in ["gblend.1", "gblend-train.1", "gblend-predict.1"] {
+        let text = std::fs::read_to_string(p.path("man").join(page)).unwrap();
+        assert!(text.contains(".TH"), "{page}");
+    }
+}

@@ -31,6 +31,7 @@ mod real_data;
 mod regression;
 mod resume;
 mod run_folder;
+mod runs;
 mod sequence;
 mod settings;
 mod splits;
