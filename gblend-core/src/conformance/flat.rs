@@ -3,6 +3,7 @@
 //! What normalizes by a spread divides by zero there, and the derivative of a square root at zero is infinite.
 
 use super::built::{Built, each_parameter};
+use super::difference::all_finite;
 use super::tensors::{finite, gradients_of};
 use super::{Rule, Violation};
 use crate::params::Module;
@@ -23,7 +24,8 @@ impl<M: Module + ?Sized> Built<'_, M> {
         for pass in [Pass::evaluate(), Pass::train(Seed::new(2)), Pass::evaluate()] {
             let what = || format!("a pass to {:?}", pass.mode());
             let features = rule.works(what(), (self.run)(module, &samples, &pass))?;
-            rule.holds(finite(&features.to_vec()), "finite output", features.to_vec())?;
+            let (batch, length) = *features.shape();
+            all_finite(rule, "the output", &[batch, length], &features.to_vec())?;
         }
         let pass = Pass::train(Seed::new(3));
         let features = rule.works("a training pass", (self.run)(module, &samples, &pass))?;

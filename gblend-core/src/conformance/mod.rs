@@ -58,6 +58,7 @@ mod asked;
 mod built;
 mod config;
 mod derivatives;
+mod difference;
 mod distinct;
 mod evidence_kind;
 mod flat;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::arbitrary::{self, MediaSize};
 use super::built::Built;
+use super::difference::{all_finite, same_array, same_text};
 use super::halves;
-use super::tensors::{bits, finite};
 use super::{Rule, Violation, config, flat, harness, registration};
 use crate::array::Array;
 use crate::error::Error;
@@ -84,15 +84,18 @@ fn prepare(modality: &dyn Modality, media: &[Media]) -> Result<Vec<Array>, Viola
     for media in media {
         let sample = Rule::Prepares.works("preparing", modality.prepare(media))?;
         let again = Rule::Prepares.works("preparing again", modality.prepare(media))?;
-        let same = sample.shape() == again.shape() && bits(&sample) == bits(&again);
-        Rule::PreparesAlike.holds(same, format!("{:?}", sample.values()), again.values())?;
-        Rule::PreparesFinite.holds(finite(sample.values()), "finite values", sample.values())?;
+        same_array(Rule::PreparesAlike, "what was prepared first", &sample, &again)?;
+        finite_array(Rule::PreparesFinite, "a prepared sample", &sample)?;
         let first = prepared.first().unwrap_or(&sample).shape().to_vec();
         let expected = format!("the shape {first:?}");
         Rule::PreparesOneShape.holds(sample.shape() == first, expected, sample.shape())?;
         prepared.push(sample);
     }
     Ok(prepared)
+}
+
+fn finite_array(rule: Rule, what: &str, array: &Array) -> Result<(), Violation> {
+    all_finite(rule, what, array.shape(), array.values())
 }
 
 fn refuses_other_media(modality: &dyn Modality) -> Result<(), Violation> {
@@ -117,7 +120,10 @@ fn fit(modality: &dyn Modality, prepared: &[Array]) -> Result<Fitted, Violation>
     let cx = FitContext::new(Path::new("."), prepared.len(), &read);
     let fitted = Rule::Fits.works("fitting", modality.fit(&cx))?;
     let again = Rule::Fits.works("fitting again", modality.fit(&cx))?;
-    Rule::FitsAlike.holds(fitted == again, format!("{fitted:?}"), &again)?;
+    if fitted != again {
+        let (fitted, again) = (format!("{fitted:?}"), format!("{again:?}"));
+        same_text(Rule::FitsAlike, "what was fitted first,", &fitted, &again)?;
+    }
     Ok(fitted)
 }
 
@@ -126,9 +132,13 @@ fn apply(modality: &dyn Modality, prepared: &[Array], fitted: &Fitted) -> Result
     for sample in prepared {
         let apply = |fitted| Rule::Applies.works("applying", modality.apply(sample.clone(), fitted));
         let (one, other) = (apply(fitted)?, apply(fitted)?);
-        let same = one.shape() == other.shape() && bits(&one) == bits(&other);
-        Rule::AppliesAlike.holds(same, format!("{:?}", one.values()), other.values())?;
-        Rule::AppliesFinite.holds(finite(one.values()), "finite values", one.values())?;
+        same_array(
+            Rule::AppliesAlike,
+            "what was made of the sample first",
+            &one,
+            &other,
+        )?;
+        finite_array(Rule::AppliesFinite, "what is made of a sample", &one)?;
         let first = applied.first().unwrap_or(&one).shape().to_vec();
         let expected = format!("the shape {first:?}");
         Rule::AppliesOneShape.holds(one.shape() == first, expected, one.shape())?;
@@ -152,12 +162,11 @@ fn augment(modality: &dyn Modality, prepared: &[Array]) -> Result<(), Violation>
                 Rule::Augments.works("augmenting", augmented)
             };
             let (one, other) = (augment()?, augment()?);
-            let same = one.shape() == other.shape() && bits(&one) == bits(&other);
-            let expected = format!("{:?} from {seed:?}", one.values());
-            Rule::AugmentsBySeed.holds(same, expected, other.values())?;
+            let what = format!("what came of {seed:?} first");
+            same_array(Rule::AugmentsBySeed, what, &one, &other)?;
             let expected = format!("the shape {:?}", sample.shape());
             Rule::AugmentsInShape.holds(one.shape() == sample.shape(), expected, one.shape())?;
-            Rule::AugmentsFinite.holds(finite(one.values()), "finite values", one.values())?;
+            finite_array(Rule::AugmentsFinite, "an augmented sample", &one)?;
         }
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! Takes a strategy through a run, in the order that the pipeline keeps.
 
 use super::arbitrary::{Epoch, Step};
+use super::difference::{all_finite, same_text};
 use super::evidence_kind::EvidenceKind;
-use super::tensors::finite;
 use super::{Rule, Violation};
 use crate::advice::Advice;
 use crate::estimate::{BlendReport, Estimate, EstimateRequest, Estimator, GradientSamples};
@@ -129,7 +129,9 @@ impl<'a> Player<'a> {
         let (rule, advice) = (Rule::AdviceIsSound, self.blend.advice());
         let text = rule.works("writing the advice", serde_json::to_string(&advice))?;
         let read = rule.works("reading the advice's text", serde_json::from_str(&text))?;
-        rule.holds(advice == read, format!("{advice:?}"), read)?;
+        if advice != read {
+            same_text(rule, "the advice", &format!("{advice:?}"), &format!("{read:?}"))?;
+        }
         let numbers = [self.heads.len(), self.heads.joint()];
         for figures in &advice.figures {
             let expected = format!("figures of {} heads or {} modalities", numbers[0], numbers[1]);
@@ -340,8 +342,8 @@ fn check_gradient(given: &[f32], changed: &[f32]) -> Result<(), Violation> {
         format!("{} values", given.len()),
         changed.len(),
     )?;
-    let expected = format!("finite values where {given:?} was given");
-    Rule::GradientsStayFinite.holds(finite(changed), expected, changed)
+    let what = "a gradient that was finite";
+    all_finite(Rule::GradientsStayFinite, what, &[changed.len()], changed)
 }
 
 /// One weight per head, on the simplex.
