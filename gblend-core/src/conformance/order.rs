@@ -34,6 +34,13 @@ pub(super) fn check(strategy: &dyn BlendStrategy, heads: &Heads) -> Result<(), V
         epochs.iter().try_for_each(|epoch| player.play(epoch))?;
         Ok(player.take_trace())
     };
+    // Before any step there is no stream to draw from.
+    let weights = |heads: &Heads| -> Result<Vec<Act>, Violation> {
+        let blend = start(strategy, heads)?;
+        Ok(vec![Act::Weighed(blend.weights().as_slice().to_vec())])
+    };
+    compare(&order, heads, &weights(heads)?, &weights(&others)?)
+        .map_err(|violation| violation.with(&format_args!("no step yet")))?;
     let drawn = Cell::new(false);
     harness::for_each(CASES, runs(modalities), |(seed, epochs)| {
         let (one, other) = (
