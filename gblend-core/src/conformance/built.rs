@@ -307,14 +307,20 @@ pub(super) fn same_output(rule: Rule, expected: &Array, found: &Array) -> Result
     same_array(rule, "the same output", expected, found)
 }
 
-fn largest(output: &Array) -> f32 {
+pub(super) fn largest(output: &Array) -> f32 {
     output
         .values()
         .iter()
         .fold(0.0, |most, value| value.abs().max(most))
 }
 
-fn close(rule: Rule, what: &str, expected: &[f32], found: &[f32], scale: f32) -> Result<(), Violation> {
+pub(super) fn close(
+    rule: Rule,
+    what: &str,
+    expected: &[f32],
+    found: &[f32],
+    scale: f32,
+) -> Result<(), Violation> {
     same_values(rule, what, expected, found, |a, b| {
         (a - b).abs() <= TOLERANCE * scale
     })
