@@ -14,6 +14,7 @@ use crate::labels::Labels;
 use crate::nn::backward;
 use crate::objective::{Criterion, Objective, ObjectiveContext, losses_of_all, mean_of};
 use crate::params::{load_state, state_of};
+use crate::role::Role;
 use crate::seed::Seed;
 use crate::strategy::JOINT;
 use crate::targets::Targets;
@@ -103,13 +104,14 @@ impl Split {
             Some(sample) => label(self.kind, *sample, scale),
         });
         let labels: Vec<Label> = labels.collect();
-        objective.start(&ObjectiveContext {
+        let started = objective.start(&ObjectiveContext {
             head: self.head,
             classes: &self.classes,
             labels: &Labels::of(self.kind, &labels)?,
             device: &AutoDevice::default(),
             seed: Seed::new(1),
-        })
+        });
+        started.map_err(|error| error.of_plugin(objective, Role::Objective.name()))
     }
 }
 
@@ -181,12 +183,13 @@ impl Checked<'_> {
     fn check_width(&self) -> Result<usize, Violation> {
         let criterion = self.criterion()?;
         let own = |seed| -> crate::Result<Option<Box<dyn FusionModule>>> {
-            criterion.joint_head(&FusionContext {
+            let head = criterion.joint_head(&FusionContext {
                 device: &AutoDevice::default(),
                 feature_dims: &LENGTHS,
                 stages: &[],
                 seed,
-            })
+            });
+            head.map_err(|error| error.of_plugin(self.objective, Role::Objective.name()))
         };
         let joint = self.split.head == JOINT;
         let width = match Rule::Builds.works("a joint head of its own", own(Seed::new(1)))? {

@@ -118,7 +118,9 @@ impl Checked<'_> {
     }
 
     fn state(&self) -> Result<Box<dyn OptimizerState>, Violation> {
-        Rule::OptimizerStarts.works("the start", self.optimizer.start())
+        let started = self.optimizer.start();
+        let started = started.map_err(|error| error.of_plugin(self.optimizer, Role::Optimizer.name()));
+        Rule::OptimizerStarts.works("the start", started)
     }
 
     fn descent(&self, values: &[Array]) -> Result<Descent, Violation> {

@@ -7,13 +7,20 @@ use super::{Rule, Violation};
 use crate::advice::Advice;
 use crate::estimate::{BlendReport, Estimate, EstimateRequest, Estimator, GradientSamples};
 use crate::evidence::{BlendedGradient, Evidence, GradientEvidence, Observation, StepStart};
+use crate::role::Role;
 use crate::seed::Seed;
 use crate::strategy::{Blend, BlendStrategy, Heads, JointReach};
 use crate::weights::BlendWeights;
 
 /// The strategy at the beginning of a run.
 pub(super) fn start(strategy: &dyn BlendStrategy, heads: &Heads) -> Result<Box<dyn Blend>, Violation> {
-    Rule::Starts.works("the start", strategy.start(heads))
+    Rule::Starts.works("the start", started(strategy, heads))
+}
+
+/// The same, or its error as a run tells it.
+pub(super) fn started(strategy: &dyn BlendStrategy, heads: &Heads) -> crate::Result<Box<dyn Blend>> {
+    let started = strategy.start(heads);
+    started.map_err(|error| error.of_plugin(strategy, Role::Blend.name()))
 }
 
 /// A strategy at work, and what it did so far.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::arbitrary::{self, Epoch};
 use super::difference::{same_text, same_values};
-use super::player::{Act, Player, check_weights, start};
+use super::player::{Act, Player, check_weights, start, started};
 use super::{Rule, Violation, asked, config, harness, order, registration};
 use crate::error::Error;
 use crate::role::Role;
@@ -30,12 +30,12 @@ pub fn strategy(strategy: &dyn BlendStrategy) -> Result<(), Violation> {
     harness::of_plugin(strategy.typetag_name(), || {
         check_settings(strategy)?;
         let mut refusal = String::new();
-        let mut started = false;
+        let mut any = false;
         for modalities in 1..=MOST {
             let heads = Rule::CasesExist.works("making heads", arbitrary::heads(modalities))?;
-            match strategy.start(&heads) {
+            match started(strategy, &heads) {
                 Ok(_) => {
-                    started = true;
+                    any = true;
                     check(strategy, &heads).map_err(|violation| violation.with(heads.names()))?;
                 }
                 Err(error @ Error::Setting { .. }) => {
@@ -48,7 +48,7 @@ pub fn strategy(strategy: &dyn BlendStrategy) -> Result<(), Violation> {
             }
         }
         let expected = "a start with m0, or m0 and m1, …; `strategy_with` takes the heads that settings name";
-        if started {
+        if any {
             Ok(())
         } else {
             Err(Rule::Starts.broken(expected, refusal))
