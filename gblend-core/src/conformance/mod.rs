@@ -71,13 +71,14 @@ mod objective;
 mod optimizer;
 mod order;
 mod player;
+mod presence;
 mod registration;
 mod rule;
 mod strategy;
 mod tensors;
 mod violation;
 
-pub use fusion::{fusion, fusion_with, fusion_with_stages};
+pub use fusion::{fusion, fusion_tells_missing, fusion_with, fusion_with_stages};
 pub use modality::modality;
 pub use objective::objective;
 pub use optimizer::optimizer;
