@@ -144,9 +144,15 @@ impl FusionModule for Projection {
                     .collect();
                 mask_rows(fused, &lacking)
             }
-            Fault::MasksWithoutAGradient if missing > 0 => {
-                let factor = detach(&fused)?;
-                multiply(fused, factor)
+            Fault::MasksWithoutAGradient => {
+                let is_whole = |sample: usize| present.iter().flatten().all(|mask| mask[sample]);
+                let values = fused.to_vec();
+                let factors = values.iter().enumerate().map(|(place, &value)| {
+                    let sample = place / LENGTH;
+                    if is_whole(sample) { 1.0 } else { value }
+                });
+                let factors = Plain::new(&fused.device(), (samples[0], LENGTH), factors.collect())?;
+                multiply(fused, factors.enter(Recorder::for_data()))
             }
             Fault::DetachesAFactor => {
                 let factor = detach(&fused)?;
