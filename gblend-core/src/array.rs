@@ -1,12 +1,28 @@
 //! Host arrays: what a front end makes, a loader thread carries and a checkpoint stores.
 
+use std::fmt;
+
 use crate::error::{Error, Result};
 
 /// A dense row-major array of `f32` in host memory.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Array {
     shape: Vec<usize>,
     values: Vec<f32>,
+}
+
+impl fmt::Debug for Array {
+    /// The shape and the first values: a sample of media has millions.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 16;
+        write!(f, "Array {:?} of ", self.shape)?;
+        let mut list = f.debug_list();
+        list.entries(self.values.iter().take(SHOWN));
+        match self.values.len() {
+            0..=SHOWN => list.finish(),
+            _ => list.finish_non_exhaustive(),
+        }
+    }
 }
 
 impl Array {
@@ -78,6 +94,17 @@ mod tests {
         assert!(Array::new([2, 3], vec![0.0; 6]).is_ok());
         let error = Array::new([2, 3], vec![0.0; 5]).unwrap_err();
         assert!(error.to_string().contains("[2, 3]"), "{error}");
+    }
+
+    #[test]
+    fn an_array_is_shown_by_its_shape_and_first_values() {
+        let array = Array::new([2, 1], vec![0.5, -1.0]).unwrap();
+        assert_eq!(format!("{array:?}"), "Array [2, 1] of [0.5, -1.0]");
+        let text = format!("{:?}", Array::zeros([300, 400]));
+        assert!(
+            text.starts_with("Array [300, 400] of [0.0, ") && text.len() < 150,
+            "{text}"
+        );
     }
 
     #[test]

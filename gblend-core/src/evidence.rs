@@ -45,41 +45,56 @@ pub enum GradientEvidence {
 /// One step, before its forward pass.
 #[derive(Clone, Copy, Debug)]
 pub struct StepStart {
-    /// Counted from 0 over the whole run.
+    /// Counted from 0 over the whole run, also where it was resumed.
     pub step: u64,
-    /// The random stream of the step.
+    /// The strategy's own random stream of this step: what is drawn from it alone is drawn again where a run is resumed.
     pub seed: Seed,
 }
 
-/// What a step's forward pass showed; what was not asked for is empty.
+/// What a step's forward pass showed of its batch, in training mode and before the step is taken.
+///
+/// A list that was not asked for is empty; one that was has its whole length. There is no observation of a step in which a head
+/// saw no sample, because all that it sees lack its modality or a label: heads could not be compared.
+/// [`Blend::observe`](crate::Blend::observe) is then not called, and the weights of that step are those that there were.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observation {
-    /// The loss of each head, the joint one last: means over the batch.
+    /// With [`Evidence::losses`], the loss of each head, K+1 in the order of [`Heads`](crate::Heads), the joint one last. Each is the
+    /// mean over the samples of the batch that the head sees and that have a label, in the unit of the head's objective: nats
+    /// for classes, with weights of classes if it has some. It is not yet multiplied by the blend's weight, and finite.
     pub losses: Vec<f64>,
-    /// The mean probability of the right class by each head.
+    /// With [`Evidence::scores`], how sure each head is of what is right, K+1 in the same order, from 0 to 1: the mean over
+    /// the same samples of [`Criterion::confidence`](crate::Criterion::confidence), which is the probability of the right
+    /// class.
     pub scores: Vec<f64>,
-    /// The mean log-probability of the right class by the joint head, for every subset of modalities: at
-    /// position `Σ 2^k` over those that it sees. Of the others it reads zeros.
+    /// With [`Evidence::coalitions`], what the joint head makes of every subset of the K modalities, `2^K` numbers: its negative
+    /// loss, for classes the mean log-probability of the right one in nats, over all samples of the batch that have a label.
+    /// At position `Σ 2^k` over the modalities k that it sees, so that position 0 is none of them and the last all; of the
+    /// others it reads zeros. In evaluation mode, unlike the rest.
     pub coalitions: Vec<f64>,
 }
 
-/// The gradient of the blended loss in one encoder.
+/// The gradient of the blended loss in one encoder, of losses that are multiplied by their weights.
+///
+/// There is one for each modality, in their order; that of an encoder which no loss reaches in a step is zeros.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlendedGradient {
-    /// Every parameter of the encoder, one after another.
+    /// Every parameter of the encoder, one after another, in the order in which it shows them. To be changed in place; their
+    /// number stays.
     pub values: Vec<f32>,
-    /// The number of values of each parameter.
+    /// The number of values of each parameter, which add up to the length of `values`.
     pub parameters: Vec<usize>,
 }
 
 /// What the two losses that reach an encoder ask of it: that of its own head, and the joint one.
 ///
-/// Encoders are all that the heads share, and each has these two alone.
+/// Encoders are all that the heads share, and each has these two alone. Neither is multiplied by a weight yet. There is one
+/// for each modality, in their order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ContestedGradient {
-    /// The gradient of the own head's loss, every parameter of the encoder one after another.
+    /// The gradient of the own head's loss, every parameter of the encoder one after another; zeros where the loss reaches
+    /// none.
     pub own: Vec<f32>,
-    /// The gradient of the joint loss.
+    /// The gradient of the joint loss, of the same parameters in the same order, so of the same length.
     pub joint: Vec<f32>,
 }
 

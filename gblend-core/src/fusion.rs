@@ -51,7 +51,13 @@ pub struct FusionInputs {
     /// One `[channels, height, width, frames × batch]` per modality; empty unless the fusion asks for a stage.
     pub stages: Vec<Maps>,
     /// For each modality, which samples of the batch have it; `None`, or no entry, if all do. What stands above for one
-    /// that lacks it is zeros.
+    /// that lacks it is zeros. Samples of one batch may lack different modalities, all may lack the same one, and where a strategy
+    /// asks for coalitions they may lack all.
+    ///
+    /// A fusion that leaves it aside reads those zeros, and what it adds to features, such as the bias of a layer for that
+    /// modality alone, it adds where there is nothing. One for which that matters masks such values:
+    /// [`mask_rows`](crate::nn::mask_rows). Each sample is fused by what it has itself, and no mask, or one that says `true`
+    /// throughout, are the same.
     pub present: Vec<Option<Vec<bool>>>,
 }
 

@@ -153,7 +153,8 @@ pub trait Blend: Debug + Send {
         Ok(())
     }
 
-    /// The losses, scores and coalitions that were asked for. Every loss is finite.
+    /// The losses, scores and coalitions that were asked for. Every loss is finite. Called in steps in which every head sees
+    /// samples, see [`Observation`].
     ///
     /// # Errors
     /// Whatever makes going on senseless.
@@ -183,7 +184,8 @@ pub trait Blend: Debug + Send {
         Ok(())
     }
 
-    /// With [`Evidence::losses_after`]: the losses of the same batch once the step is taken.
+    /// With [`Evidence::losses_after`]: the losses of the same batch once the step is taken, as those of [`Observation::losses`],
+    /// in the steps that are observed.
     ///
     /// # Errors
     /// Whatever makes going on senseless.
@@ -192,7 +194,8 @@ pub trait Blend: Debug + Send {
         Ok(())
     }
 
-    /// An epoch is over; with [`Evidence::losses`] its mean training losses, else nothing.
+    /// An epoch is over; with [`Evidence::losses`] the mean of each head's losses over the samples of the epoch, the joint head's
+    /// last. Nothing without, or if a head saw no sample in it.
     ///
     /// # Errors
     /// Whatever makes going on senseless.

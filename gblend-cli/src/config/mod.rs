@@ -162,7 +162,7 @@ impl ModalityConfig {
 
     /// An error of the plugin, with the user's key where it is about a setting.
     fn named(&self, error: gblend_core::Error) -> gblend_core::Error {
-        error.of_settings(&self.plugin).in_table(&self.table())
+        error.of_plugin(&self.plugin, &self.table())
     }
 }
 
@@ -201,12 +201,12 @@ impl FusionConfig {
     /// The plugin's, with the table before the key of a setting.
     pub fn build(&self, cx: &FusionContext<'_>) -> gblend_core::Result<Box<dyn FusionModule>> {
         let built = self.plugin.build(cx);
-        built.map_err(|error| error.of_settings(&self.plugin).in_table(Role::Fusion.name()))
+        built.map_err(|error| error.of_plugin(&self.plugin, Role::Fusion.name()))
     }
 
     /// An error of the joint head's layers, with the user's key where it is about a setting.
     pub fn of_head(&self, error: gblend_core::Error) -> gblend_core::Error {
-        error.of_settings(&self.pipeline).in_table(Role::Fusion.name())
+        error.of_plugin(&self.pipeline, Role::Fusion.name())
     }
 }
 
@@ -288,7 +288,7 @@ impl BlendConfig {
     pub fn start(&self, heads: &Heads) -> gblend_core::Result<Box<dyn Blend>> {
         self.plugin
             .start(heads)
-            .map_err(|error| error.in_table(Role::Blend.name()))
+            .map_err(|error| error.of_plugin(&self.plugin, Role::Blend.name()))
     }
 
     fn of(document: &Document) -> Result<Self, ConfigError> {
@@ -344,7 +344,7 @@ impl OptimizerConfig {
             first_step,
         };
         BlendedOptimizer::new(self.plugin.as_ref(), settings)
-            .map_err(|error| error.in_table(Role::Optimizer.name()))
+            .map_err(|error| error.of_plugin(&self.plugin, Role::Optimizer.name()))
     }
 }
 

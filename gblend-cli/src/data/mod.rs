@@ -22,6 +22,7 @@ mod remembered;
 mod sampler;
 pub mod scene;
 mod shapes;
+mod skipped;
 mod split;
 mod stratify;
 mod wav;
@@ -36,6 +37,7 @@ pub use prepared::{Faults, Prepared, Storage};
 pub use rare_classes::RareClasses;
 pub use remembered::{Differences, Found, membership, remembered};
 pub use sampler::{Drawn, Sampler};
+pub use skipped::too_many_skipped;
 pub use split::{
     Division, Evaluable, HeldOutSplit, LabelUse, RefitSplit, Shares, Splits, TestSplit, TrainSplit,
     TrainSubset, ValidationSplit,

@@ -111,7 +111,8 @@ impl<'a> Prepared<'a> {
     ///
     /// # Errors
     /// Under [`Faults::Stop`], [`Error::Data`] naming the first sample, in the order of the dataset, that cannot
-    /// be read or prepared, has another shape than most, or a value that is not finite. Otherwise only
+    /// be read or prepared, has another shape than most, or a value that is not finite, and [`Error::Setting`] if a setting
+    /// does not fit it. Otherwise only
     /// errors that are no sample's own, [`Error::Setting`] if a setting fits no sample, and [`Error::Data`] if a label is
     /// of another kind than the dataset's.
     pub fn new(
@@ -619,6 +620,9 @@ impl SegmentWork<'_> {
                     faults.push((index, error));
                     continue;
                 }
+                Err(SampleFault::Setting(setting)) if self.storage.faults == Faults::Stop => {
+                    return Err(for_sample(setting, &self.location(index)));
+                }
                 Err(SampleFault::Setting(setting)) => {
                     let error = self.gathered(Error::data(self.location(index), &setting))?;
                     refused.get_or_insert(setting);
@@ -693,6 +697,18 @@ impl SegmentWork<'_> {
 
     fn prepare(&self, index: usize) -> Result<Array, SampleFault> {
         prepare(self.source, (self.modality, self.stream), index)
+    }
+}
+
+/// A setting that a modality refuses for the sample at `location`; it stays one, so that its place can be told.
+fn for_sample(setting: Error, location: &str) -> Error {
+    match setting {
+        Error::Setting { key, value, expected } => Error::Setting {
+            key,
+            value,
+            expected: format!("{expected}, for {location}"),
+        },
+        other => other,
     }
 }
 

@@ -62,7 +62,7 @@ impl Criteria {
                 Some(_) => format!("modality.{name}.objective"),
                 None => Role::Objective.to_string(),
             };
-            let criterion = started.map_err(|error| error.of_settings(objective).in_table(&table))?;
+            let criterion = started.map_err(|error| error.of_plugin(objective, &table))?;
             let sampling = match config.run.sampler {
                 Sampling::Shuffled => None,
                 Sampling::Balanced if criterion.class_weights().is_some() => return Err(twice(&table)),

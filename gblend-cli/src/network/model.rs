@@ -202,11 +202,11 @@ impl Multimodal {
             stages: &[],
             seed: seed.derive("fusion"),
         };
-        let own = criteria.joint().get().joint_head(&cx).map_err(|error| {
-            error
-                .of_settings(objectives.joint())
-                .in_table(Role::Objective.name())
-        });
+        let own = criteria
+            .joint()
+            .get()
+            .joint_head(&cx)
+            .map_err(|error| error.of_plugin(objectives.joint(), Role::Objective.name()));
         let joint = match own? {
             Some(head) => JointHead::Own(head),
             None => {

@@ -17,7 +17,7 @@ use gblend_optim::schedule::RunLength;
 use crate::config::{Config, Objectives, PoolSamples, Sampling};
 use crate::data::{
     Differences, Division, Evaluable, Faults, Fold, LabelUse, Loader, Prepared, SampleIndex, Sampler, Shares,
-    Splits, Storage, bind, folds, remembered,
+    Splits, Storage, bind, folds, remembered, too_many_skipped,
 };
 use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
@@ -171,6 +171,11 @@ impl<'a> Session<'a> {
         }
         // What is missing now may be what was skipped.
         let dropped: BTreeSet<usize> = faults.keys().copied().collect();
+        if let (Some(first), None) = (skipped.first(), membership)
+            && let Some(majority) = too_many_skipped(source.as_ref(), &dropped, first)
+        {
+            return Err(Error::Samples([vec![majority], skipped].concat()));
+        }
         let (splits, differences) = match membership {
             Some(membership) => {
                 let found = remembered(source.as_ref(), &prepared, &dropped, membership);

@@ -1,6 +1,7 @@
 //! Checks of what owns parameters: an encoder or a fusion.
 
-use super::tensors::{bits, finite, gradients_of};
+use super::difference::{all_finite, same_array, same_text, same_values};
+use super::tensors::gradients_of;
 use super::{Rule, Violation, derivatives};
 use crate::array::Array;
 use crate::error::Result;
@@ -84,14 +85,19 @@ impl<M: Module + ?Sized> Built<'_, M> {
             format!("the shape {expected:?}, and a length above 0"),
             output.shape(),
         )?;
-        Rule::OutputIsFinite.holds(finite(output.values()), "finite values", output.values())?;
+        all_finite(
+            Rule::OutputIsFinite,
+            "the output",
+            output.shape(),
+            output.values(),
+        )?;
         Ok(output)
     }
 
     fn check_parameters(&self) -> Result<(), Violation> {
         let mut first = self.module(Seed::new(1))?;
-        let paths = paths_of(first.as_mut())?;
-        let mut sorted = paths.clone();
+        let first_paths = paths_of(first.as_mut())?;
+        let mut sorted = first_paths.clone();
         sorted.sort();
         if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Rule::PathsAreUnique.broken("paths that differ", format!("`{}` twice", pair[0])));
@@ -99,7 +105,13 @@ impl<M: Module + ?Sized> Built<'_, M> {
         let mut again = self.module(Seed::new(1))?;
         for module in [&mut first, &mut again] {
             let found = paths_of(module.as_mut())?;
-            Rule::PathsAreUnique.holds(found == paths, format!("the paths {paths:?}"), &found)?;
+            let paths = |paths: &[String]| paths.join(", ");
+            same_text(
+                Rule::PathsAreUnique,
+                "the paths",
+                &paths(&first_paths),
+                &paths(&found),
+            )?;
         }
         let mut other = self.module(Seed::new(7))?;
         let [first, again, other] = [
@@ -281,9 +293,8 @@ pub(super) fn each_parameter(
 
 fn same_state(rule: Rule, expected: &State, found: &State) -> Result<(), Violation> {
     for ((path, expected), (other, found)) in expected.iter().zip(found) {
-        let same = path == other && expected.shape() == found.shape() && bits(expected) == bits(found);
-        let expected = format!("`{path}` {:?}", expected.values());
-        rule.holds(same, expected, format!("`{other}` {:?}", found.values()))?;
+        rule.holds(path == other, format!("`{path}`"), other)?;
+        same_array(rule, format!("`{path}` as it was"), expected, found)?;
     }
     rule.holds(
         expected.len() == found.len(),
@@ -293,26 +304,24 @@ fn same_state(rule: Rule, expected: &State, found: &State) -> Result<(), Violati
 }
 
 pub(super) fn same_output(rule: Rule, expected: &Array, found: &Array) -> Result<(), Violation> {
-    let same = bits(expected) == bits(found);
-    rule.holds(
-        same,
-        format!("the output {:?}", expected.values()),
-        found.values(),
-    )
+    same_array(rule, "the same output", expected, found)
 }
 
-fn largest(output: &Array) -> f32 {
+pub(super) fn largest(output: &Array) -> f32 {
     output
         .values()
         .iter()
         .fold(0.0, |most, value| value.abs().max(most))
 }
 
-fn close(rule: Rule, what: &str, expected: &[f32], found: &[f32], scale: f32) -> Result<(), Violation> {
-    let close = expected.len() == found.len()
-        && expected
-            .iter()
-            .zip(found)
-            .all(|(a, b)| (a - b).abs() <= TOLERANCE * scale);
-    rule.holds(close, format!("{what}, {expected:?}"), found)
+pub(super) fn close(
+    rule: Rule,
+    what: &str,
+    expected: &[f32],
+    found: &[f32],
+    scale: f32,
+) -> Result<(), Violation> {
+    same_values(rule, what, expected, found, |a, b| {
+        (a - b).abs() <= TOLERANCE * scale
+    })
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::difference::same_text;
 use super::{Rule, Violation};
 
 /// Writes `config` as JSON text, and reads it as an `R`, the boxed trait object.
@@ -28,7 +29,8 @@ where
     // As text again: `to_value` widens an f32 of 0.1 to another f64 than its text reads as.
     let again = rule.works("writing what was read", serde_json::to_string(&read))?;
     let again: Value = rule.works("reading the JSON again", serde_json::from_str(&again))?;
-    rule.holds(again == value, &text, again)?;
-    let (before, after) = (format!("{config:?}"), format!("{read:?}"));
-    rule.holds(before == after, before, after)
+    if again != value {
+        same_text(rule, "the JSON", &value.to_string(), &again.to_string())?;
+    }
+    same_text(rule, "the settings", &format!("{config:?}"), &format!("{read:?}"))
 }

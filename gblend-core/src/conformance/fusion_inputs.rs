@@ -6,6 +6,7 @@ use crate::fusion::{Fusion, FusionContext, FusionInputs, FusionModule};
 use crate::params::ParamMut;
 use crate::pass::Pass;
 use crate::recorder::Recorder;
+use crate::role::Role;
 use crate::seed::Seed;
 use crate::stage::StageShape;
 use crate::tensor::{AutoDevice, Dims2, Dims4, Plain};
@@ -30,12 +31,13 @@ impl Shapes<'_> {
                 (&channels, stages)
             }
         };
-        fusion.build(&FusionContext {
+        let built = fusion.build(&FusionContext {
             device: &AutoDevice::default(),
             feature_dims,
             stages,
             seed,
-        })
+        });
+        built.map_err(|error| error.of_plugin(fusion, Role::Fusion.name()))
     }
 
     /// The number of values of one sample of each modality.
@@ -48,6 +50,18 @@ impl Shapes<'_> {
                     channels * height * width * frames
                 };
                 stages.iter().map(elements).collect()
+            }
+        }
+    }
+
+    /// In words, for messages.
+    pub(super) fn described(self) -> String {
+        match self {
+            Self::Lengths(lengths) => format!("features of lengths {lengths:?}"),
+            Self::Stages(stages) => {
+                let shape = |stage: &StageShape| stage.of_batch(1);
+                let shapes: Vec<_> = stages.iter().map(shape).collect();
+                format!("maps of shapes {shapes:?}")
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Checks of an encoder's stages, at each of which it can be run in two halves.
 
 use super::built::{paths_of, same_output};
+use super::difference::same_text;
 use super::{Rule, Violation};
 use crate::error::Result;
 use crate::modality::Encoder;
@@ -71,7 +72,8 @@ fn check_shares(encoder: &mut dyn Encoder, stage: usize) -> Result<(), Violation
     let mut whole = paths_of(&mut Whole(encoder))?;
     halves.sort();
     whole.sort();
-    Rule::HalvesShareOut.holds(halves == whole, format!("at stage {stage}, {whole:?}"), &halves)
+    let what = format!("at stage {stage}, of the whole,");
+    same_text(Rule::HalvesShareOut, what, &whole.join(", "), &halves.join(", "))
 }
 
 struct Half<'a> {

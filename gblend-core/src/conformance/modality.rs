@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::arbitrary::{self, MediaSize};
 use super::built::Built;
+use super::difference::{all_finite, same_array, same_text};
 use super::halves;
-use super::tensors::{bits, finite};
 use super::{Rule, Violation, config, flat, harness, registration};
 use crate::array::Array;
 use crate::error::Error;
@@ -21,7 +21,10 @@ use crate::tensor::{AutoDevice, Batch};
 const LEAST: usize = 3;
 
 /// Checks a modality on these pieces of media: at least three that differ and are of one shape, such as
-/// [`arbitrary::samples`] makes.
+/// [`arbitrary::samples`] makes. The check makes others from them: of the same shape without any variation, and of other kinds.
+///
+/// An encoder sees nothing but what [`Modality::prepare`] makes of media, [`Modality::apply`] of that, and batches of other
+/// shapes, which it has to refuse. Media without variation that `prepare` refuses are left out.
 ///
 /// # Errors
 /// The first [`Violation`] that is found.
@@ -35,7 +38,8 @@ pub fn modality(modality: &dyn Modality, media: &[Media]) -> Result<(), Violatio
         let fitted = fit(modality, &prepared)?;
         let applied = apply(modality, &prepared, &fitted)?;
         augment(modality, &applied)?;
-        check_encoder(modality, &prepared, &applied, &fitted)
+        let flat = check_flat(modality, &media[0], &prepared, &applied, &fitted)?;
+        check_encoder(modality, &applied, &fitted, &flat)
     })
 }
 
@@ -79,20 +83,29 @@ fn shape(media: &Media) -> Vec<usize> {
     ]
 }
 
+/// An error as a run tells it, of the modality that is called `NAME`.
+fn named(modality: &dyn Modality, error: Error) -> Error {
+    error.of_plugin(modality, "modality.NAME")
+}
+
 fn prepare(modality: &dyn Modality, media: &[Media]) -> Result<Vec<Array>, Violation> {
     let mut prepared: Vec<Array> = Vec::with_capacity(media.len());
     for media in media {
-        let sample = Rule::Prepares.works("preparing", modality.prepare(media))?;
-        let again = Rule::Prepares.works("preparing again", modality.prepare(media))?;
-        let same = sample.shape() == again.shape() && bits(&sample) == bits(&again);
-        Rule::PreparesAlike.holds(same, format!("{:?}", sample.values()), again.values())?;
-        Rule::PreparesFinite.holds(finite(sample.values()), "finite values", sample.values())?;
+        let prepare = || modality.prepare(media).map_err(|error| named(modality, error));
+        let sample = Rule::Prepares.works("preparing", prepare())?;
+        let again = Rule::Prepares.works("preparing again", prepare())?;
+        same_array(Rule::PreparesAlike, "what was prepared first", &sample, &again)?;
+        finite_array(Rule::PreparesFinite, "a prepared sample", &sample)?;
         let first = prepared.first().unwrap_or(&sample).shape().to_vec();
         let expected = format!("the shape {first:?}");
         Rule::PreparesOneShape.holds(sample.shape() == first, expected, sample.shape())?;
         prepared.push(sample);
     }
     Ok(prepared)
+}
+
+fn finite_array(rule: Rule, what: &str, array: &Array) -> Result<(), Violation> {
+    all_finite(rule, what, array.shape(), array.values())
 }
 
 fn refuses_other_media(modality: &dyn Modality) -> Result<(), Violation> {
@@ -108,27 +121,41 @@ fn refuses_other_media(modality: &dyn Modality) -> Result<(), Violation> {
 }
 
 fn fit(modality: &dyn Modality, prepared: &[Array]) -> Result<Fitted, Violation> {
+    let fitted = Rule::Fits.works("fitting", fitted_to(modality, prepared))?;
+    let again = Rule::Fits.works("fitting again", fitted_to(modality, prepared))?;
+    if fitted != again {
+        let (fitted, again) = (format!("{fitted:?}"), format!("{again:?}"));
+        same_text(Rule::FitsAlike, "what was fitted first,", &fitted, &again)?;
+    }
+    Ok(fitted)
+}
+
+fn fitted_to(modality: &dyn Modality, prepared: &[Array]) -> crate::Result<Fitted> {
     let read = |index: usize| {
         let sample: Option<&Array> = prepared.get(index);
         sample
             .cloned()
             .ok_or_else(|| Error::data(format!("sample {index}"), "is none of those that there are"))
     };
-    let cx = FitContext::new(Path::new("."), prepared.len(), &read);
-    let fitted = Rule::Fits.works("fitting", modality.fit(&cx))?;
-    let again = Rule::Fits.works("fitting again", modality.fit(&cx))?;
-    Rule::FitsAlike.holds(fitted == again, format!("{fitted:?}"), &again)?;
-    Ok(fitted)
+    let fitted = modality.fit(&FitContext::new(Path::new("."), prepared.len(), &read));
+    fitted.map_err(|error| named(modality, error))
 }
 
 fn apply(modality: &dyn Modality, prepared: &[Array], fitted: &Fitted) -> Result<Vec<Array>, Violation> {
     let mut applied: Vec<Array> = Vec::with_capacity(prepared.len());
     for sample in prepared {
-        let apply = |fitted| Rule::Applies.works("applying", modality.apply(sample.clone(), fitted));
+        let apply = |fitted| {
+            let applied = modality.apply(sample.clone(), fitted);
+            Rule::Applies.works("applying", applied.map_err(|error| named(modality, error)))
+        };
         let (one, other) = (apply(fitted)?, apply(fitted)?);
-        let same = one.shape() == other.shape() && bits(&one) == bits(&other);
-        Rule::AppliesAlike.holds(same, format!("{:?}", one.values()), other.values())?;
-        Rule::AppliesFinite.holds(finite(one.values()), "finite values", one.values())?;
+        same_array(
+            Rule::AppliesAlike,
+            "what was made of the sample first",
+            &one,
+            &other,
+        )?;
+        finite_array(Rule::AppliesFinite, "what is made of a sample", &one)?;
         let first = applied.first().unwrap_or(&one).shape().to_vec();
         let expected = format!("the shape {first:?}");
         Rule::AppliesOneShape.holds(one.shape() == first, expected, one.shape())?;
@@ -149,36 +176,72 @@ fn augment(modality: &dyn Modality, prepared: &[Array]) -> Result<(), Violation>
         for seed in (0..3).map(Seed::new) {
             let augment = || {
                 let augmented = modality.augment(sample.clone(), &mut seed.rng());
-                Rule::Augments.works("augmenting", augmented)
+                Rule::Augments.works("augmenting", augmented.map_err(|error| named(modality, error)))
             };
             let (one, other) = (augment()?, augment()?);
-            let same = one.shape() == other.shape() && bits(&one) == bits(&other);
-            let expected = format!("{:?} from {seed:?}", one.values());
-            Rule::AugmentsBySeed.holds(same, expected, other.values())?;
+            let what = format!("what came of {seed:?} first");
+            same_array(Rule::AugmentsBySeed, what, &one, &other)?;
             let expected = format!("the shape {:?}", sample.shape());
             Rule::AugmentsInShape.holds(one.shape() == sample.shape(), expected, one.shape())?;
-            Rule::AugmentsFinite.holds(finite(one.values()), "finite values", one.values())?;
+            finite_array(Rule::AugmentsFinite, "an augmented sample", &one)?;
         }
     }
     Ok(())
 }
 
-fn check_encoder(
+/// What becomes of media without variation, up to the encoder: a sample of each that can be used, and what it is of.
+fn check_flat(
     modality: &dyn Modality,
+    like: &Media,
     prepared: &[Array],
     applied: &[Array],
     fitted: &Fitted,
+) -> Result<Vec<(String, Array)>, Violation> {
+    let shape = |samples: &[Array]| samples.first().map(Array::shape).unwrap_or_default().to_vec();
+    let check = |media: &Media| -> Result<Option<Array>, Violation> {
+        // They may be unusable, as a text without a word is.
+        let Ok(sample) = modality.prepare(media) else {
+            return Ok(None);
+        };
+        finite_array(Rule::PreparesFinite, "a prepared sample", &sample)?;
+        let expected = format!("the shape {:?}", shape(prepared));
+        Rule::PreparesOneShape.holds(sample.shape() == shape(prepared), expected, sample.shape())?;
+        let used = apply(modality, std::slice::from_ref(&sample), fitted)?;
+        let expected = format!("the shape {:?}", shape(applied));
+        Rule::AppliesOneShape.holds(shape(&used) == shape(applied), expected, shape(&used))?;
+        augment(modality, &used)?;
+        // Training samples may all be like this: a sensor that was never plugged in.
+        let samples = vec![sample; LEAST];
+        if fitted_to(modality, &samples).is_ok() {
+            let fitted = fit(modality, &samples)?;
+            apply(modality, &[prepared, &samples].concat(), &fitted)?;
+        }
+        Ok(used.into_iter().next())
+    };
+    let mut flat = Vec::new();
+    for (what, media) in Rule::CasesExist.works("media without variation", flat::media(like))? {
+        let sample = check(&media).map_err(|violation| violation.with(&format_args!("{what}")))?;
+        flat.extend(sample.map(|sample| (what, sample)));
+    }
+    Ok(flat)
+}
+
+fn check_encoder(
+    modality: &dyn Modality,
+    applied: &[Array],
+    fitted: &Fitted,
+    flat: &[(String, Array)],
 ) -> Result<(), Violation> {
     let device = AutoDevice::default();
-    let prepared_shape = prepared.first().map(Array::shape).unwrap_or_default();
     let sample_shape = applied.first().map(Array::shape).unwrap_or_default();
     let build = |seed| {
-        modality.build(&BuildContext {
+        let built = modality.build(&BuildContext {
             device: &device,
             sample_shape,
             fitted,
             seed,
-        })
+        });
+        built.map_err(|error| named(modality, error))
     };
     let batch = |samples: &[usize]| {
         let samples: Vec<&Array> = samples.iter().filter_map(|&sample| applied.get(sample)).collect();
@@ -191,27 +254,20 @@ fn check_encoder(
         samples: applied.len(),
     };
     built.check()?;
-    for value in flat::VALUES {
-        let array = Array::new(prepared_shape, vec![value; prepared_shape.iter().product()]);
-        let array = Rule::CasesExist.works("a flat sample", array)?;
-        let sample = match modality.apply(array, fitted) {
-            // A mask or a text of such values is none.
-            Err(Error::Data { .. }) => continue,
-            applied => Rule::Applies.works(format!("applying to a sample of {value:e} alone"), applied)?,
-        };
+    for (what, sample) in flat {
         Built::<dyn Encoder> {
             build: &build,
             run: &|encoder, samples, pass| {
-                encoder.encode(&Batch::stack(&device, &vec![&sample; samples.len()])?, pass)
+                encoder.encode(&Batch::stack(&device, &vec![sample; samples.len()])?, pass)
             },
             length: &|encoder| encoder.feature_dim(),
-            samples: prepared.len(),
+            samples: applied.len(),
         }
-        .check_flat()
-        .map_err(|violation| violation.with(&format_args!("samples of {value:e} alone")))?;
+        .check_finite(Rule::FiniteOnFlatInput)
+        .map_err(|violation| violation.with(&format_args!("{what}")))?;
     }
     let mut encoder = Rule::Builds.works("building", build(Seed::new(1)))?;
-    halves::check(&build, &batch, prepared.len())?;
+    halves::check(&build, &batch, applied.len())?;
     for shape in other_shapes(sample_shape) {
         let sample = Array::zeros(shape.clone());
         let batch = Batch::stack(&device, &[&sample, &sample]);

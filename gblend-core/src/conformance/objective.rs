@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::built::each_parameter;
+use super::difference::{all_finite, same_values};
 use super::fusion_inputs::{Leaf, Shapes};
-use super::tensors::finite;
 use super::{Rule, Violation, arbitrary, config, fusion, harness};
 use crate::array::Array;
 use crate::error::Error;
@@ -14,6 +14,7 @@ use crate::labels::Labels;
 use crate::nn::backward;
 use crate::objective::{Criterion, Objective, ObjectiveContext, losses_of_all, mean_of};
 use crate::params::{load_state, state_of};
+use crate::role::Role;
 use crate::seed::Seed;
 use crate::strategy::JOINT;
 use crate::targets::Targets;
@@ -103,13 +104,14 @@ impl Split {
             Some(sample) => label(self.kind, *sample, scale),
         });
         let labels: Vec<Label> = labels.collect();
-        objective.start(&ObjectiveContext {
+        let started = objective.start(&ObjectiveContext {
             head: self.head,
             classes: &self.classes,
             labels: &Labels::of(self.kind, &labels)?,
             device: &AutoDevice::default(),
             seed: Seed::new(1),
-        })
+        });
+        started.map_err(|error| error.of_plugin(objective, Role::Objective.name()))
     }
 }
 
@@ -181,12 +183,13 @@ impl Checked<'_> {
     fn check_width(&self) -> Result<usize, Violation> {
         let criterion = self.criterion()?;
         let own = |seed| -> crate::Result<Option<Box<dyn FusionModule>>> {
-            criterion.joint_head(&FusionContext {
+            let head = criterion.joint_head(&FusionContext {
                 device: &AutoDevice::default(),
                 feature_dims: &LENGTHS,
                 stages: &[],
                 seed,
-            })
+            });
+            head.map_err(|error| error.of_plugin(self.objective, Role::Objective.name()))
         };
         let joint = self.split.head == JOINT;
         let width = match Rule::Builds.works("a joint head of its own", own(Seed::new(1)))? {
@@ -249,19 +252,16 @@ impl Checked<'_> {
         let mut other = Rule::ObjectiveStarts.works("a start with other labels", other)?;
         let state = rule.works("reading its state", state_of(case.criterion.as_mut()))?;
         rule.works("loading its state", load_state(other.as_mut(), &state))?;
-        let of = |criterion: &dyn Criterion| -> crate::Result<(Vec<u64>, Vec<u64>)> {
+        let of = |criterion: &dyn Criterion| -> crate::Result<(Vec<f64>, Vec<f64>)> {
             let losses = criterion.losses(case.output, &case.targets)?;
-            let losses = losses.into_iter().map(|loss| loss.map_or(0, f64::to_bits));
-            let scores = criterion.scores(case.output)?.concat();
-            Ok((losses.collect(), scores.into_iter().map(f64::to_bits).collect()))
+            let losses = losses.into_iter().map(|loss| loss.unwrap_or(0.0));
+            Ok((losses.collect(), criterion.scores(case.output)?.concat()))
         };
         let expected = rule.works("losses and scores", of(case.criterion.as_ref()))?;
         let found = rule.works("losses and scores", of(other.as_ref()))?;
-        rule.holds(
-            expected == found,
-            format!("the bits of losses and scores {expected:x?}"),
-            format_args!("{found:x?}"),
-        )
+        let same = |a: f64, b: f64| a.to_bits() == b.to_bits();
+        same_values(rule, "the losses", &expected.0, &found.0, same)?;
+        same_values(rule, "the scores", &expected.1, &found.1, same)
     }
 
     fn check_empty(&self, width: usize) -> Result<(), Violation> {
@@ -545,7 +545,7 @@ impl Case<'_> {
             close(rule, "the loss of the output", expected, found, 1e-5)?;
         }
         let made = Rule::ScoresMakeOutput.works("an output of scores", self.criterion.output_of(&scores))?;
-        Rule::ScoresMakeOutput.holds(finite(made.values()), "a finite output", &made)?;
+        all_finite(Rule::ScoresMakeOutput, "an output", made.shape(), made.values())?;
         let again = Rule::ScoresMakeOutput.works("its scores", self.criterion.scores(&made))?;
         for (&expected, &found) in scores.iter().flatten().zip(again.iter().flatten()) {
             close(Rule::ScoresMakeOutput, "the score", expected, found, 1e-5)?;
@@ -557,7 +557,7 @@ impl Case<'_> {
         for row in &scores {
             self.criterion.answer(row);
             if let Some(pooled) = self.criterion.pool(&[(1.0, Some(row))]) {
-                Rule::PoolOfOneIsIt.holds(pooled == *row, format!("{row:?}"), &pooled)?;
+                same_values(Rule::PoolOfOneIsIt, "the scores", row, &pooled, |a, b| a == b)?;
             }
         }
         Ok(())
@@ -655,10 +655,8 @@ fn close(rule: Rule, what: &str, expected: f64, found: f64, tolerance: f64) -> R
 }
 
 fn same_metrics(rule: Rule, expected: &[Option<f64>], found: &[Option<f64>]) -> Result<(), Violation> {
-    let same = expected.len() == found.len()
-        && expected.iter().zip(found).all(|pair| match pair {
-            (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs().max(1.0),
-            (a, b) => a.is_none() && b.is_none(),
-        });
-    rule.holds(same, format!("{expected:?}"), found)
+    same_values(rule, "the metrics", expected, found, |a, b| match (a, b) {
+        (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs().max(1.0),
+        (a, b) => a.is_none() && b.is_none(),
+    })
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::tensors::{Owned, bits};
+use super::difference::{same_array, same_values};
+use super::tensors::Owned;
 use super::{Rule, Violation, arbitrary, config, harness, registration};
 use crate::array::Array;
 use crate::error::Result;
@@ -117,7 +118,9 @@ impl Checked<'_> {
     }
 
     fn state(&self) -> Result<Box<dyn OptimizerState>, Violation> {
-        Rule::OptimizerStarts.works("the start", self.optimizer.start())
+        let started = self.optimizer.start();
+        let started = started.map_err(|error| error.of_plugin(self.optimizer, Role::Optimizer.name()));
+        Rule::OptimizerStarts.works("the start", started)
     }
 
     fn descent(&self, values: &[Array]) -> Result<Descent, Violation> {
@@ -170,10 +173,17 @@ impl Checked<'_> {
         let mut descent = self.descent(&zeros)?;
         descent.step(self.rate(), &zeros, 1.0)?;
         let found = descent.values();
-        let still = found
-            .iter()
-            .all(|array| array.values().iter().all(|&value| value == 0.0));
-        Rule::ZeroGradientStays.holds(still, "zeros", &found)
+        let mut pairs = zeros.iter().zip(&found);
+        pairs.try_for_each(|(zeros, found)| {
+            let same = |zero: f32, found: f32| zero == found;
+            same_values(
+                Rule::ZeroGradientStays,
+                "zeros",
+                zeros.values(),
+                found.values(),
+                same,
+            )
+        })
     }
 
     fn check_zero_rate(&self) -> Result<(), Violation> {
@@ -231,12 +241,13 @@ impl Checked<'_> {
                 .values()
                 .iter()
                 .fold(0.0_f32, |most, value| value.abs().max(most));
-            let close =
-                |(&whole, &part): (&f32, &f32)| (whole * share as f32 - part).abs() <= TOLERANCE * scale;
-            Rule::ShareScalesStep.holds(
-                whole.values().iter().zip(part.values()).all(close),
-                format!("{share} of {:?}", whole.values()),
+            let expected: Vec<f32> = whole.values().iter().map(|whole| whole * share as f32).collect();
+            same_values(
+                Rule::ShareScalesStep,
+                format!("{share} of the whole step"),
+                &expected,
                 part.values(),
+                |expected, found| (expected - found).abs() <= TOLERANCE * scale,
             )?;
         }
         Ok(())
@@ -289,6 +300,6 @@ impl Checked<'_> {
 }
 
 fn same(rule: Rule, what: &str, expected: &[Array], found: &[Array]) -> Result<(), Violation> {
-    let same = expected.iter().map(bits).eq(found.iter().map(bits));
-    rule.holds(same, format!("{what}, {expected:?}"), found)
+    let mut pairs = expected.iter().zip(found);
+    pairs.try_for_each(|(expected, found)| same_array(rule, what, expected, found))
 }

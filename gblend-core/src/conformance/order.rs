@@ -6,6 +6,7 @@ use std::cell::Cell;
 use proptest::prelude::*;
 
 use super::arbitrary::{Epoch, Step};
+use super::difference::same_values;
 use super::player::{Act, Player, start};
 use super::{Rule, Violation, distinct, harness};
 use crate::estimate::Estimate;
@@ -33,6 +34,13 @@ pub(super) fn check(strategy: &dyn BlendStrategy, heads: &Heads) -> Result<(), V
         epochs.iter().try_for_each(|epoch| player.play(epoch))?;
         Ok(player.take_trace())
     };
+    // Before any step there is no stream to draw from.
+    let weights = |heads: &Heads| -> Result<Vec<Act>, Violation> {
+        let blend = start(strategy, heads)?;
+        Ok(vec![Act::Weighed(blend.weights().as_slice().to_vec())])
+    };
+    compare(&order, heads, &weights(heads)?, &weights(&others)?)
+        .map_err(|violation| violation.with(&format_args!("no step yet")))?;
     let drawn = Cell::new(false);
     harness::for_each(CASES, runs(modalities), |(seed, epochs)| {
         let (one, other) = (
@@ -81,12 +89,12 @@ fn compare(order: &Order, heads: &Heads, expected: &[Act], found: &[Act]) -> Res
             }
             (Act::Moved(here), Act::Moved(there)) => {
                 for ((name, here), there) in names.iter().zip(order.modalities(here)).zip(there) {
-                    let wide = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
-                    let expected = format!(
-                        "the gradient {here:?} of {name}, as in the order {:?}",
-                        heads.names()
-                    );
-                    rule.holds(close(&wide(&here), &wide(there)), expected, there)?;
+                    let what = format!("the gradient of {name} as in the order {:?}", heads.names());
+                    let all = here.iter().chain(there);
+                    let scale = all.fold(0.0, |most: f32, value| most.max(value.abs()));
+                    same_values(rule, what, &here, there, |a, b| {
+                        (a - b).abs() <= TOLERANCE as f32 * scale
+                    })?;
                 }
             }
             (here, there) => rule.holds(here == there, format!("{here:?}"), there)?,

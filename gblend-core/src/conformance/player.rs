@@ -1,19 +1,26 @@
 //! Takes a strategy through a run, in the order that the pipeline keeps.
 
 use super::arbitrary::{Epoch, Step};
+use super::difference::{all_finite, same_text};
 use super::evidence_kind::EvidenceKind;
-use super::tensors::finite;
 use super::{Rule, Violation};
 use crate::advice::Advice;
 use crate::estimate::{BlendReport, Estimate, EstimateRequest, Estimator, GradientSamples};
 use crate::evidence::{BlendedGradient, Evidence, GradientEvidence, Observation, StepStart};
+use crate::role::Role;
 use crate::seed::Seed;
 use crate::strategy::{Blend, BlendStrategy, Heads, JointReach};
 use crate::weights::BlendWeights;
 
 /// The strategy at the beginning of a run.
 pub(super) fn start(strategy: &dyn BlendStrategy, heads: &Heads) -> Result<Box<dyn Blend>, Violation> {
-    Rule::Starts.works("the start", strategy.start(heads))
+    Rule::Starts.works("the start", started(strategy, heads))
+}
+
+/// The same, or its error as a run tells it.
+pub(super) fn started(strategy: &dyn BlendStrategy, heads: &Heads) -> crate::Result<Box<dyn Blend>> {
+    let started = strategy.start(heads);
+    started.map_err(|error| error.of_plugin(strategy, Role::Blend.name()))
 }
 
 /// A strategy at work, and what it did so far.
@@ -129,7 +136,9 @@ impl<'a> Player<'a> {
         let (rule, advice) = (Rule::AdviceIsSound, self.blend.advice());
         let text = rule.works("writing the advice", serde_json::to_string(&advice))?;
         let read = rule.works("reading the advice's text", serde_json::from_str(&text))?;
-        rule.holds(advice == read, format!("{advice:?}"), read)?;
+        if advice != read {
+            same_text(rule, "the advice", &format!("{advice:?}"), &format!("{read:?}"))?;
+        }
         let numbers = [self.heads.len(), self.heads.joint()];
         for figures in &advice.figures {
             let expected = format!("figures of {} heads or {} modalities", numbers[0], numbers[1]);
@@ -340,8 +349,8 @@ fn check_gradient(given: &[f32], changed: &[f32]) -> Result<(), Violation> {
         format!("{} values", given.len()),
         changed.len(),
     )?;
-    let expected = format!("finite values where {given:?} was given");
-    Rule::GradientsStayFinite.holds(finite(changed), expected, changed)
+    let what = "a gradient that was finite";
+    all_finite(Rule::GradientsStayFinite, what, &[changed.len()], changed)
 }
 
 /// One weight per head, on the simplex.

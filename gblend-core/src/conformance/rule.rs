@@ -89,15 +89,22 @@ rules! {
     DifferentiationEvaluates: "differentiation gives the output of evaluation, and leaves buffers as they are",
     SamplesAreIndependent: "in evaluation a sample's output depends on no other sample of the batch",
     TrainingRepeats: "training passes of the same seed give the same output and buffers to the bit",
-    FiniteOnFlatInput: "without any variation in its input, or with denormal values alone, its output and gradients are finite",
+    FiniteOnFlatInput: "without any variation in the media or features that it is of, or with denormal values alone, its output and gradients are finite"
+        usually "a division by a deviation, or the square root of one, without a small number added",
     EverythingLearns: "every parameter gets a gradient from its output"
-        usually "a layer that the forward pass leaves out, or a tensor that enters without the pass's recorder or through `detach`",
-    GradientsAreDerivatives: "its gradients are the derivatives of its output, as finite differences tell them",
+        usually "a layer that the forward pass leaves out, a tensor that enters without the pass's recorder or through `detach`, or the first of the two that `fork` returns left unread: the history is on that one",
+    GradientsAreDerivatives: "its gradients are the derivatives of its output, as finite differences tell them"
+        usually "a factor that is computed aside, from `detach`, `snapshot`, `to_vec` or `to_array`, and enters again as a number or as data; or the first of the two that `fork` returns left unread: the history is on that one",
     StateIsWhole: "its parameters and buffers are all there is to it: loaded into another, they give the same output"
         usually "a layer, parameter or buffer that `visit_params` does not visit",
     OtherInputRefused: "input of another shape than it was built for is refused",
     EveryInputLearns: "what each modality gives gets a gradient"
-        usually "features that `fuse` leaves out, or sends through `detach`",
+        usually "features that `fuse` leaves out, or sends through `detach`, or the first of the two that `fork` returns left unread: the history is on that one",
+    MissingIsFused: "where samples lack modalities, all of them lack one or have none, its output and gradients are finite"
+        usually "a division by the number of modalities that are there",
+    PresentIsWhole: "to be told of every sample that it has a modality is to be told nothing",
+    MissingIsTold: "a sample that lacks a modality is fused to something else than one that has it, with features of zeros"
+        usually "`FusionInputs::present` left aside, of that modality or of all",
     StagesLeaveMaps: "each stage leaves maps of the shape that it tells",
     HalvesAreTheWhole: "the halves of an encoder one after the other give what the whole gives, to the bit",
     HalvesShareOut: "the halves of an encoder have all its parameters and buffers, each once",

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::arbitrary::{self, Epoch};
-use super::player::{Act, Player, check_weights, start};
+use super::difference::{same_text, same_values};
+use super::player::{Act, Player, check_weights, start, started};
 use super::{Rule, Violation, asked, config, harness, order, registration};
 use crate::error::Error;
 use crate::role::Role;
@@ -29,12 +30,12 @@ pub fn strategy(strategy: &dyn BlendStrategy) -> Result<(), Violation> {
     harness::of_plugin(strategy.typetag_name(), || {
         check_settings(strategy)?;
         let mut refusal = String::new();
-        let mut started = false;
+        let mut any = false;
         for modalities in 1..=MOST {
             let heads = Rule::CasesExist.works("making heads", arbitrary::heads(modalities))?;
-            match strategy.start(&heads) {
+            match started(strategy, &heads) {
                 Ok(_) => {
-                    started = true;
+                    any = true;
                     check(strategy, &heads).map_err(|violation| violation.with(heads.names()))?;
                 }
                 Err(error @ Error::Setting { .. }) => {
@@ -47,7 +48,7 @@ pub fn strategy(strategy: &dyn BlendStrategy) -> Result<(), Violation> {
             }
         }
         let expected = "a start with m0, or m0 and m1, …; `strategy_with` takes the heads that settings name";
-        if started {
+        if any {
             Ok(())
         } else {
             Err(Rule::Starts.broken(expected, refusal))
@@ -139,7 +140,8 @@ fn check_run(strategy: &dyn BlendStrategy, heads: &Heads, run: &Run) -> Result<(
     let of_resumed = play(&mut resumed, &run.after)?;
     let as_before = same_bits(Rule::RestoredGoesOn, &one, &of_resumed).and_then(|()| {
         let (expected, found) = (first.advice()?, resumed.advice()?);
-        Rule::RestoredGoesOn.holds(expected == found, format!("the advice {expected:?}"), found)
+        let (expected, found) = (format!("{expected:?}"), format!("{found:?}"));
+        same_text(Rule::RestoredGoesOn, "the advice", &expected, &found)
     });
     as_before.map_err(|violation| violation.with(&(state, run)))
 }
@@ -147,16 +149,22 @@ fn check_run(strategy: &dyn BlendStrategy, heads: &Heads, run: &Run) -> Result<(
 fn same_bits(rule: Rule, expected: &[Act], found: &[Act]) -> Result<(), Violation> {
     let differs = expected.iter().zip(found).position(|(a, b)| !a.is(b));
     let at = differs.unwrap_or(expected.len().min(found.len()));
+    if differs.is_none() && expected.len() == found.len() {
+        return Ok(());
+    }
+    let what = format!("what it did the first time; at number {at}");
+    if let (Some(Act::Moved(one)), Some(Act::Moved(other))) = (expected.get(at), found.get(at)) {
+        for (encoder, (one, other)) in one.iter().zip(other).enumerate() {
+            let what = format!("{what} the gradient of encoder {encoder}");
+            let same = |a: f32, b: f32| a.to_bits() == b.to_bits();
+            same_values(rule, what, one, other, same)?;
+        }
+    }
     let show = |acts: &[Act]| {
         acts.get(at)
             .map_or("its end".to_owned(), |act| format!("{act:?}"))
     };
-    if differs.is_none() && expected.len() == found.len() {
-        Ok(())
-    } else {
-        let expected = format!("what it did the first time; at number {at} {}", show(expected));
-        Err(rule.broken(expected, show(found)))
-    }
+    Err(rule.broken(format!("{what} {}", show(expected)), show(found)))
 }
 
 /// Through text, as a checkpoint keeps it.

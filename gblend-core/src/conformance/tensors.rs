@@ -67,11 +67,6 @@ pub(super) fn gradients_of(features: Features) -> Result<Gradients> {
     backward(sum(multiply(features, shares.enter(Recorder::for_data()))?)?)
 }
 
-/// The bits, which tell two NaNs alike and 0 from −0.
-pub(super) fn bits(array: &Array) -> Vec<u32> {
-    array.values().iter().map(|value| value.to_bits()).collect()
-}
-
 /// Whether every value is finite.
 pub(super) fn finite(values: &[f32]) -> bool {
     values.iter().all(|value| value.is_finite())

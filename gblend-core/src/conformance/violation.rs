@@ -20,9 +20,9 @@ pub struct Violation {
     pub rule: Rule,
     /// What the plugin was given; cut off where it is long, empty where it is nothing but its configuration.
     pub input: String,
-    /// What the rule asks for.
+    /// What the rule asks for; cut off where it is long.
     pub expected: String,
-    /// What was found instead.
+    /// What was found instead; cut off where it is long.
     pub found: String,
 }
 
@@ -84,7 +84,7 @@ impl Rule {
             plugin: String::new(),
             rule: self,
             input: String::new(),
-            expected: expected.to_string(),
+            expected: shown(&expected.to_string()),
             found: shown(&found.to_string()),
         }
     }

@@ -85,7 +85,7 @@ pub enum OnBadSample {
     /// The run ends before it begins.
     #[default]
     Error,
-    /// The run goes on without the sample, and says how many it lacks.
+    /// The run goes on without the sample, and says how many it lacks, unless these are more than half of a split.
     Skip,
 }
 

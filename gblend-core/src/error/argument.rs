@@ -25,6 +25,13 @@ impl Error {
         }
     }
 
+    /// The same of a plugin with these settings, which the table `table` configures: `fusion.width = 0`, as the user wrote it.
+    /// See [`of_settings`](Self::of_settings) and [`in_table`](Self::in_table).
+    #[must_use]
+    pub fn of_plugin(self, settings: &(impl Serialize + ?Sized), table: &str) -> Self {
+        self.of_settings(settings).in_table(table)
+    }
+
     /// The same of a plugin with these settings: `width = 0` where a layer said `outputs = 0`, if `width` is what has
     /// that value. If several have it all are named, the first as the one. Other errors stay as they are.
     #[must_use]
@@ -108,7 +115,7 @@ mod tests {
 
     fn refused(value: impl std::fmt::Debug, settings: &Value) -> String {
         let error = Error::argument("linear layer", "outputs", value, "at least 1");
-        error.of_settings(settings).in_table("fusion").to_string()
+        error.of_plugin(settings, "fusion").to_string()
     }
 
     #[test]

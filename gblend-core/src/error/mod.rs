@@ -240,12 +240,19 @@ fn relative<'a>(key: &'a str, table: &str) -> Option<&'a str> {
     key.strip_prefix(table)?.strip_prefix('.')
 }
 
-/// `[2, 3, 4]`.
+/// `[2, 3, 4]`; a list that is no shape, such as the lengths of all samples, is cut off.
 struct ShapeDisplay<'a>(&'a [usize]);
 
 impl fmt::Display for ShapeDisplay<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        const SHOWN: usize = 16;
+        match self.0.get(..SHOWN) {
+            Some(first) if first.len() < self.0.len() => {
+                let shown: Vec<String> = first.iter().map(ToString::to_string).collect();
+                write!(f, "[{}, … {} in all]", shown.join(", "), self.0.len())
+            }
+            _ => write!(f, "{:?}", self.0),
+        }
     }
 }
 
@@ -279,6 +286,17 @@ impl fmt::Display for KnownKinds<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_list_in_place_of_a_shape_is_cut_off() {
+        let of = |found: Vec<usize>| Error::shape("rows", "others", found).to_string();
+        assert_eq!(of(vec![2, 3]), "rows: expected others, found [2, 3]");
+        let text = of((0..500).collect());
+        assert!(
+            text.ends_with("14, 15, … 500 in all]") && text.len() < 120,
+            "{text}"
+        );
+    }
 
     #[test]
     fn a_key_gets_its_table_once() {

@@ -5,16 +5,34 @@
 //! [`Seed`](crate::Seed), and shows its parameters to a visitor. An operation is a function: it takes tensors, records
 //! itself with them, and returns a tensor, or an error that names the shapes.
 //!
-//! | | |
+//! | operations | |
 //! |---|---|
 //! | element by element | [`add`], [`subtract`], [`multiply`], [`divide`], [`scale`], [`offset`] |
 //! | of each element | [`relu`], [`gelu`], [`sigmoid`], [`tanh`], [`exp`], [`ln`], [`sqrt`], [`abs`], [`square`], [`powi`] |
 //! | over axes | [`sum`], [`mean`], [`sum_axis`], [`mean_axis`], [`softmax`], [`log_softmax`] |
 //! | of matrices | [`matmul()`], [`matmul_of_each`], [`inner_products`], [`transpose`] |
 //! | side by side | [`concatenate`], [`concat_channels`], [`repeat()`] |
+//! | of rows | [`take_rows`] with a [`RowIndex`], [`scatter_rows`], [`scatter_maps`], [`mask_rows`] |
+//! | of axes | [`permute()`], [`reshape`](crate::tensor::reshape) |
+//! | into sequences | [`steps_of`], [`tokens_of`]: [`Steps`], which a [`Mask`] tells |
 //! | over the steps of sequences | [`step_mean`], [`step_max`], [`last_step`] |
-//! | elsewhere | [`permute()`], [`reshape`](crate::tensor::reshape), [`take_rows`], [`scatter_rows`], [`mask_rows`] |
+//! | over maps | [`max_pool`], [`average_pool`], [`adaptive_average_pool`] to [`Extents`], [`global_average_pool`], [`frame_average`] |
+//! | losses | [`cross_entropy`], [`weighted_cross_entropy`], [`binary_cross_entropy`], [`weighted_binary_cross_entropy`], [`squared_error`], [`absolute_error`] |
+//! | losses and shares of each sample, on the host | [`cross_entropy_of_each`], [`binary_cross_entropy_of_each`], [`weighted_binary_cross_entropy_of_each`], [`softmax_of_each`], [`sigmoid_of_each`] |
 //! | the way of gradients | [`fork()`], [`detach`], [`with_history`], [`backward`] |
+//!
+//! | layers | |
+//! |---|---|
+//! | of rows | [`Linear`], [`Mlp`], [`ResidualMlpBlock`] of [`ResidualMlpOptions`], [`Activation`], [`Dropout`] |
+//! | of ids | [`Embedding`] |
+//! | that normalize | rows: [`LayerNorm`], [`RowBatchNorm`], [`RowNorm`] by [`Normalization`]; maps: [`BatchNorm`] |
+//! | of pictures | [`Conv2d`] over a [`Window`], which a [`WindowPlan`] lays out; [`ConvNorm`], [`ResidualBlock`] |
+//! | of pictures over time | [`TemporalConvNorm`], [`FactorizedBlock`] with [`FactorizedStrides`], [`FactorizedResidualBlock`] |
+//! | of sequences | [`StepConv`] over a [`StepWindow`], [`StepResidualBlock`] of [`StepResidualOptions`], [`Gru`] of [`GruOptions`] |
+//! | attention | [`SelfAttention`], [`AttentionBranch`], [`MlpBranch`], [`TransformerEncoder`] of [`TransformerOptions`] |
+//! | positions | [`StepPositions`] of a [`PositionKind`], [`SpaceTimeEmbedding`] |
+//!
+//! [`Permute`], [`Reduce`] and [`Extend`] say of which numbers of axes an operation is.
 //!
 //! **Sequences.** A batch of padded sequences becomes the rows that are there, `[steps, features]`, and [`Steps`], which says
 //! whose they are, as soon as it enters a network ([`steps_of`], [`Embedding::forward_batch`]). Layers of rows take them as
@@ -109,3 +127,31 @@ pub use step_residual::{StepResidualBlock, StepResidualOptions};
 pub use temporal::{FactorizedBlock, FactorizedStrides, TemporalConvNorm};
 pub use transformer::{AttentionBranch, MlpBranch};
 pub use transformer_encoder::{TransformerEncoder, TransformerOptions};
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_layer_and_operation_is_in_the_tables() {
+        let source = include_str!("mod.rs");
+        let of_use = source
+            .split("pub use ")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(';'));
+        let names = of_use.flat_map(|(path, _)| {
+            let names = path.rsplit("::").next().unwrap_or(path);
+            names
+                .split(['{', '}', ','])
+                .map(str::trim)
+                .filter(|name| !name.is_empty())
+        });
+        let docs: String = source.lines().filter(|line| line.starts_with("//!")).collect();
+        let is_told =
+            |name: &str| docs.contains(&format!("[`{name}`]")) || docs.contains(&format!("[`{name}()`]"));
+        let names: Vec<&str> = names
+            .filter(|name| name.starts_with(char::is_alphabetic))
+            .collect();
+        assert!(names.len() > 80, "{names:?}");
+        let missing: Vec<&str> = names.into_iter().filter(|name| !is_told(name)).collect();
+        assert!(missing.is_empty(), "the tables lack {missing:?}");
+    }
+}

@@ -278,3 +278,69 @@ fn a_changed_number_is_prepared_anew() {
     p.write("ordered.npy", bytes);
     assert!(first != train("c"));
 }
+
+/// A table of which so many samples of a split cannot be used: the first ones, from this one on.
+fn damaged(from: usize, count: usize) -> Playground {
+    let p = prepared();
+    for sample in from..from + count {
+        let number = numbers(sample)[0];
+        edit(
+            &p,
+            "table.csv",
+            &format!("{},{number},", SAMPLES - 1 - sample),
+            &format!("{},x,", SAMPLES - 1 - sample),
+        );
+    }
+    p.write("c.toml", config("table.csv", "columns = \"v*\""));
+    p
+}
+
+#[test]
+fn samples_are_skipped_as_long_as_they_are_no_more_than_half_of_a_split() {
+    let skip = ["--quiet", "--set", "data.on_bad_sample=skip"];
+    for (from, count, all, split) in [(0, 9, 16, "training"), (16, 5, 8, "test")] {
+        let p = damaged(from, count);
+        let told = format!("the {split} split: {count} of {all} samples cannot be used, more than half");
+        let first = format!("sample s{from}");
+        let commands: [&[&str]; 3] = [
+            &["train", "c.toml"],
+            &["check", "c.toml"],
+            &["data", "export", "c.toml", "out"],
+        ];
+        for command in commands {
+            let parts = [
+                told.as_str(),
+                first.as_str(),
+                "column `v1` is `x`",
+                "on_bad_sample",
+            ];
+            p.refuse(&[command, &skip].concat(), &parts);
+        }
+        let p = damaged(from, count - 1);
+        let summary = p.json(&[&["train", "c.toml", "--json"][..], &skip].concat());
+        assert_eq!(summary["samples_skipped"], count - 1);
+    }
+}
+
+#[test]
+fn a_setting_that_a_front_end_refuses_is_told_with_its_place_and_the_sample() {
+    let p = prepared();
+    let sequence = config("table.jsonl", "column = \"list\"").replace("\"vector\"", "\"sequence\"");
+    p.write("c.toml", &sequence);
+    let set = ["--set", "modality.features.clip=-1"];
+    let parts = ["--set modality.features.clip=-1: modality.features.clip = -1: expected"];
+    for command in ["train", "check"] {
+        p.refuse(&[&[command, "c.toml"][..], &set].concat(), &parts);
+        let skip = ["--set", "data.on_bad_sample=skip"];
+        p.refuse(&[&[command, "c.toml"][..], &set, &skip].concat(), &parts);
+    }
+    p.refuse(
+        &[&["train", "c.toml"][..], &set].concat(),
+        &["sample s0, modality features"],
+    );
+    p.write(
+        "c.toml",
+        sequence.replace("\"sequence\"", "\"sequence\"\nclip = -1"),
+    );
+    p.refuse(&["train", "c.toml"], &["c.toml:19: modality.features.clip = -1"]);
+}

@@ -467,3 +467,24 @@ fn missing_files_are_skipped_and_told() {
     ]);
     assert_eq!(summary["heads"].as_array().unwrap().len(), 3);
 }
+
+#[test]
+fn lists_of_one_number_a_step_are_series() {
+    let p = playground();
+    let list = |i: usize, at: usize| -> Vec<[f32; 1]> { (0..9).map(|step| [value(i, at + step)]).collect() };
+    let lines = (0..SAMPLES).map(|i| {
+        let object = serde_json::json!({
+            "id": format!("s{i}"), "label": CLASSES[i % 2], "split": split(i),
+            "breath": list(i, 0), "pulse": list(i, 3),
+        });
+        format!("{object}\n")
+    });
+    p.write("table.jsonl", lines.collect::<String>());
+    let (told, config, heads) = three_commands(&p, "table.jsonl");
+    assert_eq!(heads, ["breath", "pulse", "joint"]);
+    assert!(told.contains("sequences of 9 steps with a number each"), "{told}");
+    assert!(
+        config.contains("kind = \"sequence\"") && !config.contains("kind = \"vector\""),
+        "{config}"
+    );
+}

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use gblend_core::conformance::arbitrary::{MediaSize, samples};
 use gblend_core::conformance::{self, Rule};
-use gblend_core::nn::{Linear, detach, multiply, scale};
+use gblend_core::nn::{
+    Linear, detach, divide, fork, mean_axis, multiply, repeat, scale, sqrt, square, step_mean, steps_of,
+    subtract,
+};
 use gblend_core::recorder::Recorder;
 use gblend_core::schemars::JsonSchema;
 use gblend_core::serde::{Deserialize, Serialize};
@@ -46,6 +49,8 @@ enum Fault {
     LeavesAParameterOut,
     RecordsNothing,
     TakesAnyShape,
+    DividesByAFittedDeviation,
+    AugmentsByTheEnergy,
 }
 
 /// A plugin with a fault.
@@ -90,16 +95,31 @@ impl Modality for Flawed {
         Ok(array)
     }
 
-    fn fit(&self, _: &FitContext<'_>) -> Result<Fitted> {
+    fn fit(&self, cx: &FitContext<'_>) -> Result<Fitted> {
         match self.fault {
             Fault::FitsAtRandom => Fitted::new(&counter()),
+            Fault::DividesByAFittedDeviation => {
+                let samples = cx.samples().collect::<Result<Vec<Array>>>()?;
+                let values: Vec<f32> = samples
+                    .iter()
+                    .flat_map(|sample| sample.values().to_vec())
+                    .collect();
+                let mean = values.iter().sum::<f32>() / values.len() as f32;
+                let square = values.iter().map(|value| (value - mean).powi(2)).sum::<f32>();
+                Fitted::new(&[mean, (square / values.len() as f32).sqrt()])
+            }
             _ => Ok(Fitted::default()),
         }
     }
 
-    fn apply(&self, mut sample: Array, _: &Fitted) -> Result<Array> {
+    fn apply(&self, mut sample: Array, fitted: &Fitted) -> Result<Array> {
         match self.fault {
             Fault::AppliesAtRandom => sample.values_mut()[0] = counter(),
+            Fault::DividesByAFittedDeviation => {
+                let [mean, deviation] = *fitted.get::<[f32; 2]>()?;
+                let values = sample.values_mut().iter_mut();
+                values.for_each(|value| *value = (*value - mean) / deviation);
+            }
             Fault::AppliesToInfinity => sample.values_mut()[0] /= 0.0,
             Fault::AppliesByContent => {
                 let positive = sample.values().iter().copied().filter(|&value| value > 0.0);
@@ -115,6 +135,10 @@ impl Modality for Flawed {
         let mut sample = sample;
         match self.fault {
             Fault::AugmentsFromAGlobal => sample.values_mut()[0] = counter(),
+            Fault::AugmentsByTheEnergy => {
+                let energy = sample.values().iter().map(|value| value * value).sum::<f32>();
+                sample.values_mut().iter_mut().for_each(|value| *value /= energy);
+            }
             Fault::AugmentsToAnotherShape => return Ok(Array::zeros([sample.len() - 1])),
             _ => {}
         }
@@ -265,10 +289,139 @@ fn each_fault_of_a_modality_is_found_by_its_rule() {
         (Fault::LeavesAParameterOut, Rule::EverythingLearns),
         (Fault::RecordsNothing, Rule::EverythingLearns),
         (Fault::TakesAnyShape, Rule::OtherInputRefused),
+        (Fault::DividesByAFittedDeviation, Rule::AppliesFinite),
+        (Fault::AugmentsByTheEnergy, Rule::AugmentsFinite),
     ] {
         let violation = conformance::modality(&Flawed { fault }, &media()).unwrap_err();
         assert_eq!(violation.rule, rule, "{fault:?}: {violation}");
     }
+}
+
+/// Steps with a mask, as the documentation of `nn::steps_of` has them, and no word about what else an array may be.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(crate = "gblend_core::serde")]
+#[schemars(crate = "gblend_core::schemars")]
+struct Masked {
+    length: usize,
+    width: usize,
+    /// Divides the features of a step by their deviation, and adds no small number.
+    divides: bool,
+}
+
+impl Masked {
+    const SOUND: Self = Self {
+        length: 12,
+        width: LENGTH,
+        divides: false,
+    };
+}
+
+#[typetag::serde(name = "masked")]
+impl Modality for Masked {
+    fn media(&self) -> MediaKind {
+        MediaKind::Array
+    }
+
+    fn prepare(&self, media: &Media) -> Result<Array> {
+        let Media::Array(array) = media else {
+            return Err(Error::data("modality kind masked", "no array"));
+        };
+        let &[steps, features] = array.shape() else {
+            return Err(Error::shape("steps", "[steps, features]", array.shape()));
+        };
+        let mut prepared = Array::zeros([features + 1, self.length]);
+        let values = prepared.values_mut();
+        for step in 0..steps.min(self.length) {
+            for feature in 0..features {
+                values[feature * self.length + step] = array.values()[step * features + feature];
+            }
+            values[features * self.length + step] = 1.0;
+        }
+        Ok(prepared)
+    }
+
+    fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
+        let features = cx.sample_shape[0] - 1;
+        Ok(Box::new(MaskedSteps {
+            divides: self.divides,
+            sample_shape: cx.sample_shape.to_vec(),
+            linear: Linear::new(cx.device, features, self.width, cx.seed)?,
+        }))
+    }
+}
+
+gblend_core::register!(Modality, "masked" => Masked);
+
+struct MaskedSteps {
+    divides: bool,
+    sample_shape: Vec<usize>,
+    linear: Linear,
+}
+
+impl Encoder for MaskedSteps {
+    fn feature_dim(&self) -> usize {
+        LENGTH
+    }
+
+    fn encode(&mut self, batch: &Batch, pass: &Pass) -> Result<Features> {
+        if batch.sample_shape() != self.sample_shape {
+            return Err(Error::shape("steps", "its shape", batch.sample_shape()));
+        }
+        let (mut rows, steps) = steps_of(batch, pass)?;
+        if self.divides {
+            let width = rows.shape().1;
+            let (values, seen) = fork(rows);
+            let mean = repeat(mean_axis(seen, 1)?, 1, width)?;
+            let (centered, squared) = fork(subtract(values, mean)?);
+            let deviation = sqrt(mean_axis(square(squared)?, 1)?)?;
+            rows = divide(centered, repeat(deviation, 1, width)?)?;
+        }
+        step_mean(self.linear.forward(rows)?, &steps)
+    }
+}
+
+impl Module for MaskedSteps {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.linear.visit_params(&path.join("linear"), visitor)
+    }
+}
+
+fn series() -> Vec<Media> {
+    let size = MediaSize {
+        array: vec![9, 3],
+        ..MediaSize::default()
+    };
+    samples(MediaKind::Array, &size, 4, Seed::new(1)).unwrap()
+}
+
+#[test]
+fn an_encoder_of_steps_with_a_mask_is_shown_no_mask_that_its_front_end_never_makes() {
+    conformance::modality(&Masked::SOUND, &series()).unwrap();
+}
+
+#[test]
+fn a_division_by_the_deviation_is_found_beside_a_mask() {
+    let divides = Masked {
+        divides: true,
+        ..Masked::SOUND
+    };
+    let violation = conformance::modality(&divides, &series()).unwrap_err();
+    assert_eq!(violation.rule, Rule::FiniteOnFlatInput, "{violation}");
+    assert_eq!(violation.input, "values of 0e0 alone");
+}
+
+#[test]
+fn what_a_layer_of_an_encoder_refuses_is_told_as_a_setting_of_the_modality() {
+    let none = Masked {
+        width: 0,
+        ..Masked::SOUND
+    };
+    let violation = conformance::modality(&none, &series()).unwrap_err();
+    assert_eq!(violation.rule, Rule::Builds);
+    assert!(
+        violation.found.contains("`modality.NAME.width = 0: expected"),
+        "{violation}"
+    );
 }
 
 #[test]

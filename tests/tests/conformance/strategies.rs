@@ -29,6 +29,8 @@ enum Fault {
     DrawsFromAGlobal,
     PrefersTheFirst,
     WeakensTheFirst,
+    StartsWithTheFirst,
+    StartsWithTheFirstAndDraws,
     /// Which is none: what is drawn is drawn in some order.
     DrawsForPlaces,
     StateIsNotANumber,
@@ -66,10 +68,13 @@ impl BlendStrategy for Flawed {
         Ok(Box::new(Alternating {
             fault: self.fault,
             heads: heads.clone(),
-            weights: BlendWeights::equal(match self.fault {
-                Fault::LeavesOutTheJointWeight => heads.joint(),
-                _ => heads.len(),
-            })?,
+            weights: match self.fault {
+                Fault::LeavesOutTheJointWeight => BlendWeights::equal(heads.joint())?,
+                Fault::StartsWithTheFirst | Fault::StartsWithTheFirstAndDraws => {
+                    BlendWeights::single(heads.len(), 0)?
+                }
+                _ => BlendWeights::equal(heads.len())?,
+            },
             steps: 0,
             begun: 0,
         }))
@@ -138,7 +143,10 @@ impl Blend for Alternating {
         if self.fault == Fault::PrefersTheFirst {
             weights[0] += 1.0;
         }
-        if self.fault == Fault::DrawsForPlaces {
+        if matches!(
+            self.fault,
+            Fault::DrawsForPlaces | Fault::StartsWithTheFirstAndDraws
+        ) {
             weights[0] += (start.seed.value() % 2) as f64;
         }
         self.weights = BlendWeights::normalized(weights)?;
@@ -275,6 +283,8 @@ fn each_fault_of_a_strategy_is_found_by_its_rule() {
         (Fault::DrawsFromAGlobal, Rule::EvidenceDecides),
         (Fault::PrefersTheFirst, Rule::WeightsFollowHeads),
         (Fault::WeakensTheFirst, Rule::WeightsFollowHeads),
+        (Fault::StartsWithTheFirst, Rule::WeightsFollowHeads),
+        (Fault::StartsWithTheFirstAndDraws, Rule::WeightsFollowHeads),
         (Fault::StateIsNotANumber, Rule::StateSurvivesJson),
         (Fault::KeepsNoState, Rule::RestoredGoesOn),
         (Fault::RestoresAnything, Rule::ForeignStateRefused),

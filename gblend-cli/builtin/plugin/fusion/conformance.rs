@@ -4,6 +4,7 @@ use gblend_core::conformance::{self, Violation};
 use gblend_core::{AutoDevice, Fusion, FusionContext, Seed};
 use my_plugin::MyPluginFusion;
 
+// A fusion that looks at `FusionInputs::present` is held to it by `conformance::fusion_tells_missing`.
 #[test]
 fn my_plugin_keeps_the_rules() -> Result<(), Violation> {
     conformance::fusion(&MyPluginFusion::default())

@@ -215,10 +215,11 @@ pub(super) fn described(content: &Content) -> String {
             transposed,
         } => {
             let order = if *transposed { ", steps last" } else { "" };
-            format!(
-                "sequences of {} steps with {features} features{order}",
-                between(steps.0, steps.1)
-            )
+            let each = match features {
+                1 => format!("a number each{order}"),
+                features => format!("{features} features{order}"),
+            };
+            format!("sequences of {} steps with {each}", between(steps.0, steps.1))
         }
         Content::Text { bytes } => format!("texts of up to {bytes} bytes"),
         Content::Pictures(frames) => pictures("pictures", frames),

@@ -15,7 +15,7 @@
 mod encode;
 mod names;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -25,6 +25,7 @@ use gblend_core::{
 use rayon::prelude::*;
 
 use super::manifest::{BadSample, LabelColumn, Manifest, MediaName, Split, StreamSettings};
+use super::skipped::too_many_skipped;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use encode::{Encoded, depth_units, encode};
@@ -166,7 +167,7 @@ impl<'a> Export<'a> {
     /// Writes the media, then `config` as `config.toml`, and the table last. The folder must be there, and empty.
     ///
     /// # Errors
-    /// [`Error::Core`] if a sample cannot be read, unless the dataset says that such are skipped, if none can, or if media
+    /// [`Error::Core`] if a sample cannot be read, unless the dataset says that such are skipped, if too many cannot, or if media
     /// cannot be written without a loss; [`Error::Write`].
     pub fn write(
         &self,
@@ -186,15 +187,20 @@ impl<'a> Export<'a> {
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, self.samples.len());
             Ok::<_, Error>(row)
         });
-        let (mut written, mut skipped) = (Vec::new(), Vec::new());
-        for (sample, row) in self.samples.iter().zip(rows.collect::<Result<Vec<_>>>()?) {
+        let (mut written, mut skipped, mut dropped) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        for (index, (sample, row)) in self.samples.iter().zip(rows).enumerate() {
             match row {
                 Ok(paths) => written.push((sample, paths)),
-                Err(fault) => skipped.push(fault),
+                Err(fault) => {
+                    skipped.push(fault);
+                    dropped.insert(index);
+                }
             }
         }
-        if let (true, Some(first)) = (written.is_empty(), skipped.first()) {
-            return Err(first.clone().into());
+        let first = self.source.left_out().iter().chain(&skipped).next();
+        if let Some(majority) = first.and_then(|first| too_many_skipped(self.source, &dropped, first)) {
+            return Err(majority.into());
         }
         let table = self.table(&written)?;
         write_whole(&folder.join("README.md"), self.readme(written.len()).as_bytes())?;

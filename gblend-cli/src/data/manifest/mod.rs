@@ -177,7 +177,8 @@ pub enum BadSample {
     /// The run ends before it begins.
     #[default]
     Error,
-    /// The run goes on without it, and says how many it lacks.
+    /// The run goes on without it, and says how many it lacks. If more than half of the samples of a split cannot be used,
+    /// it ends before it begins all the same.
     Skip,
 }
 

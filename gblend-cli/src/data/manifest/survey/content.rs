@@ -158,19 +158,19 @@ fn range(values: impl Iterator<Item = usize> + Clone) -> (usize, usize) {
     )
 }
 
-/// Vectors, if all have one shape of one axis; sequences otherwise.
+/// Vectors, if all have as many numbers along one axis, the last; sequences otherwise, also of one feature, `[steps, 1]`.
 fn arrays(name: &str, media: &[Media]) -> Result<Content> {
     let shapes = media.iter().filter_map(|media| match media {
         Media::Array(array) => Some(array.shape()),
         _ => None,
     });
     // NumPy has features of one sample as [1, columns] as often as not.
-    let flat = |shape: &[usize]| shape.iter().filter(|&&extent| extent != 1).count() <= 1;
+    let flat = |shape: &[usize]| shape.iter().rev().skip(1).all(|&extent| extent == 1);
     let lengths = range(shapes.clone().map(|shape| shape.iter().product()));
     if shapes.clone().all(flat) && lengths.0 == lengths.1 {
         return Ok(Content::Vector { columns: lengths.0 });
     }
-    if shapes.clone().all(|shape| shape.len() == 1) {
+    if shapes.clone().all(|shape| matches!(shape, [_] | [_, 1])) {
         return Ok(Content::Sequence {
             features: 1,
             steps: lengths,
@@ -228,6 +228,12 @@ mod tests {
             transposed,
         };
         assert_eq!(seen(&[&[5], &[7]]).unwrap(), sequence(1, (5, 7), false));
+        for (one, other) in [(7, 7), (5, 7)] {
+            let series = seen(&[&[one, 1], &[other, 1]]);
+            assert_eq!(series.unwrap(), sequence(1, (one, other), false));
+        }
+        assert_eq!(seen(&[&[5], &[7, 1]]).unwrap(), sequence(1, (5, 7), false));
+        assert_eq!(seen(&[&[1, 1], &[1]]).unwrap(), Content::Vector { columns: 1 });
         assert_eq!(seen(&[&[50, 6], &[70, 6]]).unwrap(), sequence(6, (50, 70), false));
         assert_eq!(seen(&[&[6, 50], &[6, 70]]).unwrap(), sequence(6, (50, 70), true));
         assert!(seen(&[&[6, 50], &[7, 70]]).is_err() && seen(&[&[2, 3, 4]]).is_err());
