@@ -13,8 +13,8 @@ use super::blob::{Blob, FileFault, Found};
 use super::compressed;
 use super::hidden::is_hidden;
 use super::order::natural;
-use super::table::{Table, TableBuilder, check_cells, no_object, plain};
-use crate::texts::text;
+use super::table::{Table, TableBuilder, check_cells, no_object};
+use crate::texts::{json_object, text};
 
 /// The column of a sample's key, in the table that shards make.
 const KEY: &str = "__key__";
@@ -187,17 +187,24 @@ impl Shards {
                     .read(LONGEST_VALUE)
                     .map_err(|fault| located(fault.to_string()))?;
                 let text = text(&bytes).map_err(|fault| located(format!("{name}: {}", fault.problem)))?;
-                let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
+                let object = json_object(text)
                     .map_err(|error| located(format!("{name}: {}", no_object(text, &error))))?;
-                values.extend(
-                    object
-                        .iter()
-                        .filter_map(|(key, value)| Some((key.clone(), plain(value)?))),
-                );
+                let members = object
+                    .iter()
+                    .filter_map(|member| Some((member.key.clone(), member.plain()?)));
+                // What the archive says of a member is no cell of it.
+                values.extend(members.filter(|(key, _)| key != KEY && key != SHARD));
             }
             for (column, value) in values {
                 if known.insert(column.clone()) {
                     columns.push(column.clone());
+                }
+                if let Some(other) = rows[position].get(&column)
+                    && *other != value
+                {
+                    return Err(located(format!(
+                        "{name}: `{column}` is `{value}`, and `{other}` in another member of the sample; expected one of them"
+                    )));
                 }
                 rows[position].insert(column, value);
             }
@@ -349,6 +356,30 @@ mod tests {
         std::fs::write(&path, [0x1F, 0x8B, 8, 0, 0]).unwrap();
         let error = Shards::open(&[path], &mut Vec::new()).unwrap_err().to_string();
         assert!(error.contains("x.tar") && error.contains("gzip -dk"), "{error}");
+    }
+
+    #[test]
+    fn long_numbers_keep_their_digits_and_two_members_that_differ_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.tar");
+        let members: [(&str, &[u8]); 3] = [
+            (
+                "1.json",
+                b"{\"id\": 12345678901234567890123, \"__key__\": \"other\", \"cls\": 3}",
+            ),
+            ("1.cls", b"3\n"),
+            ("1.txt", b"a"),
+        ];
+        shard(&path, &members);
+        let table = open(&path).0.table().unwrap();
+        let value = |name: &str| table.value(0, table.column(name, "id").unwrap()).to_owned();
+        assert_eq!(
+            ["id", "__key__", "cls"].map(value),
+            ["12345678901234567890123", "1", "3"]
+        );
+        shard(&path, &[members[0], ("1.cls", b"4")]);
+        let error = open(&path).0.table().unwrap_err().to_string();
+        assert!(error.contains("`cls` is `4`") && error.contains("`3`"), "{error}");
     }
 
     #[test]
