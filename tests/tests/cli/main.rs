@@ -33,6 +33,7 @@ mod run_folder;
 mod sequence;
 mod settings;
 mod splits;
+mod step_memory;
 mod tensorboard;
 mod text;
 mod tune;
