@@ -466,3 +466,37 @@ fn no_file_makes_ffmpeg_open_another() {
         p.refuse(&["check", "m.toml"], &["sample 3", "not found in"]);
     }
 }
+
+#[test]
+fn a_model_of_clips_in_color_takes_gray_frames_alone() {
+    let p = dataset(PICTURES, |number| format!("c{number}"));
+    let frames = |of: fn(usize) -> DynamicImage| {
+        for number in 0..12 {
+            std::fs::create_dir_all(p.path(&format!("c{number}"))).unwrap();
+            for frame in 0..6 {
+                of(number + frame)
+                    .save(p.path(&format!("c{number}/{frame}.png")))
+                    .unwrap();
+            }
+        }
+    };
+    let said = |run: &str| p.succeed(&["predict", run, "8", "--quiet", "--json"]);
+    for (run, clips) in [("one", "1"), ("two", "2")] {
+        frames(|number| color(number).into());
+        let clips = format!("modality.camera.clips={clips}");
+        let sets = [
+            "--set",
+            "modality.camera.frames=2",
+            "--set",
+            "modality.camera.sampling=clip",
+            "--set",
+            &clips,
+        ];
+        p.succeed(&[&["train", "m.toml", "--quiet", "--out", run][..], &sets].concat());
+        // What gray frames would be in color.
+        frames(|number| DynamicImage::from(gray(number)).to_rgb8().into());
+        let expected = said(run);
+        frames(|number| gray(number).into());
+        assert_eq!(said(run), expected, "{run}");
+    }
+}
