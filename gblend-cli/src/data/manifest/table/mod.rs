@@ -434,6 +434,8 @@ mod tests {
         assert!(error.contains("t:2") && error.contains("`a`"), "{error}");
         assert!(table.column("b", "id").is_ok());
         assert!(Table::csv("t", b"a,a\n").is_err());
+        let table = Table::csv("t", b",a,,\n0,1,,\n").unwrap();
+        assert_eq!(table.value(0, table.column("a", "id").unwrap()), "1");
     }
 
     #[test]
