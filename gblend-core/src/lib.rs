@@ -81,7 +81,7 @@ pub use label::{Label, LabelKind};
 pub use labels::Labels;
 pub use media::{Media, MediaKind};
 pub use metric::{Axes, Better, MetricFormat, MetricKind};
-pub use modality::{BuildContext, Encoder, Modality};
+pub use modality::{BuildContext, Encoder, Modality, StepValues};
 pub use objective::{Answer, Criterion, Objective, ObjectiveContext, Strata};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use params::{Module, ParamMut, ParamPath, ParamVisitor};

@@ -119,6 +119,15 @@ pub struct BuildContext<'a> {
     pub seed: Seed,
 }
 
+/// What a training step takes for a sample beside parameters, in values of 32 bits, as arithmetic has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StepValues {
+    /// What is kept of the sample until its gradient is there.
+    pub kept: u64,
+    /// What a thread takes while it computes the sample, and gives back.
+    pub passing: u64,
+}
+
 /// A modality as built: owns parameters.
 pub trait Encoder: Module {
     /// Length of the feature vector.
@@ -131,6 +140,22 @@ pub trait Encoder: Module {
     /// # Errors
     /// [`Error::Shape`] if the batch is not of the shape that the encoder was built for.
     fn encode(&mut self, batch: &Batch, pass: &Pass) -> Result<Features>;
+
+    /// What a training step takes for a sample such as this one, as [`encode`](Self::encode) gets it. Default: what the
+    /// [`stages`](Self::stages) leave. What cannot fit is refused by it before anything is computed.
+    fn step_values(&self, sample: &Array) -> StepValues {
+        let _ = sample;
+        let extents = self.stages().iter();
+        let extents = extents.map(|stage| [stage.channels, stage.height, stage.width, stage.frames]);
+        let values = extents.map(|extents| {
+            let extents = extents.into_iter().map(|extent| extent as u64);
+            extents.fold(1, u64::saturating_mul)
+        });
+        StepValues {
+            kept: values.fold(0, u64::saturating_add),
+            passing: 0,
+        }
+    }
 
     /// What each stage leaves of a sample, the first stage first. Default: there are none, and a fusion of maps
     /// cannot be used with the encoder.

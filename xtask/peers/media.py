@@ -1,10 +1,11 @@
-"""Sounds and pictures of every kind, and what trusted readers make of them.
+"""Sounds, pictures and clips of every kind, and what trusted readers make of them.
 
     python xtask/peers/media.py gblend-cli/tests/fixtures/media
 
-Needs `numpy`, `soundfile`, `pillow` and `opencv-python-headless`. Writes an archive of files for each, with `cases.json`,
-which says of each file what it is, and beside it the samples or pixels that it has: `.f32` and `.u8`. What only one of the
-readers takes otherwise than the others is told on the standard error stream.
+Needs `numpy`, `soundfile`, `pillow`, `opencv-python-headless` and the program `ffmpeg`. Writes an archive of files for each,
+with `cases.json`, which says of each file what it is, and beside it the samples or pixels that it has: `.f32` and `.u8`; of
+clips the means of a grid over each frame. What only one of the readers takes otherwise than the others is told on the standard
+error stream.
 """
 
 import io
@@ -12,7 +13,9 @@ import json
 import pathlib
 import random
 import struct
+import subprocess
 import sys
+import tempfile
 import zipfile
 
 import cv2
@@ -271,6 +274,98 @@ def picture(draw, number):
     return file, expected, name, {"what": ", ".join(what), "tolerance": 12 if "4:2:0" in kind else 4}
 
 
+# Container, codec of the pictures and how it holds them, codec of the sound, frames per second.
+CLIPS = [
+    ("mp4", "libx264", ["yuv420p", "yuvj420p", "yuv444p"], "aac", ["25", "30000/1001", "vary"]),
+    ("mp4", "mpeg4", ["yuv420p"], "aac", ["10", "vary"]),
+    ("mov", "mjpeg", ["yuvj420p", "yuvj422p", "yuvj444p"], "pcm_s16le", ["12"]),
+    ("mov", "libx264", ["yuv422p", "yuv422p10le", "gray"], "alac", ["60"]),
+    ("mkv", "libx264", ["yuv420p"], "libvorbis", ["25", "vary"]),
+    ("mkv", "ffv1", ["bgr0", "yuv420p", "yuv444p", "gray"], "flac", ["15"]),
+    ("webm", "libvpx", ["yuv420p"], "libopus", ["25", "vary"]),
+    ("avi", "mpeg4", ["yuv420p"], "pcm_s16le", ["25"]),
+    ("avi", "huffyuv", ["yuv422p", "rgb24"], "libmp3lame", ["24"]),
+    ("flv", "flv1", ["yuv420p"], "libmp3lame", ["25"]),
+    ("wmv", "wmv2", ["yuv420p"], "wmav2", ["25"]),
+    ("3gp", "libx264", ["yuv420p"], "aac", ["15"]),
+    ("ts", "libx264", ["yuv420p"], "aac", ["25"]),
+    ("mpg", "mpeg2video", ["yuv420p"], "mp2", ["25"]),
+    ("ogv", "libtheora", ["yuv420p"], "libvorbis", ["25"]),
+]
+# What a track's head says of pictures that are to be turned clockwise by so many degrees.
+TURNS = {90: [0, 1, 0, -1, 0, 0], 180: [-1, 0, 0, 0, -1, 0], 270: [0, -1, 0, 1, 0, 0]}
+ROWS, COLUMNS = 4, 6
+
+
+def scene(frames, height, width):
+    """Red rises to the right, green downwards, and blue tells frames apart; two corners are black and white."""
+    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    pictures = np.empty((frames, height, width, 3), np.uint8)
+    for number in range(frames):
+        pictures[number] = np.stack([x, y, np.full_like(x, number * 5 % 16 * 17)], axis=-1)
+        pictures[number, : height // ROWS, : width // COLUMNS] = 0
+        pictures[number, -(height // ROWS) :, -(width // COLUMNS) :] = 255
+    return pictures
+
+
+def grid(frame):
+    """The means of cells over a frame of [height, width, channels]: [rows, columns, channels]."""
+    rows = np.array_split(frame.astype(float), ROWS, axis=0)
+    return np.array([[cell.mean(axis=(0, 1)) for cell in np.array_split(row, COLUMNS, axis=1)] for row in rows])
+
+
+def turned(file, angle):
+    at = file.index(b"tkhd") + 44
+    a, b, _, c, d, _ = TURNS[angle]
+    return file[:at] + struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30) + file[at + 36 :]
+
+
+def clip(folder, number):
+    container, codec, formats, sound, rates = CLIPS[number % len(CLIPS)]
+    turn = number // len(CLIPS)
+    pixels, rate = formats[turn % len(formats)], rates[turn % len(rates)]
+    frames = 5 + 2 * (number % 4)
+    width, height = [(48, 32), (36, 24), (72, 40)][turn % 3]
+    what = [container, codec, pixels, f"rate {rate}", f"{frames} frames of {width}x{height}"]
+    pictures = scene(frames, height, width)
+    path = folder / f"{number:02}.{container}"
+    steady = "25" if rate == "vary" else rate
+    command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", steady, "-i", "-"]
+    if turn % 2 == 0:
+        what.append("with sound")
+        command += ["-f", "lavfi", "-i", "sine=sample_rate=44100:duration=0.06", "-c:a", sound]
+    filters = "scale=flags=accurate_rnd+full_chroma_int"
+    if rate == "vary":
+        # Milliseconds, a little early or late.
+        filters += ",settb=1/1000,setpts=33*N+16*mod(N\\,3)"
+        command += ["-enc_time_base", "1:1000", "-fps_mode", "passthrough"]
+    command += ["-vf", filters, "-threads", "1", "-c:v", codec, "-pix_fmt", pixels, "-frames:v", str(frames), "-strict", "-1"]
+    command += ["-fflags", "+bitexact", "-flags", "+bitexact"]
+    command += ["-crf", "12"] if codec == "libx264" else ["-b:v", "1M"] if codec in ("libvpx", "libtheora") else ["-q:v", "2"]
+    subprocess.run(command + [str(path)], input=pictures.tobytes(), check=True)
+    angle = [0, 90, 0, 270, 180][(turn + number) % 5] if container in ("mp4", "mov", "3gp") else 0
+    if angle:
+        what.append(f"turned by {angle}")
+        path.write_bytes(turned(path.read_bytes(), angle))
+    video, read = cv2.VideoCapture(str(path)), []
+    while (found := video.read())[0]:
+        read.append(found[1][..., ::-1])
+    assert len(read) == frames, f"OpenCV reads {len(read)} of {frames} frames"
+    if pixels == "gray":
+        pictures = np.repeat(np.rint(pictures @ [0.299, 0.587, 0.114])[..., None], 3, axis=-1)
+    means = np.array([grid(found) for found in read])
+    true = np.array([grid(np.rot90(picture, -angle // 90)) for picture in pictures])
+    tolerance, far = 2, np.abs(means - true).max()
+    if far > 12:
+        # OpenCV takes 10 bits for other colors than they are.
+        print(f"clip {number} ({', '.join(what)}): OpenCV is up to {far:.1f} away from the scene, which is taken", file=sys.stderr)
+        means, tolerance = true, 6
+    means = np.rint(means).astype(int).reshape(-1).tolist()
+    shape = [frames, *read[0].shape[:2]]
+    case = {"what": ", ".join(what), "file": path.name, "shape": shape, "tolerance": tolerance, "means": means}
+    return path.read_bytes(), case
+
+
 def archive(path, cases):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
         def add(name, content):
@@ -306,6 +401,12 @@ def main():
         case["shape"] = list(expected.shape)
         pictures.append((case, [(case["file"], file), (case["pixels"], np.ascontiguousarray(expected).tobytes())]))
     archive(folder / "pictures.zip", pictures)
+    clips = []
+    with tempfile.TemporaryDirectory() as written:
+        for number in range(4 * len(CLIPS)):
+            file, case = clip(pathlib.Path(written), number)
+            clips.append((case, [(case["file"], file)]))
+    archive(folder / "clips.zip", clips)
 
 
 if __name__ == "__main__":

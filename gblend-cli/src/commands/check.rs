@@ -55,6 +55,7 @@ impl Check {
             let lone = lone_values(&session, &splits, &mut model)?;
             check_step_room(&session, &splits, &model)?;
             let mut blend = config.blend.start(&session.heads)?;
+            session.check_folds(&splits, blend.as_ref())?;
             let trial = trial(&session, &splits, &mut model, blend.as_mut())?;
             let joint = model.criteria().joint().class_weights();
             let weights = ClassWeight::of_each(joint, session.source.classes());

@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 use crate::files::{FolderLock, to_json, write_whole};
 use crate::records::{Comparison, Summary};
 
+/// What a run writes into its folder, the first and the last of it, and no comparison does.
+const RUN_FILES: [&str; 4] = ["metrics.jsonl", "checkpoints", "model.json", "summary.json"];
+
 /// A comparison's folder, which nobody else writes to as long as this lives.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -31,6 +34,12 @@ impl Folder {
             problem: problem.to_owned(),
         };
         let lock = FolderLock::take(path)?;
+        // Its configuration may be the same, but what is written there would hide it.
+        if RUN_FILES.iter().any(|name| path.join(name).exists()) {
+            return Err(problem(
+                "is a run's, and no comparison's; name another folder with --out",
+            ));
+        }
         let config_path = path.join("config.toml");
         let text = config.to_toml()?;
         match std::fs::read_to_string(&config_path) {

@@ -7,7 +7,7 @@ use gblend_core::tensor::{Features, Logits, Loss, Maps, Plain, Shape, Taped};
 use gblend_core::{
     Array, AutoDevice, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, Fitted, FusionContext,
     FusionInputs, FusionModule, JOINT, JointReach, Pass, Result, Role, Seed, StageRequest, StageShape,
-    Targets,
+    StepValues, Targets,
 };
 
 use gblend_optim::network::{Network, Part};
@@ -246,20 +246,12 @@ impl Multimodal {
         matches!(self.joint, JointHead::Own(_))
     }
 
-    /// Of each modality, how many values its stages leave of a sample; of an encoder without stages that is not known.
-    pub fn values_of_maps(&self) -> impl Iterator<Item = (&str, u64)> {
-        let values = |branch: &Branch| {
-            let stages = branch.encoder.stages().iter();
-            let extents = stages.map(|stage| [stage.channels, stage.height, stage.width, stage.frames]);
-            let values = extents.map(|extents| {
-                let extents = extents.into_iter().map(|extent| extent as u64);
-                extents.fold(1, u64::saturating_mul)
-            });
-            values.fold(0, u64::saturating_add)
-        };
-        self.branches
-            .iter()
-            .map(move |branch| (branch.name.as_str(), values(branch)))
+    /// What a step takes for a sample of a modality, as its encoder gets it.
+    pub fn step_values(&self, modality: usize, sample: &Array) -> StepValues {
+        let branch = self.branches.get(modality);
+        branch
+            .map(|branch| branch.encoder.step_values(sample))
+            .unwrap_or_default()
     }
 
     /// The modalities whose batch normalization sees one value of a channel where it sees one sample of these shapes.

@@ -14,6 +14,8 @@ pub(crate) struct CsvRecords<'t> {
     counted: usize,
     line: u64,
     columns: usize,
+    /// What else than the separator the only cell of the header has in it.
+    other: Option<char>,
 }
 
 impl<'t> CsvRecords<'t> {
@@ -37,10 +39,16 @@ impl<'t> CsvRecords<'t> {
             counted: 0,
             line: 1,
             columns: 0,
+            other: None,
         };
         let mut header = StringRecord::new();
         records.next(&mut header)?;
         records.columns = header.len();
+        if let (1, Some(cell)) = (header.len(), header.get(0)) {
+            records.other = [';', '\t', ',', '|']
+                .into_iter()
+                .find(|&other| cell.contains(other));
+        }
         Ok((records, header))
     }
 
@@ -53,14 +61,22 @@ impl<'t> CsvRecords<'t> {
             return Ok(None);
         };
         if record.len() != self.columns {
+            let separator = match self.separator {
+                b'\t' => "a tab",
+                _ => "a comma",
+            };
+            let advice = match self.other {
+                Some(other) => format!(
+                    "that has no {} and {other:?} in it: cells are divided by {} here, and numbers have a point",
+                    &separator[2..],
+                    separator
+                ),
+                None => format!("a cell with {separator} in it stands in quotes"),
+            };
             let problem = format!(
-                "found {} cells, expected {} as in the header; a cell with {} in it stands in quotes",
+                "found {} cells, expected {} as in the header; {advice}",
                 record.len(),
-                self.columns,
-                match self.separator {
-                    b'\t' => "a tab",
-                    _ => "a comma",
-                }
+                self.columns
             );
             return Err(TextFault { line, problem });
         }
@@ -179,6 +195,7 @@ mod tests {
             ("a,b\n\"x\ny\",2\n3,4,5\n", 4, "found 3 cells"),
             ("a,b\r\n1,2\r\n3,\"4\r\n5,6\r\n", 3, "has no end"),
             ("a,\"b\n", 1, "has no end"),
+            ("a;b\n1,5;2\n", 2, "no comma and ';' in it"),
         ] {
             let fault = read(text).unwrap_err();
             assert!(

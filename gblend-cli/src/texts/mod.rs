@@ -1,10 +1,12 @@
-//! The texts of people's files: marks of byte order, encodings, lines, and rows of CSV.
+//! The texts of people's files: marks of byte order, encodings, lines, rows of CSV, and objects of JSON.
 //!
 //! Every reader of such a text begins here, so that a table, loss curves and a configuration take the same files.
 
 mod csv_records;
+mod json_object;
 
 pub(crate) use csv_records::CsvRecords;
+pub(crate) use json_object::json_object;
 
 /// What is wrong with a text, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ mod predictor;
 pub mod probe;
 pub mod session;
 pub mod step;
-pub(crate) mod step_room;
+pub mod step_room;
 mod steps;
 mod train;
 mod trained_model;

@@ -83,7 +83,7 @@ pub fn run(
     }
     check_step_room(&session, &splits, &model)?;
     let mut blend = config.blend.start(&session.heads)?;
-    session.folds(&splits)?;
+    session.check_folds(&splits, blend.as_ref())?;
     interrupt.check(0)?;
     interrupt.watch()?;
     // Nothing is written before everything that can be wrong with the input was looked at.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use gblend_core::memory;
 use gblend_core::params::{State, load_state, parameter_count, state_of};
 use gblend_core::{
-    Array, AutoDevice, FitContext, Fitted, Heads, Label, LabelKind, Labels, OnBadSample, OpenContext, Seed,
-    Source,
+    Array, AutoDevice, Blend, FitContext, Fitted, Heads, Label, LabelKind, Labels, OnBadSample, OpenContext,
+    Seed, Source,
 };
 use gblend_optim::BlendedOptimizer;
 use gblend_optim::schedule::RunLength;
@@ -259,17 +259,9 @@ impl<'a> Session<'a> {
     /// # Errors
     /// If a modality refuses what it has prepared.
     pub fn sample_shapes(&self) -> Result<Vec<Vec<usize>>> {
-        let modalities = self.config.modalities.iter().enumerate();
-        let shapes = modalities.map(|(position, modality)| {
-            let prepared = self.prepared.sample_shape(position);
-            let fitted = &self.fitted[position];
-            if modality.plugin.views() == NonZeroUsize::MIN && fitted.is_nothing() {
-                return Ok(prepared.to_vec());
-            }
-            // The shape does not depend on the values.
-            let applied = modality.apply(Array::zeros(prepared), fitted)?;
-            Ok(modality.view(applied, 0)?.shape().to_vec())
-        });
+        let positions = 0..self.config.modalities.len();
+        let shapes =
+            positions.map(|position| self.shape_seen(position, self.prepared.sample_shape(position)));
         shapes.collect()
     }
 
@@ -277,11 +269,36 @@ impl<'a> Session<'a> {
     /// are not of these shapes anyway and can be.
     pub fn bring_to_shapes<'s>(&mut self, shapes: impl Iterator<Item = &'s Vec<usize>>) {
         for (position, shape) in shapes.enumerate().take(self.config.modalities.len()) {
-            let plugin = &self.config.modalities[position].plugin;
-            if plugin.views() == NonZeroUsize::MIN && self.fitted[position].is_nothing() {
-                self.prepared.bring_to(position, shape);
+            if let Some(prepared) = self.prepared_shape_of(position, shape) {
+                self.prepared.bring_to(position, &prepared);
             }
         }
+    }
+
+    /// The shape that samples would have to be prepared to for an encoder to see them in `shape`: the extents of their axes
+    /// that views, and what was fitted, leave as they are.
+    fn prepared_shape_of(&self, position: usize, shape: &[usize]) -> Option<Vec<usize>> {
+        let prepared = self.prepared.sample_shape(position);
+        let now = self.shape_seen(position, prepared).ok()?;
+        if now.len() != prepared.len() || shape.len() != prepared.len() {
+            return None;
+        }
+        let axes = prepared.iter().zip(&now).zip(shape);
+        let wanted = axes.map(|((&prepared, &now), &shape)| if now == prepared { shape } else { prepared });
+        let wanted: Vec<usize> = wanted.collect();
+        let seen = self.shape_seen(position, &wanted).ok()?;
+        (seen == shape).then_some(wanted)
+    }
+
+    /// The shape in which an encoder sees samples that are prepared to `prepared`.
+    fn shape_seen(&self, position: usize, prepared: &[usize]) -> Result<Vec<usize>> {
+        let (modality, fitted) = (&self.config.modalities[position], &self.fitted[position]);
+        if modality.plugin.views() == NonZeroUsize::MIN && fitted.is_nothing() {
+            return Ok(prepared.to_vec());
+        }
+        // The shape does not depend on the values.
+        let applied = modality.apply(Array::zeros(prepared), fitted)?;
+        Ok(modality.view(applied, 0)?.shape().to_vec())
     }
 
     /// Of some samples, those that tell at least one of the active heads something; borrowed if all do.
@@ -354,6 +371,18 @@ impl<'a> Session<'a> {
     }
 
     /// The folds that the pool of the heads is fitted in; `None` if it is not fitted in folds.
+    ///
+    /// # Errors
+    /// [`gblend_core::Error::Data`] if a pool of what the strategy trains would be fitted in folds, and there are none.
+    pub fn check_folds(&self, splits: &Splits, blend: &dyn Blend) -> Result<()> {
+        // A strategy of one head has no pool.
+        if blend.blended_heads() > 1 {
+            self.folds(splits)?;
+        }
+        Ok(())
+    }
+
+    /// The folds that a pool is fitted in, if it is fitted in folds.
     ///
     /// # Errors
     /// [`gblend_core::Error::Data`] if the samples cannot be dealt to folds.

@@ -3,6 +3,7 @@
 mod features;
 mod picture;
 mod settings;
+mod step_values;
 pub(crate) mod steps;
 mod transformer;
 mod tubelets;

@@ -5,11 +5,12 @@ use gblend_core::nn::{
     StepWindow, Steps, TransformerEncoder, TransformerOptions, last_step, step_max, step_mean,
 };
 use gblend_core::tensor::Features;
-use gblend_core::{BuildContext, Error, Module, ParamPath, ParamVisitor, Pass, Result};
+use gblend_core::{BuildContext, Error, Module, ParamPath, ParamVisitor, Pass, Result, StepValues};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::features::FeatureVector;
+use super::step_values::StepCosts;
 use crate::range::{self, DEPTH, WIDTH, within};
 
 /// The network between the steps of a sequence and its feature vector. Padding is never computed with, so that it changes
@@ -208,6 +209,7 @@ impl StepEncoderSettings {
 #[derive(Debug)]
 pub(crate) struct StepEncoder {
     network: Network,
+    costs: StepCosts,
     pooling: StepPooling,
     features: FeatureVector,
 }
@@ -233,8 +235,9 @@ impl StepEncoder {
         settings.check_keys(architecture)?;
         let dropout = range::dropout("encoder.dropout", settings.dropout)?;
         let (StepInputs::Measured(width) | StepInputs::Learned(width)) = inputs;
-        let (network, pooled) = match architecture {
-            StepArchitecture::Bag => (Network::Bag, width),
+        let given = StepCosts::of_inputs(width);
+        let (network, costs, pooled) = match architecture {
+            StepArchitecture::Bag => (Network::Bag, given, width),
             StepArchitecture::Convolution => convolution(settings, width, dropout, cx)?,
             StepArchitecture::Transformer => transformer(settings, inputs, dropout, cx)?,
             StepArchitecture::Gru => {
@@ -248,11 +251,13 @@ impl StepEncoder {
                 };
                 let gru = Gru::new(cx.device, width, &options, cx.seed.derive("gru"))?;
                 let pooled = gru.width();
-                (Network::Gru(Box::new(gru)), pooled)
+                let costs = given.with_recurrent(pooled.saturating_mul(layers));
+                (Network::Gru(Box::new(gru)), costs, pooled)
             }
         };
         Ok(Self {
             network,
+            costs,
             pooling: settings.pooling.unwrap_or(match architecture {
                 StepArchitecture::Gru => StepPooling::Last,
                 _ => StepPooling::Mean,
@@ -264,6 +269,11 @@ impl StepEncoder {
     /// The length of a feature vector.
     pub(crate) fn feature_dim(&self) -> usize {
         self.features.length()
+    }
+
+    /// What a training step takes for a sequence of so many steps.
+    pub(crate) fn step_values(&self, steps: usize) -> StepValues {
+        self.costs.of(steps)
     }
 
     /// `[steps, inputs]` to `[batch, feature_dim]`; what a sequence without steps has is that of none.
@@ -299,7 +309,7 @@ fn convolution(
     mut inputs: usize,
     dropout: f32,
     cx: &BuildContext<'_>,
-) -> Result<(Network, usize)> {
+) -> Result<(Network, StepCosts, usize)> {
     let channels = settings
         .channels
         .clone()
@@ -316,6 +326,7 @@ fn convolution(
     let stride = settings.stride.or_else(defaults::stride).unwrap_or_default();
     within("encoder.stride", stride, 1..=2)?;
     let mut blocks = Vec::with_capacity(channels.len());
+    let (mut costs, mut halvings) = (StepCosts::of_inputs(inputs), 0);
     for (index, &outputs) in channels.iter().enumerate() {
         within("encoder.channels", outputs, WIDTH)?;
         let options = StepResidualOptions {
@@ -332,9 +343,11 @@ fn convolution(
         blocks.push(StepResidualBlock::new(
             cx.device, inputs, outputs, &options, seed,
         )?);
+        halvings += u32::from(options.window.stride == 2);
+        costs = costs.with_residual(halvings, outputs);
         inputs = outputs;
     }
-    Ok((Network::Convolution(blocks), inputs))
+    Ok((Network::Convolution(blocks), costs, inputs))
 }
 
 fn transformer(
@@ -342,7 +355,7 @@ fn transformer(
     inputs: StepInputs,
     dropout: f32,
     cx: &BuildContext<'_>,
-) -> Result<(Network, usize)> {
+) -> Result<(Network, StepCosts, usize)> {
     /// Features of a step where nothing says how many.
     const MEASURED: usize = 64;
     let (given, default) = match inputs {
@@ -376,7 +389,8 @@ fn transformer(
     let projection = || Linear::new(cx.device, given, width, cx.seed.derive("input"));
     let encoder = TransformerEncoder::new(cx.device, &options, cx.seed.derive("transformer"))?;
     let network = Network::Transformer(projected.then(projection).transpose()?, Box::new(encoder));
-    Ok((network, width))
+    let costs = StepCosts::of_inputs(given).with_transformer(width, options.hidden, options.depth);
+    Ok((network, costs, width))
 }
 
 impl Module for StepEncoder {

@@ -2,11 +2,15 @@
 
 use gblend_core::nn::{AttentionBranch, LayerNorm, MlpBranch, SpaceTimeEmbedding, mean_axis, permute};
 use gblend_core::tensor::{Features, reshape};
-use gblend_core::{Batch, BuildContext, Encoder, Error, Module, ParamPath, ParamVisitor, Pass, Result, Seed};
+use gblend_core::{
+    Array, Batch, BuildContext, Encoder, Error, Module, ParamPath, ParamVisitor, Pass, Result, Seed,
+    StepValues,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::features::FeatureVector;
+use super::step_values::VideoCosts;
 use super::tubelets::{TokenGrid, Tubelet, TubeletEmbedding};
 use crate::range::{self, DEPTH, WIDTH, within};
 
@@ -69,6 +73,7 @@ pub enum AttentionKind {
 #[derive(Debug)]
 pub struct VideoTransformer {
     sample_shape: [usize; 4],
+    costs: VideoCosts,
     tubelets: TubeletEmbedding,
     positions: SpaceTimeEmbedding,
     blocks: Vec<Block>,
@@ -114,6 +119,16 @@ impl VideoTransformer {
         let blocks = (0..settings.depth as u64)
             .map(|index| Block::new(settings, grid, dropout, cx, cx.seed.derive("block").nth(index)));
         Ok(Self {
+            costs: VideoCosts {
+                sample_shape,
+                frames: grid.frames,
+                places: grid.places,
+                width,
+                hidden: settings.hidden,
+                heads,
+                depth: settings.depth,
+                divided: is_divided(settings, grid),
+            },
             sample_shape,
             positions,
             blocks: blocks.collect::<Result<_>>()?,
@@ -147,6 +162,10 @@ impl Encoder for VideoTransformer {
         let (_, width) = *tokens.shape();
         let tokens = reshape(tokens, (batch.len(), grid.tokens(), width))?;
         self.features.forward(mean_axis(tokens, 1)?, pass)
+    }
+
+    fn step_values(&self, _: &Array) -> StepValues {
+        self.costs.values()
     }
 }
 
@@ -189,9 +208,8 @@ impl Block {
         let &TransformerSettings { width, heads, .. } = settings;
         let branch =
             |name| AttentionBranch::new(cx.device, width, heads, dropout, seed.derive(name)).map(Box::new);
-        let divided = settings.attention == AttentionKind::Divided && grid.frames > 1 && grid.places > 1;
         Ok(Self {
-            attention: if divided {
+            attention: if is_divided(settings, grid) {
                 Attention::Divided {
                     time: branch("time")?,
                     space: branch("space")?,
@@ -229,6 +247,11 @@ impl Module for Block {
         }
         self.mlp.visit_params(&path.join("mlp"), visitor)
     }
+}
+
+/// Whether time and space are attended to one after the other.
+fn is_divided(settings: &TransformerSettings, grid: TokenGrid) -> bool {
+    settings.attention == AttentionKind::Divided && grid.frames > 1 && grid.places > 1
 }
 
 /// `[batch × outer × inner, width]` to `[batch × inner × outer, width]`.

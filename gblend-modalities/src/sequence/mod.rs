@@ -8,7 +8,7 @@ use gblend_core::nn::steps_of;
 use gblend_core::tensor::Features;
 use gblend_core::{
     Array, Batch, BuildContext, Encoder, Error, FitContext, Fitted, Media, MediaKind, Modality, Module,
-    ParamPath, ParamVisitor, Pass, Result, SampleRng,
+    ParamPath, ParamVisitor, Pass, Result, SampleRng, StepValues,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -181,6 +181,13 @@ impl Encoder for SequenceEncoder {
         }
         let (rows, steps) = steps_of(batch, pass)?;
         self.steps.forward(rows, &steps, pass)
+    }
+
+    fn step_values(&self, sample: &Array) -> StepValues {
+        let [_, length] = self.sample_shape;
+        let mask = sample.len().saturating_sub(length);
+        let there = sample.values().iter().skip(mask).filter(|&&step| step != 0.0);
+        self.steps.step_values(there.count())
     }
 }
 

@@ -10,7 +10,7 @@ use gblend_core::nn::{Embedding, Steps};
 use gblend_core::tensor::Features;
 use gblend_core::{
     Array, Batch, BuildContext, Encoder, Error, FitContext, Fitted, Media, MediaKind, Modality, Module,
-    ParamPath, ParamVisitor, Pass, Result,
+    ParamPath, ParamVisitor, Pass, Result, StepValues,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -131,6 +131,11 @@ impl Encoder for TextEncoder {
         }
         let (rows, steps): (Features, Steps) = self.embedding.forward_batch(batch, pass)?;
         self.steps.forward(rows, &steps, pass)
+    }
+
+    fn step_values(&self, sample: &Array) -> StepValues {
+        let tokens = sample.values().iter().filter(|&&token| token != 0.0);
+        self.steps.step_values(tokens.count())
     }
 }
 

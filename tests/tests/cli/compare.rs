@@ -48,6 +48,25 @@ fn accuracies(row: &Value) -> Vec<f64> {
 }
 
 #[test]
+fn a_comparison_is_not_written_into_the_folder_of_a_run() {
+    let p = playground();
+    let train = [
+        "train",
+        "tiny.toml",
+        "--quiet",
+        "--set",
+        "run.epochs=1",
+        "--out",
+        "r",
+    ];
+    p.succeed(&train);
+    let compare = [&SHORT[..], &["--seeds", "1", "--methods", "equal", "--out", "r"]].concat();
+    p.refuse_after_run(&compare, "is a run's, and no comparison's");
+    assert!(!p.path("r/cells").exists());
+    p.succeed(&["evaluate", "r", "--quiet"]);
+}
+
+#[test]
 fn a_cell_is_the_run_that_train_makes_with_the_same_seed() {
     let p = playground();
     let comparison = compare(&p, &["--seeds", "2", "--methods", "equal,ogr", "--out", "c"]);

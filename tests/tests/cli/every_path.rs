@@ -450,3 +450,58 @@ fn a_new_row_without_a_label_is_predicted_among_others_and_alone() {
     p.write("t.csv", "id,label,split,file\nnew,,test,c0.png\n");
     assert_eq!(predicted(None), first);
 }
+
+/// Identifiers and labels that are one number as 64-bit floats, and the first two of them as 64-bit integers.
+#[test]
+fn numbers_of_many_digits_stay_apart_as_ids_labels_and_groups() {
+    let lines: String = (0..8)
+        .map(|number| {
+            let [_, _, split, file] = row(number);
+            let (id, label) = (number, number % 2);
+            format!(
+                "{{\"id\": 1844674407370955161{id}, \"label\": 9007199254740992000{label}, \"split\": \"{split}\", \
+                 \"file\": \"{file}\"}}\n"
+            )
+        })
+        .collect();
+    let p = prepared("t.jsonl", &lines);
+    let checked = checked(&p);
+    assert!(
+        checked.contains("classes: 90071992547409920000, 90071992547409920001"),
+        "{checked}"
+    );
+    p.write("t.jsonl", lines.replacen("{\"id\"", "{\"label\": 1, \"id\"", 1));
+    p.refuse(&["check", "g.toml"], &["t.jsonl:1", "`label` stands twice"]);
+}
+
+#[test]
+fn numbers_that_32_bits_hold_as_one_are_refused_in_every_table() {
+    for (name, table) in [("v.csv", "id,label,split,x\n"), ("v.jsonl", "")] {
+        let rows: String = (0..8)
+            .map(|number| {
+                let [id, label, split, _] = row(number);
+                let x = 1_700_000_000 + number;
+                match name {
+                    "v.csv" => format!("{id},{label},{split},{x}\n"),
+                    _ => format!(
+                        "{{\"id\": \"{id}\", \"label\": \"{label}\", \"split\": \"{split}\", \"x\": {x}}}\n"
+                    ),
+                }
+            })
+            .collect();
+        let p = prepared(name, &format!("{table}{rows}"));
+        let config = std::fs::read_to_string(p.path("g.toml")).unwrap();
+        let config = config
+            .replace(
+                "column = \"file\"\nmedia = \"frames\"",
+                "columns = [\"x\"]\nmedia = \"array\"",
+            )
+            .replace("kind = \"rgb\"", "kind = \"vector\"")
+            .replace("encoder.channels = [4]", "");
+        p.write("g.toml", config);
+        p.refuse(
+            &["check", "g.toml"],
+            &["`x` has numbers from 1700000000 to 1700000007", "subtract"],
+        );
+    }
+}

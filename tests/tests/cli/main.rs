@@ -35,6 +35,7 @@ mod runs;
 mod sequence;
 mod settings;
 mod splits;
+mod step_memory;
 mod tensorboard;
 mod text;
 mod tune;

@@ -466,3 +466,86 @@ fn no_file_makes_ffmpeg_open_another() {
         p.refuse(&["check", "m.toml"], &["sample 3", "not found in"]);
     }
 }
+
+#[test]
+fn a_model_of_clips_in_color_takes_gray_frames_alone() {
+    let p = dataset(PICTURES, |number| format!("c{number}"));
+    let frames = |of: fn(usize) -> DynamicImage| {
+        for number in 0..12 {
+            std::fs::create_dir_all(p.path(&format!("c{number}"))).unwrap();
+            for frame in 0..6 {
+                of((number + frame) % 12)
+                    .save(p.path(&format!("c{number}/{frame}.png")))
+                    .unwrap();
+            }
+        }
+    };
+    let said = |run: &str| p.succeed(&["predict", run, "8", "--quiet", "--json"]);
+    for (run, clips) in [("one", "1"), ("two", "2")] {
+        frames(|number| color(number).into());
+        let clips = format!("modality.camera.clips={clips}");
+        let sets = [
+            "--set",
+            "modality.camera.frames=2",
+            "--set",
+            "modality.camera.sampling=clip",
+            "--set",
+            &clips,
+        ];
+        p.succeed(&[&["train", "m.toml", "--quiet", "--out", run][..], &sets].concat());
+        // What gray frames would be in color.
+        frames(|number| DynamicImage::from(gray(number)).to_rgb8().into());
+        let expected = said(run);
+        frames(|number| gray(number).into());
+        assert_eq!(said(run), expected, "{run}");
+    }
+}
+
+#[test]
+fn a_picture_is_what_it_begins_with_and_one_of_another_format_is_named() {
+    let p = pictures(|_| None);
+    let table = std::fs::read_to_string(p.path("table.csv")).unwrap();
+    for (from, to) in [("3.png", "3"), ("4.png", "4.jfif"), ("5.png", "5.tar.gz")] {
+        let format = if to == "4.jfif" {
+            image::ImageFormat::Jpeg
+        } else {
+            image::ImageFormat::Png
+        };
+        color(3).save_with_format(p.path(to), format).unwrap();
+        p.write("table.csv", table.replace(&format!(",{from}"), &format!(",{to}")));
+        let rows = std::fs::read_to_string(p.path("table.csv")).unwrap();
+        assert_ne!(rows, table);
+        p.succeed(&["check", "m.toml", "--quiet"]);
+    }
+    p.write("table.csv", &table);
+    let webp = [b"RIFF\x1a\0\0\0WEBPVP8L".as_slice(), &[0; 18]].concat();
+    for name in ["3.webp", "3.gone"] {
+        p.write("table.csv", table.replace("3.png", name));
+        std::fs::write(p.path(name), &webp).unwrap();
+        p.refuse(
+            &["check", "m.toml"],
+            &[name, "is a picture in WebP, expected one in png or jpeg"],
+        );
+    }
+}
+
+#[test]
+fn a_pointer_of_git_lfs_is_told_as_one_in_every_kind_of_file() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 123\n";
+    let texts = "[data.streams.t]\npath = \"{file}\"\nmedia = \"text\"\n[modality.t]\nkind = \"text\"\n";
+    for (streams, extension) in [
+        (PICTURES, "png"),
+        (PICTURES, "mp4"),
+        (SOUNDS, "wav"),
+        (texts, "txt"),
+    ] {
+        let p = dataset(streams, |number| format!("{number}.{extension}"));
+        for number in 0..12 {
+            p.write(&format!("{number}.{extension}"), pointer);
+        }
+        p.refuse(&["check", "m.toml"], &["a pointer of Git LFS", "git lfs pull"]);
+    }
+    let p = pictures(|_| None);
+    p.write("table.csv", pointer);
+    p.refuse(&["check", "m.toml"], &["table.csv", "git lfs pull"]);
+}

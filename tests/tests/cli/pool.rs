@@ -190,7 +190,11 @@ fn a_pool_across_folds_says_when_there_are_none() {
         pool = "cross"
     "#;
     p.write("a.toml", text);
-    p.refuse(&["train", "a.toml", "--quiet"], &["one group", "no folds"]);
+    for command in ["train", "check"] {
+        p.refuse(&[command, "a.toml", "--quiet"], &["one group", "no folds"]);
+    }
+    // One head has no pool, and needs no folds.
+    p.succeed(&["train", "a.toml", "--quiet", "--set", "blend.kind=joint"]);
 }
 
 #[test]

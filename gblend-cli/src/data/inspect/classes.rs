@@ -89,7 +89,7 @@ pub(super) fn findings(source: &dyn Source, prepared: &Prepared<'_>, splits: &Sp
     findings
 }
 
-/// Names that are alike but for case, spaces and the form of a number.
+/// Names that are alike but for case, spaces, the form of a number and the ways in which Unicode writes one letter.
 fn alike(names: &[String]) -> Vec<Vec<String>> {
     let mut by_form: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in names {
@@ -98,11 +98,45 @@ fn alike(names: &[String]) -> Vec<Vec<String>> {
     by_form.into_values().filter(|names| names.len() > 1).collect()
 }
 
+/// A letter as its base and a mark, whichever it is, if it has one; nothing of what is not seen.
+fn decomposed(letter: char) -> impl Iterator<Item = char> {
+    const MARK: char = '\u{301}';
+    const MARKED: [(char, &str); 19] = [
+        ('a', "àáâãäåāăą"),
+        ('c', "çćĉċč"),
+        ('d', "ď"),
+        ('e', "èéêëēĕėęě"),
+        ('g', "ĝğġģ"),
+        ('h', "ĥ"),
+        ('i', "ìíîïĩīĭį"),
+        ('j', "ĵ"),
+        ('k', "ķ"),
+        ('l', "ĺļľ"),
+        ('n', "ñńņň"),
+        ('o', "òóôõöōŏő"),
+        ('r', "ŕŗř"),
+        ('s', "śŝşš"),
+        ('t', "ţť"),
+        ('u', "ùúûüũūŭůűų"),
+        ('w', "ŵ"),
+        ('y', "ýÿŷ"),
+        ('z', "źżž"),
+    ];
+    let marked = MARKED.into_iter().find(|(_, letters)| letters.contains(letter));
+    let (first, second) = match (letter, marked) {
+        (_, Some((base, _))) => (Some(base), Some(MARK)),
+        ('\u{300}'..='\u{36F}', _) => (Some(MARK), None),
+        ('\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}', _) => (None, None),
+        _ => (Some(letter), None),
+    };
+    first.into_iter().chain(second)
+}
+
 fn form(name: &str) -> String {
     if let Ok(number) = name.trim().parse::<f64>() {
         return (number + 0.0).to_string();
     }
-    let lower = name.to_lowercase();
+    let lower: String = name.to_lowercase().chars().flat_map(decomposed).collect();
     let words = lower.split(|letter: char| letter.is_whitespace() || letter == '_' || letter == '-');
     words
         .filter(|word| !word.is_empty())
@@ -123,6 +157,12 @@ mod tests {
             groups(&["watch tv", "watch_TV", "a-b", "ab"]),
             [["watch tv", "watch_TV"]]
         );
-        assert!(groups(&["a", "b", "1", "-1", "1e1"]).is_empty());
+        // The same to the eye: composed, decomposed, and with a space that has no width.
+        assert_eq!(
+            groups(&["caf\u{e9}", "cafe\u{301}", "cafe"]),
+            [["caf\u{e9}", "cafe\u{301}"]]
+        );
+        assert_eq!(groups(&["a", "a\u{200b}"]), [["a", "a\u{200b}"]]);
+        assert!(groups(&["a", "b", "1", "-1", "1e1", "\u{e4}"]).is_empty());
     }
 }

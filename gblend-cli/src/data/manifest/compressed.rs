@@ -1,4 +1,4 @@
-//! Files that are compressed as a whole, which nothing here reads: by how they begin.
+//! Files that stand for others, compressed as a whole or as a pointer, which nothing here reads: by how they begin.
 
 /// How to undo what was done to a file that begins like this, as far as it is known.
 struct Compression {
@@ -35,8 +35,17 @@ const KNOWN: [Compression; 5] = [
     },
 ];
 
+/// What to say of a file that begins with these bytes, if it is a pointer to one that was not fetched.
+pub(super) fn pointer(head: &[u8]) -> Option<&'static str> {
+    head.starts_with(b"version https://git-lfs.github.com/spec/")
+        .then_some("is a pointer of Git LFS, and not the file itself; `git lfs pull` fetches that")
+}
+
 /// What to say of a file of this name that begins with these bytes, if it is compressed.
 pub(super) fn told(name: &str, head: &[u8]) -> Option<String> {
+    if let Some(problem) = pointer(head) {
+        return Some(problem.to_owned());
+    }
     let found = KNOWN.iter().find(|one| head.starts_with(one.begins))?;
     Some(format!(
         "is compressed with {}, and is read only as it was before; unpack it (`{} {name}`) and name what comes out",
@@ -48,6 +57,13 @@ pub(super) fn told(name: &str, head: &[u8]) -> Option<String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::told;
+
+    #[test]
+    fn a_pointer_is_told_as_one() {
+        let text = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 123\n";
+        assert!(told("a.csv", text).unwrap().contains("git lfs pull"));
+        assert!(told("a.csv", b"version,label\n").is_none());
+    }
 
     #[test]
     fn what_undoes_it_is_told() {

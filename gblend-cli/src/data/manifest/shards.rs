@@ -13,8 +13,8 @@ use super::blob::{Blob, FileFault, Found};
 use super::compressed;
 use super::hidden::is_hidden;
 use super::order::natural;
-use super::table::{Table, TableBuilder, check_cells, no_object, plain};
-use crate::texts::text;
+use super::table::{Table, TableBuilder, check_cells, no_object};
+use crate::texts::{json_object, text};
 
 /// The column of a sample's key, in the table that shards make.
 const KEY: &str = "__key__";
@@ -32,6 +32,8 @@ pub(super) struct Shards {
     members: BTreeMap<String, Blob>,
     /// Shard of each member.
     shards: BTreeMap<String, String>,
+    /// Members whose bytes are not in one piece, and how to write them so.
+    unread: BTreeMap<String, &'static str>,
 }
 
 impl Shards {
@@ -77,7 +79,13 @@ impl Shards {
                 }
             };
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let (offset, size) = (entry.raw_file_position(), entry.size());
+            let kind = entry.header().entry_type();
+            let offset = entry.raw_file_position();
+            // Of a file with holes this is its whole length, and the header has that of what is there.
+            let size = match kind.is_gnu_sparse() {
+                true => entry.header().entry_size().unwrap_or_default(),
+                false => entry.size(),
+            };
             end = offset.saturating_add(size);
             if end > length {
                 problems.push(Error::data(
@@ -87,8 +95,10 @@ impl Shards {
                 return Ok(());
             }
             // Links and devices have nothing to read, and a link could lead anywhere.
-            if entry.header().entry_type().is_file() {
-                let name = name.trim_start_matches("./").to_owned();
+            let name = name.trim_start_matches("./").to_owned();
+            if let Some(problem) = in_pieces(kind) {
+                self.unread.insert(name, problem);
+            } else if kind.is_file() {
                 if let Some(other) = self.shards.get(&name) {
                     // What a system leaves in every archive is no one's mistake.
                     if is_hidden(&name) {
@@ -136,7 +146,11 @@ impl Shards {
             .map(|(_, blob)| blob.clone())
             .collect();
         if blobs.is_empty() {
-            return Err(FileFault::new(path, "not found in the shards"));
+            let problem = self.unread.get(path);
+            return Err(FileFault::new(
+                path,
+                *problem.unwrap_or(&"not found in the shards"),
+            ));
         }
         blobs.sort_by(|a, b| natural(a.name(), b.name()));
         Ok(Found::Sequence(blobs))
@@ -187,17 +201,24 @@ impl Shards {
                     .read(LONGEST_VALUE)
                     .map_err(|fault| located(fault.to_string()))?;
                 let text = text(&bytes).map_err(|fault| located(format!("{name}: {}", fault.problem)))?;
-                let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
+                let object = json_object(text)
                     .map_err(|error| located(format!("{name}: {}", no_object(text, &error))))?;
-                values.extend(
-                    object
-                        .iter()
-                        .filter_map(|(key, value)| Some((key.clone(), plain(value)?))),
-                );
+                let members = object
+                    .iter()
+                    .filter_map(|member| Some((member.key.clone(), member.plain()?)));
+                // What the archive says of a member is no cell of it.
+                values.extend(members.filter(|(key, _)| key != KEY && key != SHARD));
             }
             for (column, value) in values {
                 if known.insert(column.clone()) {
                     columns.push(column.clone());
+                }
+                if let Some(other) = rows[position].get(&column)
+                    && *other != value
+                {
+                    return Err(located(format!(
+                        "{name}: `{column}` is `{value}`, and `{other}` in another member of the sample; expected one of them"
+                    )));
                 }
                 rows[position].insert(column, value);
             }
@@ -214,6 +235,18 @@ impl Shards {
         }
         Ok(table.finish())
     }
+}
+
+/// Why a member of this kind is not read where it lies.
+fn in_pieces(kind: tar::EntryType) -> Option<&'static str> {
+    if kind.is_hard_link() || kind.is_symlink() {
+        return Some(
+            "is a link in the shard, which has no bytes of its own; write the shard with \
+             `tar --dereference --hard-dereference`",
+        );
+    }
+    let holes = "is stored in the shard without its holes; write the shard without `tar --sparse`";
+    kind.is_gnu_sparse().then_some(holes)
 }
 
 fn after(last: &str) -> String {
@@ -349,6 +382,73 @@ mod tests {
         std::fs::write(&path, [0x1F, 0x8B, 8, 0, 0]).unwrap();
         let error = Shards::open(&[path], &mut Vec::new()).unwrap_err().to_string();
         assert!(error.contains("x.tar") && error.contains("gzip -dk"), "{error}");
+    }
+
+    #[test]
+    fn long_numbers_keep_their_digits_and_two_members_that_differ_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.tar");
+        let members: [(&str, &[u8]); 3] = [
+            (
+                "1.json",
+                b"{\"id\": 12345678901234567890123, \"__key__\": \"other\", \"cls\": 3}",
+            ),
+            ("1.cls", b"3\n"),
+            ("1.txt", b"a"),
+        ];
+        shard(&path, &members);
+        let table = open(&path).0.table().unwrap();
+        let value = |name: &str| table.value(0, table.column(name, "id").unwrap()).to_owned();
+        assert_eq!(
+            ["id", "__key__", "cls"].map(value),
+            ["12345678901234567890123", "1", "3"]
+        );
+        shard(&path, &[members[0], ("1.cls", b"4")]);
+        let error = open(&path).0.table().unwrap_err().to_string();
+        assert!(error.contains("`cls` is `3`, and `4` in another"), "{error}");
+    }
+
+    #[test]
+    fn links_and_files_with_holes_are_named_as_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.tar");
+        let mut builder = tar::Builder::new(File::create(&path).unwrap());
+        let mut add = |name: &str, kind: tar::EntryType, bytes: &[u8]| {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(bytes.len() as u64);
+            if kind.is_gnu_sparse() {
+                // Of a file of 4096 bytes, the last ones are there.
+                let gnu = header.as_gnu_mut().unwrap();
+                gnu.realsize = *b"000000010000";
+                gnu.sparse[0].offset = *b"000000007000";
+                gnu.sparse[0].numbytes = *b"000000001000";
+            }
+            header.set_path(name).unwrap();
+            if !kind.is_file() && !kind.is_gnu_sparse() {
+                header.set_link_name("a.png").unwrap();
+            }
+            header.set_cksum();
+            builder.append(&header, bytes).unwrap();
+        };
+        add("a.png", tar::EntryType::Regular, b"1");
+        add("b.png", tar::EntryType::Link, b"");
+        add("c.png", tar::EntryType::Symlink, b"");
+        add("d.png", tar::EntryType::GNUSparse, &[1; 512]);
+        add("e.png", tar::EntryType::Regular, b"2");
+        builder.finish().unwrap();
+        let (shards, problems) = open(&path);
+        assert!(problems.is_empty(), "{problems:?}");
+        assert!(shards.find("a.png", &[]).is_ok() && shards.find("e.png", &[]).is_ok());
+        for (name, part) in [
+            ("b.png", "a link"),
+            ("c.png", "a link"),
+            ("d.png", "--sparse"),
+            ("f.png", "not found"),
+        ] {
+            let fault = shards.find(name, &[]).unwrap_err().to_string();
+            assert!(fault.contains(part), "{fault}");
+        }
     }
 
     #[test]

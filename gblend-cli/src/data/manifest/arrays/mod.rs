@@ -5,6 +5,7 @@ mod column_names;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod row_file;
+mod spread;
 
 use gblend_core::{Array, category};
 
@@ -112,6 +113,9 @@ fn measured(cell: &str) -> Result<f32, String> {
     }
 }
 
+/// What people write where there is no number.
+const STANDS_FOR_NONE: [&str; 8] = ["na", "n/a", "null", "none", "missing", "-", "?", "."];
+
 /// What a cell says: a number or a truth value; nothing, or what is not a number, is missing.
 pub(super) fn number(cell: &str) -> Result<f32, String> {
     let number = match cell {
@@ -122,6 +126,11 @@ pub(super) fn number(cell: &str) -> Result<f32, String> {
             Ok(number) if number.is_nan() => f32::NAN,
             Ok(number) if (number as f32).is_finite() => number as f32,
             Ok(_) => return Err(format!("is `{cell}`, expected a number that 32 bits can hold")),
+            Err(_) if STANDS_FOR_NONE.contains(&cell.to_lowercase().as_str()) => {
+                return Err(format!(
+                    "is `{cell}`, expected a number, or an empty cell where there is none"
+                ));
+            }
             Err(_) => return Err(format!("is `{cell}`, expected a number")),
         },
     };
@@ -158,6 +167,7 @@ mod tests {
             (number("true").unwrap(), number("-1.5e2").unwrap()),
             (1.0, -150.0)
         );
+        assert!(number("NA").unwrap_err().contains("an empty cell"));
         for cell in ["1e39", "inf", "-Infinity", "1,5", "0x1", "abc"] {
             assert!(number(cell).unwrap_err().contains(cell), "{cell}");
         }

@@ -54,6 +54,19 @@ pub(super) fn is_picture(blob: &Blob) -> Result<bool, FileFault> {
     Ok(head.starts_with(b"\x89PNG") || head.starts_with(&[0xFF, 0xD8, 0xFF]))
 }
 
+/// What a single picture is that neither gblend nor, without what may lead to other files, ffmpeg reads.
+pub(super) fn other_picture(blob: &Blob) -> Result<Option<&'static str>, FileFault> {
+    Ok(match &*blob.head(12)? {
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P'] => Some("WebP"),
+        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Some("TIFF"),
+        [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some("BMP"),
+        [b'P', b'1'..=b'7', b' ' | b'\n' | b'\r' | b'\t', ..] => Some("PNM"),
+        [0, 0, 0, 12, b'j', b'P', b' ', b' ', ..] | [0xFF, 0x4F, 0xFF, 0x51, ..] => Some("JPEG 2000"),
+        [b'8', b'B', b'P', b'S', ..] => Some("Photoshop's format"),
+        _ => None,
+    })
+}
+
 /// Bytes of an ID3v2 tag, with its head. Its size stands in the lower seven bits of four bytes.
 pub(super) fn tag(head: &[u8]) -> Option<u64> {
     const FOOTER: u8 = 0x10;
@@ -95,6 +108,29 @@ mod tests {
         let path = folder.path().join("x.wav");
         std::fs::write(&path, bytes).unwrap();
         SoundReader::of(&Blob::file("x.wav".into(), path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn pictures_of_other_formats_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.png2");
+        for (bytes, expected) in [
+            (&b"RIFF\x10\0\0\0WEBPVP8 "[..], Some("WebP")),
+            (b"RIFF\x10\0\0\0AVI LIST", None),
+            (b"II*\0\x08\0\0\0", Some("TIFF")),
+            (b"MM\0*\0\0\0\x08", Some("TIFF")),
+            (b"BM\x36\x03\0\0\0\0\0\0\x36\0", Some("BMP")),
+            (b"P6\n16 16\n255\n", Some("PNM")),
+            (b"\0\0\0\x0cjP  \r\n\x87\n", Some("JPEG 2000")),
+            (b"\0\0\0\x20ftypisom", None),
+            (b"\x1aE\xdf\xa3", None),
+            (b"BM", None),
+            (b"", None),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let found = other_picture(&Blob::file("x".into(), path.clone()).unwrap()).unwrap();
+            assert_eq!(found, expected, "{bytes:?}");
+        }
     }
 
     #[test]

@@ -27,8 +27,9 @@ use gblend_modalities::frontend::frame_sampling::spread;
 
 use self::depth_image::DepthConvention;
 use super::blob::{Blob, FileFault, Found};
+use super::compressed::pointer;
 
-use content::{SoundReader, is_picture};
+use content::{SoundReader, is_picture, other_picture};
 
 /// Pictures that files hold one each.
 pub(super) const PICTURES: [&str; 3] = ["png", "jpg", "jpeg"];
@@ -109,6 +110,26 @@ impl Reading {
 
     /// Decodes.
     pub(super) fn decode(&self, found: &Found) -> Result<Media, Fault> {
+        // A pointer is text, and nothing else that is read.
+        if self.media == MediaKind::Text
+            && let Some(fault) = self.pointer(found)
+        {
+            return Err(fault);
+        }
+        self.decoded(found)
+            .map_err(|fault| self.pointer(found).unwrap_or(fault))
+    }
+
+    /// What is wrong with the files if one of them is a pointer to one that was not fetched.
+    fn pointer(&self, found: &Found) -> Option<Fault> {
+        const HEAD: u64 = 64;
+        self.chosen(found).into_iter().find_map(|blob| {
+            let problem = pointer(&blob.head(HEAD).ok()?)?;
+            Some(Fault::File(FileFault::new(blob.name(), problem)))
+        })
+    }
+
+    fn decoded(&self, found: &Found) -> Result<Media, Fault> {
         match self.media {
             MediaKind::Frames => self.frames(found),
             MediaKind::Depth => {
@@ -149,6 +170,11 @@ impl Reading {
         let pictures = match found {
             Found::One(blob) if !is_picture(blob)? => {
                 not_empty(blob, "a picture or a video")?;
+                if let Some(kind) = other_picture(blob)? {
+                    return Err(Fault::Media(format!(
+                        "is a picture in {kind}, expected one in png or jpeg; convert it, to png to keep its pixels"
+                    )));
+                }
                 let mut pictures = Sequence::new(self.limit);
                 let all = ffmpeg::frames(blob, self.limit)?;
                 let chosen = self.choose(all.len());
@@ -159,7 +185,15 @@ impl Reading {
                 }
                 pictures
             }
-            _ => self.sequence(found, &PICTURES, |bytes| picture::decode(bytes, self.limit))?,
+            // A picture by how it begins, whatever it is called.
+            Found::One(blob) => {
+                let mut pictures = Sequence::new(self.limit);
+                pictures.push(picture::decode(&blob.read(self.limit)?, self.limit)?, blob)?;
+                pictures
+            }
+            Found::Sequence(_) => {
+                self.sequence(found, &PICTURES, |bytes| picture::decode(bytes, self.limit))?
+            }
         };
         let (shape, pixels) = pictures.joined()?;
         Ok(Media::Frames(

@@ -20,11 +20,12 @@ impl TableBuilder {
     /// A table without rows; a row is told by its line.
     ///
     /// # Errors
-    /// [`Error::Data`] if two columns have one name.
+    /// [`Error::Data`] if two columns have one name; those without any are nobody's.
     pub(in super::super) fn new(name: &str, columns: Vec<String>) -> Result<Self> {
         let mut known = HashSet::new();
         for column in &columns {
-            if !known.insert(column) {
+            // Spreadsheets leave columns without a name behind the last one.
+            if !column.is_empty() && !known.insert(column) {
                 return Err(Error::data(
                     name,
                     format!("found two columns called `{column}`, expected one"),

@@ -22,7 +22,7 @@ use cells::{Cells, CellsBuilder};
 use numbers::{Item, Lists};
 use places::Places;
 
-use crate::texts::{CsvRecords, TextFault, text};
+use crate::texts::{CsvRecords, TextFault, json_object, text};
 
 /// What is wrong with a cell that is no text.
 pub(super) const NESTED: &str = "is a list or an object, expected text, a number or a truth value";
@@ -155,12 +155,12 @@ impl Table {
             .filter(|(_, text)| !text.trim().is_empty())
         {
             let place = || format!("{name}:{}", line + 1);
-            let object: serde_json::Map<String, Value> =
-                serde_json::from_str(text).map_err(|error| Error::data(place(), no_object(text, &error)))?;
-            for (key, value) in object {
+            let object = json_object(text).map_err(|error| Error::data(place(), no_object(text, &error)))?;
+            for member in object {
+                let list = nested.has_labels(&member.key).then(|| member.items()).flatten();
+                let text = list.map(|items| joined(&items)).or_else(|| member.plain());
+                let (key, value) = (member.key, member.value);
                 let numbers = value.as_array().filter(|_| nested.has_numbers(&key));
-                let list = nested.has_labels(&key).then(|| list(&value)).flatten();
-                let text = list.or_else(|| plain(&value));
                 let column = *positions
                     .entry(key)
                     .or_insert_with_key(|key| table.add_column(key.clone()));
@@ -335,16 +335,6 @@ impl Table {
     }
 }
 
-/// A JSON list of values as text.
-fn list(value: &Value) -> Option<String> {
-    value
-        .as_array()?
-        .iter()
-        .map(plain)
-        .collect::<Option<Vec<_>>>()
-        .map(|values| joined(&values))
-}
-
 /// What is wrong with a text that is no JSON object.
 pub(super) fn no_object(text: &str, error: &serde_json::Error) -> String {
     // As Python's `json` writes what it is told to, and JSON has not.
@@ -402,17 +392,6 @@ pub(super) fn check_cells(name: &str, rows: usize, columns: usize, bytes: u64) -
     ))
 }
 
-/// A JSON value as text.
-pub(super) fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => Some(String::new()),
-        Value::Bool(value) => Some(value.to_string()),
-        Value::Number(value) => Some(value.to_string()),
-        Value::String(value) => Some(value.clone()),
-        Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -460,6 +439,8 @@ mod tests {
         assert!(error.contains("t:2") && error.contains("`a`"), "{error}");
         assert!(table.column("b", "id").is_ok());
         assert!(Table::csv("t", b"a,a\n").is_err());
+        let table = Table::csv("t", b",a,,\n0,1,,\n").unwrap();
+        assert_eq!(table.value(0, table.column("a", "id").unwrap()), "1");
     }
 
     #[test]

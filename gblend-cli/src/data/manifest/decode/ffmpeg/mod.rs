@@ -154,6 +154,12 @@ fn run(blob: &Blob, output: &[&str], limit: usize) -> Result<(Vec<u8>, Words), F
         // With the exit code alone, half a video would pass for a whole one.
         Words {
             damage: Some(line), ..
+        } if line.contains("not on whitelist") => Err(Fault::Media(format!(
+            "ffmpeg cannot decode it: a format that may lead to other files, or of single pictures; taken are {TAKEN}, and what else of one file \
+             ffmpeg knows"
+        ))),
+        Words {
+            damage: Some(line), ..
         } if status.success() => Err(Fault::Media(format!("ffmpeg cannot decode all of it: {line}"))),
         Words {
             damage: Some(line), ..

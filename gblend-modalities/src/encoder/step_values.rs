@@ -1,0 +1,149 @@
+//! What networks keep of a sample until its gradient is there, by arithmetic: maps that an operation reads again in the
+//! backward pass, and gradients that are under way. Held against measured peaks in `tests/tests/cli/step_memory.rs`.
+
+use gblend_core::StepValues;
+
+/// Of each feature of a step: rows as they enter, and the same in what reads them.
+const INPUT: u64 = 2;
+/// Of each channel of a residual block of two convolutions and a shortcut.
+const RESIDUAL: u64 = 7;
+/// Of each feature of a recurrent layer: three gates from the input, three from the state, and the state.
+const RECURRENT: u64 = 7;
+/// Shares of attention that a thread has at once in the backward pass: what is taken, and the gradient of that.
+const SHARES_OF_THREAD: u64 = 2;
+/// Shares of attention that are kept where all sequences are equally long: scores, scaled, shares, and their gradient.
+const SHARES_KEPT: u64 = 4;
+
+fn product(factors: &[usize]) -> u64 {
+    factors
+        .iter()
+        .map(|&factor| factor as u64)
+        .fold(1, u64::saturating_mul)
+}
+
+/// Of a token, in an attention branch and a perceptron of a transformer's block.
+fn of_block(width: usize, hidden: usize) -> u64 {
+    product(&[10, width]).saturating_add(product(&[2, hidden]))
+}
+
+/// What a network of steps keeps.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StepCosts {
+    /// Of each step that is left after so many halvings, so many values.
+    values: Vec<(u32, u64)>,
+    attention: bool,
+}
+
+impl StepCosts {
+    pub(super) fn of_inputs(inputs: usize) -> Self {
+        Self {
+            values: vec![(0, INPUT * inputs as u64)],
+            attention: false,
+        }
+    }
+
+    /// With a residual block on steps that were halved so often.
+    pub(super) fn with_residual(mut self, halvings: u32, channels: usize) -> Self {
+        self.values.push((halvings, RESIDUAL * channels as u64));
+        self
+    }
+
+    /// With recurrent layers of so many features, those of all directions and layers together.
+    pub(super) fn with_recurrent(mut self, features: usize) -> Self {
+        self.values.push((0, RECURRENT * features as u64));
+        self
+    }
+
+    pub(super) fn with_transformer(mut self, width: usize, hidden: usize, depth: usize) -> Self {
+        let blocks = of_block(width, hidden).saturating_mul(depth as u64);
+        // The projection, with times added, and the normalized result.
+        self.values.push((0, blocks.saturating_add(product(&[3, width]))));
+        self.attention = true;
+        self
+    }
+
+    /// Of a sequence of so many steps.
+    pub(super) fn of(&self, steps: usize) -> StepValues {
+        let steps = steps as u64;
+        let kept = self
+            .values
+            .iter()
+            .map(|&(halvings, values)| steps.div_ceil(1 << halvings.min(63)).saturating_mul(values));
+        StepValues {
+            kept: kept.fold(0, u64::saturating_add),
+            passing: match self.attention {
+                true => steps.saturating_mul(steps).saturating_mul(SHARES_OF_THREAD),
+                false => 0,
+            },
+        }
+    }
+}
+
+/// A video transformer's sizes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct VideoCosts {
+    pub(super) sample_shape: [usize; 4],
+    pub(super) frames: usize,
+    pub(super) places: usize,
+    pub(super) width: usize,
+    pub(super) hidden: usize,
+    pub(super) heads: usize,
+    pub(super) depth: usize,
+    /// Whether time and space are attended to one after the other.
+    pub(super) divided: bool,
+}
+
+impl VideoCosts {
+    pub(super) fn values(&self) -> StepValues {
+        let &Self {
+            frames,
+            places,
+            width,
+            heads,
+            ..
+        } = self;
+        let shares = match self.divided {
+            true => product(&[places, frames, frames]).saturating_add(product(&[frames, places, places])),
+            false => product(&[frames, places, frames, places]),
+        };
+        let shares = shares.saturating_mul(SHARES_KEPT).saturating_mul(heads as u64);
+        // A second branch of attention, and tokens in another order.
+        let second = if self.divided { product(&[12, width]) } else { 0 };
+        let block = of_block(width, self.hidden).saturating_add(second);
+        let block = block
+            .saturating_mul(product(&[frames, places]))
+            .saturating_add(shares);
+        let around = product(&[3, width, frames, places]);
+        let kept = product(&self.sample_shape)
+            .saturating_mul(INPUT)
+            .saturating_add(around)
+            .saturating_add(block.saturating_mul(self.depth as u64));
+        StepValues { kept, passing: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_that_strides_pass_over_are_not_counted_and_nothing_overflows() {
+        let costs = StepCosts::of_inputs(3).with_residual(0, 8).with_residual(1, 4);
+        assert_eq!(costs.of(5).kept, 2 * 3 * 5 + 7 * 8 * 5 + 7 * 4 * 3);
+        assert_eq!(costs.of(0), StepValues::default());
+        let costs = StepCosts::of_inputs(1).with_transformer(8, 16, 2);
+        assert_eq!(costs.of(10).passing, 200);
+        assert_eq!(costs.of(usize::MAX).passing, u64::MAX);
+        let video = VideoCosts {
+            sample_shape: [usize::MAX; 4],
+            frames: usize::MAX,
+            places: usize::MAX,
+            width: 1,
+            hidden: 1,
+            heads: 1,
+            depth: 1,
+            divided: true,
+        };
+        assert_eq!(video.values().kept, u64::MAX);
+    }
+}

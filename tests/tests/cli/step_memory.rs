@@ -1,0 +1,127 @@
+//! What a step takes by arithmetic, beside what it was seen to take; and what no machine has.
+
+use std::io::Write;
+
+use gblend_cli::config::Config;
+use gblend_cli::progress::Reporter;
+use gblend_cli::training::session::Session;
+use gblend_cli::training::step_room::step_bytes;
+use gblend_core::Array;
+use gblend_tests::Playground;
+
+use crate::playground;
+
+const SAMPLES: usize = 8;
+const THREADS: usize = 2;
+
+/// Twice as many samples of a sequence of one feature as a step has, and the network `encoder`.
+fn sequences(p: &Playground, steps: usize, encoder: &str) {
+    let head = format!(
+        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {steps}, 1), }}",
+        2 * SAMPLES
+    );
+    let mut file = std::io::BufWriter::new(std::fs::File::create(p.path("a.npy")).unwrap());
+    file.write_all(b"\x93NUMPY\x01\x00\x76\x00").unwrap();
+    file.write_all(format!("{head:<117}\n").as_bytes()).unwrap();
+    for value in 0..2 * SAMPLES * steps {
+        file.write_all(&((value % 17) as f32).to_le_bytes()).unwrap();
+    }
+    file.flush().unwrap();
+    let row = |number: usize| {
+        let split = if number < SAMPLES { "train" } else { "test" };
+        format!("s{number},{},{split}\n", number % 2)
+    };
+    let rows: String = (0..2 * SAMPLES).map(row).collect();
+    p.write("t.csv", format!("id,label,split\n{rows}"));
+    p.write(
+        "g.toml",
+        format!(
+            r#"
+            [run]
+            epochs = 1
+            batch_size = {SAMPLES}
+            validation = 0
+            threads = {THREADS}
+            [data]
+            kind = "manifest"
+            table = "t.csv"
+            id = "id"
+            label = "label"
+            split = "split"
+            [data.streams.s]
+            media = "array"
+            file = "a.npy"
+            [modality.m]
+            kind = "sequence"
+            source = "s"
+            encoder = {{ {encoder} }}
+            [blend]
+            kind = "equal"
+            "#
+        ),
+    );
+}
+
+/// MiB at the most of `gblend check`, which takes two steps.
+fn seen(p: &Playground) -> f64 {
+    let checked = p.succeed(&["check", "g.toml", "--quiet"]);
+    let line = checked.lines().find_map(|line| line.strip_prefix("memory: "));
+    line.and_then(|line| line.split(' ').next()?.parse().ok())
+        .unwrap()
+}
+
+/// MiB that a step takes by arithmetic.
+fn reckoned(p: &Playground) -> f64 {
+    let config = Config::load(Some(&p.path("g.toml")), &[]).unwrap();
+    let (session, _) = Session::open(&config, &Reporter::new(true)).unwrap();
+    let model = session.build_model().unwrap();
+    let mut sample = Array::zeros(session.sample_shapes().unwrap()[0].clone());
+    sample.values_mut().fill(1.0);
+    let values = model.step_values(0, &sample);
+    step_bytes(values, values, SAMPLES, THREADS) as f64 / f64::from(1 << 20)
+}
+
+#[test]
+fn what_a_step_takes_by_arithmetic_is_near_what_it_was_seen_to_take() {
+    let p = playground();
+    let transformer = |width: usize, depth: usize, hidden: usize| {
+        format!(
+            "architecture = \"transformer\", heads = 2, width = {width}, depth = {depth}, hidden = {hidden}"
+        )
+    };
+    sequences(&p, 16, &transformer(8, 1, 8));
+    let without = seen(&p);
+    for (steps, encoder) in [
+        (1000, transformer(64, 2, 128)),
+        (500, transformer(128, 2, 512)),
+        // Mostly shares of attention.
+        (4000, transformer(8, 1, 8)),
+        (
+            2000,
+            "architecture = \"convolution\", channels = [64, 128]".to_owned(),
+        ),
+        (1500, "architecture = \"gru\", units = 96, layers = 2".to_owned()),
+    ] {
+        sequences(&p, steps, &encoder);
+        let (seen, reckoned) = (seen(&p) - without, reckoned(&p));
+        assert!(reckoned > 40.0, "{encoder}: {reckoned} MiB would not be seen");
+        let share = reckoned / seen;
+        assert!(
+            (0.7..1.5).contains(&share),
+            "{encoder}: reckoned with {reckoned} MiB, seen {seen}"
+        );
+    }
+}
+
+#[test]
+fn attention_between_a_million_steps_is_refused_before_it_is_computed() {
+    let p = playground();
+    sequences(&p, 1_000_000, "architecture = \"transformer\"");
+    for command in ["check", "train"] {
+        let outcome = p.run(&[command, "g.toml", "--quiet"]);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        for part in ["the maps of `m` in a step on 8 samples", "run.batch_size"] {
+            assert!(outcome.stderr.contains(part), "{}", outcome.stderr);
+        }
+    }
+}
