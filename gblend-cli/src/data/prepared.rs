@@ -751,7 +751,7 @@ pub(super) fn short_hash(hash: &blake3::Hash) -> u64 {
 }
 
 /// How often readers of files have come to read one otherwise than before; what was prepared from the older reading is made again.
-const READING: u32 = 2;
+const READING: u32 = 3;
 
 /// Everything but the media that a prepared sample depends on.
 fn preparation(modality: &ModalityConfig) -> Result<String> {

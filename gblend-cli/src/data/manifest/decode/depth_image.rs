@@ -3,9 +3,10 @@
 //! A depth map in a file is a gray picture of 16 bits, PNG or PGM; what its values mean is a matter of the dataset.
 //! 0 means nothing was measured in all of them.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
-use image::codecs::pnm::PnmDecoder;
+use image::codecs::pnm::{PnmDecoder, PnmSubtype, SampleEncoding};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use super::{Fault, Picture, too_large};
@@ -35,7 +36,11 @@ fn gray16(bytes: &[u8], limit: usize) -> Result<Picture<u16>, Fault> {
         return Err(FORMAT.into());
     }
     let damaged = |error: ImageError| Fault::Media(format!("cannot be decoded: {error}"));
-    let decoder = ImageReader::with_format(Cursor::new(bytes), format)
+    let bytes = match format {
+        ImageFormat::Pnm => unstretched(bytes).map_err(damaged)?,
+        _ => Cow::Borrowed(bytes),
+    };
+    let decoder = ImageReader::with_format(Cursor::new(bytes.as_ref()), format)
         .into_decoder()
         .map_err(damaged)?;
     let (width, height) = decoder.dimensions();
@@ -61,34 +66,34 @@ fn gray16(bytes: &[u8], limit: usize) -> Result<Picture<u16>, Fault> {
     if found != ColorType::L16 {
         return Err(refuse(found));
     }
-    let largest = match format {
-        ImageFormat::Pnm => {
-            let decoder = PnmDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
-            decoder.header().maximal_sample()
-        }
-        _ => u32::from(u16::MAX),
-    };
     match DynamicImage::from_decoder(decoder).map_err(damaged)? {
         DynamicImage::ImageLuma16(picture) => Ok(Picture {
             height: height as usize,
             width: width as usize,
             channels: 1,
-            values: as_stored(picture.into_raw(), largest),
+            values: picture.into_raw(),
         }),
         other => Err(refuse(other.color())),
     }
 }
 
-/// Values as they stand in a PGM file whose header says that this is the largest there may be. The decoder stretches them to
-/// 16 bits, as is right for brightness; a distance it multiplies. Stretched and rounded values are still all different.
-fn as_stored(mut values: Vec<u16>, largest: u32) -> Vec<u16> {
-    let whole = f64::from(u16::MAX);
-    if largest > 0 && largest < u32::from(u16::MAX) {
-        for value in &mut values {
-            *value = (f64::from(*value) * f64::from(largest) / whole).round() as u16;
-        }
+/// A PGM file of 16 bits whose header says that its values may be as large as 16 bits can be. The decoder stretches smaller
+/// ranges to these, as is right for brightness: a distance it would multiply, and round.
+fn unstretched(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ImageError> {
+    let (reader, header) = PnmDecoder::new(Cursor::new(bytes))?.into_inner();
+    let magic = match header.subtype() {
+        PnmSubtype::Graymap(SampleEncoding::Binary) => "P5",
+        PnmSubtype::Graymap(SampleEncoding::Ascii) => "P2",
+        _ => return Ok(Cow::Borrowed(bytes)),
+    };
+    let sixteen = u32::from(u8::MAX) + 1..u32::from(u16::MAX);
+    if !sixteen.contains(&header.maximal_sample()) {
+        return Ok(Cow::Borrowed(bytes));
     }
-    values
+    let start = usize::try_from(reader.position()).unwrap_or(usize::MAX);
+    let values = bytes.get(start..).unwrap_or_default();
+    let whole = format!("{magic}\n{} {}\n{}\n", header.width(), header.height(), u16::MAX);
+    Ok(Cow::Owned([whole.as_bytes(), values].concat()))
 }
 
 impl DepthConvention {
@@ -228,7 +233,7 @@ mod tests {
         // OpenCV's `imread(…, IMREAD_UNCHANGED)` and Pillow give the values of a PGM as they stand in the file.
         #[test]
         fn values_of_a_pgm_are_those_in_the_file_whatever_the_largest_may_be(
-            largest in 256_u16.., values in proptest::collection::vec(any::<u16>(), 1..9),
+            largest in prop_oneof![256_u16.., 65_200_u16..], values in proptest::collection::vec(any::<u16>(), 1..9),
         ) {
             let values: Vec<u16> = values.into_iter().map(|value| value.min(largest)).collect();
             let mut bytes = format!("P5\n# a comment\n{} 1\n{largest}\n", values.len()).into_bytes();
