@@ -2,12 +2,14 @@
 
 mod features;
 mod picture;
+mod resnet;
 mod settings;
 pub(crate) mod steps;
 mod transformer;
 mod tubelets;
 
 pub use picture::{Convolution, ConvolutionSettings, PictureEncoder, Pooling};
+pub use resnet::{ResNet, ResNetDepth, ResNetSettings};
 pub use settings::{EncoderSettings, Network};
 pub use steps::{StepArchitecture, StepEncoderSettings, StepPooling};
 pub use transformer::{AttentionKind, TransformerSettings, VideoTransformer};
