@@ -86,7 +86,8 @@ impl ConvNorm {
         visitor.param(&conv.join("weight"), (&mut self.weight).into())?;
         visitor.param(&norm.join("weight"), (&mut self.gamma).into())?;
         visitor.param(&norm.join("bias"), (&mut self.beta).into())?;
-        self.running.visit_as(["running_mean", "running_var"], norm, visitor)
+        self.running
+            .visit_as(["running_mean", "running_var"], norm, visitor)
     }
 }
 

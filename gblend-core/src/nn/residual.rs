@@ -70,14 +70,11 @@ impl ResidualBlock {
     /// The visitor's.
     pub fn visit_layers(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         let layer = |name: &str| path.join(name);
-        self.first
-            .visit_layers(&layer("conv1"), &layer("bn1"), visitor)?;
+        self.first.visit_layers(&layer("conv1"), &layer("bn1"), visitor)?;
         self.second
             .visit_layers(&layer("conv2"), &layer("bn2"), visitor)?;
         match &mut self.shortcut {
-            Some(shortcut) => {
-                shortcut.visit_layers(&layer("downsample.0"), &layer("downsample.1"), visitor)
-            }
+            Some(shortcut) => shortcut.visit_layers(&layer("downsample.0"), &layer("downsample.1"), visitor),
             None => Ok(()),
         }
     }

@@ -127,7 +127,13 @@ impl ResNet {
 
     /// Through some of the stages.
     fn run(&mut self, stages: Range<usize>, mut maps: Maps, pass: &Pass) -> Result<Maps> {
-        for block in self.layers.iter_mut().take(stages.end).skip(stages.start).flatten() {
+        for block in self
+            .layers
+            .iter_mut()
+            .take(stages.end)
+            .skip(stages.start)
+            .flatten()
+        {
             maps = block.forward(maps, pass)?;
         }
         Ok(maps)

@@ -15,7 +15,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 53] = [
+const VARIANTS: [(Role, &str, &str); 54] = [
     (
         Role::Blend,
         "ogr",
@@ -52,6 +52,11 @@ const VARIANTS: [(Role, &str, &str); 53] = [
         Role::Modality,
         "rgb",
         r#"{"encoder": {"architecture": "r2plus1d", "channels": [4, 6], "blocks": 2}}"#,
+    ),
+    (
+        Role::Modality,
+        "rgb",
+        r#"{"encoder": {"architecture": "resnet18", "channels": [3, 4, 4, 5], "features": 6}}"#,
     ),
     (
         Role::Modality,
