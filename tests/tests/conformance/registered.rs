@@ -15,7 +15,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 54] = [
+const VARIANTS: [(Role, &str, &str); 55] = [
     (
         Role::Blend,
         "ogr",
@@ -38,6 +38,11 @@ const VARIANTS: [(Role, &str, &str); 54] = [
     ),
     (Role::Blend, "ogm-ge", r#"{"noise": false}"#),
     (Role::Modality, "rgb", r#"{"size": [8, 8], "frames": 2}"#),
+    (
+        Role::Modality,
+        "rgb",
+        r#"{"mean": [0.485, 0.456, 0.406], "deviation": [0.229, 0.224, 0.225], "augment": {"brightness": 0.2}}"#,
+    ),
     (
         Role::Modality,
         "rgb",
