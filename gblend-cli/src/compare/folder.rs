@@ -8,6 +8,7 @@ use crate::config::{Config, task_differences};
 use crate::error::{Error, Result};
 use crate::files::{FolderLock, to_json, write_whole};
 use crate::records::{Comparison, Summary};
+use crate::run_folder::origins_hold;
 
 /// A comparison's folder, which nobody else writes to as long as this lives.
 #[derive(Debug)]
@@ -87,6 +88,9 @@ impl Folder {
         if !task_differences(&read("config.toml")?, &cell.config).is_empty() {
             return None;
         }
+        if !origins_hold(&folder, &base_of(&cell.config)) {
+            return None;
+        }
         let summary: Summary = serde_json::from_str(&summary).ok()?;
         Some(Done::of(&summary, &folder))
     }
@@ -110,4 +114,13 @@ impl Folder {
     pub(super) fn write(&self, comparison: &Comparison) -> Result<()> {
         write_whole(&self.path.join("compare.json"), &to_json(comparison)?)
     }
+}
+
+/// The folder that relative paths of a resolved configuration start from.
+fn base_of(config: &str) -> PathBuf {
+    let config: Option<toml::Table> = toml::from_str(config).ok();
+    let base = config
+        .as_ref()
+        .and_then(|config| config.get("run")?.get("base")?.as_str());
+    base.map(PathBuf::from).unwrap_or_default()
 }

@@ -18,7 +18,7 @@ pub struct Origins {
 }
 
 /// What an encoder was initialized from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
     /// The run folder or the file, as the configuration names it.

@@ -7,7 +7,7 @@
 //! | `tensorboard/` | the figures of `metrics.jsonl` for TensorBoard, with `log.tensorboard` |
 //! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`]; removed when it has ended, but with `checkpoint.keep` |
 //! | `fitted.json` | what modalities have fitted to the training samples, if they have: means of columns, words of texts |
-//! | `pretrained.json` | what pre-trained encoders were initialized from, with a hash, and what of it was loaded, missing and left over |
+//! | `pretrained.json` | what pre-trained encoders were initialized from, with a hash, and what was loaded, missing and left over |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
 //! | `splits.csv` | which sample was in which split, and a hash of what it was made of |
 //! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities |
@@ -50,6 +50,7 @@ pub use finished::FinishedRun;
 pub use fitted::read_fitted;
 use fitted::{fitted_hash, write_fitted};
 pub use folds::FoldFolders;
+pub use origins::origins_hold;
 use origins::{check_origins, write_origins};
 pub use sink::Sink;
 use splits::{splits_hash, write_splits};

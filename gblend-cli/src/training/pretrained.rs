@@ -35,7 +35,10 @@ pub(super) fn initialize(config: &Config, model: &mut Multimodal) -> Result<Orig
             .iter_mut()
             .filter_map(|(path, array)| Some((path.strip_prefix(&prefix)?, array)));
         let origin = match pretrained {
-            Pretrained::Run(_) => from_run(modality, &path, &prefix, encoder)?,
+            Pretrained::Run(run) => Origin {
+                from: run.display().to_string(),
+                ..from_run(modality, &path, &prefix, encoder)?
+            },
             Pretrained::File(file) => {
                 let refused = |expected: String| {
                     let key = modality.key("pretrained");
@@ -70,12 +73,8 @@ fn from_run<'a>(
 ) -> Result<Origin> {
     let run = FinishedRun::open(folder)?;
     let mut origin = Origin {
-        from: folder.display().to_string(),
         blake3: run.model.blake3,
-        loaded: 0,
-        loaded_values: 0,
-        missing: Vec::new(),
-        left_over: Vec::new(),
+        ..Origin::default()
     };
     for (name, parameter) in encoder {
         let path = format!("{prefix}{name}");
@@ -134,14 +133,7 @@ pub(crate) fn fit(
     let file = SafeTensors::deserialize(bytes)
         .map_err(|error| format!("a safetensors file, and it cannot be read as one: {error}"))?;
     let wanted: usize = encoder.values().map(|array| array.len()).sum();
-    let mut origin = Origin {
-        from: String::new(),
-        blake3: String::new(),
-        loaded: 0,
-        loaded_values: 0,
-        missing: Vec::new(),
-        left_over: Vec::new(),
-    };
+    let mut origin = Origin::default();
     let mut tensors = file.tensors();
     tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
     let (mut unfit, mut taken) = (Vec::new(), BTreeSet::new());
@@ -157,7 +149,7 @@ pub(crate) fn fit(
             continue;
         };
         taken.insert(own.clone());
-        if view.shape() != array.shape() {
+        if !same_values(view.shape(), array.shape()) {
             let (found, expected) = (view.shape(), array.shape());
             unfit.push(format!(
                 "`{name}` has shape {found:?}, and {expected:?} in the encoder"
@@ -204,6 +196,14 @@ pub(crate) fn fit(
         ));
     }
     Ok(origin)
+}
+
+/// Whether arrays of two shapes have the same values in the same order: axes of extent 1 order nothing. A convolution over time
+/// has five axes in PyTorch and four here.
+fn same_values(a: &[usize], b: &[usize]) -> bool {
+    let others =
+        |shape: &[usize]| -> Vec<usize> { shape.iter().copied().filter(|&extent| extent != 1).collect() };
+    others(a) == others(b)
 }
 
 /// Arrays that do not fit which a message lists.

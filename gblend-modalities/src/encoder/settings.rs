@@ -71,6 +71,9 @@ enum Architecture {
     Resnet18,
     /// ResNet-34 on each frame, as torchvision has it.
     Resnet34,
+    /// R(2+1)D-18, as torchvision has it: (2+1)D convolutions over all frames.
+    #[allow(non_camel_case_types)] // It is called as torchvision calls it.
+    R2plus1d_18,
     /// Self-attention over patches of all frames.
     Transformer,
 }
@@ -78,7 +81,8 @@ enum Architecture {
 /// The network between a modality's front end and its feature vector.
 ///
 /// Convolutions have stages. Each halves the picture; the last one is averaged over frames, and by default over pixels.
-/// `resnet18` and `resnet34` have four stages after a first convolution: 512 features, the mean over pixels and frames.
+/// `resnet18`, `resnet34` and `r2plus1d_18` have four stages after a first convolution: 512 features, the mean over pixels and
+/// frames.
 /// A transformer cuts clips into patches; what its last block makes of them is averaged. A key of the other kind of
 /// network is refused.
 // Options tell a key that is not there from one with the default's value.
@@ -87,8 +91,8 @@ enum Architecture {
 struct EncoderTable {
     /// What the network is made of: stages of convolutions, or a transformer.
     architecture: Architecture,
-    /// Convolutions: channels of each stage. The last number is the length of the feature vector. Default of `resnet18` and
-    /// `resnet34`: `[64, 128, 256, 512]`.
+    /// Convolutions: channels of each stage. The last number is the length of the feature vector. Default of `resnet18`,
+    /// `resnet34` and `r2plus1d_18`: `[64, 128, 256, 512]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<usize>", default = "defaults::channels")]
     channels: Option<Vec<usize>>,
@@ -248,6 +252,7 @@ impl From<ResNetDepth> for Architecture {
         match depth {
             ResNetDepth::ResNet18 => Self::Resnet18,
             ResNetDepth::ResNet34 => Self::Resnet34,
+            ResNetDepth::R2Plus1d18 => Self::R2plus1d_18,
         }
     }
 }
@@ -274,6 +279,9 @@ impl TryFrom<EncoderTable> for EncoderSettings {
             }
             Architecture::Resnet34 => {
                 Network::ResNet(table.resnet(Architecture::Resnet34, ResNetDepth::ResNet34)?)
+            }
+            Architecture::R2plus1d_18 => {
+                Network::ResNet(table.resnet(Architecture::R2plus1d_18, ResNetDepth::R2Plus1d18)?)
             }
             Architecture::Transformer => Network::Transformer(table.transformer()?),
         };
