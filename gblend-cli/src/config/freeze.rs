@@ -8,9 +8,10 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// When an encoder is frozen, and how much of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Freeze {
     /// Never.
+    #[default]
     Never,
     /// Part of it, some of the time.
     Part(FrozenPart),
@@ -47,12 +48,6 @@ impl FrozenPart {
     pub fn holds_in(&self, epoch: usize) -> bool {
         let passed = epoch.checked_sub(self.from);
         passed.is_some_and(|passed| self.epochs.is_none_or(|epochs| passed < epochs))
-    }
-}
-
-impl Default for Freeze {
-    fn default() -> Self {
-        Self::Never
     }
 }
 

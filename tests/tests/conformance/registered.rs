@@ -15,7 +15,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 55] = [
+const VARIANTS: [(Role, &str, &str); 56] = [
     (
         Role::Blend,
         "ogr",
@@ -62,6 +62,11 @@ const VARIANTS: [(Role, &str, &str); 55] = [
         Role::Modality,
         "rgb",
         r#"{"encoder": {"architecture": "resnet18", "channels": [3, 4, 4, 5], "features": 6}}"#,
+    ),
+    (
+        Role::Modality,
+        "rgb",
+        r#"{"encoder": {"architecture": "r2plus1d_18", "channels": [3, 4, 4, 5]}}"#,
     ),
     (
         Role::Modality,
