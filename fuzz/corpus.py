@@ -223,6 +223,18 @@ write("model_weights", "metadata", safetensors({"__metadata__": {"a": "b"}}, b""
 halves = {"x": {"dtype": "F16", "shape": [2, 3], "data_offsets": [0, 12]}}
 write("safetensors_rows", "halves", safetensors({"__metadata__": {"a": "b"}, **halves}, bytes(12)))
 write("safetensors_rows", "two", safetensors(tensors, bytes(28)))
+pretrained = {
+    "conv.weight": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
+    "norm.running_var": {"dtype": "F32", "shape": [2], "data_offsets": [16, 24]},
+    "fc.bias": {"dtype": "F32", "shape": [1], "data_offsets": [24, 28]},
+}
+write("pretrained", "single", safetensors(pretrained, bytes(28)))
+pretrained = {
+    "bn.running_var": {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]},
+    "conv.weight": {"dtype": "F64", "shape": [2, 2], "data_offsets": [4, 36]},
+    "bn.num_batches_tracked": {"dtype": "I64", "shape": [], "data_offsets": [36, 44]},
+}
+write("pretrained", "others", safetensors(pretrained, bytes(44)))
 model = {
     "format": "gblend-model-1",
     "gblend": "0.1.0",

@@ -65,7 +65,7 @@ impl Target {
 }
 
 /// All of them.
-pub static TARGETS: [Target; 28] = [
+pub static TARGETS: [Target; 29] = [
     target("config", fuzzing::config, memory(1024 * KIB, 1024), 2_000),
     target("overrides", fuzzing::overrides, memory(1024 * KIB, 1024), 2_000),
     target("curves", fuzzing::curves, memory(64 * KIB, 256), 20_000),
@@ -148,6 +148,12 @@ pub static TARGETS: [Target; 28] = [
         "model_weights",
         fuzzing::model_weights,
         memory(4 * KIB, 256),
+        100_000,
+    ),
+    target(
+        "pretrained",
+        fuzzing::pretrained,
+        memory(8 * KIB, 256),
         100_000,
     ),
     target("run_files", fuzzing::run_files, memory(4 * KIB, 256), 100_000),

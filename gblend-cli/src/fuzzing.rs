@@ -6,13 +6,16 @@
 use std::io::Cursor;
 use std::path::PathBuf;
 
+use gblend_core::Array;
+
 use crate::commands::curves::Curves;
-use crate::config::{BUILTIN, Config, ConfigError, Override};
+use crate::config::{BUILTIN, Config, ConfigError, Override, PretrainedFile};
 use crate::records::{
     Comparison, FittedModalities, Membership, ModelDescription, PredictionRule, StrategyAdvice, Summary,
     TestDetails, TestSamples,
 };
 use crate::run_folder::checkpoint;
+use crate::training::pretrained::fit;
 
 use crate::data::avmnist::{idx, recordings};
 use crate::data::cache;
@@ -87,6 +90,20 @@ pub fn segment(bytes: &[u8]) -> bool {
 
 pub fn model_weights(bytes: &[u8]) -> bool {
     from_safetensors(bytes).is_ok()
+}
+
+/// A file of pre-trained parameters, for an encoder of two arrays.
+pub fn pretrained(bytes: &[u8]) -> bool {
+    let mut arrays = [("conv.weight", vec![2, 2]), ("norm.running_var", vec![2])]
+        .map(|(name, shape)| (name, Array::zeros(shape)));
+    let encoder = arrays.iter_mut().map(|(name, array)| (*name, array));
+    let settings = PretrainedFile {
+        file: PathBuf::new(),
+        prefix: String::new(),
+        names: [("bn".to_owned(), "norm".to_owned())].into(),
+        part: 0.5,
+    };
+    fit(bytes, &settings, encoder.collect()).is_ok()
 }
 
 /// `model.json`, `fitted.json`, `summary.json`, `test.json`, `advice.json`, `compare.json` or the JSON file of a checkpoint.

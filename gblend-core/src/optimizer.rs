@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use crate::array::Array;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::params::{ParamMut, ParamPath};
 use crate::tensor::Gradients;
 
@@ -27,6 +27,16 @@ pub trait Optimizer: Debug + Send + Sync {
 pub trait OptimizerState: Debug {
     /// Begins a step; every parameter is then updated once.
     fn begin_step(&mut self, learning_rate: f64);
+
+    /// Changes the learning rate of the step that has begun, for the parameters that are updated from here on: parts of a
+    /// network may have rates of their own. Where it stays at that of [`begin_step`](Self::begin_step), this is not called.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) if the optimizer has one rate for all, as by default.
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        let expected = "no multiple of it, as this optimizer has one rate for all parameters";
+        Err(Error::setting("learning_rate", learning_rate, expected))
+    }
 
     /// Moves one parameter by `share` times what the rule makes of its gradient. `share` is above 0, and 1
     /// where nothing is blended. It is a factor of the learning rate that weight decay does not feel, unless it is

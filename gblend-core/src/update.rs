@@ -214,6 +214,11 @@ impl<S: Elementwise<N>, const N: usize> OptimizerState for ElementwiseState<S, N
         self.steps += 1;
     }
 
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        self.learning_rate = learning_rate;
+        Ok(())
+    }
+
     fn update(
         &mut self,
         path: &ParamPath,

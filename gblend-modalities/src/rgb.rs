@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoder::EncoderSettings;
 use crate::frontend::frame_sampling::{FrameChoice, Sampling};
+use crate::frontend::per_channel::PerChannel;
 use crate::frontend::picture_augment::{PictureAugment, Standardized};
 use crate::frontend::pictures::Planes;
 
@@ -30,10 +31,11 @@ pub struct Rgb {
     /// Clips of each sample, evenly spread over it: training sees one of them at random, and evaluation takes the mean
     /// of the class probabilities of all (as Wang et al., "Non-local Neural Networks", CVPR 2018, do with 10).
     pub clips: usize,
-    /// Subtracted from values between 0 and 1.
-    pub mean: f32,
-    /// Divides them afterwards.
-    pub deviation: f32,
+    /// Subtracted from values between 0 and 1: a number, or three, of red, green and blue. Where this or `deviation` is three
+    /// numbers, gray pictures become three equal channels first.
+    pub mean: PerChannel,
+    /// Divides them afterwards: a number, or three.
+    pub deviation: PerChannel,
     /// Random changes in training. Default: none.
     pub augment: PictureAugment,
     /// The network.
@@ -48,8 +50,8 @@ impl Default for Rgb {
             sampling: Sampling::default(),
             stride: 1,
             clips: 1,
-            mean: 0.5,
-            deviation: 0.25,
+            mean: PerChannel::All(0.5),
+            deviation: PerChannel::All(0.25),
             augment: PictureAugment::default(),
             encoder: EncoderSettings::default(),
         }
@@ -57,6 +59,11 @@ impl Default for Rgb {
 }
 
 impl Rgb {
+    /// Whether channels may have another mean or deviation than the others.
+    fn standardizes_each(&self) -> bool {
+        self.mean.is_each() || self.deviation.is_each()
+    }
+
     fn choice(&self) -> FrameChoice {
         FrameChoice {
             frames: self.frames,
@@ -77,22 +84,40 @@ impl Modality for Rgb {
         let Media::Frames(frames) = media else {
             return Err(wrong_media("rgb", MediaKind::Frames, media));
         };
-        if !(self.deviation.is_finite() && self.deviation > 0.0) {
+        let (mean, deviation) = (self.mean.of_each(), self.deviation.of_each());
+        if !deviation
+            .iter()
+            .all(|deviation| deviation.is_finite() && *deviation > 0.0)
+        {
             return Err(Error::setting("deviation", self.deviation, "a number above 0"));
+        }
+        if !mean.iter().all(|mean| mean.is_finite()) {
+            return Err(Error::setting("mean", self.mean, "a finite number"));
         }
         let chosen = self.choice().of(frames.shape().frames)?;
         let mut planes = Planes::gather(frames.pixels(), frames.shape(), &chosen);
         if let Some([height, width]) = self.size {
             planes = planes.resized(height, width)?;
         }
+        if self.standardizes_each() {
+            planes = match planes.shape().channels {
+                1 => planes.with_channel(|gray| gray).with_channel(|gray| gray),
+                3 => planes,
+                channels => {
+                    let problem = format!("found {channels} channels, and mean or deviation is of three");
+                    return Err(Error::data("a picture", problem));
+                }
+            };
+        }
         for channel in 0..planes.shape().channels {
-            planes.map_channel(channel, |value| (value / 255.0 - self.mean) / self.deviation);
+            let (mean, deviation) = (mean[channel.min(2)], deviation[channel.min(2)]);
+            planes.map_channel(channel, |value| (value / 255.0 - mean) / deviation);
         }
         planes.into_sample()
     }
 
     fn in_shape(&self, sample: &Array, shape: &[usize]) -> Option<Array> {
-        // Every channel has the same mean and deviation.
+        // Every channel has the same mean and deviation, or all samples have three channels.
         match (sample.shape(), shape) {
             ([1, gray @ ..], [3, color @ ..]) if gray == color => {
                 Array::new(shape, sample.values().repeat(3)).ok()
@@ -111,8 +136,8 @@ impl Modality for Rgb {
 
     fn augment(&self, sample: Array, rng: &mut SampleRng) -> Result<Array> {
         let values = Standardized {
-            mean: self.mean,
-            deviation: self.deviation,
+            mean: self.mean.of_each(),
+            deviation: self.deviation.of_each(),
         };
         self.augment.apply(sample, values, rng)
     }

@@ -59,6 +59,25 @@ fn encode(modality: &dyn Modality, sample: &Array) -> gblend_core::Result<Vec<f3
 }
 
 #[test]
+fn each_channel_has_its_own_mean_and_deviation_and_gray_pictures_become_three_channels() {
+    let table = r#"{"kind": "rgb", "mean": [0.485, 0.456, 0.406], "deviation": [0.229, 0.224, 0.225]}"#;
+    let (mean, deviation) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    let plain = modality(r#"{"kind": "rgb", "mean": 0, "deviation": 1}"#);
+    let gray = Frames::new(SHAPE, (0..SHAPE.len()).map(|i| (i * 31 % 256) as u8).collect()).unwrap();
+    for media in [media("rgb"), Media::Frames(gray)] {
+        let unchanged = plain.prepare(&media).unwrap();
+        let changed = modality(table).prepare(&media).unwrap();
+        assert_eq!(changed.shape()[0], 3);
+        let plane = changed.len() / 3;
+        for (at, value) in changed.values().iter().enumerate() {
+            let (channel, from) = (at / plane, at % unchanged.len());
+            let expected = (unchanged.values()[from] - mean[channel]) / deviation[channel];
+            assert!((value - expected).abs() < 1e-6, "{at}: {value} {expected}");
+        }
+    }
+}
+
+#[test]
 fn every_modality_of_pictures_encodes_its_media_with_every_architecture() {
     let pictures = |kind: &&str| ["rgb", "flow", "depth", "audio"].contains(kind);
     let catalogue = catalogue().unwrap();
@@ -391,6 +410,7 @@ fn settings_that_cannot_be_are_refused_by_name() {
             "intrinsics.fx",
         ),
         (r#"{"kind": "rgb", "deviation": 0}"#, "rgb", "deviation"),
+        (r#"{"kind": "rgb", "deviation": [1, 1, 0]}"#, "rgb", "deviation"),
         (r#"{"kind": "rgb", "frames": 0}"#, "rgb", "frames"),
         (r#"{"kind": "rgb", "size": [0, 4]}"#, "rgb", "size"),
         (r#"{"kind": "flow", "limit": -1}"#, "flow", "limit"),

@@ -143,8 +143,11 @@ fn resolve<'a>(schema: &'a Value, definitions: &'a Map<String, Value>) -> &'a Va
 
 /// The type in words.
 fn kind(schema: &Value, definitions: &Map<String, Value>) -> String {
-    if let Some(kinds) = schema["oneOf"].as_array() {
-        let alternatives = kinds.iter().map(|kind| match kind["const"].as_str() {
+    let kinds = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array());
+    if let Some(kinds) = kinds {
+        let kinds = kinds.iter().map(|kind| resolve(kind, definitions));
+        let kinds = kinds.filter(|kind| kind["type"] != "null");
+        let alternatives = kinds.map(|kind| match kind["const"].as_str() {
             Some(name) => format!("`\"{name}\"`"),
             None if kind["properties"].is_null() => self::kind(kind, definitions),
             None => {
@@ -156,7 +159,10 @@ fn kind(schema: &Value, definitions: &Map<String, Value>) -> String {
                     0 => String::new(),
                     _ => format!(" with `{}`", keys.join("`, `")),
                 };
-                format!("`{{ kind = \"{name}\" }}`{with}")
+                match name {
+                    "" => format!("table{with}"),
+                    _ => format!("`{{ kind = \"{name}\" }}`{with}"),
+                }
             }
         });
         return alternatives.collect::<Vec<_>>().join(" or ");

@@ -51,7 +51,7 @@ impl Check {
         let reporter = Reporter::new(self.quiet);
         let text = with_threads(config.run.threads, || {
             let (session, splits) = Session::open_thoroughly(&config, &reporter)?;
-            let mut model = session.initial_model()?;
+            let (mut model, origins) = session.initial_model_and_origins()?;
             let lone = lone_values(&session, &splits, &mut model)?;
             check_step_room(&session, &splits, &model)?;
             let mut blend = config.blend.start(&session.heads)?;
@@ -68,6 +68,8 @@ impl Check {
                 session.heads.names(),
                 config.objective.is_some(),
             ));
+            let from = origins.modalities.iter();
+            lines.extend(from.map(|(modality, origin)| format!("{modality} starts from {origin}")));
             let modalities = config.modalities.iter().zip(session.sample_shapes()?);
             for (((modality, shape), fitted), range) in modalities.zip(&session.fitted).zip(&data.ranges) {
                 let kind = modality.plugin.typetag_name();

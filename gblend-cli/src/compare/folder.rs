@@ -8,6 +8,7 @@ use crate::config::{Config, task_differences};
 use crate::error::{Error, Result};
 use crate::files::{FolderLock, to_json, write_whole};
 use crate::records::{Comparison, Summary};
+use crate::run_folder::origins_hold;
 
 /// What a run writes into its folder, the first and the last of it, and no comparison does.
 const RUN_FILES: [&str; 4] = ["metrics.jsonl", "checkpoints", "model.json", "summary.json"];
@@ -96,6 +97,9 @@ impl Folder {
         if !task_differences(&read("config.toml")?, &cell.config).is_empty() {
             return None;
         }
+        if !origins_hold(&folder, &base_of(&cell.config)) {
+            return None;
+        }
         let summary: Summary = serde_json::from_str(&summary).ok()?;
         Some(Done::of(&summary, &folder))
     }
@@ -119,4 +123,13 @@ impl Folder {
     pub(super) fn write(&self, comparison: &Comparison) -> Result<()> {
         write_whole(&self.path.join("compare.json"), &to_json(comparison)?)
     }
+}
+
+/// The folder that relative paths of a resolved configuration start from.
+fn base_of(config: &str) -> PathBuf {
+    let config: Option<toml::Table> = toml::from_str(config).ok();
+    let base = config
+        .as_ref()
+        .and_then(|config| config.get("run")?.get("base")?.as_str());
+    base.map(PathBuf::from).unwrap_or_default()
 }

@@ -6,11 +6,13 @@ mod document;
 mod earlier;
 mod environment;
 mod error;
+mod freeze;
 mod log;
 mod objectives;
 mod overrides;
 mod pipeline_keys;
 mod pool;
+mod pretrained;
 mod run;
 mod schema;
 mod section;
@@ -20,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use gblend_core::{
     Array, Blend, BlendStrategy, BuildContext, Dataset, Encoder, FitContext, Fitted, Fusion, FusionContext,
-    FusionModule, Heads, Media, Modality, Objective, OpenContext, Optimizer, Role, SampleRng, Source,
+    FusionModule, Heads, JOINT, Media, Modality, Objective, OpenContext, Optimizer, Role, SampleRng, Source,
 };
 use gblend_optim::schedule::{RunLength, Schedule};
 use gblend_optim::{Apply, BlendedOptimizer, BlendedSettings, Scale};
@@ -32,10 +34,12 @@ pub use checkpoint::CheckpointConfig;
 pub use device::{DeviceChoice, UnknownDevice};
 use document::Document;
 pub use error::ConfigError;
+pub use freeze::{Freeze, FrozenPart};
 pub use log::LogConfig;
 pub use objectives::Objectives;
 pub use overrides::Override;
 pub use pool::PoolSamples;
+pub use pretrained::{Pretrained, PretrainedFile};
 pub use run::{RunConfig, Sampling, Select};
 pub use schema::json_schema;
 use section::Section;
@@ -43,6 +47,9 @@ pub use task::{settings_beside, task_differences};
 
 /// The configuration that `gblend train` uses without a file, and `gblend init` writes.
 pub const BUILTIN: &str = include_str!("../../builtin/scene.toml");
+
+/// Larger multiples of a learning rate are a slip.
+const MOST_SCALE: f64 = 1e6;
 
 /// The tables that a configuration may have, in the order of the documentation.
 const TABLES: [&str; 9] = [
@@ -167,17 +174,29 @@ impl ModalityConfig {
 }
 
 /// Keys of every `[modality.NAME]` table, whatever its kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModalityPipeline {
     /// The dataset's stream that feeds this modality. Default: the stream of the same name, else the only
     /// stream with media that the modality takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// A run folder whose encoder of the modality of the same name this one starts from; relative paths start from
-    /// the configuration's folder. Default: random initial parameters.
+    /// What the encoder starts from: a run folder, whose encoder of the modality of the same name is taken, or a safetensors
+    /// file of parameters, such as a state dict of PyTorch; relative paths start from the configuration's folder. A table says
+    /// more: `{ file = "resnet18.safetensors", prefix = "backbone." }`. Default: random initial parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pretrained: Option<PathBuf>,
+    pub pretrained: Option<Pretrained>,
+    /// Whether the encoder stays as it is: `true`, a number of epochs from the first on, or a table as in `{ stages = 2,
+    /// from = 1, epochs = 5 }`. What is frozen computes as in evaluation: nothing is dropped in it, and normalization keeps
+    /// its running statistics and goes by them.
+    #[serde(skip_serializing_if = "Freeze::is_never")]
+    pub freeze: Freeze,
+    /// The encoder's learning rate, as a multiple of the optimizer's. Default: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate_scale: Option<f64>,
+    /// The learning rate of the modality's own head, as a multiple of the optimizer's. Default: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_learning_rate_scale: Option<f64>,
 }
 
 /// The `[fusion]` table.
@@ -216,6 +235,9 @@ impl FusionConfig {
 pub struct FusionPipeline {
     /// The joint head on the fused vector.
     pub head: JointHeadConfig,
+    /// The learning rate of the fusion and the joint head, as a multiple of the optimizer's. Default: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate_scale: Option<f64>,
 }
 
 /// The joint head: fully connected layers with ReLU between them, then one unit per class.
@@ -457,6 +479,40 @@ impl Config {
         Heads::new(self.modalities.iter().map(|modality| modality.name.clone()))
     }
 
+    /// Multiples of the learning rate, by the path of their key.
+    fn learning_rate_scales(&self) -> Vec<(Vec<&str>, f64)> {
+        let of_modalities = self.modalities.iter().flat_map(|modality| {
+            let pipeline = &modality.pipeline;
+            let keys = [
+                ("learning_rate_scale", pipeline.learning_rate_scale),
+                ("head_learning_rate_scale", pipeline.head_learning_rate_scale),
+            ];
+            keys.map(|(key, scale)| (vec!["modality", modality.name.as_str(), key], scale))
+        });
+        let of_fusion = self.fusion.pipeline.learning_rate_scale;
+        let of_fusion = (vec!["fusion", "learning_rate_scale"], of_fusion);
+        let all = of_modalities.chain([of_fusion]);
+        all.filter_map(|(path, scale)| Some((path, scale?))).collect()
+    }
+
+    /// Multiples of the learning rate, by what the paths of the parameters begin with that they are for.
+    pub fn rate_scales(&self) -> Vec<(String, f64)> {
+        let mut scales = Vec::new();
+        let mut add = |part: String, scale: Option<f64>| {
+            scales.extend(scale.filter(|&scale| scale != 1.0).map(|scale| (part, scale)));
+        };
+        for ModalityConfig { name, pipeline, .. } in &self.modalities {
+            add(format!("{name}.encoder."), pipeline.learning_rate_scale);
+            for part in ["head", "objective"] {
+                add(format!("{name}.{part}."), pipeline.head_learning_rate_scale);
+            }
+        }
+        for part in ["fusion", JOINT] {
+            add(format!("{part}."), self.fusion.pipeline.learning_rate_scale);
+        }
+        scales
+    }
+
     /// Opens the dataset.
     ///
     /// # Errors
@@ -492,6 +548,25 @@ impl Config {
         if !(0.0..1.0).contains(&dropout) {
             let problem = format!("found {dropout}, expected 0 to below 1");
             return Err(document.invalid(&["fusion", "head", "dropout"], problem));
+        }
+        for modality in &self.modalities {
+            let invalid = |key: &[&str], problem: String| {
+                document.invalid(&[&["modality", modality.name.as_str()], key].concat(), problem)
+            };
+            if let Some(pretrained) = &modality.pipeline.pretrained {
+                let checked = pretrained.check();
+                checked.map_err(|(key, problem)| invalid(&["pretrained", key], problem))?;
+            }
+            let checked = modality.pipeline.freeze.check();
+            checked.map_err(|(key, problem)| invalid(&["freeze", key], problem))?;
+        }
+        for (path, scale) in self.learning_rate_scales() {
+            if !(scale > 0.0 && scale <= MOST_SCALE) {
+                let problem = format!(
+                    "found {scale}, expected above 0 and at most {MOST_SCALE}; freeze = true keeps an encoder as it is"
+                );
+                return Err(document.invalid(&path, problem));
+            }
         }
         let located = |role: Role| move |error: gblend_core::Error| document.refused(role.name(), error);
         let heads = self

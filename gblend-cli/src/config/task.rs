@@ -3,6 +3,7 @@
 use toml::{Table, Value};
 
 use super::earlier::complete;
+use super::pretrained::is_file_of_parameters;
 
 /// Keys of `[run]` that change nothing in the result: the machine's part.
 const MACHINE: [&str; 3] = ["threads", "memory", "cache"];
@@ -13,7 +14,8 @@ const MACHINE: [&str; 3] = ["threads", "memory", "cache"];
 ///
 /// A text that is no TOML differs in everything.
 pub fn task_differences(a: &str, b: &str) -> Vec<String> {
-    let ignored = |path: &[&str]| decides_nothing(path) || is_place_of_encoder(path);
+    let ignored =
+        |path: &[&str], values: Values<'_>| decides_nothing(path) || is_place_of_encoder(path, values);
     differences(a, b, ignored).map_or_else(
         || vec!["the whole file".to_owned()],
         |found| found.into_iter().map(|one| one.key).collect(),
@@ -25,7 +27,8 @@ pub fn task_differences(a: &str, b: &str) -> Vec<String> {
 ///
 /// A text that is no TOML has none.
 pub fn settings_beside(config: &str, other: &str) -> Vec<String> {
-    let ignored = |path: &[&str]| decides_nothing(path) || matches!(path, ["run", "seed" | "base"]);
+    let ignored =
+        |path: &[&str], _: Values<'_>| decides_nothing(path) || matches!(path, ["run", "seed" | "base"]);
     let found = differences(config, other, ignored).unwrap_or_default();
     let written = found.into_iter().map(|one| match one.value {
         Some(value) => format!("{} = {value}", one.key),
@@ -40,8 +43,11 @@ struct Difference {
     value: Option<Value>,
 }
 
+/// What both have under a key.
+type Values<'a> = (Option<&'a Value>, Option<&'a Value>);
+
 /// Where two texts differ but for what is ignored; `None` if one is no TOML.
-fn differences(a: &str, b: &str, ignored: impl Fn(&[&str]) -> bool) -> Option<Vec<Difference>> {
+fn differences(a: &str, b: &str, ignored: impl Fn(&[&str], Values<'_>) -> bool) -> Option<Vec<Difference>> {
     let read = |text: &str| {
         let mut resolved: Table = toml::from_str(text).ok()?;
         complete(&mut resolved);
@@ -57,7 +63,7 @@ fn differ<'a>(
     a: &'a Table,
     b: &'a Table,
     path: &mut Vec<&'a str>,
-    ignored: &impl Fn(&[&str]) -> bool,
+    ignored: &impl Fn(&[&str], Values<'_>) -> bool,
     found: &mut Vec<Difference>,
 ) {
     if a.get("kind") != b.get("kind") {
@@ -74,7 +80,7 @@ fn differ<'a>(
     for key in keys {
         path.push(key);
         match (a.get(key), b.get(key)) {
-            _ if ignored(path) => {}
+            values if ignored(path, values) => {}
             (Some(Value::Table(a)), Some(Value::Table(b))) => differ(a, b, path, ignored, found),
             (a, b) if a == b => {}
             (a, _) => found.push(Difference {
@@ -95,9 +101,19 @@ fn decides_nothing(path: &[&str]) -> bool {
     }
 }
 
-/// Where the run is that an encoder starts from.
-fn is_place_of_encoder(path: &[&str]) -> bool {
-    matches!(path, ["modality", _, "pretrained"])
+/// Where the run or the file is that an encoder starts from.
+fn is_place_of_encoder(path: &[&str], values: Values<'_>) -> bool {
+    let is_run = |value: Option<&Value>| {
+        value.is_none_or(|value| {
+            value
+                .as_str()
+                .is_some_and(|path| !is_file_of_parameters(path.as_ref()))
+        })
+    };
+    match path {
+        ["modality", _, "pretrained"] => is_run(values.0) && is_run(values.1),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

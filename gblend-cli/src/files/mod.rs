@@ -7,5 +7,5 @@ mod whole;
 
 pub(crate) use lock::FolderLock;
 pub(crate) use part::{StillFile, read_at};
-pub(crate) use safetensors::{from_safetensors, to_safetensors};
+pub(crate) use safetensors::{floats_of, from_safetensors, to_safetensors};
 pub(crate) use whole::{cut, to_json, write_whole};

@@ -12,7 +12,8 @@ pub(super) fn has_batch_norm(module: &mut (impl Module + ?Sized)) -> Result<bool
         }
 
         fn buffer(&mut self, path: &ParamPath, _: &mut Array) -> Result<()> {
-            self.0 |= path.as_str().ends_with("running_variance");
+            let name = path.as_str();
+            self.0 |= name.ends_with("running_variance") || name.ends_with("running_var");
             Ok(())
         }
     }

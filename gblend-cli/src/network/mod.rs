@@ -3,6 +3,7 @@
 mod batch_norms;
 mod criteria;
 pub(crate) mod device;
+mod freezing;
 mod inputs;
 mod model;
 

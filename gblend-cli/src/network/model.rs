@@ -3,9 +3,10 @@
 
 use gblend_core::nn::{Linear, Mlp, detach, fork, scatter_maps, scatter_rows};
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
+use gblend_core::recorder::Recorder;
 use gblend_core::tensor::{Features, Logits, Loss, Maps, Plain, Shape, Taped};
 use gblend_core::{
-    Array, AutoDevice, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, Fitted, FusionContext,
+    Array, AutoDevice, Batch, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, Fitted, FusionContext,
     FusionInputs, FusionModule, JOINT, JointReach, Pass, Result, Role, Seed, StageRequest, StageShape,
     StepValues, Targets,
 };
@@ -14,6 +15,7 @@ use gblend_optim::network::{Network, Part};
 
 use super::batch_norms::{fewest_values, has_batch_norm};
 use super::criteria::{Criteria, LabelContext};
+use super::freezing::{Freezing, Frozen, Trained};
 use crate::config::{Config, FusionConfig, ModalityConfig, Objectives};
 use crate::network::Inputs;
 
@@ -100,6 +102,49 @@ struct Branch {
     head: Linear,
     /// The stage that the fusion takes maps from, and their shape; none if it takes feature vectors.
     stage: Option<(usize, StageShape)>,
+    freezing: Freezing,
+}
+
+impl Branch {
+    /// The whole encoder: `[batch, feature_dim]`.
+    fn features(&mut self, batch: &Batch, pass: &Pass) -> Result<Features> {
+        match self.freezing.at_hand(pass) {
+            Frozen::Nothing => self.encoder.encode(batch, pass),
+            Frozen::Whole => {
+                let features = self.encoder.encode(batch, &Pass::evaluate())?;
+                Ok(features.into_data(pass.recorder()))
+            }
+            Frozen::UpTo(stage) => {
+                let maps = self.encoder.encode_up_to(stage, batch, &Pass::evaluate())?;
+                let maps = maps.into_data(pass.recorder());
+                self.encoder.encode_after(stage, maps, pass)
+            }
+        }
+    }
+
+    /// The maps of the stage that the fusion takes.
+    fn maps(&mut self, stage: usize, batch: &Batch, pass: &Pass) -> Result<Maps> {
+        match self.freezing.at_hand(pass) {
+            Frozen::Nothing => self.encoder.encode_up_to(stage, batch, pass),
+            // No more than what the fusion takes is frozen, and no less.
+            Frozen::Whole | Frozen::UpTo(_) => {
+                let maps = self.encoder.encode_up_to(stage, batch, &Pass::evaluate())?;
+                Ok(maps.into_data(pass.recorder()))
+            }
+        }
+    }
+
+    /// What comes after that stage.
+    fn after(&mut self, stage: usize, maps: Maps, pass: &Pass) -> Result<Features> {
+        match self.freezing.at_hand(pass) {
+            Frozen::Nothing | Frozen::UpTo(_) => self.encoder.encode_after(stage, maps, pass),
+            Frozen::Whole => {
+                let maps = maps.into_data(Recorder::off());
+                let features = self.encoder.encode_after(stage, maps, &Pass::evaluate())?;
+                Ok(features.into_data(pass.recorder()))
+            }
+        }
+    }
 }
 
 /// What the fusion reads of a modality.
@@ -187,6 +232,7 @@ impl Multimodal {
             let head = Linear::new(device, encoder.feature_dim(), width, seed.derive("head"))?;
             branches.push(Branch {
                 name: modality.name.clone(),
+                freezing: Freezing::new(modality, encoder.as_ref())?,
                 encoder,
                 head,
                 stage: None,
@@ -212,6 +258,9 @@ impl Multimodal {
             None => {
                 for (branch, modality) in branches.iter_mut().zip(&config.modalities) {
                     branch.stage = stage_of(config, modality, branch.encoder.as_ref())?;
+                    branch
+                        .freezing
+                        .check_stage(modality, branch.stage.map(|(stage, _)| stage))?;
                 }
                 let stages = branches.iter().filter_map(|branch| Some(branch.stage?.1));
                 let stages: Vec<StageShape> = stages.collect();
@@ -228,12 +277,28 @@ impl Multimodal {
                 JointHead::Fused { fusion, layers }
             }
         };
-        Ok(Self {
+        let mut model = Self {
             branches,
             joint,
             criteria,
             device: device.clone(),
-        })
+        };
+        model.begin_epoch(1)?;
+        Ok(model)
+    }
+
+    /// Freezes what is frozen in an epoch, counted from 1, and nothing else. A network that was built is in its first.
+    ///
+    /// # Errors
+    /// Never: looking for the parameters has nothing to refuse.
+    pub fn begin_epoch(&mut self, epoch: usize) -> Result<()> {
+        for branch in &mut self.branches {
+            let path = ParamPath::root().join(&branch.name).join("encoder");
+            branch
+                .freezing
+                .begin_epoch(epoch, branch.encoder.as_mut(), &path)?;
+        }
+        Ok(())
     }
 
     /// What each head is asked.
@@ -262,6 +327,9 @@ impl Multimodal {
         let mut alone = Vec::new();
         for (branch, shape) in self.branches.iter_mut().zip(sample_shapes) {
             let encoder = branch.encoder.as_mut();
+            if branch.freezing.is_whole() {
+                continue;
+            }
             if fewest_values(encoder, shape) == Some(1) && has_batch_norm(encoder)? {
                 alone.push(branch.name.clone());
             }
@@ -345,7 +413,7 @@ impl Multimodal {
                             (Some(zeros(&self.device, shape, pass)?), None)
                         }
                         Some((batch, rows)) => {
-                            let (for_all, own) = readers.divide(branch.encoder.encode(batch, pass)?)?;
+                            let (for_all, own) = readers.divide(branch.features(batch, pass)?)?;
                             let scatter = |features| match rows {
                                 Some(rows) => scatter_rows(features, rows, samples),
                                 None => Ok(features),
@@ -366,7 +434,7 @@ impl Multimodal {
                             (Some(zeros(&self.device, shape, pass)?), None)
                         }
                         Some((batch, rows)) => {
-                            let maps = branch.encoder.encode_up_to(stage, batch, pass)?;
+                            let maps = branch.maps(stage, batch, pass)?;
                             let (for_all, own) = readers.divide(maps)?;
                             let scatter = |maps| match rows {
                                 Some(rows) => scatter_maps(maps, rows, samples),
@@ -379,8 +447,7 @@ impl Multimodal {
                         see(Fused::Stage(maps));
                     }
                     fused.stages.extend(for_all.filter(|_| joint));
-                    own.map(|maps| branch.encoder.encode_after(stage, maps, pass))
-                        .transpose()?
+                    own.map(|maps| branch.after(stage, maps, pass)).transpose()?
                 }
             };
             if joint {
@@ -436,7 +503,8 @@ impl Multimodal {
         self.joint.forward(read, &pass)?.to_array()
     }
 
-    /// The parts that a blend with these active heads trains.
+    /// The parts that a blend with these active heads trains. As a [`Network`], without what is frozen in the epoch at hand;
+    /// as a [`Module`], with it.
     pub fn active<'a>(&'a mut self, active: &'a ActiveHeads) -> impl Module + Network + 'a {
         ActiveParts { model: self, active }
     }
@@ -543,6 +611,15 @@ fn on_device<S: Shape>(
     Ok(Plain::new(device, shape, values)?.enter(pass.recorder()))
 }
 
+/// An encoder, as a part of the network.
+struct Whole<'a>(&'a mut dyn Encoder);
+
+impl Module for Whole<'_> {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.0.visit_params(path, visitor)
+    }
+}
+
 /// One half of an encoder, as a part of the network.
 struct Half<'a> {
     encoder: &'a mut dyn Encoder,
@@ -565,20 +642,24 @@ impl Network for ActiveParts<'_> {
         &mut self,
         visit: &mut dyn FnMut(Part, &ParamPath, &mut dyn Module) -> Result<()>,
     ) -> Result<()> {
-        self.visit_parts_at(&ParamPath::root(), visit)
+        self.visit_parts_at(&ParamPath::root(), true, visit)
     }
 }
 
 impl Module for ActiveParts<'_> {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
-        self.visit_parts_at(path, &mut |_, path, module| module.visit_params(path, visitor))
+        self.visit_parts_at(path, false, &mut |_, path, module| {
+            module.visit_params(path, visitor)
+        })
     }
 }
 
 impl ActiveParts<'_> {
+    /// Shows the parts; where only what is trained is asked for, without the frozen parameters.
     fn visit_parts_at(
         &mut self,
         path: &ParamPath,
+        trained: bool,
         visit: &mut dyn FnMut(Part, &ParamPath, &mut dyn Module) -> Result<()>,
     ) -> Result<()> {
         let joint = self.active.joint();
@@ -588,19 +669,24 @@ impl ActiveParts<'_> {
             let path = path.join(&branch.name);
             let own = self.active.contains(modality);
             let encoder = branch.encoder.as_mut();
-            match branch.stage {
-                None if own || joint => {
-                    visit(Part::Encoder(modality), &path.join("encoder"), encoder)?;
+            let freezing = &branch.freezing;
+            let mut show = |part: Part, module: &mut dyn Module| {
+                let path = path.join("encoder");
+                match freezing.frozen() {
+                    Some(_) if trained && freezing.is_whole() => Ok(()),
+                    Some(frozen) if trained => visit(part, &path, &mut Trained { module, frozen }),
+                    _ => visit(part, &path, module),
                 }
+            };
+            match branch.stage {
+                None if own || joint => show(Part::Encoder(modality), &mut Whole(encoder))?,
                 Some((stage, _)) if own || joint => {
                     let half = EncoderHalf::UpTo(stage);
-                    let part = Part::Encoder(modality);
-                    visit(part, &path.join("encoder"), &mut Half { encoder, half })?;
+                    show(Part::Encoder(modality), &mut Half { encoder, half })?;
                     if own {
                         let half = EncoderHalf::After(stage);
                         let encoder = branch.encoder.as_mut();
-                        let part = Part::Head(modality);
-                        visit(part, &path.join("encoder"), &mut Half { encoder, half })?;
+                        show(Part::Head(modality), &mut Half { encoder, half })?;
                     }
                 }
                 _ => {}

@@ -7,6 +7,7 @@
 //! | `tensorboard/` | the figures of `metrics.jsonl` for TensorBoard, with `log.tensorboard` |
 //! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`]; removed when it has ended, but with `checkpoint.keep` |
 //! | `fitted.json` | what modalities have fitted to the training samples, if they have: means of columns, words of texts |
+//! | `pretrained.json` | what pre-trained encoders were initialized from, with a hash, and what was loaded, missing and left over |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
 //! | `splits.csv` | which sample was in which split, and a hash of what it was made of |
 //! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities |
@@ -21,6 +22,7 @@ mod finished;
 mod fitted;
 mod folds;
 mod listed;
+mod origins;
 mod sink;
 mod splits;
 mod tensorboard;
@@ -39,7 +41,8 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::files::{FolderLock, cut, to_json, to_safetensors, write_whole};
 use crate::records::{
-    EpochMetrics, FittedModalities, ModelDescription, StrategyAdvice, Summary, TestDetails, TestSamples,
+    EpochMetrics, FittedModalities, ModelDescription, Origins, StrategyAdvice, Summary, TestDetails,
+    TestSamples,
 };
 use checkpoint::{Checkpoint, Description, ProbeStore, Store, Writer};
 
@@ -49,6 +52,8 @@ pub use fitted::read_fitted;
 use fitted::{fitted_hash, write_fitted};
 pub use folds::FoldFolders;
 pub use listed::{Listed, ListedState};
+pub use origins::origins_hold;
+use origins::{check_origins, write_origins};
 pub use sink::Sink;
 use splits::{splits_hash, write_splits};
 pub use tensorboard::TensorBoard;
@@ -88,11 +93,17 @@ pub struct Unfinished {
 }
 
 impl RunFolder {
-    /// Makes the folder and writes the configuration into it, and what modalities have fitted.
+    /// Makes the folder and writes the configuration into it, what modalities have fitted, and what pre-trained encoders were
+    /// initialized from.
     ///
     /// # Errors
     /// [`Error::Run`] if the folder has something in it, [`Error::Write`].
-    pub fn create(destination: &Destination, config: &str, fitted: &FittedModalities) -> Result<Self> {
+    pub fn create(
+        destination: &Destination,
+        config: &str,
+        fitted: &FittedModalities,
+        origins: &Origins,
+    ) -> Result<Self> {
         let path = match destination {
             Destination::Folder(path) => {
                 std::fs::create_dir_all(path).map_err(Error::write(path))?;
@@ -112,6 +123,7 @@ impl RunFolder {
         let lock = FolderLock::take(&path)?;
         // What goes on from the configuration must find what was fitted.
         write_fitted(&path, fitted)?;
+        write_origins(&path, origins)?;
         write_whole(&path.join("config.toml"), config.as_bytes())?;
         let metrics = path.join(METRICS);
         let metrics = File::create(&metrics).map_err(Error::write(&metrics))?;
@@ -126,12 +138,15 @@ impl RunFolder {
         })
     }
 
-    /// Opens the folder of a run that did not end, and cuts its logs back to the checkpoint that it goes on from.
+    /// Opens the folder of a run that did not end, and cuts its logs back to the checkpoint that it goes on from. `origins` is
+    /// what pre-trained encoders would be initialized from now.
     ///
     /// # Errors
-    /// [`Error::Run`] if another process writes to the folder, or no checkpoint of several is whole; [`Error::Write`].
-    pub fn resume(path: &Path) -> Result<Unfinished> {
+    /// [`Error::Run`] if another process writes to the folder, no checkpoint of several is whole, or pre-trained parameters are
+    /// others than when it began; [`Error::Write`].
+    pub fn resume(path: &Path, origins: &Origins) -> Result<Unfinished> {
         let lock = FolderLock::take(path)?;
+        check_origins(path, origins)?;
         let store = Store::new(path.join(CHECKPOINTS));
         let found = store.newest(|description| logs_reach(path, description))?;
         if found.checkpoint.is_none() && !found.damaged.is_empty() {

@@ -4,6 +4,7 @@ mod learner;
 pub(crate) mod lone_values;
 pub mod pipeline;
 mod predictor;
+pub(crate) mod pretrained;
 pub mod probe;
 pub mod session;
 pub mod step;

@@ -15,8 +15,8 @@ use crate::network::{HeadCriterion, Multimodal, device};
 use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
 use crate::records::{
-    ClassWeight, FittedModalities, FittedPool, HeadSummary, ModelDescription, ModelModality,
-    PredictionSummary, Seconds, StrategyAdvice, Summary, TestDetails, TestSamples,
+    ClassWeight, FittedModalities, FittedPool, HeadSummary, ModelDescription, ModelModality, NamedShape,
+    Origins, PredictionSummary, Seconds, StrategyAdvice, Summary, TestDetails, TestSamples,
 };
 use crate::run_folder::checkpoint::Checkpoint;
 use crate::run_folder::{
@@ -75,7 +75,7 @@ pub fn run(
         }
     }
     let prepare = started.elapsed();
-    let mut model = session.initial_model()?;
+    let (mut model, origins) = session.initial_model_and_origins()?;
     if process == ProcessUse::Exclusive {
         for told in lone_values(&session, &splits, &mut model)? {
             reporter.warn(&told);
@@ -87,7 +87,8 @@ pub fn run(
     interrupt.check(0)?;
     interrupt.watch()?;
     // Nothing is written before everything that can be wrong with the input was looked at.
-    let (mut output, checkpoint) = Output::open(start, &session, &splits, reporter)?;
+    let (mut output, checkpoint) = Output::open(start, &session, &splits, &origins, reporter)?;
+    tell_origins(&session, &origins, reporter);
     reporter.line(&opening_line(&output, &session, &splits, &mut model)?);
     let mut sinks = output.sinks();
     let trained = train(
@@ -202,6 +203,27 @@ fn opening_line(
     ))
 }
 
+/// What pre-trained encoders were initialized from; and which of them are frozen with parameters that nobody has trained.
+fn tell_origins(session: &Session<'_>, origins: &Origins, reporter: &Reporter) {
+    for (modality, origin) in &origins.modalities {
+        reporter.line(&format!("{modality} starts from {origin}"));
+    }
+    for modality in &session.config.modalities {
+        let untrained = match origins.modalities.get(&modality.name) {
+            None => "all of the encoder".to_owned(),
+            Some(origin) if origin.missing.is_empty() => continue,
+            Some(origin) => NamedShape::list(&origin.missing),
+        };
+        let freeze = modality.pipeline.freeze.part();
+        if freeze.is_some_and(|part| part.stages.is_none() && part.holds_in(1)) {
+            reporter.warn(&format!(
+                "{} keeps random initial values: {untrained}",
+                modality.key("freeze")
+            ));
+        }
+    }
+}
+
 /// How good each head is on the test samples, with its weight in the epoch that was selected.
 fn head_summaries(
     session: &Session<'_>,
@@ -271,14 +293,16 @@ impl Output {
         start: &Start,
         session: &Session<'_>,
         splits: &Splits,
+        origins: &Origins,
         reporter: &Reporter,
     ) -> Result<(Self, Option<Checkpoint>)> {
         let config = session.config;
         let (folder, checkpoint) = match start {
-            Start::Resume(path) => resume(path, session, splits, reporter)?,
+            Start::Resume(path) => resume(path, session, splits, origins, reporter)?,
             Start::New(destination) => {
                 let fitted = session.fitted_modalities();
-                (RunFolder::create(destination, &config.to_toml()?, &fitted)?, None)
+                let created = RunFolder::create(destination, &config.to_toml()?, &fitted, origins)?;
+                (created, None)
             }
         };
         let logs = checkpoint.as_ref().map(|checkpoint| &checkpoint.description.logs);
@@ -323,13 +347,14 @@ fn resume(
     path: &Path,
     session: &Session<'_>,
     splits: &Splits,
+    origins: &Origins,
     reporter: &Reporter,
 ) -> Result<(RunFolder, Option<Checkpoint>)> {
     let Unfinished {
         folder,
         checkpoint,
         damaged,
-    } = RunFolder::resume(path)?;
+    } = RunFolder::resume(path, origins)?;
     for problem in damaged {
         reporter.warn(&format!(
             "a checkpoint is damaged, and the one before it is taken: {problem}"

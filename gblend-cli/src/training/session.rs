@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use gblend_core::memory;
-use gblend_core::params::{State, load_state, parameter_count, state_of};
+use gblend_core::params::parameter_count;
 use gblend_core::{
     Array, AutoDevice, Blend, FitContext, Fitted, Heads, Label, LabelKind, Labels, OnBadSample, OpenContext,
     Seed, Source,
@@ -14,7 +14,7 @@ use gblend_core::{
 use gblend_optim::BlendedOptimizer;
 use gblend_optim::schedule::RunLength;
 
-use crate::config::{Config, Objectives, PoolSamples, Sampling};
+use crate::config::{Config, Objectives, PoolSamples, Pretrained, Sampling};
 use crate::data::{
     Differences, Division, Evaluable, Faults, Fold, LabelUse, Loader, Prepared, SampleIndex, Sampler, Shares,
     Splits, Storage, bind, folds, remembered, too_many_skipped,
@@ -23,8 +23,9 @@ use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
 use crate::process::Interrupt;
 use crate::progress::Reporter;
-use crate::records::{FittedModalities, Membership};
-use crate::run_folder::{FinishedRun, read_fitted};
+use crate::records::{FittedModalities, Membership, Origins};
+use crate::run_folder::read_fitted;
+use crate::training::pretrained::initialize;
 use crate::training::step::StepContext;
 
 /// Data and splits of a configuration, ready to train or evaluate on.
@@ -230,7 +231,7 @@ impl<'a> Session<'a> {
             if let Some(before) = before.get(&modality.name) {
                 return Ok(before.clone());
             }
-            if let Some(folder) = &modality.pipeline.pretrained
+            if let Some(Pretrained::Run(folder)) = &modality.pipeline.pretrained
                 && let Some(before) = read_fitted(&self.config.base.join(folder))?.get(&modality.name)
             {
                 return Ok(before.clone());
@@ -434,45 +435,19 @@ impl<'a> Session<'a> {
     /// The network as training starts from it: with its initial parameters, but for encoders that are pre-trained.
     ///
     /// # Errors
-    /// What its parts refuse; [`Error::Run`] if a run has no encoder that fits.
+    /// As [`initial_model_and_origins`](Self::initial_model_and_origins).
     pub fn initial_model(&self) -> Result<Multimodal> {
+        Ok(self.initial_model_and_origins()?.0)
+    }
+
+    /// As [`initial_model`](Self::initial_model), and what each pre-trained encoder was initialized from.
+    ///
+    /// # Errors
+    /// What its parts refuse; [`Error::Run`] if a run has no encoder that fits, a setting's error if a file has none.
+    pub fn initial_model_and_origins(&self) -> Result<(Multimodal, Origins)> {
         let mut model = self.build_model()?;
-        let mut state: Option<State> = None;
-        for modality in &self.config.modalities {
-            let Some(folder) = &modality.pipeline.pretrained else {
-                continue;
-            };
-            let state = match &mut state {
-                Some(state) => state,
-                empty => empty.insert(state_of(&mut model)?),
-            };
-            let folder = self.config.base.join(folder);
-            let stored = FinishedRun::open(&folder)?.state;
-            let prefix = format!("{}.encoder.", modality.name);
-            for (path, parameter) in state.iter_mut().filter(|(path, _)| path.starts_with(&prefix)) {
-                let problem = match stored.get(path) {
-                    Some(found) if found.shape() == parameter.shape() => {
-                        parameter.clone_from(found);
-                        continue;
-                    }
-                    Some(found) => format!("has shape {:?} there", found.shape()),
-                    None => "is not there".to_owned(),
-                };
-                return Err(Error::Run {
-                    folder,
-                    problem: format!(
-                        "{}: parameter `{path}` of shape {:?} {problem}; name a run with the same encoder under the same \
-                         name",
-                        modality.key("pretrained"),
-                        parameter.shape()
-                    ),
-                });
-            }
-        }
-        if let Some(state) = state {
-            load_state(&mut model, &state)?;
-        }
-        Ok(model)
+        let origins = initialize(self.config, &mut model)?;
+        Ok((model, origins))
     }
 
     /// The configured optimizer with the blend applied, for a run of this length that begins at `first_step` of the
@@ -482,7 +457,8 @@ impl<'a> Session<'a> {
     /// What the optimizer or the schedule refuses.
     pub fn optimizer(&self, run: RunLength, first_step: u64) -> Result<BlendedOptimizer> {
         let scale = self.config.blend.pipeline.scale;
-        Ok(self.config.optimizer.start(scale, run, first_step)?)
+        let optimizer = self.config.optimizer.start(scale, run, first_step)?;
+        Ok(optimizer.with_rate_scales(self.config.rate_scales()))
     }
 
     /// How the samples of an epoch are drawn.

@@ -105,9 +105,19 @@ impl RunningStatistics {
     }
 
     pub(super) fn visit(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.visit_as(["running_mean", "running_variance"], path, visitor)
+    }
+
+    /// As [`visit`](Self::visit), with other names for mean and variance.
+    pub(super) fn visit_as(
+        &mut self,
+        [mean, variance]: [&str; 2],
+        path: &ParamPath,
+        visitor: &mut dyn ParamVisitor,
+    ) -> Result<()> {
         self.catch_up();
-        visitor.buffer(&path.join("running_mean"), &mut self.mean)?;
-        visitor.buffer(&path.join("running_variance"), &mut self.variance)
+        visitor.buffer(&path.join(mean), &mut self.mean)?;
+        visitor.buffer(&path.join(variance), &mut self.variance)
     }
 }
 

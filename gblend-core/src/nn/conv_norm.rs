@@ -71,6 +71,24 @@ impl ConvNorm {
         }
         Ok(output.into())
     }
+
+    /// As [`visit_params`](Module::visit_params), under the names that PyTorch has for a convolution at `conv` and a batch
+    /// normalization at `norm`: `weight` of the one, `weight`, `bias`, `running_mean` and `running_var` of the other.
+    ///
+    /// # Errors
+    /// The visitor's.
+    pub fn visit_layers(
+        &mut self,
+        conv: &ParamPath,
+        norm: &ParamPath,
+        visitor: &mut dyn ParamVisitor,
+    ) -> Result<()> {
+        visitor.param(&conv.join("weight"), (&mut self.weight).into())?;
+        visitor.param(&norm.join("weight"), (&mut self.gamma).into())?;
+        visitor.param(&norm.join("bias"), (&mut self.beta).into())?;
+        self.running
+            .visit_as(["running_mean", "running_var"], norm, visitor)
+    }
 }
 
 impl Module for ConvNorm {

@@ -35,9 +35,46 @@ impl FactorizedResidualBlock {
         strides: FactorizedStrides,
         seed: Seed,
     ) -> Result<Self> {
-        let conv = |name, inputs, strides| {
-            FactorizedBlock::new(device, inputs, out_channels, strides, seed.derive(name))
+        let between = FactorizedBlock::between;
+        let channels = [
+            [in_channels, between(in_channels, out_channels), out_channels],
+            [out_channels, between(out_channels, out_channels), out_channels],
+        ];
+        Self::through(device, channels, strides, seed)
+    }
+
+    /// As [`new`](Self::new), with as many channels between the two halves of the second convolution as of the first: the block
+    /// of torchvision's `r2plus1d_18`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_one_width(
+        device: &AutoDevice,
+        in_channels: usize,
+        out_channels: usize,
+        strides: FactorizedStrides,
+        seed: Seed,
+    ) -> Result<Self> {
+        let between = FactorizedBlock::between(in_channels, out_channels);
+        let channels = [
+            [in_channels, between, out_channels],
+            [out_channels, between, out_channels],
+        ];
+        Self::through(device, channels, strides, seed)
+    }
+
+    /// A block whose convolutions have so many channels before, between and after their halves.
+    fn through(
+        device: &AutoDevice,
+        [first, second]: [[usize; 3]; 2],
+        strides: FactorizedStrides,
+        seed: Seed,
+    ) -> Result<Self> {
+        let conv = |name, channels, strides: FactorizedStrides| {
+            let window = Window::square(3, strides.spatial, 1);
+            FactorizedBlock::through(device, channels, window, strides.temporal, seed.derive(name))
         };
+        let [in_channels, _, out_channels] = first;
         let shortcut = strides != FactorizedStrides::NONE || in_channels != out_channels;
         let around = Window::square(1, strides.spatial, 0);
         let project = || {
@@ -48,8 +85,8 @@ impl FactorizedResidualBlock {
             })
         };
         Ok(Self {
-            first: conv("first", in_channels, strides)?,
-            second: conv("second", out_channels, FactorizedStrides::NONE)?.without_relu(),
+            first: conv("first", first, strides)?,
+            second: conv("second", second, FactorizedStrides::NONE)?.without_relu(),
             shortcut: shortcut.then(project).transpose()?,
         })
     }
@@ -69,6 +106,23 @@ impl FactorizedResidualBlock {
         };
         let sum = Chosen::relu_add(inner.into_engine(), around.into_engine())?;
         Ok((sum.into(), left))
+    }
+
+    /// As [`visit_params`](Module::visit_params), under the names of torchvision's `r2plus1d_18`.
+    ///
+    /// # Errors
+    /// The visitor's.
+    pub fn visit_layers(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        let layers = |conv: &str| ["0.0", "0.1", "0.3", "1"].map(|layer| path.join(conv).join(layer));
+        self.first.visit_layers(&layers("conv1"), visitor)?;
+        self.second.visit_layers(&layers("conv2"), visitor)?;
+        match &mut self.shortcut {
+            Some(Shortcut { conv, .. }) => {
+                let [projection, norm] = ["0", "1"].map(|layer| path.join("downsample").join(layer));
+                conv.visit_layers(&projection, &norm, visitor)
+            }
+            None => Ok(()),
+        }
     }
 }
 

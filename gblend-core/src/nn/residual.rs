@@ -62,6 +62,22 @@ impl ResidualBlock {
         };
         Chosen::relu_add(inner.into_engine(), around.into_engine()).map(Taped::from)
     }
+
+    /// As [`visit_params`](Module::visit_params), under the names of torchvision's `BasicBlock`: `conv1`, `bn1`, `conv2`,
+    /// `bn2`, and `downsample.0` and `downsample.1` for the way around.
+    ///
+    /// # Errors
+    /// The visitor's.
+    pub fn visit_layers(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        let layer = |name: &str| path.join(name);
+        self.first.visit_layers(&layer("conv1"), &layer("bn1"), visitor)?;
+        self.second
+            .visit_layers(&layer("conv2"), &layer("bn2"), visitor)?;
+        match &mut self.shortcut {
+            Some(shortcut) => shortcut.visit_layers(&layer("downsample.0"), &layer("downsample.1"), visitor),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Module for ResidualBlock {

@@ -99,19 +99,58 @@ impl FactorizedBlock {
         strides: FactorizedStrides,
         seed: Seed,
     ) -> Result<Self> {
+        let window = Window::square(3, strides.spatial, 1);
+        let channels = [
+            in_channels,
+            Self::between(in_channels, out_channels),
+            out_channels,
+        ];
+        Self::through(device, channels, window, strides.temporal, seed)
+    }
+
+    /// A block with as many channels before, between and after its convolutions, and this window within frames.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn through(
+        device: &AutoDevice,
+        [before, between, after]: [usize; 3],
+        window: Window,
+        temporal_stride: usize,
+        seed: Seed,
+    ) -> Result<Self> {
+        let spatial = seed.derive("spatial");
+        let temporal = seed.derive("temporal");
+        Ok(Self {
+            spatial: ConvNorm::new(device, before, between, window, true, spatial)?,
+            temporal: TemporalConvNorm::new(device, between, after, 3, temporal_stride, temporal)?,
+        })
+    }
+
+    /// The channels between the two convolutions that give both the parameters of a full 3 × 3 × 3 convolution.
+    pub fn between(in_channels: usize, out_channels: usize) -> usize {
         // Of more channels than there can be, some number: the convolutions refuse theirs.
         let full = 27_usize.saturating_mul(in_channels).saturating_mul(out_channels);
         let both = in_channels
             .saturating_mul(9)
             .saturating_add(out_channels.saturating_mul(3));
-        let between = (full / both.max(1)).max(1);
-        let window = Window::square(3, strides.spatial, 1);
-        let spatial = seed.derive("spatial");
-        let temporal = seed.derive("temporal");
-        Ok(Self {
-            spatial: ConvNorm::new(device, in_channels, between, window, true, spatial)?,
-            temporal: TemporalConvNorm::new(device, between, out_channels, 3, strides.temporal, temporal)?,
-        })
+        (full / both.max(1)).max(1)
+    }
+
+    /// As [`visit_params`](Module::visit_params), under names of PyTorch's layers: convolution and batch normalization within
+    /// frames, then those over time; see [`ConvNorm::visit_layers`].
+    ///
+    /// # Errors
+    /// The visitor's.
+    pub fn visit_layers(
+        &mut self,
+        [conv, norm, conv_over_time, norm_over_time]: &[ParamPath; 4],
+        visitor: &mut dyn ParamVisitor,
+    ) -> Result<()> {
+        self.spatial.visit_layers(conv, norm, visitor)?;
+        self.temporal
+            .conv
+            .visit_layers(conv_over_time, norm_over_time, visitor)
     }
 
     /// The same without the last ReLU.

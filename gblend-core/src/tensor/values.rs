@@ -157,6 +157,15 @@ impl<S: Shape> Taped<S> {
         self.recorder.requires_grad()
     }
 
+    /// Its values as data that enters a pass with this recorder: no gradient goes back through it. Nothing is copied.
+    #[must_use]
+    pub fn into_data(self, recorder: Recorder) -> Self {
+        Self {
+            recorder: recorder.0,
+            ..self
+        }
+    }
+
     /// The two ways that it goes from here, with one history, which is on the first.
     pub(crate) fn fork(self) -> (Self, Self) {
         let branch = Self {

@@ -2,6 +2,7 @@
 
 mod features;
 mod picture;
+mod resnet;
 mod settings;
 mod step_values;
 pub(crate) mod steps;
@@ -9,6 +10,7 @@ mod transformer;
 mod tubelets;
 
 pub use picture::{Convolution, ConvolutionSettings, PictureEncoder, Pooling};
+pub use resnet::{ResNet, ResNetDepth, ResNetSettings};
 pub use settings::{EncoderSettings, Network};
 pub use steps::{StepArchitecture, StepEncoderSettings, StepPooling};
 pub use transformer::{AttentionKind, TransformerSettings, VideoTransformer};

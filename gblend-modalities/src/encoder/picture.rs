@@ -76,6 +76,29 @@ pub enum Pooling {
     Flatten,
 }
 
+/// The shape of samples as an encoder of pictures reads them.
+///
+/// # Errors
+/// [`Error::Shape`] if it has other axes.
+pub(super) fn picture_shape(sample_shape: &[usize]) -> Result<[usize; 4]> {
+    <[usize; 4]>::try_from(sample_shape).map_err(|_| {
+        let expected = "samples of shape [channels, height, width, frames]";
+        Error::shape("a picture encoder", expected, sample_shape)
+    })
+}
+
+/// The maps `[channels, height, width, frames × batch]` of samples of the shape that an encoder was built for.
+///
+/// # Errors
+/// [`Error::Shape`] if they have another.
+pub(super) fn maps_of(batch: &Batch, sample_shape: [usize; 4], pass: &Pass) -> Result<Maps> {
+    if batch.sample_shape() != sample_shape {
+        let expected = format!("samples of shape {sample_shape:?}");
+        return Err(Error::shape("a picture encoder", expected, batch.sample_shape()));
+    }
+    batch.maps(pass.recorder())
+}
+
 #[derive(Debug)]
 enum Block {
     Plain(Box<ConvNorm>),
@@ -107,10 +130,7 @@ impl PictureEncoder {
         dropout: f32,
         cx: &BuildContext<'_>,
     ) -> Result<Self> {
-        let &[channels, height, width, frames] = cx.sample_shape else {
-            let expected = "samples of shape [channels, height, width, frames]";
-            return Err(Error::shape("a picture encoder", expected, cx.sample_shape));
-        };
+        let [channels, height, width, frames] = picture_shape(cx.sample_shape)?;
         let Some(&last) = settings.channels.last() else {
             return Err(Error::setting("encoder.channels", "[]", "at least one stage"));
         };
@@ -170,15 +190,6 @@ impl PictureEncoder {
             pooling: settings.pooling,
             features: FeatureVector::new(pooled, features, dropout, cx)?,
         })
-    }
-
-    /// The maps `[channels, height, width, frames × batch]` of samples of the shape that it was built for.
-    fn maps(&self, batch: &Batch, pass: &Pass) -> Result<Maps> {
-        if batch.sample_shape() != self.sample_shape {
-            let expected = format!("samples of shape {:?}", self.sample_shape);
-            return Err(Error::shape("a picture encoder", expected, batch.sample_shape()));
-        }
-        batch.maps(pass.recorder())
     }
 
     /// Runs some of the blocks, and says how many frames are left.
@@ -243,7 +254,7 @@ impl Encoder for PictureEncoder {
     }
 
     fn encode(&mut self, batch: &Batch, pass: &Pass) -> Result<Features> {
-        let maps = self.maps(batch, pass)?;
+        let maps = maps_of(batch, self.sample_shape, pass)?;
         let (maps, frames) = self.run(0..self.blocks.len(), maps, self.sample_shape[3], pass)?;
         self.pool(maps, frames, pass)
     }
@@ -254,7 +265,7 @@ impl Encoder for PictureEncoder {
 
     fn encode_up_to(&mut self, stage: usize, batch: &Batch, pass: &Pass) -> Result<Maps> {
         let (_, blocks) = self.stage(stage)?;
-        let maps = self.maps(batch, pass)?;
+        let maps = maps_of(batch, self.sample_shape, pass)?;
         Ok(self.run(0..blocks, maps, self.sample_shape[3], pass)?.0)
     }
 

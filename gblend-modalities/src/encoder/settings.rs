@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::picture::{Convolution, ConvolutionSettings, PictureEncoder, Pooling};
+use super::resnet::{ResNet, ResNetDepth, ResNetSettings};
 use super::transformer::{AttentionKind, TransformerSettings, VideoTransformer};
 
 /// The network between a modality's front end and its feature vector.
@@ -24,6 +25,8 @@ pub struct EncoderSettings {
 pub enum Network {
     /// Stages of convolutions.
     Convolution(ConvolutionSettings),
+    /// Residual networks that there are trained parameters of.
+    ResNet(ResNetSettings),
     /// Blocks of attention.
     Transformer(TransformerSettings),
 }
@@ -38,11 +41,12 @@ impl EncoderSettings {
     /// The encoder for samples `[channels, height, width, frames]`.
     ///
     /// # Errors
-    /// As [`PictureEncoder::new`] or [`VideoTransformer::new`].
+    /// As [`PictureEncoder::new`], [`ResNet::new`] or [`VideoTransformer::new`].
     pub fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
         let (features, dropout) = (self.features, self.dropout);
         Ok(match &self.network {
             Network::Convolution(settings) => Box::new(PictureEncoder::new(settings, features, dropout, cx)?),
+            Network::ResNet(settings) => Box::new(ResNet::new(settings, features, dropout, cx)?),
             Network::Transformer(settings) => {
                 Box::new(VideoTransformer::new(settings, features, dropout, cx)?)
             }
@@ -63,6 +67,13 @@ enum Architecture {
     Factorized,
     /// R(2+1)D: residual blocks of two (2+1)D convolutions.
     R2plus1d,
+    /// ResNet-18 on each frame, as torchvision has it: takes its trained parameters with `pretrained`.
+    Resnet18,
+    /// ResNet-34 on each frame, as torchvision has it.
+    Resnet34,
+    /// R(2+1)D-18, as torchvision has it: (2+1)D convolutions over all frames.
+    #[allow(non_camel_case_types)] // It is called as torchvision calls it.
+    R2plus1d_18,
     /// Self-attention over patches of all frames.
     Transformer,
 }
@@ -70,6 +81,8 @@ enum Architecture {
 /// The network between a modality's front end and its feature vector.
 ///
 /// Convolutions have stages. Each halves the picture; the last one is averaged over frames, and by default over pixels.
+/// `resnet18`, `resnet34` and `r2plus1d_18` have four stages after a first convolution: 512 features, the mean over pixels and
+/// frames.
 /// A transformer cuts clips into patches; what its last block makes of them is averaged. A key of the other kind of
 /// network is refused.
 // Options tell a key that is not there from one with the default's value.
@@ -78,7 +91,8 @@ enum Architecture {
 struct EncoderTable {
     /// What the network is made of: stages of convolutions, or a transformer.
     architecture: Architecture,
-    /// Convolutions: channels of each stage. The last number is the length of the feature vector.
+    /// Convolutions: channels of each stage. The last number is the length of the feature vector. Default of `resnet18`,
+    /// `resnet34` and `r2plus1d_18`: `[64, 128, 256, 512]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<usize>", default = "defaults::channels")]
     channels: Option<Vec<usize>>,
@@ -158,9 +172,10 @@ impl EncoderTable {
         Err(Error::setting(format!("encoder.{key}"), value, expected))
     }
 
-    fn convolution(self, convolution: Convolution) -> Result<ConvolutionSettings> {
+    /// The keys of a transformer, with their values.
+    fn transformer_keys(&self) -> [(&'static str, Option<String>); 7] {
         let number = |value: Option<usize>| value.map(|value| value.to_string());
-        let keys = [
+        [
             ("patch", number(self.patch)),
             ("tubelet", number(self.tubelet)),
             ("width", number(self.width)),
@@ -168,8 +183,28 @@ impl EncoderTable {
             ("heads", number(self.heads)),
             ("hidden", number(self.hidden)),
             ("attention", self.attention.map(name)),
-        ];
+        ]
+    }
+
+    fn resnet(self, architecture: Architecture, depth: ResNetDepth) -> Result<ResNetSettings> {
+        let architecture = name(architecture);
+        let blocks = self.blocks.map(|blocks| blocks.to_string());
+        let keys = [("blocks", blocks), ("pooling", self.pooling.map(name))];
+        Self::refuse(&architecture, "channels", &keys)?;
+        Self::refuse(&architecture, "channels", &self.transformer_keys())?;
+        let channels = match self.channels {
+            None => ResNetSettings::CHANNELS,
+            Some(channels) => <[usize; 4]>::try_from(channels).map_err(|channels| {
+                let expected = format!("four numbers where encoder.architecture is {architecture}");
+                Error::setting("encoder.channels", format!("{channels:?}"), expected)
+            })?,
+        };
+        Ok(ResNetSettings { depth, channels })
+    }
+
+    fn convolution(self, convolution: Convolution) -> Result<ConvolutionSettings> {
         let architecture = name(Architecture::from(convolution));
+        let keys = self.transformer_keys();
         Self::refuse(&architecture, "channels, blocks and pooling", &keys)?;
         let default = ConvolutionSettings::default();
         Ok(ConvolutionSettings {
@@ -212,6 +247,16 @@ impl From<Convolution> for Architecture {
     }
 }
 
+impl From<ResNetDepth> for Architecture {
+    fn from(depth: ResNetDepth) -> Self {
+        match depth {
+            ResNetDepth::ResNet18 => Self::Resnet18,
+            ResNetDepth::ResNet34 => Self::Resnet34,
+            ResNetDepth::R2Plus1d18 => Self::R2plus1d_18,
+        }
+    }
+}
+
 /// A variant as it is written.
 fn name(variant: impl std::fmt::Debug) -> String {
     format!("{:?}", format!("{variant:?}").to_lowercase())
@@ -228,6 +273,15 @@ impl TryFrom<EncoderTable> for EncoderSettings {
             Architecture::Factorized => Network::Convolution(table.convolution(Convolution::Factorized)?),
             Architecture::R2plus1d => {
                 Network::Convolution(table.convolution(Convolution::FactorizedResidual)?)
+            }
+            Architecture::Resnet18 => {
+                Network::ResNet(table.resnet(Architecture::Resnet18, ResNetDepth::ResNet18)?)
+            }
+            Architecture::Resnet34 => {
+                Network::ResNet(table.resnet(Architecture::Resnet34, ResNetDepth::ResNet34)?)
+            }
+            Architecture::R2plus1d_18 => {
+                Network::ResNet(table.resnet(Architecture::R2plus1d_18, ResNetDepth::R2Plus1d18)?)
             }
             Architecture::Transformer => Network::Transformer(table.transformer()?),
         };
@@ -252,6 +306,11 @@ impl From<EncoderSettings> for EncoderTable {
                 channels: Some(network.channels),
                 blocks: Some(network.blocks),
                 pooling: Some(network.pooling),
+                ..rest
+            },
+            Network::ResNet(network) => Self {
+                architecture: network.depth.into(),
+                channels: Some(network.channels.to_vec()),
                 ..rest
             },
             Network::Transformer(network) => Self {

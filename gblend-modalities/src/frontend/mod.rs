@@ -7,6 +7,7 @@ pub mod log_mel;
 pub mod mel;
 pub(crate) mod moments;
 pub mod optical_flow;
+pub mod per_channel;
 pub mod picture_augment;
 pub mod pictures;
 pub mod resample;

@@ -40,10 +40,10 @@ impl Default for PictureAugment {
 /// How the values of prepared pictures were made of values from 0 to 1: `(value − mean) / deviation`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Standardized {
-    /// Subtracted first.
-    pub mean: f32,
+    /// Subtracted first, of red, green and blue; a single channel has the first.
+    pub mean: [f32; 3],
     /// Divides afterwards.
-    pub deviation: f32,
+    pub deviation: [f32; 3],
 }
 
 /// Weights of red, green and blue in a gray value (ITU-R BT.601).
@@ -192,10 +192,15 @@ fn jitter(values: &mut [f32], channels: usize, standardized: Standardized, facto
     }
     let Standardized { mean, deviation } = standardized;
     let [brightness, contrast, saturation] = factors;
-    for value in &mut *values {
-        *value = ((*value * deviation + mean) * brightness).clamp(0.0, 1.0);
-    }
     let pixels = values.len() / channels;
+    // Other pictures than those of three channels have the same for all.
+    let of = |channel: usize| (mean[channel.min(2)], deviation[channel.min(2)]);
+    for (channel, plane) in values.chunks_exact_mut(pixels).enumerate() {
+        let (mean, deviation) = of(channel);
+        for value in plane {
+            *value = ((*value * deviation + mean) * brightness).clamp(0.0, 1.0);
+        }
+    }
     let gray: Vec<f32> = match channels {
         3 => (0..pixels)
             .map(|at| {
@@ -208,7 +213,8 @@ fn jitter(values: &mut [f32], channels: usize, standardized: Standardized, facto
         _ => values[..pixels].to_vec(),
     };
     let middle = (gray.iter().map(|&value| f64::from(value)).sum::<f64>() / pixels as f64) as f32;
-    for plane in values.chunks_exact_mut(pixels) {
+    for (channel, plane) in values.chunks_exact_mut(pixels).enumerate() {
+        let (mean, deviation) = of(channel);
         for (value, gray) in plane.iter_mut().zip(&gray) {
             // Contrast is linear, so that it may follow saturation: gray values keep their own.
             let colored = gray + (*value - gray) * saturation;
@@ -226,8 +232,8 @@ mod tests {
     use proptest::prelude::*;
 
     const VALUES: Standardized = Standardized {
-        mean: 0.5,
-        deviation: 0.25,
+        mean: [0.5, 0.45, 0.4],
+        deviation: [0.25, 0.2, 0.3],
     };
 
     /// A ramp from left to right, other for each channel, frame and row, within 0 to 1 before standardizing.
@@ -236,7 +242,7 @@ mod tests {
             let (frame, column, row, channel) = (at % 4, at / 4 % 8, at / 32 % 6, at / 192);
             let ramp =
                 column as f32 / 10.0 + frame as f32 / 100.0 + row as f32 / 1000.0 + channel as f32 / 50.0;
-            (ramp - VALUES.mean) / VALUES.deviation
+            (ramp - VALUES.mean[channel]) / VALUES.deviation[channel]
         };
         Array::new([3, 6, 8, 4], (0..576).map(value).collect()).unwrap()
     }
@@ -258,8 +264,8 @@ mod tests {
             let changed = apply(augment, seed);
             prop_assert_eq!(changed.shape(), [3, 6, 8, 4]);
             prop_assert_eq!(&changed, &apply(augment, seed));
-            for value in changed.values() {
-                let plain = value * VALUES.deviation + VALUES.mean;
+            for (at, value) in changed.values().iter().enumerate() {
+                let plain = value * VALUES.deviation[at / 192] + VALUES.mean[at / 192];
                 prop_assert!((-1e-5..=1.0 + 1e-5).contains(&plain), "{}", plain);
             }
         }
@@ -298,7 +304,7 @@ mod tests {
                 seed,
             );
             // Away from the border, where pixels repeat, neighbors differ by the crop's share of a step.
-            let plain = |column: usize| changed.values()[column * 4] * VALUES.deviation;
+            let plain = |column: usize| changed.values()[column * 4] * VALUES.deviation[0];
             let share = (plain(4) - plain(3)) / 0.1;
             assert!((0.499..=1.001).contains(&share), "{share}");
         }

@@ -5,4 +5,5 @@ mod answers;
 mod concat;
 mod fusions;
 mod mid_concat;
+mod resnet;
 mod transformer;

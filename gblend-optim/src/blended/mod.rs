@@ -62,6 +62,7 @@ pub struct BlendedOptimizer {
     state: Box<dyn OptimizerState>,
     learning_rate: f64,
     settings: BlendedSettings,
+    rate_scales: Vec<(String, f64)>,
 }
 
 /// What a step did.
@@ -90,7 +91,16 @@ impl BlendedOptimizer {
             state: optimizer.start()?,
             learning_rate: optimizer.learning_rate(),
             settings,
+            rate_scales: Vec::new(),
         })
+    }
+
+    /// The same with multiples of the learning rate, by what the paths of the parameters begin with that they are for: the
+    /// first that fits counts, and a parameter that none fits has the rate itself. Weight decay that goes by the learning rate
+    /// goes by the multiple.
+    #[must_use]
+    pub fn with_rate_scales(self, rate_scales: Vec<(String, f64)>) -> Self {
+        Self { rate_scales, ..self }
     }
 
     /// The number of steps taken.
@@ -161,10 +171,19 @@ impl BlendedOptimizer {
         let learning_rate = self.learning_rate * share;
         self.state.begin_step(learning_rate);
         let (state, apply) = (&mut self.state, self.settings.apply);
+        let (rate_scales, mut rate) = (&self.rate_scales, learning_rate);
         each_param(network, |part, path, param| {
             let share = part.share(weights);
             if share == 0.0 {
                 return Ok(());
+            }
+            let scale = rate_scales
+                .iter()
+                .find(|(prefix, _)| path.as_str().starts_with(prefix));
+            let scaled = learning_rate * scale.map_or(1.0, |&(_, scale)| scale);
+            if scaled != rate {
+                state.set_learning_rate(scaled)?;
+                rate = scaled;
             }
             match apply {
                 Apply::Losses => state.update(path, param, &mut gradients, 1.0),

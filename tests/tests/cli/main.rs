@@ -27,6 +27,7 @@ mod missing_modality;
 mod multi_label;
 mod new_samples;
 mod pool;
+mod pretrained;
 mod real_data;
 mod regression;
 mod resume;

@@ -15,7 +15,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 53] = [
+const VARIANTS: [(Role, &str, &str); 56] = [
     (
         Role::Blend,
         "ogr",
@@ -41,6 +41,11 @@ const VARIANTS: [(Role, &str, &str); 53] = [
     (
         Role::Modality,
         "rgb",
+        r#"{"mean": [0.485, 0.456, 0.406], "deviation": [0.229, 0.224, 0.225], "augment": {"brightness": 0.2}}"#,
+    ),
+    (
+        Role::Modality,
+        "rgb",
         r#"{"encoder": {"architecture": "residual", "channels": [4, 6]}}"#,
     ),
     (
@@ -52,6 +57,16 @@ const VARIANTS: [(Role, &str, &str); 53] = [
         Role::Modality,
         "rgb",
         r#"{"encoder": {"architecture": "r2plus1d", "channels": [4, 6], "blocks": 2}}"#,
+    ),
+    (
+        Role::Modality,
+        "rgb",
+        r#"{"encoder": {"architecture": "resnet18", "channels": [3, 4, 4, 5], "features": 6}}"#,
+    ),
+    (
+        Role::Modality,
+        "rgb",
+        r#"{"encoder": {"architecture": "r2plus1d_18", "channels": [3, 4, 4, 5]}}"#,
     ),
     (
         Role::Modality,

@@ -150,6 +150,8 @@ impl HeadProbe<'_> {
         let stream = format!("estimate.{}.{name}", live.epoch);
         let prefix = format!("in a probe of `{name}`, ");
         let context = session.step_context(&stream, &prefix, epoch);
+        // A probe goes on where the live run stands.
+        learner.model.begin_epoch(live.epoch + epoch)?;
         train_on(
             session,
             &plan,

@@ -59,7 +59,7 @@ pub fn estimate(
             })
         }
         Estimator::Gradient { batches } => {
-            let (products, of) = gradient::inner_products(session, splits, state, *batches, seed)?;
+            let (products, of) = gradient::inner_products(session, splits, state, *batches, live)?;
             let resample = |rng: &mut SampleRng| products.resampled(rng);
             Ok(Estimate {
                 estimator: request.estimator.measurement(),

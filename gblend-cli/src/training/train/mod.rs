@@ -278,6 +278,7 @@ impl<'a, 'l> Training<'a, 'l> {
             began,
             seconds_before,
         };
+        self.learner.model.begin_epoch(epoch)?;
         let waited = train_on(
             session,
             &plan,

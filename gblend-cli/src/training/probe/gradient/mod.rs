@@ -13,6 +13,7 @@ use gblend_optim::network::{Network, Part};
 use crate::data::{Evaluable, LoadedBatch, Plan, SampleIndex, Sampler, Splits};
 use crate::error::Result;
 use crate::network::{ActiveHeads, Inputs, Multimodal};
+use crate::training::probe::starting_point::StartingPoint;
 use crate::training::session::Session;
 use size::GradientSize;
 
@@ -26,10 +27,13 @@ pub(super) fn inner_products(
     splits: &Splits,
     state: &State,
     batches: Option<usize>,
-    seed: Seed,
+    live: StartingPoint,
 ) -> Result<(InnerProducts, GradientSamples)> {
+    let seed = live.seed(session);
     let mut model = session.build_model()?;
     load_state(&mut model, state)?;
+    // What is frozen does not move.
+    model.begin_epoch(live.epoch + 1)?;
     let step = session.batch_size();
     let train_count = splits.train.samples().len();
     // A loss that compares samples is another one among fewer.
