@@ -82,6 +82,18 @@ fn a_run_killed_while_its_pool_is_fitted_in_folds_ends_as_if_it_had_never_been()
     assert!(stopped >= 2, "{stopped} of 16 were stopped within the folds");
 }
 
+#[test]
+fn a_run_with_encoders_that_are_frozen_for_some_epochs_ends_as_if_it_had_never_been_killed() {
+    let frozen = [
+        "modality.camera.freeze={ stages = 1, from = 2, epochs = 2 }",
+        "modality.motion.freeze=3",
+        "modality.camera.learning_rate_scale=0.5",
+    ];
+    let frozen: Vec<&str> = frozen.iter().flat_map(|set| ["--set", set]).collect();
+    let stopped = stopped_in(&frozen, 12, "checkpoints");
+    assert!(stopped >= 2, "{stopped} of 12 were stopped in training");
+}
+
 /// Kills so many runs, spread over the whole length of one, and expects that each ends alike when it goes on. How many had
 /// come so far that this folder was there, and not the result.
 fn stopped_in(more: &[&str], kills: u32, folder: &str) -> u32 {
