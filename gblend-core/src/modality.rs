@@ -72,6 +72,17 @@ pub trait Modality: Debug + Send + Sync {
         Ok(sample)
     }
 
+    /// Positions of the values of a prepared sample that are unlike any that was [fitted](Self::fit) to, so that the encoder
+    /// knows nothing of them: a category that no training sample had, a number far beyond theirs. Whoever predicts samples of
+    /// other files is told how many have such. Default: there are none.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    fn unfamiliar(&self, sample: &Array, fitted: &Fitted) -> Result<Vec<usize>> {
+        let _ = (sample, fitted);
+        Ok(Vec::new())
+    }
+
     /// How many views of a prepared sample there are, such as clips of a video. Training sees one that is drawn anew in
     /// each epoch; evaluation sees all, and takes the mean of their class probabilities. Modalities with equally many
     /// views are shown the same one of a sample.

@@ -9,7 +9,7 @@ use gblend_core::params::load_state;
 use serde::Serialize;
 
 use super::device::DeviceOption;
-use super::further::{Bad, FurtherFiles};
+use super::further::{FurtherFiles, Oddities};
 use super::{print, print_json};
 use crate::config::{Config, Override};
 use crate::data::{Differences, Evaluable, Splits};
@@ -274,17 +274,16 @@ impl Evaluate {
                 let (count, all) = (left_out.len(), samples + left_out.len());
                 reporter.warn(&format!("{count} of {all} samples are left out, such as {first}"));
             }
-            let mut bad = Bad::default();
+            let mut oddities = Oddities::default();
             let (mut all_learned, mut first_learned) = (0, None);
             let mut whole: Option<Evaluation> = None;
             for block in predictor.blocks() {
                 let end = block.end;
+                let predicted = predictor.predict(block)?;
+                oddities.count(&predicted);
                 let Predicted {
-                    evaluation,
-                    faults,
-                    learned,
-                } = predictor.predict(block)?;
-                bad.count(&faults);
+                    evaluation, learned, ..
+                } = predicted;
                 if let (None, Some(&first)) = (&first_learned, learned.first()) {
                     first_learned = Some(predictor.source().sample(first).id);
                 }
@@ -295,7 +294,7 @@ impl Evaluate {
                 }
                 reporter.predicted(end, samples);
             }
-            bad.tell(samples, reporter)?;
+            oddities.tell(&predictor, reporter)?;
             if let Some(first) = first_learned {
                 reporter.warn(&format!(
                     "{all_learned} of {samples} samples, such as `{first}`, are the very ones that the model was trained or selected \

@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 use crate::progress::Reporter;
+use crate::training::{Predicted, Predictor, Unfamiliar};
 
 /// The options.
 #[derive(Debug, Default, Args)]
@@ -86,37 +87,64 @@ impl Given {
     }
 }
 
-/// Samples that cannot be used.
+/// What is wrong with samples, or odd about them.
 #[derive(Debug, Default)]
-pub(super) struct Bad {
-    count: usize,
-    first: Option<String>,
+pub(super) struct Oddities {
+    /// Those that cannot be used.
+    bad: usize,
+    first_bad: Option<String>,
+    /// By the position of the modality and the value's.
+    unfamiliar: BTreeMap<(usize, usize), Unfamiliar>,
 }
 
-impl Bad {
-    /// Counts some, by their positions.
-    pub(super) fn count(&mut self, faults: &BTreeMap<usize, String>) {
-        self.count += faults.len();
-        if self.first.is_none() {
-            self.first = faults.values().next().cloned();
+/// Columns that are told one by one.
+const LISTED: usize = 5;
+
+impl Oddities {
+    /// Counts those of a block.
+    pub(super) fn count(&mut self, predicted: &Predicted) {
+        self.bad += predicted.faults.len();
+        if self.first_bad.is_none() {
+            self.first_bad = predicted.faults.values().next().cloned();
+        }
+        for (value, found) in &predicted.unfamiliar {
+            let all = self.unfamiliar.entry(*value).or_insert(Unfamiliar {
+                samples: 0,
+                first: found.first,
+            });
+            all.samples += found.samples;
         }
     }
 
     /// Tells of them, if there are any.
     ///
     /// # Errors
-    /// [`Error::Usage`] if all are.
-    pub(super) fn tell(self, total: usize, reporter: &Reporter) -> Result<()> {
-        let Some(first) = self.first else { return Ok(()) };
-        let count = self.count;
-        if count == total {
-            return Err(Error::Usage(format!(
-                "none of {total} samples can be used, such as: {first}"
-            )));
+    /// [`Error::Usage`] if no sample can be used.
+    pub(super) fn tell(self, predictor: &Predictor<'_>, reporter: &Reporter) -> Result<()> {
+        let total = predictor.source().len();
+        if let Some(first) = self.first_bad {
+            let count = self.bad;
+            if count == total {
+                return Err(Error::Usage(format!(
+                    "none of {total} samples can be used, such as: {first}"
+                )));
+            }
+            reporter.warn(&format!(
+                "{count} of {total} samples cannot be used, such as: {first}"
+            ));
         }
-        reporter.warn(&format!(
-            "{count} of {total} samples cannot be used, such as: {first}"
-        ));
+        for (&(modality, value), found) in self.unfamiliar.iter().take(LISTED) {
+            reporter.warn(&format!(
+                "{}: {} of {total} samples, such as `{}`, have there what no training sample had, a category of another name or a \
+                 number far beyond theirs; it says little to the model",
+                predictor.value_name(modality, value),
+                found.samples,
+                predictor.source().sample(found.first).id,
+            ));
+        }
+        if let Some(more) = self.unfamiliar.len().checked_sub(LISTED).filter(|&more| more > 0) {
+            reporter.warn(&format!("so it is with {more} further columns"));
+        }
         Ok(())
     }
 }

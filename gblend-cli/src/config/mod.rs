@@ -149,6 +149,15 @@ impl ModalityConfig {
             .map_err(|error| self.named(error))
     }
 
+    /// Positions of the values of a prepared sample that are unlike any of the training samples.
+    ///
+    /// # Errors
+    /// The plugin's, with the table before the key of a setting.
+    pub fn unfamiliar(&self, sample: &Array, fitted: &Fitted) -> gblend_core::Result<Vec<usize>> {
+        let unfamiliar = self.plugin.unfamiliar(sample, fitted);
+        unfamiliar.map_err(|error| self.named(error))
+    }
+
     /// One view of a prepared sample.
     ///
     /// # Errors

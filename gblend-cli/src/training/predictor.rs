@@ -42,6 +42,8 @@ pub struct Predictor<'a> {
     /// As encoders see them.
     sample_shapes: Vec<Vec<usize>>,
     streams: Vec<usize>,
+    /// Of each modality, the columns that its arrays are made of, if they are.
+    columns: Vec<Option<Vec<String>>>,
     /// What the samples were made of that the run learned or chose something from, where labels are wanted.
     learned: HashSet<u64>,
     device: AutoDevice,
@@ -55,6 +57,17 @@ pub struct Predicted {
     pub faults: BTreeMap<usize, String>,
     /// Positions of those that are, label and contents, ones that the model was trained or selected on.
     pub learned: Vec<usize>,
+    /// Values that are unlike any of the training samples, by the position of the modality and theirs in a sample.
+    pub unfamiliar: BTreeMap<(usize, usize), Unfamiliar>,
+}
+
+/// Samples with a value that is unlike any of the training samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfamiliar {
+    /// How many.
+    pub samples: usize,
+    /// The first of them.
+    pub first: usize,
 }
 
 /// Positions in a part.
@@ -135,6 +148,7 @@ impl<'a> Predictor<'a> {
                 .collect(),
             sample_shapes,
             streams,
+            columns: modalities.iter().map(|known| known.columns.clone()).collect(),
             learned: match labeled {
                 true => learned(run),
                 false => HashSet::new(),
@@ -230,6 +244,7 @@ impl<'a> Predictor<'a> {
             .filter(|_| !self.learned.is_empty())
             .filter(is_learned);
         let learned = learned.map(|&sample| first + sample as usize).collect();
+        let unfamiliar = self.unfamiliar(&prepared, &sound, first)?;
         let active = ActiveHeads::trained(&self.weights);
         let loader = Loader {
             prepared: &prepared,
@@ -252,7 +267,48 @@ impl<'a> Predictor<'a> {
             evaluation,
             faults,
             learned,
+            unfamiliar,
         })
+    }
+
+    /// What of these samples is unlike any that modalities were fitted to.
+    fn unfamiliar(
+        &self,
+        prepared: &Prepared<'_>,
+        samples: &Sound,
+        first: usize,
+    ) -> Result<BTreeMap<(usize, usize), Unfamiliar>> {
+        let mut found: BTreeMap<(usize, usize), Unfamiliar> = BTreeMap::new();
+        let fitted = self.fitted.iter().enumerate();
+        for (position, fitted) in fitted.filter(|(_, fitted)| !fitted.is_nothing()) {
+            let modality = &self.config.modalities[position];
+            for &sample in &samples.0 {
+                let sample = sample as usize;
+                if !prepared.has(position, sample) {
+                    continue;
+                }
+                for value in modality.unfamiliar(&prepared.sample(position, sample)?, fitted)? {
+                    let found = found.entry((position, value)).or_insert(Unfamiliar {
+                        samples: 0,
+                        first: first + sample,
+                    });
+                    found.samples += 1;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The name of the column that a value of a modality's samples comes from, or else its position, for messages.
+    pub fn value_name(&self, modality: usize, value: usize) -> String {
+        let column = self.columns[modality]
+            .as_ref()
+            .and_then(|columns| columns.get(value));
+        let name = &self.config.modalities[modality].name;
+        match column {
+            Some(column) => format!("column `{column}`"),
+            None => format!("value {value} of modality `{name}`"),
+        }
     }
 
     /// Samples of a run that did not keep the shapes they are prepared to have to be seen by encoders as those of training.

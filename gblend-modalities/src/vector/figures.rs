@@ -210,6 +210,27 @@ impl Figures {
         }
         Array::new([applied.len()], applied)
     }
+
+    /// Columns of a sample with a category that no training sample had, or a number that is clipped.
+    pub(super) fn unfamiliar(&self, settings: &Vector, sample: &Array) -> Vec<usize> {
+        let value = |column: usize| sample.values().get(column).copied();
+        let is_beyond = |number: &Number, value: f32| match settings.scaling {
+            _ if is_code(value) => true,
+            Scaling::Standard => f64::from(number.scale().of(value, f64::MAX).abs()) > settings.clip,
+            Scaling::None => false,
+        };
+        let numbers = self.numbers.iter().filter(|number| {
+            value(number.column).is_some_and(|value| value != MISSING && is_beyond(number, value))
+        });
+        let categories = self.categories.iter().filter(|categories| {
+            value(categories.column)
+                .is_some_and(|value| value != MISSING && categories.position(value).is_none())
+        });
+        let numbers = numbers.map(|number| number.column);
+        numbers
+            .chain(categories.map(|categories| categories.column))
+            .collect()
+    }
 }
 
 /// Numbers in the order that they have, none of which is NaN.

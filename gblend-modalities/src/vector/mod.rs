@@ -133,6 +133,10 @@ impl Modality for Vector {
         fitted.get::<Figures>()?.apply(self, &sample)
     }
 
+    fn unfamiliar(&self, sample: &Array, fitted: &Fitted) -> Result<Vec<usize>> {
+        Ok(fitted.get::<Figures>()?.unfamiliar(self, sample))
+    }
+
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
         let figures = cx.fitted.get::<Figures>()?;
         Ok(Box::new(VectorNetwork::new(self, &figures, cx)?))

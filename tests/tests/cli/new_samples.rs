@@ -437,6 +437,51 @@ fn what_cannot_be_predicted_is_told_before_anything_is_written() {
 }
 
 #[test]
+fn what_no_training_sample_had_is_told_by_its_column() {
+    let p = playground();
+    // As pandas writes whole numbers once a cell of them is missing, and a length in another unit.
+    let rows = |samples: std::ops::Range<usize>, shop: &dyn Fn(usize) -> String, unit: f32| {
+        let line = |sample: usize| {
+            let length = (10.0 + noise(sample, 3)) * unit;
+            format!(
+                "s{sample},{},{},{length}\n",
+                CLASSES[class(sample)],
+                shop(sample % 4)
+            )
+        };
+        let lines: String = samples.map(line).collect();
+        format!("id,label,shop,length\n{lines}")
+    };
+    p.write("table.csv", rows(0..SAMPLES, &|shop| shop.to_string(), 1.0));
+    p.write(
+        "config.toml",
+        "[run]\nepochs = 1\n\n[data]\nkind = \"manifest\"\ntable = \"table.csv\"\nid = \"id\"\nlabel = \"label\"\n\
+         split = { test = 0.25 }\n\n[data.streams.bill]\nmedia = \"array\"\ncolumns = [\"length\", \"shop\"]\n\
+         categories = [\"shop\"]\n\n[modality.bill]\nkind = \"vector\"\n\n[blend]\nkind = \"equal\"\n",
+    );
+    p.succeed(&["train", "config.toml", "--quiet", "--out", "run"]);
+    let predict = |table: String| {
+        p.write("new.csv", table);
+        let outcome = p.run(&["predict", "run", "--table", "new.csv", "--json"]);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        outcome.stderr
+    };
+    let told = predict(rows(0..24, &|shop| shop.to_string(), 1.0));
+    assert!(!told.contains("no training sample had"), "{told}");
+    let told = predict(rows(0..24, &|shop| format!("{shop}.0"), 1.0));
+    assert!(
+        told.contains(
+            "column `shop`: 24 of 24 samples, such as `s0`, have there what no training sample had"
+        ),
+        "{told}"
+    );
+    assert!(!told.contains("`length`"), "{told}");
+    let told = predict(rows(0..24, &|shop| shop.to_string(), 1000.0));
+    assert!(told.contains("column `length`: 24 of 24 samples"), "{told}");
+    assert!(!told.contains("`shop`"), "{told}");
+}
+
+#[test]
 fn a_head_that_was_not_trained_says_nothing() {
     let p = playground();
     p.succeed(&[

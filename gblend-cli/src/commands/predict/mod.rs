@@ -13,7 +13,7 @@ use gblend_core::registry::nearest;
 
 use super::device::DeviceOption;
 use super::evaluate::with_trained;
-use super::further::{Bad, FurtherFiles};
+use super::further::{FurtherFiles, Oddities};
 use super::{print, print_json};
 use crate::config::{Config, Override};
 use crate::data::{Evaluable, SampleIndex};
@@ -177,15 +177,16 @@ impl Predict {
             let (mut predictor, notes) = Predictor::open(&run, &config, place, false)?;
             notes.iter().for_each(|note| reporter.warn(note));
             let total = predictor.source().len();
-            let mut bad = Bad::default();
+            let mut oddities = Oddities::default();
             for block in predictor.blocks() {
                 let end = block.end;
+                let predicted = predictor.predict(block.clone())?;
+                oddities.count(&predicted);
                 let Predicted {
                     evaluation,
                     mut faults,
-                    learned: _,
-                } = predictor.predict(block.clone())?;
-                bad.count(&faults);
+                    ..
+                } = predicted;
                 let answers = Answers {
                     ensemble: predictor.ensemble(),
                     rule: config.blend.pipeline.predict,
@@ -203,7 +204,7 @@ impl Predict {
                 })?;
                 reporter.predicted(end, total);
             }
-            bad.tell(total, reporter)
+            oddities.tell(&predictor, reporter)
         })
     }
 }
