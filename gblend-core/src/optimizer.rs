@@ -17,7 +17,7 @@ pub trait Optimizer: Debug + Send + Sync {
     /// Starts with no state.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) if a value is out of its range.
+    /// [`Error::Setting`] if a value is out of its range.
     fn start(&self) -> Result<Box<dyn OptimizerState>>;
 }
 
@@ -32,7 +32,7 @@ pub trait OptimizerState: Debug {
     /// network may have rates of their own. Where it stays at that of [`begin_step`](Self::begin_step), this is not called.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) if the optimizer has one rate for all, as by default.
+    /// [`Error::Setting`] if the optimizer has one rate for all, as by default.
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
         let expected = "no multiple of it, as this optimizer has one rate for all parameters";
         Err(Error::setting("learning_rate", learning_rate, expected))
@@ -43,7 +43,7 @@ pub trait OptimizerState: Debug {
     /// part of a gradient whose scale the rule takes out: a part of the network that a loss of small weight trains forgets no faster than others.
     ///
     /// # Errors
-    /// [`Error::Device`](crate::Error::Device) if the device fails.
+    /// [`Error::Device`] if the device fails.
     fn update(
         &mut self,
         path: &ParamPath,
@@ -58,7 +58,7 @@ pub trait OptimizerState: Debug {
     /// The moments of one parameter by name, for a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Device`](crate::Error::Device) if the device fails.
+    /// [`Error::Device`] if the device fails.
     fn moments(&mut self, path: &ParamPath, param: ParamMut<'_>) -> Result<BTreeMap<&'static str, Array>>;
 
     /// Goes on from a checkpoint: the number of steps begun.
@@ -67,7 +67,7 @@ pub trait OptimizerState: Debug {
     /// Goes on from a checkpoint: the moments of one parameter.
     ///
     /// # Errors
-    /// [`Error::Parameter`](crate::Error::Parameter) if a moment is missing or of another shape.
+    /// [`Error::Parameter`] if a moment is missing or of another shape.
     fn restore_moments(
         &mut self,
         path: &ParamPath,
