@@ -150,12 +150,7 @@ pub static TARGETS: [Target; 29] = [
         memory(4 * KIB, 256),
         100_000,
     ),
-    target(
-        "pretrained",
-        fuzzing::pretrained,
-        memory(8 * KIB, 256),
-        100_000,
-    ),
+    target("pretrained", fuzzing::pretrained, memory(8 * KIB, 256), 100_000),
     target("run_files", fuzzing::run_files, memory(4 * KIB, 256), 100_000),
     target("fitted", fitted, memory(4096 * KIB, 16 * KIB), 20_000),
     target("tokenizer", tokenizer, memory(4096 * KIB, 16 * KIB), 5_000),
