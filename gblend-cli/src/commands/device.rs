@@ -1,8 +1,12 @@
 //! `--device`, which every command has that computes.
 
+use std::path::Path;
+
 use clap::Args;
 
-use crate::config::{DeviceChoice, Override};
+use crate::config::{Config, DeviceChoice, Override};
+use crate::error::Result;
+use crate::run_folder::FinishedRun;
 
 /// The option.
 #[derive(Debug, Args)]
@@ -17,5 +21,16 @@ impl DeviceOption {
     pub(super) fn overrides(&self) -> Option<Override> {
         let device = self.device?;
         Some(Override::new(&["run", "device"], device.to_string()))
+    }
+
+    /// A run that has ended, and its configuration with that device.
+    ///
+    /// # Errors
+    /// What either has wrong.
+    pub(super) fn open_run(&self, folder: &Path) -> Result<(FinishedRun, Config)> {
+        let run = FinishedRun::open(folder)?;
+        let overrides: Vec<Override> = self.overrides().into_iter().collect();
+        let config = Config::of_run(&run.config_path(), &overrides)?;
+        Ok((run, config))
     }
 }

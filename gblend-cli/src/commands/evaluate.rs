@@ -11,13 +11,11 @@ use serde::Serialize;
 use super::device::DeviceOption;
 use super::further::{FurtherFiles, Oddities};
 use super::{print, print_json};
-use crate::config::{Config, Override};
 use crate::data::{Differences, Evaluable, Splits};
 use crate::error::{Error, Result};
 use crate::evaluation::{Ensemble, Evaluation, MOST_MODALITIES};
 use crate::progress::Reporter;
 use crate::records::{ClassWeight, Metrics, ObjectiveDescription, PredictionRule, SplitName, SubsetScore};
-use crate::run_folder::FinishedRun;
 use crate::tables::{metrics_table, predictions_line, weighted_losses};
 use crate::training::session::{Session, with_threads};
 use crate::training::{Predicted, Predictor, TrainedModel};
@@ -263,9 +261,7 @@ impl Evaluate {
     /// On labeled samples of other files.
     fn of_further(&self, further: FurtherFiles, reporter: &Reporter) -> Result<Report> {
         let given = further.open()?;
-        let run = FinishedRun::open(&self.run)?;
-        let overrides: Vec<Override> = self.device.overrides().into_iter().collect();
-        let config = Config::of_run(&run.config_path(), &overrides)?;
+        let (run, config) = self.device.open_run(&self.run)?;
         with_threads(config.run.threads, || {
             let (mut predictor, notes) = Predictor::open(&run, &config, given.place(), true)?;
             notes.iter().for_each(|note| reporter.warn(note));
@@ -379,9 +375,7 @@ pub(super) fn with_trained<T: Send>(
     reporter: &Reporter,
     work: impl FnOnce(&mut TrainedModel<'_>, Splits) -> Result<T> + Send,
 ) -> Result<T> {
-    let run = FinishedRun::open(folder)?;
-    let overrides: Vec<Override> = device.overrides().into_iter().collect();
-    let config = Config::of_run(&run.config_path(), &overrides)?;
+    let (run, config) = device.open_run(folder)?;
     with_threads(config.run.threads, || {
         let (mut session, splits) = match &run.membership {
             Some(membership) => Session::open_remembering(&config, &run.fitted, membership, reporter)?,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use gblend_core::Fitted;
 use serde::{Deserialize, Serialize};
 
+use super::format::check_format;
+
 /// The format of the file; another format gets another number.
 const FORMAT: &str = "gblend-fitted-1";
 
@@ -52,12 +54,6 @@ impl FittedModalities {
     /// # Errors
     /// The format, if it cannot.
     pub fn check_format(&self) -> Result<(), String> {
-        if self.format == FORMAT {
-            return Ok(());
-        }
-        Err(format!(
-            "fitted.json has the format `{}`, this gblend reads `{FORMAT}`",
-            self.format
-        ))
+        check_format("fitted.json", &self.format, FORMAT)
     }
 }

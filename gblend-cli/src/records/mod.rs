@@ -9,6 +9,7 @@ mod counts;
 mod epoch;
 mod figure;
 mod fitted;
+mod format;
 mod interval_words;
 mod membership;
 mod metrics;

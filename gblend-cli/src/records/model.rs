@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::FittedPool;
+use super::format::check_format;
 
 /// The format of the files; another format gets another number.
 const FORMAT: &str = "gblend-model-1";
@@ -79,12 +80,6 @@ impl ModelDescription {
     /// # Errors
     /// The format, if it cannot.
     pub fn check_format(&self) -> Result<(), String> {
-        if self.format == FORMAT {
-            return Ok(());
-        }
-        Err(format!(
-            "model.json has the format `{}`, this gblend reads `{FORMAT}`",
-            self.format
-        ))
+        check_format("model.json", &self.format, FORMAT)
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::format::check_format;
+
 /// The format of the file; another format gets another number.
 const FORMAT: &str = "gblend-pretrained-1";
 
@@ -114,13 +116,7 @@ impl Origins {
     /// # Errors
     /// The format, if it cannot.
     pub fn check_format(&self) -> Result<(), String> {
-        if self.format == FORMAT {
-            return Ok(());
-        }
-        Err(format!(
-            "pretrained.json has the format `{}`, this gblend reads `{FORMAT}`",
-            self.format
-        ))
+        check_format("pretrained.json", &self.format, FORMAT)
     }
 
     /// The first modality whose encoder came from another file than now, with both hashes.

@@ -7,15 +7,18 @@ use crate::error::{Error, Result};
 /// As many runs as a message lists.
 const LISTED: usize = 12;
 
+/// Whether a folder is that of a comparison.
+pub(super) fn is_comparison(folder: &Path) -> bool {
+    let mut names = ["compare.json", "cells", "tuning"].iter();
+    names.any(|name| folder.join(name).exists())
+}
+
 /// Refuses the folder of a comparison, which has runs and is none: nothing may be trained or written in it as in a run's.
 ///
 /// # Errors
 /// [`Error::Run`] with the runs that it has.
 pub fn refuse_comparison(folder: &Path) -> Result<()> {
-    let is_one = ["compare.json", "cells", "tuning"]
-        .iter()
-        .any(|name| folder.join(name).exists());
-    if !is_one {
+    if !is_comparison(folder) {
         return Ok(());
     }
     let mut runs = Vec::new();

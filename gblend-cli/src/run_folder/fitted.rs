@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use super::described::{bytes_of, hash_of};
-use crate::error::{Error, Result};
+use super::described::{hash_of, read_json};
+use crate::error::Result;
 use crate::files::{to_json, write_whole};
 use crate::records::FittedModalities;
 
@@ -35,15 +35,5 @@ pub(super) fn fitted_hash(run: &Path) -> Result<Option<String>> {
 /// # Errors
 /// [`Error::Run`] if it is damaged or of another version of gblend, [`Error::Read`].
 pub fn read_fitted(run: &Path) -> Result<FittedModalities> {
-    let problem = |problem: String| Error::Run {
-        folder: run.to_owned(),
-        problem,
-    };
-    let Some(bytes) = bytes_of(&run.join(FITTED))? else {
-        return Ok(FittedModalities::default());
-    };
-    let fitted: FittedModalities = serde_json::from_slice(&bytes)
-        .map_err(|error| problem(format!("{FITTED} cannot be understood: {error}")))?;
-    fitted.check_format().map_err(problem)?;
-    Ok(fitted)
+    read_json(run, FITTED, FittedModalities::check_format)
 }

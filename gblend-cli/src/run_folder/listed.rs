@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde::Deserialize;
 
 use super::METRICS;
+use super::comparison::is_comparison;
 use crate::records::{Comparison, Summary};
 
 /// A folder of a run or of a comparison.
@@ -65,10 +66,7 @@ impl Listed {
 }
 
 fn state(path: &Path) -> ListedState {
-    let is_comparison = ["compare.json", "cells", "tuning"]
-        .iter()
-        .any(|name| path.join(name).exists());
-    if is_comparison {
+    if is_comparison(path) {
         return match parsed(&path.join("compare.json")) {
             Ok(comparison) => ListedState::Comparison(comparison.map(Box::new)),
             Err(problem) => ListedState::Damaged(problem),

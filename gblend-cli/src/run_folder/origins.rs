@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::described::{bytes_of, hash_of};
+use super::described::{hash_of, read_json};
 use crate::error::{Error, Result};
 use crate::files::{to_json, write_whole};
 use crate::records::Origins;
@@ -63,15 +63,5 @@ pub fn origins_hold(run: &Path, base: &Path) -> bool {
 
 /// What the pre-trained encoders of a run were initialized from; nothing in a folder without the file.
 fn read_origins(run: &Path) -> Result<Origins> {
-    let problem = |problem: String| Error::Run {
-        folder: run.to_owned(),
-        problem,
-    };
-    let Some(bytes) = bytes_of(&run.join(ORIGINS))? else {
-        return Ok(Origins::default());
-    };
-    let origins: Origins = serde_json::from_slice(&bytes)
-        .map_err(|error| problem(format!("{ORIGINS} cannot be understood: {error}")))?;
-    origins.check_format().map_err(problem)?;
-    Ok(origins)
+    read_json(run, ORIGINS, Origins::check_format)
 }

@@ -15,12 +15,10 @@ use super::device::DeviceOption;
 use super::evaluate::with_trained;
 use super::further::{FurtherFiles, Oddities};
 use super::{print, print_json};
-use crate::config::{Config, Override};
 use crate::data::{Evaluable, SampleIndex};
 use crate::error::{Error, Result};
 use crate::progress::Reporter;
 use crate::records::ModelDescription;
-use crate::run_folder::FinishedRun;
 use crate::tables::{percent, table};
 use crate::training::session::with_threads;
 use crate::training::{Predicted, Predictor};
@@ -169,9 +167,7 @@ impl Predict {
         reporter: &Reporter,
         destination: &mut Destination,
     ) -> Result<()> {
-        let run = FinishedRun::open(&self.run)?;
-        let overrides: Vec<Override> = self.device.overrides().into_iter().collect();
-        let config = Config::of_run(&run.config_path(), &overrides)?;
+        let (run, config) = self.device.open_run(&self.run)?;
         let place = place(&run.model)?;
         with_threads(config.run.threads, || {
             let (mut predictor, notes) = Predictor::open(&run, &config, place, false)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gblend_core::{LabelKind, Source};
+use unicode_normalization::UnicodeNormalization;
 
 use super::Finding;
 use crate::data::prepared::Prepared;
@@ -98,46 +99,21 @@ fn alike(names: &[String]) -> Vec<Vec<String>> {
     by_form.into_values().filter(|names| names.len() > 1).collect()
 }
 
-/// A letter as its base and a mark, whichever it is, if it has one; nothing of what is not seen.
-fn decomposed(letter: char) -> impl Iterator<Item = char> {
-    const MARK: char = '\u{301}';
-    const MARKED: [(char, &str); 19] = [
-        ('a', "àáâãäåāăą"),
-        ('c', "çćĉċč"),
-        ('d', "ď"),
-        ('e', "èéêëēĕėęě"),
-        ('g', "ĝğġģ"),
-        ('h', "ĥ"),
-        ('i', "ìíîïĩīĭį"),
-        ('j', "ĵ"),
-        ('k', "ķ"),
-        ('l', "ĺļľ"),
-        ('n', "ñńņň"),
-        ('o', "òóôõöōŏő"),
-        ('r', "ŕŗř"),
-        ('s', "śŝşš"),
-        ('t', "ţť"),
-        ('u', "ùúûüũūŭůűų"),
-        ('w', "ŵ"),
-        ('y', "ýÿŷ"),
-        ('z', "źżž"),
-    ];
-    let marked = MARKED.into_iter().find(|(_, letters)| letters.contains(letter));
-    let (first, second) = match (letter, marked) {
-        (_, Some((base, _))) => (Some(base), Some(MARK)),
-        ('\u{300}'..='\u{36F}', _) => (Some(MARK), None),
-        ('\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}', _) => (None, None),
-        _ => (Some(letter), None),
-    };
-    first.into_iter().chain(second)
+/// Whether nothing is seen of a character.
+fn is_unseen(letter: &char) -> bool {
+    matches!(
+        letter,
+        '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}'
+    )
 }
 
 fn form(name: &str) -> String {
     if let Ok(number) = name.trim().parse::<f64>() {
         return (number + 0.0).to_string();
     }
-    let lower: String = name.to_lowercase().chars().flat_map(decomposed).collect();
-    let words = lower.split(|letter: char| letter.is_whitespace() || letter == '_' || letter == '-');
+    let seen = name.chars().filter(|letter| !is_unseen(letter));
+    let seen: String = seen.flat_map(char::to_lowercase).nfc().collect();
+    let words = seen.split(|letter: char| letter.is_whitespace() || letter == '_' || letter == '-');
     words
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
@@ -163,6 +139,7 @@ mod tests {
             [["caf\u{e9}", "cafe\u{301}"]]
         );
         assert_eq!(groups(&["a", "a\u{200b}"]), [["a", "a\u{200b}"]]);
-        assert!(groups(&["a", "b", "1", "-1", "1e1", "\u{e4}"]).is_empty());
+        assert_eq!(groups(&["\u{ac00}", "\u{1100}\u{1161}"]).len(), 1);
+        assert!(groups(&["a", "b", "1", "-1", "1e1", "\u{e4}", "\u{e0}"]).is_empty());
     }
 }
