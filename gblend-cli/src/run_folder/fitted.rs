@@ -14,7 +14,7 @@ const FITTED: &str = "fitted.json";
 /// Writes it into a run folder, if there is any.
 ///
 /// # Errors
-/// [`Error::Write`].
+/// [`Error::Write`](crate::error::Error::Write).
 pub(super) fn write_fitted(run: &Path, fitted: &FittedModalities) -> Result<()> {
     if fitted.is_empty() {
         return Ok(());
@@ -25,7 +25,7 @@ pub(super) fn write_fitted(run: &Path, fitted: &FittedModalities) -> Result<()> 
 /// Hash of the file, if there is one.
 ///
 /// # Errors
-/// [`Error::Read`].
+/// [`Error::Read`](crate::error::Error::Read).
 pub(super) fn fitted_hash(run: &Path) -> Result<Option<String>> {
     hash_of(&run.join(FITTED))
 }
@@ -33,7 +33,7 @@ pub(super) fn fitted_hash(run: &Path) -> Result<Option<String>> {
 /// What the modalities of a run have fitted; nothing in a folder without the file.
 ///
 /// # Errors
-/// [`Error::Run`] if it is damaged or of another version of gblend, [`Error::Read`].
+/// [`Error::Run`](crate::error::Error::Run) if it is damaged or of another version of gblend, [`Error::Read`](crate::error::Error::Read).
 pub fn read_fitted(run: &Path) -> Result<FittedModalities> {
     read_json(run, FITTED, FittedModalities::check_format)
 }
