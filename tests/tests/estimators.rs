@@ -188,9 +188,24 @@ fn the_baseline_is_taken_before_the_first_epoch() {
 
 #[test]
 fn of_several_lengths_all_heads_have_the_joint_one_s_or_each_the_one_that_generalizes_best() {
+    // With steps so large, probes turn; after how many epochs, the last digits of sums may decide, which differ by processor. So
+    // there are several rates.
+    let turns = [4.0, 8.0, 12.0, 16.0, 20.0].map(chosen_lengths);
+    assert!(
+        turns.iter().flatten().any(|&length| length != turns[0][0]),
+        "all heads turn at once, at any rate: {turns:?}"
+    );
+    assert!(
+        turns.iter().any(|heads| heads.iter().any(|length| *length != heads[2])),
+        "the heads of a network turn at once: {turns:?}"
+    );
+}
+
+/// Of the lengths 1, 2 and 4, the position of the one after which each head has gained most, at a learning rate; and that estimates
+/// of several lengths are those of these.
+fn chosen_lengths(rate: f64) -> [usize; 3] {
     let lengths = [1, 2, 4];
-    // Steps so large that the probes turn, each after another number of epochs.
-    let config = smooth(12.0, ["a", "b"], 16);
+    let config = smooth(rate, ["a", "b"], 16);
     let fixed = lengths.map(|length| movements(&config, probe(length)));
     let of = |length| {
         movements(
@@ -209,20 +224,16 @@ fn of_several_lengths_all_heads_have_the_joint_one_s_or_each_the_one_that_genera
             .0
     };
     let (joint, each) = (of(ProbeLength::Joint), of(ProbeLength::Each));
-    assert_eq!(joint, fixed[best(2)]);
+    assert_eq!(joint, fixed[best(2)], "rate {rate}");
     for head in 0..3 {
         let own = &fixed[best(head)];
         assert_eq!(
             (each.delta_g[head], each.delta_o[head]),
             (own.delta_g[head], own.delta_o[head]),
-            "head {head}"
+            "rate {rate}, head {head}"
         );
     }
-    let chosen = [0, 1, 2].map(best);
-    assert!(
-        chosen.iter().any(|&length| length != chosen[2]),
-        "all heads turn at once: {chosen:?}"
-    );
+    [0, 1, 2].map(best)
 }
 
 #[test]
