@@ -196,7 +196,9 @@ fn of_several_lengths_all_heads_have_the_joint_one_s_or_each_the_one_that_genera
         "all heads turn at once, at any rate: {turns:?}"
     );
     assert!(
-        turns.iter().any(|heads| heads.iter().any(|length| *length != heads[2])),
+        turns
+            .iter()
+            .any(|heads| heads.iter().any(|length| *length != heads[2])),
         "the heads of a network turn at once: {turns:?}"
     );
 }
