@@ -108,6 +108,13 @@ pub trait Modality: Debug + Send + Sync {
         Ok(sample)
     }
 
+    /// Whether [`augment`](Self::augment) may change samples, as it is configured. Where it does not, and there is one
+    /// [view](Self::views) of a sample, what a frozen encoder makes of the sample is computed once and kept. Default: yes, which
+    /// is never wrong.
+    fn augments(&self) -> bool {
+        true
+    }
+
     /// Builds the encoder for samples of the shape that [`prepare`](Self::prepare) made, [`apply`](Self::apply), or
     /// [`view`](Self::view).
     ///

@@ -284,6 +284,10 @@ impl Modality for Audio {
         self.augment.apply(sample, rng)
     }
 
+    fn augments(&self) -> bool {
+        self.augment.changes()
+    }
+
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
         self.encoder.build(cx)
     }

@@ -243,6 +243,10 @@ impl Modality for Depth {
         self.choice().view(sample, view)
     }
 
+    fn augments(&self) -> bool {
+        false
+    }
+
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
         self.encoder.build(cx)
     }

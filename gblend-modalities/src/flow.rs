@@ -159,6 +159,10 @@ impl Modality for Flow {
         self.choice().view(sample, view)
     }
 
+    fn augments(&self) -> bool {
+        false
+    }
+
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
         self.encoder.build(cx)
     }

@@ -142,6 +142,10 @@ impl Modality for Rgb {
         self.augment.apply(sample, values, rng)
     }
 
+    fn augments(&self) -> bool {
+        self.augment.changes()
+    }
+
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
         self.encoder.build(cx)
     }

@@ -149,6 +149,15 @@ impl Modality for Inertial {
         Ok(sample)
     }
 
+    fn augments(&self) -> bool {
+        let Augment {
+            jitter,
+            time_shift,
+            scale,
+        } = self.augment;
+        time_shift > 0 || jitter > 0.0 || scale > 0.0
+    }
+
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
         let Augment { jitter, scale, .. } = self.augment;
         if !(jitter.is_finite() && jitter >= 0.0) {

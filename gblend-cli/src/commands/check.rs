@@ -214,8 +214,16 @@ fn expected(trial: &Trial) -> Vec<String> {
         Err(diverged) => return vec![format!("warning: the first steps go wrong: {diverged}")],
     };
     let epoch = step * trial.steps_per_epoch as f64;
+    let once = trial.once.as_secs_f64();
+    let features = match once > 0.0 {
+        true => format!(
+            "{} for the features of frozen encoders, once, and ",
+            duration(once)
+        ),
+        false => String::new(),
+    };
     let mut lines = vec![format!(
-        "time: about {} for {} epochs of {} steps, {:.1} ms each; estimates, validation and the test come on top",
+        "time: about {features}{} for {} epochs of {} steps, {:.1} ms each; estimates, validation and the test come on top",
         duration(epoch * trial.epochs as f64),
         trial.epochs,
         trial.steps_per_epoch,

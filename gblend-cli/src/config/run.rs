@@ -44,7 +44,8 @@ pub struct RunConfig {
     /// Memory for prepared samples in MiB, those of batches that wait for their step among them. Samples that do not fit
     /// are read from the cache again in each epoch, and fewer batches wait. On top come about 150 MiB for the program, on each
     /// thread the media of one sample (`max_mib` of a stream is their bound) and up to 16 MiB of prepared samples, and what a
-    /// step computes with, which `run.batch_size` and the network decide.
+    /// step computes with, which `run.batch_size` and the network decide. A quarter of it is for the features of frozen encoders,
+    /// where there are such.
     pub memory: u64,
     /// Folder that relative paths start from. Default: that of the configuration file.
     #[serde(skip_serializing_if = "Option::is_none")]

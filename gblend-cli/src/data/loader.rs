@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use gblend_core::{Array, Error, Fitted, Result, Seed, Targets};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
+use super::encoded::EncodedSamples;
 use super::position::SampleIndex;
 use super::prepared::Prepared;
 use super::sampler::{Drawn, Sampler};
@@ -43,6 +45,8 @@ pub struct LoadedInput {
     pub rows: Option<Vec<usize>>,
     /// Those samples; `None` if there is none.
     pub samples: Option<StackedSamples>,
+    /// Whether they are features, which need no encoder any more.
+    pub encoded: bool,
 }
 
 /// The batches of one pass over some samples.
@@ -182,6 +186,8 @@ pub struct Loader<'a> {
     pub fitted: &'a [Fitted],
     /// Which modalities to load.
     pub wanted: Vec<bool>,
+    /// The features of each modality that has a frozen encoder and is loaded as them; none at all if it is empty.
+    pub encoded: Vec<Option<Arc<EncodedSamples>>>,
     /// Loader threads.
     pub workers: NonZeroUsize,
 }
@@ -285,9 +291,13 @@ impl Loader<'_> {
         let rows: Vec<usize> = (0..samples.len())
             .filter(|&row| self.prepared.has(position, samples[row]))
             .collect();
+        let encoded = self.encoded.get(position).and_then(Option::as_deref);
         let arrays: Vec<Array> = rows
             .iter()
             .map(|&row| {
+                if let Some(encoded) = encoded {
+                    return encoded.sample(samples[row]);
+                }
                 let choice = choice.again(repeats.get(row).copied().unwrap_or(0));
                 self.load_sample(position, samples[row], choice)
             })
@@ -298,6 +308,7 @@ impl Loader<'_> {
                 .then(|| StackedSamples::new(&arrays))
                 .transpose()?,
             rows: (rows.len() < samples.len()).then_some(rows),
+            encoded: encoded.is_some(),
         })
     }
 
@@ -316,6 +327,10 @@ impl Loader<'_> {
                     }
                 };
                 let array = modality.view(array, view.min(views - 1))?;
+                if !modality.plugin.augments() {
+                    // A random stream of each sample takes longer than a vector does.
+                    return Ok(array);
+                }
                 let mut rng = seed.nth(position as u64).nth(sample as u64).rng();
                 modality.augment(array, &mut rng)
             }

@@ -6,6 +6,7 @@
 pub mod avmnist;
 mod binding;
 pub(crate) mod cache;
+mod encoded;
 pub mod export;
 mod folds;
 mod groups;
@@ -28,6 +29,7 @@ mod stratify;
 mod wav;
 
 pub use binding::bind;
+pub use encoded::{EncodedSamples, Encoding};
 pub use folds::{Fold, FoldTraining, LeftOut, folds};
 pub(crate) use inspect::content_of;
 pub use loader::{LoadedBatch, LoadedInput, Loader, Plan};

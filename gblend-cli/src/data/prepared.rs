@@ -96,7 +96,11 @@ impl Segment {
 }
 
 enum Stored {
-    Resident(Vec<Array>),
+    Resident {
+        samples: Vec<Array>,
+        /// Where the cache has them, too.
+        key: Option<SegmentKey>,
+    },
     Cached {
         cache: Arc<Cache>,
         key: SegmentKey,
@@ -192,7 +196,7 @@ impl<'a> Prepared<'a> {
                             let cache = Arc::clone(&cache);
                             Stored::Cached { cache, key }
                         }
-                        _ => Stored::Resident(samples),
+                        key => Stored::Resident { samples, key },
                     };
                     let places = kept.iter().filter_map(|index| u8::try_from(index - start).ok());
                     let kept = (kept.len() < count).then(|| places.collect());
@@ -379,6 +383,32 @@ impl<'a> Prepared<'a> {
         }
     }
 
+    /// The samples of a modality that can be used, as positions in the dataset and by the segments that they are kept in, each
+    /// with what the segment is made of, if the cache has it.
+    pub(super) fn segments_of(
+        &self,
+        modality: usize,
+    ) -> impl Iterator<Item = (Vec<usize>, Option<&SegmentKey>)> {
+        let PreparedModality {
+            segments,
+            per_segment,
+            ..
+        } = &self.modalities[modality];
+        segments.iter().enumerate().map(move |(number, segment)| {
+            let start = number * per_segment;
+            let range = start..(start + per_segment).min(self.source.len());
+            let usable = |&index: &usize| {
+                segment.position(index - start).is_some() && !self.faults.contains_key(&index)
+            };
+            let key = match &segment.samples {
+                Stored::Resident { key, .. } => key.as_ref(),
+                Stored::Cached { key, .. } => Some(key),
+                Stored::Direct => None,
+            };
+            (range.filter(usable).collect(), key)
+        })
+    }
+
     /// One prepared sample.
     ///
     /// # Errors
@@ -393,7 +423,7 @@ impl<'a> Prepared<'a> {
             Error::data("a sample that was skipped", problems.join("; "))
         })?;
         let prepared = match &segment.samples {
-            Stored::Resident(samples) => samples[position].clone(),
+            Stored::Resident { samples, .. } => samples[position].clone(),
             Stored::Cached { cache, key } => cache.load_one(key, position).ok_or_else(|| {
                 Error::data(
                     cache.path(key).display(),

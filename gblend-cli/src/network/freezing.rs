@@ -23,6 +23,8 @@ pub(super) struct Freezing {
     part: Option<FrozenPart>,
     /// The paths of the parameters and statistics that are frozen in the epoch at hand.
     paths: Option<BTreeSet<String>>,
+    /// A hash of the encoder's parameters and statistics, until someone may have changed them.
+    fingerprint: Option<blake3::Hash>,
 }
 
 impl Freezing {
@@ -45,7 +47,10 @@ impl Freezing {
             };
             return Err(Error::setting(modality.key("freeze.stages"), asked, expected));
         }
-        Ok(Self { part, paths: None })
+        Ok(Self {
+            part,
+            ..Self::default()
+        })
     }
 
     /// A fusion that takes maps out of the middle of an encoder divides it where it is frozen, if it is in part.
@@ -77,6 +82,7 @@ impl Freezing {
         let part = self.part.filter(|part| part.holds_in(epoch));
         let Some(part) = part else {
             self.paths = None;
+            self.fingerprint = None;
             return Ok(());
         };
         if self.paths.is_some() {
@@ -101,9 +107,35 @@ impl Freezing {
         }
     }
 
+    /// Whether all of it is frozen in every epoch.
+    pub(super) fn is_constant(&self) -> bool {
+        self.part
+            .is_some_and(|part| part.stages.is_none() && part.from <= 1 && part.epochs.is_none())
+    }
+
     /// Whether all of it is frozen in the epoch at hand.
     pub(super) fn is_whole(&self) -> bool {
         self.paths.is_some() && self.part.is_some_and(|part| part.stages.is_none())
+    }
+
+    /// A hash of the encoder's parameters and statistics.
+    ///
+    /// # Errors
+    /// Never: an encoder shows its parameters.
+    pub(super) fn fingerprint(&mut self, encoder: &mut dyn Encoder) -> Result<blake3::Hash> {
+        if let Some(known) = self.fingerprint {
+            return Ok(known);
+        }
+        let mut contents = Contents(blake3::Hasher::new());
+        encoder.visit_params(&ParamPath::root(), &mut contents)?;
+        let found = contents.0.finalize();
+        self.fingerprint = Some(found);
+        Ok(found)
+    }
+
+    /// The encoder may be another one now.
+    pub(super) fn forget_fingerprint(&mut self) {
+        self.fingerprint = None;
     }
 
     /// The paths of what is frozen in the epoch at hand, if anything is.
@@ -122,6 +154,34 @@ impl ParamVisitor for Paths {
 
     fn buffer(&mut self, path: &ParamPath, _: &mut Array) -> Result<()> {
         self.0.insert(path.to_string());
+        Ok(())
+    }
+}
+
+/// Hashes names, shapes and values.
+struct Contents(blake3::Hasher);
+
+impl Contents {
+    fn add(&mut self, path: &ParamPath, array: &Array) {
+        let name = format!("{path} {:?} ", array.shape());
+        self.0.update(name.as_bytes());
+        let mut bytes = Vec::with_capacity(4 * 1024);
+        for values in array.values().chunks(1024) {
+            bytes.clear();
+            values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+            self.0.update(&bytes);
+        }
+    }
+}
+
+impl ParamVisitor for Contents {
+    fn param(&mut self, path: &ParamPath, param: ParamMut<'_>) -> Result<()> {
+        self.add(path, &param.to_array());
+        Ok(())
+    }
+
+    fn buffer(&mut self, path: &ParamPath, buffer: &mut Array) -> Result<()> {
+        self.add(path, buffer);
         Ok(())
     }
 }

@@ -20,12 +20,19 @@ pub struct Input {
     rows: Option<Vec<usize>>,
     /// Those samples; `None` if there is none.
     batch: Option<Batch>,
+    /// Whether they are what the encoder gives.
+    encoded: bool,
 }
 
 impl Input {
     /// The samples that have the modality, and their positions unless all do; `None` if there is none.
     pub fn present(&self) -> Option<(&Batch, Option<&[usize]>)> {
         self.batch.as_ref().map(|batch| (batch, self.rows.as_deref()))
+    }
+
+    /// Whether the samples are feature vectors that the encoder has given before.
+    pub fn is_encoded(&self) -> bool {
+        self.encoded
     }
 }
 
@@ -36,12 +43,18 @@ impl Inputs {
     /// If the device has no memory for them.
     pub fn new(device: &AutoDevice, samples: usize, loaded: Vec<Option<LoadedInput>>) -> Result<Self> {
         let move_one = |input: Option<LoadedInput>| {
-            let input = input.map(|LoadedInput { rows, samples }| {
-                let batch = samples
-                    .map(|stacked| Batch::from_stacked(device, stacked))
-                    .transpose()?;
-                Ok(Input { rows, batch })
-            });
+            let input = input.map(
+                |LoadedInput {
+                     rows,
+                     samples,
+                     encoded,
+                 }| {
+                    let batch = samples
+                        .map(|stacked| Batch::from_stacked(device, stacked))
+                        .transpose()?;
+                    Ok(Input { rows, batch, encoded })
+                },
+            );
             input.transpose()
         };
         Ok(Self {
@@ -56,6 +69,7 @@ impl Inputs {
             Some(Input {
                 rows: None,
                 batch: Some(batch),
+                encoded: false,
             })
         });
         Self {

@@ -1,6 +1,8 @@
 //! The network: one encoder and one linear head per modality, a fusion, and the joint head
 //! (Wang et al., CVPR 2020, figure 2).
 
+use std::collections::BTreeMap;
+
 use gblend_core::nn::{Linear, Mlp, detach, fork, scatter_maps, scatter_rows};
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
 use gblend_core::recorder::Recorder;
@@ -106,8 +108,17 @@ struct Branch {
 }
 
 impl Branch {
-    /// The whole encoder: `[batch, feature_dim]`.
-    fn features(&mut self, batch: &Batch, pass: &Pass) -> Result<Features> {
+    /// The whole encoder: `[batch, feature_dim]`; of what it has given before, nothing.
+    fn features(&mut self, batch: &Batch, encoded: bool, pass: &Pass) -> Result<Features> {
+        if encoded {
+            return match batch.sample_shape() {
+                &[width] if width == self.encoder.feature_dim() => batch.rows(pass.recorder()),
+                other => {
+                    let expected = format!("samples of shape [{}]", self.encoder.feature_dim());
+                    Err(Error::shape("features of a frozen encoder", expected, other))
+                }
+            };
+        }
         match self.freezing.at_hand(pass) {
             Frozen::Nothing => self.encoder.encode(batch, pass),
             Frozen::Whole => {
@@ -301,6 +312,38 @@ impl Multimodal {
         Ok(())
     }
 
+    /// A hash of the parameters and statistics of a modality's encoder, if all of it is frozen in the epoch at hand and nothing but
+    /// its feature vectors is read: then it makes the same of a sample whenever it sees it.
+    ///
+    /// # Errors
+    /// Never: an encoder shows its parameters.
+    pub fn frozen_encoder(&mut self, modality: usize) -> Result<Option<blake3::Hash>> {
+        let Some(branch) = self.branches.get_mut(modality) else {
+            return Ok(None);
+        };
+        match branch.stage.is_none() && branch.freezing.is_whole() {
+            true => branch.freezing.fingerprint(branch.encoder.as_mut()).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Length of the feature vectors of a modality.
+    pub fn feature_dim(&self, modality: usize) -> usize {
+        self.branches
+            .get(modality)
+            .map_or(0, |branch| branch.encoder.feature_dim())
+    }
+
+    /// The feature vectors `[batch, feature_dim]` of a modality's samples, in evaluation mode.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the batch is of another shape or there is no such modality, [`Error::Device`].
+    pub fn encode(&mut self, modality: usize, batch: &Batch) -> Result<Array> {
+        let branch = self.branches.get_mut(modality);
+        let branch = branch.ok_or_else(|| Error::shape("a modality", "one of the network's", [modality]))?;
+        branch.encoder.encode(batch, &Pass::evaluate())?.to_array()
+    }
+
     /// What each head is asked.
     pub fn criteria(&self) -> &Criteria {
         &self.criteria
@@ -413,7 +456,8 @@ impl Multimodal {
                             (Some(zeros(&self.device, shape, pass)?), None)
                         }
                         Some((batch, rows)) => {
-                            let (for_all, own) = readers.divide(branch.features(batch, pass)?)?;
+                            let (for_all, own) =
+                                readers.divide(branch.features(batch, input.is_encoded(), pass)?)?;
                             let scatter = |features| match rows {
                                 Some(rows) => scatter_rows(features, rows, samples),
                                 None => Ok(features),
@@ -501,6 +545,28 @@ impl Multimodal {
             }
         }
         self.joint.forward(read, &pass)?.to_array()
+    }
+
+    /// All parameters but those of encoders that are frozen from the first epoch to the last: what a checkpoint keeps.
+    pub fn changing(&mut self) -> impl Module + '_ {
+        let active = ActiveHeads::all(self.heads());
+        Changing { model: self, active }
+    }
+
+    /// Hashes of the encoders that [`changing`](Self::changing) leaves out, by modality.
+    ///
+    /// # Errors
+    /// Never: an encoder shows its parameters.
+    pub fn constant_encoders(&mut self) -> Result<BTreeMap<String, String>> {
+        let constant = self
+            .branches
+            .iter_mut()
+            .filter(|branch| branch.freezing.is_constant());
+        let hashes = constant.map(|branch| {
+            let hash = branch.freezing.fingerprint(branch.encoder.as_mut())?;
+            Ok((branch.name.clone(), hash.to_hex().to_string()))
+        });
+        hashes.collect()
     }
 
     /// The parts that a blend with these active heads trains. As a [`Network`], without what is frozen in the epoch at hand;
@@ -637,29 +703,58 @@ struct ActiveParts<'a> {
     active: &'a ActiveHeads,
 }
 
+/// A network without encoders that a run never changes.
+struct Changing<'a> {
+    model: &'a mut Multimodal,
+    active: ActiveHeads,
+}
+
+impl Module for Changing<'_> {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        let active = &self.active;
+        let mut parts = ActiveParts {
+            model: self.model,
+            active,
+        };
+        parts.visit_parts_at(path, Asked::Changing, &mut |_, path, module| {
+            module.visit_params(path, visitor)
+        })
+    }
+}
+
+/// Which parameters are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    All,
+    /// Without those of encoders that a run never changes.
+    Changing,
+    /// Without those that are frozen in the epoch at hand.
+    Trained,
+}
+
 impl Network for ActiveParts<'_> {
     fn visit_parts(
         &mut self,
         visit: &mut dyn FnMut(Part, &ParamPath, &mut dyn Module) -> Result<()>,
     ) -> Result<()> {
-        self.visit_parts_at(&ParamPath::root(), true, visit)
+        self.visit_parts_at(&ParamPath::root(), Asked::Trained, visit)
     }
 }
 
 impl Module for ActiveParts<'_> {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
-        self.visit_parts_at(path, false, &mut |_, path, module| {
+        self.visit_parts_at(path, Asked::All, &mut |_, path, module| {
             module.visit_params(path, visitor)
         })
     }
 }
 
 impl ActiveParts<'_> {
-    /// Shows the parts; where only what is trained is asked for, without the frozen parameters.
+    /// Shows the parts that are asked for.
     fn visit_parts_at(
         &mut self,
         path: &ParamPath,
-        trained: bool,
+        asked: Asked,
         visit: &mut dyn FnMut(Part, &ParamPath, &mut dyn Module) -> Result<()>,
     ) -> Result<()> {
         let joint = self.active.joint();
@@ -668,13 +763,21 @@ impl ActiveParts<'_> {
             let criterion = criteria.next();
             let path = path.join(&branch.name);
             let own = self.active.contains(modality);
+            let constant = branch.freezing.is_constant();
+            if asked == Asked::All {
+                // Whoever sees a parameter may change it.
+                branch.freezing.forget_fingerprint();
+            }
             let encoder = branch.encoder.as_mut();
             let freezing = &branch.freezing;
             let mut show = |part: Part, module: &mut dyn Module| {
                 let path = path.join("encoder");
                 match freezing.frozen() {
-                    Some(_) if trained && freezing.is_whole() => Ok(()),
-                    Some(frozen) if trained => visit(part, &path, &mut Trained { module, frozen }),
+                    _ if asked == Asked::Changing && constant => Ok(()),
+                    Some(_) if asked == Asked::Trained && freezing.is_whole() => Ok(()),
+                    Some(frozen) if asked == Asked::Trained => {
+                        visit(part, &path, &mut Trained { module, frozen })
+                    }
                     _ => visit(part, &path, module),
                 }
             };

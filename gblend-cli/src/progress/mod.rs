@@ -143,6 +143,11 @@ impl Reporter {
         self.went(("preparing", "prepared"), done, total);
     }
 
+    /// The features of so many samples of so many are computed.
+    pub fn encoded(&self, done: usize, total: usize) {
+        self.went(("encoding", "encoded"), done, total);
+    }
+
     /// So many samples of so many are predicted.
     pub fn predicted(&self, done: usize, total: usize) {
         self.went(("predicting", "predicted"), done, total);

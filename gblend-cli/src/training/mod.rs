@@ -1,5 +1,6 @@
 //! Training: from a configuration to a run folder.
 
+mod frozen_features;
 mod learner;
 pub(crate) mod lone_values;
 pub mod pipeline;

@@ -251,6 +251,7 @@ impl<'a> Predictor<'a> {
             modalities: &self.config.modalities,
             fitted: &self.fitted,
             wanted: active.encoders(),
+            encoded: Vec::new(),
             workers: workers(),
         };
         let batch_size = self.batch_size();

@@ -25,6 +25,7 @@ use crate::process::Interrupt;
 use crate::progress::Reporter;
 use crate::records::{FittedModalities, Membership, Origins};
 use crate::run_folder::read_fitted;
+use crate::training::frozen_features::FrozenFeatures;
 use crate::training::pretrained::initialize;
 use crate::training::step::StepContext;
 
@@ -52,6 +53,8 @@ pub struct Session<'a> {
     pub unlabeled_samples: usize,
     /// The device.
     pub device: AutoDevice,
+    /// What frozen encoders have made of samples.
+    pub(super) frozen: FrozenFeatures,
     /// What ends training between epochs; nothing does in a session as it was opened.
     pub interrupt: Interrupt,
     /// The labels of the training split, which objectives may be fitted to.
@@ -148,7 +151,7 @@ impl<'a> Session<'a> {
         let storage = Storage {
             cache: Some(&config.run.cache),
             shapes: None,
-            memory: config.run.memory.saturating_mul(1 << 20),
+            memory: config.run.memory.saturating_mul(1 << 20) - FrozenFeatures::bytes(config),
             waiting: Loader::most_batches(workers().get()).saturating_mul(config.run.batch_size),
             progress: &|done, total| reporter.prepared(done, total),
             warn: &|message| reporter.warn(&message),
@@ -215,6 +218,7 @@ impl<'a> Session<'a> {
             skipped_samples,
             unlabeled_samples: splits.unlabeled(),
             device,
+            frozen: FrozenFeatures::of(config),
             interrupt: Interrupt::never(),
             seed,
         };
@@ -476,6 +480,7 @@ impl<'a> Session<'a> {
             modalities: &self.config.modalities,
             fitted: &self.fitted,
             wanted,
+            encoded: Vec::new(),
             workers: workers(),
         }
     }

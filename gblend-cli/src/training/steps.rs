@@ -45,7 +45,8 @@ pub(super) fn train_on(
     reporter: &Reporter,
 ) -> Result<Duration> {
     let mut unread: Vec<(Unread, Vec<usize>)> = Vec::new();
-    session.loader(wanted).for_each(plan, |batch, loaded| {
+    let loader = session.loader_for(learner.model, wanted)?;
+    loader.for_each(plan, |batch, loaded| {
         let StepOutcome {
             scores,
             samples,

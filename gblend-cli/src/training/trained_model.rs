@@ -48,7 +48,7 @@ impl TrainedModel<'_> {
     /// The first sample that cannot be loaded, or a failure of the device.
     pub fn evaluate(&mut self, samples: &dyn Evaluable) -> Result<Evaluation> {
         let active = ActiveHeads::all(self.session.heads.len());
-        let loader = self.session.loader(active.encoders());
+        let loader = self.session.loader_for(&mut self.model, active.encoders())?;
         let (batch_size, device) = (self.session.batch_size(), &self.session.device);
         evaluate(&mut self.model, &loader, samples, batch_size, device, &active)
     }
@@ -59,7 +59,9 @@ impl TrainedModel<'_> {
     /// As [`evaluate`](Self::evaluate).
     pub fn score_subsets(&mut self, samples: &dyn Evaluable) -> Result<Vec<SubsetScore>> {
         let names = &self.session.heads.names()[..self.session.heads.joint()];
-        let loader = self.session.loader(vec![true; names.len()]);
+        let loader = self
+            .session
+            .loader_for(&mut self.model, vec![true; names.len()])?;
         let (batch_size, device) = (self.session.batch_size(), &self.session.device);
         score_subsets(&mut self.model, &loader, samples, batch_size, device, names)
     }

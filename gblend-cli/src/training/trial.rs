@@ -17,6 +17,8 @@ use crate::network::Multimodal;
 pub struct Trial {
     /// One step, with its batch in memory; none where a loss or gradient is not finite, whose text is the error.
     pub step: std::result::Result<Duration, String>,
+    /// What frozen encoders take to compute the features of all samples, once.
+    pub once: Duration,
     /// Steps of an epoch.
     pub steps_per_epoch: u64,
     /// Epochs.
@@ -39,7 +41,8 @@ pub fn trial(
     let samples = session.seen(splits.train.samples(), &active_heads(blend));
     let some = &samples[..samples.len().min(session.batch_size().get())];
     let context = session.step_context("check", "", 1);
-    let loader = session.loader(vec![true; session.config.modalities.len()]);
+    let once = session.frozen.try_out(session, model, some)?;
+    let loader = session.loader_for(model, vec![true; session.config.modalities.len()])?;
     let mut learner = Learner {
         model,
         optimizer: &mut optimizer,
@@ -67,6 +70,7 @@ pub fn trial(
     }
     Ok(Trial {
         step: taken,
+        once,
         steps_per_epoch: run.steps_per_epoch,
         epochs: run.epochs,
     })

@@ -184,6 +184,9 @@ fn augment(modality: &dyn Modality, prepared: &[Array]) -> Result<(), Violation>
             let expected = format!("the shape {:?}", sample.shape());
             Rule::AugmentsInShape.holds(one.shape() == sample.shape(), expected, one.shape())?;
             finite_array(Rule::AugmentsFinite, "an augmented sample", &one)?;
+            if !modality.augments() {
+                same_array(Rule::AugmentsIsTold, "the sample", sample, &one)?;
+            }
         }
     }
     Ok(())

@@ -76,6 +76,7 @@ rules! {
     AugmentsBySeed: "the random stream alone decides what augmentation does",
     AugmentsInShape: "augmentation keeps the shape",
     AugmentsFinite: "augmented values are finite",
+    AugmentsIsTold: "where `Modality::augments` says no, augmentation leaves samples as they are",
 
     // Encoders and fusions.
     Builds: "it is built for what it is meant for",

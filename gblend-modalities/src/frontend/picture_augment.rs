@@ -55,7 +55,7 @@ impl PictureAugment {
     /// # Errors
     /// [`Error::Setting`] if a setting is out of its range, [`Error::Shape`] if the sample has another rank.
     pub fn apply(&self, sample: Array, values: Standardized, rng: &mut SampleRng) -> Result<Array> {
-        if *self == Self::default() {
+        if !self.changes() {
             return Ok(sample);
         }
         self.check()?;
@@ -94,6 +94,11 @@ impl PictureAugment {
         let mut changed = sources.gather(sample.values(), channels);
         jitter(&mut changed, channels, values, factors);
         Array::new(shape, changed)
+    }
+
+    /// Whether anything is switched on.
+    pub fn changes(&self) -> bool {
+        *self != Self::default()
     }
 
     fn check(&self) -> Result<()> {

@@ -52,19 +52,28 @@ const LONGEST: usize = 1 << 24;
 const MOST_MASKS: usize = 1000;
 
 impl SpecAugment {
-    /// Shifts and masks a sample `[1, mels, frames, 1]`; what is moved out of it is lost, and what is moved in or
-    /// masked has the sample's mean. Noise is [`add_noise`](super::spectrogram_noise::add_noise)'s part.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] if the sample has another rank, [`Error::Setting`] if a shift or a mask is longer than any spectrogram, or there are too many masks.
-    pub fn apply(&self, sample: Array, rng: &mut SampleRng) -> Result<Array> {
+    /// Whether anything is switched on.
+    pub fn changes(&self) -> bool {
+        self.noise_snr.is_some() || self.moves_or_masks()
+    }
+
+    fn moves_or_masks(&self) -> bool {
         let sizes = [
             self.time_shift,
             self.frequency_shift,
             self.time_mask,
             self.frequency_mask,
         ];
-        if sizes == [0; 4] {
+        sizes != [0; 4]
+    }
+
+    /// Shifts and masks a sample `[1, mels, frames, 1]`; what is moved out of it is lost, and what is moved in or
+    /// masked has the sample's mean. Noise is [`add_noise`](super::spectrogram_noise::add_noise)'s part.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the sample has another rank, [`Error::Setting`] if a shift or a mask is longer than any spectrogram, or there are too many masks.
+    pub fn apply(&self, sample: Array, rng: &mut SampleRng) -> Result<Array> {
+        if !self.moves_or_masks() {
             return Ok(sample);
         }
         for (key, size) in [

@@ -39,6 +39,11 @@ impl Default for SequenceAugment {
 }
 
 impl SequenceAugment {
+    /// Whether anything is switched on.
+    pub(super) fn changes(&self) -> bool {
+        self.jitter > 0.0 || self.scale > 0.0 || self.shift > 0 || (self.mask > 0 && self.masks > 0)
+    }
+
     /// Changes a sample `[features + 1, steps]`.
     ///
     /// # Errors
@@ -59,7 +64,7 @@ impl SequenceAugment {
             let expected = "[features + 1, steps]";
             return Err(Error::shape("a sequence", expected, sample.shape()));
         };
-        if rows == 0 || length == 0 {
+        if rows == 0 || length == 0 || !self.changes() {
             return Ok(sample);
         }
         let right = rng.random_range(0..=2 * self.shift) as isize - self.shift as isize;

@@ -148,6 +148,10 @@ impl Modality for Sequence {
         self.augment.apply(sample, rng)
     }
 
+    fn augments(&self) -> bool {
+        self.augment.changes()
+    }
+
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
         let &[rows, length] = cx.sample_shape else {
             let expected = "samples of shape [features + 1, steps]";

@@ -91,6 +91,10 @@ impl Modality for Text {
         fitted.get::<Figures>()?.apply(self, &sample)
     }
 
+    fn augments(&self) -> bool {
+        false
+    }
+
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
         let &[length] = cx.sample_shape else {
             return Err(Error::shape(

@@ -137,6 +137,10 @@ impl Modality for Vector {
         Ok(fitted.get::<Figures>()?.unfamiliar(self, sample))
     }
 
+    fn augments(&self) -> bool {
+        false
+    }
+
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
         let figures = cx.fitted.get::<Figures>()?;
         Ok(Box::new(VectorNetwork::new(self, &figures, cx)?))

@@ -12,7 +12,7 @@ mod device;
 mod every_path;
 mod export;
 mod faults;
-
+mod frozen_features;
 mod imbalance;
 mod independent;
 mod init_from;

@@ -87,6 +87,7 @@ fn a_run_with_encoders_that_are_frozen_for_some_epochs_ends_as_if_it_had_never_b
     let frozen = [
         "modality.camera.freeze={ stages = 1, from = 2, epochs = 2 }",
         "modality.motion.freeze=3",
+        "modality.microphone.freeze=true",
         "modality.camera.learning_rate_scale=0.5",
     ];
     let frozen: Vec<&str> = frozen.iter().flat_map(|set| ["--set", set]).collect();

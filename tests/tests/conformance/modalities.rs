@@ -51,6 +51,7 @@ enum Fault {
     TakesAnyShape,
     DividesByAFittedDeviation,
     AugmentsByTheEnergy,
+    AugmentsUntold,
 }
 
 /// A plugin with a fault.
@@ -140,9 +141,14 @@ impl Modality for Flawed {
                 sample.values_mut().iter_mut().for_each(|value| *value /= energy);
             }
             Fault::AugmentsToAnotherShape => return Ok(Array::zeros([sample.len() - 1])),
+            Fault::AugmentsUntold => sample.values_mut().iter_mut().for_each(|value| *value *= 1.5),
             _ => {}
         }
         Ok(sample)
+    }
+
+    fn augments(&self) -> bool {
+        self.fault != Fault::AugmentsUntold
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
@@ -291,6 +297,7 @@ fn each_fault_of_a_modality_is_found_by_its_rule() {
         (Fault::TakesAnyShape, Rule::OtherInputRefused),
         (Fault::DividesByAFittedDeviation, Rule::AppliesFinite),
         (Fault::AugmentsByTheEnergy, Rule::AugmentsFinite),
+        (Fault::AugmentsUntold, Rule::AugmentsIsTold),
     ] {
         let violation = conformance::modality(&Flawed { fault }, &media()).unwrap_err();
         assert_eq!(violation.rule, rule, "{fault:?}: {violation}");

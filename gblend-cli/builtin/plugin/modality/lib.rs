@@ -59,6 +59,11 @@ impl Modality for MyPluginModality {
         Array::new([self.parts], (0..self.parts).map(loudness).collect())
     }
 
+    // Training sees samples as they are: there is no `augment`. So what a frozen encoder makes of them is computed once.
+    fn augments(&self) -> bool {
+        false
+    }
+
     // The network, for samples of the shape that `prepare` made. `gblend_core::nn` has convolutions too.
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
         let inputs = cx.sample_shape.iter().product();

@@ -19,6 +19,11 @@ impl SegmentKey {
         Self(hasher.finalize().to_hex().to_string())
     }
 
+    /// As text, to be a part of another key.
+    pub(in crate::data) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// As the names of a folder and of a file in it.
     pub(super) fn names(&self) -> (&str, &str) {
         self.0.split_at(2)

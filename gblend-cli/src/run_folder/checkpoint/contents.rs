@@ -43,6 +43,9 @@ pub struct Description {
     pub gblend: String,
     /// Hash of the samples of every split.
     pub splits: String,
+    /// Hashes of the encoders that are frozen from the first epoch to the last, by modality: they are not in it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub constant_encoders: BTreeMap<String, String>,
     /// Where in the run it stands.
     pub position: Position,
     /// What the blend strategy keeps.

@@ -62,7 +62,7 @@ pub(super) fn probe(setup: &ProbeSetup<'_>, head: usize, lengths: &[usize]) -> R
                 restore(
                     arrays,
                     kept.position.step,
-                    learner.model,
+                    &mut learner.model.changing(),
                     learner.optimizer.state(),
                 )?;
             }
@@ -212,7 +212,7 @@ impl Measured<'_> {
     /// The loss of each sample.
     fn losses_of(&self, model: &mut Multimodal, split: &dyn Evaluable) -> Result<Vec<Option<f64>>> {
         let (session, live) = (self.setup.session, self.setup.live);
-        let loader = session.loader(self.active.encoders());
+        let loader = session.loader_for(model, self.active.encoders())?;
         let (batch_size, device) = (session.batch_size(), &session.device);
         let evaluation = evaluate(model, &loader, split, batch_size, device, self.active)?;
         let losses = evaluation.losses(model.criteria(), self.head)?;

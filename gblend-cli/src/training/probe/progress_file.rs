@@ -35,7 +35,7 @@ impl ProgressFile<'_> {
         losses: &ProbeLosses,
         learner: &mut Learner<'_>,
     ) -> Result<()> {
-        let arrays = capture(learner.model, learner.optimizer.state())?;
+        let arrays = capture(&mut learner.model.changing(), learner.optimizer.state())?;
         self.keep(position, losses, Some(arrays))
     }
 

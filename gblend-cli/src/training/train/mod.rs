@@ -99,7 +99,7 @@ fn evaluate_trained(
     weights: &[f64],
 ) -> Result<Evaluation> {
     let active = ActiveHeads::trained(weights);
-    let loader = session.loader(active.encoders());
+    let loader = session.loader_for(model, active.encoders())?;
     let (batch_size, device) = (session.batch_size(), &session.device);
     evaluate(model, &loader, samples, batch_size, device, &active)
 }
@@ -172,6 +172,7 @@ impl<'a, 'l> Training<'a, 'l> {
         }
         self.announce();
         while self.state.epoch <= self.epochs() && !self.state.patience_ran_out() {
+            self.keep_frozen_features()?;
             self.estimate()?;
             self.release_held_out();
             self.train_epoch()?;
@@ -200,6 +201,19 @@ impl<'a, 'l> Training<'a, 'l> {
             ));
         }
         self.state.reporter.training(done, epochs, steps);
+    }
+
+    /// Computes what encoders that are frozen in the epoch at hand make of samples, unless it is known: for the epoch, and for probes
+    /// before it.
+    fn keep_frozen_features(&mut self) -> Result<()> {
+        let (state, model) = (&mut self.state, &mut *self.learner.model);
+        model.begin_epoch(state.epoch)?;
+        let began = Instant::now();
+        let session = state.session;
+        session.frozen.keep(session, model, state.reporter)?;
+        // As in an estimate, training stands still.
+        state.stood_still_for(began.elapsed());
+        Ok(())
     }
 
     /// Makes the estimate that the strategy wants before the epoch at hand, if it wants one.
@@ -337,7 +351,7 @@ impl<'a, 'l> Training<'a, 'l> {
         if let Some(selection) = selection {
             metrics.selection = Some(selection.validation.clone());
             if state.is_best(selection.figures) {
-                let parameters = state_of(model)?;
+                let parameters = state_of(&mut model.changing())?;
                 state.remember_best(&selection, parameters);
             }
             state.trained.selection = Some(selection);

@@ -130,11 +130,20 @@ impl<'a> RunState<'a> {
             );
             return Err(Error::Usage(problem));
         }
+        let now = learner.model.constant_encoders()?;
+        let mut all = now.keys().chain(description.constant_encoders.keys());
+        if let Some(other) = all.find(|name| now.get(*name) != description.constant_encoders.get(*name)) {
+            let problem = format!(
+                "the frozen encoder of `{other}` is not the one that the run began with: gblend or the file that it starts from is \
+                 another one"
+            );
+            return Err(Error::Usage(problem));
+        }
         learner.blend.restore(&description.blend)?;
         restore(
             &arrays,
             description.position.step,
-            learner.model,
+            &mut learner.model.changing(),
             learner.optimizer.state(),
         )?;
         self.epoch = description.position.epoch.max(1);
@@ -163,6 +172,11 @@ impl<'a> RunState<'a> {
     /// Time of training, without estimates.
     pub(super) fn elapsed(&self) -> Duration {
         self.before + self.began.elapsed()
+    }
+
+    /// Training stood still for so long.
+    pub(super) fn stood_still_for(&mut self, duration: Duration) {
+        self.began += duration;
     }
 
     /// An estimate took so long, in which training stood still.
@@ -227,6 +241,7 @@ impl<'a> RunState<'a> {
         let description = Description {
             gblend: env!("CARGO_PKG_VERSION").to_owned(),
             splits: self.fingerprint.clone(),
+            constant_encoders: learner.model.constant_encoders()?,
             position: Position {
                 epoch: self.epoch,
                 batches: self.counts.steps,
@@ -245,7 +260,7 @@ impl<'a> RunState<'a> {
             seconds: seconds.map(|duration| duration.as_secs_f64()),
             logs: self.sink.logs()?,
         };
-        let arrays = capture(learner.model, learner.optimizer.state())?;
+        let arrays = capture(&mut learner.model.changing(), learner.optimizer.state())?;
         // What is kept must be good to go on from.
         if let Some((path, value)) = arrays.not_finite() {
             return Err(Error::Diverged {
@@ -300,7 +315,7 @@ impl<'a> RunState<'a> {
             return Ok(());
         }
         if let (Some(best), Some(state)) = (self.best.take(), self.best_state.take()) {
-            load_state(model, &state)?;
+            load_state(&mut model.changing(), &state)?;
             self.trained.selected_epoch = best.epoch;
             self.trained.selection = best.selection;
             self.trained.weights = best.weights;

@@ -115,7 +115,7 @@ fn gradients(
     mut take: impl FnMut(BatchGradients) -> Result<()>,
 ) -> Result<()> {
     let heads = session.heads.len();
-    let loader = session.loader(vec![true; heads - 1]);
+    let loader = session.loader_for(model, vec![true; heads - 1])?;
     loader.for_each(plan, |_, batch| -> Result<()> {
         let LoadedBatch {
             samples,
