@@ -1,5 +1,5 @@
 //! `cargo xtask ci`: formatting, lints, documentation, tidiness, generated files, plugins from outside, damaged
-//! files, TensorBoard's event files, licenses and sources of dependencies, and the CUDA build, which is linked where its
+//! files, TensorBoard's event files, the wheel, licenses and sources of dependencies, and the CUDA build, which is linked where its
 //! compiler can be installed and checked for types elsewhere.
 
 use std::time::Instant;
@@ -9,13 +9,13 @@ use crate::fuzz::{self, Fuzz};
 use crate::process::{cargo, succeed};
 use crate::supply_chain::SupplyChain;
 use crate::tidy::Tidy;
-use crate::{Result, generate, plugins, tensorboard};
+use crate::{Result, generate, plugins, tensorboard, wheel};
 
 /// A part of the whole, and its name.
 type Part = (&'static str, fn() -> Result);
 
 /// What is checked, one part after the other.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     ("formatting", || {
         succeed(cargo().args(["fmt", "--all", "--check"]))
     }),
@@ -37,6 +37,7 @@ const PARTS: [Part; 10] = [
         Fuzz::SMOKE.run()
     }),
     ("TensorBoard", tensorboard::run),
+    ("wheel", wheel::run),
     ("supply chain", || SupplyChain::default().run()),
     ("CUDA", cuda),
 ];

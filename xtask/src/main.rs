@@ -17,6 +17,7 @@ mod results;
 mod supply_chain;
 mod tensorboard;
 mod tidy;
+mod wheel;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,8 @@ enum Task {
     SupplyChain(supply_chain::SupplyChain),
     /// Train, and have the tensorboard package from PyPI read the event files.
     Tensorboard,
+    /// Build the wheel, and try it in a virtual environment of its own.
+    Wheel,
     /// Build and link the CUDA build, with a compiler from PyPI.
     Cuda(cuda::Cuda),
     /// Pack what a GPU machine without Rust or a network needs to check and time the CUDA build.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Task::Fuzz(fuzz) => fuzz.run(),
         Task::SupplyChain(check) => check.run(),
         Task::Tensorboard => tensorboard::run(),
+        Task::Wheel => wheel::run(),
         Task::Cuda(cuda) => cuda.run(),
         Task::GpuBundle(bundle) => bundle.run(),
         Task::Bench(bench) => bench.run(),

@@ -10,17 +10,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gblend_core::tensor::StackedSamples;
-use gblend_core::{Array, Batch};
+use gblend_core::{Array, AutoDevice, Batch, Fitted};
 
-use super::session::Session;
 use crate::config::{Config, ModalityConfig};
-use crate::data::{EncodedSamples, Encoding, Loader, SampleIndex};
+use crate::data::{EncodedSamples, Encoding, Prepared, SampleIndex};
 use crate::error::Result;
 use crate::network::{Multimodal, device};
 use crate::progress::Reporter;
 
 /// The part of `run.memory` that features may take.
 const SHARE: u64 = 4;
+
+/// The samples of a run, and what their features are made with.
+#[derive(Clone, Copy)]
+pub(super) struct RunSamples<'a> {
+    pub(super) config: &'a Config,
+    pub(super) prepared: &'a Prepared<'a>,
+    /// What each modality has fitted to the training samples.
+    pub(super) fitted: &'a [Fitted],
+    pub(super) device: &'a AutoDevice,
+}
 
 /// What is kept of each modality.
 #[derive(Debug, Default)]
@@ -64,11 +73,11 @@ impl FrozenFeatures {
     /// The first sample that cannot be read, a failure of the device.
     pub(super) fn keep(
         &self,
-        session: &Session<'_>,
+        of: &RunSamples<'_>,
         model: &mut Multimodal,
         reporter: &Reporter,
     ) -> Result<()> {
-        for (position, modality) in session.config.modalities.iter().enumerate() {
+        for (position, modality) in of.config.modalities.iter().enumerate() {
             let Some(fingerprint) = model.frozen_encoder(position)? else {
                 continue;
             };
@@ -78,7 +87,7 @@ impl FrozenFeatures {
             }
             kept.features = None;
             let width = model.feature_dim(position);
-            let obstacle = obstacle(modality).or_else(|| too_large(session, position, width));
+            let obstacle = obstacle(modality).or_else(|| too_large(of, position, width));
             if let Some(obstacle) = obstacle {
                 if !std::mem::replace(&mut kept.told, true) {
                     reporter.line(&format!(
@@ -89,7 +98,7 @@ impl FrozenFeatures {
                 continue;
             }
             let began = Instant::now();
-            let features = encode(session, model, position, fingerprint, reporter)?;
+            let features = encode(of, model, position, fingerprint, reporter)?;
             reporter.line(&format!(
                 "{} is frozen: its {width} features of each sample were computed once, in {:.1} s, and are kept",
                 modality.name,
@@ -106,39 +115,42 @@ impl FrozenFeatures {
     /// As [`keep`](Self::keep).
     pub(super) fn try_out(
         &self,
-        session: &Session<'_>,
+        of: &RunSamples<'_>,
         model: &mut Multimodal,
         samples: &[SampleIndex],
     ) -> Result<Duration> {
         let mut once = Duration::ZERO;
-        for (position, modality) in session.config.modalities.iter().enumerate() {
+        for (position, modality) in of.config.modalities.iter().enumerate() {
             let Some(fingerprint) = model.frozen_encoder(position)? else {
                 continue;
             };
             let width = model.feature_dim(position);
-            if obstacle(modality).is_some() || too_large(session, position, width).is_some() {
+            if obstacle(modality).is_some() || too_large(of, position, width).is_some() {
                 continue;
             }
             let samples = samples.iter().map(|&sample| sample as usize);
             let having: Vec<usize> = samples
-                .filter(|&sample| session.prepared.has(position, sample))
+                .filter(|&sample| of.prepared.has(position, sample))
                 .collect();
-            let arrays = having
-                .iter()
-                .map(|&sample| session.prepared.sample(position, sample));
+            let arrays = having.iter().map(|&sample| of.prepared.sample(position, sample));
             let arrays = arrays.collect::<gblend_core::Result<Vec<Array>>>()?;
             let began = Instant::now();
-            let output = encode_samples(session, model, position, arrays)?;
-            let all = session.prepared.encoded_bytes(position, 1) as f64 / size_of::<f32>() as f64;
+            let output = encode_samples(of, model, position, arrays)?;
+            let all = of.prepared.encoded_bytes(position, 1) as f64 / size_of::<f32>() as f64;
             once += began.elapsed().mul_f64(all / having.len().max(1) as f64);
-            let features = EncodedSamples::of(session.source.len(), width, &having, output.into_values())?;
+            let features =
+                EncodedSamples::of(of.prepared.labels().len(), width, &having, output.into_values())?;
             self.lock(position).features = Some((fingerprint, Arc::new(features)));
         }
         Ok(once)
     }
 
     /// Those of a network's encoders that are frozen in the epoch that it is in.
-    fn known(&self, model: &mut Multimodal, wanted: &[bool]) -> Result<Vec<Option<Arc<EncodedSamples>>>> {
+    pub(super) fn known(
+        &self,
+        model: &mut Multimodal,
+        wanted: &[bool],
+    ) -> Result<Vec<Option<Arc<EncodedSamples>>>> {
         let known = wanted.iter().enumerate().map(|(position, &wanted)| {
             // Hashing parameters takes a moment.
             let kept = self.lock(position).features.clone().filter(|_| wanted);
@@ -159,21 +171,6 @@ impl FrozenFeatures {
     }
 }
 
-impl Session<'_> {
-    /// A loader of the modalities that are wanted, as a network needs them: features instead of samples where its encoder is frozen
-    /// and they are known.
-    ///
-    /// # Errors
-    /// Never: a network shows its parameters.
-    pub fn loader_for(&self, model: &mut Multimodal, wanted: Vec<bool>) -> Result<Loader<'_>> {
-        let encoded = self.frozen.known(model, &wanted)?;
-        Ok(Loader {
-            encoded,
-            ..self.loader(wanted)
-        })
-    }
-}
-
 /// Why an encoder sees other samples of a modality in each epoch.
 fn obstacle(modality: &ModalityConfig) -> Option<String> {
     let plugin = &modality.plugin;
@@ -190,9 +187,9 @@ fn obstacle(modality: &ModalityConfig) -> Option<String> {
 }
 
 /// Why features do not fit, if they do not.
-fn too_large(session: &Session<'_>, position: usize, width: usize) -> Option<String> {
-    let bytes = session.prepared.encoded_bytes(position, width);
-    let most = FrozenFeatures::bytes(session.config);
+fn too_large(of: &RunSamples<'_>, position: usize, width: usize) -> Option<String> {
+    let bytes = of.prepared.encoded_bytes(position, width);
+    let most = FrozenFeatures::bytes(of.config);
     (bytes > most).then(|| {
         format!(
             "{width} features of all samples take {} MiB, and features may take {} MiB, a quarter of run.memory",
@@ -204,25 +201,25 @@ fn too_large(session: &Session<'_>, position: usize, width: usize) -> Option<Str
 
 /// What an encoder makes of every sample.
 fn encode(
-    session: &Session<'_>,
+    of: &RunSamples<'_>,
     model: &mut Multimodal,
     position: usize,
     fingerprint: blake3::Hash,
     reporter: &Reporter,
 ) -> Result<EncodedSamples> {
-    let config = session.config;
-    let fitted = serde_json::to_string(&session.fitted[position]).map_err(gblend_core::Error::plugin)?;
+    let config = of.config;
+    let fitted = serde_json::to_string(&of.fitted[position]).map_err(gblend_core::Error::plugin)?;
     // Sums in batches of other sizes, and on other devices, may differ in their last digits.
     let identity = format!(
         "features {} {fingerprint} {} {:?} {} {fitted}",
         env!("CARGO_PKG_VERSION"),
         config.run.batch_size,
-        session.prepared.sample_shape(position),
+        of.prepared.sample_shape(position),
         device::name(config.run.device),
     );
     let width = model.feature_dim(position);
-    let mut run = |samples| encode_samples(session, model, position, samples);
-    let features = session.prepared.encoded(
+    let mut run = |samples| encode_samples(of, model, position, samples);
+    let features = of.prepared.encoded(
         position,
         &mut Encoding {
             identity: &identity,
@@ -239,14 +236,14 @@ fn encode(
 
 /// The features `[samples, width]` of some prepared samples.
 fn encode_samples(
-    session: &Session<'_>,
+    of: &RunSamples<'_>,
     model: &mut Multimodal,
     position: usize,
     samples: Vec<Array>,
 ) -> gblend_core::Result<Array> {
-    let (modality, fitted) = (&session.config.modalities[position], &session.fitted[position]);
+    let (modality, fitted) = (&of.config.modalities[position], &of.fitted[position]);
     let (count, width) = (samples.len(), model.feature_dim(position));
-    let batch_size = session.batch_size().get();
+    let batch_size = of.config.run.batch_size.max(1);
     let mut values = Vec::with_capacity(count.saturating_mul(width));
     let mut samples = samples.into_iter();
     for _ in 0..count.div_ceil(batch_size) {
@@ -256,7 +253,7 @@ fn encode_samples(
         });
         let batch: Vec<Array> = batch.collect::<gblend_core::Result<_>>()?;
         let stacked = StackedSamples::new(&batch.iter().collect::<Vec<_>>())?;
-        let batch = Batch::from_stacked(&session.device, stacked)?;
+        let batch = Batch::from_stacked(of.device, stacked)?;
         values.extend(model.encode(position, &batch)?.into_values());
     }
     Array::new([count, width], values)

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gblend_core::memory;
 use gblend_core::params::parameter_count;
@@ -25,7 +26,7 @@ use crate::process::Interrupt;
 use crate::progress::Reporter;
 use crate::records::{FittedModalities, Membership, Origins};
 use crate::run_folder::read_fitted;
-use crate::training::frozen_features::FrozenFeatures;
+use crate::training::frozen_features::{FrozenFeatures, RunSamples};
 use crate::training::pretrained::initialize;
 use crate::training::step::StepContext;
 
@@ -54,7 +55,7 @@ pub struct Session<'a> {
     /// The device.
     pub device: AutoDevice,
     /// What frozen encoders have made of samples.
-    pub(super) frozen: FrozenFeatures,
+    frozen: FrozenFeatures,
     /// What ends training between epochs; nothing does in a session as it was opened.
     pub interrupt: Interrupt,
     /// The labels of the training split, which objectives may be fitted to.
@@ -482,6 +483,45 @@ impl<'a> Session<'a> {
             wanted,
             encoded: Vec::new(),
             workers: workers(),
+        }
+    }
+
+    /// A loader of the modalities that are wanted, as a network needs them: features instead of samples where its encoder is frozen
+    /// and they are known.
+    ///
+    /// # Errors
+    /// Never: a network shows its parameters.
+    pub fn loader_for(&self, model: &mut Multimodal, wanted: Vec<bool>) -> Result<Loader<'_>> {
+        let encoded = self.frozen.known(model, &wanted)?;
+        Ok(Loader {
+            encoded,
+            ..self.loader(wanted)
+        })
+    }
+
+    /// Computes the features of the encoders that are frozen in the epoch that a network is in, unless they are known.
+    ///
+    /// # Errors
+    /// The first sample that cannot be read, a failure of the device.
+    pub fn keep_frozen_features(&self, model: &mut Multimodal, reporter: &Reporter) -> Result<()> {
+        self.frozen.keep(&self.run_samples(), model, reporter)
+    }
+
+    /// As [`keep_frozen_features`](Self::keep_frozen_features), of these samples alone: how long those of all would take. A session
+    /// that has tried it trains nothing.
+    ///
+    /// # Errors
+    /// As [`keep_frozen_features`](Self::keep_frozen_features).
+    pub fn try_frozen_features(&self, model: &mut Multimodal, samples: &[SampleIndex]) -> Result<Duration> {
+        self.frozen.try_out(&self.run_samples(), model, samples)
+    }
+
+    fn run_samples(&self) -> RunSamples<'_> {
+        RunSamples {
+            config: self.config,
+            prepared: &self.prepared,
+            fitted: &self.fitted,
+            device: &self.device,
         }
     }
 

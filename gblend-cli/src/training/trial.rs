@@ -41,7 +41,7 @@ pub fn trial(
     let samples = session.seen(splits.train.samples(), &active_heads(blend));
     let some = &samples[..samples.len().min(session.batch_size().get())];
     let context = session.step_context("check", "", 1);
-    let once = session.frozen.try_out(session, model, some)?;
+    let once = session.try_frozen_features(model, some)?;
     let loader = session.loader_for(model, vec![true; session.config.modalities.len()])?;
     let mut learner = Learner {
         model,

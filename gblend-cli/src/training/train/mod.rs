@@ -210,7 +210,7 @@ impl<'a, 'l> Training<'a, 'l> {
         model.begin_epoch(state.epoch)?;
         let began = Instant::now();
         let session = state.session;
-        session.frozen.keep(session, model, state.reporter)?;
+        session.keep_frozen_features(model, state.reporter)?;
         // As in an estimate, training stands still.
         state.stood_still_for(began.elapsed());
         Ok(())
