@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: formatting, lints, documentation, tidiness, generated files, plugins from outside, damaged
-//! files, TensorBoard's event files, the wheel, licenses and sources of dependencies, and the CUDA build, which is linked where its
-//! compiler can be installed and checked for types elsewhere.
+//! files, TensorBoard's event files, the wheel, packages, licenses and sources of dependencies, and the CUDA build, which
+//! is linked where its compiler can be installed and checked for types elsewhere.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::{Result, generate, plugins, tensorboard, wheel};
 type Part = (&'static str, fn() -> Result);
 
 /// What is checked, one part after the other.
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     ("formatting", || {
         succeed(cargo().args(["fmt", "--all", "--check"]))
     }),
@@ -38,6 +38,20 @@ const PARTS: [Part; 11] = [
     }),
     ("TensorBoard", tensorboard::run),
     ("wheel", wheel::run),
+    ("packages", || {
+        // What crates.io would be given; that it builds, the tests have shown.
+        succeed(cargo().args([
+            "package",
+            "--workspace",
+            "--exclude",
+            "xtask",
+            "--exclude",
+            "gblend-tests",
+            "--no-verify",
+            "--allow-dirty",
+            "--quiet",
+        ]))
+    }),
     ("supply chain", || SupplyChain::default().run()),
     ("CUDA", cuda),
 ];

@@ -34,14 +34,26 @@ pub(crate) fn run() -> Result {
     let wheels = std::fs::read_dir(&folder)?.map(|entry| Ok(entry?.path()));
     let wheels: Vec<PathBuf> = wheels.collect::<Result<_>>()?;
     let [wheel] = wheels.as_slice() else {
-        return Err(format!("{}: found {} files, expected one wheel", folder.display(), wheels.len()).into());
+        return Err(format!(
+            "{}: found {} files, expected one wheel",
+            folder.display(),
+            wheels.len()
+        )
+        .into());
     };
     let clean = folder.join("environment");
     succeed(Command::new("python3").args(["-m", "venv"]).arg(&clean))?;
     let python = clean.join("bin/python");
     succeed(
         Command::new(&python)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"])
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-index",
+            ])
             .arg(wheel),
     )?;
     let script = workspace().join("xtask/peers/wheel_check.py");
