@@ -3,9 +3,11 @@
 //! Every figure of a page comes out of a comparison's files; the page of the same name in `xtask/results` has the words around
 //! them, with `{{table NAME}}`, `{{weights NAME}}`, `{{verdict NAME}}`, `{{command NAME}}` and `{{simplex NAME}}` where the
 //! figures of a study go, and `{{forest GROUP}}` where those of all studies of a group do: those that are done, and the others by
-//! their names. Studies that are done are not run again, and one that was stopped goes on.
+//! their names. Studies that are done are not run again, and one that was stopped goes on. What the forest plots are made of stays in
+//! `xtask/results/kept`, so that studies of hours can be run one by one, on any machine.
 
 mod forest;
+mod kept;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,6 +19,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use forest::{Task, drawing, forest};
+use kept::Kept;
 
 use crate::Result;
 use crate::process::{cargo, succeed, workspace};
@@ -80,8 +83,13 @@ impl Results {
             return Err(format!("--only {unknown}: expected one of {}", known.join(", ")).into());
         }
         for (name, study) in &studies {
-            if !self.no_run && (self.only.is_empty() || self.only.contains(name)) {
+            let wanted = !self.no_run && (self.only.is_empty() || self.only.contains(name));
+            let is_kept = study.forest.is_some() && Kept::read(name, study)?.is_some();
+            if wanted && !is_kept {
                 study.run(name)?;
+                if study.forest.is_some() {
+                    Kept::of(study, &Outcome::read(name)?).write(name)?;
+                }
             }
         }
         for page in PAGES {
@@ -361,9 +369,9 @@ fn forest_of(group: &str, studies: &BTreeMap<String, Study>) -> Result<String> {
     });
     let (mut tasks, mut open) = (Vec::new(), Vec::new());
     for (name, line) in of_group {
-        match folder_of(name).join("compare.json").is_file() {
-            true => tasks.push(Task::of(line, Outcome::read(name)?.row("ogr")?)),
-            false => open.push(line),
+        match Kept::read(name, &studies[name])? {
+            Some(kept) => tasks.push(Task::of(line, &kept.row("ogr").ok_or("no row `ogr`")?)),
+            None => open.push(line),
         }
     }
     if tasks.is_empty() && open.is_empty() {
