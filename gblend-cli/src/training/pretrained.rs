@@ -120,6 +120,24 @@ fn pickle(bytes: &[u8], path: &Path) -> Option<String> {
     })
 }
 
+/// A name as the encoder has it: parameters of normalizations are called `gamma` and `beta` in files that come from TensorFlow, and
+/// `weight` and `bias` in others.
+fn known_as(name: String, encoder: &BTreeMap<&str, &mut Array>) -> String {
+    if encoder.contains_key(name.as_str()) {
+        return name;
+    }
+    let other =
+        [("gamma", "weight"), ("beta", "bias")]
+            .into_iter()
+            .find_map(|(of_tensorflow, of_pytorch)| {
+                let parent = name.strip_suffix(of_tensorflow)?;
+                parent.ends_with('.').then(|| format!("{parent}{of_pytorch}"))
+            });
+    other
+        .filter(|other| encoder.contains_key(other.as_str()))
+        .unwrap_or(name)
+}
+
 /// Overwrites the arrays of an encoder, by name, with those that a safetensors file has of them. Of the origin, it tells all but
 /// the file.
 ///
@@ -139,7 +157,7 @@ pub(crate) fn fit(
     let (mut unfit, mut taken) = (Vec::new(), BTreeSet::new());
     for (name, view) in tensors {
         let own = name.strip_prefix(&settings.prefix);
-        let own = own.map(|own| renamed(own, &settings.names));
+        let own = own.map(|own| known_as(renamed(own, &settings.names), &encoder));
         let array = own.as_deref().and_then(|own| encoder.remove(own));
         let (Some(own), Some(array)) = (&own, array) else {
             if own.as_ref().is_some_and(|own| taken.contains(own)) {

@@ -18,7 +18,7 @@ use crate::tensor::{AutoDevice, Dims4, Features, Taped, reshape};
 ///
 /// Tokens `t` become `O · [head_1, …, head_H]` with `head_i = softmax(Q_i t (K_i t)ᵀ / √(width / H)) V_i t`. Vaswani et
 /// al., "Attention Is All You Need", NeurIPS 2017, <https://arxiv.org/abs/1706.03762>, section 3.2. No matrix has a
-/// bias: that of the keys would do nothing, and the others add the same to every token.
+/// bias, unless it is asked for: that of the keys would do nothing, and the others add the same to every token.
 #[derive(Clone, Debug)]
 pub struct SelfAttention {
     query: Linear,
@@ -38,13 +38,31 @@ impl SelfAttention {
     /// # Errors
     /// [`Error::Argument`] if there is no feature or head, or the heads do not divide the width; [`Error::Device`].
     pub fn new(device: &AutoDevice, width: usize, heads: usize, seed: Seed) -> Result<Self> {
+        Self::of(device, width, heads, seed, Linear::without_bias)
+    }
+
+    /// As [`new`](Self::new), with a bias of every matrix, for parameters that were trained with them.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_biases(device: &AutoDevice, width: usize, heads: usize, seed: Seed) -> Result<Self> {
+        Self::of(device, width, heads, seed, Linear::new)
+    }
+
+    fn of(
+        device: &AutoDevice,
+        width: usize,
+        heads: usize,
+        seed: Seed,
+        layer: fn(&AutoDevice, usize, usize, Seed) -> Result<Linear>,
+    ) -> Result<Self> {
         let [width] = extents(LAYER, [("width", width)])?;
         let [heads] = extents(LAYER, [("heads", heads)])?;
         if !width.is_multiple_of(heads) {
             let expected = format!("a multiple of the number of heads, which is {heads}");
             return Err(Error::argument(LAYER, "width", width, expected));
         }
-        let linear = |name| Linear::without_bias(device, width, width, seed.derive(name));
+        let linear = |name| layer(device, width, width, seed.derive(name));
         Ok(Self {
             query: linear("query")?,
             key: linear("key")?,

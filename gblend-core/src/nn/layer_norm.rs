@@ -15,6 +15,7 @@ const EPSILON: f32 = 1e-5;
 pub struct LayerNorm {
     gamma: Plain<Dims1>,
     beta: Plain<Dims1>,
+    epsilon: f32,
 }
 
 impl LayerNorm {
@@ -23,10 +24,27 @@ impl LayerNorm {
     /// # Errors
     /// [`Error::Argument`] if there is no feature, [`Error::Device`].
     pub fn new(device: &AutoDevice, features: usize) -> Result<Self> {
+        Self::with_epsilon(device, features, EPSILON)
+    }
+
+    /// As [`new`](Self::new), with another number that is added to the variance, for parameters that were trained with it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::Argument`] if the number is not above 0.
+    pub fn with_epsilon(device: &AutoDevice, features: usize, epsilon: f32) -> Result<Self> {
         let [features] = extents("layer normalization", [("features", features)])?;
+        if !(epsilon > 0.0 && epsilon.is_finite()) {
+            return Err(Error::argument(
+                "layer normalization",
+                "epsilon",
+                epsilon,
+                "a number above 0",
+            ));
+        }
         Ok(Self {
             gamma: Plain::filled(device, (features,), 1.0)?,
             beta: Plain::filled(device, (features,), 0.0)?,
+            epsilon,
         })
     }
 
@@ -44,7 +62,7 @@ impl LayerNorm {
             ));
         }
         let (gamma, beta) = (&self.gamma.0, &self.beta.0);
-        Chosen::layer_norm(input.into_engine(), gamma, beta, EPSILON).map(Taped::from)
+        Chosen::layer_norm(input.into_engine(), gamma, beta, self.epsilon).map(Taped::from)
     }
 }
 

@@ -8,7 +8,7 @@
 //! | operations | |
 //! |---|---|
 //! | element by element | [`add`], [`subtract`], [`multiply`], [`divide`], [`scale`], [`offset`] |
-//! | of each element | [`relu`], [`gelu`], [`sigmoid`], [`tanh`], [`exp`], [`ln`], [`sqrt`], [`abs`], [`square`], [`powi`] |
+//! | of each element | [`relu`], [`gelu`], [`gelu_erf`], [`sigmoid`], [`tanh`], [`exp`], [`ln`], [`sqrt`], [`abs`], [`square`], [`powi`] |
 //! | over axes | [`sum`], [`mean`], [`sum_axis`], [`mean_axis`], [`softmax`], [`log_softmax`] |
 //! | of matrices | [`matmul()`], [`matmul_of_each`], [`inner_products`], [`transpose`] |
 //! | side by side | [`concatenate`], [`concat_channels`], [`repeat()`] |
@@ -57,6 +57,7 @@ mod factorized_residual;
 mod fork;
 mod frames;
 mod gather;
+mod gelu_erf;
 mod gru;
 mod init;
 mod layer_norm;
@@ -102,6 +103,7 @@ pub use embedding::Embedding;
 pub use factorized_residual::FactorizedResidualBlock;
 pub use fork::{detach, fork, with_history};
 pub use gather::{RowIndex, take_rows};
+pub use gelu_erf::gelu_erf;
 pub use gru::{Gru, GruOptions};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;

@@ -8,7 +8,7 @@ use crate::range::{self, WIDTH, within};
 
 /// A fully connected layer with ReLU where one is wanted, then dropout.
 #[derive(Debug)]
-pub(super) struct FeatureVector {
+pub(crate) struct FeatureVector {
     projection: Option<Linear>,
     dropout: Dropout,
     length: usize,
@@ -19,7 +19,7 @@ impl FeatureVector {
     ///
     /// # Errors
     /// [`Error::Setting`](gblend_core::Error::Setting) if there is to be no feature, or the dropout is no share; [`Error::Device`](gblend_core::Error::Device).
-    pub(super) fn new(
+    pub(crate) fn new(
         pooled: usize,
         features: Option<usize>,
         dropout: f32,
@@ -40,12 +40,12 @@ impl FeatureVector {
     }
 
     /// The length of a feature vector.
-    pub(super) fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         self.length
     }
 
     /// `[batch, pooled]` to `[batch, length]`.
-    pub(super) fn forward(&self, pooled: Features, pass: &Pass) -> Result<Features> {
+    pub(crate) fn forward(&self, pooled: Features, pass: &Pass) -> Result<Features> {
         let features = match &self.projection {
             None => pooled,
             Some(projection) => relu(projection.forward(pooled)?)?,

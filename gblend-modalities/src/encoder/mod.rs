@@ -1,10 +1,11 @@
 //! Networks from pictures and sequences to feature vectors.
 
-mod features;
+pub(crate) mod bert;
+pub(crate) mod features;
 mod picture;
 mod resnet;
 mod settings;
-mod step_values;
+pub(crate) mod step_values;
 pub(crate) mod steps;
 mod transformer;
 mod tubelets;

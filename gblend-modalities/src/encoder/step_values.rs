@@ -28,14 +28,14 @@ fn of_block(width: usize, hidden: usize) -> u64 {
 
 /// What a network of steps keeps.
 #[derive(Clone, Debug, Default)]
-pub(super) struct StepCosts {
+pub(crate) struct StepCosts {
     /// Of each step that is left after so many halvings, so many values.
     values: Vec<(u32, u64)>,
     attention: bool,
 }
 
 impl StepCosts {
-    pub(super) fn of_inputs(inputs: usize) -> Self {
+    pub(crate) fn of_inputs(inputs: usize) -> Self {
         Self {
             values: vec![(0, INPUT * inputs as u64)],
             attention: false,
@@ -43,18 +43,18 @@ impl StepCosts {
     }
 
     /// With a residual block on steps that were halved so often.
-    pub(super) fn with_residual(mut self, halvings: u32, channels: usize) -> Self {
+    pub(crate) fn with_residual(mut self, halvings: u32, channels: usize) -> Self {
         self.values.push((halvings, RESIDUAL * channels as u64));
         self
     }
 
     /// With recurrent layers of so many features, those of all directions and layers together.
-    pub(super) fn with_recurrent(mut self, features: usize) -> Self {
+    pub(crate) fn with_recurrent(mut self, features: usize) -> Self {
         self.values.push((0, RECURRENT * features as u64));
         self
     }
 
-    pub(super) fn with_transformer(mut self, width: usize, hidden: usize, depth: usize) -> Self {
+    pub(crate) fn with_transformer(mut self, width: usize, hidden: usize, depth: usize) -> Self {
         let blocks = of_block(width, hidden).saturating_mul(depth as u64);
         // The projection, with times added, and the normalized result.
         self.values.push((0, blocks.saturating_add(product(&[3, width]))));
@@ -63,7 +63,7 @@ impl StepCosts {
     }
 
     /// Of a sequence of so many steps.
-    pub(super) fn of(&self, steps: usize) -> StepValues {
+    pub(crate) fn of(&self, steps: usize) -> StepValues {
         let steps = steps as u64;
         let kept = self
             .values
@@ -81,20 +81,20 @@ impl StepCosts {
 
 /// A video transformer's sizes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct VideoCosts {
-    pub(super) sample_shape: [usize; 4],
-    pub(super) frames: usize,
-    pub(super) places: usize,
-    pub(super) width: usize,
-    pub(super) hidden: usize,
-    pub(super) heads: usize,
-    pub(super) depth: usize,
+pub(crate) struct VideoCosts {
+    pub(crate) sample_shape: [usize; 4],
+    pub(crate) frames: usize,
+    pub(crate) places: usize,
+    pub(crate) width: usize,
+    pub(crate) hidden: usize,
+    pub(crate) heads: usize,
+    pub(crate) depth: usize,
     /// Whether time and space are attended to one after the other.
-    pub(super) divided: bool,
+    pub(crate) divided: bool,
 }
 
 impl VideoCosts {
-    pub(super) fn values(&self) -> StepValues {
+    pub(crate) fn values(&self) -> StepValues {
         let &Self {
             frames,
             places,

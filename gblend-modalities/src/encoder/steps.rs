@@ -1,5 +1,7 @@
 //! Networks from the steps of sequences to feature vectors.
 
+use std::num::NonZeroUsize;
+
 use gblend_core::nn::{
     Activation, Gru, GruOptions, Linear, Normalization, PositionKind, StepResidualBlock, StepResidualOptions,
     StepWindow, Steps, TransformerEncoder, TransformerOptions, last_step, step_max, step_mean,
@@ -9,6 +11,7 @@ use gblend_core::{BuildContext, Error, Module, ParamPath, ParamVisitor, Pass, Re
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bert::BertOptions;
 use super::features::FeatureVector;
 use super::step_values::StepCosts;
 use crate::range::{self, DEPTH, WIDTH, within};
@@ -41,22 +44,26 @@ pub struct StepEncoderSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Normalization", default = "defaults::normalization")]
     pub normalization: Option<Normalization>,
-    /// Transformer: features of a step, a multiple of `heads`, and the length of the feature vector. Default: 64, and for
-    /// texts the `width` of a token.
+    /// Transformer and BERT: features of a step, a multiple of `heads`, and the length of the feature vector. Default: 64, and for
+    /// texts the `width` of a token; of BERT 128.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
-    /// Transformer: number of blocks.
+    /// Transformer and BERT: number of blocks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "usize", default = "defaults::depth")]
     pub depth: Option<usize>,
-    /// Transformer: number of attention heads.
+    /// Transformer and BERT: number of attention heads. Default of BERT: one for 64 features.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "usize", default = "defaults::heads")]
     pub heads: Option<usize>,
-    /// Transformer: units of the hidden layer that each step passes in a block.
+    /// Transformer and BERT: units of the hidden layer that each step passes in a block. Default of BERT: four times its width.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "usize", default = "defaults::hidden")]
     pub hidden: Option<usize>,
+    /// BERT: tokens of the longest text that there are positions for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "usize", default = "defaults::positions")]
+    pub positions: Option<usize>,
     /// GRU: features of a state. Both directions together are the feature vector.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "usize", default = "defaults::units")]
@@ -100,6 +107,7 @@ mod defaults {
         depth: usize = 2,
         heads: usize = 4,
         hidden: usize = 128,
+        positions: usize = 512,
         units: usize = 64,
         layers: usize = 1,
         bidirectional: bool = false,
@@ -118,6 +126,9 @@ pub enum StepArchitecture {
     Transformer,
     /// Gated recurrent units; by default the last state is the feature vector.
     Gru,
+    /// BERT's network, whose blocks are normalized behind each part, with vectors of tokens, times and sentences of its own: to
+    /// be loaded with parameters that were trained elsewhere. For texts with a `tokenizer`, whose tokens all have a vector.
+    Bert,
 }
 
 impl StepArchitecture {
@@ -127,6 +138,7 @@ impl StepArchitecture {
             Self::Convolution => "convolution",
             Self::Transformer => "transformer",
             Self::Gru => "gru",
+            Self::Bert => "bert",
         }
     }
 }
@@ -144,7 +156,7 @@ pub enum StepPooling {
 }
 
 impl StepPooling {
-    fn forward(self, rows: Features, steps: &Steps) -> Result<Features> {
+    pub(crate) fn forward(self, rows: Features, steps: &Steps) -> Result<Features> {
         match self {
             Self::Mean => step_mean(rows, steps),
             Self::Max => step_max(rows, steps),
@@ -163,13 +175,45 @@ pub(crate) enum StepInputs {
 }
 
 impl StepEncoderSettings {
+    /// The sizes of BERT's network for so many tokens.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if a setting is out of its range or of another architecture.
+    pub(crate) fn bert(&self, vocabulary: usize) -> Result<BertOptions> {
+        /// Features of a head where nothing says how many heads there are.
+        const OF_HEAD: usize = 64;
+        self.check_keys(StepArchitecture::Bert)?;
+        let width = within("encoder.width", self.width.unwrap_or(128), WIDTH)?;
+        let heads = self.heads.unwrap_or((width / OF_HEAD).max(1));
+        within("encoder.heads", heads, WIDTH)?;
+        if !width.is_multiple_of(heads) {
+            let expected = format!("a multiple of encoder.heads, which is {heads}");
+            return Err(Error::setting("encoder.width", width, expected));
+        }
+        let positions = self.positions.or_else(defaults::positions).unwrap_or_default();
+        let positions = within("encoder.positions", positions, WIDTH)?;
+        Ok(BertOptions {
+            vocabulary,
+            positions: NonZeroUsize::new(positions).unwrap_or(NonZeroUsize::MIN),
+            width,
+            depth: within(
+                "encoder.depth",
+                self.depth.or_else(defaults::depth).unwrap_or_default(),
+                DEPTH,
+            )?,
+            heads,
+            hidden: within("encoder.hidden", self.hidden.unwrap_or(4 * width), WIDTH)?,
+            dropout: range::dropout("encoder.dropout", self.dropout)?,
+        })
+    }
+
     /// Refuses the first key that means nothing for this architecture.
     fn check_keys(&self, architecture: StepArchitecture) -> Result<()> {
-        use StepArchitecture::{Convolution, Gru, Transformer};
+        use StepArchitecture::{Bert, Convolution, Gru, Transformer};
         let text = |value: Option<usize>| value.map(|value| value.to_string());
         let debug =
             |value: Option<&dyn std::fmt::Debug>| value.map(|value| format!("{value:?}").to_lowercase());
-        let keys: [(&str, &[StepArchitecture], Option<String>); 11] = [
+        let keys: [(&str, &[StepArchitecture], Option<String>); 12] = [
             (
                 "channels",
                 &[Convolution],
@@ -182,10 +226,11 @@ impl StepEncoderSettings {
                 &[Convolution],
                 debug(self.normalization.as_ref().map(|value| value as _)),
             ),
-            ("width", &[Transformer], text(self.width)),
-            ("depth", &[Transformer], text(self.depth)),
-            ("heads", &[Transformer], text(self.heads)),
-            ("hidden", &[Transformer], text(self.hidden)),
+            ("width", &[Transformer, Bert], text(self.width)),
+            ("depth", &[Transformer, Bert], text(self.depth)),
+            ("heads", &[Transformer, Bert], text(self.heads)),
+            ("hidden", &[Transformer, Bert], text(self.hidden)),
+            ("positions", &[Bert], text(self.positions)),
             ("units", &[Gru], text(self.units)),
             ("layers", &[Gru], text(self.layers)),
             (
@@ -240,6 +285,10 @@ impl StepEncoder {
             StepArchitecture::Bag => (Network::Bag, given, width),
             StepArchitecture::Convolution => convolution(settings, width, dropout, cx)?,
             StepArchitecture::Transformer => transformer(settings, inputs, dropout, cx)?,
+            StepArchitecture::Bert => {
+                let expected = "one for sequences of numbers; \"bert\" is for kind `text`";
+                return Err(Error::setting("encoder.architecture", "\"bert\"", expected));
+            }
             StepArchitecture::Gru => {
                 let hidden = settings.units.or_else(defaults::units).unwrap_or_default();
                 let layers = settings.layers.or_else(defaults::layers).unwrap_or_default();

@@ -6,7 +6,7 @@ use std::path::Path;
 use gblend_core::serde_json::{self, Value, json};
 use gblend_core::{Array, Error, FitContext, Result};
 use serde::{Deserialize, Serialize};
-use tokenizers::Tokenizer;
+use tokenizers::{PostProcessor, Tokenizer, TruncationDirection};
 
 use super::packed::unpack;
 use super::{Text, bpe};
@@ -89,6 +89,10 @@ fn check_merges(model: &serde_json::Map<String, Value>) -> Result<(), String> {
 
 impl Figures {
     pub(super) fn fit(settings: &Text, cx: &FitContext<'_>) -> Result<Self> {
+        if settings.takes_whole_vocabulary() && settings.tokenizer.is_none() {
+            let expected = "with `tokenizer`, the tokenizer.json that the parameters were trained with";
+            return Err(Error::setting("encoder.architecture", "\"bert\"", expected));
+        }
         let description = match &settings.tokenizer {
             Some(path) => given(&cx.base.join(path))?,
             None => learned(settings, cx)?,
@@ -97,6 +101,14 @@ impl Figures {
             Some(path) => no_tokenizer(&cx.base.join(path), &problem),
             None => Error::data("the learned tokenizer", problem),
         })?;
+        if settings.takes_whole_vocabulary() {
+            let stored = Stored {
+                tokenizer: description,
+                tokens: Vec::new(),
+                share: 1.0,
+            };
+            return Ok(Self { tokenizer, stored });
+        }
         let mut samples_with: BTreeMap<u32, (usize, u64)> = BTreeMap::new();
         for sample in cx.samples() {
             let ids = encode(&tokenizer, &unpack(&sample?)?, settings.length)?;
@@ -126,6 +138,12 @@ impl Figures {
             Some(path) => format!("of {}", path.display()),
             None => "learned".to_owned(),
         };
+        if settings.takes_whole_vocabulary() {
+            return format!(
+                "{} tokens {from}, each with a vector",
+                self.tokenizer.get_vocab_size(true)
+            );
+        }
         format!(
             "{} tokens with a vector, of {} {from}; they are {:.1} % of the training samples'",
             self.stored.tokens.len(),
@@ -139,8 +157,21 @@ impl Figures {
         2 + self.stored.tokens.len()
     }
 
+    /// One more than the greatest number of a token of the tokenizer.
+    pub(super) fn vocabulary(&self) -> usize {
+        let numbers = self.tokenizer.get_vocab(true).into_values();
+        numbers.max().map_or(1, |greatest| greatest as usize + 1)
+    }
+
     pub(super) fn apply(&self, settings: &Text, sample: &Array) -> Result<Array> {
-        let ids = encode(&self.tokenizer, &unpack(sample)?, settings.length)?;
+        let text = unpack(sample)?;
+        if settings.takes_whole_vocabulary() {
+            let ids = encode_with_marks(&self.tokenizer, &text, settings.length)?;
+            let mut numbers: Vec<f32> = ids.into_iter().map(|id| id as f32 + 1.0).collect();
+            numbers.resize(settings.length, 0.0);
+            return Array::new([settings.length], numbers);
+        }
+        let ids = encode(&self.tokenizer, &text, settings.length)?;
         let number = |id: u32| self.stored.tokens.binary_search(&id).map_or(1, |place| place + 2);
         let mut numbers: Vec<f32> = ids.into_iter().map(|id| number(id) as f32).collect();
         numbers.resize(settings.length, 0.0);
@@ -153,6 +184,18 @@ fn encode(tokenizer: &Tokenizer, text: &str, length: usize) -> Result<Vec<u32>> 
     let encoding = tokenizer
         .encode_fast(text, false)
         .map_err(|error| Error::data("a text", format!("cannot be cut into tokens: {error}")))?;
+    Ok(encoding.get_ids().iter().copied().take(length).collect())
+}
+
+/// As [`encode`], with the tokens that the tokenizer puts around a text, such as `[CLS]` and `[SEP]`, among the `length`.
+fn encode_with_marks(tokenizer: &Tokenizer, text: &str, length: usize) -> Result<Vec<u32>> {
+    let failed = |error| Error::data("a text", format!("cannot be cut into tokens: {error}"));
+    let mut encoding = tokenizer.encode_fast(text, false).map_err(failed)?;
+    let marks = tokenizer
+        .get_post_processor()
+        .map_or(0, |marks| marks.added_tokens(false));
+    encoding.truncate(length.saturating_sub(marks), 0, TruncationDirection::Right);
+    let encoding = tokenizer.post_process(encoding, None, true).map_err(failed)?;
     Ok(encoding.get_ids().iter().copied().take(length).collect())
 }
 

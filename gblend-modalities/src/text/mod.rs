@@ -1,5 +1,6 @@
 //! Texts.
 
+mod bert;
 mod bpe;
 mod figures;
 mod packed;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::encoder::steps::{StepArchitecture, StepEncoder, StepEncoderSettings, StepInputs};
 use crate::range::{WIDTH, within};
 use crate::rgb::wrong_media;
+use bert::BertEncoder;
 use figures::Figures;
 
 /// A text in any language, as tokens with a learned vector each.
@@ -63,6 +65,13 @@ impl Default for Text {
     }
 }
 
+impl Text {
+    /// Whether the network has a vector of every token that the tokenizer knows, whatever the training samples have.
+    fn takes_whole_vocabulary(&self) -> bool {
+        self.encoder.architecture == Some(StepArchitecture::Bert)
+    }
+}
+
 #[typetag::serde(name = "text")]
 impl Modality for Text {
     fn media(&self) -> MediaKind {
@@ -103,6 +112,10 @@ impl Modality for Text {
                 cx.sample_shape,
             ));
         };
+        if self.takes_whole_vocabulary() {
+            let vocabulary = cx.fitted.get::<Figures>()?.vocabulary();
+            return Ok(Box::new(BertEncoder::new(&self.encoder, vocabulary, length, cx)?));
+        }
         let width = within("width", self.width, WIDTH)?;
         let count = cx.fitted.get::<Figures>()?.numbers();
         let inputs = StepInputs::Learned(width);

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+mod bert;
 mod concat;
+mod digests;
 mod fusions;
 mod mid_concat;
 mod resnet;

@@ -350,3 +350,110 @@ fn files_and_settings_that_cannot_be_are_refused_by_key() {
         &[key, "`conv1.weight` has inf"],
     );
 }
+
+/// Words of a tokenizer like those of BERT, small enough to write down.
+fn word_tokenizer() -> Value {
+    let words = [
+        "[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "round", "blue", "flat", "thing", "##s",
+    ];
+    let vocabulary: BTreeMap<&str, usize> = words.into_iter().zip(0..).collect();
+    json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "decoder": null,
+        "normalizer": { "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true },
+        "pre_tokenizer": { "type": "BertPreTokenizer" },
+        "post_processor": { "type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2] },
+        "model": {
+            "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+            "vocab": vocabulary,
+        },
+    })
+}
+
+#[test]
+fn a_language_model_is_loaded_under_its_own_names_and_frozen_it_is_computed_once() {
+    let p = playground();
+    p.write("tokenizer.json", word_tokenizer().to_string());
+    let rows: String = (0..80)
+        .map(|row| {
+            let (text, label) = [("Red round things", "ball"), ("a BLUE, flat thing", "plate")][row % 2];
+            format!("s{row},\"{text} {row}\",{label},{}\n", row % 5)
+        })
+        .collect();
+    p.write("table.csv", format!("id,text,label,number\n{rows}"));
+    p.write(
+        "words.toml",
+        r#"
+[run]
+epochs = 2
+batch_size = 16
+
+[data]
+kind = "manifest"
+table = "table.csv"
+id = "id"
+label = "label"
+split = { test = 0.2 }
+
+[data.streams]
+text = { column = "text", media = "text" }
+number = { columns = ["number"], media = "array" }
+
+[modality.text]
+kind = "text"
+length = 8
+tokenizer = "tokenizer.json"
+encoder = { architecture = "bert", width = 12, depth = 2, heads = 2, hidden = 16, positions = 10 }
+
+[modality.number]
+kind = "vector"
+
+[blend]
+kind = "equal"
+"#,
+    );
+    p.succeed(&["train", "words.toml", "--quiet", "--out", "before", "--seed", "3"]);
+    let own: Arrays = arrays(&p, "before/model.safetensors")
+        .into_iter()
+        .filter_map(|(name, array)| Some((name.strip_prefix("text.encoder.")?.to_owned(), array)))
+        .collect();
+    // As files that come from TensorFlow have them, with what an encoder has no use for.
+    let of_tensorflow = |name: &String| {
+        let name = name.replace("LayerNorm.weight", "LayerNorm.gamma");
+        format!("bert.{}", name.replace("LayerNorm.bias", "LayerNorm.beta"))
+    };
+    let mut file: Arrays = own
+        .iter()
+        .map(|(name, array)| (of_tensorflow(name), array.clone()))
+        .collect();
+    assert!(
+        file.contains_key("bert.encoder.layer.1.attention.output.LayerNorm.gamma"),
+        "{:?}",
+        file.keys()
+    );
+    file.insert("bert.pooler.dense.bias".into(), (vec![12], vec![0; 48]));
+    write(&p, "bert.safetensors", &file);
+    let outcome = p.run(&[
+        "train",
+        "words.toml",
+        "--out",
+        "after",
+        "--set",
+        "modality.text.freeze=true",
+        "--set",
+        "modality.text.pretrained={ file = \"bert.safetensors\", prefix = \"bert.\" }",
+    ]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let loaded = format!("{} of {} arrays loaded", own.len(), own.len());
+    for part in [
+        loaded.as_str(),
+        "pooler.dense.bias",
+        "text is frozen: its 12 features",
+    ] {
+        assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
+    }
+    for (name, array) in arrays(&p, "after/model.safetensors") {
+        if let Some(name) = name.strip_prefix("text.encoder.") {
+            assert!(array == own[name], "{name}");
+        }
+    }
+}
