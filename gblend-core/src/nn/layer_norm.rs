@@ -4,6 +4,7 @@ use super::init::extents;
 use crate::device::Chosen;
 use crate::engine::SequenceEngine;
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::tensor::{AutoDevice, Dims1, Features, Plain, Taped};
 
@@ -43,8 +44,10 @@ impl LayerNorm {
                 [batch, features],
             ));
         }
+        let operands = [input.operand(), self.gamma.operand(), self.beta.operand()];
         let (gamma, beta) = (&self.gamma.0, &self.beta.0);
-        Chosen::layer_norm(input.into_engine(), gamma, beta, EPSILON).map(Taped::from)
+        let normalized = Chosen::layer_norm(input.into_engine(), gamma, beta, EPSILON).map(Taped::from)?;
+        Ok(normalized.traced(&operands, || Operation::LayerNorm { epsilon: EPSILON }))
     }
 }
 
