@@ -1,11 +1,12 @@
 //! `cargo xtask ci`: formatting, lints, documentation, tidiness, generated files, plugins from outside, damaged
-//! files, TensorBoard's event files, licenses and sources of dependencies, and the CUDA build, which is linked where its
+//! files, TensorBoard's event files, exported models, licenses and sources of dependencies, and the CUDA build, which is linked where its
 //! compiler can be installed and checked for types elsewhere.
 
 use std::time::Instant;
 
 use crate::cuda::Cuda;
 use crate::fuzz::{self, Fuzz};
+use crate::onnx::Onnx;
 use crate::process::{cargo, succeed};
 use crate::supply_chain::SupplyChain;
 use crate::tidy::Tidy;
@@ -15,7 +16,7 @@ use crate::{Result, generate, plugins, tensorboard};
 type Part = (&'static str, fn() -> Result);
 
 /// What is checked, one part after the other.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     ("formatting", || {
         succeed(cargo().args(["fmt", "--all", "--check"]))
     }),
@@ -37,6 +38,7 @@ const PARTS: [Part; 10] = [
         Fuzz::SMOKE.run()
     }),
     ("TensorBoard", tensorboard::run),
+    ("ONNX", || Onnx::CHECK.run()),
     ("supply chain", || SupplyChain::default().run()),
     ("CUDA", cuda),
 ];

@@ -9,6 +9,7 @@ mod fuzz;
 mod generate;
 mod gpu_bundle;
 mod metadata;
+mod onnx;
 mod plugins;
 mod process;
 mod profiles;
@@ -51,6 +52,8 @@ enum Task {
     SupplyChain(supply_chain::SupplyChain),
     /// Train, and have the tensorboard package from PyPI read the event files.
     Tensorboard,
+    /// Export models, and have ONNX Runtime from PyPI say the same of samples.
+    Onnx(onnx::Onnx),
     /// Build and link the CUDA build, with a compiler from PyPI.
     Cuda(cuda::Cuda),
     /// Pack what a GPU machine without Rust or a network needs to check and time the CUDA build.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Task::Fuzz(fuzz) => fuzz.run(),
         Task::SupplyChain(check) => check.run(),
         Task::Tensorboard => tensorboard::run(),
+        Task::Onnx(onnx) => onnx.run(),
         Task::Cuda(cuda) => cuda.run(),
         Task::GpuBundle(bundle) => bundle.run(),
         Task::Bench(bench) => bench.run(),
