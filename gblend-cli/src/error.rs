@@ -115,6 +115,9 @@ pub enum Error {
         /// What to do about it.
         advice: String,
     },
+    /// A model cannot be written for other programs.
+    #[error("the model cannot be exported: {0}")]
+    NotExported(String),
     /// Arguments that do not go together, or name something that is not there.
     #[error("{0}")]
     Usage(String),

@@ -22,6 +22,7 @@ mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod network;
+pub mod onnx;
 pub mod process;
 pub mod progress;
 pub mod records;

@@ -15,6 +15,7 @@ use crate::labels::Labels;
 use crate::metric::{Axes, MetricKind};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pool::Pooling;
+use crate::score_function::ScoreFunction;
 use crate::seed::Seed;
 use crate::strategy::JOINT;
 use crate::targets::Targets;
@@ -151,6 +152,13 @@ pub trait Criterion {
     /// # Errors
     /// [`Error::Shape`] if the output has another shape.
     fn scores(&self, output: &Array) -> Result<Vec<Vec<f64>>>;
+
+    /// The same as a function that other programs can be told, such as those that read an exported model. One that takes heads
+    /// together by another [`pool`](Self::pool) than the default has none. Default: there is none, and a model whose predictions
+    /// come of it is not exported.
+    fn score_function(&self) -> Option<ScoreFunction> {
+        None
+    }
 
     /// An output with these scores, which may be means over views of a sample. It is finite.
     ///

@@ -75,6 +75,11 @@ impl ParamMut<'_> {
         with_param!(&self.0, tensor => tensor.shape().extents())
     }
 
+    /// Which tensor it is.
+    pub(crate) fn identity(&self) -> u64 {
+        with_param!(&self.0, tensor => tensor.identity())
+    }
+
     /// A copy on the host.
     pub fn to_array(&self) -> Array {
         let mut array = Array::zeros(self.shape());

@@ -1,11 +1,12 @@
 //! `cargo xtask ci`: formatting, lints, documentation, tidiness, generated files, plugins from outside, damaged
-//! files, TensorBoard's event files, the wheel, packages, licenses and sources of dependencies, and the CUDA build, which
+//! files, TensorBoard's event files, exported models, the wheel, packages, licenses and sources of dependencies, and the CUDA build, which
 //! is linked where its compiler can be installed and checked for types elsewhere.
 
 use std::time::Instant;
 
 use crate::cuda::Cuda;
 use crate::fuzz::{self, Fuzz};
+use crate::onnx::Onnx;
 use crate::process::{cargo, succeed};
 use crate::supply_chain::SupplyChain;
 use crate::tidy::Tidy;
@@ -15,7 +16,7 @@ use crate::{Result, generate, plugins, tensorboard, wheel};
 type Part = (&'static str, fn() -> Result);
 
 /// What is checked, one part after the other.
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 13] = [
     ("formatting", || {
         succeed(cargo().args(["fmt", "--all", "--check"]))
     }),
@@ -37,6 +38,7 @@ const PARTS: [Part; 12] = [
         Fuzz::SMOKE.run()
     }),
     ("TensorBoard", tensorboard::run),
+    ("ONNX", || Onnx::CHECK.run()),
     ("wheel", wheel::run),
     ("packages", || {
         // What crates.io would be given; that it builds, the tests have shown.

@@ -9,6 +9,7 @@ mod fuzz;
 mod generate;
 mod gpu_bundle;
 mod metadata;
+mod onnx;
 mod plugins;
 mod process;
 mod profiles;
@@ -54,6 +55,8 @@ enum Task {
     Tensorboard,
     /// Build the wheel, and try it in a virtual environment of its own.
     Wheel,
+    /// Export models, and have ONNX Runtime from PyPI say the same of samples.
+    Onnx(onnx::Onnx),
     /// Build and link the CUDA build, with a compiler from PyPI.
     Cuda(cuda::Cuda),
     /// Pack what a GPU machine without Rust or a network needs to check and time the CUDA build.
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Task::SupplyChain(check) => check.run(),
         Task::Tensorboard => tensorboard::run(),
         Task::Wheel => wheel::run(),
+        Task::Onnx(onnx) => onnx.run(),
         Task::Cuda(cuda) => cuda.run(),
         Task::GpuBundle(bundle) => bundle.run(),
         Task::Bench(bench) => bench.run(),

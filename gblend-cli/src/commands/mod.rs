@@ -8,6 +8,7 @@ mod data;
 mod device;
 mod estimate;
 mod evaluate;
+mod export;
 mod further;
 mod init;
 mod plugins;
@@ -44,6 +45,8 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Predict samples of new files, or of the dataset.
     Predict(predict::Predict),
+    /// Write a trained model for other programs, as one ONNX graph.
+    Export(export::Export),
     /// Write a page about runs, or about a comparison.
     Report(report::Report),
     /// List runs: when they were begun, what came of them, how they differ.
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Estimate(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Predict(command) => command.run(),
+        Command::Export(command) => command.run(),
         Command::Report(command) => command.run(),
         Command::Runs(command) => command.run(),
         Command::Check(command) => command.run(),

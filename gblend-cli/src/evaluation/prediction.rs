@@ -1,13 +1,57 @@
 //! Predictions of several heads together.
 
-use gblend_core::Pooling;
+use gblend_core::{HeadPool, Pooling};
 
 use super::{Ensemble, Evaluation};
 use crate::error::Result;
 use crate::network::Criteria;
 use crate::records::{Metrics, PredictionRule, SelectedBy, Selection};
 
+/// How the heads are taken together that see a sample which has every modality.
+#[derive(Clone, Debug)]
+pub enum Combined<'a> {
+    /// Positions of heads and their shares in a mean, which add up to 1; one alone predicts as it is.
+    Mean(Vec<(usize, f64)>),
+    /// A pool that was fitted, and positions of its heads.
+    Pool(&'a HeadPool, Vec<usize>),
+}
+
 impl PredictionRule {
+    /// The rule that stands in where heads are not pooled, or no pool was fitted.
+    fn standing_in(self, ensemble: &Ensemble<'_>) -> Self {
+        match self {
+            Self::Pool if ensemble.lead().get().pooling() == Pooling::Never => Self::Joint,
+            Self::Pool if ensemble.pool.is_none() => Self::Mean,
+            other => other,
+        }
+    }
+
+    /// How heads are taken together for a sample which has every modality, as by [`scores`](Self::scores).
+    pub fn combined<'a>(self, ensemble: &Ensemble<'a>) -> Combined<'a> {
+        let rule = self.standing_in(ensemble);
+        if rule == Self::Pool && ensemble.can_pool() {
+            let heads = ensemble.heads();
+            return match ensemble.pool.and_then(|pool| pool.of(&heads)) {
+                Some(pool) => Combined::Pool(pool, heads),
+                None => {
+                    let share = 1.0 / heads.len().max(1) as f64;
+                    Combined::Mean(heads.into_iter().map(|head| (head, share)).collect())
+                }
+            };
+        }
+        let lead = ensemble.lead().kind();
+        let shares = rule.shares(ensemble.weights).into_iter().enumerate();
+        let alike = shares.filter(|&(head, share)| share > 0.0 && ensemble.criteria.of(head).kind() == lead);
+        let alike: Vec<(usize, f64)> = alike.collect();
+        let total: f64 = alike.iter().map(|(_, share)| share).sum();
+        Combined::Mean(
+            alike
+                .into_iter()
+                .map(|(head, share)| (head, share / total))
+                .collect(),
+        )
+    }
+
     /// The scores of each sample, as the objective of predictions takes heads together; `None` if none of the heads that
     /// predict sees it. Heads that do not see a sample, were not evaluated, or were asked something else, count for
     /// nothing.
@@ -17,9 +61,7 @@ impl PredictionRule {
     pub fn scores(self, evaluation: &Evaluation, ensemble: &Ensemble<'_>) -> Result<Vec<Option<Vec<f64>>>> {
         let (criteria, weights) = (ensemble.criteria, ensemble.weights);
         let lead = ensemble.lead();
-        let rule = match self {
-            Self::Pool if lead.get().pooling() == Pooling::Never => Self::Joint,
-            Self::Pool if ensemble.pool.is_none() => Self::Mean,
+        let rule = match self.standing_in(ensemble) {
             Self::Pool if ensemble.can_pool() => return ensemble.pooled(evaluation),
             other => other,
         };

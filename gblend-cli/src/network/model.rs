@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use gblend_core::graph::{is_tracing, within};
 use gblend_core::nn::{Linear, Mlp, detach, fork, scatter_maps, scatter_rows};
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
 use gblend_core::recorder::Recorder;
@@ -108,6 +109,12 @@ struct Branch {
 }
 
 impl Branch {
+    /// Runs a part of the encoder, which a trace calls by the name of the modality.
+    fn named<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
+        let part = is_tracing().then(|| format!("modality `{}`", self.name));
+        within(|| part.unwrap_or_default(), || run(self))
+    }
+
     /// The whole encoder: `[batch, feature_dim]`; of what it has given before, nothing.
     fn features(&mut self, batch: &Batch, encoded: bool, pass: &Pass) -> Result<Features> {
         if encoded {
@@ -456,8 +463,9 @@ impl Multimodal {
                             (Some(zeros(&self.device, shape, pass)?), None)
                         }
                         Some((batch, rows)) => {
-                            let (for_all, own) =
-                                readers.divide(branch.features(batch, input.is_encoded(), pass)?)?;
+                            let encoded = input.is_encoded();
+                            let features = branch.named(|branch| branch.features(batch, encoded, pass))?;
+                            let (for_all, own) = readers.divide(features)?;
                             let scatter = |features| match rows {
                                 Some(rows) => scatter_rows(features, rows, samples),
                                 None => Ok(features),
@@ -478,7 +486,7 @@ impl Multimodal {
                             (Some(zeros(&self.device, shape, pass)?), None)
                         }
                         Some((batch, rows)) => {
-                            let maps = branch.maps(stage, batch, pass)?;
+                            let maps = branch.named(|branch| branch.maps(stage, batch, pass))?;
                             let (for_all, own) = readers.divide(maps)?;
                             let scatter = |maps| match rows {
                                 Some(rows) => scatter_maps(maps, rows, samples),
@@ -491,7 +499,8 @@ impl Multimodal {
                         see(Fused::Stage(maps));
                     }
                     fused.stages.extend(for_all.filter(|_| joint));
-                    own.map(|maps| branch.after(stage, maps, pass)).transpose()?
+                    own.map(|maps| branch.named(|branch| branch.after(stage, maps, pass)))
+                        .transpose()?
                 }
             };
             if joint {
@@ -504,7 +513,8 @@ impl Multimodal {
             );
         }
         logits.push(if joint {
-            Some(self.joint.forward(fused, pass)?)
+            let part = || "the joint head".to_owned();
+            Some(within(part, || self.joint.forward(fused, pass))?)
         } else {
             None
         });

@@ -16,6 +16,6 @@ mod trained_model;
 pub mod trial;
 
 pub use learner::Learner;
-pub use predictor::{Predicted, Predictor, Unfamiliar};
+pub use predictor::{Predicted, Predictor, Unfamiliar, fitted_of, network_without_data};
 pub use train::{Trained, train};
 pub use trained_model::TrainedModel;

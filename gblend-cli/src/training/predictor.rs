@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use gblend_core::params::load_state;
 use gblend_core::{
-    AutoDevice, Error as CoreError, Fitted, Further, FurtherPlace, FurtherSource, Heads, Label, LabelKind,
-    Labels, OpenContext, Role, Seed, Source,
+    Array, AutoDevice, Error as CoreError, Fitted, Further, FurtherPlace, FurtherSource, Heads, Label,
+    LabelKind, Labels, OpenContext, Role, Seed, Source,
 };
 
 use super::session::workers;
@@ -22,7 +22,9 @@ use crate::data::{Evaluable, Faults, Loader, Part, Prepared, SampleIndex, Storag
 use crate::error::{Error, Result};
 use crate::evaluation::{Ensemble, Evaluation, evaluate};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
-use crate::records::{FittedPool, Membership, ModelDescription, SplitName};
+use crate::records::{
+    FittedPool, HeadSummary, Membership, Metrics, ModelDescription, PredictionSummary, SplitName,
+};
 use crate::run_folder::FinishedRun;
 
 /// Samples that are predicted at a time, if they are small.
@@ -110,30 +112,13 @@ impl<'a> Predictor<'a> {
         let source: Arc<dyn Source> = Arc::from(source);
         let streams = bind(&config.modalities, source.as_ref())?;
         let device = device::open(config.run.device)?;
-        let objectives = Objectives::of(config, source.label_kind())?;
-        let fitted = config.modalities.iter().map(|modality| {
-            let fitted = run.fitted.get(&modality.name);
-            fitted.unwrap_or(Fitted::nothing()).clone()
-        });
-        let fitted: Vec<Fitted> = fitted.collect();
+        let fitted = fitted_of(run, config);
         let modalities = &run.model.modalities;
         let sample_shapes: Vec<Vec<usize>> = modalities
             .iter()
             .map(|known| known.sample_shape.clone())
             .collect();
-        let mut model = Multimodal::build(
-            config,
-            &objectives,
-            &sample_shapes,
-            &fitted,
-            LabelContext {
-                classes: &run.model.classes,
-                labels: &one_of_each(source.label_kind(), run.model.classes.len())?,
-            },
-            &device,
-            seed.derive("model"),
-        )?;
-        load_state(&mut model, &run.state)?;
+        let model = network_of(run, config, source.label_kind(), &fitted, &device)?;
         let predictor = Self {
             config,
             source,
@@ -272,6 +257,47 @@ impl<'a> Predictor<'a> {
         })
     }
 
+    /// Some samples as encoders get them: of each modality, of each sample, all views. They must be sound and lack nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the first sample that is not so.
+    pub fn encoder_inputs(&self, range: Range<usize>) -> Result<Vec<Vec<Vec<Array>>>> {
+        let part: Arc<dyn Source> = Arc::new(Part::new(Arc::clone(&self.source), range));
+        let storage = Storage {
+            cache: None,
+            shapes: self.shapes.as_deref(),
+            memory: self.config.run.memory.saturating_mul(1 << 20),
+            waiting: 0,
+            progress: &|_, _| {},
+            warn: &|_| {},
+            faults: Faults::Gather,
+            contents: false,
+        };
+        let prepared = Prepared::new(&part, &self.config.modalities, &self.streams, &storage)?;
+        if let Some(problem) = prepared.faults().values().flatten().next() {
+            return Err(Error::Samples(vec![problem.clone()]));
+        }
+        self.check_shapes(&prepared)?;
+        let modalities = self.config.modalities.iter().zip(&self.fitted).enumerate();
+        let inputs = modalities.map(|(position, (modality, fitted))| {
+            let samples = (0..part.len()).map(|sample| {
+                if !prepared.has(position, sample) {
+                    let problem = format!(
+                        "has no modality `{}`, and what is exported takes all of them",
+                        modality.name
+                    );
+                    return Err(CoreError::data(part.sample(sample).id, problem).into());
+                }
+                let applied = modality.apply(prepared.sample(position, sample)?, fitted)?;
+                let views = 0..modality.plugin.views().get();
+                let views = views.map(|view| modality.view(applied.clone(), view));
+                Ok(views.collect::<gblend_core::Result<_>>()?)
+            });
+            samples.collect()
+        });
+        inputs.collect()
+    }
+
     /// What of these samples is unlike any that modalities were fitted to.
     fn unfamiliar(
         &self,
@@ -322,7 +348,7 @@ impl<'a> Predictor<'a> {
             if shape.is_empty() {
                 continue;
             }
-            let applied = modality.apply(gblend_core::Array::zeros(shape), &self.fitted[position])?;
+            let applied = modality.apply(Array::zeros(shape), &self.fitted[position])?;
             let seen = modality.view(applied, 0)?;
             if seen.shape() != self.sample_shapes[position] {
                 let problem = format!(
@@ -338,6 +364,97 @@ impl<'a> Predictor<'a> {
 
     fn batch_size(&self) -> NonZeroUsize {
         NonZeroUsize::new(self.config.run.batch_size).unwrap_or(NonZeroUsize::MIN)
+    }
+}
+
+/// What the modalities of a run have fitted, in their order.
+pub fn fitted_of(run: &FinishedRun, config: &Config) -> Vec<Fitted> {
+    let fitted = config.modalities.iter().map(|modality| {
+        let fitted = run.fitted.get(&modality.name);
+        fitted.unwrap_or(Fitted::nothing()).clone()
+    });
+    fitted.collect()
+}
+
+/// The trained network of a run, for labels of this kind.
+fn network_of(
+    run: &FinishedRun,
+    config: &Config,
+    kind: LabelKind,
+    fitted: &[Fitted],
+    device: &AutoDevice,
+) -> Result<Multimodal> {
+    let shapes = run
+        .model
+        .modalities
+        .iter()
+        .map(|known| known.sample_shape.clone());
+    let shapes: Vec<Vec<usize>> = shapes.collect();
+    let mut network = Multimodal::build(
+        config,
+        &Objectives::of(config, kind)?,
+        &shapes,
+        fitted,
+        LabelContext {
+            classes: &run.model.classes,
+            labels: &one_of_each(kind, run.model.classes.len())?,
+        },
+        device,
+        Seed::new(config.run.seed).derive("model"),
+    )?;
+    load_state(&mut network, &run.state)?;
+    Ok(network)
+}
+
+/// The trained network of a run whose dataset is not there to say what its labels are.
+///
+/// # Errors
+/// What the model has to complain about; [`Error::Run`] if nothing in the run tells of its labels.
+pub fn network_without_data(
+    run: &FinishedRun,
+    config: &Config,
+    fitted: &[Fitted],
+    device: &AutoDevice,
+) -> Result<Multimodal> {
+    let mut refused = None;
+    for kind in label_kinds(run, config) {
+        match network_of(run, config, kind, fitted, device) {
+            Ok(network) => return Ok(network),
+            Err(error) => {
+                refused.get_or_insert(error);
+            }
+        }
+    }
+    Err(refused.unwrap_or_else(|| Error::Run {
+        folder: run.path.clone(),
+        problem: "nothing in it tells whether a sample has one class or several: it has no figures of validation or test, and \
+                  config.toml names no objective; write `[objective]` with `kind = \"single-label\"` or `\"multi-label\"` into it"
+            .to_owned(),
+    }))
+}
+
+/// What the labels of a run may have been: that of which its figures are, or what an objective that is named takes.
+fn label_kinds(run: &FinishedRun, config: &Config) -> Vec<LabelKind> {
+    if run.model.classes.is_empty() {
+        return vec![LabelKind::Number];
+    }
+    let summary = &run.summary;
+    let predictions = summary.predictions.iter().map(PredictionSummary::metrics);
+    let heads = summary.heads.iter().map(HeadSummary::metrics);
+    let selection = summary
+        .selection
+        .iter()
+        .map(|selection| selection.validation.clone());
+    let figures: Vec<Metrics> = predictions.chain(heads).chain(selection).collect();
+    let told = |figure: &str| figures.iter().any(|figures| figures.get(figure).is_some());
+    let told_by = [
+        ("mean_average_precision", LabelKind::Classes),
+        ("balanced_accuracy", LabelKind::Class),
+    ];
+    match told_by.into_iter().find(|(figure, _)| told(figure)) {
+        Some((_, kind)) => vec![kind],
+        None if config.objective.is_some() => vec![LabelKind::Class, LabelKind::Classes],
+        None => Vec::new(),
     }
 }
 

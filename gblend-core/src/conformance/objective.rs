@@ -12,7 +12,7 @@ use crate::fusion::{FusionContext, FusionModule};
 use crate::label::{Label, LabelKind};
 use crate::labels::Labels;
 use crate::nn::backward;
-use crate::objective::{Criterion, Objective, ObjectiveContext, losses_of_all, mean_of};
+use crate::objective::{Criterion, Objective, ObjectiveContext, losses_of_all, mean_of, weighted_mean};
 use crate::params::{load_state, state_of};
 use crate::role::Role;
 use crate::seed::Seed;
@@ -525,6 +525,30 @@ impl Case<'_> {
         }
     }
 
+    /// What other programs are told of its scores.
+    fn check_score_function(&self, scores: &[Vec<f64>]) -> Result<(), Violation> {
+        let rule = Rule::ScoresAreTheirFunction;
+        let Some(function) = self.criterion.score_function() else {
+            return Ok(());
+        };
+        let told = rule.works("scores by the function", function.scores(self.output))?;
+        let (told_values, values) = (told.concat(), scores.concat());
+        rule.holds(
+            told_values.len() == values.len(),
+            format!("{} scores", values.len()),
+            told_values.len(),
+        )?;
+        for (&expected, &found) in values.iter().zip(&told_values) {
+            close(rule, "the score", expected, found, 1e-6)?;
+        }
+        if let [first, second, ..] = scores {
+            let heads = [(0.25, Some(first.as_slice())), (0.75, Some(second.as_slice()))];
+            let (expected, found) = (weighted_mean(&heads), self.criterion.pool(&heads));
+            rule.holds(expected == found, format!("{expected:?}"), &found)?;
+        }
+        Ok(())
+    }
+
     fn check_scores(&mut self) -> Result<(), Violation> {
         let rule = Rule::ScoresTellLosses;
         let scores = rule.works("scores", self.criterion.scores(self.output))?;
@@ -544,6 +568,7 @@ impl Case<'_> {
             let (expected, found) = (expected.unwrap_or(0.0), found.unwrap_or(0.0));
             close(rule, "the loss of the output", expected, found, 1e-5)?;
         }
+        self.check_score_function(&scores)?;
         let made = Rule::ScoresMakeOutput.works("an output of scores", self.criterion.output_of(&scores))?;
         all_finite(Rule::ScoresMakeOutput, "an output", made.shape(), made.values())?;
         let again = Rule::ScoresMakeOutput.works("its scores", self.criterion.scores(&made))?;

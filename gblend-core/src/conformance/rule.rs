@@ -117,6 +117,7 @@ rules! {
     GradientIsOfLoss: "gradients of the loss are those of finite differences",
     LossFollowsSample: "in another order the samples have the same losses",
     ScoresTellLosses: "scores are finite, one row for each sample, and their losses are those of the output",
+    ScoresAreTheirFunction: "where it says of which function of outputs its scores are, they are, and heads are pooled by their mean",
     ScoresMakeOutput: "the output that is made from scores has these scores",
     ConfidenceIsShare: "its confidence is from 0 to 1",
     PoolOfOneIsIt: "the scores of one head alone are pooled to themselves",

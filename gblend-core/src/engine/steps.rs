@@ -58,6 +58,11 @@ impl Steps {
         }
     }
 
+    /// Whether they are the same ones, and not only alike.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.starts, &other.starts)
+    }
+
     /// The number of rows, at least 1.
     pub fn rows(&self) -> usize {
         self.times.len()

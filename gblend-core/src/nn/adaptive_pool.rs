@@ -5,7 +5,9 @@ use dfdx::tensor_ops::{BroadcastTo, SumTo, TryMul};
 
 use super::frames::samples;
 use super::gather::{RowIndex, take_rows};
+use crate::array::Array;
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::recorder::Recorder;
 use crate::tensor::{Dims3, Dims4, Maps, Plain, Taped, reshape};
 
@@ -64,6 +66,8 @@ pub fn adaptive_average_pool(input: Maps, frames: usize, to: Extents) -> Result<
     let input = reshape(input, (channels * from.points(), batch))?;
     let index = RowIndex::new(&input.device(), index.collect())?;
     let gathered: Taped<Dims4> = reshape(take_rows(input, &index)?, (channels, taps, points, batch))?;
+    let operand = gathered.operand();
+    let weights = Array::new([taps, points], shares.clone())?;
     let shares = Plain::new(&gathered.device(), (taps, points), shares)?.enter(Recorder::for_data());
     let shape = *gathered.shape();
     let means: Taped<Dims3> = gathered.run(|gathered| {
@@ -72,6 +76,7 @@ pub fn adaptive_average_pool(input: Maps, frames: usize, to: Extents) -> Result<
             .try_broadcast_like::<_, Axes2<0, 3>>(&shape)?;
         gathered.try_mul(shares)?.try_sum::<_, Axis<1>>()
     })?;
+    let means = means.traced(&[operand], || Operation::WeightedSum(weights));
     reshape(means, (channels, to.height, to.width, to.frames * batch))
 }
 

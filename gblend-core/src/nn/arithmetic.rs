@@ -6,6 +6,7 @@
 use dfdx::tensor_ops::{TryAdd, TryDiv, TryMul, TrySub};
 
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::tensor::{Shape, Taped};
 
 /// `left + right`, of one shape.
@@ -14,7 +15,9 @@ use crate::tensor::{Shape, Taped};
 /// [`Error::Shape`] with both shapes if they differ, [`Error::Device`].
 pub fn add<S: Shape>(left: Taped<S>, right: Taped<S>) -> Result<Taped<S>> {
     let right = alike("a sum", &left, right)?;
-    left.run(|left| left.try_add(right.into_engine()))
+    let operands = [left.operand(), right.operand()];
+    let result = left.run(|left| left.try_add(right.into_engine()))?;
+    Ok(result.traced(&operands, || Operation::Add))
 }
 
 /// `left − right`, of one shape.
@@ -23,7 +26,9 @@ pub fn add<S: Shape>(left: Taped<S>, right: Taped<S>) -> Result<Taped<S>> {
 /// As [`add`].
 pub fn subtract<S: Shape>(left: Taped<S>, right: Taped<S>) -> Result<Taped<S>> {
     let right = alike("a difference", &left, right)?;
-    left.run(|left| left.try_sub(right.into_engine()))
+    let operands = [left.operand(), right.operand()];
+    let result = left.run(|left| left.try_sub(right.into_engine()))?;
+    Ok(result.traced(&operands, || Operation::Subtract))
 }
 
 /// `left · right`, element by element, of one shape.
@@ -32,7 +37,9 @@ pub fn subtract<S: Shape>(left: Taped<S>, right: Taped<S>) -> Result<Taped<S>> {
 /// As [`add`].
 pub fn multiply<S: Shape>(left: Taped<S>, right: Taped<S>) -> Result<Taped<S>> {
     let right = alike("a product", &left, right)?;
-    left.run(|left| left.try_mul(right.into_engine()))
+    let operands = [left.operand(), right.operand()];
+    let result = left.run(|left| left.try_mul(right.into_engine()))?;
+    Ok(result.traced(&operands, || Operation::Multiply))
 }
 
 /// `left / right`, element by element, of one shape.
@@ -41,7 +48,9 @@ pub fn multiply<S: Shape>(left: Taped<S>, right: Taped<S>) -> Result<Taped<S>> {
 /// As [`add`].
 pub fn divide<S: Shape>(left: Taped<S>, right: Taped<S>) -> Result<Taped<S>> {
     let right = alike("a quotient", &left, right)?;
-    left.run(|left| left.try_div(right.into_engine()))
+    let operands = [left.operand(), right.operand()];
+    let result = left.run(|left| left.try_div(right.into_engine()))?;
+    Ok(result.traced(&operands, || Operation::Divide))
 }
 
 /// Every element times `factor`; the shape stays.
@@ -49,7 +58,9 @@ pub fn divide<S: Shape>(left: Taped<S>, right: Taped<S>) -> Result<Taped<S>> {
 /// # Errors
 /// [`Error::Device`].
 pub fn scale<S: Shape>(input: Taped<S>, factor: f32) -> Result<Taped<S>> {
-    input.run(|input| input.try_mul(factor))
+    let operand = input.operand();
+    let scaled = input.run(|input| input.try_mul(factor))?;
+    Ok(scaled.traced(&[operand], || Operation::Scale(factor)))
 }
 
 /// Every element plus `value`; the shape stays.
@@ -57,7 +68,9 @@ pub fn scale<S: Shape>(input: Taped<S>, factor: f32) -> Result<Taped<S>> {
 /// # Errors
 /// [`Error::Device`].
 pub fn offset<S: Shape>(input: Taped<S>, value: f32) -> Result<Taped<S>> {
-    input.run(|input| input.try_add(value))
+    let operand = input.operand();
+    let moved = input.run(|input| input.try_add(value))?;
+    Ok(moved.traced(&[operand], || Operation::Offset(value)))
 }
 
 /// The right operand, if it has the shape of the left one.

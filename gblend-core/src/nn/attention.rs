@@ -10,6 +10,7 @@ use super::permute::permute;
 use crate::device::Chosen;
 use crate::engine::{SequenceEngine, Steps, enclosed};
 use crate::error::{Error, Result};
+use crate::graph::{self, Operation};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::seed::Seed;
 use crate::tensor::{AutoDevice, Dims4, Features, Taped, reshape};
@@ -91,12 +92,14 @@ impl SelfAttention {
         let value = self.split(self.value.forward(for_value)?, sequences, length)?;
         let scale = 1.0 / ((self.width / self.heads) as f32).sqrt();
         let key = permute(key, [0, 1, 3, 2])?;
+        let operands = [query.operand(), key.operand(), value.operand()];
         let attended = query.run(|query| {
             let scores = query.try_matmul(key.into_engine())?.try_mul(scale)?;
             let shares = enclosed(scores, |scores| scores.try_softmax::<Axis<3>>())?;
             let heads = shares.try_matmul(value.into_engine())?;
             heads.try_permute::<Dims4, Axes4<0, 2, 1, 3>>()?.try_contiguous()
         })?;
+        let attended = attended.traced(&operands, || Operation::Attention { scale });
         self.output.forward(reshape(attended, (rows, self.width))?)
     }
 
@@ -109,11 +112,16 @@ impl SelfAttention {
         steps.check("self-attention", *tokens.shape(), self.width)?;
         let (tokens, for_key) = fork(tokens);
         let (tokens, for_value) = fork(tokens);
-        let query = self.query.forward(tokens)?.into_engine();
-        let key = self.key.forward(for_key)?.into_engine();
-        let value = self.value.forward(for_value)?.into_engine();
-        let attended = Chosen::attention(query, key, value, steps, self.heads)?;
-        self.output.forward(attended.into())
+        let query = self.query.forward(tokens)?;
+        let key = self.key.forward(for_key)?;
+        let value = self.value.forward(for_value)?;
+        let mask = graph::operand_of_steps(steps);
+        let operands = [query.operand(), key.operand(), value.operand(), mask];
+        let [query, key, value] = [query, key, value].map(Taped::into_engine);
+        let attended = Taped::from(Chosen::attention(query, key, value, steps, self.heads)?);
+        let heads = self.heads;
+        self.output
+            .forward(attended.traced(&operands, || Operation::StepAttention { heads }))
     }
 
     /// `[sequences × length, width]` to `[sequences, heads, length, width / heads]`.

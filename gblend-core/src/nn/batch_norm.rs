@@ -8,9 +8,10 @@ use crate::array::Array;
 use crate::device::Chosen;
 use crate::engine::{BatchMoments, Engine, NormOptions, NormStatistics, ParamOn};
 use crate::error::{Error, Result};
+use crate::graph::{self, ColumnNorm, Operation};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
-use crate::tensor::{AutoDevice, Dims1, Maps, Plain};
+use crate::tensor::{AutoDevice, Dims1, Maps, Plain, Taped};
 
 /// Added to the variance.
 pub(super) const EPSILON: f32 = 1e-5;
@@ -51,6 +52,19 @@ impl RunningStatistics {
                     variance: self.variance.values(),
                 }
             },
+            epsilon: EPSILON,
+            relu,
+        }
+    }
+
+    /// The normalization, as traces are told it.
+    pub(super) fn column_norm(&self, pass: &Pass, relu: bool) -> ColumnNorm {
+        if pass.is_training() {
+            graph::not_traceable("normalizes by the batch, as in training");
+        }
+        ColumnNorm {
+            mean: self.mean.values().to_vec(),
+            variance: self.variance.values().to_vec(),
             epsilon: EPSILON,
             relu,
         }
@@ -167,13 +181,15 @@ impl BatchNorm {
                 [shape.0, shape.1, shape.2, shape.3],
             ));
         }
+        let operands = [input.operand(), self.gamma.operand(), self.beta.operand()];
         let options = self.running.options(pass, self.relu);
         let (output, moments) =
             Chosen::batch_norm(input.into_engine(), &self.gamma.0, &self.beta.0, options)?;
         if pass.is_training() {
             self.running.update(&moments, shape.1 * shape.2 * shape.3)?;
         }
-        Ok(output.into())
+        let norm = || self.running.column_norm(pass, self.relu);
+        Ok(Taped::from(output).traced(&operands, || Operation::ChannelNorm(norm())))
     }
 }
 

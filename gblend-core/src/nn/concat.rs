@@ -3,6 +3,7 @@
 use crate::device::Chosen;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::graph::{Operand, Operation};
 use crate::tensor::{Features, Maps, Taped};
 
 /// Feature vectors side by side: `[batch, features]` each, of one batch, to `[batch, Σ features]`.
@@ -22,7 +23,9 @@ pub fn concatenate(parts: Vec<Features>) -> Result<Features> {
             }
         }
     }
-    Chosen::concat(parts.into_iter().map(Taped::into_engine).collect()).map(Taped::from)
+    let operands: Vec<Operand> = parts.iter().map(Taped::operand).collect();
+    let joined = Chosen::concat(parts.into_iter().map(Taped::into_engine).collect()).map(Taped::from)?;
+    Ok(joined.traced(&operands, || Operation::Concatenate { axis: 1 }))
 }
 
 /// The channels of all parts, one part's after another's: `[channels, height, width, frames × batch]` each, alike but
@@ -43,5 +46,8 @@ pub fn concat_channels(parts: Vec<Maps>) -> Result<Maps> {
             }
         }
     }
-    Chosen::concat_channels(parts.into_iter().map(Taped::into_engine).collect()).map(Taped::from)
+    let operands: Vec<Operand> = parts.iter().map(Taped::operand).collect();
+    let parts = parts.into_iter().map(Taped::into_engine).collect();
+    let joined = Chosen::concat_channels(parts).map(Taped::from)?;
+    Ok(joined.traced(&operands, || Operation::Concatenate { axis: 0 }))
 }

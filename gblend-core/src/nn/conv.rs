@@ -5,6 +5,7 @@ use crate::device::Chosen;
 use crate::engine::Engine;
 use crate::engine::{Window, WindowPlan};
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::seed::Seed;
 use crate::tensor::{AutoDevice, Dims1, Dims4, Maps, Plain, Taped};
@@ -42,8 +43,10 @@ impl Conv2d {
     /// [`Error::Shape`] if there are other channels or the window does not fit, [`Error::Device`].
     pub fn forward(&self, input: Maps) -> Result<Maps> {
         let plan = plan(&input, &self.weight, self.window)?;
+        let operands = [input.operand(), self.weight.operand(), self.bias.operand()];
         let bias = Some(&self.bias.0);
-        Chosen::conv(input.into_engine(), &self.weight.0, bias, &plan).map(Taped::from)
+        let maps = Chosen::conv(input.into_engine(), &self.weight.0, bias, &plan).map(Taped::from)?;
+        Ok(maps.traced(&operands, || Operation::Convolution(self.window)))
     }
 }
 

@@ -6,10 +6,11 @@ use crate::device::Chosen;
 use crate::engine::Engine;
 use crate::engine::Window;
 use crate::error::Result;
+use crate::graph::Operation;
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
 use crate::seed::Seed;
-use crate::tensor::{AutoDevice, Dims1, Dims4, Maps, Plain};
+use crate::tensor::{AutoDevice, Dims1, Dims4, Maps, Plain, Taped};
 
 /// A convolution without bias, normalized, with a ReLU if asked for.
 ///
@@ -62,6 +63,12 @@ impl ConvNorm {
     /// [`Error::Device`](crate::Error::Device).
     pub fn forward(&mut self, input: Maps, pass: &Pass) -> Result<Maps> {
         let plan = plan(&input, &self.weight, self.window)?;
+        let operands = [
+            input.operand(),
+            self.weight.operand(),
+            self.gamma.operand(),
+            self.beta.operand(),
+        ];
         let options = self.running.options(pass, self.relu);
         let count = plan.out_pixels() * input.shape().3;
         let (weight, gamma, beta) = (&self.weight.0, &self.gamma.0, &self.beta.0);
@@ -69,7 +76,11 @@ impl ConvNorm {
         if pass.is_training() {
             self.running.update(&moments, count)?;
         }
-        Ok(output.into())
+        let operation = || Operation::NormalizedConvolution {
+            window: self.window,
+            norm: self.running.column_norm(pass, self.relu),
+        };
+        Ok(Taped::from(output).traced(&operands, operation))
     }
 
     /// As [`visit_params`](Module::visit_params), under the names that PyTorch has for a convolution at `conv` and a batch

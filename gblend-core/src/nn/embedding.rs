@@ -2,12 +2,14 @@
 
 use rand_distr::{Distribution, StandardNormal};
 
+use super::ids::Ids;
 use super::init::extents;
-use super::step_batch::tokens_of;
+use super::step_batch::{time_of, tokens_of};
 use super::step_pool::step_mean;
 use crate::device::Chosen;
 use crate::engine::{RowSources, SequenceEngine, Steps};
 use crate::error::{Error, Result};
+use crate::graph::{self, Operation};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
 use crate::seed::Seed;
@@ -77,13 +79,43 @@ impl Embedding {
         Chosen::embedding(&self.table.0, &sources, pass.recorder().0).map(Taped::from)
     }
 
+    /// As [`forward`](Self::forward), of ids that are values of a batch: one of each sample, `[batch, width]`.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_ids(&self, ids: &Ids, pass: &Pass) -> Result<Features> {
+        let vectors = self.forward(&ids.ids, pass)?;
+        let padding = self.padding;
+        Ok(
+            vectors.traced(&[self.table.operand(), ids.operand], || Operation::Embedding {
+                padding,
+            }),
+        )
+    }
+
     /// The vectors of a batch of ids, samples `[time]`, as the steps of sequences: `[steps, width]`. Padding is no step.
     ///
     /// # Errors
     /// [`Error::Shape`] if the samples have another rank, [`Error::Data`] if a value is no id, [`Error::Device`].
     pub fn forward_batch(&self, batch: &Batch, pass: &Pass) -> Result<(Features, Steps)> {
+        if graph::is_tracing() {
+            return self.traced_batch(batch, pass);
+        }
         let (ids, steps) = tokens_of(batch, self.padding)?;
         Ok((self.forward(&ids, pass)?, steps))
+    }
+
+    /// Any tokens, all of which are there, for a trace.
+    fn traced_batch(&self, batch: &Batch, pass: &Pass) -> Result<(Features, Steps)> {
+        let (time, samples) = (time_of(batch)?, batch.len());
+        let padding = self.padding;
+        let any = usize::from(padding == Some(0)).min(self.table.shape().0 - 1);
+        let input = graph::input_name(batch.identity());
+        let ids = graph::operand_of_input(&[samples * time], || Operation::Tokens(input.clone()));
+        let steps = graph::complete_steps(Operation::TokenMask { input, padding }, time, samples);
+        let vectors = self.forward(&vec![any; samples * time], pass)?;
+        let vectors = vectors.traced(&[self.table.operand(), ids], || Operation::Embedding { padding });
+        Ok((vectors, steps))
     }
 
     /// The mean of the vectors of each sample `[time]` of a batch of ids, `[batch, width]`; zeros of a sample that is

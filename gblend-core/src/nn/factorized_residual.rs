@@ -3,9 +3,8 @@
 use super::conv_norm::ConvNorm;
 use super::fork::fork;
 use super::pool::average_pool;
+use super::residual::add_relu;
 use super::temporal::{FactorizedBlock, FactorizedStrides, split_frames};
-use crate::device::Chosen;
-use crate::engine::Engine;
 use crate::engine::Window;
 use crate::error::Result;
 use crate::params::{Module, ParamPath, ParamVisitor};
@@ -104,8 +103,7 @@ impl FactorizedResidualBlock {
             Some(shortcut) => shortcut.forward(around, frames, pass)?,
             None => around,
         };
-        let sum = Chosen::relu_add(inner.into_engine(), around.into_engine())?;
-        Ok((sum.into(), left))
+        Ok((add_relu(inner, around)?, left))
     }
 
     /// As [`visit_params`](Module::visit_params), under the names of torchvision's `r2plus1d_18`.

@@ -5,6 +5,7 @@ use dfdx::tensor_ops::GatherTo;
 
 use crate::device::{AutoDevice, Chosen};
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::tensor::{Dims1, Dims2, Taped};
 
 /// Numbers of rows, on the device, to be used any number of times.
@@ -41,5 +42,7 @@ pub fn take_rows(input: Taped<Dims2>, index: &RowIndex) -> Result<Taped<Dims2>> 
         let expected = format!("at least {} rows", index.bound);
         return Err(Error::shape("rows by number", expected, [rows, columns]));
     }
-    input.run(|input| input.try_gather(index.rows.clone()))
+    let operand = input.operand();
+    let taken = input.run(|input| input.try_gather(index.rows.clone()))?;
+    Ok(taken.traced(&[operand], || Operation::TakeRows(index.rows.as_vec())))
 }

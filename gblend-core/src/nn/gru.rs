@@ -7,6 +7,7 @@ use super::init::{extents, lecun_uniform};
 use crate::device::Chosen;
 use crate::engine::{GruParams, SequenceEngine, Steps};
 use crate::error::Result;
+use crate::graph::{self, Operation};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
 use crate::seed::Seed;
@@ -103,7 +104,12 @@ impl Gru {
         let ends = [steps.last(), steps.first()];
         let last = states
             .zip(&ends)
-            .map(|(states, end)| Chosen::gather_rows(states.into_engine(), end).map(Taped::from));
+            .zip([Operation::LastStep, Operation::FirstStep])
+            .map(|((states, end), operation)| {
+                let operands = [states.operand(), graph::operand_of_steps(steps)];
+                let ends = Chosen::gather_rows(states.into_engine(), end).map(Taped::from)?;
+                Ok(ends.traced(&operands, || operation))
+            });
         joined(last.collect::<Result<_>>()?)
     }
 
@@ -184,13 +190,22 @@ impl Direction {
 
     fn forward(&self, rows: Features, steps: &Steps, reverse: bool) -> Result<Features> {
         steps.check("gated recurrent units", *rows.shape(), self.input.shape().1)?;
+        let operands = [
+            rows.operand(),
+            self.input.operand(),
+            self.state.operand(),
+            self.input_bias.operand(),
+            self.state_bias.operand(),
+            graph::operand_of_steps(steps),
+        ];
         let params = GruParams {
             input: &self.input.0,
             state: &self.state.0,
             input_bias: &self.input_bias.0,
             state_bias: &self.state_bias.0,
         };
-        Chosen::gru(rows.into_engine(), &params, steps, reverse).map(Taped::from)
+        let states = Chosen::gru(rows.into_engine(), &params, steps, reverse).map(Taped::from)?;
+        Ok(states.traced(&operands, || Operation::Gru { reverse }))
     }
 }
 

@@ -4,6 +4,7 @@ use super::init::extents;
 use crate::device::Chosen;
 use crate::engine::SequenceEngine;
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::tensor::{AutoDevice, Dims1, Features, Plain, Taped};
 
@@ -61,8 +62,11 @@ impl LayerNorm {
                 [batch, features],
             ));
         }
+        let operands = [input.operand(), self.gamma.operand(), self.beta.operand()];
         let (gamma, beta) = (&self.gamma.0, &self.beta.0);
-        Chosen::layer_norm(input.into_engine(), gamma, beta, self.epsilon).map(Taped::from)
+        let epsilon = self.epsilon;
+        let normalized = Chosen::layer_norm(input.into_engine(), gamma, beta, epsilon).map(Taped::from)?;
+        Ok(normalized.traced(&operands, || Operation::LayerNorm { epsilon }))
     }
 }
 

@@ -4,6 +4,7 @@ use super::init::{extents, lecun_uniform};
 use crate::device::Chosen;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::seed::Seed;
 use crate::tensor::{AutoDevice, Dims1, Dims2, Features, Plain, Taped};
@@ -52,8 +53,14 @@ impl Linear {
                 [batch, features],
             ));
         }
+        let operands = [
+            input.operand(),
+            self.weight.operand(),
+            self.bias.as_ref().map(Plain::operand).unwrap_or_default(),
+        ];
         let bias = self.bias.as_ref().map(|bias| &bias.0);
-        Chosen::linear(input.into_engine(), &self.weight.0, bias).map(Taped::from)
+        let output = Chosen::linear(input.into_engine(), &self.weight.0, bias).map(Taped::from)?;
+        Ok(output.traced(&operands, || Operation::Linear))
     }
 }
 

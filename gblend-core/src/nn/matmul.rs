@@ -4,6 +4,7 @@ use dfdx::tensor_ops::TryMatMul;
 
 use super::permute::transpose;
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::tensor::{Dims2, Dims3, Taped};
 
 /// The product of `[m, k]` and `[k, n]`, which is `[m, n]`.
@@ -17,7 +18,9 @@ pub fn matmul(left: Taped<Dims2>, right: Taped<Dims2>) -> Result<Taped<Dims2>> {
         return Err(Error::shape("a matrix product", expected, [inner, n]));
     }
     let right = right.apart_from(&left)?;
-    left.run(|left| left.try_matmul(right.into_engine()))
+    let operands = [left.operand(), right.operand()];
+    let product = left.run(|left| left.try_matmul(right.into_engine()))?;
+    Ok(product.traced(&operands, || Operation::MatrixProduct))
 }
 
 /// The products of `[batch, m, k]` and `[batch, k, n]`, one for each of the batch: `[batch, m, n]`.
@@ -31,7 +34,9 @@ pub fn matmul_of_each(left: Taped<Dims3>, right: Taped<Dims3>) -> Result<Taped<D
         return Err(Error::shape("a product of matrices", expected, [other, inner, n]));
     }
     let right = right.apart_from(&left)?;
-    left.run(|left| left.try_matmul(right.into_engine()))
+    let operands = [left.operand(), right.operand()];
+    let product = left.run(|left| left.try_matmul(right.into_engine()))?;
+    Ok(product.traced(&operands, || Operation::MatrixProduct))
 }
 
 /// The inner product of every row of `left`, `[rows, features]`, with every row of `right`, `[columns, features]`:

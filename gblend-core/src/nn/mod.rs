@@ -24,7 +24,7 @@
 //! | layers | |
 //! |---|---|
 //! | of rows | [`Linear`], [`Mlp`], [`ResidualMlpBlock`] of [`ResidualMlpOptions`], [`Activation`], [`Dropout`] |
-//! | of ids | [`Embedding`] |
+//! | of ids | [`Embedding`], of [`Ids`] that are values of samples |
 //! | that normalize | rows: [`LayerNorm`], [`RowBatchNorm`], [`RowNorm`] by [`Normalization`]; maps: [`BatchNorm`] |
 //! | of pictures | [`Conv2d`] over a [`Window`], which a [`WindowPlan`] lays out; [`ConvNorm`], [`ResidualBlock`] |
 //! | of pictures over time | [`TemporalConvNorm`], [`FactorizedBlock`] with [`FactorizedStrides`], [`FactorizedResidualBlock`] |
@@ -59,6 +59,7 @@ mod frames;
 mod gather;
 mod gelu_erf;
 mod gru;
+mod ids;
 mod init;
 mod layer_norm;
 mod linear;
@@ -105,6 +106,7 @@ pub use fork::{detach, fork, with_history};
 pub use gather::{RowIndex, take_rows};
 pub use gelu_erf::gelu_erf;
 pub use gru::{Gru, GruOptions};
+pub use ids::Ids;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use loss::{backward, cross_entropy, cross_entropy_of_each, softmax_of_each, weighted_cross_entropy};

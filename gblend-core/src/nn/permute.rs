@@ -7,6 +7,7 @@ use dfdx::tensor_ops::{PermuteTo, ReshapeTo};
 use crate::device::Chosen;
 use crate::engine::TapedOn;
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::tensor::{Dims2, Dims3, Dims4, Shape, Taped, reshape};
 
 /// A shape of several axes.
@@ -33,6 +34,7 @@ impl Permute for Dims4 {
 /// # Errors
 /// [`Error::Shape`] if an axis is missing in `order` or there twice, [`Error::Device`].
 pub fn permute<S: Permute>(input: Taped<S>, order: S::Order) -> Result<Taped<S>> {
+    let operand = input.operand();
     let (extents, order) = (input.shape().extents(), order.as_ref());
     if order.iter().copied().eq(0..extents.len()) {
         return Ok(input);
@@ -57,7 +59,8 @@ pub fn permute<S: Permute>(input: Taped<S>, order: S::Order) -> Result<Taped<S>>
             .and_then(ReshapeTo::try_contiguous)
             .map_err(Error::device)
     })?;
-    reshape(permuted, shape)
+    let permuted = reshape(permuted, shape)?;
+    Ok(permuted.traced(&[operand], || Operation::Permute(order.to_vec())))
 }
 
 /// `[rows, columns]` as `[columns, rows]`.

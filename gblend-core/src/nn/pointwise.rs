@@ -4,8 +4,9 @@ use dfdx::tensor::Tensor;
 
 use super::arithmetic::{offset, scale};
 use crate::device::Chosen;
-use crate::engine::{Engine, SequenceEngine};
+use crate::engine::{Engine, SequenceEngine, TapedOn};
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::tensor::{Shape, Taped};
 
 /// `max(x, 0)`. A NaN stays one.
@@ -13,7 +14,9 @@ use crate::tensor::{Shape, Taped};
 /// # Errors
 /// [`Error::Device`].
 pub fn relu<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
-    Chosen::relu(input.into_engine()).map(Taped::from)
+    let operand = input.operand();
+    let result = Chosen::relu(input.into_engine()).map(Taped::from)?;
+    Ok(result.traced(&[operand], || Operation::Relu))
 }
 
 /// `x Φ(x)` with `Φ(x) ≈ ½ (1 + tanh(√(2/π) (x + 0.044715 x³)))`: Hendrycks and Gimpel, "Gaussian Error Linear Units
@@ -22,7 +25,9 @@ pub fn relu<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
 /// # Errors
 /// [`Error::Device`].
 pub fn gelu<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
-    Chosen::gelu(input.into_engine()).map(Taped::from)
+    let operand = input.operand();
+    let result = Chosen::gelu(input.into_engine()).map(Taped::from)?;
+    Ok(result.traced(&[operand], || Operation::Gelu))
 }
 
 /// `1 / (1 + exp(−x))`.
@@ -30,7 +35,7 @@ pub fn gelu<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
 /// # Errors
 /// [`Error::Device`].
 pub fn sigmoid<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
-    input.run(Tensor::try_sigmoid)
+    each(input, Operation::Sigmoid, Tensor::try_sigmoid)
 }
 
 /// The hyperbolic tangent.
@@ -38,7 +43,7 @@ pub fn sigmoid<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
 /// # Errors
 /// [`Error::Device`].
 pub fn tanh<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
-    input.run(Tensor::try_tanh)
+    each(input, Operation::Tanh, Tensor::try_tanh)
 }
 
 /// `exp(x)`.
@@ -46,7 +51,7 @@ pub fn tanh<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
 /// # Errors
 /// [`Error::Device`].
 pub fn exp<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
-    input.run(Tensor::try_exp)
+    each(input, Operation::Exp, Tensor::try_exp)
 }
 
 /// The natural logarithm: of 0 −∞, of less a NaN.
@@ -54,7 +59,7 @@ pub fn exp<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
 /// # Errors
 /// [`Error::Device`].
 pub fn ln<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
-    input.run(Tensor::try_ln)
+    each(input, Operation::Ln, Tensor::try_ln)
 }
 
 /// The square root, whose derivative at 0 is infinite: of less a NaN.
@@ -62,7 +67,7 @@ pub fn ln<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
 /// # Errors
 /// [`Error::Device`].
 pub fn sqrt<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
-    input.run(Tensor::try_sqrt)
+    each(input, Operation::Sqrt, Tensor::try_sqrt)
 }
 
 /// `|x|`, whose derivative at 0 is 0.
@@ -70,7 +75,7 @@ pub fn sqrt<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
 /// # Errors
 /// [`Error::Device`].
 pub fn abs<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
-    input.run(Tensor::try_abs)
+    each(input, Operation::Abs, Tensor::try_abs)
 }
 
 /// `x²`.
@@ -78,7 +83,7 @@ pub fn abs<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
 /// # Errors
 /// [`Error::Device`].
 pub fn square<S: Shape>(input: Taped<S>) -> Result<Taped<S>> {
-    input.run(Tensor::try_square)
+    each(input, Operation::Square, Tensor::try_square)
 }
 
 /// `xⁿ`; `x⁰` is 1 for any finite `x`.
@@ -94,6 +99,18 @@ pub fn powi<S: Shape>(input: Taped<S>, exponent: i32) -> Result<Taped<S>> {
             format!("more than {exponent}"),
         )),
         0 => offset(scale(input, 0.0)?, 1.0),
-        _ => input.run(|input| input.try_powi(exponent)),
+        _ => each(input, Operation::Power(exponent), |input| {
+            input.try_powi(exponent)
+        }),
     }
+}
+
+/// A function of the engine's, which a trace is told as this operation.
+fn each<S: Shape, E: std::fmt::Debug>(
+    input: Taped<S>,
+    operation: Operation,
+    function: impl FnOnce(TapedOn<S, Chosen>) -> std::result::Result<TapedOn<S, Chosen>, E>,
+) -> Result<Taped<S>> {
+    let operand = input.operand();
+    Ok(input.run(function)?.traced(&[operand], || operation))
 }

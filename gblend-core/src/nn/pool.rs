@@ -5,6 +5,7 @@ use crate::device::Chosen;
 use crate::engine::Engine;
 use crate::engine::Window;
 use crate::error::Result;
+use crate::graph::Operation;
 use crate::tensor::{Features, Maps, Taped, reshape};
 
 /// Maximum under each window.
@@ -13,7 +14,9 @@ use crate::tensor::{Features, Maps, Taped, reshape};
 /// [`Error::Shape`](crate::Error::Shape) if the window does not fit, [`Error::Device`](crate::Error::Device).
 pub fn max_pool(input: Maps, window: Window) -> Result<Maps> {
     let &(_, height, width, _) = input.shape();
-    Chosen::max_pool(input.into_engine(), &window.over(height, width)?).map(Taped::from)
+    let operand = input.operand();
+    let pooled = Chosen::max_pool(input.into_engine(), &window.over(height, width)?).map(Taped::from)?;
+    Ok(pooled.traced(&[operand], || Operation::MaxPool(window)))
 }
 
 /// Average under each window: over all of its pixels, zeros of the padding included, or over those inside
@@ -24,7 +27,12 @@ pub fn max_pool(input: Maps, window: Window) -> Result<Maps> {
 pub fn average_pool(input: Maps, window: Window, count_padding: bool) -> Result<Maps> {
     let &(_, height, width, _) = input.shape();
     let plan = window.over(height, width)?;
-    Chosen::average_pool(input.into_engine(), &plan, count_padding).map(Taped::from)
+    let operand = input.operand();
+    let pooled = Chosen::average_pool(input.into_engine(), &plan, count_padding).map(Taped::from)?;
+    Ok(pooled.traced(&[operand], || Operation::AveragePool {
+        window,
+        count_padding,
+    }))
 }
 
 /// Mean over pixels and over the `frames` of each sample, the end of most encoders:
@@ -34,7 +42,9 @@ pub fn average_pool(input: Maps, window: Window, count_padding: bool) -> Result<
 /// [`Error::Shape`](crate::Error::Shape) if the maps do not divide into so many frames, [`Error::Device`](crate::Error::Device).
 pub fn global_average_pool(input: Maps, frames: usize) -> Result<Features> {
     samples("global average pooling", *input.shape(), frames)?;
-    Chosen::global_mean(input.into_engine(), frames).map(Taped::from)
+    let operand = input.operand();
+    let means = Chosen::global_mean(input.into_engine(), frames).map(Taped::from)?;
+    Ok(means.traced(&[operand], || Operation::GlobalMean { frames }))
 }
 
 /// Mean over the `frames` of each sample, with every place kept as a feature of its own:

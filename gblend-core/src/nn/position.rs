@@ -6,6 +6,7 @@ use dfdx::tensor_ops::BroadcastTo;
 use super::arithmetic::add;
 use super::init::{extents, normal};
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::seed::Seed;
 use crate::tensor::{AutoDevice, Dims1, Dims2, Dims3, Features, Plain, Taped, reshape};
@@ -64,7 +65,9 @@ impl SpaceTimeEmbedding {
         // Of one sample in one row: the sum over the batch is then one over a single axis.
         let shape = (rows / length, length * width);
         let sums: Taped<Dims1> = reshape(sums, (length * width,))?;
+        let operand = sums.operand();
         let sums: Features = sums.run(|sums| sums.try_broadcast_like::<_, Axis<0>>(&shape))?;
+        let sums = sums.traced(&[operand], || Operation::Repeat { axis: 0 });
         reshape(add(reshape(tokens, shape)?, sums)?, (rows, width))
     }
 
@@ -72,12 +75,14 @@ impl SpaceTimeEmbedding {
     fn sums(&self) -> Result<Option<Taped<Dims3>>> {
         let shape = (self.frames, self.places, self.width);
         let space = self.space.as_ref().map(|space| {
-            let space = space.parameter();
-            space.run(|space| space.try_broadcast_like::<Dims3, Axis<0>>(&shape))
+            let (space, operand) = (space.parameter(), space.operand());
+            let space = space.run(|space| space.try_broadcast_like::<Dims3, Axis<0>>(&shape))?;
+            Ok(space.traced(&[operand], || Operation::Repeat { axis: 0 }))
         });
         let time = self.time.as_ref().map(|time| {
-            let time = time.parameter();
-            time.run(|time| time.try_broadcast_like::<Dims3, Axis<1>>(&shape))
+            let (time, operand) = (time.parameter(), time.operand());
+            let time = time.run(|time| time.try_broadcast_like::<Dims3, Axis<1>>(&shape))?;
+            Ok(time.traced(&[operand], || Operation::Repeat { axis: 1 }))
         });
         match (space, time) {
             (Some(space), Some(time)) => add(space?, time?).map(Some),

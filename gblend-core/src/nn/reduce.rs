@@ -6,6 +6,7 @@ use dfdx::tensor_ops::SumTo;
 use super::arithmetic::scale;
 use crate::engine::enclosed;
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::tensor::{Dims0, Dims1, Dims2, Dims3, Dims4, Loss, Shape, Taped, reshape};
 
 /// A shape of at least one axis.
@@ -37,8 +38,9 @@ impl Reduce for Dims4 {
 pub fn sum_axis<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S::Less>> {
     let (around, less) = around::<S>("a sum", &input, axis)?;
     something("a sum", &input)?;
+    let operand = input.operand();
     let sums: Taped<Dims2> = reshape(input, around)?.run(|input| input.try_sum::<_, Axis<1>>())?;
-    reshape(sums, less)
+    Ok(reshape(sums, less)?.traced(&[operand], || Operation::Sum { axis }))
 }
 
 /// The mean over one axis: `[batch, tokens, features]` with axis 1 to `[batch, features]`.
@@ -60,9 +62,10 @@ pub fn softmax<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S>> {
     if shape.elements() == 0 {
         return Ok(input);
     }
+    let operand = input.operand();
     let input = reshape(input, around)?;
     let shares = input.run(|input| enclosed(input, |input| input.try_softmax::<Axis<1>>()))?;
-    reshape(shares, shape)
+    Ok(reshape(shares, shape)?.traced(&[operand], || Operation::Softmax { axis }))
 }
 
 /// The logarithm of [`softmax`], computed as `x − log Σ exp(x)`.
@@ -74,9 +77,10 @@ pub fn log_softmax<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S>> 
     if shape.elements() == 0 {
         return Ok(input);
     }
+    let operand = input.operand();
     let input = reshape(input, around)?;
     let logarithms = input.run(|input| enclosed(input, |input| input.try_log_softmax::<Axis<1>>()))?;
-    reshape(logarithms, shape)
+    Ok(reshape(logarithms, shape)?.traced(&[operand], || Operation::LogSoftmax { axis }))
 }
 
 /// The sum of all elements.
@@ -85,7 +89,9 @@ pub fn log_softmax<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S>> 
 /// [`Error::Shape`] if there is none, [`Error::Device`].
 pub fn sum<S: Shape>(input: Taped<S>) -> Result<Loss> {
     something("a sum", &input)?;
-    input.run(|input| input.try_sum::<Dims0, S::AllAxes>())
+    let operand = input.operand();
+    let sum = input.run(|input| input.try_sum::<Dims0, S::AllAxes>())?;
+    Ok(sum.traced(&[operand], || Operation::SumOfAll))
 }
 
 /// The mean of all elements.

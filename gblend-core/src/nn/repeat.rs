@@ -4,6 +4,7 @@ use dfdx::shapes::Axis;
 use dfdx::tensor_ops::{BroadcastTo, ReshapeTo};
 
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::tensor::{Dims0, Dims1, Dims2, Dims3, Dims4, Shape, Taped, reshape};
 
 /// A shape that another axis has room in: one of at most three.
@@ -52,11 +53,12 @@ pub fn repeat<S: Extend>(input: Taped<S>, axis: usize, count: usize) -> Result<T
     if more.elements() == 0 {
         return reshape(input, more);
     }
+    let operand = input.operand();
     // Made contiguous: all else in gblend takes tensors whose elements lie side by side.
     let rows = reshape(input, (outer, inner))?;
     let repeated: Taped<Dims3> = rows.run(|rows| {
         rows.try_broadcast_like::<_, Axis<1>>(&(outer, count, inner))?
             .try_contiguous()
     })?;
-    reshape(repeated, more)
+    Ok(reshape(repeated, more)?.traced(&[operand], || Operation::Repeat { axis }))
 }

@@ -6,6 +6,7 @@ use crate::device::Chosen;
 use crate::engine::Engine;
 use crate::engine::Window;
 use crate::error::Result;
+use crate::graph::Operation;
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
 use crate::seed::Seed;
@@ -60,7 +61,7 @@ impl ResidualBlock {
             Some(shortcut) => shortcut.forward(around, pass)?,
             None => around,
         };
-        Chosen::relu_add(inner.into_engine(), around.into_engine()).map(Taped::from)
+        add_relu(inner, around)
     }
 
     /// As [`visit_params`](Module::visit_params), under the names of torchvision's `BasicBlock`: `conv1`, `bn1`, `conv2`,
@@ -78,6 +79,13 @@ impl ResidualBlock {
             None => Ok(()),
         }
     }
+}
+
+/// `max(left + right, 0)`, the end of a block.
+pub(super) fn add_relu(left: Maps, right: Maps) -> Result<Maps> {
+    let operands = [left.operand(), right.operand()];
+    let sum = Chosen::relu_add(left.into_engine(), right.into_engine()).map(Taped::from)?;
+    Ok(sum.traced(&operands, || Operation::AddRelu))
 }
 
 impl Module for ResidualBlock {

@@ -9,9 +9,10 @@ use super::layer_norm::LayerNorm;
 use crate::device::Chosen;
 use crate::engine::{SequenceEngine, Steps};
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
-use crate::tensor::{AutoDevice, Dims1, Features, Plain};
+use crate::tensor::{AutoDevice, Dims1, Features, Plain, Taped};
 
 /// How rows of features are normalized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,13 +61,15 @@ impl RowBatchNorm {
             let expected = format!("[rows, {}]", self.gamma.shape().0);
             return Err(Error::shape("batch normalization", expected, [rows, features]));
         }
+        let operands = [input.operand(), self.gamma.operand(), self.beta.operand()];
         let options = self.running.options(pass, false);
         let (output, moments) =
             Chosen::batch_norm_rows(input.into_engine(), &self.gamma.0, &self.beta.0, options)?;
         if pass.is_training() {
             self.running.update(&moments, rows)?;
         }
-        Ok(output.into())
+        let norm = || self.running.column_norm(pass, false);
+        Ok(Taped::from(output).traced(&operands, || Operation::FeatureNorm(norm())))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::engine::{Mask, Steps};
 use crate::error::{Error, Result};
+use crate::graph::{self, Operation};
 use crate::pass::Pass;
 use crate::tensor::{Batch, Features, Plain};
 
@@ -17,7 +18,10 @@ pub fn steps_of(batch: &Batch, pass: &Pass) -> Result<(Features, Steps)> {
     let Some(features) = channels.checked_sub(1).filter(|&features| features > 0) else {
         return Err(wrong_rank(batch, "[features + 1, time]"));
     };
-    let (values, count) = (batch.to_host(), batch.len());
+    if graph::is_tracing() {
+        return traced_steps(batch, features, time, pass);
+    }
+    let (values, count) = (batch.host_values(), batch.len());
     let (values, mask) = values.split_at(features * time * count);
     let steps = Steps::new(&Mask::of_values(mask, count)?);
     let mut rows = Vec::with_capacity(steps.rows() * features);
@@ -37,9 +41,7 @@ pub fn steps_of(batch: &Batch, pass: &Pass) -> Result<(Features, Steps)> {
 /// # Errors
 /// [`Error::Shape`] if the samples have another rank, [`Error::Data`] if a value is no id.
 pub fn tokens_of(batch: &Batch, padding: Option<usize>) -> Result<(Vec<usize>, Steps)> {
-    let &[time] = batch.sample_shape() else {
-        return Err(wrong_rank(batch, "[time], ids"));
-    };
+    let time = time_of(batch)?;
     let (values, count) = (batch.to_host(), batch.len());
     /// From here on not every whole number is an `f32`.
     const LARGEST: f32 = 16_777_216.0;
@@ -67,6 +69,24 @@ pub fn tokens_of(batch: &Batch, padding: Option<usize>) -> Result<(Vec<usize>, S
     }
     tokens.resize(steps.rows(), padding.unwrap_or(0));
     Ok((tokens, steps))
+}
+
+/// The length of the samples of a batch of ids.
+pub(super) fn time_of(batch: &Batch) -> Result<usize> {
+    match *batch.sample_shape() {
+        [time] => Ok(time),
+        _ => Err(wrong_rank(batch, "[time], ids")),
+    }
+}
+
+/// Steps of any values, all of which are there, for a trace.
+fn traced_steps(batch: &Batch, features: usize, time: usize, pass: &Pass) -> Result<(Features, Steps)> {
+    let input = graph::input_name(batch.identity());
+    let shape = (batch.len() * time, features);
+    let rows = Plain::filled(&batch.device(), shape, 0.0)?.enter(pass.recorder());
+    let rows = rows.traced(&[], || Operation::Steps(input.clone()));
+    let steps = graph::complete_steps(Operation::StepMask(input), time, batch.len());
+    Ok((rows, steps))
 }
 
 fn wrong_rank(batch: &Batch, expected: &str) -> Error {

@@ -4,9 +4,10 @@ use super::init::{extents, he_normal};
 use crate::device::Chosen;
 use crate::engine::{SequenceEngine, Steps};
 use crate::error::Result;
+use crate::graph::{self, Operation};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::seed::Seed;
-use crate::tensor::{AutoDevice, Dims1, Dims3, Features, Plain};
+use crate::tensor::{AutoDevice, Dims1, Dims3, Features, Plain, Taped};
 
 /// How a convolution goes over steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +97,23 @@ impl StepConv {
             stride,
         } = self.window;
         let (kept, windows) = steps.windows(kernel, dilation, stride)?;
+        let mask = graph::operand_of_steps(steps);
+        let operands = [
+            rows.operand(),
+            self.weight.operand(),
+            mask,
+            self.bias.as_ref().map(Plain::operand).unwrap_or_default(),
+        ];
         let bias = self.bias.as_ref().map(|bias| &bias.0);
-        let output = Chosen::step_conv(rows.into_engine(), &self.weight.0, bias, &windows)?;
-        Ok((output.into(), kept))
+        let output = Taped::from(Chosen::step_conv(
+            rows.into_engine(),
+            &self.weight.0,
+            bias,
+            &windows,
+        )?);
+        graph::note_steps(Operation::StridedMask { stride }, mask, &kept);
+        let operation = || Operation::StepConvolution { dilation, stride };
+        Ok((output.traced(&operands, operation), kept))
     }
 }
 

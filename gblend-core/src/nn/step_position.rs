@@ -8,11 +8,12 @@ use super::position::DEVIATION;
 use crate::device::Chosen;
 use crate::engine::{RowSources, SequenceEngine, Steps};
 use crate::error::{Error, Result};
+use crate::graph::{self, Operation};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pass::Pass;
 use crate::recorder::Recorder;
 use crate::seed::Seed;
-use crate::tensor::{AutoDevice, Dims2, Features, Plain};
+use crate::tensor::{AutoDevice, Dims2, Features, Plain, Taped};
 
 /// How the time of a step is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +58,14 @@ impl StepPositions {
     pub fn forward(&self, rows: Features, steps: &Steps, pass: &Pass) -> Result<Features> {
         steps.check("positions of steps", *rows.shape(), self.width)?;
         let longest = steps.times().iter().max().map_or(0, |time| time + 1);
-        let positions = match (self.kind, &self.table) {
+        let rows_operand = rows.operand();
+        let (positions, of_table) = match (self.kind, &self.table) {
             (PositionKind::Sinusoidal, _) => {
                 let table = self.sinusoids(&rows.device(), longest)?;
                 let index = RowSources::counted(steps.times().iter().copied().map(Some), longest);
-                Chosen::gather_rows(table.enter(Recorder::for_data()).into_engine(), &index)?
+                let operand = table.operand();
+                let entered = table.enter(Recorder::for_data()).into_engine();
+                (Chosen::gather_rows(entered, &index)?, operand)
             }
             (_, Some(table)) => {
                 let times = table.shape().0;
@@ -70,11 +74,16 @@ impl StepPositions {
                     return Err(Error::shape("positions of steps", expected, [longest]));
                 }
                 let index = RowSources::counted(steps.times().iter().copied().map(Some), times);
-                Chosen::embedding(&table.0, &index, pass.recorder().0)?
+                (
+                    Chosen::embedding(&table.0, &index, pass.recorder().0)?,
+                    table.operand(),
+                )
             }
             (_, None) => return Ok(rows),
         };
-        add(rows, positions.into())
+        let operands = [rows_operand, of_table, graph::operand_of_steps(steps)];
+        let sums = add(rows, Taped::from(positions))?;
+        Ok(sums.traced(&operands, || Operation::AddTimes))
     }
 
     /// `[times, width]`.

@@ -7,7 +7,7 @@ use super::bounded_newton::{Curvature, minimize_in_box};
 use super::{PoolError, STRENGTH};
 
 /// The least logarithm of a probability that counts: one head that is sure and wrong must not decide alone.
-const LEAST_LOG: f64 = -14.0;
+pub const LEAST_LOG: f64 = -14.0;
 
 /// The largest exponent.
 const MOST: f64 = 4.0;

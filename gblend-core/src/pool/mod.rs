@@ -15,7 +15,7 @@ mod exponents;
 mod heads;
 
 pub use average::AveragePool;
-pub use exponents::{ExponentPool, Opinions};
+pub use exponents::{ExponentPool, LEAST_LOG, Opinions};
 pub use heads::{HeadPool, Pooling};
 
 /// What fits no pool.

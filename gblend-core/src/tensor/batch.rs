@@ -1,5 +1,6 @@
 //! Batches of samples.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dfdx::shapes::Axes2;
@@ -10,6 +11,7 @@ use super::values::{Features, Maps, Plain};
 use crate::array::Array;
 use crate::device::AutoDevice;
 use crate::error::{Error, Result};
+use crate::graph::{self, Operation};
 use crate::memory;
 use crate::recorder::Recorder;
 use crate::shape::Dims2;
@@ -54,9 +56,20 @@ impl Batch {
 
     /// The samples in host memory, `[elements of a sample, batch]`. Those of more than two axes, the host waits for.
     pub fn to_host(&self) -> Vec<f32> {
+        graph::not_traceable("reads its batch on the host");
+        self.host_values()
+    }
+
+    /// As [`to_host`](Self::to_host), for operations that tell a trace what they make of it.
+    pub(crate) fn host_values(&self) -> Vec<f32> {
         self.on_host
             .as_ref()
             .map_or_else(|| self.values.to_vec(), |values| values.to_vec())
+    }
+
+    /// Which batch it is, for traces.
+    pub(crate) fn identity(&self) -> u64 {
+        self.values.identity()
     }
 
     /// The shape of one sample.
@@ -88,7 +101,8 @@ impl Batch {
             ));
         };
         let shape = (channels, height, width, frames * self.len());
-        reshape(self.values.enter(recorder), shape)
+        let maps = reshape(self.values.enter(recorder), shape)?;
+        Ok(maps.traced(&[], || Operation::Maps(graph::input_name(self.identity()))))
     }
 
     /// The samples as rows, `[batch, elements of a sample]`, for encoders of plain feature vectors.
@@ -96,10 +110,38 @@ impl Batch {
     /// # Errors
     /// [`Error::Device`] if the device has no memory for the transposed copy.
     pub fn rows(&self, recorder: Recorder) -> Result<Features> {
-        self.values.enter(recorder).run(|values| {
+        let rows = self.values.enter(recorder).run(|values| {
             let rows = values.try_permute::<Dims2, Axes2<1, 0>>()?;
             rows.try_contiguous()
-        })
+        })?;
+        Ok(rows.traced(&[], || Operation::Columns {
+            input: graph::input_name(self.identity()),
+            columns: 0..self.values.shape().0,
+        }))
+    }
+
+    /// Some of the values of each sample as rows, `[batch, values]`: those that are in `columns` of its values in row-major
+    /// order.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there are no such values, [`Error::Device`] if the device has no memory for them.
+    pub fn columns(&self, columns: Range<usize>, recorder: Recorder) -> Result<Features> {
+        let (values, count) = (self.host_values(), self.len());
+        let picked = columns.start.saturating_mul(count)..columns.end.saturating_mul(count);
+        let Some(picked) = values.get(picked) else {
+            let expected = format!("samples of at least {} values", columns.end);
+            return Err(Error::shape(
+                "columns of a batch",
+                expected,
+                self.sample_shape.clone(),
+            ));
+        };
+        let rows = (0..count).flat_map(|row| picked.iter().skip(row).step_by(count).copied());
+        let rows = Plain::new(&self.device(), (count, columns.len()), rows.collect())?;
+        Ok(rows.enter(recorder).traced(&[], || Operation::Columns {
+            input: graph::input_name(self.identity()),
+            columns,
+        }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::values::Taped;
 use crate::error::{Error, Result};
+use crate::graph::Operation;
 use crate::shape::Shape;
 
 /// The same elements, in row-major order, under another shape; none moves.
@@ -16,5 +17,6 @@ pub fn reshape<From: Shape, To: Shape>(tensor: Taped<From>, shape: To) -> Result
             tensor.shape().extents(),
         ));
     }
-    tensor.reshaped(shape)
+    let operand = tensor.operand();
+    Ok(tensor.reshaped(shape)?.traced(&[operand], || Operation::Reshape))
 }

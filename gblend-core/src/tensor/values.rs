@@ -10,6 +10,7 @@ use crate::array::Array;
 use crate::device::{AutoDevice, Chosen};
 use crate::engine::{ParamOn, RecorderOn, TapedOn};
 use crate::error::{Error, Result};
+use crate::graph::{self, Operand, Operation, Origin};
 use crate::recorder::Recorder;
 use crate::shape::{Dims0, Dims2, Dims4, Shape};
 
@@ -23,6 +24,7 @@ pub struct Taped<S: Shape> {
     values: ParamOn<S, Chosen>,
     recorder: RecorderOn<Chosen>,
     identity: Identity,
+    origin: Origin,
 }
 
 /// Which tensor it is. Gradients are kept by tensor: its copies, and the same elements under another shape, have one
@@ -109,7 +111,23 @@ impl<S: Shape> Plain<S> {
             values: self.0.clone(),
             recorder: recorder.0,
             identity: self.1,
+            origin: Origin::Given,
         }
+    }
+
+    /// Which tensor it is.
+    pub(crate) fn identity(&self) -> u64 {
+        self.1.0
+    }
+
+    /// What an operation that is traced takes it as.
+    pub(crate) fn operand(&self) -> Operand {
+        graph::operand_of(
+            Origin::Given,
+            self.1.0,
+            || self.shape().extents(),
+            || self.to_array(),
+        )
     }
 
     /// The tensor as a parameter of a pass, whose gradient is wanted if anything is recorded. Nothing is copied.
@@ -131,6 +149,7 @@ impl<S: Shape> Taped<S> {
 
     /// A copy of the values on the host, in row-major order. The host waits for the device.
     pub fn to_vec(&self) -> Vec<f32> {
+        self.read();
         on_host(&self.values)
     }
 
@@ -142,8 +161,31 @@ impl<S: Shape> Taped<S> {
         Array::new(self.shape().extents(), self.to_vec())
     }
 
+    /// What an operation that is traced takes it as.
+    pub(crate) fn operand(&self) -> Operand {
+        let values = || Array::new(self.shape().extents(), on_host(&self.values));
+        graph::operand_of(self.origin, self.identity.0, || self.shape().extents(), values)
+    }
+
+    /// The same tensor, which a traced operation has made of these operands.
+    #[inline]
+    pub(crate) fn traced(mut self, operands: &[Operand], operation: impl FnOnce() -> Operation) -> Self {
+        if graph::is_tracing() {
+            self.origin = graph::note(operation(), operands, self.shape().extents());
+        }
+        self
+    }
+
+    /// Its values are read on the host, where no trace follows them.
+    fn read(&self) {
+        if graph::is_tracing() && self.origin != Origin::Given {
+            graph::not_traceable("reads values of a tensor on the host");
+        }
+    }
+
     /// Its values, to be read when the pass has gone on. Nothing is copied, and no one waits.
     pub fn snapshot(&self) -> Snapshot<S> {
+        self.read();
         Snapshot(self.values.clone())
     }
 
@@ -172,6 +214,7 @@ impl<S: Shape> Taped<S> {
             values: self.values.clone(),
             recorder: self.recorder.branch(),
             identity: self.identity,
+            origin: self.origin,
         };
         (self, branch)
     }
@@ -201,6 +244,7 @@ impl<S: Shape> Taped<S> {
 
     /// Its values as data of the same pass, which no gradient goes through.
     pub(crate) fn detached(&self) -> Result<Self> {
+        let operand = self.operand();
         // A tensor of its own: gradients are kept by tensor, and this one's must not be taken for the other's.
         let values = self.values.clone().try_mul(1.0).map_err(Error::device)?;
         let recorder = if self.is_recording() {
@@ -208,20 +252,29 @@ impl<S: Shape> Taped<S> {
         } else {
             RecorderOn::off()
         };
-        Ok(Self {
+        let detached = Self {
             values,
             recorder,
             identity: Identity::new(),
-        })
+            origin: Origin::Given,
+        };
+        Ok(detached.same_as(operand))
     }
 
     /// The values, as a tensor of its own if they are those of `other`: one operation cannot take a tensor twice.
     pub(crate) fn apart_from<T: Shape>(self, other: &Taped<T>) -> Result<Self> {
         if self.identity == other.identity {
-            self.run(|tensor| tensor.try_mul(1.0))
+            let operand = self.operand();
+            Ok(self.run(|tensor| tensor.try_mul(1.0))?.same_as(operand))
         } else {
             Ok(self)
         }
+    }
+
+    /// The same tensor, whose values are those of an operand.
+    fn same_as(self, operand: Operand) -> Self {
+        let origin = graph::origin_of(operand).unwrap_or(self.origin);
+        Self { origin, ..self }
     }
 
     /// What an operation makes of it that may leave the tensor as it is.
@@ -248,6 +301,7 @@ impl<S: Shape> From<TapedOn<S, Chosen>> for Taped<S> {
             values,
             recorder,
             identity: Identity::new(),
+            origin: Origin::Unknown,
         }
     }
 }

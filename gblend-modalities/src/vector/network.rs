@@ -1,10 +1,10 @@
 //! The network of vectors.
 
 use gblend_core::nn::{
-    Activation, Dropout, Embedding, Linear, Normalization, ResidualMlpBlock, ResidualMlpOptions, RowNorm,
-    concatenate,
+    Activation, Dropout, Embedding, Ids, Linear, Normalization, ResidualMlpBlock, ResidualMlpOptions,
+    RowNorm, concatenate,
 };
-use gblend_core::tensor::{Features, Plain};
+use gblend_core::tensor::Features;
 use gblend_core::{Batch, BuildContext, Encoder, Error, Module, ParamPath, ParamVisitor, Pass, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -156,19 +156,14 @@ impl VectorNetwork {
         if self.embeddings.is_empty() {
             return batch.rows(pass.recorder());
         }
-        let (values, count) = (batch.to_host(), batch.len());
         let dense = self.values - self.embeddings.len();
-        let (numbers, ids) = values.split_at(dense * count);
         let mut parts = Vec::with_capacity(1 + self.embeddings.len());
         if dense > 0 {
-            let rows = (0..count).flat_map(|row| numbers.iter().skip(row).step_by(count).copied());
-            let rows = Plain::new(&batch.device(), (count, dense), rows.collect())?;
-            parts.push(rows.enter(pass.recorder()));
+            parts.push(batch.columns(0..dense, pass.recorder())?);
         }
-        for (embedding, ids) in self.embeddings.iter().zip(ids.chunks_exact(count)) {
-            // A float has every number of a category that there may be.
-            let ids: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
-            parts.push(embedding.forward(&ids, pass)?);
+        let ids = Ids::of_columns(batch, dense..self.values)?;
+        for (embedding, ids) in self.embeddings.iter().zip(&ids) {
+            parts.push(embedding.forward_ids(ids, pass)?);
         }
         concatenate(parts)
     }

@@ -8,7 +8,7 @@ use gblend_core::params::{ParamPath, ParamVisitor};
 use gblend_core::tensor::{Logits, Loss};
 use gblend_core::{
     Answer, Array, Axes, ClassWeights, Criterion, LabelKind, Labels, MetricKind, Objective, ObjectiveContext,
-    Pooling, Result, Strata, Targets,
+    Pooling, Result, ScoreFunction, Strata, Targets,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -148,6 +148,10 @@ impl Criterion for Sigmoids {
     fn scores(&self, output: &Array) -> Result<Vec<Vec<f64>>> {
         check_output(output, self.classes)?;
         sigmoid_of_each(output)
+    }
+
+    fn score_function(&self) -> Option<ScoreFunction> {
+        Some(ScoreFunction::Sigmoid)
     }
 
     fn output_of(&self, scores: &[Vec<f64>]) -> Result<Array> {

@@ -5,7 +5,7 @@ use gblend_core::params::{ParamPath, ParamVisitor};
 use gblend_core::tensor::{Logits, Loss};
 use gblend_core::{
     Answer, Array, Axes, Better, Criterion, Error, LabelKind, Labels, MetricKind, Objective,
-    ObjectiveContext, Pooling, Result, Strata, Targets,
+    ObjectiveContext, Pooling, Result, ScoreFunction, Strata, Targets,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -188,6 +188,13 @@ impl Criterion for Number {
         Ok(values
             .map(|&value| vec![mean + deviation * f64::from(value)])
             .collect())
+    }
+
+    fn score_function(&self) -> Option<ScoreFunction> {
+        Some(ScoreFunction::Affine {
+            factor: first(&self.deviation) as f32,
+            offset: first(&self.mean) as f32,
+        })
     }
 
     fn output_of(&self, scores: &[Vec<f64>]) -> Result<Array> {

@@ -5,7 +5,7 @@ use gblend_core::params::{ParamPath, ParamVisitor};
 use gblend_core::tensor::{Logits, Loss};
 use gblend_core::{
     Answer, Array, Axes, ClassWeights, Criterion, LabelKind, Labels, MetricKind, Objective, ObjectiveContext,
-    Pooling, Result, Strata, Targets,
+    Pooling, Result, ScoreFunction, Strata, Targets,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -124,6 +124,10 @@ impl Criterion for Softmax {
     fn scores(&self, output: &Array) -> Result<Vec<Vec<f64>>> {
         check_output(output, self.classes)?;
         softmax_of_each(output)
+    }
+
+    fn score_function(&self) -> Option<ScoreFunction> {
+        Some(ScoreFunction::Softmax)
     }
 
     fn output_of(&self, scores: &[Vec<f64>]) -> Result<Array> {

@@ -279,3 +279,26 @@ fn samples_without_a_label_teach_the_heads_that_need_none() {
         train(&p, &more);
     }
 }
+
+#[test]
+fn a_model_that_predicts_by_matching_is_not_exported_and_one_that_does_not_is() {
+    let p = prepared();
+    train(&p, &["--out", "run", "--set", "blend.kind=equal"]);
+    p.refuse_after_run(
+        &["export", "run", "--onnx", "model.onnx"],
+        "`info-nce` of head `joint`",
+    );
+    assert!(!p.path("model.onnx").exists());
+    train(
+        &p,
+        &[
+            "--out",
+            "alone",
+            "--set",
+            "blend.kind=unimodal",
+            "--set",
+            "blend.head=motion",
+        ],
+    );
+    p.succeed(&["export", "alone", "--onnx", "model.onnx"]);
+}

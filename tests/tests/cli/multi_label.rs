@@ -151,3 +151,13 @@ fn where_no_class_passes_the_nearest_are_told_with_their_probabilities() {
     let table = p.succeed(&predict);
     assert!(table.contains("(none)") && table.contains("nearest: "), "{table}");
 }
+
+#[test]
+fn an_exported_model_has_a_probability_of_its_own_for_each_class() {
+    let p = prepared();
+    p.succeed(&["train", "csv.toml", "--quiet", "--out", "run"]);
+    p.succeed(&["export", "run", "--onnx", "model.onnx"]);
+    let model = crate::onnx::read(&p, "model.onnx");
+    assert_eq!(model.outputs["probabilities"], ["batch", "3"]);
+    assert!(!model.operators.contains("Softmax"), "{:?}", model.operators);
+}

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod evidence;
+mod exported;
 mod fusions;
 mod modalities;
 mod objectives;

@@ -7,7 +7,7 @@ use gblend_core::serde::{Deserialize, Serialize};
 use gblend_core::tensor::{Logits, Loss};
 use gblend_core::{
     Answer, Array, Axes, Better, Criterion, Error, Label, LabelKind, MetricKind, Objective, ObjectiveContext,
-    Result, Targets, typetag,
+    Result, ScoreFunction, Targets, typetag,
 };
 
 /// What is wrong with an objective.
@@ -24,6 +24,7 @@ enum Fault {
     FollowsHalfTheGradient,
     GivesLossesToNeighbors,
     ShiftsScores,
+    TellsAnotherFunction,
     ShiftsOutputs,
     IsSurerThanSure,
     PoolsToNothing,
@@ -190,6 +191,18 @@ impl Criterion for Shifted {
             .collect())
     }
 
+    fn score_function(&self) -> Option<ScoreFunction> {
+        if self.is(Fault::PoolsToNothing) {
+            return None;
+        }
+        let factor = if self.is(Fault::TellsAnotherFunction) {
+            1.1
+        } else {
+            1.0
+        };
+        Some(ScoreFunction::Affine { factor, offset: 0.0 })
+    }
+
     fn output_of(&self, scores: &[Vec<f64>]) -> Result<Array> {
         let shift = if self.is(Fault::ShiftsOutputs) { 0.1 } else { 0.0 };
         let values = scores.iter().map(|row| row[0] as f32 + shift).collect();
@@ -299,6 +312,7 @@ fn each_fault_of_an_objective_is_found_by_its_rule() {
         (Fault::FollowsHalfTheGradient, Rule::GradientIsOfLoss),
         (Fault::GivesLossesToNeighbors, Rule::LossFollowsSample),
         (Fault::ShiftsScores, Rule::ScoresTellLosses),
+        (Fault::TellsAnotherFunction, Rule::ScoresAreTheirFunction),
         (Fault::ShiftsOutputs, Rule::ScoresMakeOutput),
         (Fault::IsSurerThanSure, Rule::ConfidenceIsShare),
         (Fault::PoolsToNothing, Rule::PoolOfOneIsIt),

@@ -238,7 +238,7 @@ fn table(kind: &str, settings: &str) -> Value {
 }
 
 /// The tables of a kind: as it is or with what it cannot do without, and its variants.
-fn tables(role: Role, kind: &str) -> Vec<Value> {
+pub(super) fn tables(role: Role, kind: &str) -> Vec<Value> {
     let of = |rows: &[(Role, &str, &str)]| -> Vec<Value> {
         let rows = rows.iter().filter(|row| (row.0, row.1) == (role, kind));
         rows.map(|row| table(kind, row.2)).collect()
