@@ -172,6 +172,8 @@ pub enum Operation {
     Embedding {
         /// The number that is no thing.
         padding: Option<usize>,
+        /// The number of the first row.
+        first: usize,
     },
     /// The mask of the steps whose time a number divides.
     StridedMask {

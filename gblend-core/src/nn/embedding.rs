@@ -25,6 +25,8 @@ const LAYER: &str = "embedding";
 pub struct Embedding {
     table: Plain<Dims2>,
     padding: Option<usize>,
+    /// The number of the first thing.
+    first: usize,
 }
 
 impl Embedding {
@@ -54,6 +56,50 @@ impl Embedding {
         Ok(Self {
             table: Plain::new(device, (count, width), values)?,
             padding,
+            first: 0,
+        })
+    }
+
+    /// Vectors of `width` features for `count` things that are counted from 1: 0 is padding, and has no row in the table.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn counted_from_one(device: &AutoDevice, count: usize, width: usize, seed: Seed) -> Result<Self> {
+        Ok(Self {
+            padding: Some(0),
+            first: 1,
+            ..Self::new(device, count, width, None, seed)?
+        })
+    }
+
+    /// A copy, as data, with the vector of thing `row` of another table added to each of these.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the other has other features or no such row, [`Error::Device`].
+    pub fn with_added(&self, other: &Self, row: usize) -> Result<Self> {
+        let (count, width) = *self.table.shape();
+        let added = other.table.to_array()?;
+        let added = added.values().chunks_exact(other.width()).nth(row);
+        let Some(added) = added.filter(|added| added.len() == width) else {
+            let expected = format!("a table of {width} features with a row {row}");
+            let (count, width) = *other.table.shape();
+            return Err(Error::shape(
+                "an embedding that is added",
+                expected,
+                [count, width],
+            ));
+        };
+        let device = AutoDevice(self.table.0.device().clone());
+        let mut values = self.table.to_array()?.into_values();
+        for vector in values.chunks_exact_mut(width) {
+            vector
+                .iter_mut()
+                .zip(added)
+                .for_each(|(value, added)| *value += added);
+        }
+        Ok(Self {
+            table: Plain::new(&device, (count, width), values)?,
+            ..*self
         })
     }
 
@@ -68,13 +114,13 @@ impl Embedding {
     /// [`Error::Data`] if there is no such thing, [`Error::Device`].
     pub fn forward(&self, ids: &[usize], pass: &Pass) -> Result<Features> {
         let count = self.table.shape().0;
-        if let Some((place, id)) = ids.iter().enumerate().find(|&(_, &id)| id >= count) {
-            let problem = format!("expected an id below {count}, found {id}");
+        let end = self.first + count;
+        if let Some((place, id)) = ids.iter().enumerate().find(|&(_, &id)| id >= end) {
+            let problem = format!("expected an id below {end}, found {id}");
             return Err(Error::data(format!("id {place} of an embedding"), problem));
         }
-        let rows = ids
-            .iter()
-            .map(|&id| Some(id).filter(|_| self.padding != Some(id)));
+        let row = |id: usize| id.checked_sub(self.first).filter(|_| self.padding != Some(id));
+        let rows = ids.iter().map(|&id| row(id));
         let sources = RowSources::counted(rows, count);
         Chosen::embedding(&self.table.0, &sources, pass.recorder().0).map(Taped::from)
     }
@@ -89,6 +135,7 @@ impl Embedding {
         Ok(
             vectors.traced(&[self.table.operand(), ids.operand], || Operation::Embedding {
                 padding,
+                first: self.first,
             }),
         )
     }
@@ -109,12 +156,15 @@ impl Embedding {
     fn traced_batch(&self, batch: &Batch, pass: &Pass) -> Result<(Features, Steps)> {
         let (time, samples) = (time_of(batch)?, batch.len());
         let padding = self.padding;
-        let any = usize::from(padding == Some(0)).min(self.table.shape().0 - 1);
+        let any = usize::from(padding == Some(0)).min(self.first + self.table.shape().0 - 1);
         let input = graph::input_name(batch.identity());
         let ids = graph::operand_of_input(&[samples * time], || Operation::Tokens(input.clone()));
         let steps = graph::complete_steps(Operation::TokenMask { input, padding }, time, samples);
         let vectors = self.forward(&vec![any; samples * time], pass)?;
-        let vectors = vectors.traced(&[self.table.operand(), ids], || Operation::Embedding { padding });
+        let vectors = vectors.traced(&[self.table.operand(), ids], || Operation::Embedding {
+            padding,
+            first: self.first,
+        });
         Ok((vectors, steps))
     }
 

@@ -2,12 +2,13 @@
 
 use std::num::NonZeroUsize;
 
+use gblend_core::graph::is_tracing;
 use gblend_core::nn::{
     Dropout, Embedding, LayerNorm, Linear, PositionKind, SelfAttention, StepPositions, Steps, add, fork,
     gelu_erf,
 };
 use gblend_core::tensor::Features;
-use gblend_core::{Array, AutoDevice, Module, ParamMut, ParamPath, ParamVisitor, Pass, Result, Seed};
+use gblend_core::{Array, AutoDevice, Batch, Module, ParamMut, ParamPath, ParamVisitor, Pass, Result, Seed};
 
 /// Added to variances.
 const EPSILON: f32 = 1e-12;
@@ -87,7 +88,7 @@ impl Bert {
             })
         });
         Ok(Self {
-            words: Embedding::new(device, vocabulary, width, None, seed.derive("words"))?,
+            words: Embedding::counted_from_one(device, vocabulary, width, seed.derive("words"))?,
             positions: StepPositions::new(
                 device,
                 PositionKind::Learned(positions),
@@ -101,20 +102,33 @@ impl Bert {
         })
     }
 
-    /// The tokens `ids` of texts, one text after another, to `[tokens, width]`.
+    /// Texts `[length]`, numbers of tokens from 1 and then zeros, to `[tokens, width]`.
     ///
     /// # Errors
     /// [`Error::Data`](gblend_core::Error::Data) if there is no such token, [`Error::Shape`](gblend_core::Error::Shape) if a text is longer
     /// than there are positions; [`Error::Device`](gblend_core::Error::Device).
-    pub(crate) fn forward(&self, ids: &[usize], steps: &Steps, pass: &Pass) -> Result<Features> {
-        let words = self.words.forward(ids, pass)?;
-        let sentences = self.sentences.forward(&vec![0; ids.len()], pass)?;
-        let tokens = self.positions.forward(add(words, sentences)?, steps, pass)?;
+    pub(crate) fn forward(&self, batch: &Batch, pass: &Pass) -> Result<(Features, Steps)> {
+        let (tokens, steps) = self.embedded(batch, pass)?;
+        let tokens = self.positions.forward(tokens, &steps, pass)?;
         let mut tokens = self.dropout.forward(self.norm.forward(tokens)?, pass)?;
         for block in &self.blocks {
-            tokens = block.forward(tokens, steps, pass)?;
+            tokens = block.forward(tokens, &steps, pass)?;
         }
-        Ok(tokens)
+        Ok((tokens, steps))
+    }
+
+    /// The vectors of the tokens, as of a first sentence.
+    fn embedded(&self, batch: &Batch, pass: &Pass) -> Result<(Features, Steps)> {
+        if is_tracing() {
+            // A graph has one table for both.
+            return self
+                .words
+                .with_added(&self.sentences, 0)?
+                .forward_batch(batch, pass);
+        }
+        let (words, steps) = self.words.forward_batch(batch, pass)?;
+        let sentences = self.sentences.forward(&vec![0; words.shape().0], pass)?;
+        Ok((add(words, sentences)?, steps))
     }
 }
 

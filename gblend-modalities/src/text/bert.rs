@@ -1,6 +1,5 @@
 //! Texts through BERT's network.
 
-use gblend_core::nn::tokens_of;
 use gblend_core::tensor::Features;
 use gblend_core::{
     Batch, BuildContext, Encoder, Error, Module, ParamPath, ParamVisitor, Pass, Result, StepValues,
@@ -56,13 +55,7 @@ impl Encoder for BertEncoder {
             let expected = format!("samples of shape [{}]", self.length);
             return Err(Error::shape("a text", expected, batch.sample_shape()));
         }
-        let (numbers, steps) = tokens_of(batch, Some(0))?;
-        // The numbers of tokens begin at 1, as 0 is what is not there.
-        let ids: Vec<usize> = numbers
-            .into_iter()
-            .map(|number| number.saturating_sub(1))
-            .collect();
-        let tokens = self.network.forward(&ids, &steps, pass)?;
+        let (tokens, steps) = self.network.forward(batch, pass)?;
         self.features.forward(self.pooling.forward(tokens, &steps)?, pass)
     }
 

@@ -75,7 +75,7 @@ const PICTURES: [(&str, &str); 11] = [
 ];
 
 /// Other networks: the kind of the modality, the name in the table, settings.
-const OTHERS: [(&str, &str, &str); 18] = [
+const OTHERS: [(&str, &str, &str); 19] = [
     ("map-operations", "what no built-in encoder uses", "{}"),
     ("step-operations", "what no built-in encoder uses", "{}"),
     (
@@ -149,6 +149,16 @@ const OTHERS: [(&str, &str, &str); 18] = [
         "text",
         "gru",
         r#"{"length": 20, "width": 6, "encoder": {"architecture": "gru", "units": 4}}"#,
+    ),
+    (
+        "text",
+        "bert",
+        concat!(
+            r#"{"length": 20, "tokenizer": ""#,
+            env!("CARGO_MANIFEST_DIR"),
+            r#"/examples/onnx_models/tokenizer.json", "#,
+            r#""encoder": {"architecture": "bert", "width": 6, "heads": 2, "hidden": 5, "positions": 24}}"#
+        ),
     ),
 ];
 

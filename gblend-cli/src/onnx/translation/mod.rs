@@ -136,7 +136,9 @@ impl<'a> Translation<'a> {
             ),
             Operation::GlobalMean { frames } => (Layout::Own, self.global_mean(operands, *frames, node)?),
             Operation::Attention { scale } => (Layout::Own, self.attention(operands, *scale)?),
-            Operation::Embedding { padding } => (Layout::Own, self.embedding(operands, *padding)?),
+            Operation::Embedding { padding, first } => {
+                (Layout::Own, self.embedding(operands, *padding, *first)?)
+            }
             Operation::StridedMask { stride } => (Layout::Own, self.strided_mask(operands, *stride)?),
             Operation::StepMean => (Layout::Own, self.step_mean(operands)?),
             Operation::StepMax => (Layout::Own, self.step_max(operands)?),

@@ -179,12 +179,21 @@ impl Translation<'_> {
     }
 
     /// Rows of a table, in which that of padding is zeros.
-    pub(super) fn embedding(&mut self, operands: &[NodeId], padding: Option<usize>) -> Result<String> {
+    pub(super) fn embedding(
+        &mut self,
+        operands: &[NodeId],
+        padding: Option<usize>,
+        first: usize,
+    ) -> Result<String> {
         let [table, ids] = operands_of(operands)?;
         let ids = self.own(ids)?;
         let (values, path) = self.array(table)?;
         let width = values.shape().get(1).copied().unwrap_or(0);
-        let mut values = values.clone();
+        // What is counted from a number on has no row before it in the network, and zeros here.
+        let rows = values.shape().first().copied().unwrap_or(0);
+        let before = vec![0.0; first * width];
+        let values = before.into_iter().chain(values.values().iter().copied());
+        let mut values = Array::new([first + rows, width], values.collect())?;
         let row = padding.and_then(|padding| values.values_mut().chunks_exact_mut(width.max(1)).nth(padding));
         if let Some(row) = row {
             row.fill(0.0);
