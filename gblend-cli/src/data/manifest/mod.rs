@@ -35,6 +35,8 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+mod transparent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

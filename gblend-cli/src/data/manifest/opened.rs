@@ -14,7 +14,7 @@ use super::table::Table;
 use super::template::Template;
 
 /// Changes whenever the same file would be decoded to other media.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Where paths are looked up.
 #[derive(Debug)]

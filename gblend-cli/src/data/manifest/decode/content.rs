@@ -45,13 +45,43 @@ impl SoundReader {
     }
 }
 
-/// Whether a file is a picture: by how it begins, or by its name, so that a damaged one is not taken for a video.
+/// Whether a file is a single picture: by how it begins, or by its name, so that a damaged one is not taken for a video. An
+/// animated png is none.
 pub(super) fn is_picture(blob: &Blob) -> Result<bool, FileFault> {
-    if PICTURES.contains(&blob.extension().as_str()) {
-        return Ok(true);
-    }
     let head = blob.head(8)?;
-    Ok(head.starts_with(b"\x89PNG") || head.starts_with(&[0xFF, 0xD8, 0xFF]))
+    if head.starts_with(b"\x89PNG") {
+        return Ok(!is_animated(blob)?);
+    }
+    Ok(PICTURES.contains(&blob.extension().as_str()) || head.starts_with(&[0xFF, 0xD8, 0xFF]))
+}
+
+/// Whether a png has more than one frame, which is said in front of its pixels.
+fn is_animated(blob: &Blob) -> Result<bool, FileFault> {
+    // Most have nothing but their size there, few a profile of colors; further than this nobody looks.
+    for count in [1 << 10, 1 << 16, 1 << 24] {
+        let head = blob.head(count)?;
+        match animated_frames(&head) {
+            Some(frames) => return Ok(frames > 1),
+            None if (head.len() as u64) < count => break,
+            None => {}
+        }
+    }
+    Ok(false)
+}
+
+/// The frames that a png says it has in front of its pixels: 1 where it says nothing, and nothing where `head` ends before.
+pub(super) fn animated_frames(head: &[u8]) -> Option<u32> {
+    let mut rest = head.strip_prefix(b"\x89PNG\r\n\x1a\n")?;
+    loop {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let (kind, data) = after.split_first_chunk::<4>()?;
+        match kind {
+            b"IDAT" => return Some(1),
+            b"acTL" => return data.first_chunk().map(|frames| u32::from_be_bytes(*frames)),
+            // Behind the data there is a checksum.
+            _ => rest = data.get((u32::from_be_bytes(*length) as usize).checked_add(4)?..)?,
+        }
+    }
 }
 
 /// What a single picture is that neither gblend nor, without what may lead to other files, ffmpeg reads.
@@ -134,6 +164,34 @@ mod tests {
     }
 
     #[test]
+    fn a_png_is_animated_if_it_says_so_in_front_of_its_pixels() {
+        let chunk = |kind: &[u8; 4], data: &[u8]| {
+            [&(data.len() as u32).to_be_bytes()[..], kind, data, &[0; 4]].concat()
+        };
+        let control = |frames: u32| chunk(b"acTL", &[frames.to_be_bytes(), [0; 4]].concat());
+        let (size, pixels) = (chunk(b"IHDR", &[0; 13]), chunk(b"IDAT", &[0; 9]));
+        let profile = chunk(b"iCCP", &[7; 100_000]);
+        let png = |chunks: &[&[u8]]| [b"\x89PNG\r\n\x1a\n".as_slice(), &chunks.concat()].concat();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        for (bytes, frames, is_picture_alone) in [
+            (png(&[&size, &pixels]), Some(1), true),
+            (png(&[&size, &control(3), &pixels]), Some(3), false),
+            (png(&[&size, &control(1), &pixels]), Some(1), true),
+            (png(&[&size, &profile, &control(2), &pixels]), Some(2), false),
+            // Behind them it means nothing.
+            (png(&[&size, &pixels, &control(3)]), Some(1), true),
+            (png(&[&size]), None, true),
+            (b"GIF89a".to_vec(), None, false),
+        ] {
+            assert_eq!(animated_frames(&bytes), frames);
+            std::fs::write(&path, &bytes).unwrap();
+            let blob = Blob::file("x".into(), path.clone()).unwrap();
+            assert_eq!(is_picture(&blob).unwrap(), is_picture_alone);
+        }
+    }
+
+    #[test]
     fn a_sound_is_what_it_begins_with_whatever_it_is_called() {
         let page = |packet: &[u8]| [b"OggS".as_slice(), &[0; 22], &[1, 30], packet].concat();
         let tagged = |behind: &[u8]| [b"ID3\x03\0\0\0\0\x01\x02".as_slice(), &[7; 130], behind].concat();
@@ -162,6 +220,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_bytes_panic_the_search_for_frames(bytes: Vec<u8>) {
+            let _ = animated_frames(&[b"\x89PNG\r\n\x1a\n".as_slice(), &bytes].concat());
+        }
+
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
             let _ = reader(&bytes);

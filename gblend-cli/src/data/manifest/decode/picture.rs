@@ -5,6 +5,7 @@ use std::io::Cursor;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 
+use super::content::animated_frames;
 use super::{Fault, Picture};
 
 /// A picture with one channel if it is gray, with three if not. What is transparent lies over black, which most programs store
@@ -29,7 +30,7 @@ pub(super) fn decode(bytes: &[u8], limit: usize) -> Result<Picture<u8>, Fault> {
 }
 
 /// Pixels of `C` values and their opacity, as they look on black.
-fn over_black<const C: usize, const WITH_ALPHA: usize>(pixels: &[u8]) -> Vec<u8> {
+pub(super) fn over_black<const C: usize, const WITH_ALPHA: usize>(pixels: &[u8]) -> Vec<u8> {
     let pixels = pixels.as_chunks::<WITH_ALPHA>().0.iter();
     let values = pixels.flat_map(|pixel| {
         let alpha = u16::from(pixel[C]);
@@ -50,6 +51,11 @@ const MOST_PIXELS: u128 = 8 * 1032;
 fn open(bytes: &[u8], limit: usize) -> Result<DynamicImage, Fault> {
     if bytes.is_empty() {
         return Err("found an empty file, expected a picture".into());
+    }
+    if let Some(frames) = animated_frames(bytes).filter(|frames| *frames > 1) {
+        return Err(Fault::Media(format!(
+            "is an animation of {frames} frames, expected a single picture; a stream takes it as a clip where it is the sample's only file"
+        )));
     }
     if bytes.starts_with(&[0xFF, 0xD8]) && !jpeg_ends(bytes) {
         return Err("cut short: the jpeg has no end-of-image marker".into());
