@@ -29,6 +29,7 @@ mod partition;
 mod rows;
 mod shards;
 mod sniff;
+mod spread;
 pub mod survey;
 mod table;
 mod template;
@@ -387,6 +388,9 @@ impl Manifest {
         let mut rows = rows::read(self, &table, &columns, &classes, &mut problems)?;
         if let Split::Shares(shares) = &self.split {
             partition::draw(
+        streams
+            .iter()
+            .try_for_each(|stream| stream.check_spread(&table))?;
                 &mut rows,
                 &table,
                 *shares,

@@ -78,6 +78,17 @@ pub(super) struct OpenedStream {
     pub(super) reading: Reading,
 }
 
+impl OpenedStream {
+    /// Refuses numbers of arrays that would be one in 32 bits. What is predicted may be close together where what the model was
+    /// trained on is not.
+    pub(super) fn check_spread(&self, table: &Table) -> Result<()> {
+        match &self.origin {
+            Origin::Array(cells) => cells.check_spread(table, &self.name),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The opened dataset.
 #[derive(Debug)]
 pub(super) struct Opened {

@@ -28,6 +28,7 @@ use gblend_modalities::frontend::frame_sampling::spread;
 use self::depth_image::DepthConvention;
 use super::blob::{Blob, FileFault, Found};
 use super::compressed::pointer;
+use super::spread::{Spread, first_lost, problem as spread_problem};
 
 use content::{SoundReader, is_picture, other_picture};
 
@@ -152,7 +153,19 @@ impl Reading {
             MediaKind::Array => {
                 let blob = single(found)?;
                 expect_extension(blob, &["npy"])?;
-                Ok(Media::Array(npy::decode(&blob.read(self.limit)?)?))
+                let bytes = blob.read(self.limit)?;
+                let array = npy::decode(&bytes)?;
+                let spreads = npy::spreads(&bytes);
+                // Of a vector each number is a column, of which one file says nothing.
+                if array.shape().len() > 1
+                    && let Some(lost) = first_lost(&spreads, Spread::lost_as_whole)
+                {
+                    return Err(Fault::Media(format!(
+                        "has a series in which {}",
+                        spread_problem(lost)
+                    )));
+                }
+                Ok(Media::Array(array))
             }
             MediaKind::Text => {
                 let bytes = single(found)?.read(self.limit)?;

@@ -17,6 +17,7 @@ use gblend_core::{Error, Result};
 use serde_json::Value;
 
 use super::compressed;
+use super::spread::Spread;
 pub(super) use builder::TableBuilder;
 use cells::{Cells, CellsBuilder};
 use numbers::{Item, Lists};
@@ -262,6 +263,11 @@ impl Table {
     pub(super) fn list(&self, row: usize, column: usize) -> Result<(Vec<usize>, Vec<f32>), String> {
         let lists = self.lists.get(&column).ok_or("has no list of numbers")?;
         lists.get(row)
+    }
+
+    /// What the numbers of each column of the arrays in a column's lists span.
+    pub(super) fn list_spreads(&self, column: usize) -> &[Spread] {
+        self.lists.get(&column).map_or(&[], Lists::spreads)
     }
 
     /// The columns that cannot become text, or whose texts look like lists.
