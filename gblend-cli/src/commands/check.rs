@@ -16,9 +16,10 @@ use crate::data::inspect::{
 };
 use crate::data::{Splits, bind};
 use crate::error::{Error, Result, lines_by_kind};
+use crate::network::Multimodal;
 use crate::process::peak_rss_bytes;
 use crate::progress::Reporter;
-use crate::records::ClassWeight;
+use crate::records::{ClassWeight, Origins};
 use crate::tables::{table, weighted_losses};
 use crate::training::lone_values::lone_values;
 use crate::training::session::{Session, with_threads};
@@ -52,38 +53,7 @@ impl Check {
         let text = with_threads(config.run.threads, || {
             let (session, splits) = Session::open_thoroughly(&config, &reporter)?;
             let (mut model, origins) = session.initial_model_and_origins()?;
-            let lone = lone_values(&session, &splits, &mut model)?;
-            check_step_room(&session, &splits, &model)?;
-            let mut blend = config.blend.start(&session.heads)?;
-            session.check_folds(&splits, blend.as_ref())?;
-            let trial = trial(&session, &splits, &mut model, blend.as_mut())?;
-            let joint = model.criteria().joint().class_weights();
-            let weights = ClassWeight::of_each(joint, session.source.classes());
-            let data = Inspected::new(&session, &splits, weights.is_empty())?;
-            let mut lines = samples(&session, &splits, self.all);
-            lines.push(data.counts(&session, &splits));
-            lines.extend(weighted_losses(&weights));
-            lines.extend(asked(
-                &session.objectives,
-                session.heads.names(),
-                config.objective.is_some(),
-            ));
-            let from = origins.modalities.iter();
-            lines.extend(from.map(|(modality, origin)| format!("{modality} starts from {origin}")));
-            let modalities = config.modalities.iter().zip(session.sample_shapes()?);
-            for (((modality, shape), fitted), range) in modalities.zip(&session.fitted).zip(&data.ranges) {
-                let kind = modality.plugin.typetag_name();
-                lines.push(format!(
-                    "modality {}: {kind}, samples of shape {shape:?}",
-                    modality.name
-                ));
-                lines.extend(values(range).map(|line| format!("  {line}")));
-                lines.extend(fitted.summary().iter().map(|line| format!("  {line}")));
-            }
-            lines.push(format!("parameters: {}", parameter_count(&mut model)?));
-            lines.extend(expected(&trial));
-            lines.extend(data.findings.iter().map(|finding| format!("warning: {finding}")));
-            lines.extend(lone.iter().map(|told| format!("warning: {told}")));
+            let (mut lines, _) = looked_at(&session, &splits, &mut model, &origins, self.all)?;
             lines.push("everything that training needs is there".to_owned());
             Ok(lines.join("\n"))
         })
@@ -95,6 +65,53 @@ impl Check {
         reporter.finish();
         print(&text)
     }
+}
+
+/// What there is to train on and what training is going to take, by two steps that are tried: the model is of no use afterwards.
+///
+/// # Errors
+/// Everything that training would end with before its first step, and in it.
+pub(super) fn looked_at(
+    session: &Session<'_>,
+    splits: &Splits,
+    model: &mut Multimodal,
+    origins: &Origins,
+    all: bool,
+) -> Result<(Vec<String>, Trial)> {
+    let config = session.config;
+    let lone = lone_values(session, splits, model)?;
+    check_step_room(session, splits, model)?;
+    let mut blend = config.blend.start(&session.heads)?;
+    session.check_folds(splits, blend.as_ref())?;
+    let trial = trial(session, splits, model, blend.as_mut())?;
+    let joint = model.criteria().joint().class_weights();
+    let weights = ClassWeight::of_each(joint, session.source.classes());
+    let data = Inspected::new(session, splits, weights.is_empty())?;
+    let mut lines = samples(session, splits, all);
+    lines.push(data.counts(session, splits));
+    lines.extend(weighted_losses(&weights));
+    lines.extend(asked(
+        &session.objectives,
+        session.heads.names(),
+        config.objective.is_some(),
+    ));
+    let from = origins.modalities.iter();
+    lines.extend(from.map(|(modality, origin)| format!("{modality} starts from {origin}")));
+    let modalities = config.modalities.iter().zip(session.sample_shapes()?);
+    for (((modality, shape), fitted), range) in modalities.zip(&session.fitted).zip(&data.ranges) {
+        let kind = modality.plugin.typetag_name();
+        lines.push(format!(
+            "modality {}: {kind}, samples of shape {shape:?}",
+            modality.name
+        ));
+        lines.extend(values(range).map(|line| format!("  {line}")));
+        lines.extend(fitted.summary().iter().map(|line| format!("  {line}")));
+    }
+    lines.push(format!("parameters: {}", parameter_count(model)?));
+    lines.extend(expected(&trial));
+    lines.extend(data.findings.iter().map(|finding| format!("warning: {finding}")));
+    lines.extend(lone.iter().map(|told| format!("warning: {told}")));
+    Ok((lines, trial))
 }
 
 /// How many samples there are, and what is wrong with others.
@@ -228,7 +245,7 @@ fn expected(trial: &Trial) -> Vec<String> {
 }
 
 /// Seconds, roughly.
-fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     match seconds {
         0.0..100.0 => format!("{seconds:.0} s"),
         100.0..6000.0 => format!("{:.0} min", seconds / 60.0),

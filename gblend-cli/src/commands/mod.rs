@@ -6,6 +6,7 @@ mod completions;
 pub mod curves;
 mod data;
 mod device;
+mod dry_run;
 mod estimate;
 mod evaluate;
 mod further;
@@ -16,6 +17,7 @@ mod report;
 mod runs;
 mod schema;
 mod train;
+mod train_further;
 
 use std::io::Write;
 use std::process::ExitCode;

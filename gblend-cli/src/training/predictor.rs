@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::evaluation::{Ensemble, Evaluation, evaluate};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
 use crate::records::{FittedPool, Membership, ModelDescription, SplitName};
-use crate::run_folder::FinishedRun;
+use crate::run_folder::TrainedRun;
 
 /// Samples that are predicted at a time, if they are small.
 const MOST_SAMPLES: usize = 4096;
@@ -86,7 +86,7 @@ impl<'a> Predictor<'a> {
     /// # Errors
     /// What the dataset, the samples or the model have to complain about.
     pub fn open(
-        run: &FinishedRun,
+        run: &TrainedRun,
         config: &'a Config,
         place: FurtherPlace<'_>,
         labeled: bool,
@@ -341,7 +341,7 @@ impl<'a> Predictor<'a> {
 }
 
 /// What the samples of a run were made of, but for those of its test.
-fn learned(run: &FinishedRun) -> HashSet<u64> {
+fn learned(run: &TrainedRun) -> HashSet<u64> {
     let members = run.membership.iter().flat_map(Membership::iter);
     let learned = members.filter(|(_, member)| member.split != SplitName::Test);
     learned.filter_map(|(_, member)| member.content).collect()

@@ -37,6 +37,7 @@ mod template;
 mod tests;
 
 #[cfg(test)]
+
 mod transparent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -158,7 +159,7 @@ pub enum Split {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DrawnSplit {
-    /// For the final evaluation, above 0 and below 1.
+    /// For the final evaluation, below 1; 0 for a run that is not tested.
     pub test: f64,
     /// For model selection, of what the test leaves. Default: none is drawn here, and `run.validation` decides.
     #[serde(default)]
@@ -320,6 +321,10 @@ impl Dataset for Manifest {
         };
         Ok(Box::new(self.opened(store, table, from_shards, problems)?))
     }
+    fn has_test(&self) -> bool {
+        !matches!(&self.split, Split::Shares(DrawnSplit { test, .. }) if *test == 0.0)
+    }
+
 
     fn open_further(&self, further: &Further<'_>, cx: &OpenContext<'_>) -> Result<FurtherSource> {
         self.further(further, cx)
@@ -470,8 +475,8 @@ impl Manifest {
             return Err(Error::setting("samples_per_class", 0, "at least 1"));
         }
         if let Split::Shares(DrawnSplit { test, validation }) = &self.split {
-            if !(*test > 0.0 && *test < 1.0) {
-                return Err(Error::setting("split.test", test, "above 0 and below 1"));
+            if !(*test >= 0.0 && *test < 1.0) {
+                return Err(Error::setting("split.test", test, "0 to below 1"));
             }
             if !(*validation >= 0.0 && *validation < 1.0) {
                 return Err(Error::setting("split.validation", validation, "0 to below 1"));
