@@ -35,10 +35,9 @@ mod table;
 mod template;
 #[cfg(test)]
 mod tests;
-
 #[cfg(test)]
-
 mod transparent;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -241,7 +240,7 @@ pub struct StreamSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MediaName {
-    /// A png or jpeg, a folder of them in natural order, or a video: whatever `ffmpeg` decodes that is one file (mp4, mov, avi,
+    /// A png, jpeg, webp, tiff or bmp, a folder of them in natural order, or a video: whatever `ffmpeg` decodes that is one file (mp4, mov, avi,
     /// mpg, mkv, webm, flv, wmv, 3gp, ts, …), by its content.
     Frames,
     /// Sound: wav, flac, mp3, ogg vorbis, other sounds that `ffmpeg` decodes (m4a, aac, opus, wma, aiff, …), by their content, or
@@ -321,10 +320,10 @@ impl Dataset for Manifest {
         };
         Ok(Box::new(self.opened(store, table, from_shards, problems)?))
     }
+
     fn has_test(&self) -> bool {
         !matches!(&self.split, Split::Shares(DrawnSplit { test, .. }) if *test == 0.0)
     }
-
 
     fn open_further(&self, further: &Further<'_>, cx: &OpenContext<'_>) -> Result<FurtherSource> {
         self.further(further, cx)
@@ -389,13 +388,13 @@ impl Manifest {
             .iter()
             .map(|(name, stream)| stream.open(name, &table, &columns.taken(), &store))
             .collect::<Result<_>>()?;
+        streams
+            .iter()
+            .try_for_each(|stream| stream.check_spread(&table))?;
         let classes = rows::classes(self, &table, &columns);
         let mut rows = rows::read(self, &table, &columns, &classes, &mut problems)?;
         if let Split::Shares(shares) = &self.split {
             partition::draw(
-        streams
-            .iter()
-            .try_for_each(|stream| stream.check_spread(&table))?;
                 &mut rows,
                 &table,
                 *shares,

@@ -52,7 +52,19 @@ pub(super) fn is_picture(blob: &Blob) -> Result<bool, FileFault> {
     if head.starts_with(b"\x89PNG") {
         return Ok(!is_animated(blob)?);
     }
-    Ok(PICTURES.contains(&blob.extension().as_str()) || head.starts_with(&[0xFF, 0xD8, 0xFF]))
+    Ok(PICTURES.contains(&blob.extension().as_str()) || is_read(&blob.head(12)?))
+}
+
+/// Whether a picture that is read begins so, but for png.
+fn is_read(head: &[u8]) -> bool {
+    matches!(
+        head,
+        [0xFF, 0xD8, 0xFF, ..]
+            | [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P']
+            | [b'I', b'I', b'*' | b'+', 0, ..]
+            | [b'M', b'M', 0, b'*' | b'+', ..]
+            | [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..]
+    )
 }
 
 /// Whether a png has more than one frame, which is said in front of its pixels.
@@ -87,9 +99,6 @@ pub(super) fn animated_frames(head: &[u8]) -> Option<u32> {
 /// What a single picture is that neither gblend nor, without what may lead to other files, ffmpeg reads.
 pub(super) fn other_picture(blob: &Blob) -> Result<Option<&'static str>, FileFault> {
     Ok(match &*blob.head(12)? {
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P'] => Some("WebP"),
-        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Some("TIFF"),
-        [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some("BMP"),
         [b'P', b'1'..=b'7', b' ' | b'\n' | b'\r' | b'\t', ..] => Some("PNM"),
         [0, 0, 0, 12, b'j', b'P', b' ', b' ', ..] | [0xFF, 0x4F, 0xFF, 0x51, ..] => Some("JPEG 2000"),
         [b'8', b'B', b'P', b'S', ..] => Some("Photoshop's format"),
@@ -145,11 +154,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.png2");
         for (bytes, expected) in [
-            (&b"RIFF\x10\0\0\0WEBPVP8 "[..], Some("WebP")),
-            (b"RIFF\x10\0\0\0AVI LIST", None),
-            (b"II*\0\x08\0\0\0", Some("TIFF")),
-            (b"MM\0*\0\0\0\x08", Some("TIFF")),
-            (b"BM\x36\x03\0\0\0\0\0\0\x36\0", Some("BMP")),
+            (&b"RIFF\x10\0\0\0AVI LIST"[..], None),
             (b"P6\n16 16\n255\n", Some("PNM")),
             (b"\0\0\0\x0cjP  \r\n\x87\n", Some("JPEG 2000")),
             (b"\0\0\0\x20ftypisom", None),
@@ -194,6 +199,23 @@ mod tests {
     #[test]
     fn a_sound_is_what_it_begins_with_whatever_it_is_called() {
         let page = |packet: &[u8]| [b"OggS".as_slice(), &[0; 22], &[1, 30], packet].concat();
+    #[test]
+    fn pictures_that_are_read_are_told_by_how_they_begin() {
+        for (head, expected) in [
+            (&b"RIFF\x10\0\0\0WEBPVP8 "[..12], true),
+            (b"RIFF\x10\0\0\0AVI LIST", false),
+            (b"II*\0\x08\0\0\0", true),
+            (b"MM\0*\0\0\0\x08", true),
+            (b"MM\0+\0\x08\0\0", true),
+            (b"BM\x36\x03\0\0\0\0\0\0\x36\0", true),
+            (b"BM", false),
+            (b"\xFF\xD8\xFF\xE0", true),
+            (b"\x1aE\xdf\xa3", false),
+        ] {
+            assert_eq!(is_read(head), expected, "{head:?}");
+        }
+    }
+
         let tagged = |behind: &[u8]| [b"ID3\x03\0\0\0\0\x01\x02".as_slice(), &[7; 130], behind].concat();
         for (bytes, expected) in [
             (b"RIFF....WAVE".to_vec(), SoundReader::Wav),

@@ -20,6 +20,7 @@ mod peers;
 mod picture;
 mod portable;
 mod sound;
+mod tiff;
 mod whole;
 
 use gblend_core::media::{DepthMaps, FlowFields, Frames, Media, MediaKind, SequenceShape};
@@ -33,7 +34,7 @@ use super::spread::{Spread, first_lost, problem as spread_problem};
 use content::{SoundReader, is_picture, other_picture};
 
 /// Pictures that files hold one each.
-pub(super) const PICTURES: [&str; 3] = ["png", "jpg", "jpeg"];
+pub(super) const PICTURES: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
 pub(super) use ffmpeg::{SOUNDS as OTHER_SOUNDS, VIDEOS};
 const DEPTH_PICTURES: [&str; 2] = ["png", "pgm"];
 /// Sounds that are read here; `ffmpeg` reads others.
@@ -185,7 +186,7 @@ impl Reading {
                 not_empty(blob, "a picture or a video")?;
                 if let Some(kind) = other_picture(blob)? {
                     return Err(Fault::Media(format!(
-                        "is a picture in {kind}, expected one in png or jpeg; convert it, to png to keep its pixels"
+                        "is a picture in {kind}, expected one in png, jpeg, webp, tiff or bmp; convert it, to png to keep its pixels"
                     )));
                 }
                 let mut pictures = Sequence::new(self.limit);
