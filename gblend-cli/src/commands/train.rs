@@ -33,13 +33,19 @@ pub(super) struct Train {
     /// With --resume: trains the run, whether it was stopped or has ended, to so many epochs in all. The learning rate goes on by
     /// its schedule; one that ends with the planned epochs (cosine) is refused. The splits stay, the result is written anew,
     /// and the one before is kept as summary-EPOCHS.json.
-    #[arg(long, value_name = "N", requires = "resume", conflicts_with = "config")]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "resume",
+        conflicts_with = "config",
+        allow_negative_numbers = true
+    )]
     epochs: Option<usize>,
     /// Overrides a key of the configuration, as in --set blend.kind=equal.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Overrides run.seed.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     #[command(flatten)]
     device: DeviceOption,

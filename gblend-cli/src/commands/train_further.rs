@@ -23,6 +23,14 @@ pub(super) fn config(run: &Path, epochs: usize, overrides: &[Override]) -> Resul
     };
     let own = run.join("config.toml");
     let text = std::fs::read_to_string(&own).map_err(Error::read(&own))?;
+    let progress = RunProgress::read(run)?;
+    let ended = progress.summary.as_ref();
+    let done = progress.epochs;
+    if epochs <= done {
+        return Err(refused(format!(
+            "--epochs {epochs}: the run has {done} epochs already; expected more"
+        )));
+    }
     let planned = Config::of_run(&own, &[])?;
     let mut all = overrides.to_vec();
     let wanted = i64::try_from(epochs).unwrap_or(i64::MAX);
@@ -35,14 +43,6 @@ pub(super) fn config(run: &Path, epochs: usize, overrides: &[Override]) -> Resul
             "the run has another configuration ({}); only {} may change when it is trained further",
             others.join(", "),
             MAY_DIFFER.join(" and ")
-        )));
-    }
-    let progress = RunProgress::read(run)?;
-    let ended = progress.summary.as_ref();
-    let done = progress.epochs;
-    if epochs <= done {
-        return Err(refused(format!(
-            "--epochs {epochs}: the run has {done} epochs already; expected more"
         )));
     }
     let schedule = config.optimizer.pipeline.schedule;
@@ -67,7 +67,7 @@ pub(super) fn config(run: &Path, epochs: usize, overrides: &[Override]) -> Resul
     }
     if !progress.has_checkpoint {
         return Err(refused(
-            "its checkpoints are gone, from which training goes on: a run keeps the last one unless checkpoint.keep = false, runs \
+            "its checkpoints, from which training goes on, are gone or damaged: a run keeps the last one unless checkpoint.keep = false, runs \
              of comparisons keep none unless it is true, and those of older versions kept none"
                 .into(),
         ));

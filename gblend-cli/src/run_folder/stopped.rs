@@ -9,6 +9,7 @@ use super::CHECKPOINTS;
 use super::begun::read_begun;
 use super::checkpoint::{Checkpoint, Description, Store};
 use crate::error::{Error, Result};
+use crate::files::FolderLock;
 use crate::records::{Begun, ModelDescription, Summary};
 
 /// How far a run came that was stopped, and which of its parameters are its model.
@@ -18,6 +19,8 @@ pub struct Stopped {
     pub epochs: usize,
     /// Epochs that it was to train.
     pub planned: Option<usize>,
+    /// Whether it was not stopped at all: another process goes on with it.
+    pub is_under_way: bool,
     /// The epoch that the parameters are from.
     pub model: ModelEpoch,
 }
@@ -49,12 +52,14 @@ impl fmt::Display for Stopped {
         let of = self
             .planned
             .map_or_else(String::new, |planned| format!(" of {planned}"));
+        let state = if self.is_under_way {
+            "is under way"
+        } else {
+            "was stopped"
+        };
         match self.epochs {
-            0 => write!(f, "the run was stopped in its first epoch{of}, and not tested; ")?,
-            epochs => write!(
-                f,
-                "the run was stopped after epoch {epochs}{of}, and not tested; "
-            )?,
+            0 => write!(f, "the run {state} in its first epoch{of}, and not tested; ")?,
+            epochs => write!(f, "the run {state} after epoch {epochs}{of}, and not tested; ")?,
         }
         match self.model {
             ModelEpoch::Best(epoch) => {
@@ -92,13 +97,20 @@ pub(super) struct StoppedRun {
 /// [`Error::Run`] if it did not come to a checkpoint that is whole, or is of an older version.
 pub fn read_stopped(path: &Path) -> Result<(Summary, Stopped)> {
     let (begun, config) = opened(path)?;
-    let description = Store::new(path.join(CHECKPOINTS)).newest_description();
-    let description = description.ok_or_else(|| no_checkpoint(path, &[]))?;
+    let store = Store::new(path.join(CHECKPOINTS));
+    let description = store.newest_description().ok_or_else(|| match store.is_empty() {
+        true => no_checkpoint(path, &[]),
+        false => no_checkpoint(
+            path,
+            &["what they say is not what their checksums say".to_owned()],
+        ),
+    })?;
     let with_best = description
         .best
         .as_ref()
         .is_some_and(|best| best.blake3.is_some());
-    let found = StoppedRun::of(begun, &config, description, with_best);
+    let mut found = StoppedRun::of(begun, &config, description, with_best);
+    found.stopped.is_under_way = FolderLock::is_taken(path);
     Ok((found.summary, found.stopped))
 }
 
@@ -119,6 +131,7 @@ impl StoppedRun {
             return Err(no_checkpoint(path, &found.damaged));
         };
         let mut read = Self::of(begun, &config, description, best.is_some());
+        read.stopped.is_under_way = FolderLock::is_taken(path);
         read.state = match (read.stopped.model, best) {
             (ModelEpoch::Best(_), Some(best)) => best,
             _ => arrays.model,
@@ -169,6 +182,7 @@ impl StoppedRun {
             stopped: Stopped {
                 epochs,
                 planned: planned.and_then(|planned| usize::try_from(planned).ok()),
+                is_under_way: false,
                 model,
             },
             model: ModelDescription {
@@ -195,13 +209,14 @@ fn opened(path: &Path) -> Result<(Begun, toml::Table)> {
 
 fn no_checkpoint(path: &Path, damaged: &[String]) -> Error {
     let problem = match damaged {
-        [] => "it was stopped before its first checkpoint, so that it has no model yet".to_owned(),
-        damaged => format!("no checkpoint can be read: {}", damaged.join("; ")),
+        [] => "it was stopped before its first checkpoint, so that it has no model yet; `gblend train --resume` goes on with it".to_owned(),
+        damaged => format!(
+            "no checkpoint can be read: {}; there is nothing to go on from, so train anew",
+            damaged.join("; ")
+        ),
     };
     Error::Run {
         folder: path.to_owned(),
-        problem: format!(
-            "no summary.json: the run did not end, and {problem}; `gblend train --resume` goes on with it"
-        ),
+        problem: format!("no summary.json: the run did not end, and {problem}"),
     }
 }

@@ -42,6 +42,7 @@ mod stopped;
 mod tensorboard;
 mod text;
 mod train_further;
+mod true_reasons;
 mod tune;
 mod untested;
 mod vector;

@@ -90,7 +90,7 @@ fn what_cannot_be_trained_further_says_why_and_stays_as_it_is() {
         (
             "gone",
             &["checkpoint.keep=false"],
-            &["checkpoints are gone", "checkpoint.keep"],
+            &["gone or damaged", "checkpoint.keep"],
         ),
     ] {
         train(&p, run, &[settings, &["run.epochs=2"]].concat());

@@ -23,6 +23,7 @@ mod folder;
 mod further;
 mod hidden;
 mod label_names;
+mod misspelled;
 mod opened;
 mod order;
 mod partition;

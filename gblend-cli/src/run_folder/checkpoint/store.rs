@@ -79,6 +79,11 @@ impl Store {
         })
     }
 
+    /// Whether there is no checkpoint, not even a damaged one.
+    pub fn is_empty(&self) -> bool {
+        numbers(&self.folder).is_empty()
+    }
+
     /// What the newest checkpoint says that can be read, without its arrays.
     pub fn newest_description(&self) -> Option<Description> {
         numbers(&self.folder).into_iter().rev().find_map(|number| {

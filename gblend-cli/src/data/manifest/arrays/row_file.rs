@@ -11,7 +11,7 @@ use gblend_modalities::frontend::frame_sampling::spread;
 use serde::Deserialize;
 
 use super::super::blob::{Blob, FileFault};
-use super::super::compressed::pointer;
+use super::super::compressed::stand_in;
 use super::super::decode::number::{NumberType, TYPES_EXPECTED, not_finite};
 use super::super::decode::{Fault, npy};
 use super::super::spread::{Spread, first_lost, problem};
@@ -61,7 +61,7 @@ impl RowFile {
     /// Opens a file, of which what is read as a whole may take `limit` bytes; of several arrays in it, the one called `key`.
     pub(in super::super) fn open(blob: Blob, key: Option<&str>, limit: usize) -> Result<Self, Fault> {
         let name = blob.name().to_owned();
-        if let Some(problem) = pointer(&blob.head(64)?) {
+        if let Some(problem) = stand_in(&blob.head(64)?) {
             return Err(Fault::File(FileFault::new(name, problem)));
         }
         let opened = match blob.extension().as_str() {

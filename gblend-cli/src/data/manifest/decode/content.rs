@@ -102,6 +102,28 @@ pub(super) fn other_picture(blob: &Blob) -> Result<Option<&'static str>, FileFau
         [b'P', b'1'..=b'7', b' ' | b'\n' | b'\r' | b'\t', ..] => Some("PNM"),
         [0, 0, 0, 12, b'j', b'P', b' ', b' ', ..] | [0xFF, 0x4F, 0xFF, 0x51, ..] => Some("JPEG 2000"),
         [b'8', b'B', b'P', b'S', ..] => Some("Photoshop's format"),
+        [_, _, _, _, b'f', b't', b'y', b'p', b'a', b'v', b'i', b'f' | b's'] => Some("AVIF"),
+        [
+            _,
+            _,
+            _,
+            _,
+            b'f',
+            b't',
+            b'y',
+            b'p',
+            b'h',
+            b'e',
+            b'i' | b'v',
+            b'c' | b'x' | b'm' | b's',
+        ]
+        | [_, _, _, _, b'f', b't', b'y', b'p', b'm', b'i' | b's', b'f', b'1'] => {
+            Some("HEIC, as telephones store them")
+        }
+        [0xFF, 0x0A, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => Some("JPEG XL"),
+        [0, 0, 1, 0, _, 0, ..] => Some("ICO"),
+        [b'%', b'P', b'D', b'F', ..] => Some("PDF"),
+        [b'<', b's', b'v', b'g', ..] => Some("SVG"),
         _ => None,
     })
 }
@@ -158,6 +180,13 @@ mod tests {
             (b"P6\n16 16\n255\n", Some("PNM")),
             (b"\0\0\0\x0cjP  \r\n\x87\n", Some("JPEG 2000")),
             (b"\0\0\0\x20ftypisom", None),
+            (b"\0\0\0\x18ftypheic\0\0", Some("HEIC, as telephones store them")),
+            (b"\0\0\0\x1cftypmif1\0\0", Some("HEIC, as telephones store them")),
+            (b"\0\0\0\x1cftypavif\0\0", Some("AVIF")),
+            (b"\0\0\0\x1cftypavc1\0\0", None),
+            (b"%PDF-1.4\n", Some("PDF")),
+            (b"<svg xmlns=", Some("SVG")),
+            (b"\0\0\x01\0\x01\0\x10\x10", Some("ICO")),
             (b"\x1aE\xdf\xa3", None),
             (b"BM", None),
             (b"", None),
@@ -165,6 +194,23 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             let found = other_picture(&Blob::file("x".into(), path.clone()).unwrap()).unwrap();
             assert_eq!(found, expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn pictures_that_are_read_are_told_by_how_they_begin() {
+        for (head, expected) in [
+            (&b"RIFF\x10\0\0\0WEBPVP8 "[..12], true),
+            (b"RIFF\x10\0\0\0AVI LIST", false),
+            (b"II*\0\x08\0\0\0", true),
+            (b"MM\0*\0\0\0\x08", true),
+            (b"MM\0+\0\x08\0\0", true),
+            (b"BM\x36\x03\0\0\0\0\0\0\x36\0", true),
+            (b"BM", false),
+            (b"\xFF\xD8\xFF\xE0", true),
+            (b"\x1aE\xdf\xa3", false),
+        ] {
+            assert_eq!(is_read(head), expected, "{head:?}");
         }
     }
 
@@ -199,23 +245,6 @@ mod tests {
     #[test]
     fn a_sound_is_what_it_begins_with_whatever_it_is_called() {
         let page = |packet: &[u8]| [b"OggS".as_slice(), &[0; 22], &[1, 30], packet].concat();
-    #[test]
-    fn pictures_that_are_read_are_told_by_how_they_begin() {
-        for (head, expected) in [
-            (&b"RIFF\x10\0\0\0WEBPVP8 "[..12], true),
-            (b"RIFF\x10\0\0\0AVI LIST", false),
-            (b"II*\0\x08\0\0\0", true),
-            (b"MM\0*\0\0\0\x08", true),
-            (b"MM\0+\0\x08\0\0", true),
-            (b"BM\x36\x03\0\0\0\0\0\0\x36\0", true),
-            (b"BM", false),
-            (b"\xFF\xD8\xFF\xE0", true),
-            (b"\x1aE\xdf\xa3", false),
-        ] {
-            assert_eq!(is_read(head), expected, "{head:?}");
-        }
-    }
-
         let tagged = |behind: &[u8]| [b"ID3\x03\0\0\0\0\x01\x02".as_slice(), &[7; 130], behind].concat();
         for (bytes, expected) in [
             (b"RIFF....WAVE".to_vec(), SoundReader::Wav),

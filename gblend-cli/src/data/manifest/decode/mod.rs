@@ -28,7 +28,7 @@ use gblend_modalities::frontend::frame_sampling::spread;
 
 use self::depth_image::DepthConvention;
 use super::blob::{Blob, FileFault, Found};
-use super::compressed::pointer;
+use super::compressed::{pointer, stand_in};
 use super::spread::{Spread, first_lost, problem as spread_problem};
 
 use content::{SoundReader, is_picture, other_picture};
@@ -114,19 +114,19 @@ impl Reading {
     pub(super) fn decode(&self, found: &Found) -> Result<Media, Fault> {
         // A pointer is text, and nothing else that is read.
         if self.media == MediaKind::Text
-            && let Some(fault) = self.pointer(found)
+            && let Some(fault) = self.told(found, pointer)
         {
             return Err(fault);
         }
         self.decoded(found)
-            .map_err(|fault| self.pointer(found).unwrap_or(fault))
+            .map_err(|fault| self.told(found, stand_in).unwrap_or(fault))
     }
 
-    /// What is wrong with the files if one of them is a pointer to one that was not fetched.
-    fn pointer(&self, found: &Found) -> Option<Fault> {
+    /// What is wrong with the files if one of them stands for another one, by what is said of how it begins.
+    fn told(&self, found: &Found, problem: fn(&[u8]) -> Option<&'static str>) -> Option<Fault> {
         const HEAD: u64 = 64;
         self.chosen(found).into_iter().find_map(|blob| {
-            let problem = pointer(&blob.head(HEAD).ok()?)?;
+            let problem = problem(&blob.head(HEAD).ok()?)?;
             Some(Fault::File(FileFault::new(blob.name(), problem)))
         })
     }

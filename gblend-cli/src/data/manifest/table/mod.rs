@@ -321,6 +321,24 @@ impl Table {
         self.cells.get(column).map_or("", |cells| cells.get(row))
     }
 
+    /// Says what is odd about a table before anything is looked for in it.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if its cells are divided by something else than a table of its name is.
+    pub(super) fn check_shape(&self) -> Result<()> {
+        let [only] = self.columns() else { return Ok(()) };
+        let separator = [(';', "semicolons"), ('\t', "tabs"), ('|', "bars")];
+        match separator.iter().find(|(separator, _)| only.contains(*separator)) {
+            Some((_, what)) => Err(Error::data(
+                &self.name,
+                format!(
+                    "found one column, `{only}`, whose name has {what}; expected commas between columns, or tabs in a .tsv"
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// The position of a column that setting `key` names.
     ///
     /// # Errors
@@ -329,6 +347,9 @@ impl Table {
         let position = self.columns.iter().position(|column| column == name);
         if let Some((place, problem)) = position.and_then(|position| self.refused.get(&position)) {
             return Err(Error::data(place, format!("`{name}` {problem}")));
+        }
+        if position.is_none() {
+            self.check_shape()?;
         }
         position.ok_or_else(|| {
             let near = nearest(name, self.columns.iter().map(String::as_str))
@@ -348,9 +369,13 @@ pub(super) fn no_object(text: &str, error: &serde_json::Error) -> String {
         let mut between = text.split('"').step_by(2);
         between.any(|plain| plain.contains(word))
     });
-    let hint = foreign.map_or_else(String::new, |word| {
-        format!("; JSON has no {word}: write null for what is missing")
-    });
+    let hint = match foreign {
+        Some(word) => format!("; JSON has no {word}: write null for what is missing"),
+        None if text.trim_start().starts_with('[') => {
+            "; the objects of a list stand in lines of their own in JSON Lines, without brackets and commas between them".to_owned()
+        }
+        None => String::new(),
+    };
     format!("no JSON object: {error}{hint}")
 }
 
