@@ -2,7 +2,7 @@
 
 use gblend_core::Estimator;
 
-use super::check::{duration, looked_at};
+use super::inspected::{duration, looked_at};
 use crate::config::{Config, Select};
 use crate::data::Evaluable;
 use crate::error::Result;

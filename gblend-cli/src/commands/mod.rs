@@ -11,6 +11,7 @@ mod estimate;
 mod evaluate;
 mod further;
 mod init;
+mod inspected;
 mod plugins;
 mod predict;
 mod report;

@@ -72,10 +72,10 @@ impl Spread {
 }
 
 /// The first of some columns whose numbers would be one, and how many there are.
-pub(super) fn first_lost<'a>(
-    spreads: &'a [Spread],
+pub(super) fn first_lost(
+    spreads: &[Spread],
     lost: impl Fn(&Spread) -> Option<usize>,
-) -> Option<(usize, &'a Spread, usize)> {
+) -> Option<(usize, &Spread, usize)> {
     let mut found = spreads
         .iter()
         .enumerate()

@@ -131,7 +131,7 @@ impl<'a> Look<'a> {
         let several = keys.len() > 1;
         let arrays = keys.into_iter();
         arrays
-            .filter_map(|key| self.at_array(name, &blob, key, several, notes))
+            .filter_map(|key| self.at_array(name, &blob, key.as_deref(), several, notes))
             .collect()
     }
 
@@ -140,19 +140,19 @@ impl<'a> Look<'a> {
         &self,
         name: &str,
         blob: &Blob,
-        key: Option<String>,
+        key: Option<&str>,
         several: bool,
         notes: &mut Notes,
     ) -> Option<Candidate> {
         let table = self.table;
-        let file = match RowFile::open(blob.clone(), key.as_deref(), LIMIT) {
+        let file = match RowFile::open(blob.clone(), key, LIMIT) {
             Ok(file) => file,
             Err(fault) => {
                 notes.left_out(format!("file {name}: {}", problem(&fault)));
                 return None;
             }
         };
-        let array = match &key {
+        let array = match key {
             Some(key) => format!("array `{key}` of {name}"),
             None => name.to_owned(),
         };
@@ -174,8 +174,8 @@ impl<'a> Look<'a> {
         };
         let stem = name.rsplit('/').next().unwrap_or(name);
         let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
-        let shown = match (&key, several) {
-            (Some(key), true) => key.as_str(),
+        let shown = match (key, several) {
+            (Some(key), true) => key,
             _ => stem,
         };
         Some(Candidate {
@@ -183,7 +183,7 @@ impl<'a> Look<'a> {
             settings: StreamSettings {
                 file: Some(name.to_owned()),
                 index: index.map(|index| index.name.clone()),
-                key: key.clone().filter(|_| several),
+                key: key.map(str::to_owned).filter(|_| several),
                 ..StreamSettings::of(MediaName::Array)
             },
             kind: None,
