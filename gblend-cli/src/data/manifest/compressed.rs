@@ -42,7 +42,7 @@ pub(super) fn pointer(head: &[u8]) -> Option<&'static str> {
         .then_some("is a pointer of Git LFS, and not the file itself; `git lfs pull` fetches that")
 }
 
-/// What to say of a file that begins with these bytes and is no text, if another one was meant: as [`pointer`], or a web page.
+/// What to say of a file that begins with these bytes and is no text, if another one was meant: as [`pointer()`], or a web page.
 pub(super) fn stand_in(head: &[u8]) -> Option<&'static str> {
     let page = ["<!doctype html", "<html"].iter().any(|tag| {
         let begins = head.trim_ascii_start().get(..tag.len());
