@@ -316,6 +316,10 @@ impl Dataset for Manifest {
         let from_shards = own_table.is_some();
         let table = match (table_path, own_table) {
             (Some(path), _) => self.table(&path)?,
+            // Nobody can say what columns there would be.
+            (None, Some(table)) if table.len() == 0 && !problems.is_empty() => {
+                return Err(problems.swap_remove(0));
+            }
             (None, Some(table)) => table,
             (None, None) => return Err(missing_table()),
         };

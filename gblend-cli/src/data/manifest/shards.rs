@@ -63,7 +63,8 @@ impl Shards {
         })?;
         let length = file.metadata().map_err(failed)?.len();
         if length == 0 {
-            return Err(Error::data(&shard, "is empty, expected an archive of files"));
+            problems.push(Error::data(&shard, "is empty, expected an archive of files"));
+            return Ok(());
         }
         let mut head = Vec::new();
         (&file).take(BLOCK).read_to_end(&mut head).map_err(failed)?;

@@ -39,7 +39,7 @@ pub(in super::super) fn spreads(bytes: &[u8]) -> Vec<Spread> {
         [] | [_] => (&shape[..], 1),
         [steps @ .., width] => (steps, *width),
     };
-    if !kind.is_rounded() || body.len() / kind.size() < width {
+    if !kind.is_rounded() || width == 0 || body.len() / kind.size() < width {
         return Vec::new();
     }
     let mut spreads = vec![Spread::default(); width];
@@ -268,6 +268,7 @@ pub(in super::super) mod tests {
             assert_eq!(lost("(2, 2)"), [false, true], "{order}");
             assert_eq!(lost("(1, 2, 2)"), [false, true], "{order}");
             assert_eq!(lost("(4,)"), [false], "{order}");
+            assert_eq!(lost("(4, 0)"), [false; 0], "{order}");
         }
     }
 
