@@ -89,6 +89,9 @@ fn open(bytes: &[u8], limit: usize) -> Result<(DynamicImage, bool), Fault> {
         return Err("found none of: png, jpeg, webp, tiff, bmp".into());
     };
     let tiff = Tiff::of(bytes).filter(|_| format == ImageFormat::Tiff);
+    if format == ImageFormat::Tiff && tiff.is_none() {
+        return Err("not a whole picture: its directories lead out of the file".into());
+    }
     check_single(format, bytes, tiff)?;
     reader.limits(limits.clone());
     let broken = |error: ImageError| match error {
@@ -100,6 +103,11 @@ fn open(bytes: &[u8], limit: usize) -> Result<(DynamicImage, bool), Fault> {
     let mut decoder = reader.into_decoder().map_err(broken)?;
     let (width, height) = decoder.dimensions();
     let most = MOST_PIXELS * bytes.len() as u128;
+    if tiff.is_some_and(|tiff| tiff.tile > most) {
+        return Err(
+            "not a whole picture: it is divided into tiles of more pixels than can be in the file".into(),
+        );
+    }
     if format != ImageFormat::WebP && u128::from(width) * u128::from(height) > most {
         return Err(Fault::Media(format!(
             "not a whole picture: {width}x{height} pixels, as its header says, cannot be in a file of {} bytes",

@@ -9,6 +9,8 @@ struct Directory {
     is_raw: bool,
     /// Whether colors were multiplied by the opacity beside them.
     is_premultiplied: bool,
+    /// The extents of a tile, if it has tiles.
+    tile: [u64; 2],
 }
 
 /// What a tiff has in it.
@@ -20,6 +22,8 @@ pub(super) struct Tiff {
     pub(super) is_raw: bool,
     /// Whether colors lie over black already.
     pub(super) is_premultiplied: bool,
+    /// Pixels of a tile, which may be larger than the picture; 0 without any.
+    pub(super) tile: u128,
 }
 
 /// Pages that are looked at.
@@ -27,11 +31,12 @@ const MOST_PAGES: usize = 1000;
 /// Smaller copies, color planes of a sensor, and DNG's own version.
 const SUBFILE: u16 = 254;
 const PHOTOMETRIC: u16 = 262;
+const TILE: [u16; 2] = [322, 323];
 const EXTRA_SAMPLES: u16 = 338;
 const DNG_VERSION: u16 = 50706;
 
 impl Tiff {
-    /// Reads the directories of a file, if it is a tiff and they are in it.
+    /// Reads the directories of a file, if it is a tiff and they are in it, with all that they lead to.
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         let reader = Reader::of(bytes)?;
         let mut found = Self::default();
@@ -42,6 +47,7 @@ impl Tiff {
             if page == 0 {
                 found.is_raw = directory.is_raw || directory.is_reduced;
                 found.is_premultiplied = directory.is_premultiplied;
+                found.tile = directory.tile.iter().map(|&extent| u128::from(extent)).product();
             }
             found.pages += usize::from(!directory.is_reduced);
             match next {
@@ -104,6 +110,11 @@ impl<'a> Reader<'a> {
         for index in 0..entries {
             let at = first + index * entry;
             let (tag, kind) = (self.number(at, 2)?, self.number(at + 2, 2)?);
+            // A decoder takes memory for as many as it is told of.
+            let count = self.number(at + 4, place)?;
+            if count.checked_mul(bytes_of(kind))? > self.bytes.len() as u64 {
+                return None;
+            }
             // Numbers of 16 bits, or of 32.
             let size = if kind == 3 { 2 } else { 4 };
             let value = || self.number(at + 4 + place as u64, size);
@@ -111,11 +122,23 @@ impl<'a> Reader<'a> {
                 SUBFILE => found.is_reduced = value()? & 1 == 1,
                 PHOTOMETRIC => found.is_raw |= matches!(value()?, 32803 | 34892),
                 EXTRA_SAMPLES => found.is_premultiplied = value()? == 1,
+                tag if tag == TILE[0] => found.tile[0] = value()?,
+                tag if tag == TILE[1] => found.tile[1] = value()?,
                 DNG_VERSION => found.is_raw = true,
                 _ => {}
             }
         }
         Some((found, next))
+    }
+}
+
+/// Bytes of a value of a kind, at least.
+fn bytes_of(kind: u64) -> u64 {
+    match kind {
+        3 | 8 => 2,
+        4 | 9 | 11 | 13 => 4,
+        5 | 10 | 12 | 16 | 17 | 18 => 8,
+        _ => 1,
     }
 }
 
@@ -158,6 +181,15 @@ mod tests {
         assert_eq!(of(&[&[(EXTRA_SAMPLES, 1)]]), Some((1, false, true)));
         assert_eq!(of(&[&[(EXTRA_SAMPLES, 2)]]), Some((1, false, false)));
         assert_eq!(Tiff::of(b"\x89PNG"), None);
+    }
+
+    #[test]
+    fn more_values_than_the_file_has_room_for_are_none() {
+        let mut many = tiff(&[&[(256, 3)]]);
+        many[14..18].copy_from_slice(&8_000_000_u32.to_be_bytes());
+        assert_eq!(Tiff::of(&many), None);
+        let tiled = Tiff::of(&tiff(&[&[(TILE[0], 1 << 20), (TILE[1], 1 << 20)]]));
+        assert_eq!(tiled.map(|found| found.tile), Some(1 << 40));
     }
 
     #[test]
