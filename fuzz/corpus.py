@@ -33,6 +33,24 @@ def png(width, height, depth, color, rows, extra=b""):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", content) + chunk(b"IEND", b"")
 
 
+def bmp(width, height, bits, compression, colors, body):
+    offset = 54 + len(colors)
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, compression, len(body), 2835, 2835, len(colors) // 4, 0)
+    return b"BM" + struct.pack("<IHHI", offset + len(body), 0, 0, offset) + info + colors + body
+
+
+def tiff(width, height, channels, body, order=">"):
+    entries = [(256, width), (257, height), (258, 8), (259, 1), (262, 2 if channels > 1 else 1), (273, 8), (274, 6), (277, channels), (278, height), (279, len(body))]
+    directory = struct.pack(order + "H", len(entries))
+    for tag, value in entries:
+        # Bits of several channels would stand elsewhere, where they are as many as the picture's first bytes say.
+        count = channels if tag == 258 and channels > 1 else 1
+        directory += struct.pack(order + "HHII", tag, 4, count, 8 + len(body) if count > 1 else value)
+    depths = struct.pack(f"{order}{channels}I", *[8] * channels) if channels > 1 else b""
+    head = (b"MM\0*" if order == ">" else b"II*\0") + struct.pack(order + "I", 8 + len(body) + len(depths))
+    return head + body + depths + directory + struct.pack(order + "I", 0)
+
+
 def palette():
     data = bytes([255, 0, 0, 0, 0, 255])
     return struct.pack(">I", 6) + b"PLTE" + data + struct.pack(">I", zlib.crc32(b"PLTE" + data))
@@ -170,6 +188,13 @@ write("picture", "rgb.png", png(4, 2, 8, 2, [pixels[:12], pixels[12:]]))
 write("picture", "alpha-16.png", png(1, 3, 16, 6, [pixels[:8], pixels[8:16], pixels[16:]]))
 write("picture", "palette-1.png", png(9, 2, 1, 3, [b"\xa5\x80", b"\x5a\0"], palette()))
 write("picture", "color.jpeg", ffmpeg("testsrc=size=16x16", "-frames:v", "1", "-f", "mjpeg"))
+write("picture", "rgb.bmp", bmp(2, 2, 24, 0, b"", pixels[:16]))
+write("picture", "runs.bmp", bmp(4, 2, 8, 1, pixels[:8], b"\x04\x01\0\0\x02\0\x02\x01\0\x01"))
+write("picture", "gray.tiff", tiff(3, 2, 1, pixels[:6]))
+write("picture", "rgb.tiff", tiff(2, 2, 3, pixels[:12], "<"))
+# As Pillow writes one color, lossless with opacity and lossy.
+write("webp", "lossless.webp", bytes.fromhex("524946461e000000574542505650384c110000002f024000100750b22257a6808188e87f0000"))
+write("webp", "lossy.webp", bytes.fromhex("52494646300000005745425056503820240000007001009d012a1000100007409625a0027401400000fccaeb8b9b230d7a95843764c80000"))
 write("depth_image", "gray-16.png", png(3, 2, 16, 0, [pixels[:6], pixels[6:12]]))
 write("depth_image", "gray-16.pgm", b"P5\n# from a Kinect\n3 2\n65535\n" + pixels[:12])
 for target in ["wav", "recording"]:

@@ -65,7 +65,7 @@ impl Target {
 }
 
 /// All of them.
-pub static TARGETS: [Target; 29] = [
+pub static TARGETS: [Target; 30] = [
     target("config", fuzzing::config, memory(1024 * KIB, 1024), 2_000),
     target("overrides", fuzzing::overrides, memory(1024 * KIB, 1024), 2_000),
     target("curves", fuzzing::curves, memory(64 * KIB, 256), 20_000),
@@ -125,6 +125,13 @@ pub static TARGETS: [Target; 29] = [
         50_000,
     )
     .repaired(repair::png),
+    // One color takes as many bytes whatever the size: what the sample's limit lets through, as it is decoded and as it is kept.
+    target(
+        "webp",
+        fuzzing::manifest::picture,
+        memory(320 * 1024 * KIB, 64 * KIB),
+        5_000,
+    ),
     // Two samples in a byte, of four bytes each, and the others of the part that is decoded.
     target("wav", fuzzing::manifest::wav, memory(64 * KIB, 32), 100_000),
     target(

@@ -11,8 +11,8 @@ use gblend_core::Array;
 use crate::commands::curves::Curves;
 use crate::config::{BUILTIN, Config, ConfigError, Override, PretrainedFile};
 use crate::records::{
-    Comparison, FittedModalities, Membership, ModelDescription, PredictionRule, StrategyAdvice, Summary,
-    TestDetails, TestSamples,
+    Begun, Comparison, FittedModalities, Membership, ModelDescription, PredictionRule, StrategyAdvice,
+    Summary, TestDetails, TestSamples,
 };
 use crate::run_folder::checkpoint;
 use crate::training::pretrained::fit;
@@ -106,11 +106,12 @@ pub fn pretrained(bytes: &[u8]) -> bool {
     fit(bytes, &settings, encoder.collect()).is_ok()
 }
 
-/// `model.json`, `fitted.json`, `summary.json`, `test.json`, `advice.json`, `compare.json` or the JSON file of a checkpoint.
+/// `begun.json`, `model.json`, `fitted.json`, `summary.json`, `test.json`, `advice.json`, `compare.json` or the JSON file of a checkpoint.
 pub fn run_files(bytes: &[u8]) -> bool {
     let model = serde_json::from_slice::<ModelDescription>(bytes);
     model.is_ok_and(|model| model.check_format().is_ok())
         || serde_json::from_slice::<FittedModalities>(bytes).is_ok_and(|fitted| fitted.check_format().is_ok())
+        || serde_json::from_slice::<Begun>(bytes).is_ok_and(|begun| begun.check_format().is_ok())
         || serde_json::from_slice::<Summary>(bytes).is_ok()
         || serde_json::from_slice::<TestDetails>(bytes)
             .is_ok_and(|test| test.heads.iter().all(|head| !head.recalls().is_empty()))

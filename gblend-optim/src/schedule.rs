@@ -76,6 +76,20 @@ impl Schedule {
         }
     }
 
+    /// What its configuration calls it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Constant { .. } => "constant",
+            Self::Step { .. } => "step",
+            Self::Cosine { .. } => "cosine",
+        }
+    }
+
+    /// Whether its course depends on how many epochs the run has.
+    pub fn depends_on_length(&self) -> bool {
+        matches!(self, Self::Cosine { .. })
+    }
+
     fn warmup_epochs(&self) -> f64 {
         match *self {
             Self::Constant { warmup_epochs }

@@ -6,7 +6,8 @@ use clap::Args;
 
 use crate::config::{Config, DeviceChoice, Override};
 use crate::error::Result;
-use crate::run_folder::FinishedRun;
+use crate::progress::Reporter;
+use crate::run_folder::TrainedRun;
 
 /// The option.
 #[derive(Debug, Args)]
@@ -23,12 +24,15 @@ impl DeviceOption {
         Some(Override::new(&["run", "device"], device.to_string()))
     }
 
-    /// A run that has ended, and its configuration with that device.
+    /// A run with a model, and its configuration with that device. Of one that did not end it is said how far it came.
     ///
     /// # Errors
     /// What either has wrong.
-    pub(super) fn open_run(&self, folder: &Path) -> Result<(FinishedRun, Config)> {
-        let run = FinishedRun::open(folder)?;
+    pub(super) fn open_run(&self, folder: &Path, reporter: &Reporter) -> Result<(TrainedRun, Config)> {
+        let run = TrainedRun::open(folder)?;
+        if let Some(stopped) = &run.stopped {
+            reporter.warn(&stopped.to_string());
+        }
         let overrides: Vec<Override> = self.overrides().into_iter().collect();
         let config = Config::of_run(&run.config_path(), &overrides)?;
         Ok((run, config))

@@ -60,7 +60,7 @@ pub(super) struct Estimate {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Overrides run.seed.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     #[command(flatten)]
     device: DeviceOption,

@@ -13,7 +13,7 @@ use super::further::{FurtherFiles, Oddities};
 use super::{print, print_json};
 use crate::data::{Differences, Evaluable, Splits};
 use crate::error::{Error, Result};
-use crate::evaluation::{Ensemble, Evaluation, MOST_MODALITIES};
+use crate::evaluation::{Ensemble, Evaluation, MOST_MODALITIES, Scored};
 use crate::progress::Reporter;
 use crate::records::{ClassWeight, Metrics, ObjectiveDescription, PredictionRule, SplitName, SubsetScore};
 use crate::tables::{metrics_table, predictions_line, weighted_losses};
@@ -144,7 +144,9 @@ impl Report {
                 samples: result.samples,
                 metrics: result.metrics,
             });
-        let predictions = evaluation.predictions(ensemble)?.into_iter();
+        let predictions = evaluation
+            .predictions(ensemble, &Scored::of(evaluation, ensemble)?)?
+            .into_iter();
         let predictions = predictions.map(|(rule, metrics)| PredictionReport { rule, metrics });
         let asked = ensemble.lead();
         let all = [asked]
@@ -174,7 +176,14 @@ impl Evaluate {
         };
         reporter.finish();
         if report.samples == 0 {
-            let problem = "the run has no samples in this split; run.validation sets some aside".to_owned();
+            let problem = match self.split {
+                Split::Test => {
+                    "the run has no test samples: it was trained without a test; --table takes others, and --split the \
+                                run's own"
+                }
+                _ => "the run has no samples in this split; run.validation sets some aside",
+            };
+            let problem = problem.to_owned();
             return Err(Error::Run {
                 folder: self.run,
                 problem,
@@ -186,7 +195,7 @@ impl Evaluate {
         let rows = report.heads.iter();
         let rows = rows.map(|head| {
             let columns = vec![head.name.clone(), head.samples.to_string()];
-            (columns, head.metrics.clone())
+            (columns, Some(head.metrics.clone()))
         });
         let heads = metrics_table(&["head", "samples"], 1, "", &report.kinds, rows);
         let predictions = report.predictions.iter();
@@ -198,7 +207,7 @@ impl Evaluate {
         let mut text = format!("{heads}\n{losses}\n{predictions}");
         if !report.subsets.is_empty() {
             let rows = report.subsets.iter();
-            let rows = rows.map(|subset| (vec![subset.modalities.join(" + ")], subset.all()));
+            let rows = rows.map(|subset| (vec![subset.modalities.join(" + ")], Some(subset.all())));
             let subsets = metrics_table(&["the joint head on"], 1, "", &report.kinds, rows);
             text = format!("{text}\n\n{subsets}");
         }
@@ -261,7 +270,7 @@ impl Evaluate {
     /// On labeled samples of other files.
     fn of_further(&self, further: FurtherFiles, reporter: &Reporter) -> Result<Report> {
         let given = further.open()?;
-        let (run, config) = self.device.open_run(&self.run)?;
+        let (run, config) = self.device.open_run(&self.run, reporter)?;
         with_threads(config.run.threads, || {
             let (mut predictor, notes) = Predictor::open(&run, &config, given.place(), true)?;
             notes.iter().for_each(|note| reporter.warn(note));
@@ -375,7 +384,7 @@ pub(super) fn with_trained<T: Send>(
     reporter: &Reporter,
     work: impl FnOnce(&mut TrainedModel<'_>, Splits) -> Result<T> + Send,
 ) -> Result<T> {
-    let (run, config) = device.open_run(folder)?;
+    let (run, config) = device.open_run(folder, reporter)?;
     with_threads(config.run.threads, || {
         let (mut session, splits) = match &run.membership {
             Some(membership) => Session::open_remembering(&config, &run.fitted, membership, reporter)?,

@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::network::device;
 use crate::onnx::{Exported, ExportedModel, export, npz};
-use crate::run_folder::FinishedRun;
+use crate::progress::Reporter;
+use crate::run_folder::TrainedRun;
 use crate::training::session::with_threads;
 use crate::training::{Predictor, fitted_of, network_without_data};
 
@@ -50,7 +51,7 @@ impl Export {
             let problem = "--inputs wants samples: name them with --table or --shards";
             return Err(Error::Usage(problem.to_owned()));
         }
-        let (run, config) = self.device.open_run(&self.run)?;
+        let (run, config) = self.device.open_run(&self.run, &Reporter::new(false))?;
         with_threads(config.run.threads, || {
             let exported = exported(&run, &config)?;
             // What may fail comes before anything is written.
@@ -68,7 +69,7 @@ impl Export {
 }
 
 /// The model of a run as a file.
-fn exported(run: &FinishedRun, config: &Config) -> Result<Exported> {
+fn exported(run: &TrainedRun, config: &Config) -> Result<Exported> {
     let device = device::open(config.run.device)?;
     let fitted = fitted_of(run, config);
     let mut network = network_without_data(run, config, &fitted, &device)?;
@@ -89,7 +90,7 @@ fn exported(run: &FinishedRun, config: &Config) -> Result<Exported> {
 
 /// The inputs of the graph for samples of other files, as a `.npz` file.
 fn inputs_of(
-    run: &FinishedRun,
+    run: &TrainedRun,
     config: &Config,
     further: FurtherFiles,
     exported: &Exported,

@@ -107,6 +107,9 @@ fn line(run: Listed, first: &str) -> Line {
             line.state = "ended";
             line.epochs = Some(summary.epochs);
             line.shown = format!("{}, seed {}", summary.strategy, summary.seed);
+            if !summary.is_tested() {
+                line.shown = format!("nothing tested: {}", line.shown);
+            }
             if let Some((name, figure, value)) = main_figure(&summary) {
                 line.shown = format!("{} {name}: {}", figure.text(), line.shown);
                 line.figure = Some(name);

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::device::DeviceOption;
-use super::{print, print_json};
+use super::dry_run::dry_run;
+use super::{print, print_json, train_further};
 use crate::config::{Config, Override, task_differences};
 use crate::error::{Error, Result};
 use crate::process::Interrupt;
@@ -29,14 +30,28 @@ pub(super) struct Train {
     /// same to the bit as if it had never stopped.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "seed"])]
     resume: Option<PathBuf>,
+    /// With --resume: trains the run, whether it was stopped or has ended, to so many epochs in all. The learning rate goes on by
+    /// its schedule; one that ends with the planned epochs (cosine) is refused. The splits stay, the result is written anew,
+    /// and the one before is kept as summary-EPOCHS.json.
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "resume",
+        conflicts_with = "config",
+        allow_negative_numbers = true
+    )]
+    epochs: Option<usize>,
     /// Overrides a key of the configuration, as in --set blend.kind=equal.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Overrides run.seed.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     #[command(flatten)]
     device: DeviceOption,
+    /// Tells what would be done, on what, for how long and where the result would go, and neither trains nor writes anything.
+    #[arg(long, conflicts_with_all = ["resume", "json"])]
+    dry_run: bool,
     /// Prints the summary as JSON in place of the table.
     #[arg(long)]
     json: bool,
@@ -55,12 +70,21 @@ impl Train {
         };
         let reporter = Reporter::new(self.quiet);
         let start = match (&self.resume, &self.out) {
-            (Some(run), _) => Start::Resume(run.clone()),
+            (Some(run), _) => match self.epochs {
+                Some(_) => Start::Further(run.clone()),
+                None => Start::Resume(run.clone()),
+            },
             (None, Some(folder)) => Start::New(Destination::Folder(folder.clone())),
             (None, None) => Start::New(Destination::FirstFree(self.name())),
         };
-        let interrupt = Interrupt::by_signals();
         let threads = config.run.threads;
+        if let (true, Start::New(destination)) = (self.dry_run, &start) {
+            let told = with_threads(threads, || dry_run(&config, destination, &reporter));
+            let told = told.map_err(Error::located(&config))?;
+            reporter.finish();
+            return print(&told);
+        }
+        let interrupt = Interrupt::by_signals();
         let (summary, folder) = with_threads(threads, || {
             pipeline::run(&config, &start, ProcessUse::Exclusive, &interrupt, &reporter)
         })
@@ -84,9 +108,13 @@ impl Train {
                 "no config.toml: this is not a folder that `gblend train` wrote".into(),
             ));
         }
+        if let Some(epochs) = self.epochs {
+            return train_further::config(run, epochs, overrides);
+        }
         if run.join("summary.json").is_file() {
             return Err(problem(
-                "the run has ended; `gblend evaluate` and `gblend report` show what it found".into(),
+                "the run has ended; `gblend evaluate` and `gblend report` show what it found, and `--epochs N` trains it further"
+                    .into(),
             ));
         }
         let asked_for = match &self.config {
@@ -158,7 +186,12 @@ fn closing(summary: &Summary, folder: &Path) -> String {
     let selected = selected_line(summary).unwrap_or_default();
     let predictions = summary.predictions.iter();
     let predictions = predictions.map(|prediction| (prediction.rule, prediction.metrics()));
-    let predictions = predictions_line(summary.predict, ObjectiveDescription::main(run), predictions);
+    let predictions = match summary.is_tested() {
+        true => predictions_line(summary.predict, ObjectiveDescription::main(run), predictions),
+        false => "nothing was tested: the run goes without test samples, so nothing tells how good the model is on samples that \
+                  chose nothing"
+            .to_owned(),
+    };
     let losses = weighted_losses(&summary.class_weights);
     let losses = losses.map_or_else(String::new, |losses| format!("{losses}\n"));
     format!(

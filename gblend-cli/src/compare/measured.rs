@@ -65,6 +65,15 @@ impl Done {
         Some(Figure::new(self.metrics.get(&main.name)?, main))
     }
 
+    /// The main figure on the validation samples.
+    pub(super) fn validation_figure(&self) -> Option<Figure> {
+        let main = ObjectiveDescription::main(self.objective.as_ref());
+        Some(Figure::new(
+            self.selection.as_ref()?.validation.get(&main.name)?,
+            main,
+        ))
+    }
+
     /// A figure, and of its own main figure what it is the mean of.
     pub(super) fn measured(&self, name: &str) -> Option<Measured<'_>> {
         let own = ObjectiveDescription::main(self.objective.as_ref());

@@ -199,9 +199,9 @@ fn unknown(name: &str) -> Result<Error> {
     let nearest = gblend_core::registry::nearest(name, known.iter().copied());
     let hint = nearest
         .first()
-        .map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"));
+        .map_or_else(String::new, |nearest| format!(", did you mean `{nearest}`?"));
     Ok(Error::Usage(format!(
-        "--methods: unknown method `{name}`{hint} Known: {}, and the blend kinds {}",
+        "--methods: unknown method `{name}`{hint}; known are {}, and the blend kinds {}",
         known[..named.clone().count()].join(", "),
         known[named.count()..].join(", ")
     )))

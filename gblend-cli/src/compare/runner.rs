@@ -39,6 +39,13 @@ pub fn compare(
     interrupt: &Interrupt,
     board: &Board,
 ) -> Result<Comparison> {
+    if !base.is_tested() {
+        return Err(Error::Usage(
+            "methods are compared on test samples, and the configuration goes without (run.test, or the shares of the dataset): \
+             name some; `gblend train` trains without"
+                .into(),
+        ));
+    }
     let entries = entries(base, scope)?;
     let folder = Folder::open(folder, base)?;
     let mut crew = Crew {
@@ -331,7 +338,9 @@ impl Shared<'_> {
         let label = &self.plan.cells[index].label;
         match &states[index] {
             CellProgress::Done(done) => {
-                let figure = done.figure().map_or_else(|| "no figure".to_owned(), Figure::text);
+                let validated = || Some(format!("{} by validation", done.validation_figure()?.text()));
+                let figure = done.figure().map(Figure::text).or_else(validated);
+                let figure = figure.unwrap_or_else(|| "no figure".to_owned());
                 let result = format!("{figure} in {:.1} s", done.seconds);
                 self.board.cell_done(label, &result);
             }

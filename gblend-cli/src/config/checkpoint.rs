@@ -16,10 +16,10 @@ pub struct CheckpointConfig {
     pub every_steps: Option<NonZeroU64>,
     /// Within an epoch or a probe, after so many minutes.
     pub every_minutes: f64,
-    /// Whether they stay when the run has ended and nobody needs them any more. They take several times the space of the
-    /// model.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub keep: bool,
+    /// Whether they stay when the run has ended. They take several times the space of the model. Default: of a run, the last one,
+    /// from which `--resume RUN --epochs N` trains it further; of the runs of a comparison, none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<bool>,
 }
 
 impl Default for CheckpointConfig {
@@ -27,7 +27,7 @@ impl Default for CheckpointConfig {
         Self {
             every_steps: None,
             every_minutes: 10.0,
-            keep: false,
+            keep: None,
         }
     }
 }

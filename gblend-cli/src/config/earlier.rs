@@ -21,13 +21,14 @@ pub(super) fn complete(resolved: &mut Table) {
     {
         blend.entry("smoothing").or_insert(0.1.into());
     }
-    let before: [(&str, &str, Value); 6] = [
+    let before: [(&str, &str, Value); 7] = [
         ("blend", "scale", "sum".into()),
         ("blend", "predict", "joint".into()),
         ("blend", "pool", "validation".into()),
         ("run", "select", "last".into()),
         ("run", "refit", false.into()),
         ("run", "sampler", "shuffled".into()),
+        ("run", "test", true.into()),
     ];
     for (table, key, meaning) in before {
         if let Some(Value::Table(table)) = resolved.get_mut(table) {
@@ -95,6 +96,7 @@ mod tests {
             ("run", "select"),
             ("run", "refit"),
             ("run", "sampler"),
+            ("run", "test"),
         ] {
             written[table].as_table_mut().unwrap().remove(key).unwrap();
         }
@@ -103,6 +105,7 @@ mod tests {
         assert_eq!(before.blend.pipeline.scale, Scale::Sum);
         assert_eq!(before.blend.pipeline.predict, PredictionRule::Joint);
         assert_eq!(before.run.select, Select::Last);
+        assert!(before.is_tested());
         let said = Config::of_run(&file, &["blend.scale=heads".parse().unwrap()]).unwrap();
         assert_eq!(said.blend.pipeline.scale, Scale::Heads);
         let new = Config::load(Some(&file), &[]).unwrap();

@@ -522,6 +522,11 @@ impl Config {
         scales
     }
 
+    /// Whether a run is tested: neither its own settings nor those of the dataset go without.
+    pub fn is_tested(&self) -> bool {
+        self.run.test && self.data.has_test()
+    }
+
     /// Opens the dataset.
     ///
     /// # Errors

@@ -28,6 +28,10 @@ pub struct RunConfig {
     /// Share of the training samples set aside for validation, where the dataset brings no validation
     /// samples of its own.
     pub validation: f64,
+    /// Whether the model is tested in the end. `false` trains without: the dataset needs no test samples then, those that it has
+    /// are left alone, and nothing is said of samples that chose nothing. A dataset whose settings ask for no test samples
+    /// (`split.test = 0`) is not tested either.
+    pub test: bool,
     /// Which parameters are evaluated on the test set and saved. Without validation samples they are those after the
     /// last epoch.
     pub select: Select,
@@ -62,6 +66,7 @@ impl Default for RunConfig {
             threads: 0,
             device: DeviceChoice::Auto,
             validation: 0.1,
+            test: true,
             select: Select::Best,
             refit: false,
             patience: None,

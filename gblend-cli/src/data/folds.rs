@@ -193,6 +193,7 @@ mod tests {
                 },
                 objective: &objective,
                 labels: LabelUse::NoHead,
+                tested: true,
             };
             let splits = Splits::new(self, division, Seed::new(1)).unwrap();
             let mut labels = Labels::with_capacity(LabelKind::Class, self.samples.len());

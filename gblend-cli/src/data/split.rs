@@ -91,6 +91,8 @@ pub struct Division<'a> {
     pub objective: &'a dyn Objective,
     /// Who learns from labels.
     pub labels: LabelUse,
+    /// Whether there has to be a test sample.
+    pub tested: bool,
 }
 
 /// Which heads learn from labels.
@@ -124,7 +126,7 @@ impl Splits {
     ///
     /// # Errors
     /// [`Error::Data`] if a label is out of range or of another kind, a class that heads learn has no sample to train on,
-    /// there is no test sample, or there are more samples than positions have bits for.
+    /// there is no test sample where there has to be one, or there are more samples than positions have bits for.
     pub fn new(source: &dyn Source, division: Division<'_>, seed: Seed) -> Result<Self> {
         Self::without(source, &BTreeSet::new(), division, seed)
     }
@@ -172,14 +174,15 @@ impl Splits {
                 Partition::Test => test.push(index),
             }
         }
-        if test.is_empty() {
+        if test.is_empty() && division.tested {
             let problem = match unlabeled {
                 0 => "no test sample, expected at least one".to_owned(),
                 count => {
                     format!("no test sample with a label, expected at least one; {count} samples have none")
                 }
             };
-            return Err(Error::data("the dataset", problem));
+            let without = "run.test = false trains without a test";
+            return Err(Error::data("the dataset", format!("{problem}; {without}")));
         }
         // Of what is divided alone: the labels of the test decide nothing.
         let strata = division
@@ -378,6 +381,7 @@ mod tests {
             shares,
             objective: &OBJECTIVE,
             labels: LabelUse::EveryHead,
+            tested: true,
         }
     }
 

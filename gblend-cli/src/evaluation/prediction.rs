@@ -16,6 +16,31 @@ pub enum Combined<'a> {
     Pool(&'a HeadPool, Vec<usize>),
 }
 
+/// What each way of predicting says of each sample of an evaluation; nothing where it has nothing to say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored(Vec<(PredictionRule, Vec<Option<Vec<f64>>>)>);
+
+impl Scored {
+    /// Scores every sample by every rule.
+    ///
+    /// # Errors
+    /// As [`PredictionRule::scores`].
+    pub fn of(evaluation: &Evaluation, ensemble: &Ensemble<'_>) -> Result<Self> {
+        let rules = PredictionRule::ALL.into_iter();
+        let scored = rules.map(|rule| Ok((rule, rule.scores(evaluation, ensemble)?)));
+        Ok(Self(scored.collect::<Result<_>>()?))
+    }
+
+    /// The samples that a rule says something of, by their rows, and what it says.
+    pub fn of_rule(&self, rule: PredictionRule) -> (Vec<usize>, Vec<Vec<f64>>) {
+        let scores = self.0.iter().find(|(other, _)| *other == rule);
+        let scores = scores.map_or(&[][..], |(_, scores)| scores).iter().enumerate();
+        scores
+            .filter_map(|(row, scores)| Some((row, scores.clone()?)))
+            .unzip()
+    }
+}
+
 impl PredictionRule {
     /// The rule that stands in where heads are not pooled, or no pool was fitted.
     fn standing_in(self, ensemble: &Ensemble<'_>) -> Self {
@@ -97,16 +122,9 @@ impl PredictionRule {
     /// # Errors
     /// As [`scores`](Self::scores).
     pub fn metrics(self, evaluation: &Evaluation, ensemble: &Ensemble<'_>) -> Result<Option<Metrics>> {
-        let scores = self.scores(evaluation, ensemble)?;
-        let (samples, scores): (Vec<usize>, Vec<Vec<f64>>) = scores
-            .into_iter()
-            .enumerate()
-            .filter_map(|(sample, scores)| Some((sample, scores?)))
-            .unzip();
-        let targets = evaluation.targets.select(&samples);
-        let lead = ensemble.lead();
-        let losses = lead.losses_of_scores(&scores, &targets)?;
-        Metrics::of(lead.get(), &scores, &losses, &targets)
+        let scores = self.scores(evaluation, ensemble)?.into_iter().enumerate();
+        let scores = scores.filter_map(|(sample, scores)| Some((sample, scores?)));
+        metrics(evaluation, ensemble, scores.unzip())
     }
 
     /// How good what selects an epoch is on its validation samples; `None` without validation samples that count.
@@ -147,6 +165,18 @@ impl PredictionRule {
             }
         }))
     }
+}
+
+/// How good the scores of some rows are; `None` without any that counts.
+pub(super) fn metrics(
+    evaluation: &Evaluation,
+    ensemble: &Ensemble<'_>,
+    (rows, scores): (Vec<usize>, Vec<Vec<f64>>),
+) -> Result<Option<Metrics>> {
+    let targets = evaluation.targets.select(&rows);
+    let lead = ensemble.lead();
+    let losses = lead.losses_of_scores(&scores, &targets)?;
+    Metrics::of(lead.get(), &scores, &losses, &targets)
 }
 
 #[cfg(test)]

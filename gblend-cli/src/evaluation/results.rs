@@ -1,6 +1,7 @@
 //! What an evaluation says, head by head and rule by rule.
 
-use super::{Ensemble, Evaluation};
+use super::prediction::metrics;
+use super::{Ensemble, Evaluation, Scored};
 use crate::error::Result;
 use crate::network::Criteria;
 use crate::records::{Metrics, PredictionRule};
@@ -37,9 +38,13 @@ impl Evaluation {
     ///
     /// # Errors
     /// As [`results`](Self::results).
-    pub fn predictions(&self, ensemble: &Ensemble<'_>) -> Result<Vec<(PredictionRule, Metrics)>> {
+    pub fn predictions(
+        &self,
+        ensemble: &Ensemble<'_>,
+        scored: &Scored,
+    ) -> Result<Vec<(PredictionRule, Metrics)>> {
         let rules = PredictionRule::ALL.into_iter().map(|rule| {
-            let metrics = rule.metrics(self, ensemble)?;
+            let metrics = metrics(self, ensemble, scored.of_rule(rule))?;
             Ok(metrics.map(|metrics| (rule, metrics)))
         });
         rules.filter_map(Result::transpose).collect()

@@ -2,7 +2,7 @@
 
 use gblend_core::{Answer, Criterion, Label, LabelKind, Targets};
 
-use super::{Ensemble, Evaluation};
+use super::{Ensemble, Evaluation, Scored};
 use crate::error::Result;
 use crate::records::{Calibration, ClassCounts, Confusion, Counts, PredictionRule, SubsetScore, TestDetails};
 
@@ -17,6 +17,7 @@ impl TestDetails {
     pub fn of(
         evaluation: &Evaluation,
         ensemble: &Ensemble<'_>,
+        scored: &Scored,
         labels: (LabelKind, &[String]),
         names: &[String],
         rule: PredictionRule,
@@ -24,26 +25,24 @@ impl TestDetails {
     ) -> Result<Self> {
         let (criteria, weights) = (ensemble.criteria, ensemble.weights);
         let (kind, classes) = labels;
-        let confusion = |name: &str, criterion: &dyn Criterion, scores: Vec<Option<Vec<f64>>>| {
-            let seen = scores.into_iter().enumerate();
-            let seen = seen.filter_map(|(sample, scores)| Some((sample, scores?)));
-            let (samples, scores): (Vec<usize>, Vec<Vec<f64>>) = seen.unzip();
+        let confusion = |name: &str, criterion: &dyn Criterion, seen: (Vec<usize>, Vec<Vec<f64>>)| {
+            let (samples, scores) = seen;
             let targets = evaluation.targets.select(&samples);
             Confusion::of(name, criterion, &scores, &targets, (kind, classes.len()))
         };
         let mut heads = Vec::new();
         for (head, (name, &weight)) in names.iter().zip(weights).enumerate() {
             if weight > 0.0 {
-                let scores = evaluation.scores(criteria, head)?;
-                heads.push(confusion(name, criteria.of(head).get(), scores));
+                let scores = evaluation.scores(criteria, head)?.into_iter().enumerate();
+                let seen = scores.filter_map(|(sample, scores)| Some((sample, scores?)));
+                heads.push(confusion(name, criteria.of(head).get(), seen.unzip()));
             }
         }
-        let scores = rule.scores(evaluation, ensemble)?;
         Ok(Self {
             classes: classes.to_vec(),
-            prediction: confusion(rule.name(), ensemble.lead().get(), scores),
+            prediction: confusion(rule.name(), ensemble.lead().get(), scored.of_rule(rule)),
             heads,
-            calibration: calibrations(evaluation, ensemble, kind)?,
+            calibration: calibrations(evaluation, ensemble, scored, kind)?,
             subsets,
         })
     }
@@ -53,6 +52,7 @@ impl TestDetails {
 fn calibrations(
     evaluation: &Evaluation,
     ensemble: &Ensemble<'_>,
+    scored: &Scored,
     kind: LabelKind,
 ) -> Result<Vec<Calibration>> {
     let trained = ensemble.weights.iter().filter(|&&weight| weight > 0.0).count();
@@ -63,10 +63,7 @@ fn calibrations(
     ];
     let mut all = Vec::new();
     for (rule, _) in rules.into_iter().filter(|(_, there)| *there) {
-        let scores = rule.scores(evaluation, ensemble)?.into_iter().enumerate();
-        let (samples, scores): (Vec<usize>, Vec<Vec<f64>>) = scores
-            .filter_map(|(sample, scores)| Some((sample, scores?)))
-            .unzip();
+        let (samples, scores) = scored.of_rule(rule);
         let targets = evaluation.targets.select(&samples);
         let criterion = ensemble.lead().get();
         all.extend(Calibration::of(rule.name(), criterion, &scores, &targets, kind));

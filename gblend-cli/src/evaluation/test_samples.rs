@@ -3,7 +3,7 @@
 use gblend_core::objective::losses_of_all_scores;
 use gblend_core::{Label, Source};
 
-use super::{Ensemble, Evaluation};
+use super::{Ensemble, Evaluation, Scored};
 use crate::error::Result;
 use crate::records::{PredictionRule, TestSample, TestSamples};
 
@@ -12,14 +12,17 @@ impl TestSamples {
     ///
     /// # Errors
     /// Never for an evaluation of [`evaluate`](crate::evaluation::evaluate()) and the criteria of its network.
-    pub fn measured(evaluation: &Evaluation, ensemble: &Ensemble<'_>, source: &dyn Source) -> Result<Self> {
+    pub fn measured(
+        evaluation: &Evaluation,
+        ensemble: &Ensemble<'_>,
+        scored: &Scored,
+        source: &dyn Source,
+    ) -> Result<Self> {
         let criterion = ensemble.lead().get();
         let mut rules = Vec::new();
         let mut columns: Vec<Vec<Option<f64>>> = Vec::new();
         for rule in PredictionRule::ALL {
-            let scores = rule.scores(evaluation, ensemble)?.into_iter().enumerate();
-            let (rows, scores): (Vec<usize>, Vec<Vec<f64>>) =
-                scores.filter_map(|(row, scores)| Some((row, scores?))).unzip();
+            let (rows, scores) = scored.of_rule(rule);
             let targets = evaluation.targets.select(&rows);
             let losses = losses_of_all_scores(criterion, &scores, &targets)?;
             let Some(figures) = criterion.main_figure_of_each(&scores, &losses, &targets)? else {
@@ -134,7 +137,8 @@ mod tests {
         let criteria = Criteria::alike(2, || criterion(LabelKind::Class, 2));
         let ensemble = Ensemble::unpooled(&criteria, &[0.5, 0.5]);
         let source = People(vec!["cat".into(), "dog".into()]);
-        let found = TestSamples::measured(&evaluation, &ensemble, &source).unwrap();
+        let scored = Scored::of(&evaluation, &ensemble).unwrap();
+        let found = TestSamples::measured(&evaluation, &ensemble, &scored, &source).unwrap();
         assert_eq!(
             (found.figure.as_str(), &found.rules[..]),
             ("accuracy", &PredictionRule::ALL[..])
@@ -152,7 +156,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[1..3], ["s0,,cat,1,1,1,1", "s1,p1,dog,1,0,0,0"]);
         assert_eq!(lines[4], "s3,p1,,,,,");
-        for (rule, metrics) in evaluation.predictions(&ensemble).unwrap() {
+        for (rule, metrics) in evaluation.predictions(&ensemble, &scored).unwrap() {
             let figures = found.of("accuracy", rule).unwrap();
             assert!(figures.has_mean(metrics.accuracy.unwrap()), "{rule:?}");
         }

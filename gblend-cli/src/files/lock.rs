@@ -15,6 +15,12 @@ impl FolderLock {
     /// The name of the file that is locked. It stays: removing it would let two processes hold a lock each.
     pub(crate) const NAME: &str = ".lock";
 
+    /// Whether another process has the right. Where that cannot be told, it has not.
+    pub(crate) fn is_taken(folder: &Path) -> bool {
+        let file = File::open(folder.join(Self::NAME));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Takes the right.
     ///
     /// # Errors

@@ -6,7 +6,9 @@ pub(crate) mod device;
 mod freezing;
 mod inputs;
 mod model;
+mod sizes;
 
 pub use criteria::{Criteria, HeadCriterion, LabelContext};
 pub use inputs::{Input, Inputs};
 pub use model::{ActiveHeads, Fused, Multimodal};
+pub use sizes::part_sizes;

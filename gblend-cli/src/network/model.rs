@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use gblend_core::graph::{is_tracing, within};
 use gblend_core::nn::{Linear, Mlp, detach, fork, scatter_maps, scatter_rows};
-use gblend_core::params::{Module, ParamPath, ParamVisitor};
+use gblend_core::params::{Module, ParamPath, ParamVisitor, State, state_of};
 use gblend_core::recorder::Recorder;
 use gblend_core::tensor::{Features, Logits, Loss, Maps, Plain, Shape, Taped};
 use gblend_core::{
@@ -561,6 +561,20 @@ impl Multimodal {
     pub fn changing(&mut self) -> impl Module + '_ {
         let active = ActiveHeads::all(self.heads());
         Changing { model: self, active }
+    }
+
+    /// The parameters of the encoders that [`changing`](Self::changing) leaves out.
+    ///
+    /// # Errors
+    /// Never: an encoder shows its parameters.
+    pub fn constant_state(&mut self) -> Result<State> {
+        if !self.branches.iter().any(|branch| branch.freezing.is_constant()) {
+            return Ok(State::default());
+        }
+        let changing = state_of(&mut self.changing())?;
+        let mut constant = state_of(self)?;
+        constant.retain(|path, _| !changing.contains_key(path));
+        Ok(constant)
     }
 
     /// Hashes of the encoders that [`changing`](Self::changing) leaves out, by modality.

@@ -1,18 +1,22 @@
 //! Progress on stderr: a bar and rows of text on a terminal, plain lines elsewhere.
 
 mod board;
+mod log;
 mod rows;
 mod screen;
 mod view;
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::HumanDuration;
 
+use crate::error::Result;
 pub use board::Board;
+use log::Log;
 pub use rows::HeadProgress;
 use view::View;
 
@@ -39,6 +43,10 @@ pub struct Reporter {
     warns: bool,
     /// Milliseconds from `started` to the next update of the rows.
     next_update: AtomicU64,
+    /// What is said, shown or not.
+    log: Arc<Log>,
+    /// Whether it has a say there beside what the user must know.
+    logs: bool,
 }
 
 /// What the rows were made of last.
@@ -91,6 +99,8 @@ impl Reporter {
         let mut muted = Self::with(Style::Quiet, Arc::clone(&self.view), None);
         muted.notices = self.notices;
         muted.warns = false;
+        muted.log = Arc::clone(&self.log);
+        muted.logs = false;
         muted
     }
 
@@ -107,11 +117,29 @@ impl Reporter {
             notices: style,
             warns: true,
             next_update: AtomicU64::new(0),
+            log: Arc::default(),
+            logs: true,
+        }
+    }
+
+    /// Keeps what is said from now on, and what was said before, in a file, whether it is shown or not, each with date and time.
+    ///
+    /// # Errors
+    /// [`Error::Write`](crate::Error::Write).
+    pub fn log_to(&self, path: &Path) -> Result<()> {
+        self.log.open(path)
+    }
+
+    /// Something that stands in the log alone, because someone else says it.
+    pub fn log(&self, text: &str) {
+        if self.logs {
+            self.log.take(text);
         }
     }
 
     /// A line that stays.
     pub fn line(&self, text: &str) {
+        self.log(text);
         match self.style {
             Style::Bar => self.view.println(text),
             Style::Lines => to_stderr(text),
@@ -132,6 +160,7 @@ impl Reporter {
 
     /// Something that the user must know, however quiet.
     pub fn notice(&self, text: &str) {
+        self.log.take(text);
         match self.notices {
             Style::Bar | Style::Row => self.view.println(text),
             Style::Lines | Style::Quiet => to_stderr(text),
@@ -241,10 +270,11 @@ impl Reporter {
 
     /// An epoch is done.
     pub fn epoch(&self, epoch: usize, epochs: usize, elapsed: Duration, text: &str) {
-        let left = elapsed.mul_f64((epochs - epoch) as f64 / epoch.max(1) as f64);
+        let left = HumanDuration(elapsed.mul_f64((epochs - epoch) as f64 / epoch.max(1) as f64));
+        let line = format!("epoch {epoch}/{epochs}: {text}; {left} left");
+        self.log(&line);
         if self.style == Style::Lines {
-            let left = HumanDuration(left);
-            to_stderr(&format!("epoch {epoch}/{epochs}: {text}; {left} left"));
+            to_stderr(&line);
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here computes on a network or touches a file.
 
+mod begun;
 mod calibration;
 mod class_weight;
 mod comparison;
@@ -27,6 +28,7 @@ mod test_details;
 mod test_samples;
 mod tuning;
 
+pub use begun::Begun;
 pub use calibration::{Calibration, CalibrationBin};
 pub use class_weight::ClassWeight;
 pub use comparison::{COMPARISON_FORMAT, Comparison, LeftOut, Row, SeedsAlone, Simplex, SimplexPoint};

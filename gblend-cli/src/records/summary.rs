@@ -37,6 +37,9 @@ pub struct Summary {
     pub samples_unlabeled: usize,
     /// Epochs trained.
     pub epochs: usize,
+    /// Epochs after which it had ended before it was trained further.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended_before: Vec<usize>,
     /// The epoch whose parameters were evaluated and saved.
     pub selected_epoch: usize,
     /// What the validation samples said of that epoch; absent without any, and in the summaries of older runs.
@@ -49,7 +52,8 @@ pub struct Summary {
     pub heads: Vec<HeadSummary>,
     /// What predictions are taken from: one of the rules in `predictions`.
     pub predict: PredictionRule,
-    /// How good each way of predicting is. Heads that were not trained have no say.
+    /// How good each way of predicting is on the test samples; empty where nothing was tested. Heads that were not trained have no
+    /// say.
     pub predictions: Vec<PredictionSummary>,
     /// The pool of the heads; absent where none was fitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,6 +68,13 @@ pub struct Summary {
     /// the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_rss_bytes: Option<u64>,
+}
+
+impl Summary {
+    /// Whether the model was tested.
+    pub fn is_tested(&self) -> bool {
+        !self.predictions.is_empty()
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -101,22 +112,23 @@ pub struct HeadSummary {
     /// Further figures on the test samples, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub test_metrics: BTreeMap<String, f64>,
-    /// Mean loss on the test samples, weighted as in training.
-    pub test_loss: f64,
+    /// Mean loss on the test samples, weighted as in training; absent where it is judged by none, as in a run that is not tested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_loss: Option<f64>,
     /// The weight of its loss in the epoch whose parameters were evaluated, as a mean over its steps; a head of weight 0 was not trained.
     pub weight: f64,
 }
 
 impl HeadSummary {
-    /// How good it is on the test samples that it sees.
-    pub fn metrics(&self) -> Metrics {
-        Metrics {
+    /// How good it is on the test samples that it sees; `None` where it was not tested.
+    pub fn metrics(&self) -> Option<Metrics> {
+        Some(Metrics {
             accuracy: self.test_accuracy,
-            loss: self.test_loss,
+            loss: self.test_loss?,
             macro_f1: self.test_macro_f1,
             mean_average_precision: self.test_mean_average_precision,
             metrics: self.test_metrics.clone(),
-        }
+        })
     }
 }
 

@@ -5,28 +5,35 @@
 //! | `config.toml` | the configuration, every default written out |
 //! | `metrics.jsonl` | a line per epoch, and one per estimate of the blend, under `blend` |
 //! | `tensorboard/` | the figures of `metrics.jsonl` for TensorBoard, with `log.tensorboard` |
-//! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`]; removed when it has ended, but with `checkpoint.keep` |
+//! | `checkpoints/` | what the run can go on from if it is stopped, see [`checkpoint`]; when it has ended, the last of them, from which it is trained further, as `checkpoint.keep` says |
 //! | `fitted.json` | what modalities have fitted to the training samples, if they have: means of columns, words of texts |
 //! | `pretrained.json` | what pre-trained encoders were initialized from, with a hash, and what was loaded, missing and left over |
 //! | `model.safetensors`, `model.json` | what `evaluate` and `predict` read |
+//! | `begun.json` | when the run began, by which version, and what is known of it before its first step: by it and a checkpoint, a run that was stopped is evaluated, reported and predicted with |
+//! | `log.txt` | what was said on stderr, each with date and time |
 //! | `splits.csv` | which sample was in which split, and a hash of what it was made of |
-//! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities |
-//! | `test_samples.csv` | the main figure of every test sample by each way of predicting: what intervals know of samples |
+//! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities; not there where nothing was tested |
+//! | `test_samples.csv` | the main figure of every test sample by each way of predicting: what intervals know of samples; not there where nothing was tested |
 //! | `advice.json` | what the strategy says to whoever reads the report |
 //! | `summary.json` | the result; written last, so a folder without it is of a run that did not end |
+//! | `summary-EPOCHS.json` | the result that it had after so many epochs, if it was trained further |
 
+mod begun;
 pub mod checkpoint;
 mod comparison;
 mod described;
-mod finished;
 mod fitted;
 mod folds;
+mod frozen;
 mod listed;
 mod origins;
+mod progress;
 mod sink;
 mod splits;
+mod stopped;
 mod tensorboard;
 mod test_samples;
+mod trained;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -46,18 +53,22 @@ use crate::records::{
 };
 use checkpoint::{Checkpoint, Description, ProbeStore, Store, Writer};
 
+pub use begun::read_begun;
+use begun::write_begun;
 pub use comparison::refuse_comparison;
-pub use finished::FinishedRun;
 pub use fitted::read_fitted;
 use fitted::{fitted_hash, write_fitted};
 pub use folds::FoldFolders;
 pub use listed::{Listed, ListedState};
 pub use origins::origins_hold;
 use origins::{check_origins, write_origins};
+pub use progress::RunProgress;
 pub use sink::Sink;
 use splits::{splits_hash, write_splits};
+pub use stopped::{ModelEpoch, Stopped, read_stopped};
 pub use tensorboard::TensorBoard;
 pub use test_samples::read_test_samples;
+pub use trained::TrainedRun;
 
 const METRICS: &str = "metrics.jsonl";
 const CHECKPOINTS: &str = "checkpoints";
@@ -79,6 +90,42 @@ pub enum Destination {
     Folder(PathBuf),
     /// In the first free one of `runs/NAME-1`, `runs/NAME-2`, …
     FirstFree(String),
+}
+
+impl Destination {
+    /// Where a run that begins now would leave its folder, which is not made.
+    ///
+    /// # Errors
+    /// As [`RunFolder::create`].
+    pub fn preview(&self) -> Result<PathBuf> {
+        match self {
+            Self::Folder(path) => match std::fs::read_dir(path) {
+                Ok(mut entries) => match entries.next() {
+                    Some(_) => Err(not_empty(path)),
+                    None => Ok(path.clone()),
+                },
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(path.clone()),
+                Err(error) => Err(Error::write(path)(error)),
+            },
+            Self::FirstFree(name) => {
+                let numbered = (1_u32..).map(|number| Path::new(RUNS).join(format!("{name}-{number}")));
+                numbered
+                    .into_iter()
+                    .find(|path| !path.exists())
+                    .ok_or_else(|| Error::Internal(format!("every folder {name}-N is taken")))
+            }
+        }
+    }
+}
+
+/// Where runs go that nobody named a folder for.
+const RUNS: &str = "runs";
+
+fn not_empty(path: &Path) -> Error {
+    Error::Run {
+        folder: path.to_owned(),
+        problem: "is not empty; name another folder with --out, remove this one, or go on with its run with --resume".into(),
+    }
 }
 
 /// A run that did not end, and where it can go on.
@@ -109,16 +156,11 @@ impl RunFolder {
                 std::fs::create_dir_all(path).map_err(Error::write(path))?;
                 let mut entries = std::fs::read_dir(path).map_err(Error::write(path))?;
                 if entries.next().is_some() {
-                    return Err(Error::Run {
-                        folder: path.clone(),
-                        problem: "is not empty; name another folder with --out, remove this one, or go on with its run \
-                                  with --resume"
-                            .into(),
-                    });
+                    return Err(not_empty(path));
                 }
                 path.clone()
             }
-            Destination::FirstFree(name) => free_folder(Path::new("runs"), name)?,
+            Destination::FirstFree(name) => free_folder(Path::new(RUNS), name)?,
         };
         let lock = FolderLock::take(&path)?;
         // What goes on from the configuration must find what was fitted.
@@ -187,12 +229,51 @@ impl RunFolder {
         &self.path
     }
 
-    /// Keeps which sample was in which split, so that the model is evaluated on samples that it was not trained on.
+    /// Makes the folder of a run that has ended one that did not, with another configuration: its result becomes
+    /// `summary-EPOCHS.json`. Returns these epochs, if it had ended.
+    ///
+    /// # Errors
+    /// [`Error::Run`] if the result cannot be read, [`Error::Read`], [`Error::Write`].
+    pub fn reopen(&self, config: &str) -> Result<Option<usize>> {
+        let summary = self.path.join("summary.json");
+        let before = progress::ended_after(&self.path)?;
+        write_whole(&self.path.join("config.toml"), config.as_bytes())?;
+        if let Some(epochs) = before {
+            let kept = self.path.join(format!("summary-{epochs}.json"));
+            std::fs::rename(&summary, &kept).map_err(Error::write(&kept))?;
+            // Of the test that was; what cannot be removed is written anew.
+            for name in ["test.json", TestSamples::FILE] {
+                let _ = std::fs::remove_file(self.path.join(name));
+            }
+        }
+        Ok(before)
+    }
+
+    /// The epochs after which the run had ended before.
+    pub fn ended_before(&self) -> Vec<usize> {
+        progress::ended_before(&self.path)
+    }
+
+    /// Keeps what there is to know before the first step: which sample is in which split, so that the model is evaluated on
+    /// samples that it was not trained on; what the model is built by; and the result as far as it is known.
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn keep_splits(&self, text: &[u8]) -> Result<()> {
-        write_splits(&self.path, text)
+    pub fn begin(
+        &self,
+        splits: &[u8],
+        model: ModelDescription,
+        summary: Summary,
+        frozen: &State,
+    ) -> Result<()> {
+        frozen::keep(&self.path, frozen)?;
+        write_splits(&self.path, splits)?;
+        let model = ModelDescription {
+            fitted_blake3: fitted_hash(&self.path)?,
+            splits_blake3: splits_hash(&self.path)?,
+            ..model
+        };
+        write_begun(&self.path, model, summary)
     }
 
     /// Appends a line to `metrics.jsonl`.
@@ -203,8 +284,8 @@ impl RunFolder {
         self.metrics.write_all(&line).map_err(Error::write(&path))
     }
 
-    /// Writes the result: the model, its description, the details of the test and its samples, what the strategy says, and
-    /// last the summary.
+    /// Writes the result: the model, its description, the details of the test and its samples where there was one, what the
+    /// strategy says, and last the summary.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -212,8 +293,7 @@ impl RunFolder {
         mut self,
         state: &State,
         model: &ModelDescription,
-        test: &TestDetails,
-        samples: &TestSamples,
+        test: Option<(&TestDetails, &TestSamples)>,
         advice: &StrategyAdvice,
         summary: &Summary,
     ) -> Result<()> {
@@ -226,10 +306,13 @@ impl RunFolder {
             ..model.clone()
         };
         write_whole(&self.path.join("model.safetensors"), &bytes)?;
+        frozen::remove(&self.path);
         write_whole(&self.path.join("model.json"), &to_json(&model)?)?;
-        write_whole(&self.path.join("test.json"), &to_json(test)?)?;
-        let samples = samples.to_text().map_err(Error::Internal)?;
-        write_whole(&self.path.join(TestSamples::FILE), &samples)?;
+        if let Some((details, samples)) = test {
+            write_whole(&self.path.join("test.json"), &to_json(details)?)?;
+            let samples = samples.to_text().map_err(Error::Internal)?;
+            write_whole(&self.path.join(TestSamples::FILE), &samples)?;
+        }
         write_whole(&self.path.join("advice.json"), &to_json(advice)?)?;
         write_whole(&self.path.join("summary.json"), &to_json(summary)?)
     }
@@ -261,6 +344,11 @@ impl Sink for RunFolder {
     fn folds(&self) -> Option<FoldFolders> {
         Some(FoldFolders::new(self.path.join(CHECKPOINTS)))
     }
+}
+
+/// Takes away all checkpoints of a run that has ended but the last one. What cannot be removed does no harm.
+pub fn keep_last_checkpoint(run: &Path) {
+    Store::new(run.join(CHECKPOINTS)).keep_last();
 }
 
 /// Takes away the checkpoints of a run that has ended, which nobody needs any more. What cannot be removed does no harm.

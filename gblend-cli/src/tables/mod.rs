@@ -27,21 +27,22 @@ pub(crate) fn table(header: &[&str], left: usize, rows: impl IntoIterator<Item =
 /// A table of how good things are, behind columns of their own, of which the first `left` ones are not aligned to the right.
 /// `on` says of which samples, as in `test `. Of the `kinds` of figures, those have a column that something has, and that say
 /// something else than the main one in some row: where classes are equally frequent the balanced accuracy is the accuracy.
+/// What was not judged has no figures; where nothing was, there is no column for them.
 pub(crate) fn metrics_table<'a>(
     columns: &[&str],
     left: usize,
     on: &str,
     kinds: impl IntoIterator<Item = &'a MetricKind>,
-    rows: impl Iterator<Item = (Vec<String>, Metrics)>,
+    rows: impl Iterator<Item = (Vec<String>, Option<Metrics>)>,
 ) -> String {
     let rows: Vec<_> = rows.collect();
+    let judged = || rows.iter().filter_map(|(_, metrics)| metrics.as_ref());
     let mut shown: Vec<&MetricKind> = Vec::new();
     for kind in kinds {
-        let has = rows.iter().any(|(_, metrics)| metrics.get(&kind.name).is_some());
-        let tells = shown.first().is_none_or(|main| {
-            rows.iter()
-                .any(|(_, metrics)| metric(metrics, kind) != metric(metrics, main))
-        });
+        let has = judged().any(|metrics| metrics.get(&kind.name).is_some());
+        let tells = shown
+            .first()
+            .is_none_or(|main| judged().any(|metrics| metric(metrics, kind) != metric(metrics, main)));
         if has && tells && shown.iter().all(|other| other.name != kind.name) {
             shown.push(kind);
         }
@@ -51,10 +52,17 @@ pub(crate) fn metrics_table<'a>(
     let mut header = columns.to_vec();
     header.extend(main.as_deref());
     header.extend(shown.iter().skip(1).map(|kind| kind.label.as_ref()));
-    header.push(&loss);
+    let any = judged().next().is_some();
+    header.extend(any.then_some(&*loss));
+    let or_dash = |figure: Option<String>| figure.unwrap_or_else(|| "-".to_owned());
     let rows = rows.into_iter().map(|(mut row, metrics)| {
-        row.extend(shown.iter().map(|kind| metric(&metrics, kind)));
-        row.push(format!("{:.3}", metrics.loss));
+        let metrics = metrics.as_ref();
+        row.extend(
+            shown
+                .iter()
+                .map(|kind| or_dash(metrics.map(|metrics| metric(metrics, kind)))),
+        );
+        row.extend(any.then(|| or_dash(metrics.map(|metrics| format!("{:.3}", metrics.loss)))));
         row
     });
     table(&header, left, rows)

@@ -1,32 +1,37 @@
 //! From a configuration to a finished run folder.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gblend_core::LabelKind;
 use gblend_core::params::{State, state_of};
 
 use crate::config::Config;
 use crate::data::inspect::training_findings;
-use crate::data::{Splits, membership};
+use crate::data::{Splits, TestSplit, membership};
 use crate::error::{Error, Result};
-use crate::evaluation::{Evaluation, HeadResult};
+use crate::evaluation::{HeadResult, Scored};
 use crate::network::{HeadCriterion, Multimodal, device};
 use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
 use crate::records::{
-    ClassWeight, FittedModalities, FittedPool, HeadSummary, ModelDescription, ModelModality, NamedShape,
-    Origins, PredictionSummary, Seconds, StrategyAdvice, Summary, TestDetails, TestSamples,
+    ClassWeight, FittedModalities, FittedPool, HeadSummary, Metrics, ModelDescription, ModelModality,
+    NamedShape, Origins, PredictionRule, PredictionSummary, Seconds, StrategyAdvice, Summary, TestDetails,
+    TestSamples,
 };
 use crate::run_folder::checkpoint::Checkpoint;
 use crate::run_folder::{
-    Destination, RunFolder, Sink, TensorBoard, Unfinished, read_fitted, remove_checkpoints,
+    Destination, RunFolder, Sink, TensorBoard, Unfinished, keep_last_checkpoint, read_fitted,
+    remove_checkpoints,
 };
 use crate::training::lone_values::lone_values;
 use crate::training::session::Session;
 use crate::training::step_room::check_step_room;
 use crate::training::train::train;
 use crate::training::trained_model::TrainedModel;
+
+/// What was said, in the run folder.
+const LOG: &str = "log.txt";
 
 /// With more modalities the subsets would take longer than they tell; `gblend evaluate --subsets` has them.
 const MOST_SUBSET_MODALITIES: usize = 4;
@@ -38,6 +43,8 @@ pub enum Start {
     New(Destination),
     /// In the folder of a run that did not end, whose configuration is the one given.
     Resume(PathBuf),
+    /// In the folder of a run that is to have more epochs than it had, as the configuration given says.
+    Further(PathBuf),
 }
 
 /// What else the process does meanwhile.
@@ -62,10 +69,25 @@ pub fn run(
     interrupt: &Interrupt,
     reporter: &Reporter,
 ) -> Result<(Summary, PathBuf)> {
+    reporter.log(&format!("gblend {}", env!("CARGO_PKG_VERSION")));
+    let ran = run_logged(config, start, process, interrupt, reporter);
+    if let Err(error) = &ran {
+        reporter.log(&error.to_string());
+    }
+    ran
+}
+
+fn run_logged(
+    config: &Config,
+    start: &Start,
+    process: ProcessUse,
+    interrupt: &Interrupt,
+    reporter: &Reporter,
+) -> Result<(Summary, PathBuf)> {
     let started = Instant::now();
     let fitted = match start {
         Start::New(_) => FittedModalities::default(),
-        Start::Resume(folder) => read_fitted(folder)?,
+        Start::Resume(folder) | Start::Further(folder) => read_fitted(folder)?,
     };
     let (mut session, splits) = Session::open_with(config, &fitted, reporter)?;
     session.interrupt = interrupt.clone();
@@ -88,6 +110,18 @@ pub fn run(
     interrupt.watch()?;
     // Nothing is written before everything that can be wrong with the input was looked at.
     let (mut output, checkpoint) = Output::open(start, &session, &splits, &origins, reporter)?;
+    reporter.log_to(&output.folder.path().join(LOG))?;
+    let kept = membership(session.source.as_ref(), &session.prepared, &splits);
+    let kept = kept.map_err(|error| Error::Internal(error.to_string()))?;
+    let first_weights = blend.weights().as_slice().to_vec();
+    let known = outline(&session, &model, &first_weights, prepare);
+    output.folder.begin(
+        &kept,
+        description(&session, 0, None)?,
+        known,
+        &model.constant_state()?,
+    )?;
+    drop(kept);
     tell_origins(&session, &origins, reporter);
     reporter.line(&opening_line(&output, &session, &splits, &mut model)?);
     let mut sinks = output.sinks();
@@ -105,48 +139,26 @@ pub fn run(
         pool: trained.pool,
         refitted: trained.refitted,
     };
-    let kept = membership(tested.session.source.as_ref(), &tested.session.prepared, &splits);
-    let kept = kept.map_err(|error| Error::Internal(error.to_string()))?;
-    output.folder.keep_splits(&kept)?;
-    drop(kept);
-    let test = splits.into_test();
-    let evaluation = tested.evaluate(&test)?;
-    let subsets = if tested.has_joint_head() && tested.modalities().len() <= MOST_SUBSET_MODALITIES {
-        tested.score_subsets(&test)?
-    } else {
-        Vec::new()
+    let test = match config.is_tested() {
+        true => Some(Test::of(&mut tested, &splits.into_test())?),
+        // Whatever test samples there are stay unseen.
+        false => None,
     };
-    let (session, ensemble) = (&tested.session, tested.ensemble());
-    let details = TestDetails::of(
-        &evaluation,
-        &ensemble,
-        (session.source.label_kind(), session.source.classes()),
-        session.heads.names(),
-        config.blend.pipeline.predict,
-        subsets,
-    )?;
-    let samples = TestSamples::measured(&evaluation, &ensemble, session.source.as_ref())?;
-    let heads = head_summaries(session, &tested.model, &evaluation, &tested.weights)?;
-    let predictions = evaluation.predictions(&ensemble)?;
+    let session = &tested.session;
+    let results = test.as_ref().map_or(&[][..], |test| &test.heads);
+    let known = outline(session, &tested.model, &tested.weights, prepare);
+    let predictions = test.as_ref().map_or(&[][..], |test| &test.predictions);
     let train_seconds = trained.elapsed.as_secs_f64();
     let summary = Summary {
-        seed: config.run.seed,
-        device: device::name(config.run.device),
-        threads: rayon::current_num_threads(),
-        strategy: config.blend.plugin.typetag_name().to_owned(),
-        objective: ensemble.lead().description().written(),
-        class_weights: ClassWeight::of_each(ensemble.lead().class_weights(), session.source.classes()),
-        samples_skipped: session.skipped_samples,
-        samples_unlabeled: session.unlabeled_samples,
         epochs: trained.epochs,
+        ended_before: output.folder.ended_before(),
         selected_epoch: trained.selected_epoch,
         selection: trained.selection,
         refitted: trained.refitted,
-        heads,
-        predict: config.blend.pipeline.predict,
+        heads: head_summaries(session, &tested.model, results, &tested.weights),
         predictions: predictions
-            .into_iter()
-            .map(|(rule, metrics)| PredictionSummary::new(rule, metrics))
+            .iter()
+            .map(|(rule, metrics)| PredictionSummary::new(*rule, metrics.clone()))
             .collect(),
         pool: tested.pool.clone(),
         blends: trained.blends,
@@ -165,21 +177,60 @@ pub fn run(
             ProcessUse::Exclusive => peak_rss_bytes(),
             ProcessUse::Shared => None,
         },
+        ..known
     };
     let description = description(session, trained.selected_epoch, tested.pool.clone())?;
     let advice = StrategyAdvice::new(&summary.strategy, blend.advice());
     let path = output.finish(
         &state_of(&mut tested.model)?,
         &description,
-        &details,
-        &samples,
+        test.as_ref().map(|test| (&test.details, &test.samples)),
         &advice,
         &summary,
     )?;
-    if !config.checkpoint.keep {
-        remove_checkpoints(&path);
+    match (config.checkpoint.keep, process) {
+        (Some(true), _) => {}
+        // From the last one it can be trained further.
+        (None, ProcessUse::Exclusive) if !summary.refitted => keep_last_checkpoint(&path),
+        (None | Some(false), _) => remove_checkpoints(&path),
     }
     Ok((summary, path))
+}
+
+/// What a model comes to on the test samples.
+struct Test {
+    heads: Vec<HeadResult>,
+    predictions: Vec<(PredictionRule, Metrics)>,
+    details: TestDetails,
+    samples: TestSamples,
+}
+
+impl Test {
+    fn of(tested: &mut TrainedModel<'_>, test: &TestSplit) -> Result<Self> {
+        let evaluation = tested.evaluate(test)?;
+        let subsets = if tested.has_joint_head() && tested.modalities().len() <= MOST_SUBSET_MODALITIES {
+            tested.score_subsets(test)?
+        } else {
+            Vec::new()
+        };
+        let (session, ensemble) = (&tested.session, tested.ensemble());
+        let scored = Scored::of(&evaluation, &ensemble)?;
+        let source = session.source.as_ref();
+        Ok(Self {
+            heads: evaluation.results(tested.model.criteria())?,
+            predictions: evaluation.predictions(&ensemble, &scored)?,
+            details: TestDetails::of(
+                &evaluation,
+                &ensemble,
+                &scored,
+                (source.label_kind(), source.classes()),
+                session.heads.names(),
+                session.config.blend.pipeline.predict,
+                subsets,
+            )?,
+            samples: TestSamples::measured(&evaluation, &ensemble, &scored, source)?,
+        })
+    }
 }
 
 /// What the user is told before the first epoch.
@@ -224,13 +275,51 @@ fn tell_origins(session: &Session<'_>, origins: &Origins, reporter: &Reporter) {
     }
 }
 
-/// How good each head is on the test samples, with its weight in the epoch that was selected.
+/// What a summary says, as far as no step was taken.
+fn outline(session: &Session<'_>, model: &Multimodal, weights: &[f64], prepare: Duration) -> Summary {
+    let config = session.config;
+    let lead = model.criteria().of_predictions(weights);
+    Summary {
+        seed: config.run.seed,
+        device: device::name(config.run.device),
+        threads: rayon::current_num_threads(),
+        strategy: config.blend.plugin.typetag_name().to_owned(),
+        objective: lead.description().written(),
+        class_weights: ClassWeight::of_each(lead.class_weights(), session.source.classes()),
+        samples_skipped: session.skipped_samples,
+        samples_unlabeled: session.unlabeled_samples,
+        epochs: 0,
+        ended_before: Vec::new(),
+        selected_epoch: 0,
+        selection: None,
+        refitted: false,
+        heads: head_summaries(session, model, &[], weights),
+        predict: config.blend.pipeline.predict,
+        predictions: Vec::new(),
+        pool: None,
+        blends: Vec::new(),
+        seconds: Seconds {
+            prepare: prepare.as_secs_f64(),
+            train: 0.0,
+            waiting: 0.0,
+            refit: 0.0,
+            estimate: 0.0,
+            folds: 0.0,
+            evaluate: 0.0,
+            total: prepare.as_secs_f64(),
+        },
+        samples_per_second: 0.0,
+        peak_rss_bytes: None,
+    }
+}
+
+/// Every head with its weight in the epoch that was selected, and how good it is on the test samples, if some say so.
 fn head_summaries(
     session: &Session<'_>,
     model: &Multimodal,
-    evaluation: &Evaluation,
+    results: &[HeadResult],
     weights: &[f64],
-) -> Result<Vec<HeadSummary>> {
+) -> Vec<HeadSummary> {
     let criteria = model.criteria();
     let asked = criteria.of_predictions(weights).kind();
     let config = session.config;
@@ -241,25 +330,26 @@ fn head_summaries(
         false => config.fusion.plugin.typetag_name(),
     };
     let kinds: Vec<&str> = kinds.chain([joint]).collect();
-    let summary = |HeadResult {
-                       head,
-                       samples,
-                       metrics,
-                   }: HeadResult| HeadSummary {
-        name: session.heads.names()[head].clone(),
-        kind: kinds[head].to_owned(),
-        objective: Some(criteria.of(head))
-            .filter(|own| own.kind() != asked)
-            .map(HeadCriterion::description),
-        test_samples: samples,
-        test_accuracy: metrics.accuracy,
-        test_macro_f1: metrics.macro_f1,
-        test_mean_average_precision: metrics.mean_average_precision,
-        test_metrics: metrics.metrics,
-        test_loss: metrics.loss,
-        weight: weights[head],
+    let heads = session.heads.names().iter().zip(kinds).zip(weights).enumerate();
+    let summary = |(head, ((name, kind), &weight)): (usize, ((&String, &str), &f64))| {
+        let result = results.iter().find(|result| result.head == head);
+        let metrics = result.map(|result| result.metrics.clone()).unwrap_or_default();
+        HeadSummary {
+            name: name.clone(),
+            kind: kind.to_owned(),
+            objective: Some(criteria.of(head))
+                .filter(|own| own.kind() != asked)
+                .map(HeadCriterion::description),
+            test_samples: result.map_or(0, |result| result.samples),
+            test_accuracy: metrics.accuracy,
+            test_macro_f1: metrics.macro_f1,
+            test_mean_average_precision: metrics.mean_average_precision,
+            test_metrics: metrics.metrics,
+            test_loss: result.map(|result| result.metrics.loss),
+            weight,
+        }
     };
-    Ok(evaluation.results(criteria)?.into_iter().map(summary).collect())
+    heads.map(summary).collect()
 }
 
 /// What `model.json` says, but for the hash of the parameters.
@@ -299,6 +389,12 @@ impl Output {
         let config = session.config;
         let (folder, checkpoint) = match start {
             Start::Resume(path) => resume(path, session, splits, origins, reporter)?,
+            Start::Further(path) => {
+                let (folder, checkpoint) = resume(path, session, splits, origins, reporter)?;
+                let before = folder.reopen(&config.to_toml()?)?;
+                reporter.line(&further_line(config, before));
+                (folder, checkpoint)
+            }
             Start::New(destination) => {
                 let fitted = session.fitted_modalities();
                 let created = RunFolder::create(destination, &config.to_toml()?, &fitted, origins)?;
@@ -328,8 +424,7 @@ impl Output {
         mut self,
         state: &State,
         model: &ModelDescription,
-        test: &TestDetails,
-        samples: &TestSamples,
+        test: Option<(&TestDetails, &TestSamples)>,
         advice: &StrategyAdvice,
         summary: &Summary,
     ) -> Result<PathBuf> {
@@ -337,9 +432,22 @@ impl Output {
             tensorboard.test(summary)?;
         }
         let path = self.folder.path().to_owned();
-        self.folder.finish(state, model, test, samples, advice, summary)?;
+        self.folder.finish(state, model, test, advice, summary)?;
         Ok(path)
     }
+}
+
+/// What is said of a run that is trained further, which had ended after `before` epochs if it had.
+fn further_line(config: &Config, before: Option<usize>) -> String {
+    let kept = before.map_or_else(String::new, |before| {
+        format!("; the result after {before} epochs is kept as summary-{before}.json")
+    });
+    format!(
+        "training further, to {} epochs in all: the learning rate goes on by its schedule (`{}`), the splits stay, and the best \
+         epoch is looked for among all{kept}",
+        config.run.epochs,
+        config.optimizer.pipeline.schedule.name()
+    )
 }
 
 /// Opens the folder of a run that did not end, and finds where it goes on.

@@ -25,7 +25,7 @@ use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
 use crate::records::{
     FittedPool, HeadSummary, Membership, Metrics, ModelDescription, PredictionSummary, SplitName,
 };
-use crate::run_folder::FinishedRun;
+use crate::run_folder::TrainedRun;
 
 /// Samples that are predicted at a time, if they are small.
 const MOST_SAMPLES: usize = 4096;
@@ -88,7 +88,7 @@ impl<'a> Predictor<'a> {
     /// # Errors
     /// What the dataset, the samples or the model have to complain about.
     pub fn open(
-        run: &FinishedRun,
+        run: &TrainedRun,
         config: &'a Config,
         place: FurtherPlace<'_>,
         labeled: bool,
@@ -368,7 +368,7 @@ impl<'a> Predictor<'a> {
 }
 
 /// What the modalities of a run have fitted, in their order.
-pub fn fitted_of(run: &FinishedRun, config: &Config) -> Vec<Fitted> {
+pub fn fitted_of(run: &TrainedRun, config: &Config) -> Vec<Fitted> {
     let fitted = config.modalities.iter().map(|modality| {
         let fitted = run.fitted.get(&modality.name);
         fitted.unwrap_or(Fitted::nothing()).clone()
@@ -378,7 +378,7 @@ pub fn fitted_of(run: &FinishedRun, config: &Config) -> Vec<Fitted> {
 
 /// The trained network of a run, for labels of this kind.
 fn network_of(
-    run: &FinishedRun,
+    run: &TrainedRun,
     config: &Config,
     kind: LabelKind,
     fitted: &[Fitted],
@@ -411,7 +411,7 @@ fn network_of(
 /// # Errors
 /// What the model has to complain about; [`Error::Run`] if nothing in the run tells of its labels.
 pub fn network_without_data(
-    run: &FinishedRun,
+    run: &TrainedRun,
     config: &Config,
     fitted: &[Fitted],
     device: &AutoDevice,
@@ -434,13 +434,13 @@ pub fn network_without_data(
 }
 
 /// What the labels of a run may have been: that of which its figures are, or what an objective that is named takes.
-fn label_kinds(run: &FinishedRun, config: &Config) -> Vec<LabelKind> {
+fn label_kinds(run: &TrainedRun, config: &Config) -> Vec<LabelKind> {
     if run.model.classes.is_empty() {
         return vec![LabelKind::Number];
     }
     let summary = &run.summary;
     let predictions = summary.predictions.iter().map(PredictionSummary::metrics);
-    let heads = summary.heads.iter().map(HeadSummary::metrics);
+    let heads = summary.heads.iter().filter_map(HeadSummary::metrics);
     let selection = summary
         .selection
         .iter()
@@ -459,7 +459,7 @@ fn label_kinds(run: &FinishedRun, config: &Config) -> Vec<LabelKind> {
 }
 
 /// What the samples of a run were made of, but for those of its test.
-fn learned(run: &FinishedRun) -> HashSet<u64> {
+fn learned(run: &TrainedRun) -> HashSet<u64> {
     let members = run.membership.iter().flat_map(Membership::iter);
     let learned = members.filter(|(_, member)| member.split != SplitName::Test);
     learned.filter_map(|(_, member)| member.content).collect()

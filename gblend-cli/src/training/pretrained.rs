@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::files::floats_of;
 use crate::network::Multimodal;
 use crate::records::{NamedShape, Origin, Origins};
-use crate::run_folder::FinishedRun;
+use crate::run_folder::TrainedRun;
 
 /// Puts the parameters of pre-trained encoders into a network that was built, and tells where they came from.
 ///
@@ -71,7 +71,7 @@ fn from_run<'a>(
     prefix: &str,
     encoder: impl Iterator<Item = (&'a str, &'a mut Array)>,
 ) -> Result<Origin> {
-    let run = FinishedRun::open(folder)?;
+    let run = TrainedRun::open_ended(folder)?;
     let mut origin = Origin {
         blake3: run.model.blake3,
         ..Origin::default()

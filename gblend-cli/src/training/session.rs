@@ -71,6 +71,8 @@ const MOST_HASHES: usize = 1 << 18;
 enum SampleCheck {
     /// To the first.
     FailFast,
+    /// To the first, and none is kept.
+    Unkept,
     /// To the last, so that the error names every one.
     Exhaustive,
 }
@@ -95,6 +97,15 @@ impl<'a> Session<'a> {
         reporter: &Reporter,
     ) -> Result<(Self, Splits)> {
         Self::open_checking(config, fitted, None, reporter, SampleCheck::FailFast)
+    }
+
+    /// As [`open`](Self::open), but nothing is written: prepared samples are not kept in the cache, nor taken from it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_without_writing(config: &'a Config, reporter: &Reporter) -> Result<(Self, Splits)> {
+        let nothing = FittedModalities::default();
+        Self::open_checking(config, &nothing, None, reporter, SampleCheck::Unkept)
     }
 
     /// As [`open_with`](Self::open_with), with every sample in the split in which a run had it. What is not as it was is in
@@ -135,7 +146,7 @@ impl<'a> Session<'a> {
         })?);
         let skip = source.on_bad_sample() == OnBadSample::Skip;
         let left_out = || source.left_out().iter().cloned();
-        if check == SampleCheck::FailFast && !skip && !source.left_out().is_empty() {
+        if check != SampleCheck::Exhaustive && !skip && !source.left_out().is_empty() {
             return Err(Error::Samples(left_out().collect()));
         }
         check_sampler(config.run.sampler, source.label_kind())?;
@@ -146,11 +157,11 @@ impl<'a> Session<'a> {
             Splits::without(source.as_ref(), dropped, division, seed.derive("split"))
         };
         // Before the long work, although skipped samples will change it.
-        if check == SampleCheck::FailFast && membership.is_none() {
+        if check != SampleCheck::Exhaustive && membership.is_none() {
             divide(&BTreeSet::new())?;
         }
         let storage = Storage {
-            cache: Some(&config.run.cache),
+            cache: Some(&*config.run.cache).filter(|_| check != SampleCheck::Unkept),
             shapes: None,
             memory: config.run.memory.saturating_mul(1 << 20) - FrozenFeatures::bytes(config),
             waiting: Loader::most_batches(workers().get()).saturating_mul(config.run.batch_size),
@@ -159,8 +170,8 @@ impl<'a> Session<'a> {
             contents: check == SampleCheck::Exhaustive
                 || source.len().saturating_mul(config.modalities.len()) <= MOST_HASHES,
             faults: match (check, skip) {
-                (SampleCheck::FailFast, false) => Faults::Stop,
-                (SampleCheck::FailFast, true) => Faults::Gather,
+                (SampleCheck::FailFast | SampleCheck::Unkept, false) => Faults::Stop,
+                (SampleCheck::FailFast | SampleCheck::Unkept, true) => Faults::Gather,
                 (SampleCheck::Exhaustive, _) => Faults::GatherAnew,
             },
         };
@@ -194,7 +205,7 @@ impl<'a> Session<'a> {
         })?;
         let skipped_samples = source.left_out().len() + faults.len();
         if let Some(first) = skipped.first()
-            && check == SampleCheck::FailFast
+            && check != SampleCheck::Exhaustive
         {
             let all = source.len() + source.left_out().len();
             reporter.warn(&format!(
@@ -569,6 +580,7 @@ fn division<'a>(config: &Config, objectives: &'a Objectives<'_>) -> Division<'a>
         },
         objective: objectives.joint(),
         labels: label_use(objectives),
+        tested: config.is_tested(),
     }
 }
 

@@ -25,6 +25,14 @@ pub struct Trial {
     pub epochs: u64,
 }
 
+impl Trial {
+    /// An epoch's time, if a step could be taken.
+    pub fn seconds_per_epoch(&self) -> Option<f64> {
+        let step = self.step.as_ref().ok()?;
+        Some(step.as_secs_f64() * self.steps_per_epoch as f64)
+    }
+}
+
 /// Takes a step on a batch of training samples, and then another one that is measured. The model is of no use afterwards.
 ///
 /// # Errors

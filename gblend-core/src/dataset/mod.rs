@@ -22,6 +22,12 @@ pub trait Dataset: Debug + Send + Sync {
     /// [`Error::Setting`].
     fn open(&self, cx: &OpenContext<'_>) -> Result<Box<dyn Source>>;
 
+    /// Whether its settings ask for test samples. Where they do and there is none, a run ends before it begins; where they do
+    /// not, it trains and nothing is tested. Default: they do.
+    fn has_test(&self) -> bool {
+        true
+    }
+
     /// Opens samples that are not the dataset's own, so that a model that was trained on it can predict them. Nothing of
     /// the dataset itself is read: it may be gone. Default: there is no way to.
     ///

@@ -344,3 +344,120 @@ fn a_setting_that_a_front_end_refuses_is_told_with_its_place_and_the_sample() {
     );
     p.refuse(&["train", "c.toml"], &["c.toml:19: modality.features.clip = -1"]);
 }
+
+/// A `.npy` of whole numbers of 64 bits.
+fn whole_numbers(shape: &str, values: impl Iterator<Item = i64>) -> Vec<u8> {
+    let header = format!("{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(values.flat_map(i64::to_le_bytes));
+    bytes
+}
+
+/// Samples with a time in a list, in rows of files and in a series of their own, a multiple of `step` milliseconds after the first.
+fn timed(step: i64) -> Playground {
+    let p = playground();
+    let time = move |sample: usize| 1_700_000_000_000 + step * sample as i64;
+    let mut csv = "id,label,split,list\n".to_owned();
+    let mut lines = String::new();
+    for sample in 0..SAMPLES {
+        let (label, split, time) = (label(sample), split(sample), time(sample));
+        csv += &format!("s{sample},{label},{split},\"[{}, {time}]\"\n", sample % 5);
+        let pairs = [[sample as i64 % 5, time], [1, time + step]];
+        let object = serde_json::json!({
+            "id": format!("s{sample}"), "label": label, "split": split, "list": pairs[0], "pairs": pairs,
+        });
+        lines += &format!("{object}\n");
+        let series = (0..4).flat_map(|at| [at, time + at * step]);
+        p.write(&format!("s{sample}.npy"), whole_numbers("(4, 2)", series));
+    }
+    p.write("table.csv", csv);
+    p.write("table.jsonl", lines);
+    let pairs = (0..SAMPLES).flat_map(|sample| [sample as i64 % 5, time(sample)]);
+    p.write(
+        "rows.npy",
+        whole_numbers(&format!("({SAMPLES}, 2)"), pairs.clone()),
+    );
+    let header = format!(
+        "{{\"x\":{{\"dtype\":\"F64\",\"shape\":[{SAMPLES},2],\"data_offsets\":[0,{}]}}}}",
+        SAMPLES * 16
+    );
+    let mut tensors = (header.len() as u64).to_le_bytes().to_vec();
+    tensors.extend(header.as_bytes());
+    tensors.extend(pairs.flat_map(|value| (value as f64).to_le_bytes()));
+    p.write("rows.safetensors", tensors);
+    p
+}
+
+#[test]
+fn numbers_that_32_bits_hold_as_one_are_refused_in_lists_rows_and_series() {
+    // 1.7e12 is held to the nearest 131072: np.spacing(np.float32(1.7e12)).
+    let (close, apart) = (timed(1), timed(86_400_000));
+    for (table, stream, kind, parts) in [
+        (
+            "table.csv",
+            "column = \"list\"",
+            "vector",
+            &["table.csv:2", "`list` has lists"][..],
+        ),
+        (
+            "table.jsonl",
+            "column = \"list\"",
+            "vector",
+            &["table.jsonl:1", "`list` has lists"],
+        ),
+        (
+            "table.jsonl",
+            "column = \"pairs\"",
+            "sequence",
+            &["table.jsonl:1", "`pairs` has lists"],
+        ),
+        (
+            "table.csv",
+            "file = \"rows.npy\"",
+            "vector",
+            &["stream features", "rows.npy: column 1"],
+        ),
+        (
+            "table.csv",
+            "file = \"rows.safetensors\"",
+            "vector",
+            &["rows.safetensors: column 1"],
+        ),
+        (
+            "table.csv",
+            "path = \"{id}.npy\"",
+            "sequence",
+            &["s0.npy", "has a series in which column 1"],
+        ),
+    ] {
+        let config = config(table, stream).replace("kind = \"vector\"", &format!("kind = \"{kind}\""));
+        for p in [&close, &apart] {
+            p.write("c.toml", &config);
+        }
+        let found = [
+            "column 1",
+            "numbers from 170000000000",
+            "hold to the nearest 202",
+            "subtract",
+        ];
+        for command in ["check", "train"] {
+            close.refuse(&[command, "c.toml"], &[parts, &found].concat());
+        }
+        apart.succeed(&["check", "c.toml", "--quiet"]);
+    }
+}
+
+#[test]
+fn what_is_predicted_may_be_closer_together_than_32_bits_tell() {
+    let p = timed(86_400_000);
+    p.write("c.toml", config("table.csv", "column = \"list\""));
+    p.succeed(&["train", "c.toml", "--quiet", "--out", "run"]);
+    p.write(
+        "new.csv",
+        "id,list\na,\"[1, 1700000000001]\"\nb,\"[1, 1700000000002]\"\n",
+    );
+    let found = p.succeed(&["predict", "run", "--table", "new.csv"]);
+    assert!(found.contains('a') && found.contains('b'), "{found}");
+}

@@ -102,6 +102,55 @@ fn a_table_with_arrays_beside_it_trains() {
 }
 
 #[test]
+fn an_array_for_all_samples_is_found_among_the_files_of_each_and_what_is_no_stream_is_told_once() {
+    let p = playground();
+    csv(&p, "data/samples.csv", "id,label,split", |i| {
+        format!("s{i},{},{}", CLASSES[i % 2], split(i))
+    });
+    let array = |rows: usize, width: usize| {
+        let values = (0..rows).flat_map(|i| (0..width).map(move |at| value(i, at)));
+        npy(&[rows, width], &values.collect::<Vec<f32>>())
+    };
+    p.write("data/image.npy", array(SAMPLES, 6));
+    for sample in 0..SAMPLES {
+        // As long as the table, but the table names them.
+        p.write(&format!("data/echo/s{sample}.npy"), array(SAMPLES, 2));
+        p.write(&format!("data/old/{sample}.npy"), array(7, 2));
+    }
+    let (told, config, heads) = three_commands(&p, "data");
+    assert_eq!(heads, ["echo", "image", "joint"]);
+    assert!(config.contains("file = \"image.npy\""), "{config}");
+    let count = format!("{SAMPLES} array files without a row for each sample, such as old/0.npy: has 7 rows");
+    assert!(told.contains(&count) && !told.contains("old/1.npy"), "{told}");
+}
+
+#[test]
+fn sequences_that_are_as_long_as_the_table_are_no_streams() {
+    let p = playground();
+    csv(
+        &p,
+        "data/samples.csv",
+        "id,label,split,acc_x,acc_y,gyro_x,gyro_y",
+        |i| {
+            let numbers: Vec<String> = (0..4).map(|at| value(i, at).to_string()).collect();
+            format!("s{i},{},{},{}", CLASSES[i % 2], split(i), numbers.join(","))
+        },
+    );
+    for sample in 0..40 {
+        let values: Vec<f32> = (0..SAMPLES).map(|at| value(sample, at)).collect();
+        p.write(
+            &format!("data/of/{sample}-of-40.npy"),
+            npy(&[SAMPLES, 1], &values),
+        );
+    }
+    let told = p.succeed(&["init", "--from", "data"]);
+    assert!(
+        told.contains("40 arrays with as many rows as the table"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_wide_table_is_divided_by_what_its_columns_begin_with() {
     let p = playground();
     csv(&p, "wide.csv", ",acc_x,acc_y,gyro_x,gyro_y,activity,notes", |i| {

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use gblend_tests::{Playground, ffmpeg, write_wav};
-use image::{DynamicImage, GrayImage, RgbImage};
+use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 
 use crate::playground;
 
@@ -437,8 +437,8 @@ fn no_file_makes_ffmpeg_open_another() {
         ("list.pls", "[playlist]\nFile1=clip.mkv\nNumberOfEntries=1\n".to_owned()),
         ("list.asx", "<asx version=\"3.0\"><entry><ref href=\"clip.mkv\"/></entry></asx>".to_owned()),
         ("list.txt", format!("file:{here}/clip.mkv")),
-        ("f%d.bmp", "x".to_owned()),
-        ("f*.png.bmp", "x".to_owned()),
+        ("f%d.dpx", "x".to_owned()),
+        ("f*.png.dpx", "x".to_owned()),
         ("list.idx", "# VobSub index file, v7\nid: en, index: 0\ntimestamp: 00:00:00:001, filepos: 000000000\n".to_owned()),
         ("list.imf", "<?xml version=\"1.0\"?><CompositionPlaylist/>".to_owned()),
         ("list.rtsp", "RTSPtext\nrtsp://127.0.0.1/clip\n".to_owned()),
@@ -505,12 +505,15 @@ fn a_model_of_clips_in_color_takes_gray_frames_alone() {
 fn a_picture_is_what_it_begins_with_and_one_of_another_format_is_named() {
     let p = pictures(|_| None);
     let table = std::fs::read_to_string(p.path("table.csv")).unwrap();
-    for (from, to) in [("3.png", "3"), ("4.png", "4.jfif"), ("5.png", "5.tar.gz")] {
-        let format = if to == "4.jfif" {
-            image::ImageFormat::Jpeg
-        } else {
-            image::ImageFormat::Png
-        };
+    for (from, to, format) in [
+        ("3.png", "3", ImageFormat::Png),
+        ("4.png", "4.jfif", ImageFormat::Jpeg),
+        ("5.png", "5.tar.gz", ImageFormat::Png),
+        ("6.png", "6", ImageFormat::WebP),
+        ("6.png", "6.tif", ImageFormat::Tiff),
+        ("6.png", "6.bmp", ImageFormat::Bmp),
+        ("6.png", "6.tiff", ImageFormat::WebP),
+    ] {
         color(3).save_with_format(p.path(to), format).unwrap();
         p.write("table.csv", table.replace(&format!(",{from}"), &format!(",{to}")));
         let rows = std::fs::read_to_string(p.path("table.csv")).unwrap();
@@ -518,13 +521,16 @@ fn a_picture_is_what_it_begins_with_and_one_of_another_format_is_named() {
         p.succeed(&["check", "m.toml", "--quiet"]);
     }
     p.write("table.csv", &table);
-    let webp = [b"RIFF\x1a\0\0\0WEBPVP8L".as_slice(), &[0; 18]].concat();
-    for name in ["3.webp", "3.gone"] {
+    let layers = [b"8BPS\0\x01".as_slice(), &[0; 26]].concat();
+    for name in ["3.psd", "3.gone"] {
         p.write("table.csv", table.replace("3.png", name));
-        std::fs::write(p.path(name), &webp).unwrap();
+        std::fs::write(p.path(name), &layers).unwrap();
         p.refuse(
             &["check", "m.toml"],
-            &[name, "is a picture in WebP, expected one in png or jpeg"],
+            &[
+                name,
+                "is a picture in Photoshop's format, expected one in png, jpeg, webp, tiff or bmp",
+            ],
         );
     }
 }

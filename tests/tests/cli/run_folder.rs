@@ -188,6 +188,7 @@ fn a_damaged_model_is_not_loaded() {
     std::fs::write(&path, bytes).unwrap();
     p.refuse_after_run(&["evaluate", "run"], "model.safetensors");
     std::fs::remove_file(p.path("run/summary.json")).unwrap();
+    std::fs::remove_dir_all(p.path("run/checkpoints")).unwrap();
     p.refuse_after_run(&["evaluate", "run"], "did not end");
     p.refuse_after_run(&["evaluate", "nowhere"], "nowhere");
 }

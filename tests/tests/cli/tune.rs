@@ -1,5 +1,7 @@
 //! Methods that are tuned by validation before they are compared.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::Value;
 
 use crate::playground;
@@ -82,6 +84,46 @@ fn test_samples_have_no_part_in_what_is_chosen() {
         rows.map(|row| row["tuned"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(of(24, "few"), of(96, "many"));
+}
+
+/// The folders of runs below a folder.
+fn run_folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let (here, below): (Vec<PathBuf>, Vec<PathBuf>) = entries
+        .filter(|path| path.is_dir())
+        .partition(|path| path.join("summary.json").exists());
+    here.into_iter()
+        .chain(below.iter().flat_map(|folder| run_folders(folder)))
+        .collect()
+}
+
+#[test]
+fn runs_that_tune_say_nothing_of_any_test_sample() {
+    let p = playground();
+    compare(&p, "c", &["--methods", "equal", "--tune", LEARNING_RATES]);
+    let tuning = run_folders(&p.path("c/tuning"));
+    assert!(tuning.len() >= 4, "{tuning:?}");
+    for run in &tuning {
+        let summary: Value =
+            serde_json::from_str(&std::fs::read_to_string(run.join("summary.json")).unwrap()).unwrap();
+        assert_eq!(summary["predictions"], serde_json::json!([]), "{}", run.display());
+        for head in summary["heads"].as_array().unwrap() {
+            assert_eq!(head["test_samples"], 0, "{head}");
+            for key in ["test_accuracy", "test_loss", "test_metrics"] {
+                assert!(head.get(key).is_none(), "{head}");
+            }
+        }
+        for file in ["test.json", "test_samples.csv"] {
+            assert!(!run.join(file).exists(), "{} has {file}", run.display());
+        }
+    }
+    let compared = run_folders(&p.path("c/cells"));
+    assert!(!compared.is_empty());
+    for run in compared {
+        assert!(run.join("test_samples.csv").exists(), "{}", run.display());
+    }
 }
 
 #[test]

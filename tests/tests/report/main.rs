@@ -156,6 +156,7 @@ fn what_is_no_finished_run_has_no_page() {
     p.refuse(&["report"], &["RUN"]);
     train(&p, "run", &["--set", "run.epochs=1"]);
     std::fs::remove_file(p.path("run/summary.json")).unwrap();
+    std::fs::remove_dir_all(p.path("run/checkpoints")).unwrap();
     p.refuse_after_run(&["report", "run"], "did not end");
     assert!(!p.path("run/report.html").exists());
 }

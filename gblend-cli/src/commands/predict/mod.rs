@@ -167,7 +167,7 @@ impl Predict {
         reporter: &Reporter,
         destination: &mut Destination,
     ) -> Result<()> {
-        let (run, config) = self.device.open_run(&self.run)?;
+        let (run, config) = self.device.open_run(&self.run, reporter)?;
         let place = place(&run.model)?;
         with_threads(config.run.threads, || {
             let (mut predictor, notes) = Predictor::open(&run, &config, place, false)?;

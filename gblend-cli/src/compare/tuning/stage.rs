@@ -83,8 +83,9 @@ impl<'a> Stage<'a> {
     ) -> Result<Config> {
         let mut overrides = entry.overrides(self.base, single, seed);
         overrides.extend_from_slice(own);
-        // What is chosen by validation samples must not be trained on them.
+        // What is chosen by validation samples must not be trained on them, and nobody is to see the test samples.
         overrides.push(Override::new(&["run", "refit"], false));
+        overrides.push(Override::new(&["run", "test"], false));
         Ok(Config::of_run(&self.folder.join("config.toml"), &overrides)?)
     }
 

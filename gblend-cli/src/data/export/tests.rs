@@ -154,6 +154,7 @@ fn splits(source: &dyn Source, seed: u64) -> Vec<Vec<SampleIndex>> {
         shares,
         objective: &SingleLabel::default(),
         labels: LabelUse::EveryHead,
+        tested: true,
     };
     let splits = Splits::new(source, division, Seed::new(seed)).unwrap();
     vec![

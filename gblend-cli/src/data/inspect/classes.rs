@@ -80,7 +80,9 @@ pub(super) fn findings(source: &dyn Source, prepared: &Prepared<'_>, splits: &Sp
         });
     }
     let counts = class_counts(source, prepared, splits);
-    let untested: Vec<&ClassCount> = counts.iter().filter(|count| count.samples[3] == 0).collect();
+    let is_tested = counts.iter().any(|count| count.samples[3] > 0);
+    let untested = counts.iter().filter(|count| is_tested && count.samples[3] == 0);
+    let untested: Vec<&ClassCount> = untested.collect();
     if let Some(first) = untested.first() {
         findings.push(Finding::UntestedClasses {
             count: untested.len(),

@@ -95,6 +95,7 @@ mod tests {
             shares: Shares::default(),
             objective: &SingleLabel::default(),
             labels: LabelUse::EveryHead,
+            tested: true,
         };
         let splits = Splits::new(&source, division, Seed::new(0)).unwrap();
         divided(&source, &splits)

@@ -65,13 +65,18 @@ pub fn stream_range(
         };
         let is_array = media == MediaKind::Array;
         seen.array(&array, is_array, train.binary_search(&sample).is_ok());
-        if array.len() > 1 && seen.is_uniform(&array) {
+        // A few numbers may well be equal.
+        let fewest = if is_array { FEWEST } else { 2 };
+        if array.len() >= fewest && seen.is_uniform(&array) {
             seen.uniform.0 += 1;
             seen.uniform.1.get_or_insert_with(|| source.sample(index).id);
         }
     }
     Ok(seen.range(&name))
 }
+
+/// Numbers of an array that are hardly the same by chance.
+const FEWEST: usize = 8;
 
 #[derive(Default)]
 struct Seen {

@@ -1,4 +1,5 @@
-//! Files that stand for others, compressed as a whole or as a pointer, which nothing here reads: by how they begin.
+//! Files that stand for others, compressed as a whole, as a pointer or as the page of a download that went wrong, which nothing
+//! here reads: by how they begin.
 
 /// How to undo what was done to a file that begins like this, as far as it is known.
 struct Compression {
@@ -41,9 +42,21 @@ pub(super) fn pointer(head: &[u8]) -> Option<&'static str> {
         .then_some("is a pointer of Git LFS, and not the file itself; `git lfs pull` fetches that")
 }
 
+/// What to say of a file that begins with these bytes and is no text, if another one was meant: as [`pointer()`], or a web page.
+pub(super) fn stand_in(head: &[u8]) -> Option<&'static str> {
+    let page = ["<!doctype html", "<html"].iter().any(|tag| {
+        let begins = head.trim_ascii_start().get(..tag.len());
+        begins.is_some_and(|begins| begins.eq_ignore_ascii_case(tag.as_bytes()))
+    });
+    let page = page.then_some(
+        "is a web page, and not the file itself, as a download leaves that went wrong; fetch it again",
+    );
+    pointer(head).or(page)
+}
+
 /// What to say of a file of this name that begins with these bytes, if it is compressed.
 pub(super) fn told(name: &str, head: &[u8]) -> Option<String> {
-    if let Some(problem) = pointer(head) {
+    if let Some(problem) = stand_in(head) {
         return Some(problem.to_owned());
     }
     let found = KNOWN.iter().find(|one| head.starts_with(one.begins))?;
@@ -63,6 +76,14 @@ mod tests {
         let text = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 123\n";
         assert!(told("a.csv", text).unwrap().contains("git lfs pull"));
         assert!(told("a.csv", b"version,label\n").is_none());
+    }
+
+    #[test]
+    fn a_web_page_in_place_of_a_file_is_told_as_one() {
+        for text in [&b"<!DOCTYPE html><html>404</html>"[..], b"\r\n <HTML lang=en>"] {
+            assert!(told("a.tar", text).unwrap().contains("a web page"));
+        }
+        assert_eq!(told("a.csv", b"<htm>,label"), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::blob::{Blob, FileFault, Found};
 use super::hidden::is_hidden;
+use super::misspelled::misspelled;
 use super::order::natural;
 
 /// A folder with its true path.
@@ -165,7 +166,14 @@ impl Folder {
             .join(wanted)
             .canonicalize()
             .map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => format!("not found in {}", self.given.display()),
+                std::io::ErrorKind::NotFound => {
+                    let is_there = |path: &str| self.resolved.join(path).exists();
+                    format!(
+                        "not found in {}{}",
+                        self.given.display(),
+                        misspelled(path, is_there)
+                    )
+                }
                 _ => format!("cannot be read: {error}"),
             })
             .map_err(|problem| FileFault::new(path, problem))?;

@@ -23,17 +23,21 @@ mod folder;
 mod further;
 mod hidden;
 mod label_names;
+mod misspelled;
 mod opened;
 mod order;
 mod partition;
 mod rows;
 mod shards;
 mod sniff;
+mod spread;
 pub mod survey;
 mod table;
 mod template;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transparent;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -155,7 +159,7 @@ pub enum Split {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DrawnSplit {
-    /// For the final evaluation, above 0 and below 1.
+    /// For the final evaluation, below 1; 0 for a run that is not tested.
     pub test: f64,
     /// For model selection, of what the test leaves. Default: none is drawn here, and `run.validation` decides.
     #[serde(default)]
@@ -237,7 +241,7 @@ pub struct StreamSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MediaName {
-    /// A png or jpeg, a folder of them in natural order, or a video: whatever `ffmpeg` decodes that is one file (mp4, mov, avi,
+    /// A png, jpeg, webp, tiff or bmp, a folder of them in natural order, or a video: whatever `ffmpeg` decodes that is one file (mp4, mov, avi,
     /// mpg, mkv, webm, flv, wmv, 3gp, ts, …), by its content.
     Frames,
     /// Sound: wav, flac, mp3, ogg vorbis, other sounds that `ffmpeg` decodes (m4a, aac, opus, wma, aiff, …), by their content, or
@@ -312,10 +316,18 @@ impl Dataset for Manifest {
         let from_shards = own_table.is_some();
         let table = match (table_path, own_table) {
             (Some(path), _) => self.table(&path)?,
+            // Nobody can say what columns there would be.
+            (None, Some(table)) if table.len() == 0 && !problems.is_empty() => {
+                return Err(problems.swap_remove(0));
+            }
             (None, Some(table)) => table,
             (None, None) => return Err(missing_table()),
         };
         Ok(Box::new(self.opened(store, table, from_shards, problems)?))
+    }
+
+    fn has_test(&self) -> bool {
+        !matches!(&self.split, Split::Shares(DrawnSplit { test, .. }) if *test == 0.0)
     }
 
     fn open_further(&self, further: &Further<'_>, cx: &OpenContext<'_>) -> Result<FurtherSource> {
@@ -381,6 +393,9 @@ impl Manifest {
             .iter()
             .map(|(name, stream)| stream.open(name, &table, &columns.taken(), &store))
             .collect::<Result<_>>()?;
+        streams
+            .iter()
+            .try_for_each(|stream| stream.check_spread(&table))?;
         let classes = rows::classes(self, &table, &columns);
         let mut rows = rows::read(self, &table, &columns, &classes, &mut problems)?;
         if let Split::Shares(shares) = &self.split {
@@ -464,8 +479,8 @@ impl Manifest {
             return Err(Error::setting("samples_per_class", 0, "at least 1"));
         }
         if let Split::Shares(DrawnSplit { test, validation }) = &self.split {
-            if !(*test > 0.0 && *test < 1.0) {
-                return Err(Error::setting("split.test", test, "above 0 and below 1"));
+            if !(*test >= 0.0 && *test < 1.0) {
+                return Err(Error::setting("split.test", test, "0 to below 1"));
             }
             if !(*validation >= 0.0 && *validation < 1.0) {
                 return Err(Error::setting("split.validation", validation, "0 to below 1"));

@@ -14,7 +14,7 @@ use super::table::Table;
 use super::template::Template;
 
 /// Changes whenever the same file would be decoded to other media.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Where paths are looked up.
 #[derive(Debug)]
@@ -76,6 +76,17 @@ pub(super) struct OpenedStream {
     pub(super) origin: Origin,
     pub(super) optional: bool,
     pub(super) reading: Reading,
+}
+
+impl OpenedStream {
+    /// Refuses numbers of arrays that would be one in 32 bits. What is predicted may be close together where what the model was
+    /// trained on is not.
+    pub(super) fn check_spread(&self, table: &Table) -> Result<()> {
+        match &self.origin {
+            Origin::Array(cells) => cells.check_spread(table, &self.name),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The opened dataset.

@@ -12,6 +12,7 @@ use gblend_core::{Error, Result};
 use super::blob::{Blob, FileFault, Found};
 use super::compressed;
 use super::hidden::is_hidden;
+use super::misspelled::misspelled;
 use super::order::natural;
 use super::table::{Table, TableBuilder, check_cells, no_object};
 use crate::texts::{json_object, text};
@@ -53,8 +54,18 @@ impl Shards {
     fn index(&mut self, path: &Path, problems: &mut Vec<Error>) -> Result<()> {
         let shard = path.display().to_string();
         let failed = |error: std::io::Error| Error::data(&shard, format!("cannot be read: {error}"));
-        let file = File::open(path).map_err(failed)?;
+        let file = File::open(path).map_err(|error| match shard.contains(['*', '?', '{']) {
+            true => Error::data(
+                &shard,
+                format!("cannot be read: {error}; a name stands for one file, and a pattern for none: list the shards"),
+            ),
+            false => failed(error),
+        })?;
         let length = file.metadata().map_err(failed)?.len();
+        if length == 0 {
+            problems.push(Error::data(&shard, "is empty, expected an archive of files"));
+            return Ok(());
+        }
         let mut head = Vec::new();
         (&file).take(BLOCK).read_to_end(&mut head).map_err(failed)?;
         if let Some(problem) = compressed::told(&shard, &head) {
@@ -149,7 +160,13 @@ impl Shards {
             let problem = self.unread.get(path);
             return Err(FileFault::new(
                 path,
-                *problem.unwrap_or(&"not found in the shards"),
+                problem.map_or_else(
+                    || {
+                        let is_there = |path: &str| self.members.contains_key(path);
+                        format!("not found in the shards{}", misspelled(path, is_there))
+                    },
+                    |problem| (*problem).to_owned(),
+                ),
             ));
         }
         blobs.sort_by(|a, b| natural(a.name(), b.name()));

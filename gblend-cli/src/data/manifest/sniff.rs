@@ -7,6 +7,9 @@ pub(in super::super) fn extension(bytes: &[u8]) -> Option<&'static str> {
     Some(match bytes {
         [0x89, b'P', b'N', b'G', ..] => "png",
         [0xFF, 0xD8, 0xFF, ..] => "jpg",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "webp",
+        [b'I', b'I', b'*' | b'+', 0, ..] | [b'M', b'M', 0, b'*' | b'+', ..] => "tiff",
+        [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => "bmp",
         _ if Wav::begins(bytes) => "wav",
         [b'f', b'L', b'a', b'C', ..] => "flac",
         [b'O', b'g', b'g', b'S', ..] => "ogg",
@@ -20,7 +23,7 @@ pub(in super::super) fn extension(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// What [`extension`] knows, in words.
-pub(in super::super) const KNOWN: &str = "png, jpeg, wav, flac, ogg, mp3, npy, flo, pgm";
+pub(in super::super) const KNOWN: &str = "png, jpeg, webp, tiff, bmp, wav, flac, ogg, mp3, npy, flo, pgm";
 
 /// Whether a png has one channel of 16 bits, as pictures of depth have.
 pub(in super::super) fn is_depth(bytes: &[u8]) -> bool {

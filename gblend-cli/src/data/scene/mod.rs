@@ -54,7 +54,7 @@ pub struct Scene {
     pub target: Target,
     /// Samples to train on, validation included.
     pub train_samples: usize,
-    /// Samples for the final evaluation.
+    /// Samples for the final evaluation; 0 for a run that is not tested.
     pub test_samples: usize,
     /// Frames of a sample.
     pub frames: usize,
@@ -131,7 +131,9 @@ impl Scene {
             }
         };
         within("train_samples", self.train_samples, CLASSES, 10_000_000)?;
-        within("test_samples", self.test_samples, CLASSES, 10_000_000)?;
+        if self.has_test() {
+            within("test_samples", self.test_samples, CLASSES, 10_000_000)?;
+        }
         within("frames", self.frames, 1, 1000)?;
         within("size", self.size, 8, 1024)?;
         if !(self.seconds > 0.0 && self.seconds <= 60.0) {
@@ -158,6 +160,10 @@ impl Scene {
 
 #[typetag::serde(name = "scene")]
 impl Dataset for Scene {
+    fn has_test(&self) -> bool {
+        self.test_samples > 0
+    }
+
     fn open(&self, _: &OpenContext<'_>) -> Result<Box<dyn Source>> {
         self.check()?;
         let stream = |name: &str, media| Stream {

@@ -111,7 +111,7 @@ fn interval(value: f64, samples: usize, kind: &MetricKind) -> String {
 pub(in crate::report) fn of_run(run: &Run) -> Result<Option<Chart>> {
     let main = run.main();
     let heads = run.trained().filter_map(|(index, head)| {
-        let value = head.metrics().get(&main.name)?;
+        let value = head.metrics()?.get(&main.name)?;
         Some(Row {
             name: head.name.clone(),
             figure: of_kind(value, main),
@@ -168,7 +168,11 @@ pub(in crate::report) fn of_run(run: &Run) -> Result<Option<Chart>> {
         table.rows.push(row);
     };
     for (_, head) in run.trained() {
-        add(head.name.clone(), head.test_samples, &head.metrics());
+        add(
+            head.name.clone(),
+            head.test_samples,
+            &head.metrics().unwrap_or_default(),
+        );
     }
     for rule in &run.summary.predictions {
         let name = format!("predicting from: {}", rule.rule.name());
@@ -210,7 +214,7 @@ fn figures(run: &Run, kind: &MetricKind) -> Result<Option<Drawing>> {
         _ => &kind.label,
     };
     let drawn = run.trained().filter_map(|(index, head)| {
-        let value = head.metrics().get(&kind.name)?;
+        let value = head.metrics()?.get(&kind.name)?;
         Some(Row {
             name: head.name.clone(),
             figure: of_kind(value, kind),

@@ -15,11 +15,20 @@ use crate::report::charts::{
 };
 use crate::report::reading::Run;
 
+/// What is said where a result of the test would be.
+const UNTESTED: &str = "Nothing was tested: the run goes without test samples. Nothing here tells how good the model is on samples \
+                        that chose nothing; gblend evaluate RUN --table tells it of others.";
+
+/// What is said there of a run that did not end.
+const STOPPED: &str = "The run did not end, and was not tested: gblend evaluate RUN tests the model that it has come to, gblend train \
+                       --resume RUN goes on.";
+
 /// The section about a run.
 pub(super) fn section(names: &mut Names, run: &Run) -> Result<Markup> {
     let time = time_of_run(run)?;
     Ok(html! {
         (facts(&first(run)))
+        @if let Some(stopped) = &run.stopped { p.note { (sentence(&stopped.to_string())) } }
         (advice(&[(None, advice::of_run(run))]))
         h3 { (if run.is_classification() { "Accuracy" } else { "How good it is" }) }
         (heads(run))
@@ -57,6 +66,8 @@ pub(super) fn details(names: &mut Names, run: &Run) -> Result<Markup> {
         }
         h3 { "What was said of the test samples" }
         @match &run.test {
+            None if run.stopped.is_some() => p.note { (STOPPED) },
+            None if !run.summary.is_tested() => p.note { (UNTESTED) },
             None => p.note { "The run folder has no test.json: an older gblend wrote it." },
             Some(test) => {
                 @match said(run, test)? {
@@ -74,6 +85,7 @@ pub(super) fn details(names: &mut Names, run: &Run) -> Result<Markup> {
         }
         @match subsets_of_run(run)? {
             Some(chart) => (figure(names, &chart)),
+            None if !run.summary.is_tested() => {}
             None => p.note { "The joint head was not run on subsets of the modalities; it was not trained, or there are too many." },
         }
     })
@@ -103,6 +115,13 @@ fn strategy_figures(run: &Run) -> Table {
     table
 }
 
+/// What is said elsewhere in the midst of a line.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).chain(['.']).collect()
+}
+
 fn first(run: &Run) -> Vec<(String, String)> {
     let summary = &run.summary;
     let mut facts = Vec::new();
@@ -113,7 +132,15 @@ fn first(run: &Run) -> Vec<(String, String)> {
     }
     add("seed", summary.seed.to_string());
     let (epochs, selected) = (summary.epochs, summary.selected_epoch);
-    add("epochs", format!("{epochs}, parameters of epoch {selected}"));
+    let before: Vec<String> = summary.ended_before.iter().map(usize::to_string).collect();
+    let further = match before.is_empty() {
+        true => String::new(),
+        false => format!(", trained further after {}", before.join(" and ")),
+    };
+    add(
+        "epochs",
+        format!("{epochs}{further}, parameters of epoch {selected}"),
+    );
     add("predicts from", summary.predict.name().to_owned());
     if let Some(rule) = run.prediction() {
         let metrics = rule.metrics();
@@ -132,7 +159,11 @@ fn first(run: &Run) -> Vec<(String, String)> {
             add(name, of_kind(value, kind));
         }
     }
-    add("test samples", run.test_samples().to_string());
+    match summary.is_tested() {
+        true => add("test samples", run.test_samples().to_string()),
+        false if run.stopped.is_some() => add("test samples", "none, the run did not end".to_owned()),
+        false => add("test samples", "none, nothing was tested".to_owned()),
+    }
     let weights = summary.class_weights.iter().map(|class| class.weight);
     if let Some(least) = weights.clone().reduce(f64::min)
         && let Some(most) = weights.reduce(f64::max)
@@ -148,6 +179,10 @@ fn first(run: &Run) -> Vec<(String, String)> {
     if summary.samples_unlabeled > 0 {
         add("samples without a label", summary.samples_unlabeled.to_string());
     }
+    if let Some(begun) = &run.begun {
+        add("begun", begun.date());
+        add("trained by", format!("gblend {}", begun.gblend));
+    }
     add("time", duration(summary.seconds.total));
     if let Some(bytes) = summary.peak_rss_bytes {
         add("memory", mebibytes(bytes));
@@ -161,14 +196,16 @@ fn heads(run: &Run) -> Markup {
     let kinds = run.kinds();
     let is_share = |kind: &MetricKind| kind.name == "accuracy";
     let columns = 2 + kinds.len() + kinds.iter().filter(|kind| is_share(kind)).count();
-    let figures = |metrics: &Metrics, samples: usize| {
+    let figures = |metrics: Option<&Metrics>, samples: usize| {
         let or_dash = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
+        let figure = |kind: &MetricKind| metrics.and_then(|metrics| metrics.get(&kind.name));
+        let share = metrics.and_then(|metrics| metrics.accuracy);
         html! {
             @for kind in &kinds {
-                td.number { (or_dash(metrics.get(&kind.name).map(|value| of_kind(value, kind)))) }
-                @if is_share(kind) { td.number { (or_dash(metrics.accuracy.and_then(|share| interval(share, samples)))) } }
+                td.number { (or_dash(figure(kind).map(|value| of_kind(value, kind)))) }
+                @if is_share(kind) { td.number { (or_dash(share.and_then(|share| interval(share, samples)))) } }
             }
-            td.number { (written(metrics.loss)) }
+            td.number { (or_dash(metrics.map(|metrics| written(metrics.loss)))) }
             td.number { (samples) }
         }
     };
@@ -187,10 +224,10 @@ fn heads(run: &Run) -> Markup {
                 tbody {
                     @for head in &run.summary.heads {
                         tr data-head=(head.name) data-accuracy=[head.test_accuracy] data-weight=(head.weight)
-                            data-figure=[figure_of(run, &head.metrics())] {
+                            data-figure=[head.metrics().and_then(|metrics| figure_of(run, &metrics))] {
                             th scope="row" { (head.name) }
                             @if head.weight > 0.0 {
-                                (figures(&head.metrics(), head.test_samples))
+                                (figures(head.metrics().as_ref(), head.test_samples))
                                 td.number { (format!("{:.3}", head.weight)) }
                             } @else {
                                 td colspan=(columns) { "not trained" }
@@ -206,7 +243,7 @@ fn heads(run: &Run) -> Markup {
                                 "predicting from: " (rule.rule.name())
                                 @if rule.rule == run.summary.predict { " (this run’s)" }
                             }
-                            (figures(&rule.metrics(), run.test_samples()))
+                            (figures(Some(&rule.metrics()), run.test_samples()))
                             td {} td {}
                         }
                     }
@@ -231,7 +268,7 @@ fn interval(share: f64, samples: usize) -> Option<String> {
 
 /// Class by class, what the run says beside its best single-modality head.
 fn gain(names: &mut Names, run: &Run) -> Result<Markup> {
-    if run.test.as_ref().is_some_and(|test| test.classes.is_empty()) {
+    if !run.summary.is_tested() || run.test.as_ref().is_some_and(|test| test.classes.is_empty()) {
         return Ok(html! {});
     }
     let pair = run.best_single().and_then(|(_, single)| {

@@ -30,7 +30,7 @@ pub(super) fn section(names: &mut Names, runs: &[&Run]) -> Result<Markup> {
     };
     let single = |run: &Run| {
         let (_, head) = run.best_single()?;
-        let value = head.metrics().get(&run.main().name)?;
+        let value = head.metrics()?.get(&run.main().name)?;
         Some(format!("{}, {}", head.name, of_kind(value, run.main())))
     };
     let chart = of_runs(runs)?;

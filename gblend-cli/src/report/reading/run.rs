@@ -9,10 +9,10 @@ use super::{json, problem, text};
 use crate::config::BlendConfig;
 use crate::error::Result;
 use crate::records::{
-    Confusion, Counts, EpochMetrics, HeadSummary, Metrics, ObjectiveDescription, PredictionSummary, Score,
-    StrategyAdvice, Summary, TestDetails,
+    Begun, Confusion, Counts, EpochMetrics, HeadSummary, Metrics, ObjectiveDescription, PredictionSummary,
+    Score, StrategyAdvice, Summary, TestDetails,
 };
-use crate::run_folder::refuse_comparison;
+use crate::run_folder::{Stopped, read_begun, read_stopped, refuse_comparison};
 
 /// More classes than any test set has; a square of them is still small.
 const MOST_CLASSES: usize = 4096;
@@ -25,6 +25,10 @@ const MOST_PAIRS: usize = 100_000;
 pub(crate) struct Run {
     /// What the page calls it.
     pub(crate) name: String,
+    /// When it was begun and by which version; nothing of older runs.
+    pub(crate) begun: Option<Begun>,
+    /// How far it came, if it did not end.
+    pub(crate) stopped: Option<Stopped>,
     /// `config.toml`.
     pub(crate) config: String,
     /// The lines of `metrics.jsonl` that are of epochs. Each has the heads of the summary, in their order.
@@ -41,7 +45,7 @@ impl Run {
     /// Reads a folder.
     ///
     /// # Errors
-    /// [`Error::Run`](crate::Error::Run) if the run did not end, or a file is damaged.
+    /// [`Error::Run`](crate::Error::Run) if the run has not come to a checkpoint, or a file is damaged.
     pub(crate) fn read(folder: &Path) -> Result<Self> {
         refuse_comparison(folder)?;
         if !folder.join("config.toml").is_file() {
@@ -50,17 +54,14 @@ impl Run {
                 "neither config.toml nor compare.json: this is no folder that `gblend train` or `gblend compare` wrote",
             ));
         }
-        if !folder.join("summary.json").is_file() {
-            return Err(problem(
-                folder,
-                "no summary.json: the run did not end; `gblend train --resume` goes on with it",
-            ));
-        }
-        let summary: Summary = json(folder, "summary.json")?;
+        let (summary, stopped) = match folder.join("summary.json").is_file() {
+            true => (json::<Summary>(folder, "summary.json")?, None),
+            false => read_stopped(folder).map(|(summary, stopped)| (summary, Some(stopped)))?,
+        };
         if summary.heads.is_empty() {
             return Err(problem(folder, "summary.json has no head"));
         }
-        let epochs = epochs(folder, &summary)?;
+        let epochs = epochs(folder, &summary, stopped.is_some())?;
         let test = if folder.join("test.json").is_file() {
             let test: TestDetails = json(folder, "test.json")?;
             check(folder, &test)?;
@@ -79,6 +80,8 @@ impl Run {
         };
         Ok(Self {
             name: name(folder),
+            begun: read_begun(folder)?,
+            stopped,
             config,
             advice,
             epochs,
@@ -122,7 +125,7 @@ impl Run {
             .filter_map(|head| head.objective.as_ref());
         let all = ObjectiveDescription::metrics(self.summary.objective.as_ref()).iter();
         let all = all.chain(own.flat_map(|objective| &objective.metrics));
-        let heads = self.summary.heads.iter().map(HeadSummary::metrics);
+        let heads = self.summary.heads.iter().filter_map(HeadSummary::metrics);
         let rules = self.summary.predictions.iter().map(PredictionSummary::metrics);
         let figures: Vec<Metrics> = heads.chain(rules).collect();
         let mut kinds: Vec<&MetricKind> = Vec::new();
@@ -138,7 +141,7 @@ impl Run {
     /// The figure by which heads compare: with several labels the mean average precision, which no threshold decides; where
     /// classes were weighted the balanced accuracy; else the main one.
     pub(crate) fn measure(&self, head: &HeadSummary) -> Option<Measure<'_>> {
-        let metrics = head.metrics();
+        let metrics = head.metrics()?;
         let kinds = ObjectiveDescription::metrics(self.summary.objective.as_ref());
         let wanted = |kind: &&MetricKind| match kind.name.as_ref() {
             "mean_average_precision" => true,
@@ -257,10 +260,16 @@ fn name(folder: &Path) -> String {
     }
 }
 
-fn epochs(folder: &Path, summary: &Summary) -> Result<Vec<EpochMetrics>> {
+/// The epochs of a run, of one that `was_stopped` as far as they were written.
+fn epochs(folder: &Path, summary: &Summary, was_stopped: bool) -> Result<Vec<EpochMetrics>> {
     let text = text(folder, "metrics.jsonl")?;
+    let whole = match text.rfind('\n') {
+        Some(end) if was_stopped => &text[..end],
+        None if was_stopped => "",
+        _ => &text,
+    };
     let mut epochs: Vec<EpochMetrics> = Vec::new();
-    for (number, line) in text.lines().enumerate() {
+    for (number, line) in whole.lines().enumerate() {
         let wrong = |found: String| problem(folder, format!("metrics.jsonl, line {}: {found}", number + 1));
         let value: Value = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
         // Estimates of the blend are in the summary as well.

@@ -41,7 +41,7 @@ fn run() -> Run {
         test_macro_f1: Some(accuracies[head]),
         test_metrics: BTreeMap::new(),
         test_mean_average_precision: None,
-        test_loss: 1.0,
+        test_loss: Some(1.0),
         weight: weights[head],
     });
     let predictions = PredictionRule::ALL.map(|rule| PredictionSummary {
@@ -89,6 +89,8 @@ fn run() -> Run {
     });
     Run {
         name: "run".into(),
+        begun: None,
+        stopped: None,
         config: "[run]\nseed = 0\n\n[blend]\nkind = \"ogr\"\n".into(),
         epochs: epochs.collect(),
         summary: Summary {
@@ -101,6 +103,7 @@ fn run() -> Run {
             samples_skipped: 0,
             samples_unlabeled: 0,
             epochs: 4,
+            ended_before: Vec::new(),
             selected_epoch: 4,
             selection: None,
             refitted: false,

@@ -79,6 +79,21 @@ impl Store {
         })
     }
 
+    /// Whether there is no checkpoint, not even a damaged one.
+    pub fn is_empty(&self) -> bool {
+        numbers(&self.folder).is_empty()
+    }
+
+    /// What the newest checkpoint says that can be read, without its arrays.
+    pub fn newest_description(&self) -> Option<Description> {
+        numbers(&self.folder).into_iter().rev().find_map(|number| {
+            let text = std::fs::read(self.folder.join(format!("{number}.json"))).ok()?;
+            let file: File = serde_json::from_slice(&text).ok()?;
+            let whole = file.format == format_name() && checksum(&file.description).ok()? == file.checksum;
+            whole.then_some(file.description)
+        })
+    }
+
     /// A checkpoint, or what is wrong with it.
     fn read(&self, number: u64) -> Result<Result<Checkpoint, String>> {
         let name = format!("{number}.json");
@@ -164,7 +179,7 @@ impl Store {
         };
         write_whole(&self.folder.join(format!("{number}.json")), &to_json(&file)?)?;
         self.next += 1;
-        self.prune();
+        self.prune(KEPT);
         // The estimate before the epoch at hand is over if it was made, and those before it are in any case.
         let Description {
             position, estimated, ..
@@ -175,10 +190,19 @@ impl Store {
         Ok(())
     }
 
-    /// Removes what no kept checkpoint needs. What cannot be removed does no harm.
-    fn prune(&self) {
+    /// Removes all checkpoints but the last one, and all that is of estimates and folds. What cannot be removed does no harm.
+    pub fn keep_last(&self) {
+        self.prune(1);
+        probes::remove_through(&self.folder, usize::MAX);
+        for name in names(&self.folder).filter(|name| name.starts_with("fold-")) {
+            let _ = std::fs::remove_dir_all(self.folder.join(name));
+        }
+    }
+
+    /// Removes what the last checkpoints, so many of them, do not need. What cannot be removed does no harm.
+    fn prune(&self, most: usize) {
         let numbers = numbers(&self.folder);
-        let (old, kept) = numbers.split_at(numbers.len().saturating_sub(KEPT));
+        let (old, kept) = numbers.split_at(numbers.len().saturating_sub(most));
         for number in old {
             // The JSON file first: without it the arrays are no checkpoint.
             for extension in ["json", "safetensors"] {

@@ -7,7 +7,6 @@ use gblend_core::{Error, Result, category};
 use super::super::label_names::{are_numbers, check_one_way};
 use super::super::table::Table;
 use super::ColumnNames;
-use super::spread::check_spread;
 
 /// A column of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub(in super::super) struct Column {
 ///
 /// # Errors
 /// [`Error::Setting`] if a column of categories is none of the stream's; [`Error::Data`] if two names of a column have one
-/// code, or are one number written in two ways, or if 32 bits cannot tell numbers of a column apart.
+/// code, or are one number written in two ways.
 pub(in super::super) fn columns(
     table: &Table,
     positions: &[usize],
@@ -52,9 +51,6 @@ pub(in super::super) fn columns(
     for &column in &of_names {
         check_one_way(table, column, |cell| vec![cell], "")?;
         check_codes(table, column)?;
-    }
-    for &column in positions.iter().filter(|column| !of_names.contains(column)) {
-        check_spread(table, column)?;
     }
     let columns = positions.iter().map(|&position| Column {
         position,

@@ -5,12 +5,12 @@ mod column_names;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod row_file;
-mod spread;
 
-use gblend_core::{Array, category};
+use gblend_core::{Array, Error, Result as Checked, category};
 
 use super::decode::Fault;
 use super::label_names::is_nan;
+use super::spread::{Spread, first_lost, problem};
 use super::table::Table;
 
 pub(super) use categories::{Column, columns};
@@ -47,6 +47,53 @@ impl ArrayCells {
             .iter()
             .map(|column| table.columns()[column.position].clone());
         Some(names.collect())
+    }
+
+    /// Refuses numbers of stream `name` that would be one in 32 bits.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with what the numbers are, what is left of them, and what to do.
+    pub(super) fn check_spread(&self, table: &Table, name: &str) -> Checked<()> {
+        let of_column = |row: usize, column: usize, problem: String| {
+            let column = &table.columns()[column];
+            Err(Error::data(
+                table.place(row),
+                format!("column `{column}` {problem}"),
+            ))
+        };
+        match self {
+            Self::Columns(columns) => {
+                for column in columns.iter().filter(|column| !column.is_category) {
+                    let mut spread = Spread::default();
+                    for row in 0..table.len() {
+                        if let Ok(number) = table.value(row, column.position).parse() {
+                            spread.add(row, number);
+                        }
+                    }
+                    if let Some(row) = spread.lost() {
+                        let told = spread.told();
+                        let problem =
+                            format!("has {told}; subtract the least of them, or leave the column out");
+                        return of_column(row, column.position, problem);
+                    }
+                }
+                Ok(())
+            }
+            Self::List(column) => match first_lost(table.list_spreads(*column), Spread::lost) {
+                Some(found) => {
+                    let row = found.1.lost().unwrap_or_default();
+                    of_column(row, *column, format!("has lists in which {}", problem(found)))
+                }
+                None => Ok(()),
+            },
+            Self::Row { file, .. } => match file.lost() {
+                Some(problem) => Err(Error::data(
+                    format!("stream {name}"),
+                    format!("{}: {problem}", file.name()),
+                )),
+                None => Ok(()),
+            },
+        }
     }
 
     /// The array of a row of the table. A cell without a number is NaN, which stands for what is missing.

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
 use gblend_core::Array;
+use gblend_modalities::frontend::frame_sampling::spread;
 use serde::Deserialize;
 
 use super::super::blob::{Blob, FileFault};
-use super::super::compressed::pointer;
+use super::super::compressed::stand_in;
 use super::super::decode::number::{NumberType, TYPES_EXPECTED, not_finite};
 use super::super::decode::{Fault, npy};
+use super::super::spread::{Spread, first_lost, problem};
 use crate::files::StillFile;
 
 /// Bytes of a header; those of real files are far shorter.
@@ -26,6 +28,8 @@ pub(in super::super) struct RowFile {
     /// The shape of a row; of a file with one axis `[1]`.
     shape: Vec<usize>,
     values: Values,
+    /// What is wrong with numbers that 32 bits hold.
+    lost: Option<String>,
 }
 
 #[derive(Debug)]
@@ -57,7 +61,7 @@ impl RowFile {
     /// Opens a file, of which what is read as a whole may take `limit` bytes; of several arrays in it, the one called `key`.
     pub(in super::super) fn open(blob: Blob, key: Option<&str>, limit: usize) -> Result<Self, Fault> {
         let name = blob.name().to_owned();
-        if let Some(problem) = pointer(&blob.head(64)?) {
+        if let Some(problem) = stand_in(&blob.head(64)?) {
             return Err(Fault::File(FileFault::new(name, problem)));
         }
         let opened = match blob.extension().as_str() {
@@ -69,7 +73,7 @@ impl RowFile {
             "safetensors" => open_safetensors(&blob, key),
             _ => Err("found another extension, expected one of: npy, npz, safetensors".into()),
         };
-        let (shape, values) = opened.map_err(|fault| match fault {
+        let (shape, values, lost) = opened.map_err(|fault| match fault {
             Fault::Media(problem) => Fault::File(FileFault::new(name.as_str(), problem)),
             other => other,
         })?;
@@ -85,12 +89,77 @@ impl RowFile {
             let problem = format!("found rows of shape {shape:?}, expected at least one value");
             return Err(Fault::File(FileFault::new(name, problem)));
         }
-        Ok(Self {
+        let mut file = Self {
             blob,
             rows,
             shape,
             values,
-        })
+            lost,
+        };
+        file.find_lost()?;
+        Ok(file)
+    }
+
+    /// What is wrong with columns whose numbers would be one in 32 bits.
+    pub(in super::super) fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
+    }
+
+    /// Looks for such columns in a file that is read row by row. A few rows tell numbers apart, if they can be at all; only if they
+    /// do not, all of them are read.
+    fn find_lost(&mut self) -> Result<(), Fault> {
+        const FEW: usize = 1024;
+        let Values::InFile { kind, .. } = self.values else {
+            return Ok(());
+        };
+        if !kind.is_rounded() || self.rows == 0 {
+            return Ok(());
+        }
+        let rows = match self.rows {
+            rows if rows > FEW => spread(rows, FEW),
+            rows => (0..rows).collect(),
+        };
+        let spreads = self.spreads(rows.into_iter())?;
+        if first_lost(&spreads, Spread::lost).is_some() {
+            let spreads = self.spreads(0..self.rows)?;
+            self.lost = first_lost(&spreads, Spread::lost).map(problem);
+        }
+        Ok(())
+    }
+
+    /// What the numbers of each column span in some rows.
+    fn spreads(&self, rows: impl Iterator<Item = usize>) -> Result<Vec<Spread>, Fault> {
+        let width = self.shape.last().copied().unwrap_or(1).max(1);
+        let mut spreads = vec![Spread::default(); width];
+        let Values::InFile { kind, big_endian, .. } = &self.values else {
+            return Ok(spreads);
+        };
+        for row in rows {
+            let numbers = kind.wide(&self.bytes(row)?, *big_endian);
+            for (at, number) in numbers.into_iter().enumerate() {
+                spreads[at % width].add(row, number);
+            }
+        }
+        Ok(spreads)
+    }
+
+    /// The bytes of a row in a file that is read row by row.
+    fn bytes(&self, row: usize) -> Result<Vec<u8>, Fault> {
+        let Values::InFile {
+            file, start, kind, ..
+        } = &self.values
+        else {
+            return Ok(Vec::new());
+        };
+        let mut bytes = vec![0; self.shape.iter().product::<usize>() * kind.size()];
+        let offset = start.saturating_add(row as u64 * bytes.len() as u64);
+        file.read_at(&mut bytes, offset).map_err(|error| {
+            Fault::File(FileFault::new(
+                self.blob.name(),
+                format!("cannot be read: {error}"),
+            ))
+        })?;
+        Ok(bytes)
     }
 
     /// The names of the arrays in a file; none of one that has a single array without a name.
@@ -125,18 +194,7 @@ impl RowFile {
         let count: usize = self.shape.iter().product();
         let values = match &self.values {
             Values::InMemory(values) => values[row * count..][..count].to_vec(),
-            Values::InFile {
-                file,
-                start,
-                kind,
-                big_endian,
-            } => {
-                let mut bytes = vec![0; count * kind.size()];
-                let offset = start.saturating_add(row as u64 * bytes.len() as u64);
-                file.read_at(&mut bytes, offset)
-                    .map_err(|error| fault(format!("cannot be read: {error}")))?;
-                kind.values(&bytes, *big_endian)
-            }
+            Values::InFile { kind, big_endian, .. } => kind.values(&self.bytes(row)?, *big_endian),
         };
         if let Some((position, value)) = not_finite(&values) {
             return Err(fault(format!(
@@ -147,7 +205,8 @@ impl RowFile {
     }
 }
 
-type Opened = (Vec<usize>, Values);
+/// Shape, values, and what is wrong with numbers that 32 bits hold, where all are looked at.
+type Opened = (Vec<usize>, Values, Option<String>);
 
 /// Bytes that an array takes, if so many can be counted.
 fn bytes_of(shape: &[usize], kind: NumberType) -> Option<u64> {
@@ -174,12 +233,18 @@ fn open_npy(blob: &Blob, limit: usize) -> Result<Opened, Fault> {
         return whole(&blob.read(limit)?);
     }
     let values = Values::in_file(blob, start, header.kind, header.big_endian)?;
-    Ok((header.shape, values))
+    Ok((header.shape, values, None))
 }
 
 fn whole(bytes: &[u8]) -> Result<Opened, Fault> {
     let array = npy::decode(bytes)?;
-    Ok((array.shape().to_vec(), Values::InMemory(array.into_values())))
+    let spreads = npy::spreads(bytes);
+    let lost = first_lost(&spreads, Spread::lost).map(problem);
+    Ok((
+        array.shape().to_vec(),
+        Values::InMemory(array.into_values()),
+        lost,
+    ))
 }
 
 type Npz = zip::ZipArchive<Cursor<Vec<u8>>>;
@@ -270,7 +335,7 @@ fn open_safetensors(blob: &Blob, key: Option<&str>) -> Result<Opened, Fault> {
         )));
     }
     let values = Values::in_file(blob, 8 + length + from, kind, false)?;
-    Ok((tensor.shape, values))
+    Ok((tensor.shape, values, None))
 }
 
 /// The array that is meant.
@@ -401,6 +466,52 @@ mod tests {
             assert!(file.row(0).is_ok());
             let error = format!("{:?}", file.row(1).unwrap_err());
             assert!(error.contains("row 1, column 1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn columns_that_32_bits_hold_as_one_are_found_in_every_format_among_any_number_of_rows() {
+        let far = 1_700_000_000_000_i64;
+        for rows in [3, 5000] {
+            let shape = format!("({rows}, 2)");
+            // The last row of those that are a day apart is, the others are not.
+            for (last, expected) in [(far + 5, true), (far + 86_400_000, false)] {
+                let at = |row: i64| if row + 1 == rows { last } else { far + row % 5 };
+                let by_row: Vec<u8> = (0..rows)
+                    .flat_map(|row| [row * 1000, at(row)])
+                    .flat_map(i64::to_le_bytes)
+                    .collect();
+                let by_column: Vec<u8> = (0..rows)
+                    .map(|row| row * 1000)
+                    .chain((0..rows).map(at))
+                    .flat_map(i64::to_le_bytes)
+                    .collect();
+                let plain = npy("<i8", false, &shape, &by_row);
+                let header = format!(
+                    r#"{{"x":{{"dtype":"I64","shape":[{rows},2],"data_offsets":[0,{}]}}}}"#,
+                    by_row.len()
+                );
+                for (name, bytes) in [
+                    ("a.npy", plain.clone()),
+                    ("b.npy", npy("<i8", true, &shape, &by_column)),
+                    ("c.npz", npz(&[("x", plain)], true)),
+                    ("d.safetensors", safetensors(&header, &by_row)),
+                ] {
+                    let file = open(name, &bytes, None).unwrap();
+                    assert_eq!(
+                        file.lost().is_some(),
+                        expected,
+                        "{name} {rows}: {:?}",
+                        file.lost()
+                    );
+                    if let Some(problem) = file.lost() {
+                        assert!(
+                            problem.starts_with("column 1: numbers from 1700000000000"),
+                            "{problem}"
+                        );
+                    }
+                }
+            }
         }
     }
 

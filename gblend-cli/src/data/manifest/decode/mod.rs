@@ -20,6 +20,7 @@ mod peers;
 mod picture;
 mod portable;
 mod sound;
+mod tiff;
 mod whole;
 
 use gblend_core::media::{DepthMaps, FlowFields, Frames, Media, MediaKind, SequenceShape};
@@ -27,12 +28,13 @@ use gblend_modalities::frontend::frame_sampling::spread;
 
 use self::depth_image::DepthConvention;
 use super::blob::{Blob, FileFault, Found};
-use super::compressed::pointer;
+use super::compressed::{pointer, stand_in};
+use super::spread::{Spread, first_lost, problem as spread_problem};
 
 use content::{SoundReader, is_picture, other_picture};
 
 /// Pictures that files hold one each.
-pub(super) const PICTURES: [&str; 3] = ["png", "jpg", "jpeg"];
+pub(super) const PICTURES: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
 pub(super) use ffmpeg::{SOUNDS as OTHER_SOUNDS, VIDEOS};
 const DEPTH_PICTURES: [&str; 2] = ["png", "pgm"];
 /// Sounds that are read here; `ffmpeg` reads others.
@@ -112,19 +114,19 @@ impl Reading {
     pub(super) fn decode(&self, found: &Found) -> Result<Media, Fault> {
         // A pointer is text, and nothing else that is read.
         if self.media == MediaKind::Text
-            && let Some(fault) = self.pointer(found)
+            && let Some(fault) = self.told(found, pointer)
         {
             return Err(fault);
         }
         self.decoded(found)
-            .map_err(|fault| self.pointer(found).unwrap_or(fault))
+            .map_err(|fault| self.told(found, stand_in).unwrap_or(fault))
     }
 
-    /// What is wrong with the files if one of them is a pointer to one that was not fetched.
-    fn pointer(&self, found: &Found) -> Option<Fault> {
+    /// What is wrong with the files if one of them stands for another one, by what is said of how it begins.
+    fn told(&self, found: &Found, problem: fn(&[u8]) -> Option<&'static str>) -> Option<Fault> {
         const HEAD: u64 = 64;
         self.chosen(found).into_iter().find_map(|blob| {
-            let problem = pointer(&blob.head(HEAD).ok()?)?;
+            let problem = problem(&blob.head(HEAD).ok()?)?;
             Some(Fault::File(FileFault::new(blob.name(), problem)))
         })
     }
@@ -152,7 +154,19 @@ impl Reading {
             MediaKind::Array => {
                 let blob = single(found)?;
                 expect_extension(blob, &["npy"])?;
-                Ok(Media::Array(npy::decode(&blob.read(self.limit)?)?))
+                let bytes = blob.read(self.limit)?;
+                let array = npy::decode(&bytes)?;
+                let spreads = npy::spreads(&bytes);
+                // Of a vector each number is a column, of which one file says nothing.
+                if array.shape().len() > 1
+                    && let Some(lost) = first_lost(&spreads, Spread::lost_as_whole)
+                {
+                    return Err(Fault::Media(format!(
+                        "has a series in which {}",
+                        spread_problem(lost)
+                    )));
+                }
+                Ok(Media::Array(array))
             }
             MediaKind::Text => {
                 let bytes = single(found)?.read(self.limit)?;
@@ -172,7 +186,7 @@ impl Reading {
                 not_empty(blob, "a picture or a video")?;
                 if let Some(kind) = other_picture(blob)? {
                     return Err(Fault::Media(format!(
-                        "is a picture in {kind}, expected one in png or jpeg; convert it, to png to keep its pixels"
+                        "is a picture in {kind}, expected one in png, jpeg, webp, tiff or bmp; convert it, to png to keep its pixels"
                     )));
                 }
                 let mut pictures = Sequence::new(self.limit);

@@ -5,6 +5,7 @@
 
 use gblend_core::Array;
 
+use super::super::spread::Spread;
 use super::Fault;
 use super::number::{NumberType, TYPES_EXPECTED};
 
@@ -17,6 +18,49 @@ pub(in super::super) fn decode(bytes: &[u8]) -> Result<Array, Fault> {
     let (header, body) = split(bytes)?;
     let header = Header::parse(header)?;
     header.array(body)
+}
+
+/// What the numbers of each column span, where 32 bits may round them. Columns are the last axis; one axis alone is one column.
+/// There are none in a file that cannot be read.
+pub(in super::super) fn spreads(bytes: &[u8]) -> Vec<Spread> {
+    let Some((header, body)) = layout(bytes)
+        .ok()
+        .map(|(header, start)| (header, &bytes[start as usize..]))
+    else {
+        return Vec::new();
+    };
+    let Header {
+        kind,
+        big_endian,
+        fortran_order,
+        shape,
+    } = header;
+    let (steps, width) = match &shape[..] {
+        [] | [_] => (&shape[..], 1),
+        [steps @ .., width] => (steps, *width),
+    };
+    if !kind.is_rounded() || width == 0 || body.len() / kind.size() < width {
+        return Vec::new();
+    }
+    let mut spreads = vec![Spread::default(); width];
+    // The values that follow each other in one column.
+    let run = match fortran_order {
+        true => steps
+            .iter()
+            .fold(1_usize, |run, extent| run.saturating_mul(*extent))
+            .max(1),
+        false => 1,
+    };
+    /// Numbers that are held in 64 bits at once.
+    const PIECE: usize = 1 << 16;
+    let pieces = body.chunks(PIECE * kind.size()).enumerate();
+    for (piece, bytes) in pieces {
+        for (at, number) in kind.wide(bytes, big_endian).into_iter().enumerate() {
+            let column = (piece * PIECE + at) / run % width;
+            spreads[column].add(0, number);
+        }
+    }
+    spreads
 }
 
 /// Where the values of a file begin, and the header, from as much of the file as has it.
@@ -206,6 +250,29 @@ pub(in super::super) mod tests {
     }
 
     #[test]
+    fn columns_that_32_bits_leave_no_two_numbers_of_are_told_in_every_order() {
+        // np.arange(4).reshape(2, 2), with 1.7e12 added to column 1.
+        let far = 1_700_000_000_000_i64;
+        for (order, values) in [
+            ("False", [0, far + 1, 2, far + 3]),
+            ("True", [0, 2, far + 1, far + 3]),
+        ] {
+            let body: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let lost = |shape: &str| {
+                let spreads = spreads(&file(&header("<i8", order, shape), &body));
+                spreads
+                    .iter()
+                    .map(|spread| spread.lost().is_some())
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(lost("(2, 2)"), [false, true], "{order}");
+            assert_eq!(lost("(1, 2, 2)"), [false, true], "{order}");
+            assert_eq!(lost("(4,)"), [false], "{order}");
+            assert_eq!(lost("(4, 0)"), [false; 0], "{order}");
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_the_file_is_refused() {
         for (descr, order, shape) in [
             ("<f4", "False", "(3,)"),
@@ -226,6 +293,7 @@ pub(in super::super) mod tests {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>, text in "\\PC{0,80}", shape in "[(),0-9 ]{0,40}") {
             let _ = decode(&bytes);
+            let _ = spreads(&file(&header("<f8", "True", &shape), &bytes));
             let _ = decode(&file(&text, &bytes));
             let _ = decode(&file(&header("<f4", "True", &shape), &bytes));
             let mut magic = MAGIC.to_vec();

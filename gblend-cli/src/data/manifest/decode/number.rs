@@ -40,6 +40,25 @@ const TYPES: [(NumberType, &str, &str); 13] = [
 /// What [`TYPES`] are, in words.
 pub(in super::super) const TYPES_EXPECTED: &str = "bool, integers of 1 to 8 bytes, or floats of 2, 4 or 8";
 
+/// What is made of each number of a type in some bytes.
+macro_rules! numbers {
+    ($body:expr, $big_endian:expr, $type:ty, $number:ident => $value:expr) => {
+        $body
+            .chunks_exact(size_of::<$type>())
+            .map(|chunk| {
+                let mut bytes = [0; size_of::<$type>()];
+                bytes.copy_from_slice(chunk);
+                let $number = if $big_endian {
+                    <$type>::from_be_bytes(bytes)
+                } else {
+                    <$type>::from_le_bytes(bytes)
+                };
+                $value
+            })
+            .collect()
+    };
+}
+
 impl NumberType {
     /// By NumPy's code without the order of bytes, as in `f4`.
     pub(in super::super) fn of_numpy(code: &str) -> Option<Self> {
@@ -65,31 +84,34 @@ impl NumberType {
         }
     }
 
+    /// Whether 32-bit floats round some of its numbers.
+    pub(in super::super) fn is_rounded(self) -> bool {
+        matches!(self, Self::I32 | Self::U32 | Self::I64 | Self::U64 | Self::F64)
+    }
+
+    /// The numbers as 64-bit floats, where 32-bit ones would round them.
+    #[allow(clippy::cast_lossless)] // One macro for all widths.
+    pub(in super::super) fn wide(self, body: &[u8], big_endian: bool) -> Vec<f64> {
+        match self {
+            Self::I32 => numbers!(body, big_endian, i32, number => number as f64),
+            Self::U32 => numbers!(body, big_endian, u32, number => number as f64),
+            Self::I64 => numbers!(body, big_endian, i64, number => number as f64),
+            Self::U64 => numbers!(body, big_endian, u64, number => number as f64),
+            Self::F64 => numbers!(body, big_endian, f64, number => number),
+            _ => self.values(body, big_endian).into_iter().map(f64::from).collect(),
+        }
+    }
+
     /// The numbers as 32-bit floats; one that is too large for that is infinite.
-    // One macro for all widths, some of which would fit without loss.
-    #[allow(clippy::cast_lossless)]
+    #[allow(clippy::cast_lossless)] // As above.
     pub(in super::super) fn values(self, body: &[u8], big_endian: bool) -> Vec<f32> {
         macro_rules! read {
-            ($type:ty, $number:ident => $value:expr) => {
-                body.chunks_exact(size_of::<$type>())
-                    .map(|chunk| {
-                        let mut bytes = [0; size_of::<$type>()];
-                        bytes.copy_from_slice(chunk);
-                        let $number = if big_endian {
-                            <$type>::from_be_bytes(bytes)
-                        } else {
-                            <$type>::from_le_bytes(bytes)
-                        };
-                        $value
-                    })
-                    .collect()
-            };
             ($type:ty) => {
-                read!($type, number => number as f32)
+                numbers!(body, big_endian, $type, number => number as f32)
             };
         }
         match self {
-            Self::Bool => read!(u8, byte => if byte == 0 { 0.0 } else { 1.0 }),
+            Self::Bool => numbers!(body, big_endian, u8, byte => if byte == 0 { 0.0 } else { 1.0 }),
             Self::I8 => read!(i8),
             Self::U8 => read!(u8),
             Self::I16 => read!(i16),
@@ -98,8 +120,8 @@ impl NumberType {
             Self::U32 => read!(u32),
             Self::I64 => read!(i64),
             Self::U64 => read!(u64),
-            Self::F16 => read!(f16, number => number.to_f32()),
-            Self::BF16 => read!(bf16, number => number.to_f32()),
+            Self::F16 => numbers!(body, big_endian, f16, number => number.to_f32()),
+            Self::BF16 => numbers!(body, big_endian, bf16, number => number.to_f32()),
             Self::F32 => read!(f32),
             Self::F64 => read!(f64),
         }
@@ -132,6 +154,22 @@ mod tests {
             [1.5, -2.0]
         );
         assert_eq!(NumberType::of_numpy(""), None);
+    }
+
+    #[test]
+    fn wide_numbers_keep_what_32_bits_round() {
+        let (large, body) = (16_777_217, 16_777_217_i64.to_be_bytes());
+        assert_eq!(NumberType::I64.wide(&body, true), [f64::from(large)]);
+        assert_eq!(NumberType::I64.values(&body, true), [16_777_216.0]);
+        assert_eq!(NumberType::F64.wide(&0.1_f64.to_le_bytes(), false), [0.1]);
+        assert_eq!(NumberType::U8.wide(&[3], false), [3.0]);
+        for (kind, ..) in TYPES {
+            assert_eq!(
+                kind.is_rounded(),
+                kind.size() > 3 && kind != NumberType::F32,
+                "{kind:?}"
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Sounds, pictures and clips of every kind beside what trusted readers make of them: soundfile, Pillow, OpenCV.
-//! `xtask/peers/media.py` writes both.
+//! `xtask/peers/media.py` and `further_pictures.py` write both.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{Cursor, Read};
@@ -69,8 +69,19 @@ fn sounds_are_read_as_soundfile_reads_them_or_refused_for_the_true_reason() {
 
 #[test]
 fn pictures_are_read_as_pillow_and_opencv_read_them() {
-    let (mut archive, cases) = Archive::open(include_bytes!("../../../../tests/fixtures/media/pictures.zip"));
-    assert_eq!(cases.len(), 100);
+    let archive = include_bytes!("../../../../tests/fixtures/media/pictures.zip");
+    assert_eq!(pictures_read_as_expected(archive), 100);
+}
+
+#[test]
+fn pictures_in_webp_tiff_and_bmp_are_read_as_pillow_reads_them() {
+    let archive = include_bytes!("../../../../tests/fixtures/media/further_pictures.zip");
+    assert_eq!(pictures_read_as_expected(archive), 81);
+}
+
+/// Reads every picture of an archive, and returns how many there are.
+fn pictures_read_as_expected(archive: &'static [u8]) -> usize {
+    let (mut archive, cases) = Archive::open(archive);
     for case in &cases {
         let what = format!("{}: {}", text(case, "file"), text(case, "what"));
         let found = picture::decode(&archive.file(text(case, "file")), LIMIT);
@@ -91,6 +102,7 @@ fn pictures_are_read_as_pillow_and_opencv_read_them() {
             );
         }
     }
+    cases.len()
 }
 
 /// Rows and columns of the grid that `media.py` lays over a frame.

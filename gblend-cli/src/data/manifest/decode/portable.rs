@@ -1,4 +1,4 @@
-//! The two plain formats in which `ffmpeg` hands over what it has decoded: they say their own sizes, so that
+//! The plain formats in which `ffmpeg` hands over what it has decoded: they say their own sizes, so that
 //! nothing else has to be asked for them.
 
 use gblend_core::media::Waveform;
@@ -29,6 +29,33 @@ pub(super) fn pixmaps(mut bytes: &[u8]) -> Result<Vec<Picture<u8>>, Fault> {
             values: pixels.to_vec(),
         });
         bytes = &rest[1 + size..];
+    }
+    Ok(pictures)
+}
+
+/// Portable arbitrary maps (`P7`) of color and opacity, one after the other: four channels.
+pub(super) fn maps_with_alpha(mut bytes: &[u8]) -> Result<Vec<Picture<u8>>, Fault> {
+    let mut pictures = Vec::new();
+    while !bytes.is_empty() {
+        let broken = || Fault::Media("the frames from ffmpeg are not portable maps with opacity".into());
+        let rest = bytes.strip_prefix(b"P7\nWIDTH").ok_or_else(broken)?;
+        let (width, rest) = number(rest).ok_or_else(broken)?;
+        let rest = rest.strip_prefix(b"\nHEIGHT").ok_or_else(broken)?;
+        let (height, rest) = number(rest).ok_or_else(broken)?;
+        let rest = rest.strip_prefix(b"\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n");
+        let rest = rest.ok_or_else(broken)?;
+        let size = width.checked_mul(height).and_then(|pixels| pixels.checked_mul(4));
+        let size = size.filter(|size| *size > 0).ok_or_else(broken)?;
+        let (pixels, rest) = rest
+            .split_at_checked(size)
+            .ok_or("the last frame from ffmpeg is cut short")?;
+        pictures.push(Picture {
+            height,
+            width,
+            channels: 4,
+            values: pixels.to_vec(),
+        });
+        bytes = rest;
     }
     Ok(pictures)
 }
@@ -81,6 +108,19 @@ mod tests {
     }
 
     #[test]
+    fn maps_with_opacity_follow_each_other() {
+        // As ffmpeg 5.1 writes them.
+        let head = "P7\nWIDTH 2\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n";
+        let bytes = format!("{head}abcdefgh{head}12345678").into_bytes();
+        let pictures = maps_with_alpha(&bytes).unwrap();
+        assert_eq!(pictures.len(), 2);
+        let second = &pictures[1];
+        assert_eq!((second.height, second.width, second.channels), (1, 2, 4));
+        assert_eq!(second.values, b"12345678");
+        assert!(maps_with_alpha(&bytes[..bytes.len() - 1]).is_err());
+    }
+
+    #[test]
     fn channels_of_a_sound_are_averaged() {
         let mut bytes = b".snd".to_vec();
         bytes.extend(
@@ -102,6 +142,7 @@ mod tests {
         fn no_bytes_panic(bytes: Vec<u8>, header in "[0-9 \n]{0,60}") {
             let _ = pixmaps(&bytes);
             let _ = pixmaps(&[b"P6".as_slice(), header.as_bytes(), &bytes].concat());
+            let _ = maps_with_alpha(&[b"P7\nWIDTH".as_slice(), header.as_bytes(), &bytes].concat());
             let _ = au(&bytes);
             let _ = au(&[b".snd".as_slice(), &bytes].concat());
         }

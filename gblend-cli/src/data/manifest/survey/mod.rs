@@ -154,7 +154,7 @@ pub fn survey(from: &Path, place: Place<'_>, label: Option<&str>) -> Result<Surv
         mut guesses,
     } = Input::open(Given::find(from)?, place, label, &mut notes, &mut problems)?;
     let origin = from.display().to_string();
-    check_shape(&table, &origin)?;
+    table.check_shape()?;
     let readable: Vec<Profile> = (0..table.columns().len())
         .filter(|&column| !table.is_refused(column) && !table.has_lists(column) && !table.has_files(column))
         .map(|column| Profile::of(&table, column))
@@ -368,21 +368,6 @@ fn read(path: &Path, label: Option<&str>) -> Result<Table> {
         files: &files,
     };
     Table::read(path, nested)
-}
-
-/// Says what is odd about a table before anything is looked for in it.
-fn check_shape(table: &Table, place: &str) -> Result<()> {
-    let [only] = table.columns() else { return Ok(()) };
-    let separator = [(';', "semicolons"), ('\t', "tabs"), ('|', "bars")];
-    match separator.iter().find(|(separator, _)| only.contains(*separator)) {
-        Some((_, what)) => Err(Error::data(
-            place,
-            format!(
-                "found one column, `{only}`, whose name has {what}; expected commas between columns, or tabs in a .tsv"
-            ),
-        )),
-        None => Ok(()),
-    }
 }
 
 /// Every stream that may be one.

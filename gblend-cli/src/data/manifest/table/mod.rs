@@ -17,6 +17,7 @@ use gblend_core::{Error, Result};
 use serde_json::Value;
 
 use super::compressed;
+use super::spread::Spread;
 pub(super) use builder::TableBuilder;
 use cells::{Cells, CellsBuilder};
 use numbers::{Item, Lists};
@@ -264,6 +265,11 @@ impl Table {
         lists.get(row)
     }
 
+    /// What the numbers of each column of the arrays in a column's lists span.
+    pub(super) fn list_spreads(&self, column: usize) -> &[Spread] {
+        self.lists.get(&column).map_or(&[], Lists::spreads)
+    }
+
     /// The columns that cannot become text, or whose texts look like lists.
     pub(super) fn nested_columns(&self) -> Vec<String> {
         let bracketed = |column: &usize| {
@@ -315,6 +321,24 @@ impl Table {
         self.cells.get(column).map_or("", |cells| cells.get(row))
     }
 
+    /// Says what is odd about a table before anything is looked for in it.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if its cells are divided by something else than a table of its name is.
+    pub(super) fn check_shape(&self) -> Result<()> {
+        let [only] = self.columns() else { return Ok(()) };
+        let separator = [(';', "semicolons"), ('\t', "tabs"), ('|', "bars")];
+        match separator.iter().find(|(separator, _)| only.contains(*separator)) {
+            Some((_, what)) => Err(Error::data(
+                &self.name,
+                format!(
+                    "found one column, `{only}`, whose name has {what}; expected commas between columns, or tabs in a .tsv"
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// The position of a column that setting `key` names.
     ///
     /// # Errors
@@ -323,6 +347,9 @@ impl Table {
         let position = self.columns.iter().position(|column| column == name);
         if let Some((place, problem)) = position.and_then(|position| self.refused.get(&position)) {
             return Err(Error::data(place, format!("`{name}` {problem}")));
+        }
+        if position.is_none() {
+            self.check_shape()?;
         }
         position.ok_or_else(|| {
             let near = nearest(name, self.columns.iter().map(String::as_str))
@@ -342,9 +369,13 @@ pub(super) fn no_object(text: &str, error: &serde_json::Error) -> String {
         let mut between = text.split('"').step_by(2);
         between.any(|plain| plain.contains(word))
     });
-    let hint = foreign.map_or_else(String::new, |word| {
-        format!("; JSON has no {word}: write null for what is missing")
-    });
+    let hint = match foreign {
+        Some(word) => format!("; JSON has no {word}: write null for what is missing"),
+        None if text.trim_start().starts_with('[') => {
+            "; the objects of a list stand in lines of their own in JSON Lines, without brackets and commas between them".to_owned()
+        }
+        None => String::new(),
+    };
     format!("no JSON object: {error}{hint}")
 }
 

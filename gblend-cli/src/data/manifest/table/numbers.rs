@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::super::spread::Spread;
+
 /// An item of a list, whatever the format of the table.
 pub(super) enum Item<'a, T> {
     Number(f64),
@@ -22,6 +24,8 @@ pub(super) struct Lists {
     ends: Vec<usize>,
     /// What is wrong with the cells of these rows.
     problems: BTreeMap<usize, String>,
+    /// What the numbers span that have the same place in their lists, and in lists of lists in the inner ones.
+    spreads: Vec<Spread>,
 }
 
 /// What a cell has.
@@ -34,6 +38,11 @@ enum Kind {
 }
 
 impl Lists {
+    /// What the numbers of each column of the arrays span.
+    pub(super) fn spreads(&self) -> &[Spread] {
+        &self.spreads
+    }
+
     /// Whether no row has a list.
     pub(super) fn is_empty(&self) -> bool {
         self.kinds.is_empty()
@@ -106,11 +115,20 @@ impl Lists {
         }
     }
 
+    /// Takes a number of the row that is being added.
+    fn span(&mut self, position: usize, number: f64) {
+        if self.spreads.len() <= position {
+            self.spreads.resize_with(position + 1, Spread::default);
+        }
+        self.spreads[position].add(self.kinds.len(), number);
+    }
+
     /// Gives back the room for more.
     pub(super) fn shrink(&mut self) {
         self.values.shrink_to_fit();
         self.kinds.shrink_to_fit();
         self.ends.shrink_to_fit();
+        self.spreads.shrink_to_fit();
     }
 
     /// Adds the values of a list, and returns the length of its lists if it has some.
@@ -147,6 +165,7 @@ impl Lists {
                         ));
                     }
                     self.values.push(value);
+                    self.span(position, number);
                 }
                 (Item::Missing, None) => self.values.push(f32::NAN),
                 (Item::Other(other), _) => {

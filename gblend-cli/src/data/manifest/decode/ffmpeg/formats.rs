@@ -5,13 +5,13 @@
 //! that looks for a file beside its own (`mlv`, `vobsub`, `imf`); and what nobody has looked at is not here either.
 
 /// For people: what is taken, by usual extensions.
-pub(super) const TAKEN: &str = "mp4, m4v, mov, 3gp, mkv, webm, avi, flv, wmv, asf, mpg, vob, ts, m2ts, ogv, gif, and for sound \
+pub(super) const TAKEN: &str = "mp4, m4v, mov, 3gp, mkv, webm, avi, flv, wmv, asf, mpg, vob, ts, m2ts, ogv, gif, apng, and for sound \
                                           alone m4a, aac, opus, wma, aiff, au, caf, ac3, mp2, amr";
 
 /// Extensions of files with pictures that move.
-pub(in super::super::super) const VIDEOS: [&str; 22] = [
+pub(in super::super::super) const VIDEOS: [&str; 23] = [
     "mp4", "m4v", "mov", "avi", "mpg", "mpeg", "mkv", "webm", "flv", "f4v", "wmv", "asf", "3gp", "3g2", "ts",
-    "m2ts", "mts", "vob", "ogv", "mxf", "rm", "gif",
+    "m2ts", "mts", "vob", "ogv", "mxf", "rm", "gif", "apng",
 ];
 
 /// Extensions of files with sound alone.

@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 use gblend_core::media::Waveform;
 
 use super::super::blob::Blob;
+use super::picture::over_black;
 use super::whole::cut_short;
 use super::{Fault, Picture, portable, too_large};
 
@@ -39,23 +40,21 @@ pub(in super::super) struct ProgramError {
     problem: String,
 }
 
-/// The frames of a video in time order, in color.
+/// The frames of a video in time order, in color. What is transparent lies over black, as in pictures.
 pub(super) fn frames(blob: &Blob, limit: usize) -> Result<Vec<Picture<u8>>, Fault> {
-    let output = [
-        "-map",
-        // The picture on the cover of a sound is no video.
-        "0:V:0",
-        "-fps_mode",
-        "passthrough",
-        "-pix_fmt",
-        "rgb24",
-        "-c:v",
-        "ppm",
-        "-f",
-        "image2pipe",
-    ];
-    let (bytes, words) = run(blob, &output, limit).map_err(lacking("pictures"))?;
-    let pictures = portable::pixmaps(&bytes)?;
+    // Every GIF may be transparent somewhere.
+    let is_gif = blob.head(4)? == b"GIF8";
+    let (pictures, words) = if is_gif {
+        frames_over_black(blob, None, limit)?
+    } else {
+        let (bytes, words) =
+            run(blob, &[], &video_output("rgb24", "ppm"), limit).map_err(lacking("pictures"))?;
+        if words.has_alpha || words.alpha_decoder.is_some() {
+            frames_over_black(blob, words.alpha_decoder, limit)?
+        } else {
+            (portable::pixmaps(&bytes)?, words)
+        }
+    };
     if pictures.is_empty() {
         return Err("found no frame in the video".into());
     }
@@ -69,10 +68,56 @@ pub(super) fn frames(blob: &Blob, limit: usize) -> Result<Vec<Picture<u8>>, Faul
     }
 }
 
+/// The frames of a video with opacity, which `decoder` reads if ffmpeg's own leaves it aside.
+fn frames_over_black(
+    blob: &Blob,
+    decoder: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<Picture<u8>>, Words), Fault> {
+    let input: Vec<&str> = decoder.map_or_else(Vec::new, |decoder| vec!["-c:v", decoder]);
+    // A fourth value for each pixel, which no sample keeps.
+    let with_alpha = limit.saturating_add(limit / 3);
+    let ran = run(blob, &input, &video_output("rgba", "pam"), with_alpha);
+    let (bytes, words) = ran
+        .map_err(lacking("pictures"))
+        .map_err(|fault| match (fault, decoder) {
+            (Fault::Media(problem), Some(decoder)) if problem.contains("Unknown decoder") => program(
+                blob,
+                format!("it is transparent in places, which ffmpeg reads with {decoder}, and this one was built without"),
+            ),
+            (fault, _) => fault,
+        })?;
+    let pictures = portable::maps_with_alpha(&bytes)?
+        .into_iter()
+        .map(|frame| Picture {
+            channels: 3,
+            values: over_black::<3, 4>(&frame.values),
+            ..frame
+        });
+    Ok((pictures.collect(), words))
+}
+
+/// How a video's frames are asked for, in this format of pixels and by this coder.
+fn video_output<'a>(pixels: &'a str, coder: &'a str) -> [&'a str; 10] {
+    [
+        "-map",
+        // The picture on the cover of a sound is no video.
+        "0:V:0",
+        "-fps_mode",
+        "passthrough",
+        "-pix_fmt",
+        pixels,
+        "-c:v",
+        coder,
+        "-f",
+        "image2pipe",
+    ]
+}
+
 /// The first sound track of a video, or of a sound; several channels are averaged.
 pub(super) fn sound(blob: &Blob, limit: usize) -> Result<Waveform, Fault> {
     let output = ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au"];
-    let (bytes, _) = run(blob, &output, limit).map_err(lacking("sound"))?;
+    let (bytes, _) = run(blob, &[], &output, limit).map_err(lacking("sound"))?;
     portable::au(&bytes)
 }
 
@@ -121,8 +166,8 @@ fn program(blob: &Blob, problem: impl std::fmt::Display) -> Fault {
     })
 }
 
-/// What ffmpeg writes in the format that `output` asks for, and what it says.
-fn run(blob: &Blob, output: &[&str], limit: usize) -> Result<(Vec<u8>, Words), Fault> {
+/// What ffmpeg writes in the format that `output` asks for of a file read as `input` asks, and what it says.
+fn run(blob: &Blob, input: &[&str], output: &[&str], limit: usize) -> Result<(Vec<u8>, Words), Fault> {
     version(blob)?;
     if let Some(problem) = cut_short(&mut blob.reader()?, blob.length()) {
         return Err(Fault::Media(problem));
@@ -133,6 +178,7 @@ fn run(blob: &Blob, output: &[&str], limit: usize) -> Result<(Vec<u8>, Words), F
         .args(["-format_whitelist", &DEMUXERS.join(",")])
         // Samples are decoded side by side already.
         .args(["-threads", "1"])
+        .args(input)
         .arg("-i")
         .arg(blob.address()?)
         .args(output)

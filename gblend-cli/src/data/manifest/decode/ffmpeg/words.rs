@@ -13,11 +13,44 @@ pub(super) struct Words {
     pub(super) no_stream: bool,
     /// Frames of video that were decoded, if it says so.
     pub(super) frames: Option<usize>,
+    /// Whether frames have opacity.
+    pub(super) has_alpha: bool,
+    /// The decoder for the opacity that the first video with one has in a stream of its own, beside its colors, which
+    /// ffmpeg's own decoder of the codec leaves aside.
+    pub(super) alpha_decoder: Option<&'static str>,
+    /// What the lines now are about.
+    section: Section,
 }
+
+/// What a line is about by those before it.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Section {
+    #[default]
+    None,
+    /// A file of RIFF, in which uncompressed pixels of 32 bits have 8 that mean nothing.
+    Avi,
+    /// A video stream whose opacity this decoder reads.
+    Coded(&'static str),
+    /// Uncompressed pixels in such a file.
+    Padded,
+}
+
+/// How the names of formats of pixels with opacity begin.
+const ALPHA: [&str; 12] = [
+    "rgba", "bgra", "argb", "abgr", "yuva", "gbrap", "ya8", "ya16", "ayuv", "vuya", "uyva", "pal8",
+];
 
 /// Who complains of what is written: writers and coders by the names of those that are asked for, and what stands between
 /// a decoder and them. Before ffmpeg 6 these are names alone.
-const OUTPUT: [&str; 6] = ["image2pipe", "ppm", "swscaler", "swresampler", "SWR", "pcm_f32be"];
+const OUTPUT: [&str; 7] = [
+    "image2pipe",
+    "ppm",
+    "pam",
+    "swscaler",
+    "swresampler",
+    "SWR",
+    "pcm_f32be",
+];
 const OUTPUT_PREFIXES: [&str; 16] = [
     "vost#",
     "aost#",
@@ -72,6 +105,13 @@ impl Words {
             {
                 self.damage.get_or_insert_with(|| text.to_owned());
             }
+            // What there is of a file, nobody says.
+            "info" if speakers.is_empty() => self.describe(text),
+            "verbose" if text.contains("pixfmt:") => {
+                let format = text.split("pixfmt:").nth(1).unwrap_or_default();
+                self.has_alpha |= self.section != Section::Padded
+                    && ALPHA.iter().any(|beginning| format.starts_with(beginning));
+            }
             "verbose" if text.contains("Input stream") && text.contains("(video)") => {
                 self.frames = before(text, " frames decoded").or(self.frames);
                 if before(text, " decode errors").is_some_and(|errors| errors > 0) {
@@ -79,6 +119,29 @@ impl Words {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Hears what there is of a file: its format, and stream after stream what is said of it.
+    fn describe(&mut self, text: &str) {
+        if let Some((_, video)) = text
+            .split_once("Stream #")
+            .and_then(|(_, rest)| rest.split_once("Video: "))
+        {
+            let codec = video.split(|c: char| !c.is_ascii_alphanumeric()).next();
+            self.section = match (codec, &self.section) {
+                (Some("rawvideo"), Section::Avi | Section::Padded) => Section::Padded,
+                (Some("vp8"), _) => Section::Coded("libvpx"),
+                (Some("vp9"), _) => Section::Coded("libvpx-vp9"),
+                _ => Section::None,
+            };
+        } else if text.starts_with("Input #0, avi,") {
+            self.section = Section::Avi;
+        } else if let Some((key, value)) = text.split_once(':')
+            && (key.trim().eq_ignore_ascii_case("alpha_mode") && value.trim() == "1")
+            && let Section::Coded(decoder) = self.section
+        {
+            self.alpha_decoder.get_or_insert(decoder);
         }
     }
 }
@@ -183,6 +246,54 @@ mod tests {
         assert_eq!(heard(&[line]).frames, Some(30));
         let line = "[verbose]   Input stream #0:1 (audio): 31 packets read (2612 bytes); 47 frames decoded (48000 samples); ";
         assert_eq!(heard(&[line]).frames, None);
+    }
+
+    #[test]
+    fn opacity_is_heard_where_it_is_meant() {
+        let graph = |format: &str| {
+            format!(
+                "[graph 0 input from stream 0:0 @ 0x55] [verbose] w:2 h:2 pixfmt:{format} tb:1/5 fr:5/1 sar:0/1"
+            )
+        };
+        let [color, opacity] = [graph("yuv420p"), graph("yuva420p")];
+        let stream = |codec: &str| {
+            format!("[info]   Stream #0:0: Video: {codec}, 1 reference frame, x(pc), 2x2, 5 fps")
+        };
+        let (vp9, raw) = (stream("vp9 (Profile 0)"), stream("rawvideo"));
+        let alpha = "[info]       alpha_mode      : 1";
+        let none = "[info]       alpha_mode      : 0";
+        for (lines, expected) in [
+            (&[&*opacity][..], (true, None)),
+            (&[&*color], (false, None)),
+            (&[&*stream("gif"), &*graph("bgra")], (true, None)),
+            (&[&*vp9, alpha, &*color], (false, Some("libvpx-vp9"))),
+            (
+                &[&*stream("vp8"), "[info]     Metadata:", alpha, &*color],
+                (false, Some("libvpx")),
+            ),
+            (&[&*vp9, none, &*color], (false, None)),
+            // Of the whole file, not of a stream.
+            (&[alpha, &*vp9, &*color], (false, None)),
+            (
+                &["[info] Input #0, avi, from 'a.avi':", &*raw, &*graph("bgra")],
+                (false, None),
+            ),
+            (
+                &["[info] Input #0, nut, from 'a.nut':", &*raw, &*graph("bgra")],
+                (true, None),
+            ),
+            (
+                &[
+                    "[info] Input #0, avi, from 'a.avi':",
+                    &*stream("png"),
+                    &*graph("rgba"),
+                ],
+                (true, None),
+            ),
+        ] {
+            let words = heard(lines);
+            assert_eq!((words.has_alpha, words.alpha_decoder), expected, "{lines:?}");
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(super) fn cut_short<R: Read + Seek>(reader: &mut BufReader<R>, length: u64) 
         [6, 0x0E, 0x2B, 0x34, ..] => elements::mxf_cut,
         [b'O', b'g', b'g', b'S', ..] => ogg_cut,
         [b'G', b'I', b'F', b'8', ..] => trailers::gif_cut,
+        [0x89, b'P', b'N', b'G', ..] => trailers::png_cut,
         _ if elements::is_box(&head) => elements::boxes_cut,
         _ => return packets::transport_stream_cut(&head, length),
     };
@@ -128,6 +129,11 @@ mod tests {
         let page = |flags| [b"OggS\0".as_slice(), &[flags], &[0; 20], &[2, 3, 1], &[7; 4]].concat();
         let ogg = [page(2), page(4)].concat();
         let gif = [b"GIF89a".as_slice(), &[7; 20], b";"].concat();
+        let png = [
+            b"\x89PNG\r\n\x1a\n\0\0\0\x02fdAT..sums".as_slice(),
+            b"\0\0\0\0IEND\xaeB`\x82",
+        ]
+        .concat();
         vec![
             ("riff", riff),
             ("form", form),
@@ -140,6 +146,7 @@ mod tests {
             ("boxes", boxes),
             ("ogg", ogg),
             ("gif", gif),
+            ("png", png),
             ("transport stream", [&[0x47][..], &[7; 187]].concat().repeat(4)),
         ]
     }
@@ -208,7 +215,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(bytes: Vec<u8>, length: u64, which in 0_usize..12, at in 0_usize..40) {
+        fn no_bytes_panic(bytes: Vec<u8>, length: u64, which in 0_usize..13, at in 0_usize..40) {
             let _ = cut_short(&mut BufReader::new(Cursor::new(&bytes)), length);
             let mut file = files().swap_remove(which).1;
             let at = at.min(file.len());

@@ -30,6 +30,15 @@ pub(super) fn gif_cut<R: Read + Seek>(reader: &mut BufReader<R>, _: &[u8], lengt
     (last != Some(&b';')).then(|| "cut short: the gif has no end".to_owned())
 }
 
+/// A png, animated or not, ends with a chunk that says so.
+pub(super) fn png_cut<R: Read + Seek>(reader: &mut BufReader<R>, _: &[u8], length: u64) -> Option<String> {
+    // Its length, its name and its checksum, behind which some writers leave something.
+    const END: &[u8] = b"\0\0\0\0IEND\xaeB`\x82";
+    let tail = tail(reader, length, 1024)?;
+    let ends = tail.windows(END.len()).any(|window| window == END);
+    (!ends).then(|| "cut short: the png has no end".to_owned())
+}
+
 /// The last bytes of a file, `most` of them if there are as many.
 fn tail<R: Read + Seek>(reader: &mut BufReader<R>, length: u64, most: u64) -> Option<Vec<u8>> {
     let count = length.min(most);

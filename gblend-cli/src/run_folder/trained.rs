@@ -1,4 +1,4 @@
-//! The folder of a run that has ended.
+//! The folder of a run with a model: one that has ended, or was stopped on its way.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,11 @@ use crate::records::{FittedModalities, Membership, ModelDescription, Summary};
 use crate::run_folder::comparison::refuse_comparison;
 use crate::run_folder::fitted::{fitted_hash, read_fitted};
 use crate::run_folder::splits::read_splits;
+use crate::run_folder::stopped::{Stopped, StoppedRun};
 
-/// A run folder of a run that has ended.
+/// A run folder with a model.
 #[derive(Debug)]
-pub struct FinishedRun {
+pub struct TrainedRun {
     /// Where it is.
     pub path: PathBuf,
     /// What the model looks like.
@@ -24,16 +25,58 @@ pub struct FinishedRun {
     pub fitted: FittedModalities,
     /// Which sample it had in which split; none in the folders of older runs.
     pub membership: Option<Membership>,
-    /// Its result.
+    /// Its result, as far as it came.
     pub summary: Summary,
+    /// How far that is, if it did not end.
+    pub stopped: Option<Stopped>,
 }
 
-impl FinishedRun {
-    /// Reads a run folder.
+impl TrainedRun {
+    /// Reads the folder of a run, whether it has ended or was stopped.
     ///
     /// # Errors
-    /// [`Error::Run`] if it is a comparison's, if the run did not end, or a file is damaged or of another version of gblend.
+    /// [`Error::Run`] if it is a comparison's, if there is no model yet, or a file is damaged or of another version of gblend.
     pub fn open(path: &Path) -> Result<Self> {
+        refuse_comparison(path)?;
+        match path.join("config.toml").is_file() && !path.join("summary.json").is_file() {
+            true => Self::open_stopped(path),
+            false => Self::open_ended(path),
+        }
+    }
+
+    fn open_stopped(path: &Path) -> Result<Self> {
+        let problem = |problem: String| Error::Run {
+            folder: path.to_owned(),
+            problem,
+        };
+        let StoppedRun {
+            stopped,
+            model,
+            summary,
+            state,
+        } = StoppedRun::read(path)?;
+        model.check_format().map_err(problem)?;
+        if fitted_hash(path)? != model.fitted_blake3 {
+            return Err(problem(
+                "fitted.json is not the file that begun.json describes".into(),
+            ));
+        }
+        Ok(Self {
+            fitted: read_fitted(path)?,
+            membership: read_splits(path, model.splits_blake3.as_deref())?,
+            path: path.to_owned(),
+            model,
+            state,
+            summary,
+            stopped: Some(stopped),
+        })
+    }
+
+    /// Reads the folder of a run that has ended.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and if the run did not end.
+    pub fn open_ended(path: &Path) -> Result<Self> {
         let problem = |problem: String| Error::Run {
             folder: path.to_owned(),
             problem,
@@ -81,6 +124,7 @@ impl FinishedRun {
             fitted,
             membership,
             summary,
+            stopped: None,
         })
     }
 
