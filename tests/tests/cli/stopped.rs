@@ -52,6 +52,11 @@ fn the_model_of_a_stopped_run_is_that_of_the_epoch_that_is_told() {
     for (settings, told) in [
         (&["run.validation=0.25"][..], "its model is that of epoch "),
         (&["run.validation=0"], "its model is that of epoch "),
+        // No checkpoint has what never changes.
+        (
+            &["run.validation=0.25", "modality.camera.freeze=true"],
+            "its model is that of epoch ",
+        ),
         (
             &["run.validation=0.25", "run.select=last"],
             "its model is that of epoch ",
@@ -67,6 +72,15 @@ fn the_model_of_a_stopped_run_is_that_of_the_epoch_that_is_told() {
         let (epochs, of_model) = (number(&said, "after epoch "), number(&said, told));
         assert!(epochs >= of_model && of_model >= 1, "{said}");
         assert_eq!(report["samples"], 40);
+        let has_frozen = |run: &str| {
+            let entries = std::fs::read_dir(p.path(run)).unwrap();
+            let mut names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.any(|name| name.starts_with("frozen-"))
+        };
+        assert_eq!(
+            has_frozen("run"),
+            settings.len() == 2 && settings[1].contains("freeze")
+        );
         // The run that ends with that epoch has the same model.
         let epochs = format!("run.epochs={of_model}");
         let mut whole = vec![
@@ -86,6 +100,7 @@ fn the_model_of_a_stopped_run_is_that_of_the_epoch_that_is_told() {
         let (expected, said) = evaluated(&p, "whole");
         assert_eq!(said, "");
         assert_eq!(report["heads"], expected["heads"], "{settings:?}");
+        assert!(!has_frozen("whole"));
     }
 }
 

@@ -30,6 +30,7 @@ fn a_run_that_is_trained_further_ends_with_the_bits_of_one_that_was_planned_so()
         &["run.validation=0.25", SCHEDULE][..],
         &["run.validation=0", "optimizer.kind=adam"],
         &["run.validation=0.25", "blend.kind=uncertainty"],
+        &["run.validation=0.25", "modality.motion.freeze=true"],
         &[
             "run.validation=0.25",
             "blend.kind=ogr",
