@@ -39,9 +39,9 @@ impl Default for SequenceAugment {
 }
 
 impl SequenceAugment {
-    /// Whether anything is switched on.
+    /// Whether anything is switched on, or set to what cannot be, which changing a sample tells.
     pub(super) fn changes(&self) -> bool {
-        self.jitter > 0.0 || self.scale > 0.0 || self.shift > 0 || (self.mask > 0 && self.masks > 0)
+        *self != Self::default()
     }
 
     /// Changes a sample `[features + 1, steps]`.
