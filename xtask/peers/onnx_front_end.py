@@ -14,7 +14,7 @@ import unicodedata
 import blake3
 import numpy as np
 import onnxruntime
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 CONFIGURATION = """
 [run]
@@ -51,6 +51,13 @@ indicators = true
 kind = "text"
 length = 12
 encoder = { architecture = "gru", units = 6 }
+
+[modality.words]
+kind = "text"
+source = "title"
+length = 8
+tokenizer = "tokenizer.json"
+encoder = { architecture = "bert", width = 8, heads = 2, hidden = 8, depth = 1, positions = 9 }
 
 [modality.hand]
 kind = "sequence"
@@ -119,6 +126,10 @@ def text(words, told):
     """Numbers of tokens: 1 of one that was too rare in training, 0 of none."""
     fitted, settings = told["fitted"]["value"], told["settings"]
     tokenizer = Tokenizer.from_str(json.dumps(fitted["tokenizer"]))
+    if fitted.get("every_token"):
+        tokenizer.enable_truncation(settings["length"])
+        values = [token + 1 for token in tokenizer.encode(unicodedata.normalize("NFC", words)).ids]
+        return values + [0] * (settings["length"] - len(values))
     numbers = {token: place + 2 for place, token in enumerate(fitted["tokens"])}
     tokens = tokenizer.encode(unicodedata.normalize("NFC", words), add_special_tokens=False).ids
     values = [numbers.get(token, 1) for token in tokens[: settings["length"]]]
@@ -142,6 +153,12 @@ def make(folder):
             steps = [[of - 1 + draw.gauss(0, 1), draw.gauss(0, 3)] for _ in range(draw.randint(1, 10))]
             np.save(folder / f"s{sample}.npy", np.array(steps, np.float32))
     (folder / "config.toml").write_text(CONFIGURATION)
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words, *"abcdefghijklmnopqrstuvwxyz", *(f"##{letter}" for letter in "abdeghilmrtu")]
+    tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.save(str(folder / "tokenizer.json"))
 
 
 def compare(folder):
@@ -155,6 +172,7 @@ def compare(folder):
     found = {
         "body": np.array([vector(body, told["body"]) for body in bodies], np.float32),
         "title": np.array([text(row["title"], told["title"]) for row in rows]),
+        "words": np.array([text(row["title"], told["words"]) for row in rows]),
         "hand": np.array([values for values, _ in hands]),
         "hand.mask": np.array([mask for _, mask in hands]),
     }

@@ -27,6 +27,9 @@ struct Stored {
     tokenizer: Value,
     /// Numbers that the tokenizer has for these tokens, rising.
     tokens: Vec<u32>,
+    /// Whether every token of the tokenizer has a vector, those that it puts around a text among them: none of them is listed then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    every_token: bool,
     /// Share of the training samples' tokens that these are.
     share: f64,
 }
@@ -105,6 +108,7 @@ impl Figures {
             let stored = Stored {
                 tokenizer: description,
                 tokens: Vec::new(),
+                every_token: true,
                 share: 1.0,
             };
             return Ok(Self { tokenizer, stored });
@@ -127,6 +131,7 @@ impl Figures {
             stored: Stored {
                 tokenizer: description,
                 tokens: samples_with.into_keys().collect(),
+                every_token: false,
                 share: kept as f64 / all.max(1) as f64,
             },
         })
