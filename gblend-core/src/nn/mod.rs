@@ -8,7 +8,7 @@
 //! | operations | |
 //! |---|---|
 //! | element by element | [`add`], [`subtract`], [`multiply`], [`divide`], [`scale`], [`offset`] |
-//! | of each element | [`relu`], [`gelu`], [`gelu_erf`], [`sigmoid`], [`tanh`], [`exp`], [`ln`], [`sqrt`], [`abs`], [`square`], [`powi`] |
+//! | of each element | [`relu`], [`gelu`], [`gelu_erf()`], [`sigmoid`], [`tanh`], [`exp`], [`ln`], [`sqrt`], [`abs`], [`square`], [`powi`] |
 //! | over axes | [`sum`], [`mean`], [`sum_axis`], [`mean_axis`], [`softmax`], [`log_softmax`] |
 //! | of matrices | [`matmul()`], [`matmul_of_each`], [`inner_products`], [`transpose`] |
 //! | side by side | [`concatenate`], [`concat_channels`], [`repeat()`] |
