@@ -14,14 +14,18 @@ use crate::files::{from_safetensors, to_safetensors, write_whole};
 const PREFIX: &str = "frozen-";
 const SUFFIX: &str = ".safetensors";
 
-/// Keeps them in the folder of a run, if there are any.
+/// Keeps them in the folder of a run, if there are any. What a run began with stays: one that goes on with other encoders is
+/// refused, and its checkpoints are of these.
 pub(super) fn keep(run: &Path, encoders: &State) -> Result<()> {
     if encoders.is_empty() {
         return Ok(());
     }
     let bytes = to_safetensors(encoders)?;
-    let name = format!("{PREFIX}{}{SUFFIX}", blake3::hash(&bytes).to_hex());
-    write_whole(&run.join(name), &bytes)
+    let hash = blake3::hash(&bytes).to_hex();
+    match find(run) {
+        Some((_, kept)) if kept != hash.as_str() => Ok(()),
+        _ => write_whole(&run.join(format!("{PREFIX}{hash}{SUFFIX}")), &bytes),
+    }
 }
 
 /// Reads them.
@@ -62,4 +66,41 @@ fn find(run: &Path) -> Option<(PathBuf, String)> {
         Some((entry.path(), hash.to_owned()))
     });
     found.next()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use gblend_core::Array;
+
+    fn encoders(value: f32) -> State {
+        State::from([(
+            "camera.encoder.weight".to_owned(),
+            Array::new([1], vec![value]).unwrap(),
+        )])
+    }
+
+    #[test]
+    fn encoders_come_back_as_the_run_began_with_them_whatever_comes_later() {
+        let run = tempfile::tempdir().unwrap();
+        keep(run.path(), &encoders(1.0)).unwrap();
+        keep(run.path(), &encoders(2.0)).unwrap();
+        assert_eq!(read(run.path()).unwrap(), encoders(1.0));
+        remove(run.path());
+        assert!(read(run.path()).is_err() && find(run.path()).is_none());
+    }
+
+    #[test]
+    fn damaged_encoders_are_told_and_written_again() {
+        let run = tempfile::tempdir().unwrap();
+        keep(run.path(), &encoders(1.0)).unwrap();
+        let (path, _) = find(run.path()).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        assert!(read(run.path()).unwrap_err().to_string().contains("damaged"));
+        keep(run.path(), &encoders(1.0)).unwrap();
+        assert_eq!(read(run.path()).unwrap(), encoders(1.0));
+    }
 }

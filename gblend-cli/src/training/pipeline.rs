@@ -109,7 +109,7 @@ fn run_logged(
     interrupt.check(0)?;
     interrupt.watch()?;
     // Nothing is written before everything that can be wrong with the input was looked at.
-    let (mut output, checkpoint) = Output::open(start, &session, &splits, &origins, reporter)?;
+    let (mut output, checkpoint) = Output::open(start, &session, &mut model, &splits, &origins, reporter)?;
     reporter.log_to(&output.folder.path().join(LOG))?;
     let kept = membership(session.source.as_ref(), &session.prepared, &splits);
     let kept = kept.map_err(|error| Error::Internal(error.to_string()))?;
@@ -382,15 +382,16 @@ impl Output {
     fn open(
         start: &Start,
         session: &Session<'_>,
+        model: &mut Multimodal,
         splits: &Splits,
         origins: &Origins,
         reporter: &Reporter,
     ) -> Result<(Self, Option<Checkpoint>)> {
         let config = session.config;
         let (folder, checkpoint) = match start {
-            Start::Resume(path) => resume(path, session, splits, origins, reporter)?,
+            Start::Resume(path) => resume(path, session, model, splits, origins, reporter)?,
             Start::Further(path) => {
-                let (folder, checkpoint) = resume(path, session, splits, origins, reporter)?;
+                let (folder, checkpoint) = resume(path, session, model, splits, origins, reporter)?;
                 let before = folder.reopen(&config.to_toml()?)?;
                 reporter.line(&further_line(config, before));
                 (folder, checkpoint)
@@ -454,6 +455,7 @@ fn further_line(config: &Config, before: Option<usize>) -> String {
 fn resume(
     path: &Path,
     session: &Session<'_>,
+    model: &mut Multimodal,
     splits: &Splits,
     origins: &Origins,
     reporter: &Reporter,
@@ -478,6 +480,18 @@ fn resume(
             folder: path.to_owned(),
             problem: "the dataset has other samples than when the run began; bring them back, or train anew"
                 .into(),
+        });
+    }
+    // It has all but these.
+    let (now, then) = (model.constant_encoders()?, &description.constant_encoders);
+    let mut all = now.keys().chain(then.keys());
+    if let Some(other) = all.find(|name| now.get(*name) != then.get(*name)) {
+        return Err(Error::Run {
+            folder: path.to_owned(),
+            problem: format!(
+                "the frozen encoder of `{other}` is not the one that the run began with: gblend is another one, or the file that it \
+                 starts from; train anew"
+            ),
         });
     }
     if description.gblend != env!("CARGO_PKG_VERSION") {

@@ -130,15 +130,6 @@ impl<'a> RunState<'a> {
             );
             return Err(Error::Usage(problem));
         }
-        let now = learner.model.constant_encoders()?;
-        let mut all = now.keys().chain(description.constant_encoders.keys());
-        if let Some(other) = all.find(|name| now.get(*name) != description.constant_encoders.get(*name)) {
-            let problem = format!(
-                "the frozen encoder of `{other}` is not the one that the run began with: gblend or the file that it starts from is \
-                 another one"
-            );
-            return Err(Error::Usage(problem));
-        }
         learner.blend.restore(&description.blend)?;
         restore(
             &arrays,
