@@ -9,7 +9,7 @@ use super::further::FurtherFiles;
 use super::print;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::{check_free, write_whole};
 use crate::network::device;
 use crate::onnx::{Exported, ExportedModel, export, npz};
 use crate::progress::Reporter;
@@ -131,15 +131,4 @@ fn told(path: &Path, exported: &Exported) -> String {
         format!("no output of head {head}: its objective {kind} does not say how its scores follow from what the head says")
     }));
     lines.join("\n")
-}
-
-/// Nothing is overwritten.
-fn check_free(path: &Path) -> Result<()> {
-    match path.exists() {
-        true => Err(Error::Usage(format!(
-            "{} is there already: choose another name, or remove it",
-            path.display()
-        ))),
-        false => Ok(()),
-    }
 }

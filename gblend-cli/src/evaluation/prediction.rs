@@ -16,9 +16,18 @@ pub enum Combined<'a> {
     Pool(&'a HeadPool, Vec<usize>),
 }
 
-/// What each way of predicting says of each sample of an evaluation; nothing where it has nothing to say.
+/// What each way of predicting says of the samples of an evaluation that it says something of.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Scored(Vec<(PredictionRule, Vec<Option<Vec<f64>>>)>);
+pub struct Scored(Vec<(PredictionRule, Rows)>);
+
+/// Rows of an evaluation, and the scores of each.
+pub(super) type Rows = (Vec<usize>, Vec<Vec<f64>>);
+
+/// The rows that have scores.
+pub(super) fn rows_of(scores: Vec<Option<Vec<f64>>>) -> Rows {
+    let rows = scores.into_iter().enumerate();
+    rows.filter_map(|(row, scores)| Some((row, scores?))).unzip()
+}
 
 impl Scored {
     /// Scores every sample by every rule.
@@ -27,17 +36,14 @@ impl Scored {
     /// As [`PredictionRule::scores`].
     pub fn of(evaluation: &Evaluation, ensemble: &Ensemble<'_>) -> Result<Self> {
         let rules = PredictionRule::ALL.into_iter();
-        let scored = rules.map(|rule| Ok((rule, rule.scores(evaluation, ensemble)?)));
+        let scored = rules.map(|rule| Ok((rule, rows_of(rule.scores(evaluation, ensemble)?))));
         Ok(Self(scored.collect::<Result<_>>()?))
     }
 
     /// The samples that a rule says something of, by their rows, and what it says.
-    pub fn of_rule(&self, rule: PredictionRule) -> (Vec<usize>, Vec<Vec<f64>>) {
-        let scores = self.0.iter().find(|(other, _)| *other == rule);
-        let scores = scores.map_or(&[][..], |(_, scores)| scores).iter().enumerate();
-        scores
-            .filter_map(|(row, scores)| Some((row, scores.clone()?)))
-            .unzip()
+    pub fn of_rule(&self, rule: PredictionRule) -> (&[usize], &[Vec<f64>]) {
+        let found = self.0.iter().find(|(other, _)| *other == rule);
+        found.map_or((&[], &[]), |(_, (rows, scores))| (rows, scores))
     }
 }
 
@@ -122,9 +128,8 @@ impl PredictionRule {
     /// # Errors
     /// As [`scores`](Self::scores).
     pub fn metrics(self, evaluation: &Evaluation, ensemble: &Ensemble<'_>) -> Result<Option<Metrics>> {
-        let scores = self.scores(evaluation, ensemble)?.into_iter().enumerate();
-        let scores = scores.filter_map(|(sample, scores)| Some((sample, scores?)));
-        metrics(evaluation, ensemble, scores.unzip())
+        let (rows, scores) = rows_of(self.scores(evaluation, ensemble)?);
+        metrics(evaluation, ensemble, (&rows, &scores))
     }
 
     /// How good what selects an epoch is on its validation samples; `None` without validation samples that count.
@@ -171,12 +176,12 @@ impl PredictionRule {
 pub(super) fn metrics(
     evaluation: &Evaluation,
     ensemble: &Ensemble<'_>,
-    (rows, scores): (Vec<usize>, Vec<Vec<f64>>),
+    (rows, scores): (&[usize], &[Vec<f64>]),
 ) -> Result<Option<Metrics>> {
-    let targets = evaluation.targets.select(&rows);
+    let targets = evaluation.targets.select(rows);
     let lead = ensemble.lead();
-    let losses = lead.losses_of_scores(&scores, &targets)?;
-    Metrics::of(lead.get(), &scores, &losses, &targets)
+    let losses = lead.losses_of_scores(scores, &targets)?;
+    Metrics::of(lead.get(), scores, &losses, &targets)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use gblend_core::{Answer, Criterion, Label, LabelKind, Targets};
 
+use super::prediction::rows_of;
 use super::{Ensemble, Evaluation, Scored};
 use crate::error::Result;
 use crate::records::{Calibration, ClassCounts, Confusion, Counts, PredictionRule, SubsetScore, TestDetails};
@@ -25,17 +26,16 @@ impl TestDetails {
     ) -> Result<Self> {
         let (criteria, weights) = (ensemble.criteria, ensemble.weights);
         let (kind, classes) = labels;
-        let confusion = |name: &str, criterion: &dyn Criterion, seen: (Vec<usize>, Vec<Vec<f64>>)| {
+        let confusion = |name: &str, criterion: &dyn Criterion, seen: (&[usize], &[Vec<f64>])| {
             let (samples, scores) = seen;
-            let targets = evaluation.targets.select(&samples);
-            Confusion::of(name, criterion, &scores, &targets, (kind, classes.len()))
+            let targets = evaluation.targets.select(samples);
+            Confusion::of(name, criterion, scores, &targets, (kind, classes.len()))
         };
         let mut heads = Vec::new();
         for (head, (name, &weight)) in names.iter().zip(weights).enumerate() {
             if weight > 0.0 {
-                let scores = evaluation.scores(criteria, head)?.into_iter().enumerate();
-                let seen = scores.filter_map(|(sample, scores)| Some((sample, scores?)));
-                heads.push(confusion(name, criteria.of(head).get(), seen.unzip()));
+                let (samples, scores) = rows_of(evaluation.scores(criteria, head)?);
+                heads.push(confusion(name, criteria.of(head).get(), (&samples, &scores)));
             }
         }
         Ok(Self {
@@ -64,9 +64,9 @@ fn calibrations(
     let mut all = Vec::new();
     for (rule, _) in rules.into_iter().filter(|(_, there)| *there) {
         let (samples, scores) = scored.of_rule(rule);
-        let targets = evaluation.targets.select(&samples);
+        let targets = evaluation.targets.select(samples);
         let criterion = ensemble.lead().get();
-        all.extend(Calibration::of(rule.name(), criterion, &scores, &targets, kind));
+        all.extend(Calibration::of(rule.name(), criterion, scores, &targets, kind));
     }
     Ok(all)
 }

@@ -23,9 +23,9 @@ impl TestSamples {
         let mut columns: Vec<Vec<Option<f64>>> = Vec::new();
         for rule in PredictionRule::ALL {
             let (rows, scores) = scored.of_rule(rule);
-            let targets = evaluation.targets.select(&rows);
-            let losses = losses_of_all_scores(criterion, &scores, &targets)?;
-            let Some(figures) = criterion.main_figure_of_each(&scores, &losses, &targets)? else {
+            let targets = evaluation.targets.select(rows);
+            let losses = losses_of_all_scores(criterion, scores, &targets)?;
+            let Some(figures) = criterion.main_figure_of_each(scores, &losses, &targets)? else {
                 continue;
             };
             if figures.iter().all(Option::is_none) {

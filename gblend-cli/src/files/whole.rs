@@ -34,6 +34,25 @@ fn make_readable(_: &File) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Refuses to write where there is something already.
+///
+/// # Errors
+/// [`Error::Usage`](crate::Error::Usage).
+pub(crate) fn check_free(path: &Path) -> Result<()> {
+    match path.exists() {
+        true => Err(taken(path)),
+        false => Ok(()),
+    }
+}
+
+/// What there is to say of a file that nobody wants overwritten.
+pub(crate) fn taken(path: &Path) -> Error {
+    Error::Usage(format!(
+        "{} is there already, and nothing is overwritten; name another file, or remove it",
+        path.display()
+    ))
+}
+
 /// A value as the text of a JSON file.
 pub(crate) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut json = serde_json::to_vec_pretty(value).map_err(|error| Error::Internal(error.to_string()))?;

@@ -559,8 +559,7 @@ impl Multimodal {
 
     /// All parameters but those of encoders that are frozen from the first epoch to the last: what a checkpoint keeps.
     pub fn changing(&mut self) -> impl Module + '_ {
-        let active = ActiveHeads::all(self.heads());
-        Changing { model: self, active }
+        Changing(self)
     }
 
     /// The parameters of the encoders that [`changing`](Self::changing) leaves out.
@@ -728,16 +727,13 @@ struct ActiveParts<'a> {
 }
 
 /// A network without encoders that a run never changes.
-struct Changing<'a> {
-    model: &'a mut Multimodal,
-    active: ActiveHeads,
-}
+struct Changing<'a>(&'a mut Multimodal);
 
 impl Module for Changing<'_> {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
-        let active = &self.active;
+        let active = &ActiveHeads::all(self.0.heads());
         let mut parts = ActiveParts {
-            model: self.model,
+            model: self.0,
             active,
         };
         parts.visit_parts_at(path, Asked::Changing, &mut |_, path, module| {

@@ -5,7 +5,8 @@ use gblend_core::params::{Module, ParamMut, ParamPath, ParamVisitor};
 use super::Multimodal;
 use crate::error::Result;
 
-/// The parameters that are trained of each modality, of the fusion and of the joint head, in the order of the network.
+/// How many values the parameters of each modality, of the fusion and of the joint head have, frozen ones among them, in the order of the
+/// network.
 ///
 /// # Errors
 /// What a part says that cannot be looked at.

@@ -54,6 +54,19 @@ pub struct ModelModality {
     pub columns: Option<Vec<String>>,
 }
 
+impl ModelModality {
+    /// Of samples of this shape, with nothing known of the data that they come from.
+    pub fn of_shape(name: impl Into<String>, sample_shape: Vec<usize>) -> Self {
+        Self {
+            name: name.into(),
+            sample_shape,
+            prepared_shape: None,
+            stream: None,
+            columns: None,
+        }
+    }
+}
+
 impl ModelDescription {
     /// Describes a model of this version.
     pub fn new(

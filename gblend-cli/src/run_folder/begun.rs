@@ -4,15 +4,15 @@ use std::path::Path;
 
 use chrono::{Local, SecondsFormat};
 
-use super::described::bytes_of;
-use crate::error::{Error, Result};
+use super::described::read_json;
+use crate::error::Result;
 use crate::files::{to_json, write_whole};
 use crate::records::{Begun, ModelDescription, Summary};
 
 /// Writes it. A run that goes on was begun when it was.
 ///
 /// # Errors
-/// [`Error::Write`].
+/// [`Error::Write`](crate::Error::Write).
 pub(super) fn write_begun(run: &Path, model: ModelDescription, summary: Summary) -> Result<()> {
     let before = read_begun(run).ok().flatten();
     let now = || Local::now().to_rfc3339_opts(SecondsFormat::Secs, false);
@@ -30,17 +30,7 @@ pub(super) fn write_begun(run: &Path, model: ModelDescription, summary: Summary)
 /// What a run folder says of it; nothing in those of older versions.
 ///
 /// # Errors
-/// [`Error::Run`] if the file is damaged or of another format, [`Error::Read`].
+/// [`Error::Run`](crate::Error::Run) if the file is damaged or of another format, [`Error::Read`](crate::Error::Read).
 pub fn read_begun(run: &Path) -> Result<Option<Begun>> {
-    let problem = |problem: String| Error::Run {
-        folder: run.to_owned(),
-        problem,
-    };
-    let Some(bytes) = bytes_of(&run.join(Begun::FILE))? else {
-        return Ok(None);
-    };
-    let begun: Begun = serde_json::from_slice(&bytes)
-        .map_err(|error| problem(format!("{} cannot be understood: {error}", Begun::FILE)))?;
-    begun.check_format().map_err(problem)?;
-    Ok(Some(begun))
+    read_json(run, Begun::FILE, Begun::check_format)
 }

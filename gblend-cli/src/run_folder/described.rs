@@ -31,20 +31,20 @@ pub(super) fn hash_of(path: &Path) -> Result<Option<String>> {
 ///
 /// # Errors
 /// [`Error::Run`] if it is damaged, or `check` refuses it; [`Error::Read`].
-pub(super) fn read_json<T: DeserializeOwned + Default>(
+pub(super) fn read_json<T: DeserializeOwned>(
     run: &Path,
     file: &str,
     check: impl FnOnce(&T) -> Result<(), String>,
-) -> Result<T> {
+) -> Result<Option<T>> {
     let problem = |problem: String| Error::Run {
         folder: run.to_owned(),
         problem,
     };
     let Some(bytes) = bytes_of(&run.join(file))? else {
-        return Ok(T::default());
+        return Ok(None);
     };
     let said: T = serde_json::from_slice(&bytes)
         .map_err(|error| problem(format!("{file} cannot be understood: {error}")))?;
     check(&said).map_err(problem)?;
-    Ok(said)
+    Ok(Some(said))
 }

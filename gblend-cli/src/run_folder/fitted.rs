@@ -35,5 +35,5 @@ pub(super) fn fitted_hash(run: &Path) -> Result<Option<String>> {
 /// # Errors
 /// [`Error::Run`](crate::error::Error::Run) if it is damaged or of another version of gblend, [`Error::Read`](crate::error::Error::Read).
 pub fn read_fitted(run: &Path) -> Result<FittedModalities> {
-    read_json(run, FITTED, FittedModalities::check_format)
+    Ok(read_json(run, FITTED, FittedModalities::check_format)?.unwrap_or_default())
 }

@@ -63,5 +63,5 @@ pub fn origins_hold(run: &Path, base: &Path) -> bool {
 
 /// What the pre-trained encoders of a run were initialized from; nothing in a folder without the file.
 fn read_origins(run: &Path) -> Result<Origins> {
-    read_json(run, ORIGINS, Origins::check_format)
+    Ok(read_json(run, ORIGINS, Origins::check_format)?.unwrap_or_default())
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::CHECKPOINTS;
 use super::checkpoint::Store;
-use super::described::bytes_of;
-use crate::error::{Error, Result};
+use super::described::read_json;
+use crate::error::Result;
 use crate::records::Summary;
 
 /// How far a run is.
@@ -25,7 +25,7 @@ impl RunProgress {
     /// Reads it from a run folder.
     ///
     /// # Errors
-    /// [`Error::Run`] if its result cannot be understood, [`Error::Read`].
+    /// [`Error::Run`](crate::Error::Run) if its result cannot be understood, [`Error::Read`](crate::Error::Read).
     pub fn read(run: &Path) -> Result<Self> {
         let summary = summary(run)?;
         let checkpoint = Store::new(run.join(CHECKPOINTS)).newest_description();
@@ -63,12 +63,5 @@ pub(super) fn ended_before(run: &Path) -> Vec<usize> {
 }
 
 fn summary(run: &Path) -> Result<Option<Summary>> {
-    let Some(bytes) = bytes_of(&run.join("summary.json"))? else {
-        return Ok(None);
-    };
-    let summary = serde_json::from_slice(&bytes).map_err(|error| Error::Run {
-        folder: run.to_owned(),
-        problem: format!("summary.json cannot be understood: {error}"),
-    })?;
-    Ok(Some(summary))
+    read_json(run, "summary.json", |_| Ok(()))
 }

@@ -484,13 +484,7 @@ impl Case<'_> {
             .modalities
             .iter()
             .zip(&shapes)
-            .map(|(modality, shape)| ModelModality {
-                name: modality.name.clone(),
-                sample_shape: shape.clone(),
-                prepared_shape: None,
-                stream: None,
-                columns: None,
-            })
+            .map(|(modality, shape)| ModelModality::of_shape(&modality.name, shape.clone()))
             .collect();
         let heads = config.heads().unwrap();
         let pool = self.pool();

@@ -32,6 +32,16 @@ fn losses(p: &Playground, run: &str) -> Vec<f64> {
         .collect()
 }
 
+/// Two runs that did the same, but for rounding.
+fn assert_alike(p: &Playground, [one, other]: [&str; 2], of: &str) {
+    for (one, other) in losses(p, one).iter().zip(losses(p, other)) {
+        assert!(
+            (one - other).abs() < 1e-4 * other.abs().max(1.0),
+            "{of}: {one} and {other}"
+        );
+    }
+}
+
 #[test]
 fn kept_features_train_what_the_encoder_in_every_epoch_would() {
     let p = playground();
@@ -52,12 +62,7 @@ fn kept_features_train_what_the_encoder_in_every_epoch_would() {
                 && said.contains("a quarter of run.memory"),
             "{said}"
         );
-        for (kept, anew) in losses(&p, &kept).iter().zip(losses(&p, &anew)) {
-            assert!(
-                (kept - anew).abs() < 1e-4 * anew.abs().max(1.0),
-                "{case:?}: {kept} and {anew}"
-            );
-        }
+        assert_alike(&p, [&kept, &anew], &format!("{case:?}"));
     }
 }
 
@@ -70,12 +75,7 @@ fn an_encoder_that_is_frozen_for_some_epochs_is_the_kept_features_for_these_alon
         let said = train(&p, "kept", &sets);
         assert!(said.contains("camera is frozen: its"), "{said}");
         train(&p, "anew", &[&sets[..], &[NO_ROOM]].concat());
-        for (kept, anew) in losses(&p, "kept").iter().zip(losses(&p, "anew")) {
-            assert!(
-                (kept - anew).abs() < 1e-4 * anew.abs().max(1.0),
-                "{freeze}: {kept} and {anew}"
-            );
-        }
+        assert_alike(&p, ["kept", "anew"], &freeze);
         for run in ["kept", "anew"] {
             std::fs::remove_dir_all(p.path(run)).unwrap();
         }
@@ -190,10 +190,5 @@ kind = "equal"
     let said = train(&p, "kept", &[freeze]);
     assert!(said.contains("picture is frozen: its"), "{said}");
     train(&p, "anew", &[freeze, NO_ROOM]);
-    for (kept, anew) in losses(&p, "kept").iter().zip(losses(&p, "anew")) {
-        assert!(
-            (kept - anew).abs() < 1e-4 * anew.abs().max(1.0),
-            "{kept} and {anew}"
-        );
-    }
+    assert_alike(&p, ["kept", "anew"], freeze);
 }

@@ -67,13 +67,7 @@ fn exported(modalities: &[Value], fusion: &Value) -> std::result::Result<(Vec<St
         .modalities
         .iter()
         .zip(&shapes)
-        .map(|(modality, shape)| ModelModality {
-            name: modality.name.clone(),
-            sample_shape: shape.clone(),
-            prepared_shape: None,
-            stream: None,
-            columns: None,
-        })
+        .map(|(modality, shape)| ModelModality::of_shape(&modality.name, shape.clone()))
         .collect();
     let heads = config.heads().unwrap();
     let model = ExportedModel {

@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 use super::answer::Prediction;
 use super::columns::{Columns, Line};
 use crate::error::{Error, Result};
+use crate::files::{check_free, taken};
 use parquet::ParquetFile;
 
 /// A file of predictions. It has its name once it is [finished](Self::finish): nobody reads half of it.
@@ -40,10 +41,7 @@ impl PredictionFile {
                 path.display()
             )));
         }
-        match path.exists() {
-            true => Err(taken(path)),
-            false => Ok(()),
-        }
+        check_free(path)
     }
 
     /// Begins a file in the format that the end of its name says.
@@ -136,13 +134,6 @@ fn readable(_: &NamedTempFile) -> std::io::Result<()> {
 fn extension(path: &Path) -> String {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.unwrap_or_default().to_ascii_lowercase()
-}
-
-fn taken(path: &Path) -> Error {
-    Error::Usage(format!(
-        "{} is there already, and nothing is overwritten; name another file, or remove it",
-        path.display()
-    ))
 }
 
 /// The names of all columns.
