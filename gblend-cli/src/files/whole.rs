@@ -37,7 +37,7 @@ fn make_readable(_: &File) -> std::io::Result<()> {
 /// Refuses to write where there is something already.
 ///
 /// # Errors
-/// [`Error::Usage`](crate::Error::Usage).
+/// [`Error::Usage`].
 pub(crate) fn check_free(path: &Path) -> Result<()> {
     match path.exists() {
         true => Err(taken(path)),
