@@ -312,6 +312,22 @@ pub fn relu<S: Shape, D: Device<f32>>(input: TapedOn<S, D>) -> Result<TapedOn<S,
     input.try_relu().map_err(Error::device)
 }
 
+/// See [`Engine::scale_each`](super::Engine::scale_each).
+pub fn scale_each<S: Shape, D: Device<f32>>(
+    input: TapedOn<S, D>,
+    factors: Vec<f32>,
+) -> Result<TapedOn<S, D>> {
+    let factors = constant(input.device(), factors, *input.shape())?;
+    input.try_mul(factors).map_err(Error::device)
+}
+
+/// See [`Engine::transposed`](super::Engine::transposed).
+pub fn transposed<D: Device<f32>>(matrix: &ParamOn<Dims2, D>) -> Result<ParamOn<Dims2, D>> {
+    let columns = matrix.clone().try_permute::<Dims2, Axes2<1, 0>>();
+    let columns = columns.map_err(Error::device)?;
+    columns.try_contiguous().map_err(Error::device)
+}
+
 /// See [`Engine::relu_add`](super::Engine::relu_add).
 pub fn relu_add<D: Device<f32>>(
     left: TapedOn<Dims4, D>,

@@ -23,7 +23,7 @@ use rayon::prelude::*;
 use super::cpu::conv::ConvSize;
 use super::cpu::dense::DenseSize;
 use super::cpu::norm::Moments;
-use super::cpu::{conv as conv_kernels, dense, elementwise, norm, pool, raw};
+use super::cpu::{conv as conv_kernels, dense, elementwise, norm, pool, raw, transpose};
 use super::handoff::{Handoff, Recompute, add};
 use super::operand::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
 use super::tape::RecorderOn;
@@ -506,6 +506,24 @@ pub fn relu<S: Shape>(input: TapedOn<S, Cpu>) -> Result<TapedOn<S, Cpu>> {
     Ok(unary(output, recorder, to_input, move |gradient| {
         elementwise::relu_backward(gradient, checked(&saved))
     }))
+}
+
+/// See [`Engine::scale_each`](super::Engine::scale_each).
+pub fn scale_each<S: Shape>(input: TapedOn<S, Cpu>, factors: Vec<f32>) -> Result<TapedOn<S, Cpu>> {
+    let (input, mut recorder) = input.split_tape();
+    let to_input = upstream(&input, &mut recorder);
+    let scaled = elementwise::product(values(&input)?, &factors);
+    let output = tensor(input.device(), scaled, *input.shape())?;
+    Ok(unary(output, recorder, to_input, move |gradient| {
+        elementwise::scaled(gradient, &factors)
+    }))
+}
+
+/// See [`Engine::transposed`](super::Engine::transposed).
+pub fn transposed(matrix: &ParamOn<Dims2, Cpu>) -> Result<ParamOn<Dims2, Cpu>> {
+    let &(rows, columns) = matrix.shape();
+    let turned = transpose::transposed(values(matrix)?, rows, columns);
+    tensor(matrix.device(), turned, (columns, rows))
 }
 
 /// See [`Engine::concat`](super::Engine::concat).

@@ -113,6 +113,22 @@ pub trait Engine: Device<f32> {
         composed::relu(input)
     }
 
+    /// Every value times its own of `factors`, which are data: as many as there are values.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn scale_each<S: Shape>(input: TapedOn<S, Self>, factors: Vec<f32>) -> Result<TapedOn<S, Self>> {
+        composed::scale_each(input, factors)
+    }
+
+    /// The rows of a matrix as columns, which no gradient goes through.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn transposed(matrix: &ParamOn<Dims2, Self>) -> Result<ParamOn<Dims2, Self>> {
+        composed::transposed(matrix)
+    }
+
     /// Rows `[batch, length]` side by side, `[batch, Σ length]`.
     ///
     /// # Errors
@@ -191,6 +207,14 @@ impl Engine for Cpu {
 
     fn relu<S: Shape>(input: TapedOn<S, Self>) -> Result<TapedOn<S, Self>> {
         fast::relu(input)
+    }
+
+    fn scale_each<S: Shape>(input: TapedOn<S, Self>, factors: Vec<f32>) -> Result<TapedOn<S, Self>> {
+        fast::scale_each(input, factors)
+    }
+
+    fn transposed(matrix: &ParamOn<Dims2, Self>) -> Result<ParamOn<Dims2, Self>> {
+        fast::transposed(matrix)
     }
 
     fn concat(parts: Vec<TapedOn<Dims2, Self>>) -> Result<TapedOn<Dims2, Self>> {

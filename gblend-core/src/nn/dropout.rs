@@ -2,12 +2,16 @@
 
 use rand::RngExt;
 
-use super::arithmetic::multiply;
+use crate::device::Chosen;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::graph::{self, Operation};
 use crate::pass::Pass;
-use crate::recorder::Recorder;
 use crate::seed::Seed;
-use crate::tensor::{Plain, Shape, Taped};
+use crate::tensor::{Shape, Taped};
+
+/// 2^-24: what a random number of 24 bits counts in.
+const UNIT: f32 = 1.0 / (1 << 24) as f32;
 
 /// Sets values to 0 with a probability in training, and scales the others so that the mean stays
 /// (Srivastava et al., JMLR 2014).
@@ -47,18 +51,16 @@ impl Dropout {
         if !pass.is_training() || self.probability == 0.0 {
             return Ok(input);
         }
-        let mut rng = pass.seed_of(&self.label).rng();
+        let mut words = vec![0_u32; input.shape().elements()];
+        pass.seed_of(&self.label).rng().fill(&mut words[..]);
         let kept = 1.0 / (1.0 - self.probability);
-        let mask = (0..input.shape().elements())
-            .map(|_| {
-                if rng.random::<f32>() < self.probability {
-                    0.0
-                } else {
-                    kept
-                }
-            })
-            .collect();
-        let mask = Plain::new(&input.device(), *input.shape(), mask)?;
-        multiply(input, mask.enter(Recorder::for_data()))
+        let dropped = |word: u32| (word >> 8) as f32 * UNIT < self.probability;
+        let factors = words
+            .into_iter()
+            .map(|word| if dropped(word) { 0.0 } else { kept });
+        let operand = input.operand();
+        graph::not_traceable("drops values in a training pass");
+        let result = Chosen::scale_each(input.into_engine(), factors.collect()).map(Taped::from)?;
+        Ok(result.traced(&[operand], || Operation::Multiply))
     }
 }

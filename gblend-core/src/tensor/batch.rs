@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use dfdx::shapes::Axes2;
-use dfdx::tensor_ops::{PermuteTo, ReshapeTo};
+use dfdx::tensor::PutTape;
 
 use super::reshape::reshape;
-use super::values::{Features, Maps, Plain};
+use super::values::{Features, Maps, Plain, Taped};
 use crate::array::Array;
-use crate::device::AutoDevice;
+use crate::device::{AutoDevice, Chosen};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::graph::{self, Operation};
 use crate::memory;
@@ -110,10 +110,7 @@ impl Batch {
     /// # Errors
     /// [`Error::Device`] if the device has no memory for the transposed copy.
     pub fn rows(&self, recorder: Recorder) -> Result<Features> {
-        let rows = self.values.enter(recorder).run(|values| {
-            let rows = values.try_permute::<Dims2, Axes2<1, 0>>()?;
-            rows.try_contiguous()
-        })?;
+        let rows = Taped::from(Chosen::transposed(&self.values.0)?.put_tape(recorder.0));
         Ok(rows.traced(&[], || Operation::Columns {
             input: graph::input_name(self.identity()),
             columns: 0..self.values.shape().0,

@@ -37,6 +37,7 @@ pub(crate) enum Operation {
     },
     ReluAdd,
     Relu,
+    ScaleEach,
     Concat,
     ConcatChannels,
 }
@@ -122,6 +123,7 @@ impl Case {
             Operation::GlobalMean { frames } => (vec![draw(maps, -1.0, 1.0)], channels * columns / frames),
             Operation::ReluAdd => (vec![draw(maps, -1.0, 1.0), draw(maps, -1.0, 1.0)], maps),
             Operation::Relu => (vec![draw(maps, -1.0, 1.0)], maps),
+            Operation::ScaleEach => (vec![draw(maps, -1.0, 1.0), draw(maps, -2.0, 2.0)], maps),
             Operation::Concat => {
                 let rows = channels * columns;
                 (vec![draw(rows, -1.0, 1.0), draw(2 * rows, -1.0, 1.0)], 3 * rows)
@@ -245,6 +247,10 @@ impl Case {
             Operation::Relu => self.unary(maps, |x| match route {
                 Route::Fast => Cpu::relu(x),
                 Route::Composed => composed::relu(x),
+            }),
+            Operation::ScaleEach => self.unary(maps, |x| match route {
+                Route::Fast => Cpu::scale_each(x, argument(1)),
+                Route::Composed => composed::scale_each(x, argument(1)),
             }),
             Operation::ReluAdd => {
                 let (left, right) = (tensor4(0, maps), tensor4(1, maps));
@@ -400,6 +406,7 @@ pub(crate) fn any_case() -> impl proptest::strategy::Strategy<Value = Case> {
         (1_usize..4).prop_map(|frames| Operation::GlobalMean { frames }),
         Just(Operation::ReluAdd),
         Just(Operation::Relu),
+        Just(Operation::ScaleEach),
         Just(Operation::Concat),
         Just(Operation::ConcatChannels),
     ];

@@ -85,6 +85,12 @@ pub(crate) fn evaluate(case: &Case, arguments: &[Vec<f64>]) -> Reference {
                 .collect(),
         ),
         Operation::Relu => rectified(x.clone()),
+        Operation::ScaleEach => smooth(
+            x.iter()
+                .zip(&arguments[1])
+                .map(|(x, factor)| x * factor)
+                .collect(),
+        ),
         Operation::ConcatChannels => smooth(x.iter().chain(&arguments[1]).copied().collect()),
         Operation::Concat => smooth(
             (0..columns)

@@ -31,6 +31,7 @@ fn every_operation_gives_the_same_bits_at_any_number_of_threads() {
         Operation::MaxPool,
         Operation::AveragePool { count_padding: true },
         Operation::GlobalMean { frames: 4 },
+        Operation::ScaleEach,
         Operation::ReluAdd,
     ];
     for operation in operations {

@@ -35,6 +35,22 @@ pub(in crate::engine) fn relu_backward(mut gradient: Vec<f32>, output: &[f32]) -
     gradient
 }
 
+/// `left · right`.
+pub(in crate::engine) fn product(left: &[f32], right: &[f32]) -> Vec<f32> {
+    map_pairs(left, right, RUN, |left, right| left * right)
+}
+
+/// `values · factors`, in the memory of the values.
+pub(in crate::engine) fn scaled(mut values: Vec<f32>, factors: &[f32]) -> Vec<f32> {
+    let runs = values.par_chunks_mut(RUN).zip(factors.par_chunks(RUN));
+    runs.for_each(|(values, factors)| {
+        for (value, factor) in values.iter_mut().zip(factors) {
+            *value *= factor;
+        }
+    });
+    values
+}
+
 /// `½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
 pub(in crate::engine) fn gelu(values: &[f32]) -> Vec<f32> {
     map_runs(values, RUN, |_, _| ((), activation::gelu)).0

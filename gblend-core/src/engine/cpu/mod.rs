@@ -19,4 +19,4 @@ pub(crate) mod raw;
 pub(super) mod row_norm;
 pub(super) mod step_conv;
 pub(super) mod step_pool;
-mod transpose;
+pub(super) mod transpose;

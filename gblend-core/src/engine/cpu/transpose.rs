@@ -27,6 +27,25 @@ pub(super) fn transpose(rows: &[&[f32]], width: usize, target: &mut [f32]) {
     }
 }
 
+/// `[columns, rows]` of a matrix `[rows, columns]`.
+pub(in crate::engine) fn transposed(matrix: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    if rows == 0 || columns == 0 {
+        return Vec::new();
+    }
+    let lines: Vec<&[f32]> = matrix.chunks_exact(columns).collect();
+    let width = rows.next_multiple_of(GROUP);
+    let mut turned = vec![0.0; columns * width];
+    transpose(&lines, width, &mut turned);
+    if width > rows {
+        // Each line moves to the front by what those before it have too many.
+        for column in 1..columns {
+            turned.copy_within(column * width..column * width + rows, column * rows);
+        }
+        turned.truncate(columns * rows);
+    }
+    turned
+}
+
 /// The samples from `start` on.
 #[inline(always)]
 fn scalar(rows: [&[f32]; GROUP], start: usize, first: usize, width: usize, target: &mut [f32]) {
@@ -119,6 +138,17 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn a_matrix_that_is_turned_twice_is_itself(rows in 0_usize..40, columns in 0_usize..70) {
+            let values: Vec<f32> = (0..rows * columns).map(|i| i as f32).collect();
+            let turned = transposed(&values, rows, columns);
+            prop_assert_eq!(turned.len(), values.len());
+            for (at, &value) in turned.iter().enumerate() {
+                prop_assert_eq!(value, values[at % rows * columns + at / rows]);
+            }
+            prop_assert_eq!(transposed(&turned, columns, rows), values);
+        }
+
         #[test]
         fn each_sample_has_the_rows_and_the_last_one_again(rows in 1_usize..40, samples in 1_usize..70) {
             let values: Vec<f32> = (0..rows * samples).map(|i| i as f32).collect();

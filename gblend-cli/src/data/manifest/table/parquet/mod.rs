@@ -1,9 +1,10 @@
 //! Apache Parquet as a table of text.
 //!
 //! Rows are read through the row interface of the `parquet` crate, page by page: [`pages`] looks at every page before it
-//! is unpacked, [`cell`] makes text of its values.
+//! is unpacked, [`cell`] makes text of its values. Lists of numbers are read column by column, by [`lists`].
 
 mod cell;
+mod lists;
 mod pages;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use parquet::schema::types::{SchemaDescriptor, Type};
 
 use super::numbers::{Item, Lists};
 use super::{NESTED, Nested, Table, TableBuilder};
+use lists::ListColumn;
 use pages::RowGroup;
 
 /// Rows that a byte of a file may stand for: a table names a file in every row.
@@ -71,6 +73,18 @@ fn table(name: &str, bytes: &Bytes, nested: Nested<'_>) -> Result<Table> {
         ));
     }
     check(name, &metadata, &kept, bytes.len())?;
+    let columns = kept
+        .iter()
+        .filter(|&&index| nested.has_numbers(fields[index].name()));
+    let mut by_column: BTreeMap<usize, ListColumn> = columns
+        .filter_map(|&index| Some((index, ListColumn::find(schema, index)?)))
+        .collect();
+    if by_column.len() == kept.len() {
+        // One column at least says where rows begin and end.
+        by_column.pop_last();
+    }
+    let together = kept.len();
+    kept.retain(|index| !by_column.contains_key(index));
     let projection = Type::group_type_builder(schema.root_schema().name())
         .with_fields(kept.iter().map(|&index| Arc::clone(&fields[index])).collect())
         .build()
@@ -79,7 +93,10 @@ fn table(name: &str, bytes: &Bytes, nested: Nested<'_>) -> Result<Table> {
     let mut files: BTreeMap<usize, Vec<Option<Bytes>>> = BTreeMap::new();
     let mut lists: BTreeMap<usize, Lists> = BTreeMap::new();
     for group in metadata.row_groups() {
-        let group = RowGroup::new(group, bytes.clone(), kept.len());
+        let group = RowGroup::new(group, bytes.clone(), together);
+        for (&index, column) in &by_column {
+            column.read(name, &group, table.len(), lists.entry(index).or_default())?;
+        }
         let rows = RowIter::from_row_group(Some(projection.clone()), &group).map_err(broken)?;
         for row in rows {
             let number = table.len();
