@@ -102,6 +102,12 @@ pub trait BlendStrategy: Debug + Send + Sync {
     fn held_out(&self) -> f64 {
         0.0
     }
+
+    /// The strategies that it stands for: the one that the validation samples choose trains the run in its place. Default: none,
+    /// and it is itself.
+    fn candidates(&self) -> &[Box<dyn BlendStrategy>] {
+        &[]
+    }
 }
 
 /// What the joint loss moves.

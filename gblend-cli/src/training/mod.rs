@@ -1,5 +1,6 @@
 //! Training: from a configuration to a run folder.
 
+mod contest;
 mod frozen_features;
 mod learner;
 pub(crate) mod lone_values;

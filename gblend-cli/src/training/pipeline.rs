@@ -21,9 +21,10 @@ use crate::records::{
 };
 use crate::run_folder::checkpoint::Checkpoint;
 use crate::run_folder::{
-    Destination, RunFolder, Sink, TensorBoard, Unfinished, keep_last_checkpoint, read_fitted,
+    Destination, RunFolder, Sink, TensorBoard, Unfinished, keep_last_checkpoint, read_begun, read_fitted,
     remove_checkpoints,
 };
+use crate::training::contest;
 use crate::training::lone_values::lone_values;
 use crate::training::session::Session;
 use crate::training::step_room::check_step_room;
@@ -85,6 +86,19 @@ fn run_logged(
     reporter: &Reporter,
 ) -> Result<(Summary, PathBuf)> {
     let started = Instant::now();
+    let settled = match start {
+        Start::New(_) => contest::settle(config, interrupt, reporter)?,
+        // The configuration in the folder has the strategy that was chosen.
+        Start::Resume(_) | Start::Further(_) => None,
+    };
+    let config = settled.as_ref().map_or(config, |settled| &settled.config);
+    let contest = match start {
+        Start::New(_) => settled.as_ref().map(|settled| settled.contest.clone()),
+        Start::Resume(folder) | Start::Further(folder) => {
+            read_begun(folder)?.and_then(|begun| begun.summary.contest)
+        }
+    };
+    let preparing = Instant::now();
     let fitted = match start {
         Start::New(_) => FittedModalities::default(),
         Start::Resume(folder) | Start::Further(folder) => read_fitted(folder)?,
@@ -96,7 +110,7 @@ fn run_logged(
             reporter.warn(&finding.to_string());
         }
     }
-    let prepare = started.elapsed();
+    let prepare = preparing.elapsed();
     let (mut model, origins) = session.initial_model_and_origins()?;
     if process == ProcessUse::Exclusive {
         for told in lone_values(&session, &splits, &mut model)? {
@@ -114,7 +128,10 @@ fn run_logged(
     let kept = membership(session.source.as_ref(), &session.prepared, &splits);
     let kept = kept.map_err(|error| Error::Internal(error.to_string()))?;
     let first_weights = blend.weights().as_slice().to_vec();
-    let known = outline(&session, &model, &first_weights, prepare);
+    let known = Summary {
+        contest: contest.clone(),
+        ..outline(&session, &model, &first_weights, prepare)
+    };
     output.folder.begin(
         &kept,
         description(&session, 0, None)?,
@@ -150,6 +167,7 @@ fn run_logged(
     let predictions = test.as_ref().map_or(&[][..], |test| &test.predictions);
     let train_seconds = trained.elapsed.as_secs_f64();
     let summary = Summary {
+        contest,
         epochs: trained.epochs,
         ended_before: output.folder.ended_before(),
         selected_epoch: trained.selected_epoch,
@@ -284,6 +302,7 @@ fn outline(session: &Session<'_>, model: &Multimodal, weights: &[f64], prepare: 
         device: device::name(config.run.device),
         threads: rayon::current_num_threads(),
         strategy: config.blend.plugin.typetag_name().to_owned(),
+        contest: None,
         objective: lead.description().written(),
         class_weights: ClassWeight::of_each(lead.class_weights(), session.source.classes()),
         samples_skipped: session.skipped_samples,

@@ -1,6 +1,7 @@
 //! Blend strategies, one per file.
 
 mod agm;
+mod auto;
 mod constant;
 mod detached;
 mod dwa;
@@ -27,6 +28,7 @@ mod unimodal;
 mod unimodal_ensemble;
 
 pub use agm::Agm;
+pub use auto::Auto;
 pub use detached::Detached;
 pub use dwa::Dwa;
 pub use equal::Equal;

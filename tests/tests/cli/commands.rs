@@ -50,6 +50,7 @@ fn plugins_are_listed_by_role_with_their_schema() {
         kinds("blend"),
         [
             "agm",
+            "auto",
             "detached",
             "dwa",
             "equal",

@@ -127,6 +127,9 @@ fn first(run: &Run) -> Vec<(String, String)> {
     let mut facts = Vec::new();
     let mut add = |name: &str, fact: String| facts.push((name.to_owned(), fact));
     add("strategy", summary.strategy.clone());
+    if let Some(contest) = &summary.contest {
+        add("chosen", contest.text());
+    }
     if let Some(objective) = &summary.objective {
         add("objective", objective.kind.clone());
     }

@@ -98,6 +98,7 @@ fn run() -> Run {
             device: "cpu".into(),
             threads: 2,
             strategy: "ogr".into(),
+            contest: None,
             objective: None,
             class_weights: Vec::new(),
             samples_skipped: 0,

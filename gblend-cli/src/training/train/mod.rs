@@ -92,7 +92,7 @@ pub fn train(
 }
 
 /// Every trained head on these samples.
-fn evaluate_trained(
+pub(super) fn evaluate_trained(
     session: &Session<'_>,
     samples: &dyn Evaluable,
     model: &mut Multimodal,
