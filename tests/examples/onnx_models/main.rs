@@ -75,7 +75,17 @@ const PICTURES: [(&str, &str); 11] = [
 ];
 
 /// Other networks: the kind of the modality, the name in the table, settings.
-const OTHERS: [(&str, &str, &str); 19] = [
+const OTHERS: [(&str, &str, &str); 21] = [
+    (
+        "audio",
+        "cnn6",
+        r#"{"sample_rate": 8000, "spectrogram": {"n_fft": 64, "hop_length": 50, "win_length": 64, "n_mels": 16, "padding": "reflect", "logarithm": "decibels"}, "mean": -30, "deviation": 30, "encoder": {"architecture": "cnn6", "channels": [3, 4, 4, 5]}}"#,
+    ),
+    (
+        "audio",
+        "cnn10",
+        r#"{"sample_rate": 8000, "spectrogram": {"n_fft": 64, "hop_length": 50, "win_length": 64, "n_mels": 19, "padding": "reflect", "logarithm": "decibels"}, "mean": -30, "deviation": 30, "encoder": {"architecture": "cnn10", "channels": [3, 4, 4, 5], "features": 6}}"#,
+    ),
     ("map-operations", "what no built-in encoder uses", "{}"),
     ("step-operations", "what no built-in encoder uses", "{}"),
     (
