@@ -48,7 +48,7 @@ fn stored() -> Stored {
 }
 
 /// As the documentation has it.
-fn audio(encoder: Value) -> Box<dyn Modality> {
+fn audio(encoder: &Value) -> Box<dyn Modality> {
     let spectrogram = json!({
         "n_fft": 1024, "win_length": 1024, "hop_length": 320, "n_mels": 64, "fmin": 50, "fmax": 14000,
         "padding": "reflect", "logarithm": "decibels",
@@ -113,7 +113,7 @@ fn load(name: &str, encoder: &mut dyn Encoder, shapes: &BTreeMap<String, Vec<usi
 
 #[test]
 fn a_spectrogram_of_panns_is_that_of_librosa() {
-    let modality = audio(json!({ "architecture": "cnn10" }));
+    let modality = audio(&json!({ "architecture": "cnn10" }));
     let spectrograms = stored().spectrograms;
     assert_eq!(spectrograms.len(), 2);
     for (number, expected) in spectrograms.iter().enumerate() {
@@ -136,7 +136,7 @@ fn a_network_of_panns_has_their_embeddings_and_gradients_in_both_modes_and_hears
     assert_eq!(networks.len(), 2);
     for stored in networks {
         let name = &stored.architecture;
-        let modality = audio(json!({ "architecture": name }));
+        let modality = audio(&json!({ "architecture": name }));
         let mut encoder = build_of(modality.as_ref(), &[1, MELS, TIME, 1]).unwrap();
         load(name, encoder.as_mut(), &stored.shapes);
         let heard: Vec<Array> = (0..2)
@@ -176,7 +176,7 @@ fn a_network_of_panns_has_their_embeddings_and_gradients_in_both_modes_and_hears
 fn a_network_of_panns_has_as_many_parameters_as_theirs_without_the_last_layer() {
     // Table IV of the paper, and the last layer of 527 classes.
     for (architecture, count) in [("cnn6", 4_837_455), ("cnn10", 5_219_279)] {
-        let modality = audio(json!({ "architecture": architecture }));
+        let modality = audio(&json!({ "architecture": architecture }));
         let mut encoder = build_of(modality.as_ref(), &[1, MELS, 16, 1]).unwrap();
         let own = parameter_count(encoder.as_mut()).unwrap();
         assert_eq!(own, count - 512 * 527 - 527, "{architecture}");

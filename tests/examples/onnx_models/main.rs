@@ -651,7 +651,7 @@ impl Case<'_> {
             .zip(active.encoders())
             .filter(|(_, wanted)| *wanted);
         let views = views.map(|(one, _)| one.samples[0].len()).max().unwrap();
-        let mut sums: Vec<Option<(Vec<usize>, Vec<Vec<f64>>)>> = vec![None; 3];
+        let mut sums: Vec<Option<Sums>> = vec![None; 3];
         for view in 0..views {
             let inputs = self.of_view(prepared, view, device);
             let outputs = network.forward(&inputs, &Pass::evaluate(), &active).unwrap();
@@ -711,6 +711,9 @@ impl Case<'_> {
         outputs
     }
 }
+
+/// The samples that a head sees, and the sums of their scores over views.
+type Sums = (Vec<usize>, Vec<Vec<f64>>);
 
 /// Why there is no model.
 enum NoModel {
