@@ -14,6 +14,6 @@ mod testing;
 
 pub use ensemble::Ensemble;
 pub use evaluate::{Evaluation, HeadOutput, evaluate};
-pub use prediction::{Combined, Scored};
+pub use prediction::{Combined, CombinedInPart, Scored};
 pub use results::HeadResult;
 pub use subsets::{MOST_MODALITIES, score_subsets};

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use gblend_core::graph::{is_tracing, within};
-use gblend_core::nn::{Linear, Mlp, detach, fork, scatter_maps, scatter_rows};
+use gblend_core::nn::{Linear, Mlp, detach, fork, mask_maps, mask_rows, scatter_maps, scatter_rows};
 use gblend_core::params::{Module, ParamPath, ParamVisitor, State, state_of};
 use gblend_core::recorder::Recorder;
 use gblend_core::tensor::{Features, Logits, Loss, Maps, Plain, Shape, Taped};
 use gblend_core::{
     Array, AutoDevice, Batch, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, Fitted, FusionContext,
-    FusionInputs, FusionModule, JOINT, JointReach, Pass, Result, Role, Seed, StageRequest, StageShape,
-    StepValues, Targets,
+    FusionInputs, FusionModule, JOINT, JointReach, Pass, PresenceMask, Result, Role, Seed, StageRequest,
+    StageShape, StepValues, Targets,
 };
 
 use gblend_optim::network::{Network, Part};
@@ -466,9 +466,10 @@ impl Multimodal {
                             let encoded = input.is_encoded();
                             let features = branch.named(|branch| branch.features(batch, encoded, pass))?;
                             let (for_all, own) = readers.divide(features)?;
-                            let scatter = |features| match rows {
-                                Some(rows) => scatter_rows(features, rows, samples),
-                                None => Ok(features),
+                            let scatter = |features| match (rows, input.told()) {
+                                (Some(rows), _) => scatter_rows(features, rows, samples),
+                                (None, Some(told)) => mask_rows(features, told),
+                                (None, None) => Ok(features),
                             };
                             (for_all.map(scatter).transpose()?, own)
                         }
@@ -488,9 +489,10 @@ impl Multimodal {
                         Some((batch, rows)) => {
                             let maps = branch.named(|branch| branch.maps(stage, batch, pass))?;
                             let (for_all, own) = readers.divide(maps)?;
-                            let scatter = |maps| match rows {
-                                Some(rows) => scatter_maps(maps, rows, samples),
-                                None => Ok(maps),
+                            let scatter = |maps| match (rows, input.told()) {
+                                (Some(rows), _) => scatter_maps(maps, rows, samples),
+                                (None, Some(told)) => mask_maps(maps, told),
+                                (None, None) => Ok(maps),
                             };
                             (for_all.map(scatter).transpose()?, own)
                         }
@@ -536,7 +538,7 @@ impl Multimodal {
             read.present.push(if present {
                 inputs.mask(modality)
             } else {
-                Some(vec![false; inputs.samples()])
+                Some(PresenceMask::new(vec![false; inputs.samples()]))
             });
             match (branch.stage, array.shape()) {
                 (None, &[batch, width]) => {

@@ -257,11 +257,12 @@ impl<'a> Predictor<'a> {
         })
     }
 
-    /// Some samples as encoders get them: of each modality, of each sample, all views. They must be sound and lack nothing.
+    /// Some samples as encoders get them: of each modality, of each sample, all views; nothing of a modality that a sample lacks, where that
+    /// may be `missing`. They must be sound.
     ///
     /// # Errors
     /// What is wrong with the first sample that is not so.
-    pub fn encoder_inputs(&self, range: Range<usize>) -> Result<Vec<Vec<Vec<Array>>>> {
+    pub fn encoder_inputs(&self, range: Range<usize>, missing: bool) -> Result<Vec<Vec<Option<Vec<Array>>>>> {
         let part: Arc<dyn Source> = Arc::new(Part::new(Arc::clone(&self.source), range));
         let storage = Storage {
             cache: None,
@@ -282,8 +283,11 @@ impl<'a> Predictor<'a> {
         let inputs = modalities.map(|(position, (modality, fitted))| {
             let samples = (0..part.len()).map(|sample| {
                 if !prepared.has(position, sample) {
+                    if missing {
+                        return Ok(None);
+                    }
                     let problem = format!(
-                        "has no modality `{}`, and what is exported takes all of them",
+                        "has no modality `{}`, and what is exported takes all of them; with --missing it is told which a sample has",
                         modality.name
                     );
                     return Err(CoreError::data(part.sample(sample).id, problem).into());
@@ -291,7 +295,7 @@ impl<'a> Predictor<'a> {
                 let applied = modality.apply(prepared.sample(position, sample)?, fitted)?;
                 let views = 0..modality.plugin.views().get();
                 let views = views.map(|view| modality.view(applied.clone(), view));
-                Ok(views.collect::<gblend_core::Result<_>>()?)
+                Ok(Some(views.collect::<gblend_core::Result<_>>()?))
             });
             samples.collect()
         });
