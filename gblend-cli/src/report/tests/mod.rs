@@ -175,8 +175,8 @@ fn estimate(epoch: usize) -> BlendReport {
             delta_o_interval: Some(Interval { low: 0.1, high: 0.3 }),
             delta_g_interval: Some(Interval { low: 0.4, high: 0.6 }),
             ogr_interval: Some(Interval { low: 0.2, high: 0.7 }),
-            weight_low: Some(weight - 0.1),
-            weight_high: Some(weight + 0.1),
+            weight_low: Some(weight - 0.06),
+            weight_high: Some(weight + 0.06),
         });
     BlendReport {
         epoch,
