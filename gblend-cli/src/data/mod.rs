@@ -37,7 +37,7 @@ pub use part::Part;
 pub use position::SampleIndex;
 pub use prepared::{Faults, Prepared, Storage};
 pub use rare_classes::RareClasses;
-pub use remembered::{Differences, Found, membership, remembered};
+pub use remembered::{Differences, Found, remembered, write_membership};
 pub use sampler::{Drawn, Sampler};
 pub use skipped::too_many_skipped;
 pub use split::{

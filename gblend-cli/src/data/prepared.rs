@@ -165,6 +165,9 @@ impl<'a> Prepared<'a> {
             let per_segment = size.map_or(SEGMENT, |bytes| SEGMENT_BYTES / bytes.max(1));
             let per_segment = per_segment.clamp(1, SEGMENT);
             let starts: Vec<usize> = (0..source.len()).step_by(per_segment).collect();
+            // Told as they are found: there may be millions.
+            let hashed = if storage.contents { source.len() } else { 0 };
+            let hashes: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(hashed).collect();
             let finished: Vec<Result<(Segment, Found)>> = starts
                 .par_iter()
                 .map(|&start| {
@@ -183,8 +186,11 @@ impl<'a> Prepared<'a> {
                         key,
                         kept,
                         samples,
-                        found,
+                        mut found,
                     } = work.run(range)?;
+                    for (index, hash) in std::mem::take(&mut found.contents) {
+                        hashes[index].store(hash, Ordering::Relaxed);
+                    }
                     let bytes: u64 = samples.iter().map(|s| 4 * s.len() as u64).sum();
                     let so_far = done.fetch_add(count, Ordering::Relaxed) + count;
                     (storage.progress)(so_far, total);
@@ -206,12 +212,8 @@ impl<'a> Prepared<'a> {
             let mut segments = Vec::with_capacity(finished.len());
             let mut shapes = Shapes::default();
             let mut refused = None;
-            let mut hashes = vec![0; if storage.contents { source.len() } else { 0 }];
             for finished in finished {
                 let (segment, found) = finished?;
-                for (index, hash) in found.contents {
-                    hashes[index] = hash;
-                }
                 for (index, error) in found.faults {
                     faults.entry(index).or_default().push(error);
                 }
@@ -238,7 +240,7 @@ impl<'a> Prepared<'a> {
                 }
             }
             if let Some(contents) = &mut contents {
-                contents.push(hashes);
+                contents.push(hashes.into_iter().map(AtomicU64::into_inner).collect());
             }
             prepared.push(PreparedModality {
                 config: modality,

@@ -8,7 +8,7 @@ use gblend_core::params::{State, state_of};
 
 use crate::config::Config;
 use crate::data::inspect::training_findings;
-use crate::data::{Splits, TestSplit, membership};
+use crate::data::{Splits, TestSplit, write_membership};
 use crate::error::{Error, Result};
 use crate::evaluation::{HeadResult, Scored};
 use crate::network::{HeadCriterion, Multimodal, device};
@@ -125,20 +125,20 @@ fn run_logged(
     // Nothing is written before everything that can be wrong with the input was looked at.
     let (mut output, checkpoint) = Output::open(start, &session, &mut model, &splits, &origins, reporter)?;
     reporter.log_to(&output.folder.path().join(LOG))?;
-    let kept = membership(session.source.as_ref(), &session.prepared, &splits);
-    let kept = kept.map_err(|error| Error::Internal(error.to_string()))?;
     let first_weights = blend.weights().as_slice().to_vec();
     let known = Summary {
         contest: contest.clone(),
         ..outline(&session, &model, &first_weights, prepare)
     };
     output.folder.begin(
-        &kept,
+        |file| {
+            let written = write_membership(file, session.source.as_ref(), &session.prepared, &splits);
+            written.map_err(std::io::Error::from)
+        },
         description(&session, 0, None)?,
         known,
         &model.constant_state()?,
     )?;
-    drop(kept);
     tell_origins(&session, &origins, reporter);
     reporter.line(&opening_line(&output, &session, &splits, &mut model)?);
     let mut sinks = output.sinks();
