@@ -22,9 +22,16 @@ pub struct Input {
     batch: Option<Batch>,
     /// Whether they are what the encoder gives.
     encoded: bool,
+    /// How often each sample is there, one copy of all after the other: as the joint head sees it, and augmented.
+    copies: usize,
 }
 
 impl Input {
+    /// How often each sample is there, one copy of all after the other.
+    pub fn copies(&self) -> usize {
+        self.copies
+    }
+
     /// The samples that have the modality, and their positions unless all do; `None` if there is none.
     pub fn present(&self) -> Option<(&Batch, Option<&[usize]>)> {
         self.batch.as_ref().map(|batch| (batch, self.rows.as_deref()))
@@ -48,11 +55,17 @@ impl Inputs {
                      rows,
                      samples,
                      encoded,
+                     copies,
                  }| {
                     let batch = samples
                         .map(|stacked| Batch::from_stacked(device, stacked))
                         .transpose()?;
-                    Ok(Input { rows, batch, encoded })
+                    Ok(Input {
+                        rows,
+                        batch,
+                        encoded,
+                        copies,
+                    })
                 },
             );
             input.transpose()
@@ -70,6 +83,26 @@ impl Inputs {
                 rows: None,
                 batch: Some(batch),
                 encoded: false,
+                copies: 1,
+            })
+        });
+        Self {
+            samples,
+            modalities: modalities.collect(),
+        }
+    }
+
+    /// Samples that have one of so many modalities alone.
+    pub fn of_one(modalities: usize, modality: usize, batch: Batch) -> Self {
+        let samples = batch.len();
+        let mut batch = Some(batch);
+        let modalities = (0..modalities).map(|position| {
+            let own = position == modality;
+            Some(Input {
+                rows: (!own).then(Vec::new),
+                batch: batch.take_if(|_| own),
+                encoded: false,
+                copies: 1,
             })
         });
         Self {
