@@ -10,6 +10,7 @@ mod encoded;
 pub mod export;
 mod folds;
 mod groups;
+mod identities;
 pub mod inspect;
 #[cfg(test)]
 mod known;
@@ -31,6 +32,7 @@ mod wav;
 pub use binding::bind;
 pub use encoded::{EncodedSamples, Encoding};
 pub use folds::{Fold, FoldTraining, LeftOut, folds};
+pub use identities::tell_apart;
 pub(crate) use inspect::content_of;
 pub use loader::{LoadedBatch, LoadedInput, Loader, Plan};
 pub use part::Part;

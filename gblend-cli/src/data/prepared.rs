@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use gblend_core::dataset::Source;
-use gblend_core::{Array, Error, Labels, MediaKind, Modality, Result, Role, Targets};
+use gblend_core::{Array, Error, Labels, MediaKind, Modality, Result, Role, Sameness, Targets};
 use rayon::prelude::*;
 
 use super::cache::{Cache, SegmentKey};
@@ -66,6 +66,7 @@ pub struct Prepared<'a> {
     faults: BTreeMap<usize, Vec<Error>>,
     odd_shapes: Vec<Error>,
     contents: Option<Vec<Vec<u64>>>,
+    identities: BTreeMap<Sameness, Vec<u64>>,
     waiting_bytes: u64,
 }
 
@@ -262,6 +263,7 @@ impl<'a> Prepared<'a> {
             faults,
             odd_shapes,
             contents,
+            identities: BTreeMap::new(),
             waiting_bytes,
         };
         prepared.find_empty(storage.faults)?;
@@ -313,8 +315,26 @@ impl<'a> Prepared<'a> {
     }
 
     /// What the heads should say of some samples.
-    pub fn targets(&self, samples: &[usize]) -> Targets {
-        self.labels.targets(samples)
+    ///
+    /// # Errors
+    /// Never: there is a number of every sample that may be the same as another.
+    pub fn targets(&self, samples: &[usize]) -> Result<Targets> {
+        let mut targets = self.labels.targets(samples);
+        for (sameness, numbers) in &self.identities {
+            let numbers = samples.iter().map(|&sample| numbers[sample]).collect();
+            targets = targets.with_identities(sameness.clone(), numbers)?;
+        }
+        Ok(targets)
+    }
+
+    /// Tells from now on which samples are the same in this respect: a number of each that those share.
+    pub(super) fn set_identities(&mut self, sameness: Sameness, numbers: Vec<u64>) {
+        self.identities.insert(sameness, numbers);
+    }
+
+    /// A number of each sample that those share which are the same in this respect, if it has been found out and any may be.
+    pub fn identities(&self, sameness: &Sameness) -> Option<&[u64]> {
+        self.identities.get(sameness).map(Vec::as_slice)
     }
 
     /// Whether a sample has a modality. One that was left out for a fault counts as having it, so that asking for it is

@@ -24,9 +24,16 @@ pub struct Input {
     encoded: bool,
     /// Where those samples are all of the batch, but some of them are only told to have the modality.
     told: Option<PresenceMask>,
+    /// How often each sample is there, one copy of all after the other: as the joint head sees it, and augmented.
+    copies: usize,
 }
 
 impl Input {
+    /// How often each sample is there, one copy of all after the other.
+    pub fn copies(&self) -> usize {
+        self.copies
+    }
+
     /// The samples that have the modality, and their positions unless all do; `None` if there is none.
     pub fn present(&self) -> Option<(&Batch, Option<&[usize]>)> {
         self.batch.as_ref().map(|batch| (batch, self.rows.as_deref()))
@@ -55,6 +62,7 @@ impl Inputs {
                      rows,
                      samples,
                      encoded,
+                     copies,
                  }| {
                     let batch = samples
                         .map(|stacked| Batch::from_stacked(device, stacked))
@@ -64,6 +72,7 @@ impl Inputs {
                         batch,
                         encoded,
                         told: None,
+                        copies,
                     })
                 },
             );
@@ -89,6 +98,27 @@ impl Inputs {
                 batch: Some(batch),
                 encoded: false,
                 told,
+                copies: 1,
+            })
+        });
+        Self {
+            samples,
+            modalities: modalities.collect(),
+        }
+    }
+
+    /// Samples that have one of so many modalities alone.
+    pub fn of_one(modalities: usize, modality: usize, batch: Batch) -> Self {
+        let samples = batch.len();
+        let mut batch = Some(batch);
+        let modalities = (0..modalities).map(|position| {
+            let own = position == modality;
+            Some(Input {
+                rows: (!own).then(Vec::new),
+                batch: batch.take_if(|_| own),
+                encoded: false,
+                told: None,
+                copies: 1,
             })
         });
         Self {

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use gblend_core::graph::{is_tracing, within};
-use gblend_core::nn::{Linear, Mlp, detach, fork, mask_maps, mask_rows, scatter_maps, scatter_rows};
+use gblend_core::nn::{Mlp, detach, fork, mask_maps, mask_rows, scatter_maps, scatter_rows};
 use gblend_core::params::{Module, ParamPath, ParamVisitor, State, state_of};
 use gblend_core::recorder::Recorder;
 use gblend_core::tensor::{Features, Logits, Loss, Maps, Plain, Shape, Taped};
 use gblend_core::{
     Array, AutoDevice, Batch, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, Fitted, FusionContext,
-    FusionInputs, FusionModule, JOINT, JointReach, Pass, PresenceMask, Result, Role, Seed, StageRequest,
+    FusionInputs, FusionModule, JOINT, JointReach, ParamMut, Pass, PresenceMask, Result, Role, Seed, StageRequest,
     StageShape, StepValues, Targets,
 };
 
@@ -19,6 +19,7 @@ use gblend_optim::network::{Network, Part};
 use super::batch_norms::{fewest_values, has_batch_norm};
 use super::criteria::{Criteria, LabelContext};
 use super::freezing::{Freezing, Frozen, Trained};
+use super::own_head::{OwnHead, rows};
 use crate::config::{Config, FusionConfig, ModalityConfig, Objectives};
 use crate::network::Inputs;
 
@@ -102,7 +103,7 @@ impl ActiveHeads {
 struct Branch {
     name: String,
     encoder: Box<dyn Encoder>,
-    head: Linear,
+    head: OwnHead,
     /// The stage that the fusion takes maps from, and their shape; none if it takes feature vectors.
     stage: Option<(usize, StageShape)>,
     freezing: Freezing,
@@ -238,7 +239,7 @@ impl Multimodal {
             .zip(fitted)
             .enumerate();
         for (head, ((modality, sample_shape), fitted)) in modalities {
-            let width = criteria.of(head).get().width();
+            let criterion = criteria.of(head).get();
             let seed = seed.derive(&modality.name);
             let cx = BuildContext {
                 device,
@@ -247,7 +248,17 @@ impl Multimodal {
                 seed: seed.derive("encoder"),
             };
             let encoder = modality.build(&cx)?;
-            let head = Linear::new(device, encoder.feature_dim(), width, seed.derive("head"))?;
+            let look = objectives.of_head(head).look();
+            let (length, seed) = (encoder.feature_dim(), seed.derive("head"));
+            let head = OwnHead::new(
+                modality,
+                look,
+                criterion,
+                length,
+                &cx,
+                seed,
+                config.run.chunk.is_some(),
+            )?;
             branches.push(Branch {
                 name: modality.name.clone(),
                 freezing: Freezing::new(modality, encoder.as_ref())?,
@@ -279,6 +290,25 @@ impl Multimodal {
                     branch
                         .freezing
                         .check_stage(modality, branch.stage.map(|(stage, _)| stage))?;
+                    if branch.stage.is_some() && config.run.chunk.is_some() {
+                        let expected = "a fusion of feature vectors, such as \"concat\", as run.chunk has encoders run apart";
+                        let fusion = config.fusion.plugin.typetag_name();
+                        return Err(Error::setting(
+                            FusionConfig::key("kind"),
+                            format!("\"{fusion}\""),
+                            expected,
+                        ));
+                    }
+                    if branch.stage.is_some() && branch.head.compares_augmentations() {
+                        let expected = "a fusion of feature vectors, such as \"concat\", as a modality's own objective compares \
+                                        two augmentations of each sample";
+                        let fusion = config.fusion.plugin.typetag_name();
+                        return Err(Error::setting(
+                            FusionConfig::key("kind"),
+                            format!("\"{fusion}\""),
+                            expected,
+                        ));
+                    }
                 }
                 let stages = branches.iter().filter_map(|branch| Some(branch.stage?.1));
                 let stages: Vec<StageShape> = stages.collect();
@@ -433,6 +463,38 @@ impl Multimodal {
         inputs: &Inputs,
         pass: &Pass,
         active: &ActiveHeads,
+        see: Option<&mut dyn FnMut(Fused<'_>)>,
+    ) -> Result<Vec<Option<Logits>>> {
+        self.forward_from(Vec::new(), inputs, pass, active, see)
+    }
+
+    /// The feature vectors of a batch of a modality, as [`forward`](Self::forward) computes them.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn features_of(
+        &mut self,
+        modality: usize,
+        batch: &Batch,
+        encoded: bool,
+        pass: &Pass,
+    ) -> Result<Features> {
+        let branch = self.branches.get_mut(modality);
+        let branch = branch.ok_or_else(|| Error::shape("a modality", "one of the network's", [modality]))?;
+        branch.named(|branch| branch.features(batch, encoded, pass))
+    }
+
+    /// As [`forward_seeing`](Self::forward_seeing), with feature vectors of modalities that are known: an encoder of which they
+    /// are does not run.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_from(
+        &mut self,
+        mut given: Vec<Option<Features>>,
+        inputs: &Inputs,
+        pass: &Pass,
+        active: &ActiveHeads,
         mut see: Option<&mut dyn FnMut(Fused<'_>)>,
     ) -> Result<Vec<Option<Logits>>> {
         let joint = active.joint();
@@ -455,6 +517,7 @@ impl Multimodal {
                 joint_reach: active.joint_reach,
                 seen: see.is_some(),
             };
+            let copies = input.copies();
             let own_features = match branch.stage {
                 None => {
                     let (for_all, own) = match input.present() {
@@ -464,12 +527,22 @@ impl Multimodal {
                         }
                         Some((batch, rows)) => {
                             let encoded = input.is_encoded();
-                            let features = branch.named(|branch| branch.features(batch, encoded, pass))?;
+                            let features = match given.get_mut(head).and_then(Option::take) {
+                                Some(features) => features,
+                                None => branch.named(|branch| branch.features(batch, encoded, pass))?,
+                            };
                             let (for_all, own) = readers.divide(features)?;
-                            let scatter = |features| match (rows, input.told()) {
-                                (Some(rows), _) => scatter_rows(features, rows, samples),
-                                (None, Some(told)) => mask_rows(features, told),
-                                (None, None) => Ok(features),
+                            let present = rows.map_or(samples, <[usize]>::len);
+                            let scatter = |features: Features| {
+                                let features = match copies {
+                                    1 => features,
+                                    _ => self::rows(&self.device, features, 0, present)?,
+                                };
+                                match (rows, input.told()) {
+                                    (Some(rows), _) => scatter_rows(features, rows, samples),
+                                    (None, Some(told)) => mask_rows(features, told),
+                                    (None, None) => Ok(features),
+                                }
                             };
                             (for_all.map(scatter).transpose()?, own)
                         }
@@ -508,9 +581,10 @@ impl Multimodal {
             if joint {
                 fused.present.push(inputs.mask(head));
             }
+            let batch = input.present().map(|(batch, _)| batch);
             logits.push(
                 own_features
-                    .map(|features| branch.head.forward(features))
+                    .map(|features| branch.head.forward(features, copies, batch, pass))
                     .transpose()?,
             );
         }
@@ -711,6 +785,25 @@ impl Module for Whole<'_> {
     }
 }
 
+/// The running statistics of an encoder whose parameters stay.
+struct Statistics<'a>(&'a mut dyn Encoder);
+
+impl Module for Statistics<'_> {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        struct Buffers<'a>(&'a mut dyn ParamVisitor);
+        impl ParamVisitor for Buffers<'_> {
+            fn param(&mut self, _: &ParamPath, _: ParamMut<'_>) -> Result<()> {
+                Ok(())
+            }
+
+            fn buffer(&mut self, path: &ParamPath, buffer: &mut Array) -> Result<()> {
+                self.0.buffer(path, buffer)
+            }
+        }
+        self.0.visit_params(path, &mut Buffers(visitor))
+    }
+}
+
 /// One half of an encoder, as a part of the network.
 struct Half<'a> {
     encoder: &'a mut dyn Encoder,
@@ -817,6 +910,13 @@ impl ActiveParts<'_> {
                 _ => {}
             }
             if own {
+                if let Some(reference) = branch.head.reference() {
+                    let path = path.join("reference");
+                    match asked {
+                        Asked::Trained => visit(Part::Head(modality), &path, &mut Statistics(reference))?,
+                        _ => visit(Part::Head(modality), &path, &mut Whole(reference))?,
+                    }
+                }
                 visit(Part::Head(modality), &path.join("head"), &mut branch.head)?;
                 if let Some(criterion) = criterion {
                     visit(Part::Head(modality), &path.join("objective"), criterion)?;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use gblend_core::BlendReport;
 use serde::{Deserialize, Serialize};
 
-use super::{ClassWeight, Contest, FittedPool, Metrics, ObjectiveDescription, PredictionRule, Selection};
+use super::{
+    ClassWeight, Contest, FeatureSpace, FittedPool, Metrics, ObjectiveDescription, PredictionRule, Selection,
+};
 
 /// The result of a run.
 ///
@@ -63,6 +65,10 @@ pub struct Summary {
     pub pool: Option<FittedPool>,
     /// One per estimate of the blend; empty for strategies that estimate nothing.
     pub blends: Vec<BlendReport>,
+    /// What the feature spaces of the modalities tell of the test samples; absent where the dataset has no further labels to read,
+    /// where nothing was tested, and where no joint head compares features.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature_space: Option<FeatureSpace>,
     /// Where the time went.
     pub seconds: Seconds,
     /// Training samples per second of training.

@@ -151,7 +151,7 @@ fn trial(config: &Config, interrupt: &Interrupt, reporter: &Reporter) -> Result<
     session.interrupt = interrupt.clone();
     let validation = splits.validation.samples().len();
     let mut model = session.initial_model()?;
-    let mut blend = config.blend.start(&session.heads)?;
+    let mut blend = config.start_blend(&session.heads)?;
     interrupt.check(0)?;
     let mut nowhere: Vec<&mut dyn Sink> = Vec::new();
     let trained = train(

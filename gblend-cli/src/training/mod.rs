@@ -1,6 +1,7 @@
 //! Training: from a configuration to a run folder.
 
 mod contest;
+mod feature_space;
 mod frozen_features;
 mod learner;
 pub(crate) mod lone_values;
@@ -16,6 +17,7 @@ mod train;
 mod trained_model;
 pub mod trial;
 
+pub use feature_space::{NEIGHBORS, SpaceModels, feature_space};
 pub use learner::Learner;
 pub use predictor::{Predicted, Predictor, Unfamiliar, fitted_of, network_without_data};
 pub use train::{Trained, train};

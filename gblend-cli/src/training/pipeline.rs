@@ -15,9 +15,9 @@ use crate::network::{HeadCriterion, Multimodal, device};
 use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
 use crate::records::{
-    ClassWeight, FittedModalities, FittedPool, HeadSummary, Metrics, ModelDescription, ModelModality,
-    NamedShape, Origins, PredictionRule, PredictionSummary, Seconds, StrategyAdvice, Summary, TestDetails,
-    TestSamples,
+    ClassWeight, FeatureSpace, FittedModalities, FittedPool, HeadSummary, Metrics, ModelDescription,
+    ModelModality, NamedShape, Origins, PredictionRule, PredictionSummary, Seconds, StrategyAdvice, Summary,
+    TestDetails, TestSamples,
 };
 use crate::run_folder::checkpoint::Checkpoint;
 use crate::run_folder::{
@@ -25,6 +25,7 @@ use crate::run_folder::{
     remove_checkpoints,
 };
 use crate::training::contest;
+use crate::training::feature_space::NEIGHBORS;
 use crate::training::lone_values::lone_values;
 use crate::training::session::Session;
 use crate::training::step_room::check_step_room;
@@ -118,7 +119,7 @@ fn run_logged(
         }
     }
     check_step_room(&session, &splits, &model)?;
-    let mut blend = config.blend.start(&session.heads)?;
+    let mut blend = config.start_blend(&session.heads)?;
     session.check_folds(&splits, blend.as_ref())?;
     interrupt.check(0)?;
     interrupt.watch()?;
@@ -157,7 +158,7 @@ fn run_logged(
         refitted: trained.refitted,
     };
     let test = match config.is_tested() {
-        true => Some(Test::of(&mut tested, &splits.into_test())?),
+        true => Some(Test::of(&mut tested, &splits.into_test(), reporter)?),
         // Whatever test samples there are stay unseen.
         false => None,
     };
@@ -180,6 +181,7 @@ fn run_logged(
             .collect(),
         pool: tested.pool.clone(),
         blends: trained.blends,
+        feature_space: test.as_ref().and_then(|test| test.feature_space.clone()),
         seconds: Seconds {
             prepare: prepare.as_secs_f64(),
             train: train_seconds,
@@ -221,11 +223,25 @@ struct Test {
     predictions: Vec<(PredictionRule, Metrics)>,
     details: TestDetails,
     samples: TestSamples,
+    feature_space: Option<FeatureSpace>,
 }
 
 impl Test {
-    fn of(tested: &mut TrainedModel<'_>, test: &TestSplit) -> Result<Self> {
+    fn of(tested: &mut TrainedModel<'_>, test: &TestSplit, reporter: &Reporter) -> Result<Self> {
         let evaluation = tested.evaluate(test)?;
+        let feature_space = match tested.session.source.further_labels() {
+            [] => None,
+            _ if !tested.model.has_own_joint_head() => None,
+            _ => match tested.feature_space(test, &[], NEIGHBORS, &[]) {
+                Ok(space) => Some(space),
+                // What was trained is worth as much without.
+                Err(Error::Core(problem @ gblend_core::Error::Data { .. })) => {
+                    reporter.warn(&format!("nothing is told of feature spaces: {problem}"));
+                    None
+                }
+                Err(other) => return Err(other),
+            },
+        };
         let subsets = if tested.has_joint_head() && tested.modalities().len() <= MOST_SUBSET_MODALITIES {
             tested.score_subsets(test)?
         } else {
@@ -247,6 +263,7 @@ impl Test {
                 subsets,
             )?,
             samples: TestSamples::measured(&evaluation, &ensemble, &scored, source)?,
+            feature_space,
         })
     }
 }
@@ -317,6 +334,7 @@ fn outline(session: &Session<'_>, model: &Multimodal, weights: &[f64], prepare: 
         predictions: Vec::new(),
         pool: None,
         blends: Vec::new(),
+        feature_space: None,
         seconds: Seconds {
             prepare: prepare.as_secs_f64(),
             train: 0.0,

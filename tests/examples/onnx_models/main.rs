@@ -530,6 +530,7 @@ impl Case<'_> {
                 samples: Some(StackedSamples::new(&samples).unwrap()),
                 rows: (there.len() < SAMPLES).then_some(there),
                 encoded: false,
+                copies: 1,
             })
         });
         Inputs::new(device, SAMPLES, loaded.collect()).unwrap()

@@ -44,6 +44,7 @@ mod step_memory;
 mod stopped;
 mod tensorboard;
 mod text;
+mod towers;
 mod train_further;
 mod true_reasons;
 mod tune;

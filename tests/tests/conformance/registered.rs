@@ -15,7 +15,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 58] = [
+const VARIANTS: [(Role, &str, &str); 62] = [
     (
         Role::Blend,
         "ogr",
@@ -226,6 +226,18 @@ const VARIANTS: [(Role, &str, &str); 58] = [
     ),
     (Role::Objective, "multi-label", r#"{"class_weights": "balanced"}"#),
     (Role::Objective, "multi-label", r#"{"class_weights": {"c0": 3}}"#),
+    (
+        Role::Objective,
+        "match",
+        r#"{"width": 4, "hidden": [6], "temperature": {"start": 0.5, "learned": false}, "block": 4}"#,
+    ),
+    (
+        Role::Objective,
+        "views",
+        r#"{"width": 4, "hidden": [], "temperature": {"start": 0.3, "learned": true}}"#,
+    ),
+    (Role::Objective, "anchor", r#"{"share": 0.5}"#),
+    (Role::Modality, "text", r#"{"augment": {"delete": 0.3}}"#),
     (
         Role::Optimizer,
         "sgd",

@@ -113,6 +113,7 @@ fn run() -> Run {
             predictions: predictions.to_vec(),
             pool: None,
             blends: vec![estimate(0)],
+            feature_space: None,
             seconds: Seconds {
                 prepare: 1.0,
                 train: 10.0,

@@ -1,6 +1,9 @@
 //! Where a step is taken.
 
+use std::num::NonZeroUsize;
+
 use gblend_core::{AutoDevice, Heads, Seed};
+use gblend_optim::Scale;
 
 /// What a step needs to know beside what it changes.
 #[derive(Clone, Copy, Debug)]
@@ -15,4 +18,8 @@ pub struct StepContext<'a> {
     pub prefix: &'a str,
     /// The epoch, counted from 1.
     pub epoch: usize,
+    /// Samples that an encoder computes at once; `None` for all.
+    pub chunk: Option<NonZeroUsize>,
+    /// What the blend's shares are multiplied by.
+    pub scale: Scale,
 }

@@ -1,5 +1,6 @@
 //! One training step: forward, what the strategy wants to know, backward, and the parameters' move.
 
+mod chunked;
 mod context;
 mod scores;
 
@@ -11,7 +12,7 @@ use gblend_core::{
     Targets,
 };
 use gblend_optim::network::{Network, Part};
-use gblend_optim::{StepLosses, StepReport};
+use gblend_optim::{LossWeights, StepLosses, StepReport, gradients};
 
 use crate::data::LoadedBatch;
 use crate::error::{Error, Result};
@@ -19,6 +20,7 @@ use crate::network::{ActiveHeads, Fused, Inputs, Multimodal};
 use crate::records::Score;
 use crate::training::learner::Learner;
 
+use chunked::CachedFeatures;
 pub use context::StepContext;
 pub(crate) use scores::MOST_UNREAD;
 pub use scores::{Scores, Unread};
@@ -35,10 +37,11 @@ pub struct StepOutcome {
     pub report: StepReport,
 }
 
-/// The heads that a strategy needs: those with a weight, or all if it wants evidence.
+/// The heads that a strategy needs: those with a weight, or, if it wants evidence, all but those that never have one.
 pub fn active_heads(blend: &dyn Blend) -> ActiveHeads {
     let heads = if blend.evidence().any() {
-        ActiveHeads::all(blend.weights().len())
+        let given = blend.fixed_shares();
+        ActiveHeads::all(blend.weights().len()).retaining(|head| given.get(head) != Some(&Some(0.0)))
     } else {
         ActiveHeads::weighted(blend.weights())
     };
@@ -72,6 +75,8 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     let evidence = blend.evidence();
     let counted = model.criteria().counted(&inputs, &targets);
     let active = active_heads(*blend).with_loss(&counted, &inputs);
+    let given = blend.fixed_shares().to_vec();
+    let is_given = |head: usize| given.get(head).copied().flatten().is_some();
     let diverged = |what: String, value: f64| Error::Diverged {
         what,
         value,
@@ -79,9 +84,33 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         epoch: context.epoch,
     };
     let mut features = Vec::new();
-    let logits = forward(model, &inputs, &pass, &active, evidence, &mut features)?;
+    let chunk = context.chunk.filter(|chunk| chunk.get() < inputs.samples());
+    let cached = match chunk {
+        // What encoders learn of a batch as it passes they learn when it passes again.
+        Some(chunk) => Some(keeping_buffers(
+            model,
+            |part| matches!(part, Part::Encoder(_)),
+            |model| CachedFeatures::of(model, &inputs, &active, context.device, chunk, seed),
+        )?),
+        None => None,
+    };
+    let logits = match &cached {
+        Some(cached) => {
+            let given = cached.given(context.heads.joint());
+            let mut keep = |seen: Fused<'_>| features.push(seen.to_host());
+            let see: Option<&mut dyn FnMut(Fused<'_>)> = match evidence.coalitions {
+                true => Some(&mut keep),
+                false => None,
+            };
+            model.forward_from(given, &inputs, &pass, &active, see)?
+        }
+        None => forward(model, &inputs, &pass, &active, evidence, &mut features)?,
+    };
     // A strategy compares heads, so it is told of steps in which every one of them saw something.
-    let observed = logits.iter().all(Option::is_some);
+    let observed = logits
+        .iter()
+        .enumerate()
+        .all(|(head, logits)| logits.is_some() || is_given(head));
     let observes = observed && (evidence.losses || evidence.scores || evidence.coalitions);
     let unread = Unread::new(&logits, &inputs, &targets, step + 1, context);
     let scores = if AutoDevice::READING_WAITS && !observes && !model.learns_losses()? {
@@ -116,14 +145,21 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     } else {
         StepLosses::Blended(losses)
     };
-    let mut report = optimizer
-        .step(&mut model.active(&active), losses, *blend)
-        .map_err(|error| match error {
-            gblend_core::Error::NonFinite { location, value } => {
-                diverged(format!("{}{location}", context.prefix), value)
-            }
-            other => other.into(),
-        })?;
+    let stepped = match &cached {
+        None => optimizer.step(&mut model.active(&active), losses, *blend),
+        Some(cached) => {
+            let mut found = gradients(&mut model.active(&active), losses, *blend, context.scale)?;
+            cached.follow(model, &inputs, &active, context.device, &mut found)?;
+            let weights = LossWeights::of(*blend, context.scale);
+            optimizer.apply(&mut model.active(&active), found, &weights)
+        }
+    };
+    let mut report = stepped.map_err(|error| match error {
+        gblend_core::Error::NonFinite { location, value } => {
+            diverged(format!("{}{location}", context.prefix), value)
+        }
+        other => other.into(),
+    })?;
     let weights = blend.weights().as_slice().to_vec();
     // A parameter behind a modality that the batch lacks has no gradient yet.
     report.without_gradient.retain(|parameter| {
@@ -139,10 +175,11 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     if observed && evidence.losses_after {
         let logits = keeping_buffers(model, |_| true, |model| model.forward(&inputs, &pass, &active))?;
         let rows = on_host(&logits)?.into_iter().enumerate();
-        let rows = rows.filter_map(|(head, rows)| Some((head, rows?)));
         let losses = rows.map(|(head, rows)| {
-            let criterion = model.criteria().of(head).get();
-            Ok(Score::of(criterion, &rows, &inputs.targets_of(head, &targets))?.loss)
+            let Some(rows) = rows else { return Ok(0.0) };
+            let criterion = model.criteria().of(head);
+            let score = Score::of(criterion.get(), &rows, &inputs.targets_of(head, &targets))?;
+            Ok(criterion.in_training_unit(score.loss))
         });
         let losses: Vec<f64> = losses.collect::<Result<_>>()?;
         blend.observe_after(&losses)?;
@@ -207,11 +244,20 @@ impl ForwardEvidence<'_> {
     fn observation(self, model: &mut Multimodal, evidence: Evidence) -> Result<Observation> {
         let mut observation = Observation::default();
         if evidence.losses {
-            observation.losses = self.scores.iter().flatten().map(|score| score.loss).collect();
+            let scores = self.scores.iter().enumerate();
+            let losses = scores.map(|(head, score)| {
+                let loss = |score: &Score| model.criteria().of(head).in_training_unit(score.loss);
+                // One that is not computed has a given share, and nobody is told of it.
+                score.as_ref().map_or(0.0, loss)
+            });
+            observation.losses = losses.collect();
         }
         if evidence.scores {
             for (head, rows) in self.rows.iter().enumerate() {
-                let Some(rows) = rows else { continue };
+                let Some(rows) = rows else {
+                    observation.scores.push(0.0);
+                    continue;
+                };
                 let criterion = model.criteria().of(head).get();
                 let targets = self.inputs.targets_of(head, self.targets);
                 let sure = criterion.confidence(&criterion.scores(rows)?, &targets)?;
