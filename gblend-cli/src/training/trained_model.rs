@@ -61,7 +61,7 @@ impl TrainedModel<'_> {
     /// one of the runs `alone`, those of that. `labels` are names of further labels, or none for all.
     ///
     /// # Errors
-    /// As [`feature_space`](super::feature_space); [`Error::Run`] if a run has no encoder that fits.
+    /// As [`feature_space`](super::feature_space()); [`Error::Run`] if a run has no encoder that fits.
     pub fn feature_space(
         &mut self,
         samples: &dyn Evaluable,
