@@ -10,8 +10,8 @@ use gblend_core::recorder::Recorder;
 use gblend_core::tensor::{Features, Logits, Loss, Maps, Plain, Shape, Taped};
 use gblend_core::{
     Array, AutoDevice, Batch, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, Fitted, FusionContext,
-    FusionInputs, FusionModule, JOINT, JointReach, ParamMut, Pass, PresenceMask, Result, Role, Seed, StageRequest,
-    StageShape, StepValues, Targets,
+    FusionInputs, FusionModule, JOINT, JointReach, ParamMut, Pass, PresenceMask, Result, Role, Seed,
+    StageRequest, StageShape, StepValues, Targets,
 };
 
 use gblend_optim::network::{Network, Part};
