@@ -26,7 +26,6 @@ pub(crate) fn write_whole_by(
         buffered.flush()?;
         drop(buffered);
         file.as_file().sync_all()?;
-        // Temporary files are for their owner alone; results are for whoever may read the folder.
         make_readable(file.as_file())?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
@@ -34,14 +33,15 @@ pub(crate) fn write_whole_by(
     write().map_err(Error::write(path))
 }
 
+/// Temporary files are for their owner alone; results are for whoever may read the folder.
 #[cfg(unix)]
-fn make_readable(file: &File) -> std::io::Result<()> {
+pub(crate) fn make_readable(file: &File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
 #[cfg(not(unix))]
-fn make_readable(_: &File) -> std::io::Result<()> {
+pub(crate) fn make_readable(_: &File) -> std::io::Result<()> {
     Ok(())
 }
 

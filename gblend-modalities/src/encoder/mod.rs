@@ -6,6 +6,7 @@ mod panns;
 mod picture;
 mod resnet;
 mod settings;
+mod staged;
 pub(crate) mod step_values;
 pub(crate) mod steps;
 mod transformer;

@@ -7,13 +7,11 @@ use gblend_core::nn::{
     relu,
 };
 use gblend_core::tensor::{Features, Maps, reshape};
-use gblend_core::{
-    Batch, BuildContext, Encoder, EncoderHalf, Error, Module, ParamPath, ParamVisitor, Pass, Result,
-    StageShape, modality::no_such_stage,
-};
+use gblend_core::{Batch, BuildContext, Error, Module, ParamPath, ParamVisitor, Pass, Result, StageShape};
 
 use super::features::FeatureVector;
 use super::picture::{maps_of, picture_shape};
+use super::staged::{FourStages, Staged};
 use crate::range::{WIDTH, within};
 
 /// Which network of sounds.
@@ -62,15 +60,17 @@ impl PannsSettings {
 /// without the last layer `fc_audioset`: a normalization of each mel filter, four stages of convolutions that end with an average
 /// over 2 × 2, the mean over mel filters, the maximum over time and the mean over it added up, and a layer with ReLU. Their
 /// dropout between the stages is not there.
+pub type Panns = Staged<SoundStages>;
+
+/// The layers of [`Panns`] before their feature vector.
 #[derive(Debug)]
-pub struct Panns {
+pub struct SoundStages {
     sample_shape: [usize; 4],
     /// Of mel filters.
     norm: BatchNorm,
     stages: [Stage; 4],
     shapes: [StageShape; 4],
     embedding: Linear,
-    features: FeatureVector,
 }
 
 /// Convolutions over `[channels, time, mels, batch]`: the kernels of the trained parameters have time first.
@@ -157,7 +157,7 @@ impl Panns {
             width: time >> number,
             frames: 1,
         };
-        Ok(Self {
+        let layers = SoundStages {
             sample_shape,
             norm: BatchNorm::new(cx.device, mels, false)?,
             stages: [
@@ -168,8 +168,16 @@ impl Panns {
             ],
             shapes: [shape(1, first), shape(2, second), shape(3, third), shape(4, last)],
             embedding: Linear::new(cx.device, last, last, cx.seed.derive("embedding"))?,
-            features: FeatureVector::new(last, features, dropout, cx)?,
-        })
+        };
+        Ok(Self::of(layers, FeatureVector::new(last, features, dropout, cx)?))
+    }
+}
+
+impl FourStages for SoundStages {
+    const NAME: &'static str = "an encoder of sounds";
+
+    fn shapes(&self) -> &[StageShape; 4] {
+        &self.shapes
     }
 
     /// The normalized spectrogram, `[1, time, mels, batch]`.
@@ -183,7 +191,6 @@ impl Panns {
         permute(by_mel, [2, 1, 0, 3])
     }
 
-    /// Through some of the stages.
     fn run(&mut self, stages: Range<usize>, mut maps: Maps, pass: &Pass) -> Result<Maps> {
         for stage in self.stages.iter_mut().take(stages.end).skip(stages.start) {
             maps = stage.forward(maps, pass)?;
@@ -191,8 +198,7 @@ impl Panns {
         Ok(maps)
     }
 
-    /// From the maps of the last stage to the feature vector.
-    fn pool(&mut self, maps: Maps, pass: &Pass) -> Result<Features> {
+    fn pool(&mut self, maps: Maps) -> Result<Features> {
         let &(_, time, mels, _) = maps.shape();
         let over = |kernel| Window {
             kernel,
@@ -203,19 +209,15 @@ impl Panns {
         let (all, loudest) = fork(over_mels);
         let loudest = global_average_pool(max_pool(loudest, over((time, 1)))?, 1)?;
         let pooled = add(global_average_pool(all, 1)?, loudest)?;
-        let embedding = relu(self.embedding.forward(pooled)?)?;
-        self.features.forward(embedding, pass)
+        relu(self.embedding.forward(pooled)?)
     }
 
-    /// What a stage, counted from 1, leaves.
-    fn stage(&self, stage: usize) -> Result<StageShape> {
-        let shape = stage.checked_sub(1).and_then(|index| self.shapes.get(index));
-        shape
-            .copied()
-            .ok_or_else(|| no_such_stage(stage, self.shapes.len()))
+    /// The stages have time before mel filters, others mel filters before time.
+    fn turned(maps: Maps) -> Result<Maps> {
+        permute(maps, [0, 2, 1, 3])
     }
 
-    fn visit_norm(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+    fn visit_entry(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         self.norm.visit_layer(&path.join("bn0"), visitor)
     }
 
@@ -233,68 +235,6 @@ impl Panns {
     }
 
     fn visit_end(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
-        self.embedding.visit_params(&path.join("fc1"), visitor)?;
-        self.features.visit_params(path, visitor)
-    }
-}
-
-/// Maps with time before mel filters as others have them, mel filters before time, and back.
-fn turned(maps: Maps) -> Result<Maps> {
-    permute(maps, [0, 2, 1, 3])
-}
-
-impl Encoder for Panns {
-    fn feature_dim(&self) -> usize {
-        self.features.length()
-    }
-
-    fn encode(&mut self, batch: &Batch, pass: &Pass) -> Result<Features> {
-        let maps = self.enter(batch, pass)?;
-        let maps = self.run(0..4, maps, pass)?;
-        self.pool(maps, pass)
-    }
-
-    fn stages(&self) -> &[StageShape] {
-        &self.shapes
-    }
-
-    fn encode_up_to(&mut self, stage: usize, batch: &Batch, pass: &Pass) -> Result<Maps> {
-        self.stage(stage)?;
-        let maps = self.enter(batch, pass)?;
-        turned(self.run(0..stage, maps, pass)?)
-    }
-
-    fn encode_after(&mut self, stage: usize, maps: Maps, pass: &Pass) -> Result<Features> {
-        self.stage(stage)?.batch("an encoder of sounds", &maps)?;
-        let maps = self.run(stage..4, turned(maps)?, pass)?;
-        self.pool(maps, pass)
-    }
-
-    fn visit_half(
-        &mut self,
-        half: EncoderHalf,
-        path: &ParamPath,
-        visitor: &mut dyn ParamVisitor,
-    ) -> Result<()> {
-        match half {
-            EncoderHalf::UpTo(stage) => {
-                self.stage(stage)?;
-                self.visit_norm(path, visitor)?;
-                self.visit_stages(0..stage, path, visitor)
-            }
-            EncoderHalf::After(stage) => {
-                self.stage(stage)?;
-                self.visit_stages(stage..4, path, visitor)?;
-                self.visit_end(path, visitor)
-            }
-        }
-    }
-}
-
-impl Module for Panns {
-    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
-        self.visit_norm(path, visitor)?;
-        self.visit_stages(0..4, path, visitor)?;
-        self.visit_end(path, visitor)
+        self.embedding.visit_params(&path.join("fc1"), visitor)
     }
 }

@@ -12,7 +12,7 @@ use gblend_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contrast::{Directions, check_own, rows_of, unit_rows};
+use super::contrast::{Directions, check_own, likelihoods, losses_of_rows, rows_of, scores_of, unit_rows};
 
 /// What an encoder knew is to stay: its feature vector of a sample keeps the direction that a frozen encoder gives it, for a
 /// modality's own head. It needs no label.
@@ -145,11 +145,8 @@ impl Criterion for Nearness {
 
     fn scores(&self, output: &Array) -> Result<Vec<Vec<f64>>> {
         let samples = output.shape().first().copied().unwrap_or(0);
-        let half = Self::half(output.shape(), samples)?;
-        let rows = output.values().chunks_exact(2 * half);
-        Ok(rows
-            .map(|row| row.iter().map(|&value| value.into()).collect())
-            .collect())
+        Self::half(output.shape(), samples)?;
+        Ok(scores_of(output))
     }
 
     fn output_of(&self, scores: &[Vec<f64>]) -> Result<Array> {
@@ -157,17 +154,11 @@ impl Criterion for Nearness {
     }
 
     fn losses_of_scores(&self, scores: &[Vec<f64>], targets: &Targets) -> Result<Vec<Option<f64>>> {
-        if scores.is_empty() && targets.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.losses(&rows_of(scores)?, targets)
+        losses_of_rows(self, scores, targets)
     }
 
     fn confidence(&self, scores: &[Vec<f64>], targets: &Targets) -> Result<Vec<Option<f64>>> {
-        let losses = self.losses_of_scores(scores, targets)?.into_iter();
-        Ok(losses
-            .map(|loss| loss.map(|loss| (-loss.max(0.0)).exp()))
-            .collect())
+        Ok(likelihoods(self.losses_of_scores(scores, targets)?))
     }
 
     /// Features of several modalities are of different spaces.

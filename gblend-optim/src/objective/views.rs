@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contrast::{
-    BuiltTemperature, Contrast, Directions, Negatives, Temperature, check_own, check_sizes, rows_of,
-    surprise, unit_rows,
+    BuiltTemperature, Contrast, Directions, Negatives, Temperature, check_own, check_sizes, likelihoods,
+    losses_of_rows, rows_of, scores_of, surprise, unit_rows,
 };
 
 /// What a modality knows without labels or other modalities: two augmentations of a sample are to be found among those of a
@@ -247,10 +247,7 @@ impl Criterion for TwoViews {
                 [samples, width],
             ));
         }
-        let rows = output.values().chunks_exact(width);
-        Ok(rows
-            .map(|row| row.iter().map(|&value| value.into()).collect())
-            .collect())
+        Ok(scores_of(output))
     }
 
     fn output_of(&self, scores: &[Vec<f64>]) -> Result<Array> {
@@ -258,15 +255,11 @@ impl Criterion for TwoViews {
     }
 
     fn losses_of_scores(&self, scores: &[Vec<f64>], targets: &Targets) -> Result<Vec<Option<f64>>> {
-        if scores.is_empty() && targets.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.losses(&rows_of(scores)?, targets)
+        losses_of_rows(self, scores, targets)
     }
 
     fn confidence(&self, scores: &[Vec<f64>], targets: &Targets) -> Result<Vec<Option<f64>>> {
-        let losses = self.losses_of_scores(scores, targets)?.into_iter();
-        Ok(losses.map(|loss| loss.map(|loss| (-loss).exp())).collect())
+        Ok(likelihoods(self.losses_of_scores(scores, targets)?))
     }
 
     /// Projections of several heads are of different spaces.

@@ -1,10 +1,9 @@
 //! Two towers: modalities that are matched, beside what each knows alone.
 
-use std::path::Path;
-
-use gblend_tests::{Playground, without_measurements};
+use gblend_tests::Playground;
 use serde_json::Value;
 
+use crate::matching::whole_and_resumed;
 use crate::playground;
 
 const TOWERS: &str = r#"
@@ -61,10 +60,6 @@ fn train(p: &Playground, more: &[&str]) -> Value {
 fn head<'v>(summary: &'v Value, name: &str) -> &'v Value {
     let heads = summary["heads"].as_array().unwrap();
     heads.iter().find(|head| head["name"] == name).unwrap()
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 #[test]
@@ -172,22 +167,7 @@ fn a_run_that_goes_on_ends_as_one_that_was_never_stopped() {
         "--set",
         "blend.probe_epochs=1",
     ];
-    train(&p, &[&["--out", "whole"], &sets[..]].concat());
-    let every_step = ["--out", "part", "--set", "checkpoint.every_steps=1"];
-    let mut child = p.start(&[&["train", "towers.toml"], &every_step[..], &sets[..]].concat());
-    while !p.path("part/checkpoints/3.json").is_file() && !p.path("part/summary.json").is_file() {
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    if !p.path("part/summary.json").is_file() {
-        p.succeed(&["train", "--resume", "part", "--quiet"]);
-    }
-    let model = |run: &str| std::fs::read(p.path(run).join("model.safetensors")).unwrap();
-    assert!(model("whole") == model("part"));
-    let summary = |run: &str| without_measurements(json(&p.path(run).join("summary.json")));
-    assert_eq!(summary("whole"), summary("part"));
-    let model = model("whole");
+    let model = whole_and_resumed(&p, "towers.toml", &sets);
     let tensors = safetensors::SafeTensors::deserialize(&model).unwrap();
     let temperature = tensors.tensor("joint.objective.temperature").unwrap();
     let temperature = f32::from_le_bytes(temperature.data().try_into().unwrap());
