@@ -36,7 +36,7 @@ pub(super) struct Compare {
     /// How many seeds, from run.seed on.
     #[arg(long, value_name = "N", default_value_t = 3)]
     seeds: usize,
-    /// What to compare: single, joint, dropout, pretrained, early-stop, equal, equal-joint, ogr, ogr-online, or any kind of blend; what
+    /// What to compare: single, joint, dropout, pretrained, early-stop, equal, equal-joint, ogr, ogr-online, umt, or any kind of blend; what
     /// others are measured by, single, joint and equal, always runs.
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', default_values_t = DEFAULT_METHODS.map(String::from))]
     methods: Vec<String>,

@@ -17,6 +17,9 @@ pub enum Method {
     Dropout,
     /// The joint loss alone from encoders that were trained alone (ibid., table 2).
     Pretrained,
+    /// The joint loss with features that stay near those of encoders that were trained alone: uni-modal teachers (Du et al., "On
+    /// Uni-Modal Feature Learning in Supervised Multi-Modal Learning", ICML 2023).
+    Umt,
     /// The joint loss alone until the validation figure gets no better, with the best parameters (ibid., table 2).
     EarlyStop,
     /// The same weight for every head.
@@ -61,6 +64,7 @@ impl Method {
             "joint" => Self::Joint,
             "dropout" => Self::Dropout,
             "pretrained" => Self::Pretrained,
+            "umt" => Self::Umt,
             "early-stop" => Self::EarlyStop,
             "equal" => Self::Equal,
             "equal-joint" => Self::EqualJoint,
@@ -104,6 +108,7 @@ impl Method {
             Self::Joint => "joint".into(),
             Self::Dropout => "dropout".into(),
             Self::Pretrained => "pretrained".into(),
+            Self::Umt => "umt".into(),
             Self::EarlyStop => "early-stop".into(),
             Self::Equal => "equal".into(),
             Self::EqualJoint => "equal-joint".into(),
@@ -145,6 +150,25 @@ impl Method {
                     Override::new(&["modality", name, "pretrained"], single(name))
                 });
                 [blend("joint"), alone()].into_iter().chain(encoders).collect()
+            }
+            Self::Umt => {
+                // One of each head's share, as of equal weights, so that the joint loss counts once and each teacher as much.
+                let share = 1.0 / (base.modalities.len() + 1) as f64;
+                let trained = base
+                    .modalities
+                    .iter()
+                    .filter(|modality| modality.is_trained_alone());
+                let teachers = trained.map(|modality| {
+                    let name = &modality.name;
+                    let to = toml::Table::from_iter([("run".to_owned(), single(name).into())]);
+                    let anchor: [(String, toml::Value); 3] = [
+                        ("kind".to_owned(), "anchor".into()),
+                        ("share".to_owned(), share.into()),
+                        ("to".to_owned(), to.into()),
+                    ];
+                    Override::new(&["modality", name, "objective"], toml::Table::from_iter(anchor))
+                });
+                [blend("equal"), alone()].into_iter().chain(teachers).collect()
             }
             Self::EarlyStop => {
                 let patience = base.run.epochs.div_ceil(PATIENCE).min(i64::MAX as usize) as i64;
@@ -192,13 +216,13 @@ impl Method {
 
     /// Whether a cell of `other` has to be done before one of this method.
     pub(super) fn needs(&self, other: &Self) -> bool {
-        matches!((self, other), (Self::Pretrained, Self::Single(_)))
+        matches!((self, other), (Self::Pretrained | Self::Umt, Self::Single(_)))
     }
 }
 
 fn unknown(name: &str) -> Result<Error> {
     let strategies = catalogue()?.of(Role::Blend).map(|plugin| plugin.kind);
-    let named = DEFAULT_METHODS.into_iter().chain(["equal-joint"]);
+    let named = DEFAULT_METHODS.into_iter().chain(["equal-joint", "umt"]);
     let known: Vec<&str> = named.clone().chain(strategies).collect();
     let nearest = gblend_core::registry::nearest(name, known.iter().copied());
     let hint = nearest

@@ -342,6 +342,32 @@ fn a_search_of_the_weights_tells_the_regret_of_the_estimate() {
 }
 
 #[test]
+fn uni_modal_teachers_are_the_runs_of_each_modality_alone() {
+    let p = playground();
+    let comparison = compare(&p, &["--methods", "umt", "--seeds=2", "--out", "c"]);
+    let taught = rows(&comparison)["umt camera+motion+microphone concat"];
+    assert_eq!(accuracies(taught).len(), 2);
+    for seed in ["seed-0", "seed-1"] {
+        let folder = p.path("c/cells/umt").join(seed);
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+        let config: toml::Table = read("config.toml").parse().unwrap();
+        for modality in ["camera", "motion", "microphone"] {
+            let objective = &config["modality"][modality]["objective"];
+            let teacher = objective["to"]["run"].as_str().unwrap();
+            assert!(
+                teacher.ends_with(&format!("cells/single-{modality}/{seed}")),
+                "{teacher}"
+            );
+        }
+        // The joint loss counts once, and so does each teacher.
+        let summary: Value = serde_json::from_str(&read("summary.json")).unwrap();
+        for head in summary["heads"].as_array().unwrap() {
+            assert!((head["weight"].as_f64().unwrap() - 0.25).abs() < 1e-9, "{head}");
+        }
+    }
+}
+
+#[test]
 fn pretrained_encoders_are_those_of_the_run_that_is_named() {
     let p = playground();
     let train = |more: &[&str]| p.succeed(&[&["train", "tiny.toml", "--quiet"], more].concat());
