@@ -20,6 +20,8 @@ pub(super) enum Job {
     Avmnist,
     /// Equal weights on four vectors of WISDM-51; GBLEND_DATA names the folder that has its file.
     Vectors,
+    /// Steps of matching pictures with titles, beside what each tower knows alone; GBLEND_DATA names the folder that has fashion.
+    Towers,
 }
 
 /// The benchmark's difficulty, and sizes that a round fits into a minute with.

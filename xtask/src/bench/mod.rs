@@ -13,6 +13,7 @@ mod side;
 mod statistics;
 mod steps;
 mod table;
+mod towers;
 mod usage;
 mod vectors;
 
@@ -40,13 +41,13 @@ pub(crate) struct Bench {
     /// With --peer, the networks.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "reference")]
     net: Vec<steps::Net>,
-    /// With --peer, samples of a step.
+    /// With --peer and --job towers, samples of a step.
     #[arg(long, value_delimiter = ',', default_value = "32")]
     batch: Vec<usize>,
     /// With --peer and --job, computing threads of each side.
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     threads: Vec<usize>,
-    /// A Python that has PyTorch and NumPy, and for `--job vectors` PyArrow. Default: a virtual environment under target/peers, which is
+    /// A Python that has PyTorch and NumPy, and for `--job vectors` PyArrow, for `--job towers` Pillow. Default: a virtual environment under target/peers, which is
     /// made if it is not there.
     #[arg(long)]
     python: Option<PathBuf>,
@@ -69,6 +70,7 @@ impl Bench {
         match self.job {
             Some(job::Job::Avmnist) => return job::run(self),
             Some(job::Job::Vectors) => return vectors::run(self),
+            Some(job::Job::Towers) => return towers::run(self),
             None => {}
         }
         if self.estimate {
