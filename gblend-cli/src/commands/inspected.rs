@@ -90,6 +90,7 @@ fn samples(session: &Session<'_>, splits: &Splits, all: bool) -> Vec<String> {
     }
     lines.push(match source.label_kind() {
         LabelKind::Number => "labels: numbers".to_owned(),
+        _ if source.classes().is_empty() => "labels: none".to_owned(),
         _ => format!("classes: {}", source.classes().join(", ")),
     });
     lines

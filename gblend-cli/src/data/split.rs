@@ -125,8 +125,8 @@ impl Splits {
     /// proportion, or group by group where samples have groups. The same seed gives the same splits.
     ///
     /// # Errors
-    /// [`Error::Data`] if a label is out of range or of another kind, a class that heads learn has no sample to train on,
-    /// there is no test sample where there has to be one, or there are more samples than positions have bits for.
+    /// [`Error::Data`] if a label is out of range or of another kind, a head needs labels and no sample has one, a class that heads
+    /// learn has no sample to train on, there is no test sample where there has to be one, or there are more samples than positions have bits for.
     pub fn new(source: &dyn Source, division: Division<'_>, seed: Seed) -> Result<Self> {
         Self::without(source, &BTreeSet::new(), division, seed)
     }
@@ -148,7 +148,7 @@ impl Splits {
         let mut test = Vec::new();
         let classes = source.classes().len();
         let mut labels = Labels::with_capacity(source.label_kind(), source.len());
-        let mut unlabeled = 0;
+        let (mut unlabeled, mut is_labeled) = (0, false);
         let mut groups = Groups::default();
         for index in 0..samples {
             let sample = source.sample(index as usize);
@@ -156,6 +156,7 @@ impl Splits {
                 let problem = format!("label {class}, expected 0 to below {classes}");
                 return Err(Error::data(sample.id, problem));
             }
+            is_labeled |= !sample.label.is_missing();
             let pushed = labels.push(&sample.label);
             pushed.map_err(|error| Error::data(&sample.id, error))?;
             if dropped.contains(&(index as usize)) {
@@ -173,6 +174,11 @@ impl Splits {
                 Partition::Validation => validation.push(index),
                 Partition::Test => test.push(index),
             }
+        }
+        if division.labels != LabelUse::NoHead && !is_labeled && samples > 0 {
+            let problem = "no sample has a label, and a head has an objective that asks for one: `data.label` names the column that \
+                           says it; `match`, `views`, `anchor` and `none` ask for none";
+            return Err(Error::data("the dataset", problem));
         }
         if test.is_empty() && division.tested {
             let problem = match unlabeled {

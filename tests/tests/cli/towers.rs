@@ -565,6 +565,88 @@ fn a_batch_in_chunks_has_the_gradient_of_the_batch_to_rounding() {
     );
 }
 
+/// A table of pairs as people have them: numbers that go with a text, and nothing that says what either is.
+const PAIRS: &str = r#"
+[run]
+epochs = 4
+batch_size = 32
+
+[data]
+kind = "manifest"
+table = "pairs.csv"
+id = "id"
+split = "split"
+
+[data.streams.numbers]
+columns = "a*"
+media = "array"
+
+[data.streams.text]
+column = "text"
+media = "text"
+
+[objective]
+kind = "match"
+width = 8
+block = 16
+
+[modality.numbers]
+kind = "vector"
+objective = { kind = "none" }
+
+[modality.text]
+kind = "text"
+augment.delete = 0.2
+objective = { kind = "views", width = 8, hidden = [8], block = 16, same = "text" }
+
+[blend]
+kind = "equal"
+"#;
+
+#[test]
+fn pairs_need_no_label() {
+    let p = playground();
+    let mut table = "id,a1,a2,text,split\n".to_owned();
+    for row in 0..90 {
+        let (color, thing) = (["red", "blue", "green"][row % 3], ["cat", "dog"][row % 2]);
+        let split = if row % 5 == 0 { "test" } else { "train" };
+        let noise = (row * 37 % 11) as f64 / 50.0;
+        table += &format!(
+            "s{row},{},{},a {color} {thing},{split}\n",
+            (row % 3) as f64 + noise,
+            (row % 2) as f64 - noise
+        );
+    }
+    p.write("pairs.csv", table);
+    p.write("towers.toml", PAIRS);
+    let checked = p.succeed(&["check", "towers.toml"]);
+    assert!(checked.contains("labels: none"), "{checked}");
+    let summary = train(&p, &["--out", "run"]);
+    let joint = head(&summary, "joint");
+    assert!(joint["test_loss"].as_f64().unwrap().is_finite(), "{joint}");
+    for command in [
+        &["evaluate", "run"][..],
+        &["predict", "run", "--among", "test", "--query", "a red cat"],
+        &["report", "run", "--out", "report.html"],
+    ] {
+        p.succeed(command);
+    }
+    // What asks for labels is told that there are none.
+    for asks in [
+        "objective={ kind = \"single-label\" }",
+        "modality.numbers.objective={ kind = \"classify\" }",
+    ] {
+        p.refuse_after_run(
+            &["train", "towers.toml", "--set", asks],
+            "`data.label` names the column",
+        );
+    }
+    p.refuse_after_run(
+        &["train", "towers.toml", "--set", "data.classes=[\"cat\"]"],
+        "the column whose labels `classes` is about",
+    );
+}
+
 #[test]
 fn the_example_trains_without_files_and_is_evaluated() {
     let p = playground();

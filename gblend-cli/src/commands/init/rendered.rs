@@ -162,7 +162,9 @@ fn data(text: &mut Text, survey: &Survey) {
         text.key("id", id.clone());
     }
     why(text, "label");
-    text.key("label", manifest.label.clone());
+    if let Some(label) = &manifest.label {
+        text.key("label", label.clone());
+    }
     if manifest.label_kind == LabelColumn::Number {
         text.key("label_kind", "number");
     }

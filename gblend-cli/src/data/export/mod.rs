@@ -142,19 +142,24 @@ impl<'a> Export<'a> {
             };
             (one.stream.name.clone(), settings)
         });
+        let classes = match self.source.label_kind() {
+            LabelKind::Number => None,
+            _ => Some(self.source.classes()).filter(|classes| !classes.is_empty()),
+        };
+        let has_labels = classes.is_some() || self.source.label_kind() == LabelKind::Number;
         Manifest {
             table: Some(PathBuf::from(TABLE)),
             root: None,
             follow_links: false,
             shards: Vec::new(),
             id: Some("id".into()),
-            label: "label".into(),
+            label: has_labels.then(|| "label".to_owned()),
             label_separator: self.separator.map(str::to_owned),
             label_kind: match self.source.label_kind() {
                 LabelKind::Number => LabelColumn::Number,
                 _ => LabelColumn::Class,
             },
-            classes: (self.source.label_kind() != LabelKind::Number).then(|| self.source.classes().to_vec()),
+            classes: classes.map(<[String]>::to_vec),
             split: Split::Column("split".into()),
             group: self.has_groups().then(|| "group".into()),
             further_labels: self.further_labels().map(|label| label.name.clone()).collect(),

@@ -91,8 +91,10 @@ pub struct Manifest {
     pub id: Option<String>,
     /// Column with the class, or the number. A sample whose cell is empty has no label: heads that need one do not learn
     /// from it, and if every head does it is left out, and counted. Where all labels are numbers, NaN is an empty cell. One
-    /// number written in two ways, such as `1` and `1.0`, is an error, unless `classes` names the classes.
-    pub label: String,
+    /// number written in two ways, such as `1` and `1.0`, is an error, unless `classes` names the classes. Without this no sample
+    /// has a label, and every head needs an objective that asks for none, as `match` and `views` do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// What a label is.
     #[serde(default, skip_serializing_if = "LabelColumn::is_class")]
     pub label_kind: LabelColumn,
@@ -359,7 +361,7 @@ impl Manifest {
             follow_links: false,
             shards: Vec::new(),
             id: None,
-            label: String::new(),
+            label: None,
             label_kind: LabelColumn::Class,
             label_separator: None,
             classes: None,
@@ -456,7 +458,7 @@ impl Manifest {
 
     /// The column whose cells may be lists of classes.
     fn label_lists(&self) -> Option<&str> {
-        self.label_separator.as_ref().map(|_| self.label.as_str())
+        self.label_separator.as_ref().and(self.label.as_deref())
     }
 
     /// The columns whose cells may be lists of numbers.
@@ -487,6 +489,15 @@ impl Manifest {
         {
             let expected = "neither `classes` nor `label_separator` beside it: a number has none";
             return Err(Error::setting("data.label_kind", "\"number\"", expected));
+        }
+        let of_labels = [
+            ("label_kind", !self.label_kind.is_class()),
+            ("label_separator", self.label_separator.is_some()),
+            ("classes", self.classes.is_some()),
+        ];
+        if let (None, Some((key, _))) = (&self.label, of_labels.iter().find(|(_, set)| *set)) {
+            let expected = format!("the column whose labels `{key}` is about");
+            return Err(Error::setting("label", "nothing", expected));
         }
         if self.table.is_none() && self.shards.is_empty() {
             return Err(missing_table());

@@ -132,7 +132,7 @@ mod tests {
         }
         let table = Table::csv("t.csv", text.as_bytes()).unwrap();
         let mut settings = Manifest::empty();
-        (settings.id, settings.label) = (Some("id".to_owned()), "label".to_owned());
+        (settings.id, settings.label) = (Some("id".to_owned()), Some("label".to_owned()));
         settings.split = crate::data::manifest::Split::Column("split".to_owned());
         settings.group = (groups > 0).then(|| "group".to_owned());
         let columns = rows::Columns::find(&settings, &table, false).unwrap();

@@ -87,7 +87,7 @@ impl Rows {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Columns {
     id: Option<usize>,
-    /// None of samples whose labels are not looked at.
+    /// None of samples that have no labels, or whose labels are not looked at.
     label: Option<usize>,
     split: Option<usize>,
     group: Option<usize>,
@@ -105,14 +105,14 @@ impl Columns {
     pub(super) fn find(settings: &Manifest, table: &Table, from_shards: bool) -> Result<Self> {
         let optional =
             |name: &Option<String>, key: &str| name.as_ref().map(|name| table.column(name, key)).transpose();
-        let label = table.column(&settings.label, "label")?;
+        let label = optional(&settings.label, "label")?;
         let named = settings.classes.is_some();
         let nan_is_missing = match (settings.label_kind, &settings.label_separator) {
             (LabelColumn::Number, _) => true,
-            (LabelColumn::Class, None) => !named && are_numbers(table, label),
+            (LabelColumn::Class, None) => !named && label.is_some_and(|label| are_numbers(table, label)),
             (LabelColumn::Class, Some(_)) => false,
         };
-        if settings.label_kind == LabelColumn::Class && !named {
+        if let (LabelColumn::Class, false, Some(label)) = (settings.label_kind, named, label) {
             let advice = ", or name the classes in `data.classes`";
             check_one_way(table, label, |cell| labels(settings, cell), advice)?;
         }
@@ -123,7 +123,7 @@ impl Columns {
         Ok(Self {
             // The first column of the shards' own table is the key.
             id: optional(&settings.id, "id")?.or(from_shards.then_some(0)),
-            label: Some(label),
+            label,
             named: true,
             nan_is_missing,
             nan_is_no_group: group.is_some_and(|group| are_numbers(table, group)),

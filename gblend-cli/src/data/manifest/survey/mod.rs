@@ -505,7 +505,7 @@ fn few(place: &str, count: usize, streams: &[&str], notes: &Notes) -> Result<()>
 fn fill(manifest: &mut Manifest, table: &Table, roles: &Roles) {
     let name = |column: usize| table.columns()[column].clone();
     manifest.id = roles.id.map(name);
-    manifest.label = name(roles.label);
+    manifest.label = Some(name(roles.label));
     match &roles.labels {
         Labels::Class => {}
         Labels::Number => manifest.label_kind = LabelColumn::Number,

@@ -310,7 +310,8 @@ fn label(
             };
             let columns = list(table.columns().iter().map(String::as_str));
             let problem = format!(
-                "found no column with the label: {why}. The columns are {columns}; `--label COLUMN` says which it is"
+                "found no column with the label: {why}. The columns are {columns}; `--label COLUMN` says which it is. Pairs that are \
+                 matched need none: examples/towers-fashion.toml is such a configuration"
             );
             Err(Error::data(place, problem))
         }
