@@ -27,6 +27,7 @@ mod skipped;
 mod split;
 mod stratify;
 mod wav;
+mod whole;
 
 pub use binding::bind;
 pub use encoded::{EncodedSamples, Encoding};
@@ -44,3 +45,4 @@ pub use split::{
     Division, Evaluable, HeldOutSplit, LabelUse, RefitSplit, Shares, Splits, TestSplit, TrainSplit,
     TrainSubset, ValidationSplit,
 };
+pub use whole::WholeBatch;

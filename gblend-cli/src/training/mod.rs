@@ -1,5 +1,7 @@
 //! Training: from a configuration to a run folder.
 
+mod alike;
+mod evaluated;
 mod frozen_features;
 mod learner;
 pub(crate) mod lone_values;
@@ -15,6 +17,7 @@ mod train;
 mod trained_model;
 pub mod trial;
 
+pub use alike::agree_on_task;
 pub use learner::Learner;
 pub use predictor::{Predicted, Predictor, Unfamiliar, fitted_of, network_without_data};
 pub use train::{Trained, train};

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use gblend_core::LabelKind;
+use gblend_core::device::DeviceKind;
 use gblend_core::params::{State, state_of};
+use gblend_core::{AutoDevice, LabelKind};
 
-use crate::config::Config;
+use crate::config::{BatchNormOver, Config};
 use crate::data::inspect::training_findings;
 use crate::data::{Splits, TestSplit, membership};
 use crate::error::{Error, Result};
@@ -14,16 +15,18 @@ use crate::evaluation::{HeadResult, Scored};
 use crate::network::{HeadCriterion, Multimodal, device};
 use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
+use crate::ranks::{Identity, Ranks};
 use crate::records::{
     ClassWeight, FittedModalities, FittedPool, HeadSummary, Metrics, ModelDescription, ModelModality,
     NamedShape, Origins, PredictionRule, PredictionSummary, Seconds, StrategyAdvice, Summary, TestDetails,
     TestSamples,
 };
-use crate::run_folder::checkpoint::Checkpoint;
+use crate::run_folder::checkpoint::{Checkpoint, broadcast_checkpoint};
 use crate::run_folder::{
     Destination, RunFolder, Sink, TensorBoard, Unfinished, keep_last_checkpoint, read_fitted,
     remove_checkpoints,
 };
+use crate::training::alike::agree_on_task;
 use crate::training::lone_values::lone_values;
 use crate::training::session::Session;
 use crate::training::step_room::check_step_room;
@@ -60,17 +63,21 @@ pub enum ProcessUse {
 /// threads that it is called on; see [`with_threads`](crate::training::session::with_threads). `interrupt` ends the training
 /// between epochs.
 ///
+/// Several ranks that call it with the same configuration train one model, of which rank 0 alone writes anything; what it returns
+/// to the others knows nothing of a test.
+///
 /// # Errors
-/// Whatever is wrong with the data, the destination or the training; [`Error::Interrupted`].
+/// Whatever is wrong with the data, the destination or the training; [`Error::Interrupted`]; [`Error::Rank`].
 pub fn run(
     config: &Config,
     start: &Start,
     process: ProcessUse,
+    ranks: &Ranks,
     interrupt: &Interrupt,
     reporter: &Reporter,
 ) -> Result<(Summary, PathBuf)> {
     reporter.log(&format!("gblend {}", env!("CARGO_PKG_VERSION")));
-    let ran = run_logged(config, start, process, interrupt, reporter);
+    let ran = run_logged(config, start, process, ranks, interrupt, reporter);
     if let Err(error) = &ran {
         reporter.log(&error.to_string());
     }
@@ -81,15 +88,16 @@ fn run_logged(
     config: &Config,
     start: &Start,
     process: ProcessUse,
+    ranks: &Ranks,
     interrupt: &Interrupt,
     reporter: &Reporter,
 ) -> Result<(Summary, PathBuf)> {
     let started = Instant::now();
-    let fitted = match start {
-        Start::New(_) => FittedModalities::default(),
-        Start::Resume(folder) | Start::Further(folder) => read_fitted(folder)?,
-    };
-    let (mut session, splits) = Session::open_with(config, &fitted, reporter)?;
+    let fitted = ranks.broadcast_json(|| match start {
+        Start::New(_) => Ok(FittedModalities::default()),
+        Start::Resume(folder) | Start::Further(folder) => read_fitted(folder),
+    })?;
+    let (mut session, splits) = open_together(config, &fitted, ranks, reporter)?;
     session.interrupt = interrupt.clone();
     if process == ProcessUse::Exclusive {
         for finding in training_findings(session.source.as_ref(), &session.prepared, &splits) {
@@ -106,29 +114,47 @@ fn run_logged(
     check_step_room(&session, &splits, &model)?;
     let mut blend = config.blend.start(&session.heads)?;
     session.check_folds(&splits, blend.as_ref())?;
-    interrupt.check(0)?;
+    session.check_interrupt(0)?;
     interrupt.watch()?;
     // Nothing is written before everything that can be wrong with the input was looked at.
-    let (mut output, checkpoint) = Output::open(start, &session, &mut model, &splits, &origins, reporter)?;
-    reporter.log_to(&output.folder.path().join(LOG))?;
-    let kept = membership(session.source.as_ref(), &session.prepared, &splits);
-    let kept = kept.map_err(|error| Error::Internal(error.to_string()))?;
-    let first_weights = blend.weights().as_slice().to_vec();
-    let known = outline(&session, &model, &first_weights, prepare);
-    output.folder.begin(
-        &kept,
-        description(&session, 0, None)?,
-        known,
-        &model.constant_state()?,
-    )?;
-    drop(kept);
+    let (mut output, checkpoint) = match ranks.is_first() {
+        true => {
+            let opened = Output::open(start, &session, &mut model, &splits, &origins, reporter)?;
+            (Some(opened.0), opened.1)
+        }
+        false => (None, None),
+    };
+    let checkpoint = broadcast_checkpoint(ranks, checkpoint)?;
+    let path = ranks.broadcast_json(|| match &output {
+        Some(output) => Ok(output.folder.path().to_owned()),
+        None => Err(Error::Internal("rank 0 has no run folder".into())),
+    })?;
+    if let Some(output) = &output {
+        reporter.log_to(&path.join(LOG))?;
+        let kept = membership(session.source.as_ref(), &session.prepared, &splits);
+        let kept = kept.map_err(|error| Error::Internal(error.to_string()))?;
+        let first_weights = blend.weights().as_slice().to_vec();
+        let known = outline(&session, &model, &first_weights, prepare);
+        output.folder.begin(
+            &kept,
+            description(&session, 0, None)?,
+            known,
+            &model.constant_state()?,
+        )?;
+    }
     tell_origins(&session, &origins, reporter);
-    reporter.line(&opening_line(&output, &session, &splits, &mut model)?);
-    let mut sinks = output.sinks();
+    reporter.line(&opening_line(&path, &session, &splits, &mut model)?);
+    if let Some(line) = checkpoint
+        .as_ref()
+        .and_then(|from| other_ranks(config, from, ranks))
+    {
+        reporter.line(&line);
+    }
+    let mut sinks = output.as_mut().map(Output::sinks).unwrap_or_default();
     let trained = train(
         &session, &splits, &mut model, &mut blend, &mut sinks, checkpoint, reporter,
     );
-    let trained = trained.map_err(Error::in_run(output.folder.path()))?;
+    let trained = trained.map_err(Error::in_run(&path))?;
     reporter.finish();
 
     let evaluating = Instant::now();
@@ -140,7 +166,7 @@ fn run_logged(
         refitted: trained.refitted,
     };
     let test = match config.is_tested() {
-        true => Some(Test::of(&mut tested, &splits.into_test())?),
+        true => Test::of(&mut tested, &splits.into_test())?,
         // Whatever test samples there are stay unseen.
         false => None,
     };
@@ -151,7 +177,10 @@ fn run_logged(
     let train_seconds = trained.elapsed.as_secs_f64();
     let summary = Summary {
         epochs: trained.epochs,
-        ended_before: output.folder.ended_before(),
+        ended_before: output
+            .as_ref()
+            .map(|output| output.folder.ended_before())
+            .unwrap_or_default(),
         selected_epoch: trained.selected_epoch,
         selection: trained.selection,
         refitted: trained.refitted,
@@ -181,7 +210,10 @@ fn run_logged(
     };
     let description = description(session, trained.selected_epoch, tested.pool.clone())?;
     let advice = StrategyAdvice::new(&summary.strategy, blend.advice());
-    let path = output.finish(
+    let Some(output) = output else {
+        return Ok((summary, path));
+    };
+    output.finish(
         &state_of(&mut tested.model)?,
         &description,
         test.as_ref().map(|test| (&test.details, &test.samples)),
@@ -197,6 +229,66 @@ fn run_logged(
     Ok((summary, path))
 }
 
+/// Opens the dataset on every rank. On each machine one prepares the samples first, and the others find them in the cache.
+///
+/// # Errors
+/// As [`Session::open_with`]; if ranks are another program or have another configuration or dataset.
+pub fn open_together<'c>(
+    config: &'c Config,
+    fitted: &FittedModalities,
+    ranks: &Ranks,
+    reporter: &Reporter,
+) -> Result<(Session<'c>, Splits)> {
+    agree_on_task(config, ranks)?;
+    if ranks.is_many() {
+        refuse_on_gpus()?;
+    }
+    let (mut session, splits) =
+        ranks.first_of_each_machine(|| Session::open_with(config, fitted, reporter))?;
+    if ranks.is_many() {
+        let identity = Identity::default();
+        ranks.agree(&identity.with("dataset", dataset_hash(&session, &splits)?))?;
+    }
+    session.ranks = ranks.clone();
+    Ok((session, splits))
+}
+
+/// What tells a dataset and its division from another.
+fn dataset_hash(session: &Session<'_>, splits: &Splits) -> Result<String> {
+    let members = membership(session.source.as_ref(), &session.prepared, splits);
+    let members = members.map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(blake3::hash(&members).to_hex().to_string())
+}
+
+/// Several ranks compute on processors.
+fn refuse_on_gpus() -> Result<()> {
+    match AutoDevice::KIND {
+        DeviceKind::Cpu => Ok(()),
+        _ => Err(Error::Usage(
+            "--distributed: ranks compute on processors, and this gblend computes on a GPU; take a binary that was built without \
+             `cuda`"
+                .into(),
+        )),
+    }
+}
+
+/// What is said of a run that goes on over another number of ranks than it had.
+fn other_ranks(config: &Config, from: &Checkpoint, ranks: &Ranks) -> Option<String> {
+    let (before, now) = (from.description.ranks, ranks.size());
+    if before == now {
+        return None;
+    }
+    let result = match config.run.batch_norm {
+        BatchNormOver::AllRanks => "the result is the same to rounding, and not to the bit",
+        BatchNormOver::EachRank => {
+            "batch normalization is over other parts of the batches (run.batch_norm), so the result is another one"
+        }
+    };
+    Some(format!(
+        "the run had {before} rank(s) and goes on over {now}: {result}"
+    ))
+}
+
 /// What a model comes to on the test samples.
 struct Test {
     heads: Vec<HeadResult>,
@@ -206,8 +298,12 @@ struct Test {
 }
 
 impl Test {
-    fn of(tested: &mut TrainedModel<'_>, test: &TestSplit) -> Result<Self> {
+    /// By all ranks; the first one has the result.
+    fn of(tested: &mut TrainedModel<'_>, test: &TestSplit) -> Result<Option<Self>> {
         let evaluation = tested.evaluate(test)?;
+        if !tested.session.ranks.is_first() {
+            return Ok(None);
+        }
         let subsets = if tested.has_joint_head() && tested.modalities().len() <= MOST_SUBSET_MODALITIES {
             tested.score_subsets(test)?
         } else {
@@ -216,7 +312,7 @@ impl Test {
         let (session, ensemble) = (&tested.session, tested.ensemble());
         let scored = Scored::of(&evaluation, &ensemble)?;
         let source = session.source.as_ref();
-        Ok(Self {
+        Ok(Some(Self {
             heads: evaluation.results(tested.model.criteria())?,
             predictions: evaluation.predictions(&ensemble, &scored)?,
             details: TestDetails::of(
@@ -229,13 +325,13 @@ impl Test {
                 subsets,
             )?,
             samples: TestSamples::measured(&evaluation, &ensemble, &scored, source)?,
-        })
+        }))
     }
 }
 
 /// What the user is told before the first epoch.
 fn opening_line(
-    output: &Output,
+    path: &Path,
     session: &Session<'_>,
     splits: &Splits,
     model: &mut Multimodal,
@@ -243,14 +339,21 @@ fn opening_line(
     let [train, held_out, validation, test] = splits.sizes();
     Ok(format!(
         "{}: {train} training, {held_out} held out, {validation} validation and {test} test samples {}; \
-         {} parameters; {} thread(s)",
-        output.folder.path().display(),
+         {} parameters; {} thread(s){}",
+        path.display(),
         match session.source.label_kind() {
             LabelKind::Number => "with a number".to_owned(),
             _ => format!("of {} classes", session.source.classes().len()),
         },
         gblend_core::params::parameter_count(model)?,
         rayon::current_num_threads(),
+        match session.ranks.size() {
+            1 => String::new(),
+            ranks => format!(
+                " on each of {ranks} ranks, which share batches of {} samples",
+                session.batch_size()
+            ),
+        },
     ))
 }
 
@@ -428,13 +531,11 @@ impl Output {
         test: Option<(&TestDetails, &TestSamples)>,
         advice: &StrategyAdvice,
         summary: &Summary,
-    ) -> Result<PathBuf> {
+    ) -> Result<()> {
         if let Some(tensorboard) = &mut self.tensorboard {
             tensorboard.test(summary)?;
         }
-        let path = self.folder.path().to_owned();
-        self.folder.finish(state, model, test, advice, summary)?;
-        Ok(path)
+        self.folder.finish(state, model, test, advice, summary)
     }
 }
 

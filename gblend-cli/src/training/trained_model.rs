@@ -1,9 +1,10 @@
 //! A trained model with the data that it was trained on.
 
+use super::evaluated::evaluate_together;
 use super::session::Session;
 use crate::data::Evaluable;
 use crate::error::Result;
-use crate::evaluation::{Ensemble, Evaluation, evaluate, score_subsets};
+use crate::evaluation::{Ensemble, Evaluation, score_subsets};
 use crate::network::{ActiveHeads, Multimodal};
 use crate::records::{FittedPool, SubsetScore};
 
@@ -48,9 +49,7 @@ impl TrainedModel<'_> {
     /// The first sample that cannot be loaded, or a failure of the device.
     pub fn evaluate(&mut self, samples: &dyn Evaluable) -> Result<Evaluation> {
         let active = ActiveHeads::all(self.session.heads.len());
-        let loader = self.session.loader_for(&mut self.model, active.encoders())?;
-        let (batch_size, device) = (self.session.batch_size(), &self.session.device);
-        evaluate(&mut self.model, &loader, samples, batch_size, device, &active)
+        evaluate_together(&self.session, &mut self.model, samples, &active)
     }
 
     /// The joint head with every subset of the modalities.

@@ -2,18 +2,18 @@
 
 mod context;
 mod scores;
+mod together;
 
 use gblend_core::objective::mean_of;
 use gblend_core::params::{ParamPath, ParamVisitor};
 use gblend_core::tensor::Loss;
 use gblend_core::{
     Array, AutoDevice, Blend, Evidence, GradientEvidence, Logits, Observation, ParamMut, Pass, StepStart,
-    Targets,
 };
 use gblend_optim::network::{Network, Part};
 use gblend_optim::{StepLosses, StepReport};
 
-use crate::data::LoadedBatch;
+use crate::data::{LoadedBatch, WholeBatch};
 use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, Fused, Inputs, Multimodal};
 use crate::records::Score;
@@ -22,6 +22,7 @@ use crate::training::learner::Learner;
 pub use context::StepContext;
 pub(crate) use scores::MOST_UNREAD;
 pub use scores::{Scores, Unread};
+use together::Together;
 
 /// What a step showed.
 pub struct StepOutcome {
@@ -45,7 +46,7 @@ pub fn active_heads(blend: &dyn Blend) -> ActiveHeads {
     heads.reaching(blend.joint_reach())
 }
 
-/// Takes a step.
+/// Takes a step; of a batch of which each rank has a part, together with all of them.
 ///
 /// # Errors
 /// [`Error::Diverged`] if a loss or gradient is not finite, before any parameter moves; what the batch, the
@@ -60,18 +61,24 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         samples,
         targets,
         inputs,
+        whole,
     } = batch;
+    let whole = whole.unwrap_or_else(|| WholeBatch::undivided(&targets, &inputs));
+    let together = Together::new(context);
     let inputs = Inputs::new(context.device, samples.len(), inputs)?;
+    let inputs = together.in_parts(inputs, &whole, context.heads.len());
     let step = optimizer.steps();
     let seed = context.seed.nth(step);
-    let pass = Pass::train(seed);
+    let pass = Pass::train(together.seed(seed));
     blend.begin_step(StepStart {
         step,
         seed: seed.derive("blend"),
     })?;
     let evidence = blend.evidence();
-    let counted = model.criteria().counted(&inputs, &targets);
-    let active = active_heads(*blend).with_loss(&counted, &inputs);
+    let counted: Vec<usize> = (0..model.heads())
+        .map(|head| model.criteria().of(head).counted(&whole.targets_of(head)))
+        .collect();
+    let active = active_heads(*blend).with_loss(&counted, |head| whole.seen(head));
     let diverged = |what: String, value: f64| Error::Diverged {
         what,
         value,
@@ -80,10 +87,11 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     };
     let mut features = Vec::new();
     let logits = forward(model, &inputs, &pass, &active, evidence, &mut features)?;
+    let logits = together.join(logits, &whole, context.device, &pass)?;
     // A strategy compares heads, so it is told of steps in which every one of them saw something.
     let observed = logits.iter().all(Option::is_some);
     let observes = observed && (evidence.losses || evidence.scores || evidence.coalitions);
-    let unread = Unread::new(&logits, &inputs, &targets, step + 1, context);
+    let unread = Unread::new(&logits, &whole, step + 1, context);
     let scores = if AutoDevice::READING_WAITS && !observes && !model.learns_losses()? {
         Scores::Unread(unread)
     } else {
@@ -92,7 +100,8 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         if observes {
             let shown = ForwardEvidence {
                 inputs: &inputs,
-                targets: &targets,
+                whole: &whole,
+                together: &together,
                 rows: &rows,
                 scores: &scores,
                 features,
@@ -103,7 +112,7 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     };
     let mut losses: Vec<Option<Loss>> = Vec::with_capacity(logits.len());
     for (head, logits) in logits.into_iter().enumerate() {
-        let targets = inputs.targets_of(head, &targets);
+        let targets = whole.targets_of(head);
         losses.push(
             logits
                 .map(|logits| model.loss(head, logits, &targets))
@@ -117,13 +126,23 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         StepLosses::Blended(losses)
     };
     let mut report = optimizer
-        .step(&mut model.active(&active), losses, *blend)
+        .step_of_parts(
+            &mut model.active(&active),
+            losses,
+            *blend,
+            &mut |network, gradients| together.add_up(network, gradients),
+        )
+        .map_err(|error| match (together.check(), error) {
+            (Err(failure), _) => failure,
+            (Ok(()), error) => Error::from(error),
+        })
         .map_err(|error| match error {
-            gblend_core::Error::NonFinite { location, value } => {
+            Error::Core(gblend_core::Error::NonFinite { location, value }) => {
                 diverged(format!("{}{location}", context.prefix), value)
             }
-            other => other.into(),
+            other => other,
         })?;
+    together.average_statistics(model)?;
     let weights = blend.weights().as_slice().to_vec();
     // A parameter behind a modality that the batch lacks has no gradient yet.
     report.without_gradient.retain(|parameter| {
@@ -138,11 +157,11 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     });
     if observed && evidence.losses_after {
         let logits = keeping_buffers(model, |_| true, |model| model.forward(&inputs, &pass, &active))?;
-        let rows = on_host(&logits)?.into_iter().enumerate();
+        let rows = together.gather(on_host(&logits)?)?.into_iter().enumerate();
         let rows = rows.filter_map(|(head, rows)| Some((head, rows?)));
         let losses = rows.map(|(head, rows)| {
             let criterion = model.criteria().of(head).get();
-            Ok(Score::of(criterion, &rows, &inputs.targets_of(head, &targets))?.loss)
+            Ok(Score::of(criterion, &rows, &whole.targets_of(head))?.loss)
         });
         let losses: Vec<f64> = losses.collect::<Result<_>>()?;
         blend.observe_after(&losses)?;
@@ -187,6 +206,7 @@ fn forward(
     Ok(logits)
 }
 
+/// Outputs on the host.
 fn on_host(logits: &[Option<Logits>]) -> Result<Vec<Option<Array>>> {
     let rows = logits
         .iter()
@@ -197,7 +217,8 @@ fn on_host(logits: &[Option<Logits>]) -> Result<Vec<Option<Array>>> {
 /// What a step's forward pass showed.
 struct ForwardEvidence<'a> {
     inputs: &'a Inputs,
-    targets: &'a Targets,
+    whole: &'a WholeBatch,
+    together: &'a Together<'a>,
     rows: &'a [Option<Array>],
     scores: &'a [Option<Score>],
     features: Vec<gblend_core::Result<Array>>,
@@ -213,7 +234,7 @@ impl ForwardEvidence<'_> {
             for (head, rows) in self.rows.iter().enumerate() {
                 let Some(rows) = rows else { continue };
                 let criterion = model.criteria().of(head).get();
-                let targets = self.inputs.targets_of(head, self.targets);
+                let targets = self.whole.targets_of(head);
                 let sure = criterion.confidence(&criterion.scores(rows)?, &targets)?;
                 observation.scores.push(mean_of(&sure).unwrap_or(0.0));
             }
@@ -224,10 +245,13 @@ impl ForwardEvidence<'_> {
                 .into_iter()
                 .collect::<gblend_core::Result<Vec<_>>>()?;
             let modalities = features.len();
-            for subset in 0..1_usize << modalities {
+            let rows = (0..1_usize << modalities).map(|subset| {
                 let present: Vec<bool> = (0..modalities).map(|k| subset >> k & 1 == 1).collect();
-                let rows = model.joint_from(&features, &present, self.inputs)?;
-                let score = Score::of(model.criteria().joint().get(), &rows, self.targets)?;
+                Ok(Some(model.joint_from(&features, &present, self.inputs)?))
+            });
+            let rows = self.together.gather(rows.collect::<Result<_>>()?)?;
+            for rows in rows.into_iter().flatten() {
+                let score = Score::of(model.criteria().joint().get(), &rows, &self.whole.targets)?;
                 observation.coalitions.push(-score.loss);
             }
         }

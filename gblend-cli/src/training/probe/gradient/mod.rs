@@ -121,13 +121,14 @@ fn gradients(
             samples,
             targets,
             inputs,
+            ..
         } = batch;
         let inputs = Inputs::new(&session.device, samples.len(), inputs)?;
         let counted = model.criteria().counted(&inputs, &targets);
         let mut collected: Vec<HeadGradient> = (0..heads).map(|_| HeadGradient::default()).collect();
         // The modalities' own losses share no parameter, so one backward pass gives the gradient of each.
         for active in [ActiveHeads::unimodal(heads), ActiveHeads::only(heads, heads - 1)] {
-            let active = active.with_loss(&counted, &inputs);
+            let active = active.with_loss(&counted, |head| inputs.seen(head));
             let outputs = model.forward(&inputs, &Pass::differentiate(), &active)?;
             let mut sum: Option<Loss> = None;
             for (head, output) in outputs.into_iter().enumerate() {
