@@ -104,3 +104,20 @@ fn assert_equal_to_rounding(of_one: &Path, of_many: &Path, share: f64, what: &st
 fn model(run: &Path) -> Vec<u8> {
     std::fs::read(run.join("model.safetensors")).unwrap()
 }
+
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn a_binary_without_mpi_says_how_to_get_it() {
+    let p = playground();
+    for command in [
+        &["train", "tiny.toml"][..],
+        &["compare", "tiny.toml"],
+        &["estimate", "tiny.toml"],
+    ] {
+        let arguments = [command, &["--distributed"]].concat();
+        p.refuse(
+            &arguments,
+            &["--features mpi", "libopenmpi-dev", "docs/cluster.md"],
+        );
+    }
+}

@@ -25,6 +25,12 @@ const LONGEST_GRACE: Duration = Duration::from_secs(20);
 /// How long the thread sleeps where nothing is to be done and nobody waits.
 const REST: Duration = Duration::from_micros(200);
 
+/// How long the thread looks for a message that somebody waits for without going to sleep.
+const SPIN: Duration = Duration::from_micros(200);
+
+/// How long it sleeps then.
+const NAP: Duration = Duration::from_micros(20);
+
 /// Bytes of a piece of a message: few enough that every one is on its way for less than the time in which a rank has to be heard of.
 const PIECE: usize = 1 << 24;
 
@@ -168,6 +174,7 @@ pub(super) fn run(mailbox: &Mailbox, orders: &Receiver<Order>, limit: Duration, 
         ended: vec![false; size],
         pieces: vec![Vec::new(); size],
         last_beat: Instant::now(),
+        busy: Instant::now(),
         looked: Instant::now(),
         failed_at: None,
         told: false,
@@ -213,6 +220,8 @@ struct Post<'a> {
     /// The pieces of a message that have arrived.
     pieces: Vec<Vec<u8>>,
     last_beat: Instant,
+    /// When there was last something to do.
+    busy: Instant,
     /// When this rank last looked who is silent.
     looked: Instant,
     /// When it turned out that the job cannot go on.
@@ -259,12 +268,17 @@ impl Post<'_> {
                     Order::End(how) => ending = Some(how),
                 }
             }
+            if !outgoing.is_empty() {
+                self.busy = Instant::now();
+            }
             self.pass(outgoing);
             if let Some(ending) = ending {
                 break ending;
             }
             if waited {
-                std::thread::yield_now();
+                self.linger();
+            } else {
+                self.busy = Instant::now();
             }
         };
         self.end(ending);
@@ -297,10 +311,19 @@ impl Post<'_> {
                     break;
                 }
                 if !took {
-                    std::thread::yield_now();
+                    self.linger();
                 }
             }
         });
+    }
+
+    /// Lets others compute: for a moment without going to sleep, so that what comes at once is taken at once; then with, since a
+    /// thread that sleeps is woken before one that only steps back where there are more threads than cores.
+    fn linger(&self) {
+        match self.busy.elapsed() < SPIN {
+            true => std::thread::yield_now(),
+            false => std::thread::sleep(NAP),
+        }
     }
 
     /// Takes every message that is there.
@@ -309,6 +332,7 @@ impl Post<'_> {
         while let Some(arrived) = self.world.any_process().immediate_matched_probe() {
             let (bytes, status) = arrived.matched_receive_vec::<u8>();
             took = true;
+            self.busy = Instant::now();
             let Ok(from) = usize::try_from(status.source_rank()) else {
                 continue;
             };

@@ -142,7 +142,7 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
             }
             other => other,
         })?;
-    together.average_statistics(model)?;
+    together.share_statistics(model, &whole)?;
     let weights = blend.weights().as_slice().to_vec();
     // A parameter behind a modality that the batch lacks has no gradient yet.
     report.without_gradient.retain(|parameter| {

@@ -14,13 +14,13 @@ use gblend_core::params::{ParamPath, ParamVisitor};
 use gblend_core::tensor::{Gradients, Plain};
 use gblend_core::{Array, AutoDevice, Logits, ParamMut, Pass, Seed};
 use gblend_optim::each_gradient;
-use gblend_optim::network::Network;
+use gblend_optim::network::{Network, Part};
 
 use super::StepContext;
 use crate::config::BatchNormOver;
 use crate::data::WholeBatch;
 use crate::error::{Error, Result};
-use crate::network::{Inputs, Multimodal};
+use crate::network::{ActiveHeads, Inputs, Multimodal};
 use crate::ranks::Ranks;
 
 /// The ranks that take a step.
@@ -176,32 +176,59 @@ impl<'a> Together<'a> {
         })
     }
 
-    /// Where each rank normalizes for itself: gives all of them the means of their running statistics.
-    pub(super) fn average_statistics(&self, model: &mut Multimodal) -> Result<()> {
-        if !self.ranks.is_many() || self.batch_norm == BatchNormOver::AllRanks {
+    /// Gives all ranks the same running statistics where they do not have them anyway: means, where each normalizes for itself; and
+    /// those of the ranks that have samples of a modality, where others have none.
+    pub(super) fn share_statistics(&self, model: &mut Multimodal, whole: &WholeBatch) -> Result<()> {
+        if !self.ranks.is_many() {
             return Ok(());
         }
+        let (heads, ranks) = (model.heads(), self.ranks.size());
+        let has_all = |head: usize| [0, ranks].contains(&whole.members(head).len());
+        let everybody_has_all = (0..heads).all(has_all);
+        if self.batch_norm == BatchNormOver::AllRanks && everybody_has_all {
+            return Ok(());
+        }
+        let own = self.ranks.rank();
+        let shares: Vec<f32> = (0..heads)
+            .map(|head| match self.batch_norm {
+                BatchNormOver::EachRank => 1.0 / ranks as f32,
+                BatchNormOver::AllRanks => {
+                    let teller = whole.members(head).first().copied().unwrap_or(0);
+                    f32::from(u8::from(teller == own))
+                }
+            })
+            .collect();
         let mut statistics = Statistics::default();
-        visit(model, &mut statistics)?;
+        visit(model, &mut statistics, &shares)?;
         self.ranks.sum(&mut statistics.values)?;
-        let share = 1.0 / self.ranks.size() as f32;
-        statistics.values.iter_mut().for_each(|value| *value *= share);
-        statistics.writing = Some(0);
-        visit(model, &mut statistics)
+        statistics.written = Some(0);
+        visit(model, &mut statistics, &shares)
     }
 }
 
-fn visit(model: &mut Multimodal, statistics: &mut Statistics) -> Result<()> {
-    use gblend_core::params::Module;
-    Ok(model.changing().visit_params(&ParamPath::root(), statistics)?)
+/// Shows the running statistics of all parts, with this rank's share in those of each head.
+fn visit(model: &mut Multimodal, statistics: &mut Statistics, shares: &[f32]) -> Result<()> {
+    let all = ActiveHeads::all(model.heads());
+    let joint = model.heads() - 1;
+    let shown = model.active(&all).visit_parts(&mut |part, path, module| {
+        let head = match part {
+            Part::Encoder(modality) | Part::Head(modality) => modality,
+            Part::Joint => joint,
+        };
+        statistics.share = shares.get(head).copied().unwrap_or(0.0);
+        module.visit_params(path, statistics)
+    });
+    Ok(shown?)
 }
 
 /// The running statistics of a network, one after another.
 #[derive(Default)]
 struct Statistics {
     values: Vec<f32>,
+    /// This rank's share in those at hand.
+    share: f32,
     /// How many were written back, once they are.
-    writing: Option<usize>,
+    written: Option<usize>,
 }
 
 impl ParamVisitor for Statistics {
@@ -219,13 +246,17 @@ impl ParamVisitor for Statistics {
         {
             return Ok(());
         }
-        match &mut self.writing {
-            None => self.values.extend_from_slice(buffer.values()),
+        match &mut self.written {
+            None => {
+                let share = self.share;
+                let values = buffer.values().iter();
+                self.values
+                    .extend(values.map(|value| if share == 0.0 { 0.0 } else { share * value }));
+            }
             Some(written) => {
                 let count = buffer.len();
-                buffer
-                    .values_mut()
-                    .copy_from_slice(&self.values[*written..*written + count]);
+                let summed = self.values.get(*written..*written + count).unwrap_or_default();
+                buffer.values_mut().copy_from_slice(summed);
                 *written += count;
             }
         }
