@@ -429,6 +429,8 @@ impl Post<'_> {
             self.told = true;
         }
         let (tag, message) = match failed {
+            // What rank 0 has told this one, and that rank 0 is silent, is nothing to tell rank 0.
+            Some(_) if self.rank != 0 && self.failed_at.is_some() => (Tag::Ended, Vec::new()),
             Some(message) => (Tag::Failed, message),
             None => (Tag::Ended, Vec::new()),
         };
