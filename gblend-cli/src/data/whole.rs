@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use gblend_core::Targets;
 
-use super::loader::LoadedInput;
-
 /// What every rank knows of a whole batch of which it loads a part: who has which samples, and what the heads should say of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WholeBatch {
@@ -35,10 +33,9 @@ impl WholeBatch {
         }
     }
 
-    /// A batch that is all there.
-    pub fn undivided(targets: &Targets, inputs: &[Option<LoadedInput>]) -> Self {
-        let rows = inputs.iter().map(|input| input.as_ref()?.rows.clone());
-        Self::new(targets.clone(), rows.collect(), vec![0, targets.len()], 0)
+    /// A batch that is all there, with the positions of the samples that have each modality, `None` where all have it.
+    pub fn undivided(targets: &Targets, rows: Vec<Option<Vec<usize>>>) -> Self {
+        Self::new(targets.clone(), rows, vec![0, targets.len()], 0)
     }
 
     /// Positions of the samples that a head sees: of those that have its modality, or of all for the joint one. `None` if that is

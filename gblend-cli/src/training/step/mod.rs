@@ -63,7 +63,10 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         inputs,
         whole,
     } = batch;
-    let whole = whole.unwrap_or_else(|| WholeBatch::undivided(&targets, &inputs));
+    let whole = whole.unwrap_or_else(|| {
+        let rows = inputs.iter().map(|input| input.as_ref()?.rows.clone());
+        WholeBatch::undivided(&targets, rows.collect())
+    });
     let together = Together::new(context);
     let inputs = Inputs::new(context.device, samples.len(), inputs)?;
     let inputs = together.in_parts(inputs, &whole, context.heads.len());

@@ -253,7 +253,7 @@ mod tests {
         file
     }
 
-    fn read(bytes: &[u8]) -> gblend_core::Result<Table> {
+    fn read(bytes: &[u8]) -> Result<Table> {
         let nested = Nested {
             numbers: &["list", "other"],
             ..Nested::default()
