@@ -38,7 +38,7 @@ pub struct Workers<'a> {
 /// busy, two networks do. A cell that failed is left out of the table, and tried again the next time. With `tuning`, every
 /// method is tuned for itself first.
 ///
-/// Of several ranks the first one does this and hands cells to the others, which [serve](serve) it: one to each at a time.
+/// Of several ranks the first one does this and hands cells to the others, which [`serve`] it: one to each at a time.
 ///
 /// # Errors
 /// What is wrong with the configuration, the folder or the data; not what is wrong with a single cell.

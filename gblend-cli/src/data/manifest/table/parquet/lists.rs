@@ -56,7 +56,7 @@ impl ListColumn {
     /// Adds the lists of a group's rows, the first of which is row `first` of the table that errors call `name`.
     ///
     /// # Errors
-    /// [`Error::Data`].
+    /// [`Error::Data`](gblend_core::Error::Data).
     pub(super) fn read(
         self,
         name: &str,
