@@ -147,6 +147,8 @@ fn measured(config: &Config, network: Network, size: usize, folder: &Path) -> f6
 struct Sizes {
     parameters: usize,
     normalizations: usize,
+    /// Messages that are waited for one after the other.
+    waits: usize,
 }
 
 fn sizes(config: &Config) -> Sizes {
@@ -156,9 +158,11 @@ fn sizes(config: &Config) -> Sizes {
     let normalizations = state.keys().filter(|path| path.ends_with("running_mean")).count();
     Sizes {
         parameters: parameter_count(&mut model).unwrap(),
-        normalizations: match config.run.batch_norm {
-            BatchNormOver::AllRanks => normalizations,
-            BatchNormOver::EachRank => 0,
+        normalizations,
+        waits: match config.run.batch_norm {
+            BatchNormOver::AllRanks => 3 + 2 * normalizations,
+            // Two for the running statistics.
+            BatchNormOver::EachRank => 5,
         },
     }
 }
@@ -168,8 +172,7 @@ fn predicted(sizes: &Sizes, alone: f64, network: Network, ranks: usize) -> f64 {
     let share = (ranks - 1) as f64 / ranks as f64;
     let bytes = 8.0 * sizes.parameters as f64 * share;
     let sending = network.bandwidth.map_or(0.0, |bandwidth| bytes / bandwidth);
-    let waits = 3 + 2 * sizes.normalizations;
-    alone / ranks as f64 + sending + waits as f64 * network.latency.as_secs_f64()
+    alone / ranks as f64 + sending + sizes.waits as f64 * network.latency.as_secs_f64()
 }
 
 fn main() {
@@ -190,7 +193,7 @@ fn main() {
     };
     let alone = measured(&config, free, 1, &folder.path().join("alone"));
     println!(
-        "{} parameters, {} normalizations over all ranks; a step of one process takes {:.2} ms\n",
+        "{} parameters, {} normalizations; a step of one process takes {:.2} ms\n",
         sizes.parameters,
         sizes.normalizations,
         1e3 * alone
