@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use crate::error::{Error, Result};
 use crate::params::Module;
 use crate::pass::Pass;
+use crate::presence::PresenceMask;
 use crate::seed::Seed;
 use crate::stage::{StageRequest, StageShape};
 use crate::tensor::{AutoDevice, Features, Maps};
@@ -58,7 +59,7 @@ pub struct FusionInputs {
     /// modality alone, it adds where there is nothing. One for which that matters masks such values:
     /// [`mask_rows`](crate::nn::mask_rows). Each sample is fused by what it has itself, and no mask, or one that says `true`
     /// throughout, are the same.
-    pub present: Vec<Option<Vec<bool>>>,
+    pub present: Vec<Option<PresenceMask>>,
 }
 
 impl FusionInputs {

@@ -41,6 +41,7 @@ pub mod graph;
 pub mod label;
 pub mod label_objective;
 pub mod labels;
+pub mod look;
 pub mod media;
 pub mod memory;
 pub mod metric;
@@ -52,10 +53,12 @@ pub mod optimizer;
 pub mod params;
 pub mod pass;
 pub mod pool;
+pub mod presence;
 pub mod recorder;
 pub mod registry;
 mod role;
 mod rule;
+pub mod sameness;
 pub mod score_function;
 pub mod seed;
 mod shape;
@@ -71,8 +74,8 @@ pub use advice::{Advice, Finding, WeightSource};
 pub use array::Array;
 pub use class_weights::ClassWeights;
 pub use dataset::{
-    Dataset, Further, FurtherPlace, FurtherSource, OnBadSample, OpenContext, Partition, Sample, Source,
-    Stream,
+    Dataset, Further, FurtherLabel, FurtherPlace, FurtherSource, OnBadSample, OpenContext, Partition, Sample,
+    Source, Stream,
 };
 pub use error::{Error, Result};
 pub use estimate::{
@@ -83,6 +86,7 @@ pub use fit::{FitContext, Fitted};
 pub use fusion::{Fusion, FusionContext, FusionInputs, FusionModule};
 pub use label::{Label, LabelKind};
 pub use labels::Labels;
+pub use look::{Look, Reference};
 pub use media::{Media, MediaKind};
 pub use metric::{Axes, Better, MetricFormat, MetricKind};
 pub use modality::{BuildContext, Encoder, Modality, StepValues};
@@ -91,7 +95,9 @@ pub use optimizer::{Optimizer, OptimizerState};
 pub use params::{Module, ParamMut, ParamPath, ParamVisitor};
 pub use pass::{Mode, Pass};
 pub use pool::{HeadPool, Pooling};
+pub use presence::PresenceMask;
 pub use registry::{Role, catalogue};
+pub use sameness::Sameness;
 pub use score_function::ScoreFunction;
 pub use seed::{SampleRng, Seed};
 pub use stage::{EncoderHalf, StageRequest, StageShape};

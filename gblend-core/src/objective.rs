@@ -12,9 +12,11 @@ use crate::error::{Error, Result};
 use crate::fusion::{FusionContext, FusionModule};
 use crate::label::LabelKind;
 use crate::labels::Labels;
+use crate::look::Look;
 use crate::metric::{Axes, MetricKind};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::pool::Pooling;
+use crate::sameness::Sameness;
 use crate::score_function::ScoreFunction;
 use crate::seed::Seed;
 use crate::strategy::JOINT;
@@ -34,6 +36,23 @@ pub trait Objective: Debug + Send + Sync {
     /// Whether a sample without a label tells its heads nothing. Default: it does not.
     fn needs_label(&self) -> bool {
         true
+    }
+
+    /// What a modality's own head is shown of a sample. Default: its feature vector.
+    fn look(&self) -> Look {
+        Look::Once
+    }
+
+    /// The share of the blend that a modality's own head has whatever the strategy finds, from 0 to below 1; with 0 it is not
+    /// trained. For a loss that begins at its least, so that no gain can be measured. A strategy that trains one head alone
+    /// trains none beside it. Default: the strategy decides.
+    fn share(&self) -> Option<f64> {
+        None
+    }
+
+    /// What makes two samples the same to it, which [`Targets::identities`] then tells. Default: nothing.
+    fn sameness(&self) -> Sameness {
+        Sameness::Sample
     }
 
     /// How samples are divided, so that a share of them is like the whole. Default: without regard to labels.
@@ -127,6 +146,17 @@ pub trait Criterion {
         Ok(None)
     }
 
+    /// A modality's own head, where it is not one fully connected layer on the feature vector. It gets what
+    /// [`Objective::look`] asks for, one feature vector each, and `feature_dims` has their lengths; its fused vector is the
+    /// output. Default: there is none.
+    ///
+    /// # Errors
+    /// As [`joint_head`](Self::joint_head).
+    fn own_head(&self, cx: &FusionContext<'_>) -> Result<Option<Box<dyn FusionModule>>> {
+        let _ = cx;
+        Ok(None)
+    }
+
     /// The mean loss of the samples that have a label, on the tape.
     ///
     /// # Errors
@@ -138,6 +168,13 @@ pub trait Criterion {
     /// other. Default: each has a loss of its own.
     fn block(&self) -> Option<NonZeroUsize> {
         None
+    }
+
+    /// The loss of one that knows nothing, among `samples` samples: for classes the logarithm of their number. Where heads have
+    /// objectives of different kinds their losses are blended in this unit. Default: 1, for a loss that has been given a unit.
+    fn chance(&self, samples: usize) -> f64 {
+        let _ = samples;
+        1.0
     }
 
     /// The loss of each sample in `f64`; of a loss that compares samples, among all of these. [`losses_of_all`] deals
@@ -299,8 +336,8 @@ pub fn weighted_mean(heads: &[(f64, Option<&[f64]>)]) -> Option<Vec<f64>> {
 }
 
 /// The loss of each sample in `f64`, whatever number of samples: a loss that compares samples is measured in blocks of
-/// [`Criterion::block`] samples. The last samples, if they are too few for a block, are measured among those before
-/// them, so that every loss is one among equally many.
+/// [`Criterion::block`] samples. A block has samples from everywhere, since a table may be sorted by what they are. Those that
+/// are left, if they are too few for a block, are measured among others, so that every loss is one among equally many.
 ///
 /// # Errors
 /// As [`Criterion::losses`].
@@ -324,12 +361,21 @@ pub fn losses_of_all(
         let expected = format!("one row for each of {samples} labels");
         return Err(Error::shape("a head's output", expected, [rows, width]));
     }
-    let mut losses = Vec::with_capacity(samples);
-    while losses.len() < samples {
-        let start = losses.len().min(samples - size);
-        let values = output.values()[start * width..(start + size) * width].to_vec();
-        let block: Vec<usize> = (start..start + size).collect();
-        let of_block = criterion.losses(&Array::new([size, width], values)?, &targets.select(&block))?;
+    // Neighbors are as far from each other as there are blocks.
+    let blocks = samples.div_ceil(size);
+    let order: Vec<usize> = (0..blocks)
+        .flat_map(|first| (first..samples).step_by(blocks))
+        .collect();
+    let mut losses = vec![None; samples];
+    let mut done = 0;
+    while done < samples {
+        let start = done.min(samples - size);
+        let block = &order[start..start + size];
+        let values = block
+            .iter()
+            .flat_map(|&sample| &output.values()[sample * width..][..width]);
+        let values = values.copied().collect();
+        let of_block = criterion.losses(&Array::new([size, width], values)?, &targets.select(block))?;
         if of_block.len() != size {
             return Err(Error::shape(
                 "losses of a block",
@@ -337,7 +383,10 @@ pub fn losses_of_all(
                 [of_block.len()],
             ));
         }
-        losses.extend(of_block.into_iter().skip(losses.len() - start));
+        for (&sample, loss) in block.iter().zip(of_block).skip(done - start) {
+            losses[sample] = loss;
+        }
+        done = start + size;
     }
     Ok(losses)
 }
@@ -433,6 +482,56 @@ mod tests {
                 prop_assert_eq!(losses, expected.collect::<Vec<_>>());
             }
         }
+    }
+
+    /// The loss of a sample is the mean of those that it is measured among.
+    #[test]
+    fn a_block_has_samples_from_everywhere() {
+        struct Mean(Crowd);
+        impl Criterion for Mean {
+            fn width(&self) -> usize {
+                1
+            }
+            fn loss(&mut self, output: Logits, targets: &Targets) -> Result<Loss> {
+                self.0.loss(output, targets)
+            }
+            fn block(&self) -> Option<NonZeroUsize> {
+                self.0.0
+            }
+            fn losses(&self, output: &Array, _: &Targets) -> Result<Vec<Option<f64>>> {
+                let sum: f32 = output.values().iter().sum();
+                Ok(vec![Some(f64::from(sum) / output.len() as f64); output.len()])
+            }
+            fn scores(&self, output: &Array) -> Result<Vec<Vec<f64>>> {
+                self.0.scores(output)
+            }
+            fn output_of(&self, scores: &[Vec<f64>]) -> Result<Array> {
+                self.0.output_of(scores)
+            }
+            fn losses_of_scores(&self, _: &[Vec<f64>], _: &Targets) -> Result<Vec<Option<f64>>> {
+                Ok(Vec::new())
+            }
+            fn confidence(&self, _: &[Vec<f64>], _: &Targets) -> Result<Vec<Option<f64>>> {
+                Ok(Vec::new())
+            }
+            fn answer(&self, _: &[f64]) -> Answer {
+                Answer::Nothing
+            }
+            fn metric_kinds(&self) -> &[MetricKind] {
+                &[]
+            }
+            fn metrics(&self, _: &[Vec<f64>], _: &[Option<f64>], _: &Targets) -> Result<Vec<Option<f64>>> {
+                Ok(Vec::new())
+            }
+            fn axes(&self) -> Axes {
+                Axes::new("", "")
+            }
+        }
+        // Sorted by what they are: neighbors would all be alike.
+        let output = Array::new([12, 1], [[0.0; 6], [1.0; 6]].concat()).unwrap();
+        let targets = Targets::new(vec![Label::Missing; 12]);
+        let losses = losses_of_all(&Mean(Crowd(NonZeroUsize::new(4))), &output, &targets).unwrap();
+        assert_eq!(losses, vec![Some(0.5); 12]);
     }
 
     #[test]

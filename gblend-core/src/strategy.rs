@@ -57,6 +57,17 @@ impl Heads {
         Ok(Self { names })
     }
 
+    /// Those of the modalities for which `keep` holds, which may be none, and the joint head.
+    #[must_use]
+    pub fn retaining(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let joint = self.joint();
+        let names = self.names.iter().enumerate();
+        let kept = names.filter(|&(head, _)| head == joint || keep(head));
+        Self {
+            names: kept.map(|(_, name)| name.clone()).collect(),
+        }
+    }
+
     /// All names, the joint head's last.
     pub fn names(&self) -> &[String] {
         &self.names
@@ -102,6 +113,12 @@ pub trait BlendStrategy: Debug + Send + Sync {
     fn held_out(&self) -> f64 {
         0.0
     }
+
+    /// The strategies that it stands for: the one that the validation samples choose trains the run in its place. Default: none,
+    /// and it is itself.
+    fn candidates(&self) -> &[Box<dyn BlendStrategy>] {
+        &[]
+    }
 }
 
 /// What the joint loss moves.
@@ -132,6 +149,12 @@ pub trait Blend: Debug + Send {
     /// equal shares among them are plain losses. The same in every step, whatever the weights are.
     fn blended_heads(&self) -> usize {
         self.weights().len()
+    }
+
+    /// Shares that heads have whatever the strategy finds, as their objectives ask for; by head, the joint one last. Of them it is
+    /// told nothing. Nothing at all if no head has one.
+    fn fixed_shares(&self) -> &[Option<f64>] {
+        &[]
     }
 
     /// What the joint loss moves. The same in every step.

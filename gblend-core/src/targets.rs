@@ -1,11 +1,13 @@
 //! What the heads should say of a batch.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::label::{Label, LabelKind, finite, other_kind};
 use crate::nn::{RowIndex, take_rows};
+use crate::sameness::Sameness;
 use crate::tensor::Logits;
 
 /// What the heads should say of each sample of a batch.
@@ -14,12 +16,39 @@ use crate::tensor::Logits;
 pub struct Targets {
     /// The label of each sample.
     pub labels: Vec<Label>,
+    /// By what makes samples the same, a number of each that those share which are.
+    identities: BTreeMap<Sameness, Vec<u64>>,
 }
 
 impl Targets {
-    /// Samples with these labels.
+    /// Samples with these labels, each itself alone.
     pub fn new(labels: Vec<Label>) -> Self {
-        Self { labels }
+        Self {
+            labels,
+            identities: BTreeMap::new(),
+        }
+    }
+
+    /// The same samples, of which those are the same in this respect that have the same number.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there is not one number for each sample.
+    pub fn with_identities(mut self, sameness: Sameness, identities: Vec<u64>) -> Result<Self> {
+        if identities.len() != self.len() {
+            let expected = format!("one for each of {} samples", self.len());
+            return Err(Error::shape(
+                "numbers of samples that are the same",
+                expected,
+                [identities.len()],
+            ));
+        }
+        self.identities.insert(sameness, identities);
+        Ok(self)
+    }
+
+    /// A number of each sample that those share which are the same in this respect; `None` if each is itself alone.
+    pub fn identities(&self, sameness: &Sameness) -> Option<&[u64]> {
+        self.identities.get(sameness).map(Vec::as_slice)
     }
 
     /// The number of samples.
@@ -43,11 +72,31 @@ impl Targets {
         let labels = samples
             .iter()
             .filter_map(|&sample| self.labels.get(sample).cloned());
-        Self::new(labels.collect())
+        let identities = self.identities.iter().map(|(sameness, numbers)| {
+            let numbers = samples.iter().filter_map(|&sample| numbers.get(sample).copied());
+            (sameness.clone(), numbers.collect())
+        });
+        Self {
+            labels: labels.collect(),
+            identities: identities.collect(),
+        }
     }
 
-    /// Appends those of further samples.
+    /// Appends those of further samples. What makes samples the same has to be known of all of them, or each is itself alone.
     pub fn append(&mut self, further: Self) {
+        if self.is_empty() {
+            *self = further;
+            return;
+        }
+        if !further.is_empty() {
+            self.identities
+                .retain(|sameness, _| further.identities.contains_key(sameness));
+        }
+        for (sameness, numbers) in further.identities {
+            if let Some(known) = self.identities.get_mut(&sameness) {
+                known.extend(numbers);
+            }
+        }
         self.labels.extend(further.labels);
     }
 
@@ -251,6 +300,31 @@ mod tests {
                 prop_assert_eq!(of_batch, number);
             }
         }
+    }
+
+    proptest! {
+        #[test]
+        fn who_is_the_same_stays_so_under_selecting_and_appending(
+            numbers in proptest::collection::vec(0_u64..3, 1..8), at in 0_usize..8,
+        ) {
+            let all = targets(&vec![1; numbers.len()]).with_identities(Sameness::Text, numbers.clone()).unwrap();
+            let at = at % numbers.len();
+            let (first, rest): (Vec<usize>, Vec<usize>) = (0..numbers.len()).partition(|&sample| sample < at);
+            let mut again = Targets::default();
+            again.append(all.select(&first));
+            again.append(all.select(&rest));
+            prop_assert_eq!(&again, &all);
+            prop_assert_eq!(again.identities(&Sameness::Text), Some(&numbers[..]));
+            prop_assert_eq!(again.identities(&Sameness::Label), None);
+            // Of some nothing is known, and so of all.
+            again.append(targets(&[1]));
+            prop_assert_eq!(again.identities(&Sameness::Text), None);
+        }
+    }
+
+    #[test]
+    fn numbers_of_other_samples_are_refused() {
+        assert!(targets(&[1, 2]).with_identities(Sameness::Text, vec![0]).is_err());
     }
 
     #[test]

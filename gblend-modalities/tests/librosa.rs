@@ -75,6 +75,7 @@ fn filters_and_spectrograms_are_librosas_to_1e_4() {
             fmin: 20.0,
             fmax: Some(4000.0),
             convention,
+            ..LogMelSettings::default()
         };
         let log_mel = LogMel::new(&settings, 8000).unwrap();
         for name in names

@@ -206,13 +206,15 @@ impl Playground {
 
 impl Playground {
     /// Arguments that choose each registered strategy, with what it cannot do without and with quick estimates, of every
-    /// estimator. One of the modalities has to be `camera`.
+    /// estimator. One of the modalities has to be `camera`. The one that stands for others, and needs validation samples to choose
+    /// among them, is left out.
     pub fn strategies(&self) -> Vec<Vec<String>> {
         let listed = self.json(&["plugins", "blend", "--json"]);
         let kinds = listed.as_array().unwrap().iter();
         let mut strategies: Vec<Vec<String>> = Vec::new();
         for kind in kinds.map(|plugin| plugin["kind"].as_str().unwrap()) {
             let settings: &[&[&str]] = match kind {
+                "auto" => continue,
                 "fixed" => &[&["blend.weights={ camera = 1, joint = 2 }"]],
                 "unimodal" => &[&["blend.head=camera"]],
                 "ogr" => &[

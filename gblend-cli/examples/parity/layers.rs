@@ -169,7 +169,9 @@ fn on_rows() -> Vec<Case> {
         }),
         Case::new("mask_rows", |device| {
             let present: Vec<bool> = (0..TOKENS.0).map(|row| row % 3 != 0).collect();
-            rows(device, Nothing, |_, rows| Outcome::of(mask_rows(rows, &present)?))
+            rows(device, Nothing, |_, rows| {
+                Outcome::of(mask_rows(rows, &present.into())?)
+            })
         }),
     ]
 }

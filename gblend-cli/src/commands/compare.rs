@@ -232,11 +232,40 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
             .map(|question| format!("open: {question}")),
     );
     let more: String = more.map(|line| format!("\n{line}")).collect();
+    let spaces = feature_spaces(comparison);
     format!(
-        "{}\n\nbest single modality: {best}\n{intervals}{more}{simplex}\ncomparison: {}",
+        "{}\n\n{spaces}best single modality: {best}\n{intervals}{more}{simplex}\ncomparison: {}",
         table(&header, left, rows),
         folder.display(),
     )
+}
+
+/// What the features of modalities tell under each method, if labels say so.
+fn feature_spaces(comparison: &Comparison) -> String {
+    if comparison.feature_spaces.is_empty() {
+        return String::new();
+    }
+    let kind = MetricKind::share("share", "share");
+    let rows = comparison.feature_spaces.iter().map(|row| {
+        let figure = match row.figure.as_str() {
+            "knn" => "nearest neighbors",
+            "probe" => "linear probe",
+            "retrieval" => "retrieval mAP",
+            _ => "recall@1",
+        };
+        vec![
+            row.tower.clone(),
+            row.label.clone(),
+            figure.to_owned(),
+            row.method.clone(),
+            Figure::new(row.mean, &kind).with_interval(row.ci95),
+            signed(row.paired_difference_to_joint.as_ref(), &kind),
+        ]
+    });
+    let mut rows: Vec<Vec<String>> = rows.collect();
+    rows.sort_by(|a, b| a[..3].cmp(&b[..3]));
+    let header = ["features of", "label", "figure", "method", "test", "− joint"];
+    format!("{}\n\n", table(&header, 4, rows))
 }
 
 /// What intervals are over, and what marks mean.

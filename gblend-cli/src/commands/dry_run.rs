@@ -20,7 +20,7 @@ pub(super) fn dry_run(config: &Config, destination: &Destination, reporter: &Rep
     let (session, splits) = Session::open_without_writing(config, reporter)?;
     let (mut model, origins) = session.initial_model_and_origins()?;
     let sizes = part_sizes(&mut model)?;
-    let blend = config.blend.start(&session.heads)?;
+    let blend = config.start_blend(&session.heads)?;
     let request = blend.estimate_due(0, config.run.epochs);
     let (mut lines, trial) = looked_at(&session, &splits, &mut model, &origins, false)?;
     let parts = sizes.iter().map(|(part, values)| format!("{part} {values}"));

@@ -197,7 +197,7 @@ impl Estimate {
         let (report, policy, elapsed) = with_threads(threads, || {
             let began = Instant::now();
             let (session, splits) = open_together(&config, &FittedModalities::default(), ranks, reporter)?;
-            let mut blend = config.blend.start(&session.heads)?;
+            let mut blend = config.start_blend(&session.heads)?;
             let epochs = config.run.epochs;
             let Some(request) = blend.estimate_due(0, epochs) else {
                 let kind = config.blend.plugin.typetag_name();
@@ -235,7 +235,7 @@ impl Estimate {
         overrides.extend(self.device.overrides());
         let options = self.blend_overrides();
         let plain = Config::load(path, &overrides)?;
-        let blend = plain.blend.start(&plain.heads()?)?;
+        let blend = plain.start_blend(&plain.heads()?)?;
         let estimates = blend.estimate_due(0, plain.run.epochs).is_some();
         if !estimates && !overrides.iter().any(|one| one.is_of(&["blend", "kind"])) {
             overrides.push(Override::new(&["blend", "kind"], "ogr"));

@@ -9,14 +9,17 @@ use gblend_core::params::load_state;
 use serde::Serialize;
 
 use super::device::DeviceOption;
+use super::feature_space::FeatureSpaceOptions;
 use super::further::{FurtherFiles, Oddities};
 use super::{print, print_json};
 use crate::data::{Differences, Evaluable, Splits};
 use crate::error::{Error, Result};
 use crate::evaluation::{Ensemble, Evaluation, MOST_MODALITIES, Scored};
 use crate::progress::Reporter;
-use crate::records::{ClassWeight, Metrics, ObjectiveDescription, PredictionRule, SplitName, SubsetScore};
-use crate::tables::{metrics_table, predictions_line, weighted_losses};
+use crate::records::{
+    ClassWeight, FeatureSpace, Metrics, ObjectiveDescription, PredictionRule, SplitName, SubsetScore,
+};
+use crate::tables::{feature_space_tables, metrics_table, predictions_line, weighted_losses};
 use crate::training::session::{Session, with_threads};
 use crate::training::{Predicted, Predictor, TrainedModel};
 
@@ -33,6 +36,8 @@ pub(super) struct Evaluate {
     /// Also runs the joint head on every subset of the modalities.
     #[arg(long, conflicts_with_all = ["table", "shards"])]
     subsets: bool,
+    #[command(flatten)]
+    space: FeatureSpaceOptions,
     #[command(flatten)]
     device: DeviceOption,
     /// Prints JSON in place of the table.
@@ -80,6 +85,9 @@ struct Report {
     predictions: Vec<PredictionReport>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     subsets: Vec<SubsetScore>,
+    /// What the features of the modalities tell, if that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feature_space: Option<FeatureSpace>,
     /// The kinds of figures that there may be, those of predictions first.
     #[serde(skip)]
     kinds: Vec<MetricKind>,
@@ -161,6 +169,7 @@ impl Report {
             predict: *predict,
             predictions: predictions.collect(),
             subsets,
+            feature_space: None,
             kinds: all.flat_map(|head| head.get().metric_kinds()).cloned().collect(),
         })
     }
@@ -211,6 +220,9 @@ impl Evaluate {
             let subsets = metrics_table(&["the joint head on"], 1, "", &report.kinds, rows);
             text = format!("{text}\n\n{subsets}");
         }
+        if let Some(space) = &report.feature_space {
+            text = format!("{text}\n\n{}", feature_space_tables(space));
+        }
         print(&text)
     }
 }
@@ -256,6 +268,7 @@ impl Evaluate {
             } else {
                 Vec::new()
             };
+            let feature_space = self.space.measure(trained, samples)?;
             let evaluated = Evaluated {
                 evaluation: &evaluation,
                 ensemble: trained.ensemble(),
@@ -263,7 +276,11 @@ impl Evaluate {
                 classes: trained.session.source.classes(),
                 predict: trained.session.config.blend.pipeline.predict,
             };
-            Report::of(&evaluated, Some(self.split), subsets)
+            let report = Report::of(&evaluated, Some(self.split), subsets)?;
+            Ok(Report {
+                feature_space,
+                ..report
+            })
         })
     }
 

@@ -28,6 +28,9 @@ pub(super) struct Export {
     /// The ONNX file to write.
     #[arg(long, value_name = "FILE")]
     onnx: PathBuf,
+    /// Samples may lack modalities: for each modality there is an input present_NAME, which says which samples have it.
+    #[arg(long)]
+    missing: bool,
     #[command(flatten)]
     further: FurtherFiles,
     /// Writes the graph's inputs for the samples of --table or --shards into a .npz file of NumPy: to try the graph, and to hold
@@ -53,10 +56,10 @@ impl Export {
         }
         let (run, config) = self.device.open_run(&self.run, &Reporter::new(false))?;
         with_threads(config.run.threads, || {
-            let exported = exported(&run, &config)?;
+            let exported = exported(&run, &config, self.missing)?;
             // What may fail comes before anything is written.
             let tensors = match &self.inputs {
-                Some(path) => Some((path, inputs_of(&run, &config, further, &exported)?)),
+                Some(path) => Some((path, inputs_of(&run, &config, further, &exported, self.missing)?)),
                 None => None,
             };
             write_whole(&self.onnx, &exported.bytes)?;
@@ -69,7 +72,7 @@ impl Export {
 }
 
 /// The model of a run as a file.
-fn exported(run: &TrainedRun, config: &Config) -> Result<Exported> {
+fn exported(run: &TrainedRun, config: &Config, missing: bool) -> Result<Exported> {
     let device = device::open(config.run.device)?;
     let fitted = fitted_of(run, config);
     let mut network = network_without_data(run, config, &fitted, &device)?;
@@ -84,6 +87,7 @@ fn exported(run: &TrainedRun, config: &Config) -> Result<Exported> {
         classes: &run.model.classes,
         modalities: &run.model.modalities,
         fitted: &fitted,
+        missing,
     };
     export(&mut network, &model, &device)
 }
@@ -94,11 +98,12 @@ fn inputs_of(
     config: &Config,
     further: FurtherFiles,
     exported: &Exported,
+    missing: bool,
 ) -> Result<Vec<u8>> {
     let given = further.open()?;
     let (predictor, _) = Predictor::open(run, config, given.place(), false)?;
     let samples = predictor.source().len();
-    let arrays = predictor.encoder_inputs(0..samples)?;
+    let arrays = predictor.encoder_inputs(0..samples, missing)?;
     let mut tensors = Vec::new();
     for (modality, arrays) in config.modalities.iter().zip(arrays) {
         let input = exported

@@ -33,7 +33,7 @@ pub(super) fn looked_at(
     let config = session.config;
     let lone = lone_values(session, splits, model)?;
     check_step_room(session, splits, model)?;
-    let mut blend = config.blend.start(&session.heads)?;
+    let mut blend = config.start_blend(&session.heads)?;
     session.check_folds(splits, blend.as_ref())?;
     let trial = trial(session, splits, model, blend.as_mut())?;
     let joint = model.criteria().joint().class_weights();

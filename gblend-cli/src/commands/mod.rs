@@ -11,6 +11,7 @@ mod dry_run;
 mod estimate;
 mod evaluate;
 mod export;
+mod feature_space;
 mod further;
 mod init;
 mod inspected;

@@ -210,6 +210,10 @@ fn closing(summary: &Summary, folder: &Path) -> String {
             seconds.folds
         )
     });
+    let contest = summary.contest.as_ref();
+    let contest = contest.map_or_else(String::new, |contest| {
+        format!("\n{}; that took {:.1} s", contest.text(), contest.seconds)
+    });
     let selected = selected_line(summary).unwrap_or_default();
     let predictions = summary.predictions.iter();
     let predictions = predictions.map(|prediction| (prediction.rule, prediction.metrics()));
@@ -222,7 +226,7 @@ fn closing(summary: &Summary, folder: &Path) -> String {
     let losses = weighted_losses(&summary.class_weights);
     let losses = losses.map_or_else(String::new, |losses| format!("{losses}\n"));
     format!(
-        "{table}\n{losses}\n{predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s), waiting for data {}{estimates}{folds}\n\
+        "{table}\n{losses}\n{predictions}\nblend `{}`, seed {}, {} epochs in {:.1} s ({:.0} samples/s), waiting for data {}{contest}{estimates}{folds}\n\
          {selected}run folder: {}",
         summary.strategy,
         summary.seed,

@@ -5,8 +5,8 @@ use std::path::Path;
 use gblend_core::JOINT;
 
 use crate::records::{
-    Figure, Measured, Metrics, ObjectiveDescription, PredictionRule, PredictionSummary, SampleFigures,
-    Selection, Summary, TestSamples,
+    FeatureSpace, Figure, Measured, Metrics, ObjectiveDescription, PredictionRule, PredictionSummary,
+    SampleFigures, Selection, Summary, TestSamples,
 };
 use crate::run_folder::read_test_samples;
 
@@ -25,6 +25,8 @@ pub(super) struct Done {
     pub(super) test_samples: usize,
     pub(super) weights: Vec<f64>,
     pub(super) seconds: f64,
+    /// What the features of its modalities tell, if labels say so.
+    pub(super) feature_space: Option<FeatureSpace>,
 }
 
 impl Done {
@@ -56,6 +58,7 @@ impl Done {
                 .unwrap_or(0),
             weights: summary.heads.iter().map(|head| head.weight).collect(),
             seconds: summary.seconds.total,
+            feature_space: summary.feature_space.clone(),
         }
     }
 

@@ -136,7 +136,11 @@ impl Method {
                 Override::new(&["fusion", "head", "dropout"], 0.5),
             ],
             Self::Pretrained => {
-                let encoders = base.modalities.iter().map(|modality| {
+                let trained = base
+                    .modalities
+                    .iter()
+                    .filter(|modality| modality.is_trained_alone());
+                let encoders = trained.map(|modality| {
                     let name = &modality.name;
                     Override::new(&["modality", name, "pretrained"], single(name))
                 });

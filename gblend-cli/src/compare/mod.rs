@@ -15,6 +15,7 @@ mod method;
 mod plan;
 mod runner;
 mod simplex;
+mod spaces;
 mod tabulate;
 mod tuning;
 

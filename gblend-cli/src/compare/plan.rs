@@ -6,7 +6,7 @@ use gblend_core::{Role, catalogue};
 
 use super::method::Method;
 use super::simplex::grid;
-use crate::config::{Config, Override};
+use crate::config::{Config, ModalityConfig, Override};
 use crate::error::{Error, Result};
 use crate::records::{LeftOut, Tuned};
 
@@ -244,7 +244,10 @@ pub(super) fn entries(base: &Config, scope: &Scope) -> Result<Vec<Entry>> {
         }
     };
     for modality in &modalities {
-        add(Method::Single(modality.clone()), &modalities, &fusion);
+        let own = base.modalities.iter().find(|known| known.name == *modality);
+        if own.is_none_or(ModalityConfig::is_trained_alone) {
+            add(Method::Single(modality.clone()), &modalities, &fusion);
+        }
     }
     let asked_for = |method: &&Method| !matches!(method, Method::Single(_));
     for baseline in [Method::Joint, Method::Equal] {

@@ -8,6 +8,7 @@ use super::measured::Done;
 use super::method::Method;
 use super::plan::{Entry, Plan};
 use super::simplex::{judge, point};
+use super::spaces;
 use crate::config::Config;
 use crate::records::{
     COMPARISON_FORMAT, Comparison, Estimate, LeftOut, Measured, ObjectiveDescription, Row, SeedsAlone,
@@ -65,6 +66,7 @@ pub(super) fn tabulate(
         rows,
         simplex: table.simplex(base),
         seeds_alone: seeds_alone(results),
+        feature_spaces: spaces::rows(plan, results),
         objective: objective.clone(),
         left_out,
     }

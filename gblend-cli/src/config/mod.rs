@@ -22,8 +22,10 @@ use std::path::{Path, PathBuf};
 
 use gblend_core::{
     Array, Blend, BlendStrategy, BuildContext, Dataset, Encoder, FitContext, Fitted, Fusion, FusionContext,
-    FusionModule, Heads, JOINT, Media, Modality, Objective, OpenContext, Optimizer, Role, SampleRng, Source,
+    FusionModule, GradientEvidence, Heads, JOINT, Media, Modality, Objective, OpenContext, Optimizer, Role,
+    SampleRng, Source,
 };
+use gblend_optim::blend::start_with_shares;
 use gblend_optim::schedule::{RunLength, Schedule};
 use gblend_optim::{Apply, BlendedOptimizer, BlendedSettings, Scale};
 use schemars::JsonSchema;
@@ -105,6 +107,12 @@ pub struct ModalityConfig {
 }
 
 impl ModalityConfig {
+    /// Whether its own head can be trained alone: one that is asked nothing, or only to stay where it is, has nothing to learn.
+    pub fn is_trained_alone(&self) -> bool {
+        let objective = self.objective.as_ref();
+        objective.is_none_or(|objective| objective.share().is_none())
+    }
+
     /// The table that configures it.
     pub fn table(&self) -> String {
         format!("{}.{}", Role::Modality, self.name)
@@ -312,13 +320,12 @@ impl BlendConfig {
         Self::of(&Document::parse(origin, text)?)
     }
 
-    /// Starts the strategy with these heads.
+    /// Starts the strategy with these heads, of which some may have shares given.
     ///
     /// # Errors
     /// The plugin's, with the table before the key of a setting.
-    pub fn start(&self, heads: &Heads) -> gblend_core::Result<Box<dyn Blend>> {
-        self.plugin
-            .start(heads)
+    fn start(&self, heads: &Heads, shares: &[Option<f64>]) -> gblend_core::Result<Box<dyn Blend>> {
+        start_with_shares(self.plugin.as_ref(), heads, shares)
             .map_err(|error| error.of_plugin(&self.plugin, Role::Blend.name()))
     }
 
@@ -571,6 +578,14 @@ impl Config {
                 let checked = pretrained.check();
                 checked.map_err(|(key, problem)| invalid(&["pretrained", key], problem))?;
             }
+            let share = modality
+                .objective
+                .as_ref()
+                .and_then(|objective| objective.share());
+            if let Some(share) = share.filter(|share| !(0.0..1.0).contains(share)) {
+                let problem = format!("found {share}, expected a share above 0 and below 1");
+                return Err(invalid(&["objective", "share"], problem));
+            }
             let checked = modality.pipeline.freeze.check();
             checked.map_err(|(key, problem)| invalid(&["freeze", key], problem))?;
         }
@@ -586,7 +601,15 @@ impl Config {
         let heads = self
             .heads()
             .map_err(|error| document.invalid(&["modality"], error.to_string()))?;
-        self.blend.start(&heads).map_err(located(Role::Blend))?;
+        let blend = self.start_blend(&heads).map_err(located(Role::Blend))?;
+        if self.run.chunk.is_some() && blend.evidence().gradients != GradientEvidence::None {
+            let strategy = self.blend.plugin.typetag_name();
+            let problem = format!(
+                "found {}, expected none: strategy `{strategy}` looks into gradients, which are not there before encoders ran again",
+                self.run.chunk.unwrap_or_default()
+            );
+            return Err(document.invalid(&["run", "chunk"], problem));
+        }
         let run = RunLength {
             steps_per_epoch: 1,
             epochs: 1,
@@ -595,6 +618,19 @@ impl Config {
             .start(self.blend.pipeline.scale, run, 0)
             .map_err(located(Role::Optimizer))?;
         Ok(())
+    }
+
+    /// Starts the blend strategy with these heads, those of [`heads`](Self::heads).
+    ///
+    /// # Errors
+    /// The strategy's, with the table before the key of a setting.
+    pub fn start_blend(&self, heads: &Heads) -> gblend_core::Result<Box<dyn Blend>> {
+        let own = self
+            .modalities
+            .iter()
+            .map(|modality| modality.objective.as_ref()?.share());
+        let shares: Vec<Option<f64>> = own.chain([None]).collect();
+        self.blend.start(heads, &shares)
     }
 
     /// The configuration with every default written out, as it is kept in the run folder.

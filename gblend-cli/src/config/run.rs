@@ -20,6 +20,11 @@ pub struct RunConfig {
     pub batch_size: usize,
     /// What batch normalization is over in a job of several ranks (`--distributed`); for one process both are the same.
     pub batch_norm: BatchNormOver,
+    /// Samples of a step that an encoder computes at once, for batches that memory has no room for: a loss that compares the samples
+    /// of a batch is that of all of them, and its gradient the same to rounding, but encoders run twice. Batch normalization sees so
+    /// many samples. Not with a fusion of maps, the objective `anchor`, or strategies that look into gradients. Default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<usize>,
     /// How the samples of an epoch are drawn from the training samples; an epoch has as many in either way.
     pub sampler: Sampling,
     /// Threads that compute; 0 takes every core.
@@ -65,6 +70,7 @@ impl Default for RunConfig {
             epochs: 20,
             batch_size: 32,
             batch_norm: BatchNormOver::default(),
+            chunk: None,
             sampler: Sampling::Shuffled,
             threads: 0,
             device: DeviceChoice::Auto,
@@ -131,6 +137,7 @@ impl RunConfig {
         };
         at_least_one("epochs", self.epochs)?;
         at_least_one("batch_size", self.batch_size)?;
+        at_least_one("chunk", self.chunk.unwrap_or(1))?;
         at_least_one("patience", self.patience.unwrap_or(1))?;
         /// More threads than any machine has; a slip of the finger should not start them.
         const MOST_THREADS: usize = 1024;

@@ -50,6 +50,9 @@ pub struct LoadedInput {
     pub samples: Option<StackedSamples>,
     /// Whether they are features, which need no encoder any more.
     pub encoded: bool,
+    /// How often each is there, one copy of all after the other: first as the joint head sees it, and last two augmentations, of
+    /// which in training the joint head sees the first.
+    pub copies: usize,
 }
 
 /// The batches of one pass over some samples.
@@ -216,6 +219,10 @@ pub struct Loader<'a> {
     pub wanted: Vec<bool>,
     /// The features of each modality that has a frozen encoder and is loaded as them; none at all if it is empty.
     pub encoded: Vec<Option<Arc<EncodedSamples>>>,
+    /// The modalities of whose samples two augmentations are wanted, besides the samples as they are; none at all if it is empty.
+    pub augmented: Vec<bool>,
+    /// The random stream of augmentations that are drawn once, for evaluation and estimates.
+    pub augmentations: Seed,
     /// Loader threads.
     pub workers: NonZeroUsize,
 }
@@ -307,22 +314,25 @@ impl Loader<'_> {
             );
         }
         Ok(LoadedBatch {
-            targets: self.prepared.targets(&samples),
+            targets: self.prepared.targets(&samples)?,
             samples,
             inputs,
-            whole: (plan.parts > 1).then(|| self.whole(all, bounds, plan.part)),
+            whole: (plan.parts > 1)
+                .then(|| self.whole(all, bounds, plan.part))
+                .transpose()?,
         })
     }
 
     /// What a rank has to know of all parts of a batch.
-    fn whole(&self, samples: &[SampleIndex], bounds: Vec<usize>, part: usize) -> WholeBatch {
+    fn whole(&self, samples: &[SampleIndex], bounds: Vec<usize>, part: usize) -> Result<WholeBatch> {
         let samples: Vec<usize> = samples.iter().map(|&sample| sample as usize).collect();
         let rows = self.wanted.iter().enumerate().map(|(position, wanted)| {
             let rows = (0..samples.len()).filter(|&row| self.prepared.has(position, samples[row]));
             let rows: Vec<usize> = wanted.then(|| rows.collect())?;
             (rows.len() < samples.len()).then_some(rows)
         });
-        WholeBatch::new(self.prepared.targets(&samples), rows.collect(), bounds, part)
+        let targets = self.prepared.targets(&samples)?;
+        Ok(WholeBatch::new(targets, rows.collect(), bounds, part))
     }
 
     fn load_modality(
@@ -336,9 +346,12 @@ impl Loader<'_> {
             .filter(|&row| self.prepared.has(position, samples[row]))
             .collect();
         let encoded = self.encoded.get(position).and_then(Option::as_deref);
-        let arrays: Vec<Array> = rows
+        let choices = self.choices(position, choice);
+        let copies = choices
             .iter()
-            .map(|&row| {
+            .flat_map(|choice| rows.iter().map(move |row| (*choice, *row)));
+        let arrays: Vec<Array> = copies
+            .map(|(choice, row)| {
                 if let Some(encoded) = encoded {
                     return encoded.sample(samples[row]);
                 }
@@ -353,7 +366,23 @@ impl Loader<'_> {
                 .transpose()?,
             rows: (rows.len() < samples.len()).then_some(rows),
             encoded: encoded.is_some(),
+            copies: choices.len(),
         })
+    }
+
+    /// Which views of a sample are taken.
+    fn choices(&self, position: usize, choice: ViewChoice) -> Vec<ViewChoice> {
+        if !self.augmented.get(position).copied().unwrap_or(false) {
+            return vec![choice];
+        }
+        match choice {
+            ViewChoice::Random(seed) => vec![choice, ViewChoice::Random(seed.derive("second"))],
+            ViewChoice::View(_) | ViewChoice::Middle => {
+                let once = ["first", "second"].map(|which| self.augmentations.derive(which));
+                let [first, second] = once.map(ViewChoice::Random);
+                vec![choice, first, second]
+            }
+        }
     }
 
     fn load_sample(&self, position: usize, sample: usize, choice: ViewChoice) -> Result<Array> {

@@ -10,6 +10,7 @@ mod encoded;
 pub mod export;
 mod folds;
 mod groups;
+mod identities;
 pub mod inspect;
 #[cfg(test)]
 mod known;
@@ -32,13 +33,14 @@ mod whole;
 pub use binding::bind;
 pub use encoded::{EncodedSamples, Encoding};
 pub use folds::{Fold, FoldTraining, LeftOut, folds};
+pub use identities::tell_apart;
 pub(crate) use inspect::content_of;
 pub use loader::{LoadedBatch, LoadedInput, Loader, Plan};
 pub use part::Part;
 pub use position::SampleIndex;
 pub use prepared::{Faults, Prepared, Storage};
 pub use rare_classes::RareClasses;
-pub use remembered::{Differences, Found, membership, remembered};
+pub use remembered::{Differences, Found, remembered, write_membership};
 pub use sampler::{Drawn, Sampler};
 pub use skipped::too_many_skipped;
 pub use split::{

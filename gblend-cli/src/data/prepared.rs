@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use gblend_core::dataset::Source;
-use gblend_core::{Array, Error, Labels, MediaKind, Modality, Result, Role, Targets};
+use gblend_core::{Array, Error, Labels, MediaKind, Modality, Result, Role, Sameness, Targets};
 use rayon::prelude::*;
 
 use super::cache::{Cache, SegmentKey};
@@ -66,6 +66,7 @@ pub struct Prepared<'a> {
     faults: BTreeMap<usize, Vec<Error>>,
     odd_shapes: Vec<Error>,
     contents: Option<Vec<Vec<u64>>>,
+    identities: BTreeMap<Sameness, Vec<u64>>,
     waiting_bytes: u64,
 }
 
@@ -165,6 +166,9 @@ impl<'a> Prepared<'a> {
             let per_segment = size.map_or(SEGMENT, |bytes| SEGMENT_BYTES / bytes.max(1));
             let per_segment = per_segment.clamp(1, SEGMENT);
             let starts: Vec<usize> = (0..source.len()).step_by(per_segment).collect();
+            // Told as they are found: there may be millions.
+            let hashed = if storage.contents { source.len() } else { 0 };
+            let hashes: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(hashed).collect();
             let finished: Vec<Result<(Segment, Found)>> = starts
                 .par_iter()
                 .map(|&start| {
@@ -183,8 +187,11 @@ impl<'a> Prepared<'a> {
                         key,
                         kept,
                         samples,
-                        found,
+                        mut found,
                     } = work.run(range)?;
+                    for (index, hash) in std::mem::take(&mut found.contents) {
+                        hashes[index].store(hash, Ordering::Relaxed);
+                    }
                     let bytes: u64 = samples.iter().map(|s| 4 * s.len() as u64).sum();
                     let so_far = done.fetch_add(count, Ordering::Relaxed) + count;
                     (storage.progress)(so_far, total);
@@ -206,12 +213,8 @@ impl<'a> Prepared<'a> {
             let mut segments = Vec::with_capacity(finished.len());
             let mut shapes = Shapes::default();
             let mut refused = None;
-            let mut hashes = vec![0; if storage.contents { source.len() } else { 0 }];
             for finished in finished {
                 let (segment, found) = finished?;
-                for (index, hash) in found.contents {
-                    hashes[index] = hash;
-                }
                 for (index, error) in found.faults {
                     faults.entry(index).or_default().push(error);
                 }
@@ -238,7 +241,7 @@ impl<'a> Prepared<'a> {
                 }
             }
             if let Some(contents) = &mut contents {
-                contents.push(hashes);
+                contents.push(hashes.into_iter().map(AtomicU64::into_inner).collect());
             }
             prepared.push(PreparedModality {
                 config: modality,
@@ -260,6 +263,7 @@ impl<'a> Prepared<'a> {
             faults,
             odd_shapes,
             contents,
+            identities: BTreeMap::new(),
             waiting_bytes,
         };
         prepared.find_empty(storage.faults)?;
@@ -311,8 +315,26 @@ impl<'a> Prepared<'a> {
     }
 
     /// What the heads should say of some samples.
-    pub fn targets(&self, samples: &[usize]) -> Targets {
-        self.labels.targets(samples)
+    ///
+    /// # Errors
+    /// Never: there is a number of every sample that may be the same as another.
+    pub fn targets(&self, samples: &[usize]) -> Result<Targets> {
+        let mut targets = self.labels.targets(samples);
+        for (sameness, numbers) in &self.identities {
+            let numbers = samples.iter().map(|&sample| numbers[sample]).collect();
+            targets = targets.with_identities(sameness.clone(), numbers)?;
+        }
+        Ok(targets)
+    }
+
+    /// Tells from now on which samples are the same in this respect: a number of each that those share.
+    pub(super) fn set_identities(&mut self, sameness: Sameness, numbers: Vec<u64>) {
+        self.identities.insert(sameness, numbers);
+    }
+
+    /// A number of each sample that those share which are the same in this respect, if it has been found out and any may be.
+    pub fn identities(&self, sameness: &Sameness) -> Option<&[u64]> {
+        self.identities.get(sameness).map(Vec::as_slice)
     }
 
     /// Whether a sample has a modality. One that was left out for a fault counts as having it, so that asking for it is

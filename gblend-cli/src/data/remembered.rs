@@ -109,18 +109,20 @@ pub fn remembered(
 /// Where each sample of a run is, as it is kept.
 ///
 /// # Errors
-/// What CSV cannot hold, which is nothing.
-pub fn membership(
+/// What the file complains about.
+pub fn write_membership(
+    file: impl std::io::Write,
     source: &dyn Source,
     prepared: &Prepared<'_>,
     splits: &Splits,
-) -> std::result::Result<Vec<u8>, csv::Error> {
+) -> std::result::Result<(), csv::Error> {
     let parts = SplitName::ALL.into_iter().zip(splits.parts());
-    Membership::write(parts.flat_map(|(split, (_, samples))| {
+    let members = parts.flat_map(|(split, (_, samples))| {
         samples.iter().map(move |&index| {
             let sample = source.sample(index as usize);
             let content = content_of(prepared, index, &sample.label);
             (sample.id, split, content)
         })
-    }))
+    });
+    Membership::write(file, members)
 }

@@ -3,6 +3,7 @@
 //! No sample is the norm because it comes first: the norm is the shape that most can be brought to.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use gblend_core::{Array, MediaKind, Modality};
 
@@ -14,7 +15,7 @@ const MOST_SHAPES: usize = 64;
 /// The shapes of the samples of a segment.
 pub(super) enum SegmentShapes {
     /// One for all, of these samples.
-    Alike(Vec<usize>, Vec<usize>),
+    Alike(Vec<usize>, Positions),
     /// One for each.
     Mixed(Vec<(usize, Vec<usize>)>),
 }
@@ -30,18 +31,57 @@ impl SegmentShapes {
     }
 }
 
+/// Positions in the dataset, in the order in which they came. Those that follow each other take no more than one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Positions(Vec<Range<usize>>);
+
+impl Positions {
+    fn push(&mut self, range: Range<usize>) {
+        match self.0.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => self.0.push(range),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(Range::len).sum()
+    }
+
+    fn first(&self) -> Option<usize> {
+        self.0.first().map(|range| range.start)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().cloned().flatten()
+    }
+}
+
+impl FromIterator<usize> for Positions {
+    fn from_iter<T: IntoIterator<Item = usize>>(positions: T) -> Self {
+        let mut gathered = Self::default();
+        for position in positions {
+            gathered.push(position..position + 1);
+        }
+        gathered
+    }
+}
+
 /// Which samples have which shape.
 #[derive(Default)]
-pub(super) struct Shapes(BTreeMap<Vec<usize>, Vec<usize>>);
+pub(super) struct Shapes(BTreeMap<Vec<usize>, Positions>);
 
 impl Shapes {
     pub(super) fn add(&mut self, segment: SegmentShapes) {
         match segment {
-            SegmentShapes::Alike(_, samples) if samples.is_empty() => {}
-            SegmentShapes::Alike(shape, samples) => self.0.entry(shape).or_default().extend(samples),
+            SegmentShapes::Alike(shape, samples) => {
+                // A segment without samples has no shape.
+                for range in samples.0 {
+                    self.0.entry(shape.clone()).or_default().push(range);
+                }
+            }
             SegmentShapes::Mixed(samples) => {
                 for (index, shape) in samples {
-                    self.0.entry(shape).or_default().push(index);
+                    self.0.entry(shape).or_default().push(index..index + 1);
                 }
             }
         }
@@ -55,8 +95,8 @@ impl Shapes {
     /// more have, and then that of the first sample.
     pub(super) fn settle(self, plugin: &dyn Modality) -> (Vec<usize>, Odd) {
         let fits = self.fits(plugin);
-        let mut norms: Vec<(&Vec<usize>, &Vec<usize>)> = self.0.iter().collect();
-        norms.sort_by_key(|(_, samples)| (std::cmp::Reverse(samples.len()), samples.first().copied()));
+        let mut norms: Vec<(&Vec<usize>, &Positions)> = self.0.iter().collect();
+        norms.sort_by_key(|(_, samples)| (std::cmp::Reverse(samples.len()), samples.first()));
         norms.truncate(MOST_NORMS);
         let reached = |norm: &[usize]| -> usize {
             let fitting = self.0.iter().filter(|(shape, _)| fits(shape, norm));
@@ -71,7 +111,7 @@ impl Shapes {
         let norm = norm.clone();
         let others = Others::AmongThese {
             fitting,
-            total: self.0.values().map(Vec::len).sum(),
+            total: self.0.values().map(Positions::len).sum(),
         };
         self.odd(plugin, norm, others)
     }
@@ -95,8 +135,7 @@ impl Shapes {
     fn odd(self, plugin: &dyn Modality, norm: Vec<usize>, others: Others) -> (Vec<usize>, Odd) {
         let fits = self.fits(plugin);
         let strange = self.0.iter().filter(|(shape, _)| !fits(shape, &norm));
-        let samples =
-            strange.flat_map(|(shape, samples)| samples.iter().map(|index| (*index, shape.clone())));
+        let samples = strange.flat_map(|(shape, samples)| samples.iter().map(|index| (index, shape.clone())));
         let mut samples: Vec<(usize, Vec<usize>)> = samples.collect();
         samples.sort_unstable();
         let odd = Odd {

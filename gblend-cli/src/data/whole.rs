@@ -57,6 +57,12 @@ impl WholeBatch {
         }
     }
 
+    /// Samples of the largest part.
+    pub fn largest_part(&self) -> usize {
+        let parts = self.bounds.windows(2).map(|part| part[1] - part[0]);
+        parts.max().unwrap_or(0)
+    }
+
     /// How many of the samples that a head sees are before the part of a rank.
     fn before(&self, head: usize, part: usize) -> usize {
         let bound = self.bounds.get(part).copied().unwrap_or(0);

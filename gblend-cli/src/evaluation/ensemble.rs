@@ -5,7 +5,7 @@ use gblend_core::Pooling;
 use super::Evaluation;
 use crate::error::Result;
 use crate::network::{Criteria, HeadCriterion};
-use crate::records::{FittedPool, SubsetPool};
+use crate::records::{FittedPool, PredictionRule, SubsetPool};
 
 /// What predictions are made with, besides what heads say of a sample.
 #[derive(Clone, Copy)]
@@ -93,6 +93,34 @@ impl<'a> Ensemble<'a> {
         Ok(Some(fitted).filter(|fitted| !fitted.pools.is_empty()))
     }
 
+    /// The mean loss of what a rule predicts of samples that the heads were not trained on; `None` if none counts. Where that is a
+    /// pool, each fifth of the samples is predicted by one that is fitted to the others, so that a pool of more heads has no
+    /// advantage by fitting better.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn unseen_loss(&self, rule: PredictionRule, unseen: &Evaluation) -> Result<Option<f64>> {
+        const PARTS: usize = 5;
+        if rule != PredictionRule::Pool || !self.can_pool() {
+            return Ok(rule.metrics(unseen, self)?.map(|metrics| metrics.loss));
+        }
+        let (mut sum, mut samples) = (0.0, 0.0);
+        for part in 0..PARTS {
+            let pool = self.fit(&unseen.part(|row| row % PARTS != part))?;
+            let pooled = Ensemble {
+                pool: pool.as_ref(),
+                ..*self
+            };
+            let left_out = unseen.part(|row| row % PARTS == part);
+            if let Some(metrics) = rule.metrics(&left_out, &pooled)? {
+                let labels = left_out.targets.labels.iter();
+                let counted = labels.filter(|label| !label.is_missing()).count() as f64;
+                (sum, samples) = (sum + counted * metrics.loss, samples + counted);
+            }
+        }
+        Ok((samples > 0.0).then(|| sum / samples))
+    }
+
     /// The pooled scores of each sample; `None` if no head sees it.
     pub(super) fn pooled(&self, evaluation: &Evaluation) -> Result<Vec<Option<Vec<f64>>>> {
         let scores = self.scores(evaluation)?;
@@ -140,7 +168,6 @@ mod tests {
     use super::super::testing::{criterion, labels};
     use super::*;
     use crate::evaluation::HeadOutput;
-    use crate::records::PredictionRule;
     use crate::records::{SelectedBy, Selection};
     use gblend_core::{Array, LabelKind};
     use proptest::prelude::*;
@@ -192,6 +219,35 @@ mod tests {
                 loss(&unpooled),
                 PredictionRule::Mean.metrics(&evaluation, &unpooled).unwrap().unwrap().loss
             );
+        }
+
+        #[test]
+        fn a_part_says_of_its_samples_what_the_whole_says(
+            samples in proptest::collection::vec(sample(), 1..40), every in 1_usize..5,
+        ) {
+            let (evaluation, criteria) = (evaluation(&samples), criteria());
+            let part = evaluation.part(|row| row % every == 0);
+            for head in 0..HEADS {
+                let of_all = evaluation.losses(&criteria, head).unwrap();
+                let expected: Vec<Option<f64>> = of_all.into_iter().step_by(every).collect();
+                prop_assert_eq!(part.losses(&criteria, head).unwrap(), expected);
+            }
+        }
+
+        #[test]
+        fn what_a_pool_predicts_of_others_is_judged_and_not_what_it_was_fitted_to(
+            samples in proptest::collection::vec(sample(), 60..120),
+        ) {
+            let (evaluation, criteria) = (evaluation(&samples), criteria());
+            let unpooled = Ensemble::unpooled(&criteria, &WEIGHTS);
+            let pool = unpooled.fit(&evaluation).unwrap();
+            let fitted = Ensemble { pool: pool.as_ref(), ..unpooled };
+            let fitted = PredictionRule::Pool.metrics(&evaluation, &fitted).unwrap().unwrap().loss;
+            let unseen = unpooled.unseen_loss(PredictionRule::Pool, &evaluation).unwrap().unwrap();
+            // A pool's penalty may leave it a little worse where it was fitted than it could be.
+            prop_assert!(unseen >= fitted - 0.02, "{unseen} {fitted}");
+            let joint = unpooled.unseen_loss(PredictionRule::Joint, &evaluation).unwrap().unwrap();
+            prop_assert_eq!(joint, PredictionRule::Joint.metrics(&evaluation, &unpooled).unwrap().unwrap().loss);
         }
 
         #[test]

@@ -77,6 +77,30 @@ impl Evaluation {
         Ok(scores)
     }
 
+    /// Some of the samples, in their order.
+    #[must_use]
+    pub fn part(&self, has: impl Fn(usize) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.samples.len()).filter(|&row| has(row)).collect();
+        let of_head = |head: &HeadOutput| {
+            let width = head.output.shape().last().copied().unwrap_or(0);
+            let seen = head.rows.iter().zip(head.output.values().chunks(width.max(1)));
+            let (mut rows, mut values) = (Vec::new(), Vec::new());
+            for (row, of_row) in seen {
+                if let Ok(place) = kept.binary_search(row) {
+                    rows.push(place);
+                    values.extend_from_slice(of_row);
+                }
+            }
+            let output = Array::new([rows.len(), width], values).ok()?;
+            Some(HeadOutput { rows, output })
+        };
+        Self {
+            samples: kept.iter().map(|&row| self.samples[row]).collect(),
+            targets: self.targets.select(&kept),
+            heads: self.heads.iter().map(|head| of_head(head.as_ref()?)).collect(),
+        }
+    }
+
     /// Adds what the heads of a network like this one say of further samples.
     ///
     /// # Errors

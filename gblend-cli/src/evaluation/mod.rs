@@ -3,6 +3,7 @@
 mod calibration;
 mod ensemble;
 mod evaluate;
+mod feature_space;
 mod metrics;
 mod prediction;
 mod results;
@@ -14,6 +15,7 @@ mod testing;
 
 pub use ensemble::Ensemble;
 pub use evaluate::{Evaluation, HeadOutput, evaluate};
-pub use prediction::{Combined, Scored};
+pub use feature_space::{ReadLabel, Spaces, Tower, Vectors};
+pub use prediction::{Combined, CombinedInPart, Scored};
 pub use results::HeadResult;
 pub use subsets::{MOST_MODALITIES, score_subsets};

@@ -16,6 +16,14 @@ pub enum Combined<'a> {
     Pool(&'a HeadPool, Vec<usize>),
 }
 
+/// How heads are taken together for samples that some of them do not see.
+pub struct CombinedInPart<'a> {
+    /// Positions of heads and their shares in a mean, to which those that see a sample contribute.
+    pub mean: Vec<(usize, f64)>,
+    /// Positions of heads and the pool of samples that these see, and no other of the heads of the mean.
+    pub pools: Vec<(&'a [usize], &'a HeadPool)>,
+}
+
 /// What each way of predicting says of the samples of an evaluation that it says something of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scored(Vec<(PredictionRule, Rows)>);
@@ -64,23 +72,39 @@ impl PredictionRule {
             let heads = ensemble.heads();
             return match ensemble.pool.and_then(|pool| pool.of(&heads)) {
                 Some(pool) => Combined::Pool(pool, heads),
-                None => {
-                    let share = 1.0 / heads.len().max(1) as f64;
-                    Combined::Mean(heads.into_iter().map(|head| (head, share)).collect())
-                }
+                None => Combined::Mean(equally(heads)),
             };
         }
+        Combined::Mean(rule.shares_of_lead(ensemble))
+    }
+
+    /// How heads are taken together for a sample which some of them do not see, as by [`scores`](Self::scores).
+    pub fn combined_in_part<'a>(self, ensemble: &Ensemble<'a>) -> CombinedInPart<'a> {
+        let rule = self.standing_in(ensemble);
+        if rule == Self::Pool && ensemble.can_pool() {
+            let pools = ensemble.pool.iter().flat_map(|fitted| &fitted.pools);
+            return CombinedInPart {
+                mean: equally(ensemble.heads()),
+                pools: pools
+                    .map(|subset| (subset.heads.as_slice(), &subset.pool))
+                    .collect(),
+            };
+        }
+        CombinedInPart {
+            mean: rule.shares_of_lead(ensemble),
+            pools: Vec::new(),
+        }
+    }
+
+    /// The heads that are asked what predictions are asked, and their shares.
+    fn shares_of_lead(self, ensemble: &Ensemble<'_>) -> Vec<(usize, f64)> {
         let lead = ensemble.lead().kind();
-        let shares = rule.shares(ensemble.weights).into_iter().enumerate();
+        let shares = self.shares(ensemble.weights).into_iter().enumerate();
         let alike = shares.filter(|&(head, share)| share > 0.0 && ensemble.criteria.of(head).kind() == lead);
         let alike: Vec<(usize, f64)> = alike.collect();
         let total: f64 = alike.iter().map(|(_, share)| share).sum();
-        Combined::Mean(
-            alike
-                .into_iter()
-                .map(|(head, share)| (head, share / total))
-                .collect(),
-        )
+        let alike = alike.into_iter();
+        alike.map(|(head, share)| (head, share / total)).collect()
     }
 
     /// The scores of each sample, as the objective of predictions takes heads together; `None` if none of the heads that
@@ -170,6 +194,12 @@ impl PredictionRule {
             }
         }))
     }
+}
+
+/// Heads that count the same.
+fn equally(heads: Vec<usize>) -> Vec<(usize, f64)> {
+    let share = 1.0 / heads.len().max(1) as f64;
+    heads.into_iter().map(|head| (head, share)).collect()
 }
 
 /// How good the scores of some rows are; `None` without any that counts.

@@ -8,4 +8,4 @@ mod whole;
 pub(crate) use lock::FolderLock;
 pub(crate) use part::{StillFile, read_at};
 pub(crate) use safetensors::{floats_of, from_safetensors, to_safetensors};
-pub(crate) use whole::{check_free, cut, taken, to_json, write_whole};
+pub(crate) use whole::{check_free, cut, make_readable, taken, to_json, write_whole, write_whole_by};

@@ -1,7 +1,7 @@
 //! Files that are whole or not there.
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use serde::Serialize;
@@ -10,12 +10,22 @@ use crate::error::{Error, Result};
 
 /// Writes a file whole or not at all.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_whole_by(path, |file| file.write_all(bytes))
+}
+
+/// The same, of what is written bit by bit and need not be in memory.
+pub(crate) fn write_whole_by(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
+        let mut buffered = BufWriter::new(&mut file);
+        content(&mut buffered)?;
+        buffered.flush()?;
+        drop(buffered);
         file.as_file().sync_all()?;
-        // Temporary files are for their owner alone; results are for whoever may read the folder.
         make_readable(file.as_file())?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
@@ -23,14 +33,15 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(Error::write(path))
 }
 
+/// Temporary files are for their owner alone; results are for whoever may read the folder.
 #[cfg(unix)]
-fn make_readable(file: &File) -> std::io::Result<()> {
+pub(crate) fn make_readable(file: &File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
 #[cfg(not(unix))]
-fn make_readable(_: &File) -> std::io::Result<()> {
+pub(crate) fn make_readable(_: &File) -> std::io::Result<()> {
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! What each head is asked.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 
+use gblend_core::nn::scale;
 use gblend_core::objective::{losses_of_all, losses_of_all_scores};
 use gblend_core::params::{Module, ParamPath, ParamVisitor, parameter_count};
 use gblend_core::tensor::Loss;
@@ -10,7 +12,6 @@ use gblend_core::{
     Seed, Targets,
 };
 
-use super::inputs::Inputs;
 use crate::config::{Config, Objectives, Sampling};
 use crate::records::ObjectiveDescription;
 
@@ -33,6 +34,26 @@ pub struct HeadCriterion {
     criterion: Box<dyn Criterion>,
     /// How much more often than as they are samples are drawn in training, by their classes.
     sampling: Option<ClassWeights>,
+    unit: Unit,
+}
+
+/// The unit in which a head's loss is blended with those of others: the loss of one that knows nothing, over that of the joint
+/// head. It is 1 where all heads have objectives of one kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Unit {
+    /// Among the samples of a batch.
+    training: f64,
+    /// Among as many as losses are measured among in evaluation.
+    evaluation: f64,
+}
+
+impl Default for Unit {
+    fn default() -> Self {
+        Self {
+            training: 1.0,
+            evaluation: 1.0,
+        }
+    }
 }
 
 impl Criteria {
@@ -73,9 +94,27 @@ impl Criteria {
                 needs_label: objective.needs_label(),
                 criterion,
                 sampling,
+                unit: Unit::default(),
             })
         });
-        Ok(Self(heads.collect::<Result<_>>()?))
+        let mut criteria = Self(heads.collect::<Result<_>>()?);
+        criteria.set_units(config.run.batch_size);
+        Ok(criteria)
+    }
+
+    fn set_units(&mut self, batch: usize) {
+        let chances = |head: &HeadCriterion| {
+            let block = head.criterion.block().map_or(batch, NonZeroUsize::get);
+            [batch, block].map(|samples| head.criterion.chance(samples))
+        };
+        let of_joint = chances(self.joint());
+        for head in &mut self.0 {
+            let [training, evaluation] = chances(head);
+            head.unit = Unit {
+                training: training / of_joint[0],
+                evaluation: evaluation / of_joint[1],
+            };
+        }
     }
 
     /// Heads that are all asked the same.
@@ -86,6 +125,7 @@ impl Criteria {
             needs_label: true,
             criterion: criterion(),
             sampling: None,
+            unit: Unit::default(),
         };
         Self((0..heads).map(head).collect())
     }
@@ -122,10 +162,10 @@ impl Criteria {
         self.0.iter_mut()
     }
 
-    /// How many samples of a batch have a loss, of each head.
-    pub fn counted(&self, inputs: &Inputs, targets: &Targets) -> Vec<usize> {
+    /// How many samples have a loss, of each head, with the targets of the samples that a head sees.
+    pub fn counted<'t>(&self, targets_of: impl Fn(usize) -> Cow<'t, Targets>) -> Vec<usize> {
         let heads = self.0.iter().enumerate();
-        let counted = heads.map(|(head, criterion)| criterion.counted(&inputs.targets_of(head, targets)));
+        let counted = heads.map(|(head, criterion)| criterion.counted(&targets_of(head)));
         counted.collect()
     }
 
@@ -181,12 +221,26 @@ impl HeadCriterion {
         }
     }
 
-    /// The mean loss on the tape.
+    /// The mean loss on the tape, in the unit in which losses are blended.
     ///
     /// # Errors
     /// As [`Criterion::loss`].
     pub fn loss(&mut self, output: Logits, targets: &Targets) -> Result<Loss> {
-        self.criterion.loss(output, targets)
+        let loss = self.criterion.loss(output, targets)?;
+        match self.unit.training {
+            1.0 => Ok(loss),
+            unit => scale(loss, (1.0 / unit) as f32),
+        }
+    }
+
+    /// A loss of a batch of training in the unit in which losses are blended.
+    pub fn in_training_unit(&self, loss: f64) -> f64 {
+        loss / self.unit.training
+    }
+
+    /// A loss of an evaluation in the unit in which losses are blended.
+    pub fn in_evaluation_unit(&self, loss: f64) -> f64 {
+        loss / self.unit.evaluation
     }
 
     /// The loss of each sample of an evaluation, of which the mean is what training makes small: where it draws the samples of
@@ -284,6 +338,7 @@ mod tests {
             needs_label: objective.needs_label(),
             criterion: objective.start(&cx).unwrap(),
             sampling: drawn.then(|| ClassWeights::balanced(&labels, CLASSES).unwrap()),
+            unit: Unit::default(),
         }
     }
 

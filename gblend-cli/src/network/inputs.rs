@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use gblend_core::batch_parts::BatchParts;
-use gblend_core::{AutoDevice, Batch, Result, Targets};
+use gblend_core::{AutoDevice, Batch, PresenceMask, Result, Targets};
 
 use crate::data::LoadedInput;
 
@@ -26,12 +26,26 @@ pub struct Input {
     batch: Option<Batch>,
     /// Whether they are what the encoder gives.
     encoded: bool,
+    /// Where those samples are all of the batch, but some of them are only told to have the modality.
+    told: Option<PresenceMask>,
+    /// How often each sample is there, one copy of all after the other: as the joint head sees it, and augmented.
+    copies: usize,
 }
 
 impl Input {
+    /// How often each sample is there, one copy of all after the other.
+    pub fn copies(&self) -> usize {
+        self.copies
+    }
+
     /// The samples that have the modality, and their positions unless all do; `None` if there is none.
     pub fn present(&self) -> Option<(&Batch, Option<&[usize]>)> {
         self.batch.as_ref().map(|batch| (batch, self.rows.as_deref()))
+    }
+
+    /// Which of the samples there count, if not all do.
+    pub fn told(&self) -> Option<&PresenceMask> {
+        self.told.as_ref()
     }
 
     /// Whether the samples are feature vectors that the encoder has given before.
@@ -52,11 +66,18 @@ impl Inputs {
                      rows,
                      samples,
                      encoded,
+                     copies,
                  }| {
                     let batch = samples
                         .map(|stacked| Batch::from_stacked(device, stacked))
                         .transpose()?;
-                    Ok(Input { rows, batch, encoded })
+                    Ok(Input {
+                        rows,
+                        batch,
+                        encoded,
+                        told: None,
+                        copies,
+                    })
                 },
             );
             input.transpose()
@@ -81,11 +102,40 @@ impl Inputs {
 
     /// Batches of samples that lack no modality.
     pub fn whole(samples: usize, batches: Vec<Batch>) -> Self {
-        let modalities = batches.into_iter().map(|batch| {
+        Self::told(samples, batches.into_iter().map(|batch| (batch, None)).collect())
+    }
+
+    /// Batches of all samples, and which of them count. Every head has an output for each sample; the fusion reads zeros of those
+    /// that do not count.
+    pub fn told(samples: usize, batches: Vec<(Batch, Option<PresenceMask>)>) -> Self {
+        let modalities = batches.into_iter().map(|(batch, told)| {
             Some(Input {
                 rows: None,
                 batch: Some(batch),
                 encoded: false,
+                told,
+                copies: 1,
+            })
+        });
+        Self {
+            samples,
+            modalities: modalities.collect(),
+            parts: Vec::new(),
+        }
+    }
+
+    /// Samples that have one of so many modalities alone.
+    pub fn of_one(modalities: usize, modality: usize, batch: Batch) -> Self {
+        let samples = batch.len();
+        let mut batch = Some(batch);
+        let modalities = (0..modalities).map(|position| {
+            let own = position == modality;
+            Some(Input {
+                rows: (!own).then(Vec::new),
+                batch: batch.take_if(|_| own),
+                encoded: false,
+                told: None,
+                copies: 1,
             })
         });
         Self {
@@ -117,7 +167,10 @@ impl Inputs {
     }
 
     /// Which samples have a modality; `None` if all do.
-    pub fn mask(&self, modality: usize) -> Option<Vec<bool>> {
+    pub fn mask(&self, modality: usize) -> Option<PresenceMask> {
+        if let Some(told) = self.modality(modality).and_then(Input::told) {
+            return Some(told.clone());
+        }
         let rows = self.rows(modality)?;
         let mut mask = vec![false; self.samples];
         for &row in rows {
@@ -125,7 +178,7 @@ impl Inputs {
                 *present = true;
             }
         }
-        Some(mask)
+        Some(PresenceMask::new(mask))
     }
 
     /// Of the targets of the batch, those of the samples that a head sees.

@@ -6,6 +6,7 @@ pub(crate) mod device;
 mod freezing;
 mod inputs;
 mod model;
+mod own_head;
 mod sizes;
 
 pub use criteria::{Criteria, HeadCriterion, LabelContext};

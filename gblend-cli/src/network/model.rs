@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use gblend_core::batch_parts;
 use gblend_core::graph::{is_tracing, within};
-use gblend_core::nn::{Linear, Mlp, detach, fork, scatter_maps, scatter_rows};
+use gblend_core::nn::{Mlp, detach, fork, mask_maps, mask_rows, scatter_maps, scatter_rows};
 use gblend_core::params::{Module, ParamPath, ParamVisitor, State, state_of};
 use gblend_core::recorder::Recorder;
 use gblend_core::tensor::{Features, Logits, Loss, Maps, Plain, Shape, Taped};
 use gblend_core::{
     Array, AutoDevice, Batch, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, Fitted, FusionContext,
-    FusionInputs, FusionModule, JOINT, JointReach, Pass, Result, Role, Seed, StageRequest, StageShape,
-    StepValues, Targets,
+    FusionInputs, FusionModule, JOINT, JointReach, ParamMut, Pass, PresenceMask, Result, Role, Seed,
+    StageRequest, StageShape, StepValues, Targets,
 };
 
 use gblend_optim::network::{Network, Part};
@@ -20,6 +20,7 @@ use gblend_optim::network::{Network, Part};
 use super::batch_norms::{fewest_values, has_batch_norm};
 use super::criteria::{Criteria, LabelContext};
 use super::freezing::{Freezing, Frozen, Trained};
+use super::own_head::{OwnHead, rows};
 use crate::config::{Config, FusionConfig, ModalityConfig, Objectives};
 use crate::network::Inputs;
 
@@ -106,7 +107,7 @@ impl ActiveHeads {
 struct Branch {
     name: String,
     encoder: Box<dyn Encoder>,
-    head: Linear,
+    head: OwnHead,
     /// The stage that the fusion takes maps from, and their shape; none if it takes feature vectors.
     stage: Option<(usize, StageShape)>,
     freezing: Freezing,
@@ -242,7 +243,7 @@ impl Multimodal {
             .zip(fitted)
             .enumerate();
         for (head, ((modality, sample_shape), fitted)) in modalities {
-            let width = criteria.of(head).get().width();
+            let criterion = criteria.of(head).get();
             let seed = seed.derive(&modality.name);
             let cx = BuildContext {
                 device,
@@ -251,7 +252,17 @@ impl Multimodal {
                 seed: seed.derive("encoder"),
             };
             let encoder = modality.build(&cx)?;
-            let head = Linear::new(device, encoder.feature_dim(), width, seed.derive("head"))?;
+            let look = objectives.of_head(head).look();
+            let (length, seed) = (encoder.feature_dim(), seed.derive("head"));
+            let head = OwnHead::new(
+                modality,
+                look,
+                criterion,
+                length,
+                &cx,
+                seed,
+                config.run.chunk.is_some(),
+            )?;
             branches.push(Branch {
                 name: modality.name.clone(),
                 freezing: Freezing::new(modality, encoder.as_ref())?,
@@ -283,6 +294,25 @@ impl Multimodal {
                     branch
                         .freezing
                         .check_stage(modality, branch.stage.map(|(stage, _)| stage))?;
+                    if branch.stage.is_some() && config.run.chunk.is_some() {
+                        let expected = "a fusion of feature vectors, such as \"concat\", as run.chunk has encoders run apart";
+                        let fusion = config.fusion.plugin.typetag_name();
+                        return Err(Error::setting(
+                            FusionConfig::key("kind"),
+                            format!("\"{fusion}\""),
+                            expected,
+                        ));
+                    }
+                    if branch.stage.is_some() && branch.head.compares_augmentations() {
+                        let expected = "a fusion of feature vectors, such as \"concat\", as a modality's own objective compares \
+                                        two augmentations of each sample";
+                        let fusion = config.fusion.plugin.typetag_name();
+                        return Err(Error::setting(
+                            FusionConfig::key("kind"),
+                            format!("\"{fusion}\""),
+                            expected,
+                        ));
+                    }
                 }
                 let stages = branches.iter().filter_map(|branch| Some(branch.stage?.1));
                 let stages: Vec<StageShape> = stages.collect();
@@ -444,6 +474,38 @@ impl Multimodal {
         inputs: &Inputs,
         pass: &Pass,
         active: &ActiveHeads,
+        see: Option<&mut dyn FnMut(Fused<'_>)>,
+    ) -> Result<Vec<Option<Logits>>> {
+        self.forward_from(Vec::new(), inputs, pass, active, see)
+    }
+
+    /// The feature vectors of a batch of a modality, as [`forward`](Self::forward) computes them.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn features_of(
+        &mut self,
+        modality: usize,
+        batch: &Batch,
+        encoded: bool,
+        pass: &Pass,
+    ) -> Result<Features> {
+        let branch = self.branches.get_mut(modality);
+        let branch = branch.ok_or_else(|| Error::shape("a modality", "one of the network's", [modality]))?;
+        branch.named(|branch| branch.features(batch, encoded, pass))
+    }
+
+    /// As [`forward_seeing`](Self::forward_seeing), with feature vectors of modalities that are known: an encoder of which they
+    /// are does not run.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_from(
+        &mut self,
+        mut given: Vec<Option<Features>>,
+        inputs: &Inputs,
+        pass: &Pass,
+        active: &ActiveHeads,
         mut see: Option<&mut dyn FnMut(Fused<'_>)>,
     ) -> Result<Vec<Option<Logits>>> {
         let joint = active.joint();
@@ -466,6 +528,7 @@ impl Multimodal {
                 joint_reach: active.joint_reach,
                 seen: see.is_some(),
             };
+            let copies = input.copies();
             let own_features = match branch.stage {
                 None => {
                     let (for_all, own) = match input.present() {
@@ -475,13 +538,24 @@ impl Multimodal {
                         }
                         Some((batch, rows)) => {
                             let encoded = input.is_encoded();
-                            let features = batch_parts::within(inputs.parts(head), || {
-                                branch.named(|branch| branch.features(batch, encoded, pass))
-                            })?;
+                            let features = match given.get_mut(head).and_then(Option::take) {
+                                Some(features) => features,
+                                None => batch_parts::within(inputs.parts(head), || {
+                                    branch.named(|branch| branch.features(batch, encoded, pass))
+                                })?,
+                            };
                             let (for_all, own) = readers.divide(features)?;
-                            let scatter = |features| match rows {
-                                Some(rows) => scatter_rows(features, rows, samples),
-                                None => Ok(features),
+                            let present = rows.map_or(samples, <[usize]>::len);
+                            let scatter = |features: Features| {
+                                let features = match copies {
+                                    1 => features,
+                                    _ => self::rows(&self.device, features, 0, present)?,
+                                };
+                                match (rows, input.told()) {
+                                    (Some(rows), _) => scatter_rows(features, rows, samples),
+                                    (None, Some(told)) => mask_rows(features, told),
+                                    (None, None) => Ok(features),
+                                }
                             };
                             (for_all.map(scatter).transpose()?, own)
                         }
@@ -503,9 +577,10 @@ impl Multimodal {
                                 branch.named(|branch| branch.maps(stage, batch, pass))
                             })?;
                             let (for_all, own) = readers.divide(maps)?;
-                            let scatter = |maps| match rows {
-                                Some(rows) => scatter_maps(maps, rows, samples),
-                                None => Ok(maps),
+                            let scatter = |maps| match (rows, input.told()) {
+                                (Some(rows), _) => scatter_maps(maps, rows, samples),
+                                (None, Some(told)) => mask_maps(maps, told),
+                                (None, None) => Ok(maps),
                             };
                             (for_all.map(scatter).transpose()?, own)
                         }
@@ -525,9 +600,14 @@ impl Multimodal {
             if joint {
                 fused.present.push(inputs.mask(head));
             }
+            let batch = input.present().map(|(batch, _)| batch);
             logits.push(
                 own_features
-                    .map(|features| branch.head.forward(features))
+                    .map(|features| {
+                        batch_parts::within(inputs.parts(head), || {
+                            branch.head.forward(features, copies, batch, pass)
+                        })
+                    })
                     .transpose()?,
             );
         }
@@ -556,7 +636,7 @@ impl Multimodal {
             read.present.push(if present {
                 inputs.mask(modality)
             } else {
-                Some(vec![false; inputs.samples()])
+                Some(PresenceMask::new(vec![false; inputs.samples()]))
             });
             match (branch.stage, array.shape()) {
                 (None, &[batch, width]) => {
@@ -729,6 +809,25 @@ impl Module for Whole<'_> {
     }
 }
 
+/// The running statistics of an encoder whose parameters stay.
+struct Statistics<'a>(&'a mut dyn Encoder);
+
+impl Module for Statistics<'_> {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        struct Buffers<'a>(&'a mut dyn ParamVisitor);
+        impl ParamVisitor for Buffers<'_> {
+            fn param(&mut self, _: &ParamPath, _: ParamMut<'_>) -> Result<()> {
+                Ok(())
+            }
+
+            fn buffer(&mut self, path: &ParamPath, buffer: &mut Array) -> Result<()> {
+                self.0.buffer(path, buffer)
+            }
+        }
+        self.0.visit_params(path, &mut Buffers(visitor))
+    }
+}
+
 /// One half of an encoder, as a part of the network.
 struct Half<'a> {
     encoder: &'a mut dyn Encoder,
@@ -835,6 +934,13 @@ impl ActiveParts<'_> {
                 _ => {}
             }
             if own {
+                if let Some(reference) = branch.head.reference() {
+                    let path = path.join("reference");
+                    match asked {
+                        Asked::Trained => visit(Part::Head(modality), &path, &mut Statistics(reference))?,
+                        _ => visit(Part::Head(modality), &path, &mut Whole(reference))?,
+                    }
+                }
                 visit(Part::Head(modality), &path.join("head"), &mut branch.head)?;
                 if let Some(criterion) = criterion {
                     visit(Part::Head(modality), &path.join(OBJECTIVE), criterion)?;

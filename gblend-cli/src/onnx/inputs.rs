@@ -30,6 +30,8 @@ pub struct ModelInput {
     form: Form,
     sample_shape: Vec<usize>,
     views: usize,
+    /// Whether it is told which samples have the modality.
+    told: bool,
 }
 
 /// One tensor of an input.
@@ -60,10 +62,21 @@ pub(super) struct Entered {
     pub(super) values: String,
     /// Which steps are there, if that is asked.
     pub(super) mask: Option<String>,
+    /// Which samples have the modality, if that is told.
+    pub(super) present: Option<Present>,
+}
+
+/// Which samples have a modality, `[batch]`.
+pub(super) struct Present {
+    /// Of each sample.
+    pub(super) samples: String,
+    /// Of each view of each sample.
+    pub(super) views: String,
 }
 
 impl ModelInput {
-    /// The input of a modality whose samples have this shape; `None` if the graph does not read it.
+    /// The input of a modality whose samples have this shape, and which samples have it where that is `told`; `None` if the graph
+    /// does not read it.
     ///
     /// # Errors
     /// [`Error::NotExported`] if its encoder reads its samples in ways that are no one tensor.
@@ -72,6 +85,7 @@ impl ModelInput {
         modality: &str,
         sample_shape: &[usize],
         views: usize,
+        told: bool,
     ) -> Result<Option<Self>> {
         let mut found: Option<Form> = None;
         for (_, node) in graph.nodes() {
@@ -97,6 +111,7 @@ impl ModelInput {
             form,
             sample_shape: sample_shape.to_vec(),
             views,
+            told,
         }))
     }
 
@@ -107,6 +122,23 @@ impl ModelInput {
 
     /// Its tensors.
     pub fn tensors(&self) -> Vec<InputTensor> {
+        let mut tensors = self.of_samples();
+        tensors.extend(self.told.then(|| self.presence()));
+        tensors
+    }
+
+    /// The tensor that tells which samples have the modality.
+    fn presence(&self) -> InputTensor {
+        InputTensor {
+            name: format!("present_{}", self.modality),
+            element: Element::Bool,
+            axes: Vec::new(),
+            holds: "which samples have the modality; what the other tensors have of others is not looked at",
+        }
+    }
+
+    /// The tensors that hold samples.
+    fn of_samples(&self) -> Vec<InputTensor> {
         let tensor = |name: String, element, axes: Vec<(&'static str, usize)>, holds| {
             let views = (self.views > 1).then_some(("views", self.views));
             InputTensor {
@@ -150,12 +182,23 @@ impl ModelInput {
         }
     }
 
-    /// The values of its tensors for some samples, of each all views, as the encoder would get them.
+    /// The values of its tensors for some samples, of each all views, as the encoder would get them; zeros of one that lacks the
+    /// modality.
     ///
     /// # Errors
-    /// [`Error::Internal`] if a sample has another shape.
-    pub fn values(&self, samples: &[Vec<Array>]) -> Result<Vec<(InputTensor, InputValues)>> {
-        let arrays: Vec<&Array> = samples.iter().flatten().collect();
+    /// [`Error::Internal`] if a sample has another shape, or one lacks the modality and that is not told.
+    pub fn values(&self, samples: &[Option<Vec<Array>>]) -> Result<Vec<(InputTensor, InputValues)>> {
+        let present: Vec<bool> = samples.iter().map(Option::is_some).collect();
+        if !self.told && present.contains(&false) {
+            let problem = format!("a sample lacks `{}`, which the graph is not told", self.modality);
+            return Err(Error::Internal(problem));
+        }
+        let nothing = Array::zeros(self.sample_shape.clone());
+        let views = samples.iter().flat_map(|views| match views {
+            Some(views) => views.iter().collect::<Vec<&Array>>(),
+            None => vec![&nothing; self.views],
+        });
+        let arrays: Vec<&Array> = views.collect();
         if let Some(odd) = arrays.iter().find(|array| array.shape() != self.sample_shape) {
             let (found, expected) = (odd.shape(), &self.sample_shape);
             return Err(Error::Internal(format!(
@@ -163,8 +206,7 @@ impl ModelInput {
             )));
         }
         let values = arrays.iter().map(|array| array.values());
-        let mut tensors = self.tensors().into_iter();
-        let held = match (self.form, self.sample_shape.as_slice()) {
+        let mut held = match (self.form, self.sample_shape.as_slice()) {
             (Form::Maps, &[channels, height, width, frames]) => {
                 let moved = values.flat_map(|values| {
                     let at = move |channel: usize, frame: usize, pixel: usize| {
@@ -193,7 +235,8 @@ impl ModelInput {
             }
             _ => vec![InputValues::Floats(values.flatten().copied().collect())],
         };
-        Ok(tensors.by_ref().zip(held).collect())
+        held.extend(self.told.then_some(InputValues::Bools(present)));
+        Ok(self.tensors().into_iter().zip(held).collect())
     }
 
     /// Declares its tensors, and brings all views of a sample into the batch, of which there are `views` in all.
@@ -202,7 +245,7 @@ impl ModelInput {
     /// [`Error::NotExported`] if another tensor has the name of one.
     pub(super) fn enter(&self, builder: &mut Builder, views: usize) -> Result<Entered> {
         let mut entered = Vec::new();
-        for tensor in self.tensors() {
+        for tensor in self.of_samples() {
             let axes: Vec<usize> = tensor.axes.iter().map(|(_, extent)| *extent).collect();
             let value = Value::of_batch(&tensor.name, tensor.element, &axes, tensor.holds);
             builder.input(value)?;
@@ -230,7 +273,29 @@ impl ModelInput {
         Ok(Entered {
             values: entered.next().unwrap_or_default(),
             mask: entered.next(),
+            present: self
+                .told
+                .then(|| self.enter_presence(builder, views))
+                .transpose()?,
         })
+    }
+
+    fn enter_presence(&self, builder: &mut Builder, views: usize) -> Result<Present> {
+        let tensor = self.presence();
+        builder.input(Value::of_batch(&tensor.name, tensor.element, &[], tensor.holds))?;
+        let samples = tensor.name;
+        let views = match views {
+            1 => samples.clone(),
+            _ => {
+                let axis = builder.ints(&[1]);
+                let column = builder.node("Unsqueeze", &[&samples, &axis], []);
+                let shape = builder.ints(&[1, views as i64]);
+                let of_views = builder.node("Expand", &[&column, &shape], []);
+                let flat = builder.ints(&[-1]);
+                builder.node("Reshape", &[&of_views, &flat], [])
+            }
+        };
+        Ok(Present { samples, views })
     }
 }
 

@@ -54,6 +54,11 @@ const STEPS: [&str; 3] = [
     "axes: gblend's [channels, height, width, frames] and [features + mask, time] are brought into the order of the tensors",
 ];
 
+/// What a graph does with samples that lack modalities.
+const MISSING: &str = "present_NAME says which samples have a modality, of which each has one at least; heads of those that a sample \
+                       lacks say no number (NaN) of it, and what is predicted is what the others say";
+const WHOLE: &str = "every sample has every modality; gblend predict has samples that lack some";
+
 /// What predicts.
 #[derive(Serialize)]
 struct Prediction<'a> {
@@ -127,7 +132,11 @@ pub(super) fn properties(model: &ExportedModel<'_>, inputs: &[ModelInput]) -> Re
         property("prediction", json(&prediction)?),
         property(
             "missing",
-            "every sample has every modality; gblend predict has samples that lack some".to_owned(),
+            match model.missing {
+                true => MISSING,
+                false => WHOLE,
+            }
+            .to_owned(),
         ),
     ])
 }

@@ -17,7 +17,7 @@ mod translation;
 
 use gblend_core::graph::{Extent, Graph, Trace};
 use gblend_core::trace::trace;
-use gblend_core::{Array, AutoDevice, Batch, Fitted, Pass};
+use gblend_core::{Array, AutoDevice, Batch, Fitted, Pass, PresenceMask};
 use prost::Message;
 
 use crate::config::Config;
@@ -53,6 +53,8 @@ pub struct ExportedModel<'a> {
     pub modalities: &'a [ModelModality],
     /// What each of them has fitted.
     pub fitted: &'a [Fitted],
+    /// Whether samples may lack modalities, so that the graph is told which have them.
+    pub missing: bool,
 }
 
 /// A file, and what it reads.
@@ -101,9 +103,14 @@ pub fn export(network: &mut Multimodal, model: &ExportedModel<'_>, device: &Auto
             Some(Extent::Fixed(width)) => Some(*width),
             _ => None,
         });
+        let present = model
+            .heads
+            .get(head)
+            .and_then(|name| entered.get(name)?.present.as_ref());
+        let present = present.map(|present| present.samples.as_str());
         let of_head = function.zip(width);
         let of_head =
-            of_head.map(|(function, width)| Scores::of(&mut builder, &said, width, function, views));
+            of_head.map(|(function, width)| Scores::of(&mut builder, &said, width, function, views, present));
         Ok((head, of_head.transpose()?))
     });
     let scores: Vec<(usize, Option<Scores>)> = scores.collect::<Result<_>>()?;
@@ -132,7 +139,7 @@ fn inputs_of(graph: &Graph, model: &ExportedModel<'_>) -> Result<Vec<ModelInput>
     let modalities = model.config.modalities.iter().zip(model.modalities);
     let inputs = modalities.map(|(modality, known)| {
         let views = modality.plugin.views().get();
-        ModelInput::of(graph, &modality.name, &known.sample_shape, views)
+        ModelInput::of(graph, &modality.name, &known.sample_shape, views, model.missing)
     });
     Ok(inputs
         .collect::<Result<Vec<_>>>()?
@@ -162,7 +169,8 @@ fn write_outputs(
     }
     let written = named.into_iter().map(|(name, scores, doc)| {
         let value = Value::of_batch(&name, Element::Float, &[scores.width], doc);
-        builder.output(&scores.scores, value);
+        let shown = scores.shown(builder);
+        builder.output(&shown, value);
         name
     });
     written.collect()
@@ -188,7 +196,10 @@ fn traced(
         .iter()
         .map(|modality| modality.name.as_str());
     let named: Vec<(&str, &Batch)> = names.zip(&batches).collect();
-    let inputs = Inputs::whole(samples, batches.clone());
+    let told = named
+        .iter()
+        .map(|(name, _)| model.missing.then(|| PresenceMask::of_input(name, samples)));
+    let inputs = Inputs::told(samples, batches.iter().cloned().zip(told).collect());
     let trace = trace(network, &named, |network| {
         let outputs = network.forward(&inputs, &Pass::evaluate(), active)?;
         Ok(outputs.into_iter().flatten().collect())

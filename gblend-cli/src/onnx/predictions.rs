@@ -5,7 +5,7 @@ use gblend_core::{HeadPool, ScoreFunction};
 use super::builder::Builder;
 use super::proto::{Attribute, int};
 use crate::error::{Error, Result};
-use crate::evaluation::{Combined, Ensemble};
+use crate::evaluation::{Combined, CombinedInPart, Ensemble};
 use crate::records::PredictionRule;
 
 /// The least logarithm of a probability that counts in a pool.
@@ -24,16 +24,19 @@ pub(super) struct Scores {
     complements: Option<String>,
     pub(super) width: usize,
     pub(super) function: ScoreFunction,
+    /// Which samples the head sees, `[batch, 1]`; all if that is not told.
+    seen: Option<String>,
 }
 
 impl Scores {
-    /// Of a head's output of all views, of which a sample has so many.
+    /// Of a head's output of all views, of which a sample has so many; `present` tells which samples it sees, `[batch]`.
     pub(super) fn of(
         builder: &mut Builder,
         output: &str,
         width: usize,
         function: ScoreFunction,
         views: usize,
+        present: Option<&str>,
     ) -> Result<Self> {
         let (scores, complements) = match function {
             ScoreFunction::Softmax => (
@@ -70,7 +73,22 @@ impl Scores {
             complements: complements.map(mean),
             width,
             function,
+            seen: present.map(|present| {
+                let axis = builder.ints(&[1]);
+                builder.node("Unsqueeze", &[present, &axis], [])
+            }),
         })
+    }
+
+    /// The scores as an output: no number where the head does not see the sample.
+    pub(super) fn shown(&self, builder: &mut Builder) -> String {
+        match &self.seen {
+            None => self.scores.clone(),
+            Some(seen) => {
+                let nothing = builder.float(f32::NAN);
+                builder.node("Where", &[seen, &self.scores, &nothing], [])
+            }
+        }
     }
 
     /// What the output of a model with such scores is called.
@@ -98,6 +116,12 @@ pub(super) fn predicted(
         let scores = found.and_then(|(_, scores)| scores.clone());
         scores.ok_or_else(|| no_function(ensemble, names, head))
     };
+    if heads
+        .iter()
+        .any(|(_, scores)| scores.as_ref().is_some_and(|scores| scores.seen.is_some()))
+    {
+        return predicted_in_part(builder, &rule.combined_in_part(ensemble), &of);
+    }
     match rule.combined(ensemble) {
         Combined::Mean(shares) => {
             let shares: Vec<(f32, Scores)> = shares
@@ -125,6 +149,95 @@ pub(super) fn predicted(
             pooled(builder, pool, &scores)
         }
     }
+}
+
+/// As [`predicted`], of samples that some heads do not see.
+fn predicted_in_part(
+    builder: &mut Builder,
+    combined: &CombinedInPart<'_>,
+    of: &dyn Fn(usize) -> Result<Scores>,
+) -> Result<Scores> {
+    let heads: Vec<(f32, Scores)> = combined
+        .mean
+        .iter()
+        .map(|&(head, share)| Ok((share as f32, of(head)?)))
+        .collect::<Result<_>>()?;
+    let Some((_, first)) = heads.first().cloned() else {
+        return Err(Error::NotExported("no trained head predicts".to_owned()));
+    };
+    if heads.len() == 1 {
+        return Ok(first);
+    }
+    let mut scores = mean_of_seeing(builder, &heads);
+    for (subset, pool) in &combined.pools {
+        let positions = combined.mean.iter().map(|(head, _)| head);
+        let asked: Vec<(bool, &Scores)> = positions
+            .zip(&heads)
+            .map(|(head, (_, scores))| (subset.contains(head), scores))
+            .collect();
+        let Some(is_of) = sees_and_no_other(builder, &asked) else {
+            continue;
+        };
+        let members = asked.iter().filter(|(is_member, _)| *is_member);
+        let members: Vec<Scores> = members.map(|(_, scores)| (*scores).clone()).collect();
+        let pooled = pooled(builder, pool, &members)?.scores;
+        scores = match is_of.as_str() {
+            ALWAYS => pooled,
+            is_of => builder.node("Where", &[is_of, &pooled, &scores], []),
+        };
+    }
+    Ok(Scores {
+        scores,
+        complements: None,
+        seen: None,
+        ..first
+    })
+}
+
+/// The condition of what holds for every sample.
+const ALWAYS: &str = "";
+
+/// The mean of the heads that see a sample, with their shares; no number, 0 / 0, where none does.
+fn mean_of_seeing(builder: &mut Builder, heads: &[(f32, Scores)]) -> String {
+    let zero = builder.float(0.0);
+    let (mut said, mut shares) = (Vec::new(), Vec::new());
+    for (share, scores) in heads {
+        let share = builder.floats(&[1, 1], &[*share]);
+        let scaled = builder.node("Mul", &[&scores.scores, &share], []);
+        match &scores.seen {
+            None => {
+                said.push(scaled);
+                shares.push(share);
+            }
+            Some(seen) => {
+                said.push(builder.node("Where", &[seen, &scaled, &zero], []));
+                shares.push(builder.node("Where", &[seen, &share, &zero], []));
+            }
+        }
+    }
+    let [said, shares] = [said, shares].map(|terms| {
+        let terms: Vec<&str> = terms.iter().map(String::as_str).collect();
+        builder.node("Sum", &terms, [])
+    });
+    builder.node("Div", &[&said, &shares], [])
+}
+
+/// Whether a sample is seen by each of these heads for which that is asked, and by none of the others; `None` if that cannot be.
+fn sees_and_no_other(builder: &mut Builder, heads: &[(bool, &Scores)]) -> Option<String> {
+    let mut condition = ALWAYS.to_owned();
+    for (asked, scores) in heads {
+        let holds = match (&scores.seen, asked) {
+            (None, true) => continue,
+            (None, false) => return None,
+            (Some(seen), true) => seen.clone(),
+            (Some(seen), false) => builder.node("Not", &[seen], []),
+        };
+        condition = match condition.as_str() {
+            ALWAYS => holds,
+            condition => builder.node("And", &[condition, &holds], []),
+        };
+    }
+    Some(condition)
 }
 
 fn no_function(ensemble: &Ensemble<'_>, names: &[String], head: usize) -> Error {

@@ -36,9 +36,36 @@ pub struct Comparison {
     /// Runs of which nothing is known sample by sample, and why: intervals of their methods are over seeds alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seeds_alone: Vec<SeedsAlone>,
+    /// What the features of modalities tell of each method, where the dataset has further labels and the joint head matches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feature_spaces: Vec<SpaceRow>,
     /// Cells without a result, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
+}
+
+/// A figure of the feature spaces of a method.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpaceRow {
+    /// The method.
+    pub method: String,
+    /// The modality, or the two that find each other, as in `camera to caption`.
+    pub tower: String,
+    /// The label that is read; empty where modalities find each other.
+    pub label: String,
+    /// What is told: `knn`, `probe`, `retrieval` or `recall_at_1`.
+    pub figure: String,
+    /// The figure with each seed.
+    pub values: Vec<f64>,
+    /// Their mean.
+    pub mean: f64,
+    /// Half the width of the mean's 95 % confidence interval over seeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci95: Option<f64>,
+    /// The figure, seed by seed, less that of matching alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired_difference_to_joint: Option<Difference>,
 }
 
 /// One method.

@@ -70,10 +70,14 @@ impl EpochCounts {
         }
     }
 
-    /// The mean loss of each of `heads` heads; empty if one was computed in no step.
-    pub fn mean_losses(&self, heads: usize) -> Vec<f64> {
-        let losses: Vec<f64> = self.tallies.iter().filter_map(Tally::mean_loss).collect();
-        if losses.len() == heads { losses } else { Vec::new() }
+    /// The mean loss of each head; empty if one was computed in no step, unless its share is given.
+    pub fn mean_losses(&self, given: &[Option<f64>]) -> Vec<f64> {
+        let tallies = self.tallies.iter().enumerate();
+        let losses = tallies.map(|(head, tally)| {
+            let unseen = given.get(head).copied().flatten().map(|_| 0.0);
+            tally.mean_loss().or(unseen)
+        });
+        losses.collect::<Option<Vec<f64>>>().unwrap_or_default()
     }
 
     /// What the epoch showed, with these names of the heads, `step` steps having been taken since training began.

@@ -203,6 +203,7 @@ mod tests {
             ],
             simplex: None,
             seeds_alone: Vec::new(),
+            feature_spaces: Vec::new(),
             left_out: Vec::new(),
         }
     }

@@ -74,11 +74,12 @@ impl Membership {
     /// The text of the file for these samples, in this order.
     ///
     /// # Errors
-    /// What CSV cannot hold, which is nothing.
+    /// What the file complains about; there is nothing that CSV cannot hold.
     pub fn write<I: AsRef<str>>(
+        file: impl std::io::Write,
         members: impl IntoIterator<Item = (I, SplitName, Option<u64>)>,
-    ) -> Result<Vec<u8>, csv::Error> {
-        let mut writer = Writer::from_writer(Vec::new());
+    ) -> Result<(), csv::Error> {
+        let mut writer = Writer::from_writer(file);
         for (id, split, content) in members {
             let content = content.map(|content| format!("{content:016x}"));
             writer.serialize(Line {
@@ -87,7 +88,7 @@ impl Membership {
                 content: content.as_deref(),
             })?;
         }
-        writer.into_inner().map_err(|error| error.into_error().into())
+        Ok(writer.flush()?)
     }
 
     /// Reads the file.
@@ -140,7 +141,9 @@ mod tests {
             samples in proptest::collection::btree_map(".*", (0_usize..4, any::<Option<u64>>()), 0..9),
         ) {
             let members = samples.iter().map(|(id, (split, content))| (id, SplitName::ALL[*split], *content));
-            let read = Membership::read(&Membership::write(members).unwrap()).unwrap();
+            let mut file = Vec::new();
+            Membership::write(&mut file, members).unwrap();
+            let read = Membership::read(&file).unwrap();
             prop_assert_eq!(read.iter().count(), samples.len());
             for (place, (id, (split, content))) in samples.iter().enumerate() {
                 let expected = Member { split: SplitName::ALL[*split], place, content: *content };

@@ -6,8 +6,10 @@ mod begun;
 mod calibration;
 mod class_weight;
 mod comparison;
+mod contest;
 mod counts;
 mod epoch;
+mod feature_space;
 mod figure;
 mod fitted;
 mod format;
@@ -31,9 +33,13 @@ mod tuning;
 pub use begun::Begun;
 pub use calibration::{Calibration, CalibrationBin};
 pub use class_weight::ClassWeight;
-pub use comparison::{COMPARISON_FORMAT, Comparison, LeftOut, Row, SeedsAlone, Simplex, SimplexPoint};
+pub use comparison::{
+    COMPARISON_FORMAT, Comparison, LeftOut, Row, SeedsAlone, Simplex, SimplexPoint, SpaceRow,
+};
+pub use contest::{Contender, Contest, ContestRound};
 pub use counts::{EpochCounts, Tally};
 pub use epoch::{EpochMetrics, HeadMetrics};
+pub use feature_space::{Against, FeatureSpace, LabelReading, PairSpace, States, TowerSpace};
 pub use figure::{Figure, FigureDifference, three_digits};
 pub use fitted::FittedModalities;
 pub use interval_words::settled_by;

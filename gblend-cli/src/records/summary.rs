@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use gblend_core::BlendReport;
 use serde::{Deserialize, Serialize};
 
-use super::{ClassWeight, FittedPool, Metrics, ObjectiveDescription, PredictionRule, Selection};
+use super::{
+    ClassWeight, Contest, FeatureSpace, FittedPool, Metrics, ObjectiveDescription, PredictionRule, Selection,
+};
 
 /// The result of a run.
 ///
 /// The same configuration and seed give the same summary to the bit at any number of threads, but for what
-/// was measured on the machine: `threads`, `seconds`, `samples_per_second`, `peak_rss_bytes`.
+/// was measured on the machine: `threads`, `seconds`, those of `contest`, `samples_per_second`, `peak_rss_bytes`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
@@ -22,6 +24,9 @@ pub struct Summary {
     pub threads: usize,
     /// The kind of the blend strategy.
     pub strategy: String,
+    /// How it was chosen among others; absent where it was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contest: Option<Contest>,
     /// What predictions are judged by, the objective of the joint head where that was trained; absent for classification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objective: Option<ObjectiveDescription>,
@@ -60,6 +65,10 @@ pub struct Summary {
     pub pool: Option<FittedPool>,
     /// One per estimate of the blend; empty for strategies that estimate nothing.
     pub blends: Vec<BlendReport>,
+    /// What the feature spaces of the modalities tell of the test samples; absent where the dataset has no further labels to read,
+    /// where nothing was tested, and where no joint head compares features.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature_space: Option<FeatureSpace>,
     /// Where the time went.
     pub seconds: Seconds,
     /// Training samples per second of training.

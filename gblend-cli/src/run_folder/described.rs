@@ -1,5 +1,6 @@
 //! Files of a run folder that `model.json` describes by their hashes, and that need not be there.
 
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -12,10 +13,14 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Read`].
 pub(super) fn bytes_of(path: &Path) -> Result<Option<Vec<u8>>> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
+    if_there(std::fs::read(path)).map_err(Error::read(path))
+}
+
+/// What was found, where a file that is not there is no error.
+fn if_there<T>(found: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match found {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(Error::read(path)(error)),
+        found => found.map(Some),
     }
 }
 
@@ -24,7 +29,13 @@ pub(super) fn bytes_of(path: &Path) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// [`Error::Read`].
 pub(super) fn hash_of(path: &Path) -> Result<Option<String>> {
-    Ok(bytes_of(path)?.map(|bytes| blake3::hash(&bytes).to_hex().to_string()))
+    let Some(file) = if_there(File::open(path)).map_err(Error::read(path))? else {
+        return Ok(None);
+    };
+    // The file may have a line for each of millions of samples.
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file).map_err(Error::read(path))?;
+    Ok(Some(hasher.finalize().to_hex().to_string()))
 }
 
 /// What a file says; nothing in a folder without it.

@@ -261,7 +261,7 @@ impl RunFolder {
     /// [`Error::Write`].
     pub fn begin(
         &self,
-        splits: &[u8],
+        splits: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
         model: ModelDescription,
         summary: Summary,
         frozen: &State,

@@ -1,18 +1,22 @@
 //! Which sample a run had in which split.
 
+use std::io::Write;
 use std::path::Path;
 
 use super::described::{bytes_of, hash_of};
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::write_whole_by;
 use crate::records::Membership;
 
 /// Writes it into a run folder.
 ///
 /// # Errors
 /// [`Error::Write`].
-pub(super) fn write_splits(run: &Path, text: &[u8]) -> Result<()> {
-    write_whole(&run.join(Membership::FILE), text)
+pub(super) fn write_splits(
+    run: &Path,
+    content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<()> {
+    write_whole_by(&run.join(Membership::FILE), content)
 }
 
 /// Hash of the file, if there is one.

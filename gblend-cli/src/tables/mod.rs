@@ -1,6 +1,7 @@
 //! Tables for people.
 
 mod blend;
+mod feature_space;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
@@ -9,6 +10,7 @@ use gblend_core::MetricKind;
 use crate::records::{ClassWeight, Figure, Metrics, PredictionRule, three_digits};
 
 pub(crate) use blend::{blend_table, estimate_table};
+pub(crate) use feature_space::feature_space_tables;
 
 /// A table; columns after the first `left` ones are aligned to the right.
 pub(crate) fn table(header: &[&str], left: usize, rows: impl IntoIterator<Item = Vec<String>>) -> String {

@@ -28,7 +28,7 @@ pub(super) fn evaluate_together(
     samples: &dyn Evaluable,
     active: &ActiveHeads,
 ) -> Result<Evaluation> {
-    let loader = session.loader_for(model, active.encoders())?;
+    let loader = session.loader_for(model, active)?;
     let ranks = &session.ranks;
     let all = samples.samples();
     let bounds = ranks.bounds(all.len());
@@ -47,7 +47,7 @@ pub(super) fn evaluate_together(
             continue;
         }
         let of_rank = Evaluation {
-            targets: session.prepared.targets(&samples),
+            targets: session.prepared.targets(&samples)?,
             heads: read(message, evaluation.heads.len())?,
             samples,
         };

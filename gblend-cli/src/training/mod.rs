@@ -1,7 +1,9 @@
 //! Training: from a configuration to a run folder.
 
 mod alike;
+mod contest;
 mod evaluated;
+mod feature_space;
 mod frozen_features;
 mod learner;
 pub(crate) mod lone_values;
@@ -18,6 +20,7 @@ mod trained_model;
 pub mod trial;
 
 pub use alike::agree_on_task;
+pub use feature_space::{NEIGHBORS, SpaceModels, feature_space};
 pub use learner::Learner;
 pub use predictor::{Predicted, Predictor, Unfamiliar, fitted_of, network_without_data};
 pub use train::{Trained, train};

@@ -9,7 +9,7 @@ use gblend_core::{AutoDevice, LabelKind};
 
 use crate::config::{BatchNormOver, Config};
 use crate::data::inspect::training_findings;
-use crate::data::{Splits, TestSplit, membership};
+use crate::data::{Splits, TestSplit, write_membership};
 use crate::error::{Error, Result};
 use crate::evaluation::{HeadResult, Scored};
 use crate::network::{HeadCriterion, Multimodal, device};
@@ -17,16 +17,18 @@ use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
 use crate::ranks::{Identity, Ranks};
 use crate::records::{
-    ClassWeight, FittedModalities, FittedPool, HeadSummary, Metrics, ModelDescription, ModelModality,
-    NamedShape, Origins, PredictionRule, PredictionSummary, Seconds, StrategyAdvice, Summary, TestDetails,
-    TestSamples,
+    ClassWeight, FeatureSpace, FittedModalities, FittedPool, HeadSummary, Metrics, ModelDescription,
+    ModelModality, NamedShape, Origins, PredictionRule, PredictionSummary, Seconds, StrategyAdvice, Summary,
+    TestDetails, TestSamples,
 };
 use crate::run_folder::checkpoint::{Checkpoint, broadcast_checkpoint};
 use crate::run_folder::{
-    Destination, RunFolder, Sink, TensorBoard, Unfinished, keep_last_checkpoint, read_fitted,
+    Destination, RunFolder, Sink, TensorBoard, Unfinished, keep_last_checkpoint, read_begun, read_fitted,
     remove_checkpoints,
 };
 use crate::training::alike::agree_on_task;
+use crate::training::contest;
+use crate::training::feature_space::NEIGHBORS;
 use crate::training::lone_values::lone_values;
 use crate::training::session::Session;
 use crate::training::step_room::check_step_room;
@@ -93,6 +95,19 @@ fn run_logged(
     reporter: &Reporter,
 ) -> Result<(Summary, PathBuf)> {
     let started = Instant::now();
+    let settled = match start {
+        Start::New(_) => contest::settle(config, ranks, interrupt, reporter)?,
+        // The configuration in the folder has the strategy that was chosen.
+        Start::Resume(_) | Start::Further(_) => None,
+    };
+    let config = settled.as_ref().map_or(config, |settled| &settled.config);
+    let contest = match start {
+        Start::New(_) => settled.as_ref().map(|settled| settled.contest.clone()),
+        Start::Resume(folder) | Start::Further(folder) => {
+            ranks.broadcast_json(|| Ok(read_begun(folder)?.and_then(|begun| begun.summary.contest)))?
+        }
+    };
+    let preparing = Instant::now();
     let fitted = ranks.broadcast_json(|| match start {
         Start::New(_) => Ok(FittedModalities::default()),
         Start::Resume(folder) | Start::Further(folder) => read_fitted(folder),
@@ -104,7 +119,7 @@ fn run_logged(
             reporter.warn(&finding.to_string());
         }
     }
-    let prepare = started.elapsed();
+    let prepare = preparing.elapsed();
     let (mut model, origins) = session.initial_model_and_origins()?;
     if process == ProcessUse::Exclusive {
         for told in lone_values(&session, &splits, &mut model)? {
@@ -112,7 +127,7 @@ fn run_logged(
         }
     }
     check_step_room(&session, &splits, &model)?;
-    let mut blend = config.blend.start(&session.heads)?;
+    let mut blend = config.start_blend(&session.heads)?;
     session.check_folds(&splits, blend.as_ref())?;
     session.check_interrupt(0)?;
     interrupt.watch()?;
@@ -131,12 +146,16 @@ fn run_logged(
     })?;
     if let Some(output) = &output {
         reporter.log_to(&path.join(LOG))?;
-        let kept = membership(session.source.as_ref(), &session.prepared, &splits);
-        let kept = kept.map_err(|error| Error::Internal(error.to_string()))?;
         let first_weights = blend.weights().as_slice().to_vec();
-        let known = outline(&session, &model, &first_weights, prepare);
+        let known = Summary {
+            contest: contest.clone(),
+            ..outline(&session, &model, &first_weights, prepare)
+        };
         output.folder.begin(
-            &kept,
+            |file| {
+                let written = write_membership(file, session.source.as_ref(), &session.prepared, &splits);
+                written.map_err(std::io::Error::from)
+            },
             description(&session, 0, None)?,
             known,
             &model.constant_state()?,
@@ -166,7 +185,7 @@ fn run_logged(
         refitted: trained.refitted,
     };
     let test = match config.is_tested() {
-        true => Test::of(&mut tested, &splits.into_test())?,
+        true => Test::of(&mut tested, &splits.into_test(), reporter)?,
         // Whatever test samples there are stay unseen.
         false => None,
     };
@@ -176,6 +195,7 @@ fn run_logged(
     let predictions = test.as_ref().map_or(&[][..], |test| &test.predictions);
     let train_seconds = trained.elapsed.as_secs_f64();
     let summary = Summary {
+        contest,
         epochs: trained.epochs,
         ended_before: output
             .as_ref()
@@ -191,6 +211,7 @@ fn run_logged(
             .collect(),
         pool: tested.pool.clone(),
         blends: trained.blends,
+        feature_space: test.as_ref().and_then(|test| test.feature_space.clone()),
         seconds: Seconds {
             prepare: prepare.as_secs_f64(),
             train: train_seconds,
@@ -255,9 +276,10 @@ pub fn open_together<'c>(
 
 /// What tells a dataset and its division from another.
 fn dataset_hash(session: &Session<'_>, splits: &Splits) -> Result<String> {
-    let members = membership(session.source.as_ref(), &session.prepared, splits);
-    let members = members.map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(blake3::hash(&members).to_hex().to_string())
+    let mut hasher = blake3::Hasher::new();
+    write_membership(&mut hasher, session.source.as_ref(), &session.prepared, splits)
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// Several ranks compute on processors.
@@ -295,15 +317,29 @@ struct Test {
     predictions: Vec<(PredictionRule, Metrics)>,
     details: TestDetails,
     samples: TestSamples,
+    feature_space: Option<FeatureSpace>,
 }
 
 impl Test {
     /// By all ranks; the first one has the result.
-    fn of(tested: &mut TrainedModel<'_>, test: &TestSplit) -> Result<Option<Self>> {
+    fn of(tested: &mut TrainedModel<'_>, test: &TestSplit, reporter: &Reporter) -> Result<Option<Self>> {
         let evaluation = tested.evaluate(test)?;
         if !tested.session.ranks.is_first() {
             return Ok(None);
         }
+        let feature_space = match tested.session.source.further_labels() {
+            [] => None,
+            _ if !tested.model.has_own_joint_head() => None,
+            _ => match tested.feature_space(test, &[], NEIGHBORS, &[]) {
+                Ok(space) => Some(space),
+                // What was trained is worth as much without.
+                Err(Error::Core(problem @ gblend_core::Error::Data { .. })) => {
+                    reporter.warn(&format!("nothing is told of feature spaces: {problem}"));
+                    None
+                }
+                Err(other) => return Err(other),
+            },
+        };
         let subsets = if tested.has_joint_head() && tested.modalities().len() <= MOST_SUBSET_MODALITIES {
             tested.score_subsets(test)?
         } else {
@@ -325,6 +361,7 @@ impl Test {
                 subsets,
             )?,
             samples: TestSamples::measured(&evaluation, &ensemble, &scored, source)?,
+            feature_space,
         }))
     }
 }
@@ -387,6 +424,7 @@ fn outline(session: &Session<'_>, model: &Multimodal, weights: &[f64], prepare: 
         device: device::name(config.run.device),
         threads: rayon::current_num_threads(),
         strategy: config.blend.plugin.typetag_name().to_owned(),
+        contest: None,
         objective: lead.description().written(),
         class_weights: ClassWeight::of_each(lead.class_weights(), session.source.classes()),
         samples_skipped: session.skipped_samples,
@@ -401,6 +439,7 @@ fn outline(session: &Session<'_>, model: &Multimodal, weights: &[f64], prepare: 
         predictions: Vec::new(),
         pool: None,
         blends: Vec::new(),
+        feature_space: None,
         seconds: Seconds {
             prepare: prepare.as_secs_f64(),
             train: 0.0,

@@ -13,12 +13,14 @@ use std::sync::Arc;
 use gblend_core::params::load_state;
 use gblend_core::{
     Array, AutoDevice, Error as CoreError, Fitted, Further, FurtherPlace, FurtherSource, Heads, Label,
-    LabelKind, Labels, OpenContext, Role, Seed, Source,
+    LabelKind, Labels, OpenContext, Role, Sameness, Seed, Source,
 };
 
 use super::session::workers;
 use crate::config::{Config, Objectives};
-use crate::data::{Evaluable, Faults, Loader, Part, Prepared, SampleIndex, Storage, bind, content_of};
+use crate::data::{
+    Evaluable, Faults, Loader, Part, Prepared, SampleIndex, Storage, bind, content_of, tell_apart,
+};
 use crate::error::{Error, Result};
 use crate::evaluation::{Ensemble, Evaluation, evaluate};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
@@ -148,6 +150,11 @@ impl<'a> Predictor<'a> {
         self.source.as_ref()
     }
 
+    /// The stream that feeds a modality, as a position in the source's.
+    pub fn stream(&self, modality: usize) -> usize {
+        self.streams[modality]
+    }
+
     /// The names of the heads, the joint one's last.
     pub fn heads(&self) -> &Heads {
         &self.heads
@@ -209,8 +216,13 @@ impl<'a> Predictor<'a> {
             faults: Faults::Gather,
             contents: !self.learned.is_empty(),
         };
-        let prepared = Prepared::new(&part, &self.config.modalities, &self.streams, &storage)?;
+        let mut prepared = Prepared::new(&part, &self.config.modalities, &self.streams, &storage)?;
         self.check_shapes(&prepared)?;
+        let objectives = Objectives::of(self.config, part.label_kind())?;
+        let respects = (0..objectives.heads()).map(|head| objectives.of_head(head).sameness());
+        // Of further labels nothing is known here.
+        let known = respects.filter(|sameness| !matches!(sameness, Sameness::Column(_)));
+        tell_apart(&mut prepared, part.as_ref(), known)?;
         let faults = prepared.faults().iter().map(|(&sample, problems)| {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             (first + sample, problems.join("; "))
@@ -237,6 +249,8 @@ impl<'a> Predictor<'a> {
             fitted: &self.fitted,
             wanted: active.encoders(),
             encoded: Vec::new(),
+            augmented: Vec::new(),
+            augmentations: Seed::new(self.config.run.seed),
             workers: workers(),
         };
         let batch_size = self.batch_size();
@@ -257,11 +271,12 @@ impl<'a> Predictor<'a> {
         })
     }
 
-    /// Some samples as encoders get them: of each modality, of each sample, all views. They must be sound and lack nothing.
+    /// Some samples as encoders get them: of each modality, of each sample, all views; nothing of a modality that a sample lacks, where that
+    /// may be `missing`. They must be sound.
     ///
     /// # Errors
     /// What is wrong with the first sample that is not so.
-    pub fn encoder_inputs(&self, range: Range<usize>) -> Result<Vec<Vec<Vec<Array>>>> {
+    pub fn encoder_inputs(&self, range: Range<usize>, missing: bool) -> Result<Vec<Vec<Option<Vec<Array>>>>> {
         let part: Arc<dyn Source> = Arc::new(Part::new(Arc::clone(&self.source), range));
         let storage = Storage {
             cache: None,
@@ -282,8 +297,11 @@ impl<'a> Predictor<'a> {
         let inputs = modalities.map(|(position, (modality, fitted))| {
             let samples = (0..part.len()).map(|sample| {
                 if !prepared.has(position, sample) {
+                    if missing {
+                        return Ok(None);
+                    }
                     let problem = format!(
-                        "has no modality `{}`, and what is exported takes all of them",
+                        "has no modality `{}`, and what is exported takes all of them; with --missing it is told which a sample has",
                         modality.name
                     );
                     return Err(CoreError::data(part.sample(sample).id, problem).into());
@@ -291,7 +309,7 @@ impl<'a> Predictor<'a> {
                 let applied = modality.apply(prepared.sample(position, sample)?, fitted)?;
                 let views = 0..modality.plugin.views().get();
                 let views = views.map(|view| modality.view(applied.clone(), view));
-                Ok(views.collect::<gblend_core::Result<_>>()?)
+                Ok(Some(views.collect::<gblend_core::Result<_>>()?))
             });
             samples.collect()
         });

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use gblend_core::params::{State, load_state, state_of};
-use gblend_core::{Array, memory};
+use gblend_core::{Array, Look, Reference, memory};
 use safetensors::SafeTensors;
 
-use crate::config::{Config, ModalityConfig, Pretrained, PretrainedFile};
+use crate::config::{Config, ModalityConfig, Objectives, Pretrained, PretrainedFile};
 use crate::error::{Error, Result};
 use crate::files::floats_of;
 use crate::network::Multimodal;
@@ -37,7 +37,7 @@ pub(super) fn initialize(config: &Config, model: &mut Multimodal) -> Result<Orig
         let origin = match pretrained {
             Pretrained::Run(run) => Origin {
                 from: run.display().to_string(),
-                ..from_run(modality, &path, &prefix, encoder)?
+                ..from_run(&modality.key("pretrained"), &path, &prefix, encoder)?
             },
             Pretrained::File(file) => {
                 let refused = |expected: String| {
@@ -64,9 +64,49 @@ pub(super) fn initialize(config: &Config, model: &mut Multimodal) -> Result<Orig
     Ok(origins)
 }
 
+/// Sets the frozen encoders that others are to stay near: each to the encoder as training finds it, or to that of another run.
+///
+/// # Errors
+/// [`Error::Run`] if a run has no encoder that fits.
+pub(super) fn set_references(
+    config: &Config,
+    objectives: &Objectives<'_>,
+    model: &mut Multimodal,
+) -> Result<()> {
+    let looks = config.modalities.iter().enumerate();
+    let references: Vec<(&ModalityConfig, Reference)> = looks
+        .filter_map(|(head, modality)| match objectives.of_head(head).look() {
+            Look::BesideReference(reference) => Some((modality, reference)),
+            _ => None,
+        })
+        .collect();
+    if references.is_empty() {
+        return Ok(());
+    }
+    let mut state = state_of(model)?;
+    for (modality, reference) in references {
+        let [of_encoder, of_reference] =
+            ["encoder", "reference"].map(|part| format!("{}.{part}.", modality.name));
+        let mut found: State = state
+            .iter()
+            .filter_map(|(path, array)| Some((path.strip_prefix(&of_encoder)?.to_owned(), array.clone())))
+            .collect();
+        if let Reference::Run(run) = reference {
+            let parameters = found.iter_mut().map(|(path, array)| (path.as_str(), array));
+            let key = modality.key("objective.to");
+            from_run(&key, &config.base.join(run), &of_encoder, parameters)?;
+        }
+        for (path, array) in found {
+            state.insert(format!("{of_reference}{path}"), array);
+        }
+    }
+    load_state(model, &state)?;
+    Ok(())
+}
+
 /// Takes the encoder of the same name from a run folder.
 fn from_run<'a>(
-    modality: &ModalityConfig,
+    key: &str,
     folder: &Path,
     prefix: &str,
     encoder: impl Iterator<Item = (&'a str, &'a mut Array)>,
@@ -91,8 +131,7 @@ fn from_run<'a>(
         return Err(Error::Run {
             folder: folder.to_owned(),
             problem: format!(
-                "{}: parameter `{path}` of shape {:?} {problem}; name a run with the same encoder under the same name",
-                modality.key("pretrained"),
+                "{key}: parameter `{path}` of shape {:?} {problem}; name a run with the same encoder under the same name",
                 parameter.shape()
             ),
         });

@@ -9,8 +9,8 @@ use std::time::Duration;
 use gblend_core::memory;
 use gblend_core::params::parameter_count;
 use gblend_core::{
-    Array, AutoDevice, Blend, FitContext, Fitted, Heads, Label, LabelKind, Labels, OnBadSample, OpenContext,
-    Seed, Source,
+    Array, AutoDevice, Blend, FitContext, Fitted, Heads, Label, LabelKind, Labels, Look, OnBadSample,
+    OpenContext, Sameness, Seed, Source,
 };
 use gblend_optim::BlendedOptimizer;
 use gblend_optim::schedule::RunLength;
@@ -18,7 +18,7 @@ use gblend_optim::schedule::RunLength;
 use crate::config::{Config, Objectives, PoolSamples, Pretrained, Sampling};
 use crate::data::{
     Differences, Division, Evaluable, Faults, Fold, LabelUse, Loader, Prepared, SampleIndex, Sampler, Shares,
-    Splits, Storage, bind, folds, remembered, too_many_skipped,
+    Splits, Storage, bind, folds, remembered, tell_apart, too_many_skipped,
 };
 use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
@@ -28,7 +28,7 @@ use crate::ranks::Ranks;
 use crate::records::{FittedModalities, Membership, Origins};
 use crate::run_folder::read_fitted;
 use crate::training::frozen_features::{FrozenFeatures, RunSamples};
-use crate::training::pretrained::initialize;
+use crate::training::pretrained::{initialize, set_references};
 use crate::training::step::StepContext;
 
 /// Data and splits of a configuration, ready to train or evaluate on.
@@ -178,8 +178,11 @@ impl<'a> Session<'a> {
                 (SampleCheck::Exhaustive, _) => Faults::GatherAnew,
             },
         };
-        let prepared = Prepared::new(&source, &config.modalities, &streams, &storage)?;
+        let mut prepared = Prepared::new(&source, &config.modalities, &streams, &storage)?;
         reporter.preparation_done();
+        let heads = 0..objectives.heads();
+        let respects = heads.map(|head| objectives.of_head(head).sameness());
+        tell_apart(&mut prepared, source.as_ref(), respects)?;
         let faults = prepared.faults();
         let odd_shapes = prepared.odd_shapes();
         let skipped: Vec<_> = left_out().chain(faults.values().flatten().cloned()).collect();
@@ -239,6 +242,7 @@ impl<'a> Session<'a> {
             seed,
         };
         session.check_seen(&splits)?;
+        session.check_different(splits.train.samples())?;
         session.fitted = session.fit(splits.train.samples(), fitted)?;
         Ok((session, splits))
     }
@@ -379,10 +383,45 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Whether the share of a head is given by its objective, so that nothing is measured of it.
+    pub fn share_is_given(&self, head: usize) -> bool {
+        let own = self.objectives.own(head);
+        own.is_some_and(|objective| objective.share().is_some())
+    }
+
+    /// Training samples that are all the same cannot be told from each other by a loss that compares them.
+    fn check_different(&self, samples: &[SampleIndex]) -> Result<()> {
+        for (head, name) in self.heads.names().iter().enumerate() {
+            let sameness = self.objectives.of_head(head).sameness();
+            let Some(numbers) = self.prepared.identities(&sameness) else {
+                continue;
+            };
+            let mut of_samples = samples.iter().map(|&sample| numbers[sample as usize]);
+            let first = of_samples.next();
+            if first.is_some() && of_samples.all(|number| Some(number) == first) {
+                let what = match &sameness {
+                    Sameness::Label => "the same label".to_owned(),
+                    Sameness::Column(name) => format!("the same `{name}`"),
+                    Sameness::Text | Sameness::Sample => "the same text".to_owned(),
+                };
+                let problem = format!(
+                    "all {} have {what}, so head `{name}` has nothing to tell them by: expected at least two that differ, or                      same = \"sample\" in its objective",
+                    samples.len()
+                );
+                return Err(gblend_core::Error::data("the training samples", problem).into());
+            }
+        }
+        Ok(())
+    }
+
     /// What a step of an epoch needs to know, with the random stream called `stream`. `prefix` stands before the names of
     /// values that are not finite.
     pub fn step_context<'s>(&'s self, stream: &str, prefix: &'s str, epoch: usize) -> StepContext<'s> {
-        StepContext::alone(&self.device, &self.heads, self.seed(stream), prefix, epoch)
+        StepContext {
+            chunk: self.config.run.chunk.and_then(NonZeroUsize::new),
+            scale: self.config.blend.pipeline.scale,
+            ..StepContext::alone(&self.device, &self.heads, self.seed(stream), prefix, epoch)
+        }
     }
 
     /// The folds that the pool of the heads is fitted in; `None` if it is not fitted in folds.
@@ -472,6 +511,7 @@ impl<'a> Session<'a> {
     pub fn initial_model_and_origins(&self) -> Result<(Multimodal, Origins)> {
         let mut model = self.build_model()?;
         let origins = initialize(self.config, &mut model)?;
+        set_references(self.config, &self.objectives, &mut model)?;
         Ok((model, origins))
     }
 
@@ -502,19 +542,25 @@ impl<'a> Session<'a> {
             fitted: &self.fitted,
             wanted,
             encoded: Vec::new(),
+            augmented: Vec::new(),
+            augmentations: self.seed("augmentations"),
             workers: workers(),
         }
     }
 
-    /// A loader of the modalities that are wanted, as a network needs them: features instead of samples where its encoder is frozen
-    /// and they are known.
+    /// A loader of what the active heads of a network see: of each modality features instead of samples where its encoder is frozen
+    /// and they are known, and two augmentations where its own head compares such.
     ///
     /// # Errors
     /// Never: a network shows its parameters.
-    pub fn loader_for(&self, model: &mut Multimodal, wanted: Vec<bool>) -> Result<Loader<'_>> {
+    pub fn loader_for(&self, model: &mut Multimodal, active: &ActiveHeads) -> Result<Loader<'_>> {
+        let wanted = active.encoders();
         let encoded = self.frozen.known(model, &wanted)?;
+        let compares = |head| self.objectives.of_head(head).look() == Look::TwoAugmentations;
+        let augmented = (0..wanted.len()).map(|head| active.contains(head) && compares(head));
         Ok(Loader {
             encoded,
+            augmented: augmented.collect(),
             ..self.loader(wanted)
         })
     }

@@ -9,6 +9,7 @@ use super::session::Session;
 use super::step::{MOST_UNREAD, Scores, StepContext, StepOutcome, Unread, step};
 use crate::data::Plan;
 use crate::error::Result;
+use crate::network::ActiveHeads;
 use crate::progress::Reporter;
 use crate::records::Score;
 
@@ -30,7 +31,7 @@ pub(super) trait Observer {
     fn checkpoint(&mut self, learner: &mut Learner<'_>) -> Result<()>;
 }
 
-/// Takes a step on every batch of the plan, with the modalities that are `wanted`, and tells how long it waited for data.
+/// Takes a step on every batch of the plan, with what the `active` heads see, and tells how long it waited for data.
 ///
 /// # Errors
 /// [`Error::Diverged`](crate::Error::Diverged) at the first loss or gradient that is not finite; what a sample, the
@@ -38,14 +39,14 @@ pub(super) trait Observer {
 pub(super) fn train_on(
     session: &Session<'_>,
     plan: &Plan<'_>,
-    wanted: Vec<bool>,
+    active: &ActiveHeads,
     context: StepContext<'_>,
     learner: &mut Learner<'_>,
     observer: &mut dyn Observer,
     reporter: &Reporter,
 ) -> Result<Duration> {
     let mut unread: Vec<(Unread, Vec<usize>)> = Vec::new();
-    let loader = session.loader_for(learner.model, wanted)?;
+    let loader = session.loader_for(learner.model, active)?;
     loader.for_each(plan, |batch, loaded| {
         let StepOutcome {
             scores,

@@ -1,12 +1,16 @@
 //! A trained model with the data that it was trained on.
 
+use gblend_core::params::{load_state, state_of};
+
 use super::evaluated::evaluate_together;
+use super::feature_space::{SpaceModels, feature_space};
 use super::session::Session;
 use crate::data::Evaluable;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluation::{Ensemble, Evaluation, score_subsets};
 use crate::network::{ActiveHeads, Multimodal};
-use crate::records::{FittedPool, SubsetScore};
+use crate::records::{FeatureSpace, FittedPool, SubsetScore};
+use crate::run_folder::TrainedRun;
 
 /// A trained model with the data that it was trained on.
 pub struct TrainedModel<'a> {
@@ -52,15 +56,68 @@ impl TrainedModel<'_> {
         evaluate_together(&self.session, &mut self.model, samples, &active)
     }
 
+    /// What the features of samples tell, beside those that training began with and, of each modality whose head was trained in
+    /// one of the runs `alone`, those of that. `labels` are names of further labels, or none for all.
+    ///
+    /// # Errors
+    /// As [`feature_space`](super::feature_space()); [`Error::Run`] if a run has no encoder that fits.
+    pub fn feature_space(
+        &mut self,
+        samples: &dyn Evaluable,
+        labels: &[String],
+        neighbors: usize,
+        alone: &[TrainedRun],
+    ) -> Result<FeatureSpace> {
+        let mut initial = self.session.initial_model()?;
+        let names = self.modalities().to_vec();
+        let mut others: Vec<Option<Multimodal>> = Vec::new();
+        for name in &names {
+            let trained = alone.iter().find(|run| {
+                let heads = &run.summary.heads;
+                heads.iter().any(|head| head.name == *name && head.weight > 0.0)
+            });
+            others.push(trained.map(|run| self.with_encoder_of(run, name)).transpose()?);
+        }
+        let mut models = SpaceModels {
+            trained: &mut self.model,
+            initial: &mut initial,
+            alone: others.iter_mut().map(Option::as_mut).collect(),
+            joint_is_trained: self.weights.last().is_some_and(|&weight| weight > 0.0),
+        };
+        feature_space(&self.session, &mut models, samples.samples(), labels, neighbors)
+    }
+
+    /// A network whose encoder of this modality is that of another run.
+    fn with_encoder_of(&self, run: &TrainedRun, name: &str) -> Result<Multimodal> {
+        let mut model = self.session.build_model()?;
+        let mut state = state_of(&mut model)?;
+        let prefix = format!("{name}.encoder.");
+        for (path, array) in state.iter_mut().filter(|(path, _)| path.starts_with(&prefix)) {
+            match run.state.get(path) {
+                Some(found) if found.shape() == array.shape() => array.clone_from(found),
+                _ => {
+                    return Err(Error::Run {
+                        folder: run.path.clone(),
+                        problem: format!(
+                            "parameter `{path}` of shape {:?} is not there; name a run with the same encoder of `{name}`",
+                            array.shape()
+                        ),
+                    });
+                }
+            }
+        }
+        load_state(&mut model, &state)?;
+        Ok(model)
+    }
+
     /// The joint head with every subset of the modalities.
     ///
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
     pub fn score_subsets(&mut self, samples: &dyn Evaluable) -> Result<Vec<SubsetScore>> {
         let names = &self.session.heads.names()[..self.session.heads.joint()];
-        let loader = self
-            .session
-            .loader_for(&mut self.model, vec![true; names.len()])?;
+        let active = ActiveHeads::only(names.len() + 1, names.len());
+        let loader = self.session.loader_for(&mut self.model, &active)?;
         let (batch_size, device) = (self.session.batch_size(), &self.session.device);
         score_subsets(&mut self.model, &loader, samples, batch_size, device, names)
     }

@@ -10,7 +10,7 @@ use super::step::{active_heads, step};
 use super::train::run_length;
 use crate::data::{Evaluable, Plan, Splits};
 use crate::error::{Error, Result};
-use crate::network::Multimodal;
+use crate::network::{ActiveHeads, Multimodal};
 
 /// What a step takes, and how many there are.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ pub fn trial(
     let some = &samples[..samples.len().min(session.batch_size().get())];
     let context = session.step_context("check", "", 1);
     let once = session.try_frozen_features(model, some)?;
-    let loader = session.loader_for(model, vec![true; session.config.modalities.len()])?;
+    let loader = session.loader_for(model, &ActiveHeads::all(session.heads.len()))?;
     let mut learner = Learner {
         model,
         optimizer: &mut optimizer,

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::fusion::{Fusion, FusionInputs, FusionModule};
 use crate::params::{load_state, state_of};
 use crate::pass::Pass;
+use crate::presence::PresenceMask;
 use crate::role::Role;
 use crate::seed::Seed;
 use crate::stage::StageShape;
@@ -351,7 +352,7 @@ impl<'a> Case<'a> {
     fn check_all_present(&self) -> Result<(), Violation> {
         let rule = Rule::PresentIsWhole;
         let mut module = self.module(Seed::new(1))?;
-        let mut fuse = |present| -> crate::Result<Array> {
+        let mut fuse = |present: Vec<Option<PresenceMask>>| -> crate::Result<Array> {
             let pass = Pass::evaluate();
             let mut inputs = self.inputs(&SAMPLE_NUMBERS, &pass)?;
             inputs.present = present;
@@ -359,7 +360,7 @@ impl<'a> Case<'a> {
         };
         let plain = rule.works("a pass", fuse(Vec::new()))?;
         let modalities = self.arrays.len();
-        for present in [None, Some(vec![true; SAMPLES])] {
+        for present in [None, Some(PresenceMask::new([true; SAMPLES]))] {
             let told = rule.works("a pass", fuse(vec![present; modalities]))?;
             let what = "what it makes of samples of which it is told nothing";
             close(rule, what, plain.values(), told.values(), largest(&plain))?;

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::fusion::{FusionContext, FusionModule};
 use crate::label::{Label, LabelKind};
 use crate::labels::Labels;
+use crate::look::Look;
 use crate::nn::backward;
 use crate::objective::{Criterion, Objective, ObjectiveContext, losses_of_all, mean_of, weighted_mean};
 use crate::params::{load_state, state_of};
@@ -191,17 +192,37 @@ impl Checked<'_> {
             });
             head.map_err(|error| error.of_plugin(self.objective, Role::Objective.name()))
         };
-        let joint = self.split.head == JOINT;
-        let width = match Rule::Builds.works("a joint head of its own", own(Seed::new(1)))? {
-            Some(head) if joint => {
-                let build = |seed| own(seed)?.ok_or_else(|| Error::shape("a joint head", "one", [0]));
-                fusion::check(&build, Shapes::Lengths(&LENGTHS))?;
-                head.fused_dim()
-            }
-            _ => criterion.width(),
+        let alone = |seed| -> crate::Result<Option<Box<dyn FusionModule>>> {
+            let head = criterion.own_head(&FusionContext {
+                device: &AutoDevice::default(),
+                feature_dims: self.looked_at(),
+                stages: &[],
+                seed,
+            });
+            head.map_err(|error| error.of_plugin(self.objective, Role::Objective.name()))
+        };
+        let checked = |head: &dyn Fn(Seed) -> crate::Result<Option<Box<dyn FusionModule>>>, what, lengths| {
+            let Some(built) = Rule::Builds.works(what, head(Seed::new(1)))? else {
+                return Ok(criterion.width());
+            };
+            let build = |seed| head(seed)?.ok_or_else(|| Error::shape(what, "one", [0]));
+            fusion::check(&build, Shapes::Lengths(lengths))?;
+            Ok(built.fused_dim())
+        };
+        let width = match self.split.head == JOINT {
+            true => checked(&own, "a joint head of its own", &LENGTHS)?,
+            false => checked(&alone, "a head of its own", self.looked_at())?,
         };
         Rule::OutputHasShape.holds(width > 0, "a width above 0", width)?;
         Ok(width)
+    }
+
+    /// Lengths of the feature vectors that a modality's own head is shown.
+    fn looked_at(&self) -> &'static [usize] {
+        match self.objective.look() {
+            Look::Once => &LENGTHS[..1],
+            Look::TwoAugmentations | Look::BesideReference(_) => &[LENGTHS[0], LENGTHS[0]],
+        }
     }
 
     fn check_metric_kinds(&self) -> Result<(), Violation> {

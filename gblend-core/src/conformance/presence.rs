@@ -1,6 +1,7 @@
 //! Which samples of a batch have which modality.
 
 use crate::array::Array;
+use crate::presence::PresenceMask;
 
 /// For each modality which samples have it. The default is that all have all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,10 +45,10 @@ impl Presence {
     }
 
     /// What a fusion is told of a batch of these samples: of a modality that all have nothing.
-    pub(super) fn told(&self, samples: &[usize]) -> Vec<Option<Vec<bool>>> {
-        let of = |present: &Vec<bool>| -> Option<Vec<bool>> {
+    pub(super) fn told(&self, samples: &[usize]) -> Vec<Option<PresenceMask>> {
+        let of = |present: &Vec<bool>| -> Option<PresenceMask> {
             let mask: Vec<bool> = samples.iter().map(|&sample| present[sample]).collect();
-            mask.contains(&false).then_some(mask)
+            mask.contains(&false).then(|| PresenceMask::new(mask))
         };
         self.0.iter().map(of).collect()
     }

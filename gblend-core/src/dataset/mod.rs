@@ -1,6 +1,7 @@
 //! Datasets: samples with a label and one piece of media per stream.
 
 mod further;
+mod further_label;
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -11,6 +12,7 @@ use crate::media::{Media, MediaKind};
 use crate::seed::Seed;
 
 pub use further::{Further, FurtherPlace, FurtherSource};
+pub use further_label::FurtherLabel;
 
 /// A dataset as configured: plain data, read from the `[data]` table.
 #[typetag::serde(tag = "kind")]
@@ -114,6 +116,11 @@ pub trait Source: Send + Sync {
     fn columns(&self, stream: usize) -> Option<Vec<String>> {
         let _ = stream;
         None
+    }
+
+    /// Labels beside the one that heads learn, each of all samples. Default: there are none.
+    fn further_labels(&self) -> &[FurtherLabel] {
+        &[]
     }
 
     /// The number of samples.

@@ -14,6 +14,8 @@
 //! - **What is decided on the host is refused.** A network that reads its batch or a tensor back decides something by values,
 //!   which no list of operations has; one that uses the result of an operation that is not traced, such as a loss, has
 //!   nothing to be told for it. Either is an error that says which part of the network does it.
+//! - **A sample may lack an input** where the pass was run with a [`PresenceMask`](crate::PresenceMask) of it: operations that mask
+//!   by it have it as an operand, and whoever reads it on the host is refused.
 //! - **Padding is a row here.** Layers see the steps that are there, one after another, and how many rows that makes depends on
 //!   values. A traced network gets sequences that are all complete, so that steps are `[batch × time, features]`, and operations
 //!   that look at other steps than their own have the mask of the steps as an operand: whoever carries them out takes nothing of

@@ -42,6 +42,8 @@ pub enum Operation {
         /// The number that is no thing.
         padding: Option<usize>,
     },
+    /// Which samples have an input, `[batch]`.
+    Presence(String),
     /// A parameter.
     Parameter {
         /// Where it stands in the network.
@@ -103,6 +105,8 @@ pub enum Operation {
     },
     /// These rows of `[rows, columns]`.
     TakeRows(Vec<usize>),
+    /// The rows of the samples that are there, zeros in the place of others; operands are rows and presence.
+    MaskRows,
     /// The sum over an axis, which is gone.
     Sum {
         /// The axis.

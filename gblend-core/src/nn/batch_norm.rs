@@ -195,6 +195,18 @@ impl BatchNorm {
         let norm = || self.running.column_norm(pass, self.relu);
         Ok(Taped::from(output).traced(&operands, || Operation::ChannelNorm(norm())))
     }
+
+    /// As [`visit_params`](Module::visit_params), under the names that PyTorch has: `weight`, `bias`, `running_mean` and
+    /// `running_var`.
+    ///
+    /// # Errors
+    /// The visitor's.
+    pub fn visit_layer(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        visitor.param(&path.join("weight"), (&mut self.gamma).into())?;
+        visitor.param(&path.join("bias"), (&mut self.beta).into())?;
+        self.running
+            .visit_as(["running_mean", "running_var"], path, visitor)
+    }
 }
 
 impl Module for BatchNorm {

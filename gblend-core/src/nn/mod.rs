@@ -12,7 +12,7 @@
 //! | over axes | [`sum`], [`mean`], [`sum_axis`], [`mean_axis`], [`softmax`], [`log_softmax`] |
 //! | of matrices | [`matmul()`], [`matmul_of_each`], [`inner_products`], [`transpose`] |
 //! | side by side | [`concatenate`], [`concat_channels`], [`repeat()`] |
-//! | of rows | [`take_rows`] with a [`RowIndex`], [`scatter_rows`], [`scatter_maps`], [`mask_rows`] |
+//! | of rows | [`take_rows`] with a [`RowIndex`], [`scatter_rows`], [`scatter_maps`], [`mask_rows`], [`mask_maps`] |
 //! | of axes | [`permute()`], [`reshape`](crate::tensor::reshape) |
 //! | into sequences | [`steps_of`], [`tokens_of`]: [`Steps`], which a [`Mask`] tells |
 //! | over the steps of sequences | [`step_mean`], [`step_max`], [`last_step`] |
@@ -121,7 +121,7 @@ pub use repeat::{Extend, repeat};
 pub use residual::ResidualBlock;
 pub use residual_mlp::{ResidualMlpBlock, ResidualMlpOptions};
 pub use row_norm::{Normalization, RowBatchNorm, RowNorm};
-pub use rows::{mask_rows, scatter_maps, scatter_rows};
+pub use rows::{mask_maps, mask_rows, scatter_maps, scatter_rows};
 pub use squared_error::{absolute_error, squared_error};
 pub use step_batch::{steps_of, tokens_of};
 pub use step_conv::{StepConv, StepWindow};

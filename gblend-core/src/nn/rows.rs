@@ -2,7 +2,10 @@
 
 use super::arithmetic::multiply;
 use super::matmul::matmul;
+use super::permute::transpose;
 use crate::error::{Error, Result};
+use crate::graph::Operation;
+use crate::presence::PresenceMask;
 use crate::recorder::Recorder;
 use crate::tensor::{Features, Maps, Plain, reshape};
 
@@ -51,8 +54,10 @@ pub fn scatter_maps(maps: Maps, places: &[usize], batch: usize) -> Result<Maps> 
 ///
 /// # Errors
 /// [`Error::Shape`] if there is not one answer for each row, [`Error::Device`].
-pub fn mask_rows(features: Features, present: &[bool]) -> Result<Features> {
+pub fn mask_rows(features: Features, present: &PresenceMask) -> Result<Features> {
     let &(batch, width) = features.shape();
+    let operands = [features.operand(), present.operand()];
+    let present = present.answers();
     if present.len() != batch {
         let expected = format!("one answer for each of {batch} rows");
         return Err(Error::shape("a mask of rows", expected, [present.len()]));
@@ -60,7 +65,25 @@ pub fn mask_rows(features: Features, present: &[bool]) -> Result<Features> {
     let mask = present.iter().map(|&present| f32::from(u8::from(present)));
     let mask = mask.flat_map(|value| std::iter::repeat_n(value, width)).collect();
     let mask = Plain::new(&features.device(), (batch, width), mask)?;
-    multiply(features, mask.enter(Recorder::for_data()))
+    let masked = multiply(features, mask.enter(Recorder::for_data()))?;
+    Ok(masked.traced(&operands, || Operation::MaskRows))
+}
+
+/// As [`mask_rows`], of the samples of `[channels, height, width, frames × batch]`, the batch innermost.
+///
+/// # Errors
+/// [`Error::Shape`] if there is not one answer for each sample, [`Error::Device`].
+pub fn mask_maps(maps: Maps, present: &PresenceMask) -> Result<Maps> {
+    let &shape = maps.shape();
+    let (channels, height, width, columns) = shape;
+    let samples = present.len();
+    if samples == 0 || !columns.is_multiple_of(samples) {
+        let expected = format!("frames of {samples} samples");
+        return Err(Error::shape("maps", expected, [channels, height, width, columns]));
+    }
+    let frames = columns / samples;
+    let rows = transpose(reshape(maps, (channels * height * width * frames, samples))?)?;
+    reshape(transpose(mask_rows(rows, present)?)?, shape)
 }
 
 fn check(places: &[usize], rows: usize, batch: usize) -> Result<()> {
@@ -118,6 +141,24 @@ mod tests {
                     prop_assert_eq!(found, row.map_or(0.0, |row| values[line * rows + row]));
                 }
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_mask_keeps_what_is_there_to_the_bit_and_leaves_zeros_in_every_frame(
+            present in proptest::collection::vec(any::<bool>(), 1..6), frames in 1_usize..4,
+        ) {
+            let samples = present.len();
+            let mask = PresenceMask::new(present.clone());
+            let values: Vec<f32> = (0..6 * frames * samples).map(|i| 1.0 + i as f32).collect();
+            let maps = Plain::new(&AutoDevice::default(), (2, 3, 1, frames * samples), values.clone()).unwrap();
+            let masked = mask_maps(maps.enter(Recorder::off()), &mask).unwrap().to_vec();
+            for (at, (masked, value)) in masked.into_iter().zip(values).enumerate() {
+                prop_assert_eq!(masked, if present[at % samples] { value } else { 0.0 });
+            }
+            let one_more = Plain::new(&AutoDevice::default(), (1, 1, 1, samples + 1), vec![1.0; samples + 1]).unwrap();
+            prop_assert_eq!(mask_maps(one_more.enter(Recorder::off()), &mask).is_err(), samples > 1);
         }
     }
 

@@ -72,6 +72,28 @@ impl Batch {
         self.values.identity()
     }
 
+    /// A batch of those of its samples that are at these places.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if a place is beyond the last or there is none, [`Error::Device`] if the device has no memory for it.
+    pub fn select(&self, places: &[usize]) -> Result<Self> {
+        let count = self.len();
+        if places.is_empty() || places.iter().any(|&place| place >= count) {
+            let expected = format!("places of a batch of {count} samples");
+            return Err(Error::shape("a part of a batch", expected, places));
+        }
+        let values = self.host_values();
+        let rows = values.chunks_exact(count);
+        let stacked = StackedSamples {
+            values: rows
+                .flat_map(|row| places.iter().map(|&place| row[place]))
+                .collect(),
+            sample_shape: self.sample_shape.clone(),
+            batch: places.len(),
+        };
+        Self::from_stacked(&self.device(), stacked)
+    }
+
     /// The shape of one sample.
     pub fn sample_shape(&self) -> &[usize] {
         &self.sample_shape
@@ -251,6 +273,21 @@ mod tests {
         let batch = Batch::stack(&device, &samples.iter().collect::<Vec<_>>()).unwrap();
         let rows = batch.rows(Recorder::off()).unwrap();
         assert_eq!(rows.to_vec(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn a_part_of_a_batch_is_the_batch_of_those_samples() {
+        let device = AutoDevice::default();
+        let samples = [1.0, 2.0, 3.0].map(|value| Array::new([2], vec![value, -value]).unwrap());
+        let batch = Batch::stack(&device, &samples.iter().collect::<Vec<_>>()).unwrap();
+        let part = batch.select(&[2, 0]).unwrap();
+        assert_eq!(
+            part.to_host(),
+            Batch::stack(&device, &[&samples[2], &samples[0]])
+                .unwrap()
+                .to_host()
+        );
+        assert!(batch.select(&[3]).is_err() && batch.select(&[]).is_err());
     }
 
     #[test]

@@ -2,14 +2,17 @@
 
 pub(crate) mod bert;
 pub(crate) mod features;
+mod panns;
 mod picture;
 mod resnet;
 mod settings;
+mod staged;
 pub(crate) mod step_values;
 pub(crate) mod steps;
 mod transformer;
 mod tubelets;
 
+pub use panns::{Panns, PannsDepth, PannsSettings};
 pub use picture::{Convolution, ConvolutionSettings, PictureEncoder, Pooling};
 pub use resnet::{ResNet, ResNetDepth, ResNetSettings};
 pub use settings::{EncoderSettings, Network};

@@ -7,13 +7,11 @@ use gblend_core::nn::{
     global_average_pool, max_pool,
 };
 use gblend_core::tensor::{Features, Maps};
-use gblend_core::{
-    Batch, BuildContext, Encoder, EncoderHalf, Module, ParamPath, ParamVisitor, Pass, Result, StageShape,
-    modality::no_such_stage,
-};
+use gblend_core::{Batch, BuildContext, ParamPath, ParamVisitor, Pass, Result, StageShape};
 
 use super::features::FeatureVector;
 use super::picture::{maps_of, picture_shape};
+use super::staged::{FourStages, Staged};
 use crate::range::{WIDTH, within};
 
 /// Which residual network of basic blocks.
@@ -59,13 +57,15 @@ impl ResNetSettings {
 /// over 3 × 3 of stride 2, the third the convolution and one over time; then come four stages, of which the second to the
 /// fourth halve the picture, and in the third network the frames. What torchvision has five axes for, has four here, with the
 /// same values in the same order.
+pub type ResNet = Staged<ResidualStages>;
+
+/// The layers of a [`ResNet`] before its feature vector.
 #[derive(Debug)]
-pub struct ResNet {
+pub struct ResidualStages {
     sample_shape: [usize; 4],
     stem: Stem,
     layers: [Vec<Block>; 4],
     stages: [StageShape; 4],
-    features: FeatureVector,
 }
 
 #[derive(Debug)]
@@ -155,16 +155,23 @@ impl ResNet {
             });
         }
         let shape = |stage: usize| stages[stage];
-        Ok(Self {
+        let layers = ResidualStages {
             sample_shape,
             stem,
             layers,
             stages: [shape(0), shape(1), shape(2), shape(3)],
-            features: FeatureVector::new(last, features, dropout, cx)?,
-        })
+        };
+        Ok(Self::of(layers, FeatureVector::new(last, features, dropout, cx)?))
+    }
+}
+
+impl FourStages for ResidualStages {
+    const NAME: &'static str = "a picture encoder";
+
+    fn shapes(&self) -> &[StageShape; 4] {
+        &self.stages
     }
 
-    /// Through what comes before the stages.
     fn enter(&mut self, batch: &Batch, pass: &Pass) -> Result<Maps> {
         let maps = maps_of(batch, self.sample_shape, pass)?;
         match &mut self.stem {
@@ -173,7 +180,6 @@ impl ResNet {
         }
     }
 
-    /// Through some of the stages.
     fn run(&mut self, stages: Range<usize>, mut maps: Maps, pass: &Pass) -> Result<Maps> {
         let before = stages.start.checked_sub(1).map(|stage| self.stages[stage].frames);
         let mut frames = before.unwrap_or(self.sample_shape[3]);
@@ -192,21 +198,11 @@ impl ResNet {
         Ok(maps)
     }
 
-    /// From the maps of the last stage to the feature vector.
-    fn pool(&mut self, maps: Maps, pass: &Pass) -> Result<Features> {
-        let pooled = global_average_pool(maps, self.stages[3].frames)?;
-        self.features.forward(pooled, pass)
+    fn pool(&mut self, maps: Maps) -> Result<Features> {
+        global_average_pool(maps, self.stages[3].frames)
     }
 
-    /// What a stage, counted from 1, leaves.
-    fn stage(&self, stage: usize) -> Result<StageShape> {
-        let shape = stage.checked_sub(1).and_then(|index| self.stages.get(index));
-        shape
-            .copied()
-            .ok_or_else(|| no_such_stage(stage, self.stages.len()))
-    }
-
-    fn visit_stem(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+    fn visit_entry(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         match &mut self.stem {
             Stem::Frames(conv) => conv.visit_layers(&path.join("conv1"), &path.join("bn1"), visitor),
             Stem::Video(convs) => {
@@ -234,61 +230,5 @@ impl ResNet {
             }
         }
         Ok(())
-    }
-}
-
-impl Encoder for ResNet {
-    fn feature_dim(&self) -> usize {
-        self.features.length()
-    }
-
-    fn encode(&mut self, batch: &Batch, pass: &Pass) -> Result<Features> {
-        let maps = self.enter(batch, pass)?;
-        let maps = self.run(0..4, maps, pass)?;
-        self.pool(maps, pass)
-    }
-
-    fn stages(&self) -> &[StageShape] {
-        &self.stages
-    }
-
-    fn encode_up_to(&mut self, stage: usize, batch: &Batch, pass: &Pass) -> Result<Maps> {
-        self.stage(stage)?;
-        let maps = self.enter(batch, pass)?;
-        self.run(0..stage, maps, pass)
-    }
-
-    fn encode_after(&mut self, stage: usize, maps: Maps, pass: &Pass) -> Result<Features> {
-        self.stage(stage)?.batch("a picture encoder", &maps)?;
-        let maps = self.run(stage..4, maps, pass)?;
-        self.pool(maps, pass)
-    }
-
-    fn visit_half(
-        &mut self,
-        half: EncoderHalf,
-        path: &ParamPath,
-        visitor: &mut dyn ParamVisitor,
-    ) -> Result<()> {
-        match half {
-            EncoderHalf::UpTo(stage) => {
-                self.stage(stage)?;
-                self.visit_stem(path, visitor)?;
-                self.visit_stages(0..stage, path, visitor)
-            }
-            EncoderHalf::After(stage) => {
-                self.stage(stage)?;
-                self.visit_stages(stage..4, path, visitor)?;
-                self.features.visit_params(path, visitor)
-            }
-        }
-    }
-}
-
-impl Module for ResNet {
-    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
-        self.visit_stem(path, visitor)?;
-        self.visit_stages(0..4, path, visitor)?;
-        self.features.visit_params(path, visitor)
     }
 }

@@ -4,6 +4,7 @@ use gblend_core::{BuildContext, Encoder, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::panns::{Panns, PannsDepth, PannsSettings};
 use super::picture::{Convolution, ConvolutionSettings, PictureEncoder, Pooling};
 use super::resnet::{ResNet, ResNetDepth, ResNetSettings};
 use super::transformer::{AttentionKind, TransformerSettings, VideoTransformer};
@@ -27,6 +28,8 @@ pub enum Network {
     Convolution(ConvolutionSettings),
     /// Residual networks that there are trained parameters of.
     ResNet(ResNetSettings),
+    /// Convolutions over spectrograms that there are trained parameters of.
+    Panns(PannsSettings),
     /// Blocks of attention.
     Transformer(TransformerSettings),
 }
@@ -41,16 +44,35 @@ impl EncoderSettings {
     /// The encoder for samples `[channels, height, width, frames]`.
     ///
     /// # Errors
-    /// As [`PictureEncoder::new`], [`ResNet::new`] or [`VideoTransformer::new`].
+    /// As [`PictureEncoder::new`], [`ResNet::new`] or [`VideoTransformer::new`]; [`Error::Setting`] if it is a network of sounds.
     pub fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
         let (features, dropout) = (self.features, self.dropout);
         Ok(match &self.network {
             Network::Convolution(settings) => Box::new(PictureEncoder::new(settings, features, dropout, cx)?),
             Network::ResNet(settings) => Box::new(ResNet::new(settings, features, dropout, cx)?),
+            Network::Panns(settings) => {
+                let expected = "an architecture of pictures: this one hears, and is of kind \"audio\" alone";
+                return Err(Error::setting(
+                    "encoder.architecture",
+                    settings.depth.name(),
+                    expected,
+                ));
+            }
             Network::Transformer(settings) => {
                 Box::new(VideoTransformer::new(settings, features, dropout, cx)?)
             }
         })
+    }
+
+    /// The encoder for spectrograms `[1, mels, time, 1]`.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build) for networks of pictures, or [`Panns::new`].
+    pub fn build_for_sound(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
+        match &self.network {
+            Network::Panns(settings) => Ok(Box::new(Panns::new(settings, self.features, self.dropout, cx)?)),
+            _ => self.build(cx),
+        }
     }
 }
 
@@ -74,6 +96,10 @@ enum Architecture {
     /// R(2+1)D-18, as torchvision has it: (2+1)D convolutions over all frames.
     #[allow(non_camel_case_types)] // It is called as torchvision calls it.
     R2plus1d_18,
+    /// Cnn6 of PANNs, on spectrograms of kind `audio`: takes its trained parameters with `pretrained`.
+    Cnn6,
+    /// Cnn10 of PANNs, likewise.
+    Cnn10,
     /// Self-attention over patches of all frames.
     Transformer,
 }
@@ -82,7 +108,7 @@ enum Architecture {
 ///
 /// Convolutions have stages. Each halves the picture; the last one is averaged over frames, and by default over pixels.
 /// `resnet18`, `resnet34` and `r2plus1d_18` have four stages after a first convolution: 512 features, the mean over pixels and
-/// frames.
+/// frames. `cnn6` and `cnn10` have four stages and 512 features of what is loudest and of the mean over time.
 /// A transformer cuts clips into patches; what its last block makes of them is averaged. A key of the other kind of
 /// network is refused.
 // Options tell a key that is not there from one with the default's value.
@@ -92,7 +118,7 @@ struct EncoderTable {
     /// What the network is made of: stages of convolutions, or a transformer.
     architecture: Architecture,
     /// Convolutions: channels of each stage. The last number is the length of the feature vector. Default of `resnet18`,
-    /// `resnet34` and `r2plus1d_18`: `[64, 128, 256, 512]`.
+    /// `resnet34`, `r2plus1d_18`, `cnn6` and `cnn10`: `[64, 128, 256, 512]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<usize>", default = "defaults::channels")]
     channels: Option<Vec<usize>>,
@@ -186,20 +212,30 @@ impl EncoderTable {
         ]
     }
 
-    fn resnet(self, architecture: Architecture, depth: ResNetDepth) -> Result<ResNetSettings> {
+    /// The channels of an architecture of four stages.
+    fn four_channels(self, architecture: Architecture, default: [usize; 4]) -> Result<[usize; 4]> {
         let architecture = name(architecture);
         let blocks = self.blocks.map(|blocks| blocks.to_string());
         let keys = [("blocks", blocks), ("pooling", self.pooling.map(name))];
         Self::refuse(&architecture, "channels", &keys)?;
         Self::refuse(&architecture, "channels", &self.transformer_keys())?;
-        let channels = match self.channels {
-            None => ResNetSettings::CHANNELS,
+        match self.channels {
+            None => Ok(default),
             Some(channels) => <[usize; 4]>::try_from(channels).map_err(|channels| {
                 let expected = format!("four numbers where encoder.architecture is {architecture}");
                 Error::setting("encoder.channels", format!("{channels:?}"), expected)
-            })?,
-        };
+            }),
+        }
+    }
+
+    fn resnet(self, depth: ResNetDepth) -> Result<ResNetSettings> {
+        let channels = self.four_channels(depth.into(), ResNetSettings::CHANNELS)?;
         Ok(ResNetSettings { depth, channels })
+    }
+
+    fn panns(self, depth: PannsDepth) -> Result<PannsSettings> {
+        let channels = self.four_channels(depth.into(), PannsSettings::CHANNELS)?;
+        Ok(PannsSettings { depth, channels })
     }
 
     fn convolution(self, convolution: Convolution) -> Result<ConvolutionSettings> {
@@ -257,6 +293,15 @@ impl From<ResNetDepth> for Architecture {
     }
 }
 
+impl From<PannsDepth> for Architecture {
+    fn from(depth: PannsDepth) -> Self {
+        match depth {
+            PannsDepth::Cnn6 => Self::Cnn6,
+            PannsDepth::Cnn10 => Self::Cnn10,
+        }
+    }
+}
+
 /// A variant as it is written.
 fn name(variant: impl std::fmt::Debug) -> String {
     format!("{:?}", format!("{variant:?}").to_lowercase())
@@ -274,15 +319,11 @@ impl TryFrom<EncoderTable> for EncoderSettings {
             Architecture::R2plus1d => {
                 Network::Convolution(table.convolution(Convolution::FactorizedResidual)?)
             }
-            Architecture::Resnet18 => {
-                Network::ResNet(table.resnet(Architecture::Resnet18, ResNetDepth::ResNet18)?)
-            }
-            Architecture::Resnet34 => {
-                Network::ResNet(table.resnet(Architecture::Resnet34, ResNetDepth::ResNet34)?)
-            }
-            Architecture::R2plus1d_18 => {
-                Network::ResNet(table.resnet(Architecture::R2plus1d_18, ResNetDepth::R2Plus1d18)?)
-            }
+            Architecture::Resnet18 => Network::ResNet(table.resnet(ResNetDepth::ResNet18)?),
+            Architecture::Resnet34 => Network::ResNet(table.resnet(ResNetDepth::ResNet34)?),
+            Architecture::R2plus1d_18 => Network::ResNet(table.resnet(ResNetDepth::R2Plus1d18)?),
+            Architecture::Cnn6 => Network::Panns(table.panns(PannsDepth::Cnn6)?),
+            Architecture::Cnn10 => Network::Panns(table.panns(PannsDepth::Cnn10)?),
             Architecture::Transformer => Network::Transformer(table.transformer()?),
         };
         Ok(Self {
@@ -309,6 +350,11 @@ impl From<EncoderSettings> for EncoderTable {
                 ..rest
             },
             Network::ResNet(network) => Self {
+                architecture: network.depth.into(),
+                channels: Some(network.channels.to_vec()),
+                ..rest
+            },
+            Network::Panns(network) => Self {
                 architecture: network.depth.into(),
                 channels: Some(network.channels.to_vec()),
                 ..rest

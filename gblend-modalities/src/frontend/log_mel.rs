@@ -1,8 +1,7 @@
 //! Log-mel spectrograms.
 //!
-//! As librosa's `log(melspectrogram + offset)` with `center=True, pad_mode="constant", power=2`: a periodic
-//! Hann window in the middle of each frame, zeros around the sound, `1 + samples / hop` frames. Computed in
-//! `f64`.
+//! As librosa's `melspectrogram` with `center=True, power=2` and a logarithm of it: a periodic Hann window in the middle of each
+//! frame, zeros or the sound's reflection around it, `1 + samples / hop` frames. Computed in `f64`.
 
 use std::fmt;
 use std::ops::Range;
@@ -14,11 +13,20 @@ use realfft::{RealFftPlanner, RealToComplex};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::logarithm::Logarithm;
 use super::mel::{MelConvention, filters};
 use crate::range::within;
 
-/// Added to the power before the logarithm.
-pub const OFFSET: f64 = 1e-6;
+/// What frames find beyond the ends of a sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Padding {
+    /// Zeros: librosa's `pad_mode="constant"`.
+    #[default]
+    Zeros,
+    /// The sound backwards, without its last sample again: `pad_mode="reflect"`. Sounds must be longer than half a frame.
+    Reflect,
+}
 
 /// How a spectrogram is made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +47,10 @@ pub struct LogMelSettings {
     pub fmax: Option<f64>,
     /// Mel scale and height of the filters.
     pub convention: MelConvention,
+    /// What frames find beyond the ends of a sound.
+    pub padding: Padding,
+    /// Which logarithm of the filters' power is taken.
+    pub logarithm: Logarithm,
 }
 
 impl Default for LogMelSettings {
@@ -51,6 +63,8 @@ impl Default for LogMelSettings {
             fmin: 20.0,
             fmax: None,
             convention: MelConvention::Slaney,
+            padding: Padding::Zeros,
+            logarithm: Logarithm::Natural,
         }
     }
 }
@@ -218,12 +232,22 @@ impl LogMel {
     /// The spectrogram of a sound, `[n_mels, frames]`.
     ///
     /// # Errors
-    /// [`Error::Data`] if the sound has another sample rate.
+    /// [`Error::Data`] if the sound has another sample rate, or is too short to be reflected.
     pub fn spectrogram(&self, sound: &Waveform) -> Result<Array> {
         if sound.sample_rate != self.sample_rate {
             let problem = format!(
                 "sample rate {} Hz, expected {} Hz as sample_rate says",
                 sound.sample_rate, self.sample_rate
+            );
+            return Err(Error::data("sound", problem));
+        }
+        let half = self.settings.n_fft / 2;
+        if self.settings.padding == Padding::Reflect && sound.samples.len() <= half {
+            let problem = format!(
+                "{} samples at {} Hz, expected more than {half}, half of spectrogram.n_fft, as spectrogram.padding = \"reflect\" \
+                 continues a sound with itself; `seconds` puts silence behind shorter ones",
+                sound.samples.len(),
+                sound.sample_rate
             );
             return Err(Error::data("sound", problem));
         }
@@ -255,14 +279,14 @@ impl LogMel {
                     }
                 }
                 for (value, sum) in row[group.clone()].iter_mut().zip(sums) {
-                    *value = (sum + OFFSET).ln() as f32;
+                    *value = self.settings.logarithm.of(sum) as f32;
                 }
             }
         }
         Ok(output)
     }
 
-    /// A frame under the window; its middle stands on sample `frame · hop`, and around the sound there are zeros.
+    /// A frame under the window; its middle stands on sample `frame · hop`.
     fn cut(&self, samples: &[f32], frame: usize, input: &mut [f64]) {
         let (middle, half) = (frame * self.settings.hop_length, self.settings.n_fft / 2);
         // The frame's part before the sound, and what of it the sound reaches.
@@ -279,6 +303,24 @@ impl LogMel {
             *input = f64::from(sample) * window;
         }
         input[reached..].fill(0.0);
+        if self.settings.padding == Padding::Reflect {
+            self.reflect(samples, middle, before, reached, input);
+        }
+    }
+
+    /// Continues the sound beyond its ends, before position `before` of a frame and from `reached` on.
+    fn reflect(&self, samples: &[f32], middle: usize, before: usize, reached: usize, input: &mut [f64]) {
+        let half = self.settings.n_fft / 2;
+        for offset in (0..before).chain(reached..input.len()) {
+            // Counted from half a frame before the sound.
+            let position = middle + offset;
+            let mirrored = match position.checked_sub(half) {
+                None => Some(half - position),
+                Some(at) => (2 * samples.len()).checked_sub(2 + at),
+            };
+            let sample = mirrored.and_then(|at| samples.get(at)).copied().unwrap_or(0.0);
+            input[offset] = f64::from(sample) * self.window[offset];
+        }
     }
 }
 
@@ -329,6 +371,7 @@ impl PartialEq for FrontEnd {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::logarithm::OFFSET;
     use super::*;
     use proptest::prelude::*;
 
@@ -379,12 +422,21 @@ mod tests {
     /// As the module's documentation says, one value after another.
     fn directly(log_mel: &LogMel, samples: &[f32]) -> Vec<f32> {
         let LogMelSettings {
-            n_fft, hop_length, ..
+            n_fft,
+            hop_length,
+            padding,
+            logarithm,
+            ..
         } = log_mel.settings;
         let mut frames = Vec::new();
         for frame in 0..log_mel.frames(samples.len()) {
-            let at = |offset: usize| (frame * hop_length + offset).checked_sub(n_fft / 2);
-            let sample = |offset: usize| at(offset).and_then(|at| samples.get(at)).copied();
+            let at = |offset: usize| (frame * hop_length + offset) as isize - (n_fft / 2) as isize;
+            let last = samples.len() as isize - 1;
+            let at = |offset: usize| match padding {
+                Padding::Zeros => at(offset),
+                Padding::Reflect => last - (last - at(offset).abs()).abs(),
+            };
+            let sample = |offset: usize| samples.get(usize::try_from(at(offset)).ok()?).copied();
             let windowed = log_mel.window.iter().enumerate();
             let mut input: Vec<f64> = windowed
                 .map(|(offset, window)| sample(offset).map_or(0.0, |sample| f64::from(sample) * window))
@@ -401,7 +453,7 @@ mod tests {
             let filters = log_mel.filters.chunks_exact(spectrum.len());
             frames.push(
                 filters
-                    .map(|filter| (power(filter) + OFFSET).ln() as f32)
+                    .map(|filter| logarithm.of(power(filter)) as f32)
                     .collect::<Vec<_>>(),
             );
         }
@@ -413,11 +465,15 @@ mod tests {
     proptest! {
         #[test]
         fn frames_side_by_side_have_the_bits_of_frames_one_by_one(
-            samples in 0_usize..900, n_fft in 1_usize..70, hop_length in 1_usize..90, seed: u64,
+            samples in 0_usize..900, n_fft in 1_usize..70, hop_length in 1_usize..90, seed: u64, reflect: bool, decibels: bool,
         ) {
             use rand::RngExt;
+            let samples = if reflect { samples + n_fft } else { samples };
             let settings = LogMelSettings {
-                n_fft, hop_length, win_length: n_fft.div_ceil(2), n_mels: 7, ..LogMelSettings::default()
+                n_fft, hop_length, win_length: n_fft.div_ceil(2), n_mels: 7,
+                padding: if reflect { Padding::Reflect } else { Padding::Zeros },
+                logarithm: if decibels { Logarithm::Decibels } else { Logarithm::Natural },
+                ..LogMelSettings::default()
             };
             let log_mel = LogMel::new(&settings, 8000).unwrap();
             let mut rng = gblend_core::Seed::new(seed).rng();
@@ -427,6 +483,27 @@ mod tests {
             let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
             prop_assert_eq!(bits(found.values()), bits(&expected));
         }
+    }
+
+    #[test]
+    fn a_sound_that_is_too_short_to_be_reflected_is_refused_with_its_length() {
+        let settings = LogMelSettings {
+            padding: Padding::Reflect,
+            ..LogMelSettings::default()
+        };
+        let log_mel = LogMel::new(&settings, 8000).unwrap();
+        let spectrogram = |samples: usize| {
+            log_mel.spectrogram(&Waveform {
+                sample_rate: 8000,
+                samples: vec![0.5; samples],
+            })
+        };
+        assert!(spectrogram(257).is_ok());
+        let error = spectrogram(256).unwrap_err().to_string();
+        assert!(
+            error.contains("256 samples at 8000 Hz, expected more than 256"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod depth_geometry;
 pub mod frame_sampling;
 pub mod hha;
 pub mod log_mel;
+pub mod logarithm;
 pub mod mel;
 pub(crate) mod moments;
 pub mod optical_flow;

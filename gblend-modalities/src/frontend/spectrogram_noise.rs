@@ -10,16 +10,17 @@ use gblend_core::{Error, Result, SampleRng};
 use rand::RngExt;
 use rand_distr::{ChiSquared, Distribution, StandardNormal};
 
-use super::log_mel::{FilteredNoise, OFFSET};
+use super::log_mel::FilteredNoise;
+use super::logarithm::Logarithm;
 
-/// Adds noise to the logarithms `ln(power + OFFSET)` of a spectrogram, `[mels, frames]` with `noise` having one entry per
-/// mel filter. The mean power of all cells is the drawn ratio of decibels above the mean power of the noise.
+/// Adds noise to the logarithms of a spectrogram, `[mels, frames]` with `noise` having one entry per mel filter. The mean power of all cells is the drawn ratio of decibels above the mean power of the noise.
 ///
 /// # Errors
 /// [`Error::Setting`] if the ratios are not two numbers in order within ±100, [`Error::Shape`] if the filters are
 /// others than the spectrogram's.
 pub fn add_noise(
     logarithms: &mut [f32],
+    logarithm: Logarithm,
     noise: &[FilteredNoise],
     ratios: [f64; 2],
     rng: &mut SampleRng,
@@ -42,7 +43,7 @@ pub fn add_noise(
         ));
     }
     let ratio = 10_f64.powf(rng.random_range(least..=greatest) / 10.0);
-    let power = |logarithm: f32| (f64::from(logarithm).exp() - OFFSET).max(0.0);
+    let power = |value: f32| logarithm.power(value);
     let sound = logarithms.iter().map(|&value| power(value)).sum::<f64>() / logarithms.len() as f64;
     let white = noise.iter().map(|filter| filter.power).sum::<f64>() / noise.len() as f64;
     let variance = sound / ratio / white;
@@ -62,7 +63,7 @@ pub fn add_noise(
         for value in row {
             let in_step: f64 = StandardNormal.sample(rng);
             let both = (power(*value).sqrt() + each.sqrt() * in_step).powi(2) + each * others.sample(rng);
-            *value = (both + OFFSET).ln() as f32;
+            *value = logarithm.of(both) as f32;
         }
     }
     Ok(())
@@ -71,6 +72,7 @@ pub fn add_noise(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::logarithm::OFFSET;
     use super::*;
     use crate::frontend::log_mel::{LogMel, LogMelSettings};
     use gblend_core::Seed;
@@ -142,7 +144,7 @@ mod tests {
         let drawn: Vec<Vec<f32>> = (0..300)
             .map(|_| {
                 let mut values = clean.clone();
-                add_noise(&mut values, noise, [ratio; 2], &mut rng).unwrap();
+                add_noise(&mut values, Logarithm::Natural, noise, [ratio; 2], &mut rng).unwrap();
                 values
             })
             .collect();
@@ -167,16 +169,39 @@ mod tests {
         let log_mel = LogMel::new(&LogMelSettings::default(), 16_000).unwrap();
         let noise = log_mel.white_noise().unwrap();
         let mut rng = Seed::new(1).rng();
-        let silence = vec![OFFSET.ln() as f32; 64 * 3];
-        let mut values = silence.clone();
-        add_noise(&mut values, noise, [0.0, 10.0], &mut rng).unwrap();
-        assert!(values.iter().zip(&silence).all(|(a, b)| (a - b).abs() < 1e-3));
-        for ratios in [[5.0, 1.0], [f64::NAN, 1.0], [0.0, f64::INFINITY]] {
-            let error = add_noise(&mut values, noise, ratios, &mut rng)
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains("noise_snr"), "{error}");
+        for logarithm in [Logarithm::Natural, Logarithm::Decibels] {
+            let silence = vec![logarithm.of(0.0) as f32; 64 * 3];
+            let mut values = silence.clone();
+            add_noise(&mut values, logarithm, noise, [0.0, 10.0], &mut rng).unwrap();
+            assert!(values.iter().zip(&silence).all(|(a, b)| (a - b).abs() < 1e-3));
+            for ratios in [[5.0, 1.0], [f64::NAN, 1.0], [0.0, f64::INFINITY]] {
+                let error = add_noise(&mut values, logarithm, noise, ratios, &mut rng)
+                    .unwrap_err()
+                    .to_string();
+                assert!(error.contains("noise_snr"), "{error}");
+            }
+            assert!(add_noise(&mut values[1..], logarithm, noise, [1.0, 1.0], &mut rng).is_err());
         }
-        assert!(add_noise(&mut values[1..], noise, [1.0, 1.0], &mut rng).is_err());
+    }
+
+    #[test]
+    fn noise_is_as_loud_whatever_logarithm_it_is_heard_in() {
+        let log_mel = LogMel::new(&LogMelSettings::default(), 16_000).unwrap();
+        let noise = log_mel.white_noise().unwrap();
+        let powers = |logarithm: Logarithm| -> Vec<f64> {
+            let power = |cell: usize| logarithm.of(0.5 + (cell % 7) as f64) as f32;
+            let mut values: Vec<f32> = (0..64 * 9).map(power).collect();
+            add_noise(&mut values, logarithm, noise, [3.0, 3.0], &mut Seed::new(5).rng()).unwrap();
+            values.into_iter().map(|value| logarithm.power(value)).collect()
+        };
+        let pairs = powers(Logarithm::Natural)
+            .into_iter()
+            .zip(powers(Logarithm::Decibels));
+        for (natural, decibels) in pairs {
+            assert!(
+                (natural - decibels).abs() < 1e-4 * (1.0 + natural),
+                "{natural} {decibels}"
+            );
+        }
     }
 }

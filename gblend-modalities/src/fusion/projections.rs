@@ -2,7 +2,7 @@
 
 use gblend_core::nn::{Linear, mask_rows};
 use gblend_core::tensor::Features;
-use gblend_core::{FusionContext, Module, ParamPath, ParamVisitor, Result, Seed};
+use gblend_core::{FusionContext, Module, ParamPath, ParamVisitor, PresenceMask, Result, Seed};
 
 /// `W_k f_k + b_k` for each modality k.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Projections {
     pub(super) fn forward(
         &self,
         features: Vec<Features>,
-        present: &[Option<Vec<bool>>],
+        present: &[Option<PresenceMask>],
     ) -> Result<Vec<Features>> {
         let features = features.into_iter().take(self.0.len()).enumerate();
         features
@@ -37,7 +37,7 @@ impl Projections {
         &self,
         modality: usize,
         features: Features,
-        present: &[Option<Vec<bool>>],
+        present: &[Option<PresenceMask>],
     ) -> Result<Features> {
         let projected = self.0[modality].forward(features)?;
         match present.get(modality) {

@@ -1,5 +1,6 @@
 //! Texts.
 
+mod augment;
 mod bert;
 mod bpe;
 mod figures;
@@ -11,7 +12,7 @@ use gblend_core::nn::{Embedding, Steps};
 use gblend_core::tensor::Features;
 use gblend_core::{
     Array, Batch, BuildContext, Encoder, Error, FitContext, Fitted, Media, MediaKind, Modality, Module,
-    ParamPath, ParamVisitor, Pass, Result, StepValues,
+    ParamPath, ParamVisitor, Pass, Result, SampleRng, StepValues,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::encoder::steps::{StepArchitecture, StepEncoder, StepEncoderSettings, StepInputs};
 use crate::range::{WIDTH, within};
 use crate::rgb::wrong_media;
+pub use augment::TextAugment;
 use bert::BertEncoder;
 use figures::Figures;
 
@@ -46,6 +48,8 @@ pub struct Text {
     pub min_samples: usize,
     /// Length of a token's vector.
     pub width: usize,
+    /// Random changes in training.
+    pub augment: TextAugment,
     /// The network.
     pub encoder: StepEncoderSettings,
 }
@@ -60,6 +64,7 @@ impl Default for Text {
             lowercase: true,
             min_samples: 2,
             width: 64,
+            augment: TextAugment::default(),
             encoder: StepEncoderSettings::default(),
         }
     }
@@ -87,6 +92,7 @@ impl Modality for Text {
         within("length", self.length, 1..=1 << 16)?;
         within("vocabulary", self.vocabulary, 256..=1 << 20)?;
         within("min_samples", self.min_samples, 1..=usize::MAX)?;
+        self.augment.check()?;
         packed::pack(text, self.bytes)
     }
 
@@ -100,8 +106,14 @@ impl Modality for Text {
         fitted.get::<Figures>()?.apply(self, &sample)
     }
 
+    fn augment(&self, sample: Array, rng: &mut SampleRng) -> Result<Array> {
+        // A model that was trained elsewhere expects its marks around a text.
+        let marks = usize::from(self.takes_whole_vocabulary());
+        self.augment.apply(sample, marks, rng)
+    }
+
     fn augments(&self) -> bool {
-        false
+        self.augment.changes()
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {

@@ -1,5 +1,6 @@
 //! What is stored of large answers: parameters by a formula of their names, and of gradients a few values.
 
+use gblend_core::Array;
 use serde::Deserialize;
 
 /// The largest relative error.
@@ -17,6 +18,21 @@ pub(crate) fn draw(name: &str, count: usize) -> Vec<f32> {
         (x >> 8) as f32 / (1 << 23) as f32 - 1.0
     };
     (0..count).map(number).collect()
+}
+
+/// What an array of the state dict is filled with.
+pub(crate) fn array_of(name: &str, shape: &[usize]) -> Array {
+    let mut values = draw(name, shape.iter().product());
+    let last = name.rsplit('.').next().unwrap();
+    let taps: usize = shape[1..].iter().product();
+    for value in &mut values {
+        *value = match (shape.len(), last) {
+            (4.., _) => *value * (6.0 / taps as f64).sqrt() as f32,
+            (1, "weight" | "running_var") => 1.0 + *value * 0.5,
+            _ => *value * 0.125,
+        };
+    }
+    Array::new(shape, values).unwrap()
 }
 
 /// The norm of an array, and values that are spread over it.

@@ -7,5 +7,6 @@ mod concat;
 mod digests;
 mod fusions;
 mod mid_concat;
+mod panns;
 mod resnet;
 mod transformer;

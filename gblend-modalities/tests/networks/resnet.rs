@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::answers::parameter_gradients;
-use crate::digests::{Digest, check, draw};
+use crate::digests::{Digest, array_of, check, draw};
 
 const CLASSES: usize = 10;
 
@@ -25,21 +25,6 @@ fn build(table: &Value, sample_shape: &[usize]) -> Result<Box<dyn Encoder>> {
         fitted: Fitted::nothing(),
         seed: Seed::new(3),
     })
-}
-
-/// What an array of the state dict is filled with.
-fn array_of(name: &str, shape: &[usize]) -> Array {
-    let mut values = draw(name, shape.iter().product());
-    let last = name.rsplit('.').next().unwrap();
-    let taps: usize = shape[1..].iter().product();
-    for value in &mut values {
-        *value = match (shape.len(), last) {
-            (4.., _) => *value * (6.0 / taps as f64).sqrt() as f32,
-            (1, "weight" | "running_var") => 1.0 + *value * 0.5,
-            _ => *value * 0.125,
-        };
-    }
-    Array::new(shape, values).unwrap()
 }
 
 #[derive(Deserialize)]

@@ -1,12 +1,14 @@
 //! Blend strategies, one per file.
 
 mod agm;
+mod auto;
 mod constant;
 mod detached;
 mod dwa;
 mod equal;
 mod famo;
 mod fixed;
+mod fixed_shares;
 mod gradnorm;
 mod joint;
 mod lengths;
@@ -27,11 +29,13 @@ mod unimodal;
 mod unimodal_ensemble;
 
 pub use agm::Agm;
+pub use auto::Auto;
 pub use detached::Detached;
 pub use dwa::Dwa;
 pub use equal::Equal;
 pub use famo::Famo;
 pub use fixed::Fixed;
+pub use fixed_shares::start_with_shares;
 pub use gradnorm::GradNorm;
 pub use joint::Joint;
 pub use mgda::Mgda;

@@ -122,6 +122,10 @@ impl Criterion for Sigmoids {
         self.classes
     }
 
+    fn chance(&self, _: usize) -> f64 {
+        std::f64::consts::LN_2
+    }
+
     fn loss(&mut self, output: Logits, targets: &Targets) -> Result<Loss> {
         let labeled = targets.classes_of_each()?;
         let (rows, sets) = (labeled.rows(output)?, labeled.values());

@@ -101,6 +101,10 @@ impl Criterion for Softmax {
         self.classes
     }
 
+    fn chance(&self, _: usize) -> f64 {
+        (self.classes.max(2) as f64).ln()
+    }
+
     fn loss(&mut self, output: Logits, targets: &Targets) -> Result<Loss> {
         let labeled = targets.class_of_each()?;
         let (rows, classes) = (labeled.rows(output)?, labeled.values());

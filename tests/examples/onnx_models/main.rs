@@ -11,18 +11,20 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use gblend_cli::config::{Config, Objectives};
+use gblend_cli::data::LoadedInput;
 use gblend_cli::evaluation::{Ensemble, Evaluation, HeadOutput};
 use gblend_cli::network::{ActiveHeads, Inputs, LabelContext, Multimodal};
-use gblend_cli::onnx::{ExportedModel, export, npz};
+use gblend_cli::onnx::{ExportedModel, InputValues, export, npz};
 use gblend_cli::records::{FittedPool, ModelModality, PredictionRule, SubsetPool};
 use gblend_core::conformance::arbitrary::{MediaSize, sample};
 use gblend_core::params::{load_state, state_of};
 use gblend_core::pool::{AveragePool, ExponentPool};
 use gblend_core::rand::RngExt;
 use gblend_core::serde_json::{self, Value, json};
+use gblend_core::tensor::StackedSamples;
 use gblend_core::{
-    Array, AutoDevice, Batch, Error, FitContext, Fitted, HeadPool, Label, LabelKind, Labels, Media,
-    MediaKind, Pass, Result, Role, Seed, Targets, catalogue,
+    Array, AutoDevice, Error, FitContext, Fitted, HeadPool, Label, LabelKind, Labels, Media, MediaKind, Pass,
+    Result, Role, Seed, Targets, catalogue,
 };
 use gblend_tests as _;
 
@@ -75,7 +77,17 @@ const PICTURES: [(&str, &str); 11] = [
 ];
 
 /// Other networks: the kind of the modality, the name in the table, settings.
-const OTHERS: [(&str, &str, &str); 19] = [
+const OTHERS: [(&str, &str, &str); 21] = [
+    (
+        "audio",
+        "cnn6",
+        r#"{"sample_rate": 8000, "spectrogram": {"n_fft": 64, "hop_length": 50, "win_length": 64, "n_mels": 16, "padding": "reflect", "logarithm": "decibels"}, "mean": -30, "deviation": 30, "encoder": {"architecture": "cnn6", "channels": [3, 4, 4, 5]}}"#,
+    ),
+    (
+        "audio",
+        "cnn10",
+        r#"{"sample_rate": 8000, "spectrogram": {"n_fft": 64, "hop_length": 50, "win_length": 64, "n_mels": 19, "padding": "reflect", "logarithm": "decibels"}, "mean": -30, "deviation": 30, "encoder": {"architecture": "cnn10", "channels": [3, 4, 4, 5], "features": 6}}"#,
+    ),
     ("map-operations", "what no built-in encoder uses", "{}"),
     ("step-operations", "what no built-in encoder uses", "{}"),
     (
@@ -240,6 +252,56 @@ fn main() {
             ..Case::default()
         });
     }
+    for (fusion, title, of_fusion) in FUSIONS {
+        write(Case {
+            table: "fusion",
+            row: title.to_owned(),
+            column: "samples that lack a modality".to_owned(),
+            modalities: vec![
+                ("first", table("audio", &json!({"encoder": {"channels": [4, 6]}}))),
+                ("second", table("rgb", &small())),
+            ],
+            fusion: table(fusion, &serde_json::from_str(of_fusion).unwrap()),
+            missing: true,
+            ..Case::default()
+        });
+    }
+    for labels in LabelKind::ALL {
+        for rule in PredictionRule::ALL {
+            for weights in [[0.2, 0.3, 0.5], [0.6, 0.4, 0.0], [0.0, 1.0, 0.0]] {
+                write(Case {
+                    table: "objective, samples that lack a modality",
+                    row: format!("{}, weights {weights:?}", labels.objective()),
+                    column: rule.name().to_owned(),
+                    labels,
+                    rule,
+                    weights,
+                    missing: true,
+                    ..Case::default()
+                });
+            }
+        }
+    }
+    let sequence = json!({"length": 12, "encoder": {"architecture": "gru", "units": 5}});
+    for (row, first) in [
+        ("three clips of each sample", table("rgb", &clips)),
+        ("sequences", table("sequence", &sequence)),
+        (
+            "texts",
+            table("text", &json!({"min_samples": 1, "length": 20, "width": 6})),
+        ),
+    ] {
+        write(Case {
+            table: "first modality",
+            row: row.to_owned(),
+            column: "samples that lack a modality".to_owned(),
+            modalities: vec![("first", first), ("second", table("rgb", &small()))],
+            fusion: table("gated", &json!({"width": 5})),
+            rule: PredictionRule::Pool,
+            missing: true,
+            ..Case::default()
+        });
+    }
     println!("{written}");
 }
 
@@ -371,6 +433,8 @@ struct Case<'a> {
     labels: LabelKind,
     rule: PredictionRule,
     weights: [f64; 3],
+    /// Whether some samples lack a modality.
+    missing: bool,
 }
 
 impl Default for Case<'_> {
@@ -387,6 +451,7 @@ impl Default for Case<'_> {
             labels: LabelKind::Class,
             rule: PredictionRule::Joint,
             weights: [0.2, 0.3, 0.5],
+            missing: false,
         }
     }
 }
@@ -429,10 +494,46 @@ impl Case<'_> {
             _ => HeadPool::Number(AveragePool::fit(&numbers, &right).unwrap()),
         };
         let samples = SAMPLES;
-        FittedPool {
-            pools: vec![SubsetPool { heads, samples, pool }],
-            folds: None,
+        let mut pools = vec![SubsetPool { heads, samples, pool }];
+        // Of samples that lack the first modality; those that lack the second have none.
+        if self.missing && self.weights == [0.2, 0.3, 0.5] {
+            let exponents = ExponentPool {
+                heads: vec![0.5, 1.25],
+                mean: 0.75,
+            };
+            let fewer: Vec<Vec<f64>> = numbers.iter().map(|row| row[1..].to_vec()).collect();
+            let pool = match self.labels {
+                LabelKind::Class => HeadPool::OneClass(exponents),
+                LabelKind::Classes => HeadPool::EachClass(exponents),
+                _ => HeadPool::Number(AveragePool::fit(&fewer, &right).unwrap()),
+            };
+            let heads = vec![1, 2];
+            pools.push(SubsetPool { heads, samples, pool });
         }
+        FittedPool { pools, folds: None }
+    }
+
+    /// Whether a sample has a modality.
+    fn has(&self, modality: usize, sample: usize) -> bool {
+        !self.missing || sample % 4 != modality + 1
+    }
+
+    /// One view of all samples; of fewer, in turn.
+    fn of_view(&self, prepared: &[Prepared], view: usize, device: &AutoDevice) -> Inputs {
+        let loaded = prepared.iter().enumerate().map(|(modality, one)| {
+            let there: Vec<usize> = (0..SAMPLES)
+                .filter(|&sample| self.has(modality, sample))
+                .collect();
+            let samples = there.iter().map(|&sample| &one.samples[sample]);
+            let samples: Vec<&Array> = samples.map(|views| &views[view % views.len()]).collect();
+            Some(LoadedInput {
+                samples: Some(StackedSamples::new(&samples).unwrap()),
+                rows: (there.len() < SAMPLES).then_some(there),
+                encoded: false,
+                copies: 1,
+            })
+        });
+        Inputs::new(device, SAMPLES, loaded.collect()).unwrap()
     }
 
     fn write(&self, folder: &Path) {
@@ -479,7 +580,11 @@ impl Case<'_> {
         )
         .map_err(|error| NoModel::Refused(error.to_string()))?;
         scatter_parameters(&mut network);
-        spread_heads(&mut network, &of_view(&prepared, 0, &device));
+        let whole = Case {
+            missing: false,
+            ..Case::default()
+        };
+        spread_heads(&mut network, &whole.of_view(&prepared, 0, &device));
         let modalities: Vec<ModelModality> = config
             .modalities
             .iter()
@@ -499,6 +604,7 @@ impl Case<'_> {
                 classes: &classes,
                 modalities: &modalities,
                 fitted: &fitted,
+                missing: self.missing,
             },
             &device,
         )
@@ -508,8 +614,23 @@ impl Case<'_> {
             let modality = config
                 .modalities
                 .iter()
-                .position(|one| one.name == input.modality);
-            input.values(&prepared[modality.unwrap()].samples).unwrap()
+                .position(|one| one.name == input.modality)
+                .unwrap();
+            let samples = prepared[modality].samples.iter().enumerate();
+            let samples = samples.map(|(sample, views)| self.has(modality, sample).then(|| views.clone()));
+            let mut tensors = input.values(&samples.collect::<Vec<_>>()).unwrap();
+            // Nobody must look at what stands in the place of a sample that is not there.
+            for (_, values) in &mut tensors {
+                if let InputValues::Floats(values) = values {
+                    let each = values.len() / SAMPLES;
+                    for (sample, values) in values.chunks_exact_mut(each).enumerate() {
+                        if !self.has(modality, sample) {
+                            values.fill(f32::NAN);
+                        }
+                    }
+                }
+            }
+            tensors
         });
         let tensors: Vec<_> = tensors.collect();
         std::fs::write(folder.join("inputs.npz"), npz::bytes(&tensors, SAMPLES).unwrap()).unwrap();
@@ -531,9 +652,9 @@ impl Case<'_> {
             .zip(active.encoders())
             .filter(|(_, wanted)| *wanted);
         let views = views.map(|(one, _)| one.samples[0].len()).max().unwrap();
-        let mut sums: Vec<Option<Vec<Vec<f64>>>> = vec![None; 3];
+        let mut sums: Vec<Option<Sums>> = vec![None; 3];
         for view in 0..views {
-            let inputs = of_view(prepared, view, device);
+            let inputs = self.of_view(prepared, view, device);
             let outputs = network.forward(&inputs, &Pass::evaluate(), &active).unwrap();
             for (head, output) in outputs.into_iter().enumerate() {
                 let Some(output) = output else { continue };
@@ -544,8 +665,11 @@ impl Case<'_> {
                     .scores(&output.to_array().unwrap())
                     .unwrap();
                 match &mut sums[head] {
-                    None => sums[head] = Some(scores),
-                    Some(sums) => {
+                    None => {
+                        let rows = inputs.rows(head).map(<[usize]>::to_vec);
+                        sums[head] = Some((rows.unwrap_or_else(|| (0..SAMPLES).collect()), scores));
+                    }
+                    Some((_, sums)) => {
                         let pairs = sums.iter_mut().flatten().zip(scores.iter().flatten());
                         pairs.for_each(|(sum, score)| *sum += score);
                     }
@@ -556,10 +680,10 @@ impl Case<'_> {
             .into_iter()
             .enumerate()
             .map(|(head, sums)| {
-                let mut means = sums?;
+                let (rows, mut means) = sums?;
                 means.iter_mut().flatten().for_each(|sum| *sum /= views as f64);
                 Some(HeadOutput {
-                    rows: (0..SAMPLES).collect(),
+                    rows,
                     output: network.criteria().of(head).get().output_of(&means).unwrap(),
                 })
             })
@@ -588,6 +712,9 @@ impl Case<'_> {
         outputs
     }
 }
+
+/// The samples that a head sees, and the sums of their scores over views.
+type Sums = (Vec<usize>, Vec<Vec<f64>>);
 
 /// Why there is no model.
 enum NoModel {
@@ -625,19 +752,6 @@ impl Prepared {
         let samples = samples.collect::<Result<_>>()?;
         Ok(Self { samples, fitted })
     }
-}
-
-/// One view of all samples; of fewer, in turn.
-fn of_view(prepared: &[Prepared], view: usize, device: &AutoDevice) -> Inputs {
-    let batches = prepared.iter().map(|one| {
-        let samples: Vec<&Array> = one
-            .samples
-            .iter()
-            .map(|views| &views[view % views.len()])
-            .collect();
-        Batch::stack(device, &samples).unwrap()
-    });
-    Inputs::whole(SAMPLES, batches.collect())
 }
 
 /// Media of a sample. Sequences and texts have different lengths, one of them none.

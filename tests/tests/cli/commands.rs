@@ -50,6 +50,7 @@ fn plugins_are_listed_by_role_with_their_schema() {
         kinds("blend"),
         [
             "agm",
+            "auto",
             "detached",
             "dwa",
             "equal",
@@ -68,10 +69,20 @@ fn plugins_are_listed_by_role_with_their_schema() {
             "unimodal-ensemble"
         ]
     );
-    // The third is what the tests' own binary adds.
+    // `info-nce` is what the tests' own binary adds.
     assert_eq!(
         kinds("objective"),
-        ["info-nce", "multi-label", "regression", "single-label"]
+        [
+            "anchor",
+            "classify",
+            "info-nce",
+            "match",
+            "multi-label",
+            "none",
+            "regression",
+            "single-label",
+            "views"
+        ]
     );
     assert_eq!(kinds("optimizer"), ["adam", "adamw", "rmsprop", "sgd"]);
     assert!(listed[0]["schema"]["properties"].is_object());

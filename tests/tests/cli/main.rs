@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod arrays;
+mod auto;
 mod bad_input;
 mod blend;
 mod commands;
@@ -43,6 +44,7 @@ mod step_memory;
 mod stopped;
 mod tensorboard;
 mod text;
+mod towers;
 mod train_further;
 mod true_reasons;
 mod tune;

@@ -96,21 +96,18 @@ fn a_run_that_goes_on_ends_as_one_that_was_never_stopped_and_keeps_what_the_loss
         "--set",
         "blend.probe_epochs=1",
     ];
-    train(&p, &[&["--out", "whole"], &sets[..]].concat());
-    let mut child = p.start(
-        &[
-            &[
-                "train",
-                "matching.toml",
-                "--out",
-                "part",
-                "--set",
-                "checkpoint.every_steps=1",
-            ],
-            &sets[..],
-        ]
-        .concat(),
-    );
+    let model = whole_and_resumed(&p, "matching.toml", &sets);
+    let tensors = safetensors::SafeTensors::deserialize(&model).unwrap();
+    let sharpness = tensors.tensor("joint.objective.sharpness").unwrap();
+    let sharpness = f32::from_le_bytes(sharpness.data().try_into().unwrap());
+    assert!(sharpness.is_finite() && sharpness != 2.0_f32.ln(), "{sharpness}");
+}
+
+/// The parameters of a run that was never stopped, which one that is killed in its third step or later and goes on has to the bit.
+pub(crate) fn whole_and_resumed(p: &Playground, config: &str, sets: &[&str]) -> Vec<u8> {
+    p.succeed(&[&["train", config, "--quiet", "--out", "whole"], sets].concat());
+    let every_step = ["--out", "part", "--set", "checkpoint.every_steps=1"];
+    let mut child = p.start(&[&["train", config], &every_step[..], sets].concat());
     while !p.path("part/checkpoints/3.json").is_file() && !p.path("part/summary.json").is_file() {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
@@ -123,11 +120,7 @@ fn a_run_that_goes_on_ends_as_one_that_was_never_stopped_and_keeps_what_the_loss
     assert!(model("whole") == model("part"));
     let summary = |run: &str| without_measurements(json(&p.path(run).join("summary.json")));
     assert_eq!(summary("whole"), summary("part"));
-    let model = model("whole");
-    let tensors = safetensors::SafeTensors::deserialize(&model).unwrap();
-    let sharpness = tensors.tensor("joint.objective.sharpness").unwrap();
-    let sharpness = f32::from_le_bytes(sharpness.data().try_into().unwrap());
-    assert!(sharpness.is_finite() && sharpness != 2.0_f32.ln(), "{sharpness}");
+    model("whole")
 }
 
 #[test]

@@ -117,6 +117,86 @@ fn a_model_has_named_inputs_for_any_number_of_samples_and_says_how_they_are_made
 }
 
 #[test]
+fn a_graph_of_samples_that_may_lack_modalities_is_told_which_have_them_and_so_are_its_inputs() {
+    let p = playground();
+    p.succeed(&[
+        "data",
+        "export",
+        "scene",
+        "data",
+        "--quiet",
+        "--set",
+        "data.train_samples=40",
+        "--set",
+        "data.test_samples=8",
+    ]);
+    p.succeed(&[
+        "train",
+        "data/config.toml",
+        "--quiet",
+        "--out",
+        "run",
+        "--set",
+        "run.epochs=1",
+        "--set",
+        "data.streams.camera.optional=true",
+    ]);
+    let table = std::fs::read_to_string(p.path("data/samples.csv")).unwrap();
+    let mut lines: Vec<String> = table.lines().map(ToOwned::to_owned).collect();
+    let columns: Vec<&str> = table.lines().next().unwrap().split(',').collect();
+    let camera = columns
+        .iter()
+        .position(|column| *column == "camera_path")
+        .unwrap();
+    let mut cells: Vec<&str> = table.lines().nth(1).unwrap().split(',').collect();
+    cells[camera] = "";
+    lines[1] = cells.join(",");
+    p.write("data/part.csv", lines.join("\n"));
+    let export = [
+        "export",
+        "run",
+        "--onnx",
+        "whole.onnx",
+        "--table",
+        "data/part.csv",
+        "--inputs",
+        "whole.npz",
+    ];
+    p.refuse_after_run(&export, "with --missing");
+    let export = [
+        "export",
+        "run",
+        "--missing",
+        "--onnx",
+        "part.onnx",
+        "--table",
+        "data/part.csv",
+        "--inputs",
+        "part.npz",
+    ];
+    let told = p.succeed(&export);
+    let model = read(&p, "part.onnx");
+    for name in ["camera", "motion", "microphone"] {
+        assert_eq!(model.inputs[&format!("present_{name}")], ["batch"], "{told}");
+        assert!(
+            told.contains(&format!("input   present_{name} [batch]")),
+            "{told}"
+        );
+    }
+    assert!(model.properties["gblend.missing"].contains("present_NAME"));
+    let mut inputs = zip::ZipArchive::new(std::fs::File::open(p.path("part.npz")).unwrap()).unwrap();
+    let mut present = |name: &str| {
+        let mut bytes = Vec::new();
+        let mut file = inputs.by_name(&format!("present_{name}.npy")).unwrap();
+        std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
+        bytes.split_off(bytes.len() - (lines.len() - 1))
+    };
+    assert_eq!(present("camera").iter().position(|&there| there == 0), Some(0));
+    assert_eq!(present("camera").iter().filter(|&&there| there == 0).count(), 1);
+    assert!(present("microphone").iter().all(|&there| there == 1));
+}
+
+#[test]
 fn heads_that_were_not_trained_are_left_out_with_what_they_alone_read() {
     let p = playground();
     let sets = ["blend.kind=unimodal", "blend.head=motion"]

@@ -351,6 +351,118 @@ fn files_and_settings_that_cannot_be_are_refused_by_key() {
     );
 }
 
+const HEARING: [&str; 3] = [
+    "modality.microphone.encoder={ architecture = \"cnn10\", channels = [2, 3, 3, 4] }",
+    "modality.microphone.spectrogram={ n_fft = 64, hop_length = 40, win_length = 64, n_mels = 16, padding = \"reflect\", logarithm = \"decibels\" }",
+    "modality.microphone.deviation=30",
+];
+
+#[test]
+fn a_network_of_panns_is_loaded_without_its_constants_frozen_or_in_part_and_learns_at_its_own_rate() {
+    let p = playground();
+    let train_hearing = |out: &str, more: &[&str]| {
+        let sets = [SMALL, "run.epochs=2", "run.select=last"].into_iter();
+        let sets = sets.chain(HEARING).chain(more.iter().copied());
+        let mut arguments = vec!["train", "tiny.toml", "--out", out];
+        arguments.extend(sets.flat_map(|set| ["--set", set]));
+        let outcome = p.run(&arguments);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        outcome.stderr
+    };
+    let own = |run: &str| -> Arrays {
+        let all = arrays(&p, &format!("{run}/model.safetensors")).into_iter();
+        let named = all
+            .filter_map(|(name, array)| Some((name.strip_prefix("microphone.encoder.")?.to_owned(), array)));
+        named.collect()
+    };
+    train_hearing("before", &["run.seed=7"]);
+    let trained = own("before");
+    // What the public state dicts have besides: constants of the spectrogram, counters, and the last layer.
+    let mut file = trained.clone();
+    let constants = [
+        ("spectrogram_extractor.stft.conv_real.weight", vec![33, 1, 64]),
+        ("spectrogram_extractor.stft.conv_imag.weight", vec![33, 1, 64]),
+        ("logmel_extractor.melW", vec![33, 16]),
+        ("fc_audioset.weight", vec![9, 4]),
+        ("fc_audioset.bias", vec![9]),
+    ];
+    for (name, shape) in &constants {
+        let values = shape.iter().product::<usize>();
+        file.insert((*name).to_owned(), (shape.clone(), vec![0; 4 * values]));
+    }
+    file.insert("bn0.num_batches_tracked".into(), (vec![1], vec![0; 4]));
+    write(&p, "hearing.safetensors", &file);
+    let pretrained = "modality.microphone.pretrained=hearing.safetensors";
+    let told = train_hearing("frozen", &[pretrained, "modality.microphone.freeze=true"]);
+    let loaded = format!("{} of {} arrays loaded", trained.len(), trained.len());
+    assert!(
+        told.contains(&loaded) && told.contains("missing: nothing"),
+        "{told}"
+    );
+    for (name, _) in &constants {
+        assert!(told.contains(name), "{name}: {told}");
+    }
+    assert!(told.contains("microphone is frozen: its 4 features"), "{told}");
+    assert!(own("frozen") == trained);
+    train_hearing(
+        "stages",
+        &[pretrained, "modality.microphone.freeze={ stages = 2 }"],
+    );
+    for (name, array) in own("stages") {
+        let after = ["conv_block3", "conv_block4", "fc1"]
+            .iter()
+            .any(|part| name.starts_with(part));
+        assert_eq!(array != trained[&name], after, "{name}");
+    }
+    // One step of an optimizer without a scale of its own.
+    let step = [
+        "run.epochs=1",
+        "run.batch_size=1000",
+        "run.validation=0",
+        pretrained,
+    ];
+    let sgd = "optimizer={ kind = \"sgd\", learning_rate = 0.1, momentum = 0 }";
+    let scaled = "modality.microphone.learning_rate_scale=0.25";
+    train_hearing("whole", &[&step[..], &[sgd]].concat());
+    train_hearing("quarter", &[&step[..], &[sgd, scaled]].concat());
+    let of = |arrays: &Arrays| -> Vec<f32> {
+        let bytes = &arrays["conv_block4.conv2.weight"].1;
+        bytes
+            .chunks(4)
+            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+            .collect()
+    };
+    let (before, whole, quarter) = (of(&trained), of(&own("whole")), of(&own("quarter")));
+    assert!(before != whole);
+    for ((before, whole), quarter) in before.iter().zip(whole).zip(quarter) {
+        let (found, expected) = (quarter - before, (whole - before) / 4.0);
+        assert!(
+            (found - expected).abs() <= 1e-6 + 1e-3 * expected.abs(),
+            "{found} {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_spectrogram_that_trained_parameters_of_panns_do_not_read_is_refused_before_anything_is_trained() {
+    let p = playground();
+    p.refuse(
+        &[
+            "train",
+            "tiny.toml",
+            "--quiet",
+            "--set",
+            "modality.microphone.encoder={ architecture = \"cnn6\" }",
+        ],
+        &[
+            "modality.microphone.sample_rate = 8000",
+            "32000",
+            "\"cnn6\"",
+            "spectrogram.logarithm = \"decibels\"",
+        ],
+    );
+}
+
 /// Words of a tokenizer like those of BERT, small enough to write down.
 fn word_tokenizer() -> Value {
     let words = [

@@ -78,7 +78,7 @@ kind = "equal"
 "#;
 
 /// What a kind cannot do without.
-const NEEDED: [(&str, &[&str]); 3] = [
+const NEEDED: [(&str, &[&str]); 5] = [
     ("blend.fixed", &["blend.weights={camera=1, joint=1}"]),
     ("blend.unimodal", &["blend.head=\"camera\""]),
     (
@@ -88,6 +88,14 @@ const NEEDED: [(&str, &[&str]); 3] = [
             "modality.motion.objective.kind=\"single-label\"",
         ],
     ),
+    (
+        "objective.match",
+        &[
+            "modality.camera.objective.kind=\"none\"",
+            "modality.motion.objective.kind=\"none\"",
+        ],
+    ),
+    ("objective.views", &["modality.camera.augment.crop=0.5"]),
 ];
 
 /// Settings beside which a key does anything: the beginning of a key, and what stands beside it.
@@ -237,9 +245,11 @@ fn keys(p: &Playground, number: &str) -> Vec<Key> {
     for plugin in p.json(&["plugins", "--json"]).as_array().unwrap() {
         let (role, kind) = (plugin["role"].as_str().unwrap(), plugin["kind"].as_str().unwrap());
         let of = format!("{role}.{kind}");
-        let table = match role {
-            "modality" => "modality.it".to_owned(),
-            other => other.to_owned(),
+        let table = match (role, kind) {
+            ("modality", _) => "modality.it".to_owned(),
+            // They are for a modality's own head.
+            ("objective", "anchor" | "views") => "modality.camera.objective".to_owned(),
+            (other, _) => other.to_owned(),
         };
         let mut found = Vec::new();
         numbers(

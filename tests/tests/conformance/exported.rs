@@ -9,8 +9,9 @@ use gblend_cli::records::{ModelModality, PredictionRule};
 use gblend_core::conformance::arbitrary::{MediaSize, samples};
 use gblend_core::serde_json::{Value, json};
 use gblend_core::{
-    Array, AutoDevice, Batch, BuildContext, Encoder, FitContext, Fitted, LabelKind, Labels, Media, MediaKind,
-    Modality, Module, ParamPath, ParamVisitor, Pass, Result, Role, Seed, catalogue, serde, typetag,
+    Array, AutoDevice, Batch, BuildContext, Encoder, FitContext, Fitted, Fusion, FusionContext, FusionInputs,
+    FusionModule, LabelKind, Labels, Media, MediaKind, Modality, Module, ParamPath, ParamVisitor, Pass,
+    PresenceMask, Result, Role, Seed, catalogue, serde, typetag,
 };
 use gblend_core::{schemars::JsonSchema, tensor::Features};
 
@@ -21,6 +22,15 @@ const BUILT_IN: &str = "gblend-modalities";
 
 /// What the export of a network with these modalities and this fusion says: the names of inputs and outputs, or why there is none.
 fn exported(modalities: &[Value], fusion: &Value) -> std::result::Result<(Vec<String>, Vec<String>), String> {
+    exported_of(modalities, fusion, false)
+}
+
+/// As [`exported`], for samples that may lack modalities where that is so.
+fn exported_of(
+    modalities: &[Value],
+    fusion: &Value,
+    missing: bool,
+) -> std::result::Result<(Vec<String>, Vec<String>), String> {
     let mut text = json!({
         "data": {"kind": "scene"},
         "modality": {},
@@ -79,6 +89,7 @@ fn exported(modalities: &[Value], fusion: &Value) -> std::result::Result<(Vec<St
         classes: &classes,
         modalities: &described,
         fitted: &fitted,
+        missing,
     };
     let exported = export(&mut network, &model, &device).map_err(|error| error.to_string())?;
     let inputs = exported.inputs.iter().flat_map(|input| input.tensors());
@@ -122,6 +133,71 @@ fn every_registered_fusion_is_exported() {
             }
         }
     }
+}
+
+#[test]
+fn every_registered_fusion_is_exported_for_samples_that_lack_modalities() {
+    let mut seen = 0;
+    for plugin in catalogue().unwrap().of(Role::Fusion) {
+        if plugin.crate_name == BUILT_IN {
+            for table in tables(Role::Fusion, plugin.kind) {
+                let found = exported_of(&[small(), small()], &table, true);
+                let (inputs, _) = found.unwrap_or_else(|error| panic!("{table}: {error}"));
+                assert_eq!(inputs, ["m0", "present_m0", "m1", "present_m1"], "{table}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 8);
+}
+
+/// A fusion that counts on the host who is there.
+#[derive(Debug, serde::Serialize, serde::Deserialize, JsonSchema)]
+#[serde(crate = "gblend_core::serde")]
+#[schemars(crate = "gblend_core::schemars")]
+struct Counting {}
+
+#[typetag::serde(name = "counting")]
+impl Fusion for Counting {
+    fn build(&self, cx: &FusionContext<'_>) -> Result<Box<dyn FusionModule>> {
+        Ok(Box::new(Counted(cx.feature_dims.to_vec())))
+    }
+}
+
+gblend_core::register!(Fusion, "counting" => Counting);
+
+struct Counted(Vec<usize>);
+
+impl FusionModule for Counted {
+    fn fused_dim(&self) -> usize {
+        self.0.iter().sum()
+    }
+    fn fuse(&mut self, inputs: FusionInputs, _: &Pass) -> Result<Features> {
+        let masks = inputs.present.iter().flatten();
+        let there = masks
+            .flat_map(PresenceMask::to_host)
+            .filter(|there| **there)
+            .count();
+        let features = gblend_core::nn::concatenate(inputs.features_of("counting", &self.0)?)?;
+        gblend_core::nn::scale(features, 1.0 / (1 + there) as f32)
+    }
+}
+
+impl Module for Counted {
+    fn visit_params(&mut self, _: &ParamPath, _: &mut dyn ParamVisitor) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_fusion_that_reads_on_the_host_who_is_there_is_exported_for_whole_samples_alone_and_named() {
+    let counting = json!({"kind": "counting", "head": {"hidden": []}});
+    exported_of(&[small(), small()], &counting, false).unwrap();
+    let told = exported_of(&[small(), small()], &counting, true).unwrap_err();
+    assert!(
+        told.contains("the joint head reads on the host which samples have a modality"),
+        "{told}"
+    );
 }
 
 /// An encoder that decides on the host.

@@ -8,8 +8,8 @@ use gblend_core::serde::{Deserialize, Serialize};
 use gblend_core::serde_json;
 use gblend_core::tensor::{Features, Plain};
 use gblend_core::{
-    Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor, Pass, Result,
-    typetag,
+    Error, Fusion, FusionContext, FusionInputs, FusionModule, Module, ParamPath, ParamVisitor, Pass,
+    PresenceMask, Result, typetag,
 };
 
 /// What is wrong with a fusion.
@@ -105,7 +105,7 @@ impl FusionModule for Projection {
         let missing = present
             .iter()
             .flatten()
-            .flatten()
+            .flat_map(PresenceMask::to_host)
             .filter(|there| !**there)
             .count();
         if self.fault == Fault::StopsWhereOneIsMissing && missing > 0 {
@@ -129,7 +129,9 @@ impl FusionModule for Projection {
             Fault::DropsAForksHistory => Ok(fork(fused).1),
             Fault::DividesByThoseThere => {
                 let share = |sample: usize| {
-                    let there = |mask: &&Option<Vec<bool>>| mask.as_ref().is_none_or(|mask| mask[sample]);
+                    let there = |mask: &&Option<PresenceMask>| {
+                        mask.as_ref().is_none_or(|mask| mask.to_host()[sample])
+                    };
                     1.0 / present.iter().filter(there).count() as f32
                 };
                 let shares = (0..samples[0])
@@ -140,12 +142,12 @@ impl FusionModule for Projection {
             Fault::CountsMissingInTheBatch => scale(fused, 1.0 + missing as f32),
             Fault::TakesAMaskForMissing => {
                 let lacking: Vec<bool> = (0..samples[0])
-                    .map(|sample| present.iter().flatten().all(|mask| !mask[sample]))
+                    .map(|sample| present.iter().flatten().all(|mask| !mask.to_host()[sample]))
                     .collect();
-                mask_rows(fused, &lacking)
+                mask_rows(fused, &lacking.into())
             }
             Fault::MasksWithoutAGradient => {
-                let is_whole = |sample: usize| present.iter().flatten().all(|mask| mask[sample]);
+                let is_whole = |sample: usize| present.iter().flatten().all(|mask| mask.to_host()[sample]);
                 let values = fused.to_vec();
                 let factors = values.iter().enumerate().map(|(place, &value)| {
                     let sample = place / LENGTH;

@@ -15,7 +15,7 @@ const SETTINGS: [(Role, &str, &str); 2] = [
 ];
 
 /// Other settings under which a plugin does other things.
-const VARIANTS: [(Role, &str, &str); 56] = [
+const VARIANTS: [(Role, &str, &str); 62] = [
     (
         Role::Blend,
         "ogr",
@@ -121,6 +121,16 @@ const VARIANTS: [(Role, &str, &str); 56] = [
         r#"{"sample_rate": 8000, "augment": {"noise_snr": [0, 20], "time_mask": 4, "masks": 2}}"#,
     ),
     (Role::Modality, "audio", r#"{"normalization": "fitted"}"#),
+    (
+        Role::Modality,
+        "audio",
+        r#"{"encoder": {"architecture": "cnn6", "channels": [3, 4, 4, 5], "features": 6, "dropout": 0.3}}"#,
+    ),
+    (
+        Role::Modality,
+        "audio",
+        r#"{"mean": -30, "deviation": 30, "spectrogram": {"n_mels": 20, "padding": "reflect", "logarithm": "decibels"}, "augment": {"noise_snr": [0, 20]}, "encoder": {"architecture": "cnn10", "channels": [3, 4, 4, 5]}}"#,
+    ),
     (Role::Modality, "depth", r#"{"scale": "logarithmic"}"#),
     (Role::Modality, "depth", r#"{"range": [1, 4], "size": [7, 6]}"#),
     (
@@ -216,6 +226,18 @@ const VARIANTS: [(Role, &str, &str); 56] = [
     ),
     (Role::Objective, "multi-label", r#"{"class_weights": "balanced"}"#),
     (Role::Objective, "multi-label", r#"{"class_weights": {"c0": 3}}"#),
+    (
+        Role::Objective,
+        "match",
+        r#"{"width": 4, "hidden": [6], "temperature": {"start": 0.5, "learned": false}, "block": 4}"#,
+    ),
+    (
+        Role::Objective,
+        "views",
+        r#"{"width": 4, "hidden": [], "temperature": {"start": 0.3, "learned": true}}"#,
+    ),
+    (Role::Objective, "anchor", r#"{"share": 0.5}"#),
+    (Role::Modality, "text", r#"{"augment": {"delete": 0.3}}"#),
     (
         Role::Optimizer,
         "sgd",

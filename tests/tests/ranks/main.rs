@@ -3,6 +3,7 @@
 
 mod equality;
 mod spread;
+mod towers;
 
 use std::path::{Path, PathBuf};
 

@@ -30,7 +30,7 @@ fn an_estimate_of_several_ranks_is_that_of_one_to_the_bit_on_all_of_them() {
                     let reporter = Reporter::new(true).muted();
                     let fitted = Default::default();
                     let (session, splits) = open_together(&config, &fitted, ranks, &reporter)?;
-                    let blend = config.blend.start(&session.heads)?;
+                    let blend = config.start_blend(&session.heads)?;
                     let request = blend.estimate_due(0, 2).unwrap();
                     let state = state_of(&mut session.initial_model()?)?;
                     let live = StartingPoint {

@@ -16,7 +16,7 @@ use crate::command_line::gblend;
 use crate::metadata::target_directory;
 use crate::process::{output_of, succeed, workspace};
 use crate::python::environment;
-use trained::{Trained, of_scene, of_table};
+use trained::{Trained, of_scene, of_scene_in_part, of_table};
 
 /// The largest difference that is none, of probabilities, and of numbers as a share of them.
 const TOLERANCE: f64 = 1e-4;
@@ -62,7 +62,11 @@ impl Onnx {
         let script = workspace().join("xtask/peers/onnx_models.py");
         let told = output_of(Command::new(&python).arg(script).arg(&folder))?;
         let cases: Vec<Case> = serde_json::from_str(&told)?;
-        let trained = [of_scene(&gblend, &python)?, of_table(&gblend, &python)?];
+        let trained = [
+            of_scene(&gblend, &python)?,
+            of_scene_in_part(&gblend, &python)?,
+            of_table(&gblend, &python)?,
+        ];
         check(&cases, &trained)?;
         println!("{} models, and {} that were trained", cases.len(), trained.len());
         if self.write {

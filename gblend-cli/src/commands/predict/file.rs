@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use super::answer::Prediction;
 use super::columns::{Columns, Line};
 use crate::error::{Error, Result};
-use crate::files::{check_free, taken};
+use crate::files::{check_free, make_readable, taken};
 use parquet::ParquetFile;
 
 /// A file of predictions. It has its name once it is [finished](Self::finish): nobody reads half of it.
@@ -109,26 +109,13 @@ impl PredictionFile {
             Writer::Parquet(file) => file.finish(),
         };
         let file = file.map_err(Error::write(&self.path))?;
-        readable(&file).map_err(Error::write(&self.path))?;
+        make_readable(file.as_file()).map_err(Error::write(&self.path))?;
         let named = file.persist_noclobber(&self.path);
         named.map(drop).map_err(|error| match error.error.kind() {
             std::io::ErrorKind::AlreadyExists => taken(&self.path),
             _ => Error::write(&self.path)(error.error),
         })
     }
-}
-
-/// Gives a file, which was a temporary one and its owner's alone, the rights of any other.
-#[cfg(unix)]
-fn readable(file: &NamedTempFile) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.as_file()
-        .set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable(_: &NamedTempFile) -> std::io::Result<()> {
-    Ok(())
 }
 
 fn extension(path: &Path) -> String {

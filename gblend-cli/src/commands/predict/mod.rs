@@ -3,6 +3,8 @@
 mod answer;
 mod columns;
 mod file;
+mod page;
+mod query;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -25,6 +27,7 @@ use crate::training::{Predicted, Predictor};
 use answer::{Answers, Prediction, Said};
 use columns::Columns;
 use file::PredictionFile;
+use query::QueryOptions;
 
 /// Predicts the classes of samples, or their numbers: of new files, or of the run's own dataset.
 #[derive(Debug, Args)]
@@ -32,7 +35,10 @@ pub(super) struct Predict {
     /// The run folder.
     run: PathBuf,
     /// Names of samples of the run's dataset, such as scene-1003; `gblend check` lists some.
-    #[arg(required_unless_present_any = ["table", "shards", "input"], conflicts_with_all = ["table", "shards", "input"])]
+    #[arg(
+        required_unless_present_any = ["table", "shards", "input", "query", "among"],
+        conflicts_with_all = ["table", "shards", "input", "query", "among"]
+    )]
     samples: Vec<String>,
     #[command(flatten)]
     further: FurtherFiles,
@@ -43,6 +49,8 @@ pub(super) struct Predict {
     /// probabilities of every class, by every trained head.
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    query: QueryOptions,
     #[command(flatten)]
     device: DeviceOption,
     /// Prints JSON in place of the table: the probabilities of every class, by every trained head.
@@ -100,6 +108,18 @@ impl Destination {
 impl Predict {
     pub(super) fn run(mut self) -> Result<()> {
         let reporter = Reporter::new(self.quiet);
+        if self.query.are_given() {
+            let (run, _) = self.device.open_run(&self.run, &reporter)?;
+            let streams = streams_of(&self.input, &run.model)?;
+            return self.query.run(
+                &self.run,
+                &self.input,
+                &streams,
+                &self.device,
+                self.json,
+                &reporter,
+            );
+        }
         let mut destination = match self.out.take() {
             Some(path) => {
                 // Before the work.

@@ -13,7 +13,9 @@ pub(crate) mod recordings;
 use std::path::{Path, PathBuf};
 
 use gblend_core::media::{Frames, Media, MediaKind, SequenceShape, Waveform};
-use gblend_core::{Dataset, Error, OpenContext, Partition, Result, Sample, Seed, Source, Stream};
+use gblend_core::{
+    Dataset, Error, FurtherLabel, OpenContext, Partition, Result, Sample, Seed, Source, Stream,
+};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
@@ -123,11 +125,12 @@ impl Dataset for AvMnist {
                 stream("image", MediaKind::Frames),
                 stream("audio", MediaKind::Waveform),
             ],
-            train: train.pictures,
-            test: test.pictures,
             filter,
+            further_labels: further_labels(&pairs, &recordings, [&train.pictures, &test.pictures]),
             recordings,
             pairs,
+            train: train.pictures,
+            test: test.pictures,
         }))
     }
 }
@@ -189,6 +192,35 @@ struct Opened {
     filter: Option<EnergyFilter>,
     recordings: Recordings,
     pairs: Vec<Pair>,
+    further_labels: Vec<FurtherLabel>,
+}
+
+/// Labels that no digit tells: who speaks, and how thick the strokes are, in thirds of the ink of the training pictures.
+fn further_labels(pairs: &[Pair], recordings: &Recordings, pictures: [&Pictures; 2]) -> Vec<FurtherLabel> {
+    let ink_of = |pair: &Pair| -> u64 {
+        let pictures = pictures[usize::from(pair.partition == Partition::Test)];
+        pictures
+            .get(pair.picture)
+            .iter()
+            .map(|&pixel| u64::from(pixel))
+            .sum()
+    };
+    let training = pairs.iter().filter(|pair| pair.partition == Partition::Train);
+    let mut ink: Vec<u64> = training.map(ink_of).collect();
+    ink.sort_unstable();
+    let third = |number: usize| ink.get(number * ink.len() / 3).copied().unwrap_or(0);
+    let (thin, thick) = (third(1), third(2));
+    let stroke = pairs.iter().map(|pair| match ink_of(pair) {
+        ink if ink < thin => "thin",
+        ink if ink < thick => "medium",
+        _ => "thick",
+    });
+    let stroke: Vec<&str> = stroke.collect();
+    let speaker = pairs.iter().map(|pair| recordings.name(pair.recording).1);
+    vec![
+        FurtherLabel::of_values("speaker", speaker),
+        FurtherLabel::of_values("stroke", stroke),
+    ]
 }
 
 impl Opened {
@@ -243,6 +275,10 @@ impl Source for Opened {
 
     fn streams(&self) -> &[Stream] {
         &self.streams
+    }
+
+    fn further_labels(&self) -> &[FurtherLabel] {
+        &self.further_labels
     }
 
     fn len(&self) -> usize {

@@ -14,13 +14,15 @@
 
 mod encode;
 mod names;
+mod thumbnail;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gblend_core::{
-    Error as CoreError, Label, LabelKind, Media, MediaKind, OnBadSample, Partition, Sample, Source, Stream,
+    Error as CoreError, FurtherLabel, Label, LabelKind, Media, MediaKind, OnBadSample, Partition, Sample,
+    Source, Stream,
 };
 use rayon::prelude::*;
 
@@ -30,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::files::write_whole;
 use encode::{Encoded, depth_units, encode};
 use names::file_names;
+pub use thumbnail::picture;
 
 /// Name of the table.
 const TABLE: &str = "samples.csv";
@@ -154,6 +157,7 @@ impl<'a> Export<'a> {
             classes: (self.source.label_kind() != LabelKind::Number).then(|| self.source.classes().to_vec()),
             split: Split::Column("split".into()),
             group: self.has_groups().then(|| "group".into()),
+            further_labels: self.further_labels().map(|label| label.name.clone()).collect(),
             samples_per_class: None,
             on_bad_sample: match self.source.on_bad_sample() {
                 OnBadSample::Skip => BadSample::Skip,
@@ -249,6 +253,15 @@ impl<'a> Export<'a> {
         }
     }
 
+    /// Labels beside the dataset's own whose names no other column of the table has.
+    fn further_labels(&self) -> impl Iterator<Item = &FurtherLabel> {
+        let columns: Vec<String> = self.streams.iter().map(ExportedStream::column).collect();
+        self.source.further_labels().iter().filter(move |label| {
+            let own = ["id", "label", "split", "group"].contains(&label.name.as_str());
+            !own && !columns.contains(&label.name)
+        })
+    }
+
     fn has_groups(&self) -> bool {
         self.samples.iter().any(|sample| sample.group.is_some())
     }
@@ -259,7 +272,12 @@ impl<'a> Export<'a> {
         let mut header = vec!["id".to_owned(), "label".to_owned(), "split".to_owned()];
         header.extend(self.has_groups().then(|| "group".to_owned()));
         header.extend(self.streams.iter().map(ExportedStream::column));
+        header.extend(self.further_labels().map(|label| label.name.clone()));
         table.write_record(header).map_err(internal)?;
+        let samples = self.samples.iter().enumerate();
+        let places: BTreeMap<&str, usize> = samples
+            .map(|(place, sample)| (sample.id.as_str(), place))
+            .collect();
         for (sample, paths) in rows {
             let split = match sample.partition {
                 Partition::Train => "train",
@@ -289,6 +307,12 @@ impl<'a> Export<'a> {
             let mut row = vec![sample.id.as_str(), &label, split];
             row.extend(sample.group.as_deref());
             row.extend(paths.iter().map(String::as_str));
+            let place = places.get(sample.id.as_str()).copied();
+            row.extend(self.further_labels().map(|label| {
+                let class = place.and_then(|place| label.of_samples.get(place).copied().flatten());
+                let name = class.and_then(|class| label.classes.get(class as usize));
+                name.map_or("", String::as_str)
+            }));
             table.write_record(row).map_err(internal)?;
         }
         table

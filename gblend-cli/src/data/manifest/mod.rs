@@ -44,7 +44,8 @@ use std::path::{Path, PathBuf};
 
 use gblend_core::media::MediaKind;
 use gblend_core::{
-    Dataset, Error, Further, FurtherSource, LabelKind, OnBadSample, OpenContext, Result, Seed, Source,
+    Dataset, Error, Further, FurtherLabel, FurtherSource, LabelKind, OnBadSample, OpenContext, Result, Seed,
+    Source,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,10 @@ pub struct Manifest {
     /// Column of what must not be divided, such as a speaker: samples with the same value stay in one split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Columns with further classes of samples, which no head is asked for: what `gblend evaluate --feature-space` reads out of
+    /// features, and what may say which samples are the same to an objective that compares them. An empty cell is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_labels: Vec<String>,
     /// Samples to use of each class in each split, the first ones. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples_per_class: Option<usize>,
@@ -360,6 +365,7 @@ impl Manifest {
             classes: None,
             split: Split::Column(String::new()),
             group: None,
+            further_labels: Vec::new(),
             samples_per_class: None,
             on_bad_sample: BadSample::Error,
             seed: 0,
@@ -388,10 +394,17 @@ impl Manifest {
         mut problems: Vec<Error>,
     ) -> Result<Opened> {
         let columns = Columns::find(self, &table, from_shards)?;
+        let further = self
+            .further_labels
+            .iter()
+            .map(|name| table.column(name, "further_labels"));
+        let further: Vec<usize> = further.collect::<Result<_>>()?;
+        let mut taken = columns.taken();
+        taken.extend(&further);
         let streams: Vec<OpenedStream> = self
             .streams
             .iter()
-            .map(|(name, stream)| stream.open(name, &table, &columns.taken(), &store))
+            .map(|(name, stream)| stream.open(name, &table, &taken, &store))
             .collect::<Result<_>>()?;
         streams
             .iter()
@@ -413,7 +426,17 @@ impl Manifest {
         if rows.is_empty() && problems.is_empty() {
             return Err(Error::data("the table", "found no row, expected at least one"));
         }
-        Ok(Opened::new(self, store, table, rows, classes, streams, problems))
+        let further: Vec<FurtherLabel> = self
+            .further_labels
+            .iter()
+            .zip(further)
+            .map(|(name, column)| {
+                let cells = (0..rows.len()).map(|sample| table.value(rows.position(sample), column));
+                FurtherLabel::of_values(name, cells)
+            })
+            .collect();
+        let opened = Opened::new(self, store, table, rows, classes, streams, problems);
+        Ok(opened.with_further_labels(further))
     }
 
     fn on_bad(&self) -> OnBadSample {

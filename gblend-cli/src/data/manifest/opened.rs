@@ -1,6 +1,8 @@
 //! The dataset as opened: paths are looked up and files decoded when they are asked for.
 
-use gblend_core::{Array, Error, LabelKind, Media, OnBadSample, Result, Sample, Source, Stream};
+use gblend_core::{
+    Array, Error, FurtherLabel, LabelKind, Media, OnBadSample, Result, Sample, Source, Stream,
+};
 
 use super::Manifest;
 use super::arrays::ArrayCells;
@@ -101,9 +103,18 @@ pub(super) struct Opened {
     streams: Vec<Stream>,
     readings: Vec<OpenedStream>,
     left_out: Vec<Error>,
+    further_labels: Vec<FurtherLabel>,
 }
 
 impl Opened {
+    /// The same with labels beside its own.
+    pub(super) fn with_further_labels(self, further_labels: Vec<FurtherLabel>) -> Self {
+        Self {
+            further_labels,
+            ..self
+        }
+    }
+
     pub(super) fn new(
         settings: &Manifest,
         store: Store,
@@ -127,6 +138,7 @@ impl Opened {
             streams: streams.collect(),
             readings,
             left_out,
+            further_labels: Vec::new(),
         }
     }
 
@@ -215,6 +227,10 @@ impl Source for Opened {
             Origin::Array(cells) => cells.columns(&self.table),
             _ => None,
         }
+    }
+
+    fn further_labels(&self) -> &[FurtherLabel] {
+        &self.further_labels
     }
 
     fn len(&self) -> usize {

@@ -18,13 +18,15 @@
 //! sample by sample and yet informative, beside movement and sound, which are low-dimensional, say more, and can
 //! hardly be memorized.
 
+mod caption;
 mod render;
 mod sound;
 mod thing;
 
 use gblend_core::media::{Media, MediaKind};
 use gblend_core::{
-    Dataset, Error, Label, LabelKind, OpenContext, Partition, Result, Sample, Seed, Source, Stream,
+    Dataset, Error, FurtherLabel, Label, LabelKind, OpenContext, Partition, Result, Sample, Seed, Source,
+    Stream,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,11 @@ pub struct Scene {
     /// What the label of a sample is.
     #[serde(skip_serializing_if = "Target::is_kind")]
     pub target: Target,
+    /// Whether there is a stream `caption`, a text with a coarse vocabulary that says the color of the thing, how far it is and
+    /// where it moves to. Then half of the things are drawn and half are photographed, at random, which captions never mention:
+    /// what a tower that matches pictures with captions may forget. The labels `style`, `look` and `color` tell it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub captions: bool,
     /// Samples to train on, validation included.
     pub train_samples: usize,
     /// Samples for the final evaluation; 0 for a run that is not tested.
@@ -104,6 +111,7 @@ impl Default for Scene {
         Self {
             seed: 0,
             target: Target::Kind,
+            captions: false,
             train_samples: 1000,
             test_samples: 1000,
             frames: 6,
@@ -175,19 +183,25 @@ impl Dataset for Scene {
             target: Target::Kind,
             ..self.clone()
         };
+        let mut streams = vec![
+            stream("camera", MediaKind::Frames),
+            stream("motion", MediaKind::Flow),
+            stream("distance", MediaKind::Depth),
+            stream("microphone", MediaKind::Waveform),
+        ];
+        if self.captions {
+            streams.push(stream("caption", MediaKind::Text));
+        }
+        let samples = 0..self.train_samples + self.test_samples;
         Ok(Box::new(World {
+            further_labels: caption::further_labels(self, samples.map(|index| thing(self, index))),
             settings: serde_json::to_string(&shown).map_err(Error::plugin)?,
             scene: self.clone(),
             classes: match self.target {
                 Target::Kind => NAMES.map(str::to_owned).to_vec(),
                 Target::Distance => Vec::new(),
             },
-            streams: vec![
-                stream("camera", MediaKind::Frames),
-                stream("motion", MediaKind::Flow),
-                stream("distance", MediaKind::Depth),
-                stream("microphone", MediaKind::Waveform),
-            ],
+            streams,
         }))
     }
 }
@@ -200,12 +214,17 @@ struct World {
     settings: String,
     classes: Vec<String>,
     streams: Vec<Stream>,
+    further_labels: Vec<FurtherLabel>,
+}
+
+fn thing(scene: &Scene, index: usize) -> Thing {
+    let seed = Seed::new(scene.seed).derive("scene").nth(index as u64);
+    Thing::draw(scene, index % CLASSES, seed)
 }
 
 impl World {
     fn thing(&self, index: usize) -> Thing {
-        let seed = Seed::new(self.scene.seed).derive("scene").nth(index as u64);
-        Thing::draw(&self.scene, index % CLASSES, seed)
+        thing(&self.scene, index)
     }
 }
 
@@ -223,6 +242,10 @@ impl Source for World {
 
     fn streams(&self) -> &[Stream] {
         &self.streams
+    }
+
+    fn further_labels(&self) -> &[FurtherLabel] {
+        &self.further_labels
     }
 
     fn len(&self) -> usize {
@@ -251,6 +274,7 @@ impl Source for World {
             MediaKind::Frames => render::frames(&self.scene, &thing).map(Media::Frames),
             MediaKind::Flow => render::flow(&self.scene, &thing).map(Media::Flow),
             MediaKind::Depth => render::depth(&self.scene, &thing).map(Media::Depth),
+            MediaKind::Text => Ok(Media::Text(caption::caption(&thing))),
             _ => Ok(Media::Waveform(sound::waveform(&self.scene, &thing))),
         }
     }

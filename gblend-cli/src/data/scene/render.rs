@@ -97,6 +97,11 @@ const STRIPES: f64 = 0.16;
 const CLUTTER: f64 = 0.22;
 const GRAIN: f64 = 0.03;
 
+/// Where the outline of a thing that is drawn begins, in radii, how bright it is, and the steps of flat colors from black to white.
+const OUTLINE: f64 = 0.88;
+const INK: f64 = 0.25;
+const FLAT: f64 = 8.0;
+
 /// Color frames. The look is the object's color and the direction of its stripes; wall and object are
 /// covered by clutter that is the sample's own.
 pub(super) fn frames(scene: &Scene, thing: &Thing) -> Result<Frames> {
@@ -114,6 +119,7 @@ pub(super) fn frames(scene: &Scene, thing: &Thing) -> Result<Frames> {
     let turn = PI * ((thing.look * 3 % CLASSES) as f64 * step + spread * wobble);
     let (phase, stripes) = (rng.random_range(0.0..TAU), rng.random_range(2.0..3.0));
     let clutter = CLUTTER * scene.rgb_noise;
+    let drawn = scene.captions && thing.drawn;
     let mut pixels = Vec::with_capacity(shape(scene, 3).len());
     each_pixel(scene, thing, |_, place, object| {
         let value = match object {
@@ -124,9 +130,15 @@ pub(super) fn frames(scene: &Scene, thing: &Thing) -> Result<Frames> {
                 [0, 1, 2].map(|c| base + COLOR * tint[c] + STRIPES * wave + clutter * dirt[c])
             }
         };
+        let outlined = object.is_some_and(|[x, y]| x.hypot(y) > OUTLINE);
         for channel in value {
             let grain: f64 = StandardNormal.sample(&mut rng);
-            pixels.push((255.0 * (channel + GRAIN * grain)).round().clamp(0.0, 255.0) as u8);
+            let seen = match (drawn, outlined) {
+                (false, _) => channel + GRAIN * grain,
+                (true, true) => INK,
+                (true, false) => (channel * FLAT).round() / FLAT,
+            };
+            pixels.push((255.0 * seen).round().clamp(0.0, 255.0) as u8);
         }
     });
     Frames::new(shape(scene, 3), pixels)

@@ -166,6 +166,43 @@ fn a_distance_in_the_place_of_the_kind_changes_the_label_alone() {
 }
 
 #[test]
+fn captions_change_pictures_alone_and_what_they_leave_out_is_a_label() {
+    let captioned = Scene {
+        captions: true,
+        ..small()
+    };
+    let (plain, world) = (open(&small()), open(&captioned));
+    assert!(plain.further_labels().is_empty() && plain.streams().len() == 4);
+    let [style, look, color] = world.further_labels() else {
+        panic!("three labels")
+    };
+    assert_eq!(style.classes, ["drawn", "photographed"]);
+    assert_eq!((look.classes.len(), color.classes.len()), (8, 4));
+    let mut drawn = 0;
+    for index in 0..world.len() {
+        let Media::Text(caption) = world.read(index, 4).unwrap() else {
+            panic!("a caption")
+        };
+        let named = &color.classes[color.of_samples[index].unwrap() as usize];
+        assert!(caption.starts_with(&format!("a {named} thing, ")), "{caption}");
+        for never in style.classes.iter().chain(&look.classes) {
+            assert!(!caption.contains(never.as_str()), "{caption}");
+        }
+        let is_drawn = style.of_samples[index] == Some(0);
+        drawn += usize::from(is_drawn);
+        let same = plain.read(index, 0).unwrap() == world.read(index, 0).unwrap();
+        assert_eq!(same, !is_drawn);
+        for stream in 1..4 {
+            assert_eq!(
+                plain.read(index, stream).unwrap(),
+                world.read(index, stream).unwrap()
+            );
+        }
+    }
+    assert!((6..=18).contains(&drawn), "{drawn}");
+}
+
+#[test]
 fn settings_out_of_range_are_refused_by_name() {
     for (scene, key) in [
         (

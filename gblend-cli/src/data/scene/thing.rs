@@ -25,6 +25,8 @@ pub(super) struct Thing {
     pub(super) radius: f64,
     /// Distance of its center in meters.
     pub(super) distance: f64,
+    /// Whether its pictures are drawn and not photographed, where captions never mention it.
+    pub(super) drawn: bool,
     /// The camera's displacement at each frame and one more, x then y, in pixels.
     pub(super) camera: Vec<[f64; 2]>,
     /// Seed of everything else that is random in its pictures and sounds.
@@ -78,6 +80,7 @@ impl Thing {
             radius: 0.24 * side * DISTANCE / distance,
             distance,
             camera,
+            drawn: seed.derive("style").rng().random::<f64>() < 0.5,
             details: seed.derive("details"),
         }
     }

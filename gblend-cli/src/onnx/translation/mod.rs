@@ -83,6 +83,7 @@ impl<'a> Translation<'a> {
             Operation::StepMask(input) => (Layout::Own, self.step_mask(input)?),
             Operation::Tokens(input) => (Layout::Own, self.tokens(input)?),
             Operation::TokenMask { input, padding } => (Layout::Own, self.token_mask(input, *padding)?),
+            Operation::Presence(input) => (Layout::Own, self.presence(input)?),
             // Written when they are asked for: some operators have them in another order.
             Operation::Parameter { .. } | Operation::Constant(_) => return Ok(()),
             Operation::Add
@@ -106,6 +107,7 @@ impl<'a> Translation<'a> {
             Operation::Permute(order) => (Layout::Own, self.permute(operands, order)?),
             Operation::Repeat { axis } => (Layout::Own, self.repeat(operands, *axis, node)?),
             Operation::Concatenate { axis } => self.concatenate(operands, *axis, node)?,
+            Operation::MaskRows => (Layout::Own, self.mask_rows(operands)?),
             Operation::TakeRows(rows) => (Layout::Own, self.take_rows(operands, rows)?),
             Operation::Sum { axis } => (Layout::Own, self.sum(operands, &[*axis])?),
             Operation::SumOfAll => {

@@ -90,6 +90,21 @@ impl Translation<'_> {
             .node("Gather", &[&value, &rows], [Attribute::int("axis", 0)]))
     }
 
+    /// Which samples have an input.
+    pub(super) fn presence(&self, input: &str) -> Result<String> {
+        let present = self.input(input)?.present.as_ref();
+        Ok(present.ok_or_else(not_whole)?.views.clone())
+    }
+
+    /// Zeros in the place of rows that are not there, whatever stands in them.
+    pub(super) fn mask_rows(&mut self, operands: &[NodeId]) -> Result<String> {
+        let [rows, present] = operands_of(operands)?;
+        let (rows, present) = (self.own(rows)?, self.own(present)?);
+        let present = self.unsqueezed(&present, &[1]);
+        let zero = self.builder.float(0.0);
+        Ok(self.builder.node("Where", &[&present, &rows, &zero], []))
+    }
+
     /// The sum over these axes, which are gone.
     pub(super) fn sum(&mut self, operands: &[NodeId], axes: &[usize]) -> Result<String> {
         let value = self.own(first(operands)?)?;

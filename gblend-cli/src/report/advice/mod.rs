@@ -3,6 +3,7 @@
 //! What is found, the report says. What to do about it says the strategy, which knows its own settings; see
 //! [`Advice`]. Where it says nothing, there is a word for any strategy.
 
+mod beside_equal;
 mod comparison;
 mod learning;
 
@@ -45,7 +46,11 @@ pub(super) fn of_run(run: &Run) -> Vec<String> {
         advice.extend(weights(run));
         if let Some(last) = run.summary.blends.last() {
             advice.extend(gains(&run.advice, last));
-            advice.extend(uncertain(&run.advice, last));
+            let uncertain = uncertain(&run.advice, last);
+            let of_estimates = run.advice.weights == WeightSource::Estimated;
+            let expected = beside_equal::expected(last).filter(|_| uncertain.is_none() && of_estimates);
+            advice.extend(uncertain);
+            advice.extend(expected);
         }
         if learning.joint_can_be_judged(run) {
             advice.extend(joint(run));

@@ -4,7 +4,7 @@ use gblend_core::{Better, MetricFormat, MetricKind};
 use maud::{Markup, html};
 
 use super::figure::{Names, figure};
-use super::{advice, config, facts, run};
+use super::{advice, config, facts, feature_space, run};
 use crate::error::Result;
 use crate::records::{Difference, FigureDifference, Row, Tuned, mean_and_ci95, settled_by};
 use crate::report::advice;
@@ -64,6 +64,7 @@ pub(super) fn section(names: &mut Names, compared: &Compared) -> Result<Markup> 
         (methods(compared))
         @if let Some(chart) = accuracies { (figure(names, &chart)) }
         (gain(names, compared)?)
+        (feature_space::of_comparison(result))
         @if let Some(chart) = trained { (figure(names, &chart)) }
         @if let Some(chart) = search { (figure(names, &chart)) }
         @match representative {

@@ -1,6 +1,7 @@
 //! The page.
 
 mod comparison;
+mod feature_space;
 mod figure;
 mod run;
 mod side_by_side;

@@ -4,7 +4,7 @@ use gblend_core::MetricKind;
 use maud::{Markup, html};
 
 use super::figure::{Names, figure, table};
-use super::{advice, config, facts};
+use super::{advice, config, facts, feature_space};
 use crate::error::Result;
 use crate::records::{Counts, Metrics, ObjectiveDescription, TestDetails};
 use crate::report::advice;
@@ -88,6 +88,7 @@ pub(super) fn details(names: &mut Names, run: &Run) -> Result<Markup> {
             None if !run.summary.is_tested() => {}
             None => p.note { "The joint head was not run on subsets of the modalities; it was not trained, or there are too many." },
         }
+        @if let Some(space) = &run.summary.feature_space { (feature_space::of_run(space)) }
     })
 }
 
@@ -127,6 +128,9 @@ fn first(run: &Run) -> Vec<(String, String)> {
     let mut facts = Vec::new();
     let mut add = |name: &str, fact: String| facts.push((name.to_owned(), fact));
     add("strategy", summary.strategy.clone());
+    if let Some(contest) = &summary.contest {
+        add("chosen", contest.text());
+    }
     if let Some(objective) = &summary.objective {
         add("objective", objective.kind.clone());
     }

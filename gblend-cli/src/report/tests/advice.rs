@@ -179,8 +179,32 @@ fn the_last_estimate_counts() {
 
 #[test]
 fn a_wide_interval_asks_for_more_samples() {
-    let found = advice(|run| run.summary.blends[0].heads[1].weight_high = Some(0.81));
-    only(&found, &["sound [0.30, 0.81]", "blend.held_out (0.2)"]);
+    let found = advice(|run| run.summary.blends[0].heads[1].weight_high = Some(0.85));
+    only(&found, &["sound [0.34, 0.85]", "blend.held_out (0.2)"]);
+}
+
+#[test]
+fn what_weights_are_worth_is_said_where_they_are_near_equal_ones_or_far_from_them() {
+    let with = |intervals: [(f64, f64); 3]| {
+        advice(|run| {
+            for (head, (low, high)) in run.summary.blends[0].heads.iter_mut().zip(intervals) {
+                (head.weight_low, head.weight_high) = (Some(low), Some(high));
+            }
+        })
+    };
+    let found = with([(0.3, 0.4), (0.2, 0.34), (0.33, 0.5)]);
+    only(&found, &["0.33, is in the interval of every weight", "\"equal\""]);
+    let found = with([(0.05, 0.16), (0.4, 0.6), (0.3, 0.4)]);
+    only(&found, &["camera [0.05, 0.16]", "--methods equal,ogr"]);
+    // The fusion is no modality.
+    assert_eq!(with([(0.4, 0.5), (0.4, 0.5), (0.05, 0.1)]), Vec::<String>::new());
+    let given = advice(|run| {
+        run.advice = advice_of(&Equal::default());
+        run.summary.blends[0].heads.iter_mut().for_each(|head| {
+            (head.weight_low, head.weight_high) = (Some(0.3), Some(0.4));
+        });
+    });
+    assert_eq!(given, Vec::<String>::new());
 }
 
 #[test]

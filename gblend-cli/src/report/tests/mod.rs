@@ -98,6 +98,7 @@ fn run() -> Run {
             device: "cpu".into(),
             threads: 2,
             strategy: "ogr".into(),
+            contest: None,
             objective: None,
             class_weights: Vec::new(),
             samples_skipped: 0,
@@ -112,6 +113,7 @@ fn run() -> Run {
             predictions: predictions.to_vec(),
             pool: None,
             blends: vec![estimate(0)],
+            feature_space: None,
             seconds: Seconds {
                 prepare: 1.0,
                 train: 10.0,
@@ -174,8 +176,8 @@ fn estimate(epoch: usize) -> BlendReport {
             delta_o_interval: Some(Interval { low: 0.1, high: 0.3 }),
             delta_g_interval: Some(Interval { low: 0.4, high: 0.6 }),
             ogr_interval: Some(Interval { low: 0.2, high: 0.7 }),
-            weight_low: Some(weight - 0.1),
-            weight_high: Some(weight + 0.1),
+            weight_low: Some(weight - 0.06),
+            weight_high: Some(weight + 0.06),
         });
     BlendReport {
         epoch,

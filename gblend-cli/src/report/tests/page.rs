@@ -78,6 +78,7 @@ pub(super) fn comparison(accuracies: &[f64]) -> Comparison {
             .into(),
         simplex: None,
         seeds_alone: Vec::new(),
+        feature_spaces: Vec::new(),
         left_out: vec![LeftOut {
             method: "joint".into(),
             seed: 3,

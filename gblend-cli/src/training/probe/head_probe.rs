@@ -152,15 +152,7 @@ impl HeadProbe<'_> {
         let context = session.step_context(&stream, &prefix, epoch);
         // A probe goes on where the live run stands.
         learner.model.begin_epoch(live.epoch + epoch)?;
-        train_on(
-            session,
-            &plan,
-            active.encoders(),
-            context,
-            learner,
-            self,
-            reporter,
-        )?;
+        train_on(session, &plan, active, context, learner, self, reporter)?;
         self.position.step = learner.optimizer.steps();
         let interrupted = session.interrupt.check(live.epoch);
         if interrupted.is_err() {
@@ -212,10 +204,14 @@ impl Measured<'_> {
     /// The loss of each sample.
     fn losses_of(&self, model: &mut Multimodal, split: &dyn Evaluable) -> Result<Vec<Option<f64>>> {
         let (session, live) = (self.setup.session, self.setup.live);
-        let loader = session.loader_for(model, self.active.encoders())?;
+        let loader = session.loader_for(model, self.active)?;
         let (batch_size, device) = (session.batch_size(), &session.device);
         let evaluation = evaluate(model, &loader, split, batch_size, device, self.active)?;
-        let losses = evaluation.losses(model.criteria(), self.head)?;
+        let criterion = model.criteria().of(self.head);
+        let losses = evaluation.losses(model.criteria(), self.head)?.into_iter();
+        let losses: Vec<Option<f64>> = losses
+            .map(|loss| loss.map(|loss| criterion.in_evaluation_unit(loss)))
+            .collect();
         match losses.iter().flatten().find(|loss| !loss.is_finite()) {
             None => Ok(losses),
             Some(&value) => Err(Error::Diverged {

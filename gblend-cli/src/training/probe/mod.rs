@@ -43,7 +43,8 @@ pub fn estimate(
     let mut rng = seed.derive("resample").rng();
     match &request.estimator {
         Estimator::Probe { epochs, length } => {
-            let heads = session.heads.len();
+            let measured = (0..session.heads.len()).filter(|&head| !session.share_is_given(head));
+            let heads = measured.count();
             reporter.line(&format!("epoch {}: probing {heads} heads", live.epoch));
             let setup = ProbeSetup::new(session, splits, state, live, keeping, reporter)?;
             let ran = probes::run(&setup, epochs, *length);

@@ -8,6 +8,7 @@ use super::head_probe::probe;
 use super::setup::ProbeSetup;
 use crate::error::{Error, INTERRUPTED, Result};
 use crate::records::{ProbeLosses, SampleLosses};
+use crate::training::session::Session;
 
 /// Every head's changes of loss, and the length of the longest probe in epochs: the paper's GB_Estimate (Wang et al., CVPR
 /// 2020, algorithm 1). Of several `lengths`, the probe of the joint head chooses, or each for itself.
@@ -20,12 +21,14 @@ pub(super) fn run(
     let Some(&last) = lengths.last() else {
         return Err(Error::Internal("a probe of no length was asked for".into()));
     };
-    setup.left((joint + 1).saturating_mul(last));
+    let own: Vec<usize> = (0..joint)
+        .filter(|&head| !setup.session.share_is_given(head))
+        .collect();
+    setup.left((own.len() + 1).saturating_mul(last));
     let mut losses: Vec<ProbeLosses>;
     let longest = if lengths.len() == 1 || chosen == ProbeLength::Each {
         // Nothing to wait for, so the joint probe runs beside the others, first because it takes longest.
-        let mut order: Vec<usize> = (0..=joint).collect();
-        order.rotate_right(1);
+        let order = [&[joint], &own[..]].concat();
         losses = side_by_side(setup, &order, lengths)?;
         losses.rotate_left(1);
         let best: Vec<usize> = losses.iter().map(best).collect();
@@ -43,11 +46,12 @@ pub(super) fn run(
         };
         let best = best(&of_joint);
         let length = lengths[best];
-        setup.left(joint.saturating_mul(length));
-        losses = side_by_side(setup, &(0..joint).collect::<Vec<_>>(), &[length])?;
+        setup.left(own.len().saturating_mul(length));
+        losses = side_by_side(setup, &own, &[length])?;
         losses.push(only(of_joint, best));
         length
     };
+    let losses = with_those_of_given_shares(losses, setup.session);
     let changes = |of: fn(&SampleLosses) -> &Vec<Option<f64>>| -> Vec<Vec<Option<f64>>> {
         let heads = losses.iter().map(|ProbeLosses { before, after }| {
             let pairs = of(after.first().unwrap_or(before)).iter().zip(of(before));
@@ -59,6 +63,29 @@ pub(super) fn run(
     };
     let changes = LossChanges::with_gaps(changes(|at| &at.train), changes(|at| &at.held_out))?;
     Ok((changes, longest))
+}
+
+/// The same with heads that were not probed, as their shares are given: nothing is known to have moved them.
+fn with_those_of_given_shares(probed: Vec<ProbeLosses>, session: &Session<'_>) -> Vec<ProbeLosses> {
+    let still = probed.last().map(|losses| {
+        let unmoved = |losses: &[Option<f64>]| vec![Some(0.0); losses.len()];
+        let before = SampleLosses {
+            train: unmoved(&losses.before.train),
+            held_out: unmoved(&losses.before.held_out),
+        };
+        ProbeLosses {
+            after: vec![before.clone()],
+            before,
+        }
+    });
+    let mut probed = probed.into_iter();
+    let heads = 0..session.heads.len();
+    heads
+        .filter_map(|head| match session.share_is_given(head) {
+            true => still.clone(),
+            false => probed.next(),
+        })
+        .collect()
 }
 
 /// The position of the length with the lowest held-out loss, the shorter one of several.

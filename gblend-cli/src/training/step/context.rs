@@ -1,6 +1,9 @@
 //! Where a step is taken.
 
+use std::num::NonZeroUsize;
+
 use gblend_core::{AutoDevice, Heads, Seed};
+use gblend_optim::Scale;
 
 use crate::config::BatchNormOver;
 use crate::ranks::Ranks;
@@ -21,6 +24,10 @@ pub struct StepContext<'a> {
     pub prefix: &'a str,
     /// The epoch, counted from 1.
     pub epoch: usize,
+    /// Samples that an encoder computes at once; `None` for all.
+    pub chunk: Option<NonZeroUsize>,
+    /// What the blend's shares are multiplied by.
+    pub scale: Scale,
     /// Who takes it together: nobody else, in a context that is not [`over`](Self::over) some.
     pub ranks: &'a Ranks,
     /// What batch normalization is over if there are several.
@@ -28,7 +35,7 @@ pub struct StepContext<'a> {
 }
 
 impl<'a> StepContext<'a> {
-    /// On a device, for a network with these heads, by one process.
+    /// On a device, for a network with these heads, by one process, of whole batches at once.
     pub fn alone(
         device: &'a AutoDevice,
         heads: &'a Heads,
@@ -42,6 +49,8 @@ impl<'a> StepContext<'a> {
             seed,
             prefix,
             epoch,
+            chunk: None,
+            scale: Scale::default(),
             ranks: &ALONE,
             batch_norm: BatchNormOver::default(),
         }

@@ -1,5 +1,6 @@
 //! One training step: forward, what the strategy wants to know, backward, and the parameters' move.
 
+mod chunked;
 mod context;
 mod scores;
 mod together;
@@ -11,7 +12,7 @@ use gblend_core::{
     Array, AutoDevice, Blend, Evidence, GradientEvidence, Logits, Observation, ParamMut, Pass, StepStart,
 };
 use gblend_optim::network::{Network, Part};
-use gblend_optim::{StepLosses, StepReport};
+use gblend_optim::{LossWeights, StepLosses, StepReport, gradients};
 
 use crate::data::{LoadedBatch, WholeBatch};
 use crate::error::{Error, Result};
@@ -19,6 +20,7 @@ use crate::network::{ActiveHeads, Fused, Inputs, Multimodal};
 use crate::records::Score;
 use crate::training::learner::Learner;
 
+use chunked::CachedFeatures;
 pub use context::StepContext;
 pub(crate) use scores::MOST_UNREAD;
 pub use scores::{Scores, Unread};
@@ -36,10 +38,11 @@ pub struct StepOutcome {
     pub report: StepReport,
 }
 
-/// The heads that a strategy needs: those with a weight, or all if it wants evidence.
+/// The heads that a strategy needs: those with a weight, or, if it wants evidence, all but those that never have one.
 pub fn active_heads(blend: &dyn Blend) -> ActiveHeads {
     let heads = if blend.evidence().any() {
-        ActiveHeads::all(blend.weights().len())
+        let given = blend.fixed_shares();
+        ActiveHeads::all(blend.weights().len()).retaining(|head| given.get(head) != Some(&Some(0.0)))
     } else {
         ActiveHeads::weighted(blend.weights())
     };
@@ -78,10 +81,10 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         seed: seed.derive("blend"),
     })?;
     let evidence = blend.evidence();
-    let counted: Vec<usize> = (0..model.heads())
-        .map(|head| model.criteria().of(head).counted(&whole.targets_of(head)))
-        .collect();
+    let counted = model.criteria().counted(|head| whole.targets_of(head));
     let active = active_heads(*blend).with_loss(&counted, |head| whole.seen(head));
+    let given = blend.fixed_shares().to_vec();
+    let is_given = |head: usize| given.get(head).copied().flatten().is_some();
     let diverged = |what: String, value: f64| Error::Diverged {
         what,
         value,
@@ -89,10 +92,44 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         epoch: context.epoch,
     };
     let mut features = Vec::new();
-    let logits = forward(model, &inputs, &pass, &active, evidence, &mut features)?;
+    // All ranks know whether anybody has more than a chunk, and do alike.
+    let chunk = context.chunk.filter(|chunk| chunk.get() < whole.largest_part());
+    let cached = match chunk {
+        // What encoders learn of a batch as it passes they learn when it passes again.
+        Some(chunk) => Some(keeping_buffers(
+            model,
+            |part| matches!(part, Part::Encoder(_)),
+            |model| {
+                CachedFeatures::of(
+                    model,
+                    &inputs,
+                    &active,
+                    context.device,
+                    chunk,
+                    together.seed(seed),
+                )
+            },
+        )?),
+        None => None,
+    };
+    let logits = match &cached {
+        Some(cached) => {
+            let given = cached.given(context.heads.joint());
+            let mut keep = |seen: Fused<'_>| features.push(seen.to_host());
+            let see: Option<&mut dyn FnMut(Fused<'_>)> = match evidence.coalitions {
+                true => Some(&mut keep),
+                false => None,
+            };
+            model.forward_from(given, &inputs, &pass, &active, see)?
+        }
+        None => forward(model, &inputs, &pass, &active, evidence, &mut features)?,
+    };
     let logits = together.join(logits, &whole, context.device, &pass)?;
     // A strategy compares heads, so it is told of steps in which every one of them saw something.
-    let observed = logits.iter().all(Option::is_some);
+    let observed = logits
+        .iter()
+        .enumerate()
+        .all(|(head, logits)| logits.is_some() || is_given(head));
     let observes = observed && (evidence.losses || evidence.scores || evidence.coalitions);
     let unread = Unread::new(&logits, &whole, step + 1, context);
     let scores = if AutoDevice::READING_WAITS && !observes && !model.learns_losses()? {
@@ -128,24 +165,33 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     } else {
         StepLosses::Blended(losses)
     };
-    let mut report = optimizer
-        .step_of_parts(
-            &mut model.active(&active),
-            losses,
-            *blend,
-            &mut |network, gradients| together.add_up(network, gradients),
-        )
-        .map_err(|error| match (together.check(), error) {
-            (Err(failure), _) => failure,
-            (Ok(()), error) => Error::from(error),
-        })
-        .map_err(|error| match error {
-            Error::Core(gblend_core::Error::NonFinite { location, value }) => {
-                diverged(format!("{}{location}", context.prefix), value)
-            }
-            other => other,
-        })?;
-    together.share_statistics(model, &whole)?;
+    let stepped: Result<StepReport> = match &cached {
+        None => optimizer
+            .step_of_parts(
+                &mut model.active(&active),
+                losses,
+                *blend,
+                &mut |network, gradients| together.add_up(network, gradients),
+            )
+            .map_err(Error::from),
+        Some(cached) => {
+            let mut found = gradients(&mut model.active(&active), losses, *blend, context.scale)?;
+            cached.follow(model, &inputs, &active, context.device, &mut found)?;
+            together.add_up(&mut model.active(&active), &mut found)?;
+            let weights = LossWeights::of(*blend, context.scale);
+            let applied = optimizer.apply(&mut model.active(&active), found, &weights);
+            applied.map_err(Error::from)
+        }
+    };
+    // What the ranks could not tell each other comes before what that led to.
+    together.check()?;
+    let mut report = stepped.map_err(|error| match error {
+        Error::Core(gblend_core::Error::NonFinite { location, value }) => {
+            diverged(format!("{}{location}", context.prefix), value)
+        }
+        other => other,
+    })?;
+    together.share_statistics(model, &whole, cached.is_some())?;
     let weights = blend.weights().as_slice().to_vec();
     // A parameter behind a modality that the batch lacks has no gradient yet.
     report.without_gradient.retain(|parameter| {
@@ -161,10 +207,11 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     if observed && evidence.losses_after {
         let logits = keeping_buffers(model, |_| true, |model| model.forward(&inputs, &pass, &active))?;
         let rows = together.gather(on_host(&logits)?)?.into_iter().enumerate();
-        let rows = rows.filter_map(|(head, rows)| Some((head, rows?)));
         let losses = rows.map(|(head, rows)| {
-            let criterion = model.criteria().of(head).get();
-            Ok(Score::of(criterion, &rows, &whole.targets_of(head))?.loss)
+            let Some(rows) = rows else { return Ok(0.0) };
+            let criterion = model.criteria().of(head);
+            let score = Score::of(criterion.get(), &rows, &whole.targets_of(head))?;
+            Ok(criterion.in_training_unit(score.loss))
         });
         let losses: Vec<f64> = losses.collect::<Result<_>>()?;
         blend.observe_after(&losses)?;
@@ -231,11 +278,20 @@ impl ForwardEvidence<'_> {
     fn observation(self, model: &mut Multimodal, evidence: Evidence) -> Result<Observation> {
         let mut observation = Observation::default();
         if evidence.losses {
-            observation.losses = self.scores.iter().flatten().map(|score| score.loss).collect();
+            let scores = self.scores.iter().enumerate();
+            let losses = scores.map(|(head, score)| {
+                let loss = |score: &Score| model.criteria().of(head).in_training_unit(score.loss);
+                // One that is not computed has a given share, and nobody is told of it.
+                score.as_ref().map_or(0.0, loss)
+            });
+            observation.losses = losses.collect();
         }
         if evidence.scores {
             for (head, rows) in self.rows.iter().enumerate() {
-                let Some(rows) = rows else { continue };
+                let Some(rows) = rows else {
+                    observation.scores.push(0.0);
+                    continue;
+                };
                 let criterion = model.criteria().of(head).get();
                 let targets = self.whole.targets_of(head);
                 let sure = criterion.confidence(&criterion.scores(rows)?, &targets)?;

@@ -176,21 +176,30 @@ impl<'a> Together<'a> {
         })
     }
 
-    /// Gives all ranks the same running statistics where they do not have them anyway: means, where each normalizes for itself; and
-    /// those of the ranks that have samples of a modality, where others have none.
-    pub(super) fn share_statistics(&self, model: &mut Multimodal, whole: &WholeBatch) -> Result<()> {
+    /// Gives all ranks the same running statistics where they do not have them anyway: means, where each normalizes for itself, as it
+    /// does in chunks; and those of the ranks that have samples of a modality, where others have none.
+    pub(super) fn share_statistics(
+        &self,
+        model: &mut Multimodal,
+        whole: &WholeBatch,
+        in_chunks: bool,
+    ) -> Result<()> {
         if !self.ranks.is_many() {
             return Ok(());
         }
+        let batch_norm = match in_chunks {
+            true => BatchNormOver::EachRank,
+            false => self.batch_norm,
+        };
         let (heads, ranks) = (model.heads(), self.ranks.size());
         let has_all = |head: usize| [0, ranks].contains(&whole.members(head).len());
         let everybody_has_all = (0..heads).all(has_all);
-        if self.batch_norm == BatchNormOver::AllRanks && everybody_has_all {
+        if batch_norm == BatchNormOver::AllRanks && everybody_has_all {
             return Ok(());
         }
         let own = self.ranks.rank();
         let shares: Vec<f32> = (0..heads)
-            .map(|head| match self.batch_norm {
+            .map(|head| match batch_norm {
                 BatchNormOver::EachRank => 1.0 / ranks as f32,
                 BatchNormOver::AllRanks => {
                     let teller = whole.members(head).first().copied().unwrap_or(0);

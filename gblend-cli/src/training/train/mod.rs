@@ -81,7 +81,7 @@ pub fn train(
         state.begin_refit();
         load_state(model, &state_of(&mut session.initial_model()?)?)?;
     }
-    *blend = session.config.blend.start(&session.heads)?;
+    *blend = session.config.start_blend(&session.heads)?;
     let samples = Samples::Refit(splits.for_refit());
     let mut optimizer = session.optimizer(run_length(session, blend.as_ref(), samples.get()), 0)?;
     let learner = Learner {
@@ -94,7 +94,7 @@ pub fn train(
 }
 
 /// Every trained head on these samples.
-fn evaluate_trained(
+pub(super) fn evaluate_trained(
     session: &Session<'_>,
     samples: &dyn Evaluable,
     model: &mut Multimodal,
@@ -300,7 +300,7 @@ impl<'a, 'l> Training<'a, 'l> {
         let waited = train_on(
             session,
             &plan,
-            active.encoders(),
+            &active,
             context,
             &mut self.learner,
             &mut live,
@@ -311,9 +311,15 @@ impl<'a, 'l> Training<'a, 'l> {
         let trained = &mut self.state.trained;
         trained.samples += count;
         trained.waited += waited;
-        self.learner
-            .blend
-            .end_epoch(&counts.mean_losses(session.heads.len()))?;
+        let criteria = self.learner.model.criteria();
+        let losses = counts
+            .mean_losses(self.learner.blend.fixed_shares())
+            .into_iter()
+            .enumerate();
+        let losses: Vec<f64> = losses
+            .map(|(head, loss)| criteria.of(head).in_training_unit(loss))
+            .collect();
+        self.learner.blend.end_epoch(&losses)?;
         let names = session.heads.names();
         let mut metrics = counts.into_metrics(names, epoch, self.learner.optimizer.steps());
         trained.weights = metrics.heads.iter().map(|head| head.weight).collect();

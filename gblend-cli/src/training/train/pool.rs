@@ -137,7 +137,7 @@ fn evaluate_fold(
     };
     let muted = state.reporter.muted();
     let mut model = session.initial_model()?;
-    let mut blend = session.config.blend.start(&session.heads)?;
+    let mut blend = session.config.start_blend(&session.heads)?;
     let samples = Samples::Fold {
         number,
         training: &fold.training,

@@ -115,7 +115,7 @@ fn gradients(
     mut take: impl FnMut(BatchGradients) -> Result<()>,
 ) -> Result<()> {
     let heads = session.heads.len();
-    let loader = session.loader_for(model, vec![true; heads - 1])?;
+    let loader = session.loader_for(model, &ActiveHeads::all(heads))?;
     loader.for_each(plan, |_, batch| -> Result<()> {
         let LoadedBatch {
             samples,
@@ -124,11 +124,13 @@ fn gradients(
             ..
         } = batch;
         let inputs = Inputs::new(&session.device, samples.len(), inputs)?;
-        let counted = model.criteria().counted(&inputs, &targets);
+        let counted = model.criteria().counted(|head| inputs.targets_of(head, &targets));
         let mut collected: Vec<HeadGradient> = (0..heads).map(|_| HeadGradient::default()).collect();
         // The modalities' own losses share no parameter, so one backward pass gives the gradient of each.
         for active in [ActiveHeads::unimodal(heads), ActiveHeads::only(heads, heads - 1)] {
-            let active = active.with_loss(&counted, |head| inputs.seen(head));
+            let active = active
+                .with_loss(&counted, |head| inputs.seen(head))
+                .retaining(|head| !session.share_is_given(head));
             let outputs = model.forward(&inputs, &Pass::differentiate(), &active)?;
             let mut sum: Option<Loss> = None;
             for (head, output) in outputs.into_iter().enumerate() {

@@ -10,7 +10,7 @@ use parquet::file::reader::RowGroupReader;
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 use super::super::numbers::{Item, Lists};
-use super::damaged;
+use super::{damaged, is_list_group};
 
 /// Rows that are decoded at once.
 const ROWS: usize = 256;
@@ -32,15 +32,17 @@ impl ListColumn {
     pub(super) fn find(schema: &SchemaDescriptor, index: usize) -> Option<Self> {
         let field = schema.root_schema().get_fields().get(index)?;
         let info = field.get_basic_info();
-        let is_list = info.converted_type() == ConvertedType::LIST
-            || info.logical_type_ref() == Some(&LogicalType::List);
         let repeated = only_part(field).filter(|part| part.get_basic_info().has_repetition())?;
         let element = only_part(repeated)?;
         let is_current = repeated.get_basic_info().repetition() == Repetition::REPEATED
             // Files of older writers: what is repeated is the element itself.
             && repeated.name() != "array"
             && !repeated.name().ends_with("_tuple");
-        if !is_list || !is_current || info.repetition() == Repetition::REPEATED || !is_number(element) {
+        if !is_list_group(field)
+            || !is_current
+            || info.repetition() == Repetition::REPEATED
+            || !is_number(element)
+        {
             return None;
         }
         let mut leaves = (0..schema.num_columns()).filter(|&leaf| schema.get_column_root_idx(leaf) == index);
@@ -147,8 +149,9 @@ fn item(number: &Option<f64>) -> Item<'_, Option<f64>> {
 
 /// The part of a group that has one alone.
 fn only_part(field: &Type) -> Option<&Type> {
-    match (field.is_group(), field.is_group().then(|| field.get_fields())) {
-        (true, Some([part])) => Some(part),
+    // What is no group panics where it is asked for its parts.
+    match field.is_group().then(|| field.get_fields())? {
+        [part] => Some(part),
         _ => None,
     }
 }

@@ -204,7 +204,7 @@ fn problem(schema: &SchemaDescriptor, index: usize, nested: Nested<'_>) -> Optio
     let is_list = if field.is_primitive() {
         info.has_repetition() && info.repetition() == Repetition::REPEATED
     } else {
-        info.converted_type() == ConvertedType::LIST || info.logical_type_ref() == Some(&LogicalType::List)
+        is_list_group(field)
     };
     let most = match (nested.has_numbers(field.name()), nested.has_labels(field.name())) {
         // Lists of lists are sequences.
@@ -222,6 +222,12 @@ fn problem(schema: &SchemaDescriptor, index: usize, nested: Nested<'_>) -> Optio
     );
     let is_plain = leaf.converted_type() == ConvertedType::NONE && leaf.logical_type_ref().is_none();
     (is_bytes && is_plain).then(|| "holds bytes, expected text, a number or a truth value".to_owned())
+}
+
+/// Whether a group is annotated as a list.
+fn is_list_group(field: &Type) -> bool {
+    let info = field.get_basic_info();
+    info.converted_type() == ConvertedType::LIST || info.logical_type_ref() == Some(&LogicalType::List)
 }
 
 /// Whether a column has bytes, alone or as Hugging Face's library `datasets` writes files: with a path, in a group.

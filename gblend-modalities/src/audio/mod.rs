@@ -1,5 +1,7 @@
 //! Sound.
 
+mod panns;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -36,7 +38,7 @@ pub struct Audio {
     pub noise_snr: Option<f64>,
     /// The spectrogram.
     pub spectrogram: LogMelSettings,
-    /// Subtracted from the logarithms.
+    /// Subtracted from the logarithms. The defaults of `mean` and `deviation` are for natural ones.
     pub mean: f32,
     /// Divides them afterwards.
     pub deviation: f32,
@@ -176,7 +178,13 @@ impl Audio {
         for value in sample.values_mut() {
             *value = *value * self.deviation + self.mean;
         }
-        add_noise(sample.values_mut(), noise, ratios, rng)?;
+        add_noise(
+            sample.values_mut(),
+            self.spectrogram.logarithm,
+            noise,
+            ratios,
+            rng,
+        )?;
         for value in sample.values_mut() {
             *value = (*value - self.mean) / self.deviation;
         }
@@ -197,6 +205,7 @@ impl Modality for Audio {
         if !(self.deviation.is_finite() && self.deviation > 0.0) {
             return Err(Error::setting("deviation", self.deviation, "a number above 0"));
         }
+        panns::check(self)?;
         let sound = self.fitted(self.with_hiss(resampled(sound, self.sample_rate)?)?)?;
         let log_mel = self.log_mel()?;
         let mut spectrogram = log_mel.spectrogram(&sound)?;
@@ -213,7 +222,7 @@ impl Modality for Audio {
                 .iter()
                 .copied()
                 .fold(f32::NEG_INFINITY, f32::max);
-            let least = loudest - (decibels * std::f64::consts::LN_10 / 10.0) as f32;
+            let least = loudest - (decibels * self.spectrogram.logarithm.decibel()) as f32;
             spectrogram
                 .values_mut()
                 .iter_mut()
@@ -289,7 +298,8 @@ impl Modality for Audio {
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Encoder>> {
-        self.encoder.build(cx)
+        panns::check(self)?;
+        self.encoder.build_for_sound(cx)
     }
 }
 

@@ -1,0 +1,579 @@
+//! Two towers: modalities that are matched, beside what each knows alone.
+
+use gblend_tests::Playground;
+use serde_json::Value;
+
+use crate::matching::whole_and_resumed;
+use crate::playground;
+
+const TOWERS: &str = r#"
+[run]
+epochs = 2
+batch_size = 16
+
+[data]
+kind = "scene"
+captions = true
+train_samples = 72
+test_samples = 40
+frames = 2
+size = 12
+
+[objective]
+kind = "match"
+width = 8
+block = 16
+
+[modality.camera]
+kind = "rgb"
+encoder = { channels = [4, 8], features = 6 }
+augment = { crop = 0.6, contrast = 0.3 }
+
+[modality.camera.objective]
+kind = "views"
+width = 8
+hidden = [8]
+block = 16
+
+[modality.caption]
+kind = "text"
+length = 12
+width = 8
+
+[modality.caption.objective]
+kind = "none"
+
+[blend]
+kind = "equal"
+"#;
+
+fn prepared() -> Playground {
+    let p = playground();
+    p.write("towers.toml", TOWERS);
+    p
+}
+
+fn train(p: &Playground, more: &[&str]) -> Value {
+    p.json(&[&["train", "towers.toml", "--quiet", "--json"], more].concat())
+}
+
+fn head<'v>(summary: &'v Value, name: &str) -> &'v Value {
+    let heads = summary["heads"].as_array().unwrap();
+    heads.iter().find(|head| head["name"] == name).unwrap()
+}
+
+#[test]
+fn every_strategy_blends_matching_with_what_the_towers_know_alone() {
+    let p = prepared();
+    for own in [
+        "{ kind = \"none\" }",
+        "{ kind = \"anchor\", share = 0.2 }",
+        "{ kind = \"classify\" }",
+    ] {
+        let own = format!("modality.caption.objective={own}");
+        for strategy in p.strategies() {
+            let more: Vec<&str> = strategy.iter().map(String::as_str).collect();
+            let summary = train(
+                &p,
+                &[&["--set", &own, "--set", "run.epochs=1"], &more[..]].concat(),
+            );
+            for head in summary["heads"].as_array().unwrap() {
+                if head["weight"] != 0.0 {
+                    let loss = head["test_loss"].as_f64().unwrap();
+                    assert!(loss.is_finite(), "{own} {strategy:?}: {head}");
+                }
+            }
+            let kind = more[1].trim_start_matches("blend.kind=");
+            // They train one head alone.
+            let alone = ["joint", "unimodal", "agm"].contains(&kind);
+            let expected = if own.contains("anchor") && !alone {
+                0.2
+            } else {
+                0.0
+            };
+            if !own.contains("classify") {
+                let weight = head(&summary, "caption")["weight"].as_f64().unwrap();
+                assert!((weight - expected).abs() < 1e-9, "{own} {strategy:?}: {weight}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_tower_stays_near_is_the_encoder_that_training_began_with() {
+    let p = prepared();
+    let cosine = |kind: &str, share: &str, rate: &str| {
+        let own = format!("modality.camera.objective={{ kind = \"{kind}\"{share} }}");
+        let rate = format!("optimizer.learning_rate={rate}");
+        let summary = train(
+            &p,
+            &[
+                "--set",
+                &own,
+                "--set",
+                &rate,
+                "--set",
+                "run.epochs=3",
+                "--out",
+                "run",
+            ],
+        );
+        std::fs::remove_dir_all(p.path("run")).unwrap();
+        head(&summary, "camera")["test_metrics"]["anchor_cosine"]
+            .as_f64()
+            .unwrap()
+    };
+    let near = |share: &str| cosine("anchor", share, "0.05");
+    assert!(cosine("anchor", "", "1e-9") > 0.9999);
+    let (loose, tight) = (near(", share = 0.01"), near(", share = 0.9"));
+    assert!(loose < tight && tight <= 1.0, "{loose} {tight}");
+}
+
+#[test]
+fn a_tower_stays_near_that_of_another_run_of_the_same_architecture() {
+    let p = prepared();
+    train(&p, &["--out", "first"]);
+    let anchored = |folder: &str| {
+        format!("modality.camera.objective={{ kind = \"anchor\", to = {{ run = \"{folder}\" }} }}")
+    };
+    let from = "modality.camera.pretrained=first";
+    let sets = ["--set", from, "--set", "optimizer.learning_rate=1e-9"];
+    let summary = train(&p, &[&["--set", &anchored("first")], &sets[..]].concat());
+    let cosine = head(&summary, "camera")["test_metrics"]["anchor_cosine"]
+        .as_f64()
+        .unwrap();
+    assert!(cosine > 0.9999, "{cosine}");
+    p.refuse_after_run(
+        &["train", "towers.toml", "--set", &anchored("nowhere")],
+        "nowhere",
+    );
+    let other = ["--set", "modality.camera.encoder.features=5"];
+    p.refuse_after_run(
+        &[&["train", "towers.toml", "--set", &anchored("first")], &other[..]].concat(),
+        "modality.camera.objective.to",
+    );
+}
+
+#[test]
+fn a_run_that_goes_on_ends_as_one_that_was_never_stopped() {
+    let p = prepared();
+    let sets = [
+        "--set",
+        "run.epochs=3",
+        "--set",
+        "modality.caption.objective={ kind = \"anchor\" }",
+        "--set",
+        "blend.kind=ogr",
+        "--set",
+        "blend.probe_epochs=1",
+    ];
+    let model = whole_and_resumed(&p, "towers.toml", &sets);
+    let tensors = safetensors::SafeTensors::deserialize(&model).unwrap();
+    let temperature = tensors.tensor("joint.objective.temperature").unwrap();
+    let temperature = f32::from_le_bytes(temperature.data().try_into().unwrap());
+    assert!(temperature.is_finite());
+    // What a tower stays near goes with the model.
+    assert!(
+        tensors
+            .names()
+            .iter()
+            .any(|name| name.starts_with("caption.reference."))
+    );
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let p = prepared();
+    for threads in ["1", "2"] {
+        train(
+            &p,
+            &["--out", threads, "--set", &format!("run.threads={threads}")],
+        );
+    }
+    let model = |run: &str| std::fs::read(p.path(run).join("model.safetensors")).unwrap();
+    assert!(model("1") == model("2"));
+}
+
+#[test]
+fn augmentations_of_an_evaluation_are_drawn_once() {
+    let p = prepared();
+    let summary = train(&p, &["--out", "run"]);
+    let evaluated = p.json(&["evaluate", "run", "--quiet", "--json"]);
+    assert_eq!(
+        head(&evaluated, "camera")["loss"],
+        head(&summary, "camera")["test_loss"]
+    );
+}
+
+#[test]
+fn what_cannot_be_matched_is_refused_with_the_reason() {
+    let p = prepared();
+    let refused = |sets: &[&str], parts: &[&str]| {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        p.refuse(&[&["train", "towers.toml"], &sets[..]].concat(), parts);
+    };
+    refused(&["run.batch_size=1"], &["run.batch_size", "at least 2"]);
+    refused(
+        &["objective.temperature.start=nan"],
+        &["objective.temperature.start", "NaN"],
+    );
+    refused(
+        &["objective.temperature.start=5"],
+        &["objective.temperature.start", "temperature.learned = false"],
+    );
+    refused(&["objective.block=1"], &["objective.block", "at least 2"]);
+    refused(
+        &["modality.camera.augment={}"],
+        &["modality.camera.objective.kind", "augment"],
+    );
+    refused(
+        &["objective={ kind = \"anchor\" }"],
+        &["objective.kind", "[modality.NAME.objective]"],
+    );
+    refused(
+        &["modality.camera.objective={ kind = \"match\" }"],
+        &["modality.camera.objective.kind", "joint head"],
+    );
+    refused(
+        &["modality.camera.objective={ kind = \"anchor\", share = 1.5 }"],
+        &["share"],
+    );
+    refused(
+        &["objective.same={ column = \"stile\" }"],
+        &["objective.same", "style, look, color"],
+    );
+    refused(
+        &[
+            "modality.camera.objective={ kind = \"anchor\" }",
+            "modality.camera.freeze=true",
+        ],
+        &["modality.camera.objective.kind", "modality.camera.freeze"],
+    );
+    refused(
+        &["blend.kind=unimodal", "blend.head=caption"],
+        &["blend.head", "camera, joint"],
+    );
+    let (first, rest) = TOWERS.split_once("[modality.caption]").unwrap();
+    let (_, last) = rest.split_once("[blend]").unwrap();
+    p.write("alone.toml", format!("{first}[blend]{last}"));
+    p.refuse(
+        &["train", "alone.toml"],
+        &["objective.kind", "nothing to match it with"],
+    );
+}
+
+#[test]
+fn texts_that_are_all_equal_cannot_be_told_apart() {
+    let p = playground();
+    gblend_tests::write_clips(&p.path(""), 12);
+    let mut table = "id,label,split,title\n".to_owned();
+    for number in 1..=12 {
+        let split = if number > 8 { "test" } else { "train" };
+        table += &format!("s{number},{},{split},a shirt\n", number % 2);
+    }
+    p.write("table.csv", table);
+    let streams = gblend_tests::clip_streams!();
+    let modalities = gblend_tests::clip_modalities!();
+    p.write(
+        "towers.toml",
+        format!(
+            r#"
+[run]
+epochs = 1
+batch_size = 4
+validation = 0
+
+[data]
+kind = "manifest"
+table = "table.csv"
+id = "id"
+label = "label"
+split = "split"
+{streams}
+[data.streams.title]
+media = "text"
+column = "title"
+{modalities}
+[modality.title]
+kind = "text"
+length = 4
+width = 4
+encoder.features = 4
+
+[modality.camera.objective]
+kind = "none"
+
+[modality.microphone.objective]
+kind = "none"
+
+[modality.title.objective]
+kind = "none"
+
+[objective]
+kind = "match"
+"#
+        ),
+    );
+    p.refuse(&["train", "towers.toml"], &["the same text", "same = \"sample\""]);
+    p.succeed(&[
+        "train",
+        "towers.toml",
+        "--quiet",
+        "--set",
+        "objective.same=sample",
+    ]);
+    // Within a class every pair is as good as another.
+    p.succeed(&["train", "towers.toml", "--quiet", "--set", "objective.same=label"]);
+}
+
+#[test]
+fn what_features_tell_of_labels_that_captions_never_name_is_measured() {
+    let p = prepared();
+    let summary = train(&p, &["--out", "run"]);
+    let alone = ["--set", "blend.kind=unimodal", "--set", "blend.head=camera"];
+    train(&p, &[&["--out", "alone"], &alone[..]].concat());
+    let asked = [
+        "--feature-space",
+        "--labels",
+        "style,look",
+        "--alone",
+        "alone",
+        "--quiet",
+    ];
+    let evaluated = p.json(&[&["evaluate", "run", "--json"], &asked[..]].concat());
+    let space = &evaluated["feature_space"];
+    let camera = &space["towers"][0];
+    assert_eq!(camera["name"], "camera");
+    let labels: Vec<&str> = camera["labels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|l| l["label"].as_str().unwrap())
+        .collect();
+    assert_eq!(labels, ["style", "look"]);
+    for figure in ["knn", "probe", "retrieval"] {
+        for state in ["trained", "initial", "alone"] {
+            let share = camera["labels"][0][figure][state].as_f64().unwrap();
+            assert!((0.0..=1.0).contains(&share), "{figure} {state}: {camera}");
+        }
+    }
+    assert!(camera["overlap"]["alone"].is_f64() && space["towers"][1]["overlap"]["alone"].is_null());
+    // Of the test samples the summary has the same.
+    assert_eq!(
+        summary["feature_space"]["towers"][0]["labels"][0]["knn"]["trained"],
+        camera["labels"][0]["knn"]["trained"]
+    );
+    let recall = space["pairs"][0]["recall"][0].as_f64().unwrap();
+    let back = space["pairs"][0]["recall_back"][0].as_f64().unwrap();
+    let told = head(&summary, "joint")["test_metrics"]["recall_at_1"]
+        .as_f64()
+        .unwrap();
+    assert!(
+        ((recall + back) / 2.0 - told).abs() < 1e-9,
+        "{recall} {back} {told}"
+    );
+    let text = p.succeed(&[&["evaluate", "run"], &asked[..]].concat());
+    assert!(
+        text.contains("5-NN accuracy") && text.contains("trained alone"),
+        "{text}"
+    );
+    p.refuse_after_run(
+        &["evaluate", "run", "--feature-space", "--labels", "stile"],
+        "style, look, color",
+    );
+    p.succeed(&["report", "run"]);
+    let page = std::fs::read_to_string(p.path("run/report.html")).unwrap();
+    assert!(page.contains("What features tell") && page.contains("linear probe"));
+}
+
+#[test]
+fn a_comparison_tells_feature_spaces_seed_by_seed() {
+    let p = prepared();
+    let compared = p.json(&[
+        "compare",
+        "towers.toml",
+        "--quiet",
+        "--json",
+        "--seeds",
+        "2",
+        "--methods",
+        "joint,equal,unimodal-ensemble",
+        "--set",
+        "run.epochs=1",
+        "--out",
+        "c",
+    ]);
+    let rows = compared["feature_spaces"].as_array().unwrap();
+    let of = |method: &str, figure: &str| {
+        let of =
+            |row: &&Value| row["method"] == method && row["figure"] == figure && row["tower"] == "camera";
+        rows.iter()
+            .find(|row| of(row) && row["label"] == "style")
+            .unwrap()
+    };
+    assert_eq!(of("equal", "knn")["values"].as_array().unwrap().len(), 2);
+    assert!(of("equal", "knn")["paired_difference_to_joint"]["ci95"].is_f64());
+    assert!(of("joint", "probe")["paired_difference_to_joint"].is_null());
+    assert!(of("unimodal-ensemble", "retrieval")["mean"].is_f64());
+    p.succeed(&["report", "c"]);
+}
+
+#[test]
+fn a_text_finds_the_samples_that_are_nearest_to_it() {
+    let p = prepared();
+    train(&p, &["--out", "run"]);
+    let found = |more: &[&str]| {
+        let asked = ["predict", "run", "--among", "test", "--json", "--quiet"];
+        p.json(&[&asked[..], more].concat()).as_array().unwrap().clone()
+    };
+    let nearest = found(&[
+        "--query",
+        "a red thing, near, moving left",
+        "--nearest",
+        "7",
+        "--page",
+        "found.html",
+    ]);
+    assert_eq!(nearest.len(), 7);
+    let similarity = |one: &Value| one["similarity"].as_f64().unwrap();
+    assert!(
+        nearest
+            .windows(2)
+            .all(|two| similarity(&two[0]) >= similarity(&two[1]))
+    );
+    assert!(nearest.iter().all(|one| similarity(one).abs() <= 1.0 + 1e-9));
+    let page = std::fs::read_to_string(p.path("found.html")).unwrap();
+    assert_eq!(page.matches("data:image/png;base64,").count(), 7);
+    assert!(page.contains("a red thing, near, moving left"));
+    // Among its own kind a text that is there is nearest to itself.
+    let asked = |text: &str| {
+        let page = ["--look-for", "caption", "--nearest", "1", "--page", "text.html"];
+        let found = found(&[&["--query", text], &page[..]].concat());
+        let page = std::fs::read_to_string(p.path("text.html")).unwrap();
+        let shown = page.split_once("<p>").unwrap().1.split_once("</p>").unwrap().0;
+        (similarity(&found[0]), shown.to_owned())
+    };
+    let (_, there) = asked("a red thing, near, moving left");
+    let (itself, again) = asked(&there);
+    assert!(itself > 0.9999 && again == there, "{itself} {there} {again}");
+    // Of several queries each sample is told one.
+    let told = found(&["--query", "a red thing", "--query", "a blue thing"]);
+    assert_eq!(told.len(), 40);
+    assert!(
+        told.iter()
+            .all(|one| one["query"].as_str().unwrap().ends_with(" thing"))
+    );
+    p.refuse_after_run(&["predict", "run", "--query", "a thing"], "--among");
+    p.refuse_after_run(
+        &[
+            "predict",
+            "run",
+            "--query",
+            "a thing",
+            "--among",
+            "test",
+            "--look-for",
+            "sound",
+        ],
+        "camera, caption",
+    );
+    train(
+        &p,
+        &[
+            "--out",
+            "alone",
+            "--set",
+            "blend.kind=unimodal",
+            "--set",
+            "blend.head=camera",
+        ],
+    );
+    p.refuse_after_run(
+        &["predict", "alone", "--query", "a thing", "--among", "test"],
+        "objective.kind",
+    );
+}
+
+/// Towers that treat every sample by itself: nothing is normalized over a batch.
+fn by_themselves() -> Playground {
+    let p = playground();
+    let encoder = "encoder = { architecture = \"transformer\", patch = 4, width = 8, heads = 2, depth = 1 }";
+    let towers = TOWERS.replace("encoder = { channels = [4, 8], features = 6 }", encoder);
+    assert_ne!(towers, TOWERS);
+    p.write("towers.toml", towers);
+    p
+}
+
+#[test]
+fn a_batch_in_chunks_has_the_gradient_of_the_batch_to_rounding() {
+    let p = by_themselves();
+    let sets = [
+        "run.epochs=1",
+        "run.batch_size=64",
+        "optimizer.kind=sgd",
+        "optimizer.learning_rate=0.05",
+    ];
+    let parameters = |out: &str, more: &[&str]| {
+        let sets = sets.iter().chain(more).flat_map(|set| ["--set", set]);
+        train(&p, &[&["--out", out][..], &sets.collect::<Vec<_>>()].concat());
+        let model = std::fs::read(p.path(out).join("model.safetensors")).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&model).unwrap();
+        let mut values: Vec<(String, Vec<f32>)> = tensors
+            .tensors()
+            .into_iter()
+            .map(|(name, view)| {
+                let floats = view
+                    .data()
+                    .chunks_exact(4)
+                    .map(|four| f32::from_le_bytes(four.try_into().unwrap()));
+                (name, floats.collect())
+            })
+            .collect();
+        values.sort_by(|a, b| a.0.cmp(&b.0));
+        values
+    };
+    let (whole, chunked) = (parameters("whole", &[]), parameters("chunked", &["run.chunk=10"]));
+    let still = parameters("still", &["optimizer.learning_rate=1e-12"]);
+    let mut moved = 0.0_f32;
+    for (((name, whole), (_, chunked)), (_, still)) in whole.iter().zip(&chunked).zip(&still) {
+        for ((a, b), start) in whole.iter().zip(chunked).zip(still) {
+            assert!((a - b).abs() < 2e-5 * a.abs().max(1.0), "{name}: {a} {b}");
+            moved = moved.max((a - start).abs());
+        }
+    }
+    // They went somewhere.
+    assert!(moved > 1e-3, "{moved}");
+    let refused = |sets: &[&str], part: &str| {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        p.refuse_after_run(&[&["train", "towers.toml"], &sets[..]].concat(), part);
+    };
+    refused(&["run.chunk=0"], "run.chunk");
+    refused(&["run.chunk=8", "blend.kind=pcgrad"], "looks into gradients");
+    refused(
+        &["run.chunk=8", "modality.caption.objective={ kind = \"anchor\" }"],
+        "run.chunk",
+    );
+}
+
+#[test]
+fn the_example_trains_without_files_and_is_evaluated() {
+    let p = playground();
+    p.write("example.toml", include_str!("../../../examples/towers.toml"));
+    let few = [
+        "--set",
+        "run.epochs=1",
+        "--set",
+        "data.train_samples=64",
+        "--set",
+        "data.test_samples=40",
+    ];
+    p.succeed(&[&["train", "example.toml", "--quiet", "--out", "run"], &few[..]].concat());
+    p.succeed(&[
+        "evaluate",
+        "run",
+        "--feature-space",
+        "--labels",
+        "style,look",
+        "--quiet",
+    ]);
+}
