@@ -73,7 +73,8 @@ pub trait Modality: Debug + Send + Sync {
     }
 
     /// Positions of the values of a prepared sample that are unlike any that was [fitted](Self::fit) to, so that the encoder
-    /// knows nothing of them: a category that no training sample had, a number far beyond theirs. Whoever predicts samples of
+    /// knows nothing of them: a category that no training sample had, a number far beyond theirs; of a text that has no known word,
+    /// the first. Whoever predicts samples of
     /// other files is told how many have such. Default: there are none.
     ///
     /// # Errors

@@ -94,6 +94,20 @@ fn tokens_that_training_samples_hardly_have_share_a_number() {
 }
 
 #[test]
+fn a_text_without_a_known_word_is_unfamiliar_and_an_empty_one_or_half_of_one_is_not() {
+    let text = text(json!({ "min_samples": 2, "length": 6 }));
+    let fitted = fit(text.as_ref());
+    let unfamiliar = |written: &str| {
+        let prepared = text.prepare(&Media::Text(written.into())).unwrap();
+        text.unfamiliar(&prepared, &fitted).unwrap()
+    };
+    assert_eq!(unfamiliar("@#"), [0]);
+    for known in ["the tide", "the tide @#", ""] {
+        assert_eq!(unfamiliar(known), [0; 0], "{known}");
+    }
+}
+
+#[test]
 fn padding_changes_no_bit_of_any_network() {
     for encoder in [
         json!({}),

@@ -135,8 +135,8 @@ impl Oddities {
         }
         for (&(modality, value), found) in self.unfamiliar.iter().take(LISTED) {
             reporter.warn(&format!(
-                "{}: {} of {total} samples, such as `{}`, have there what no training sample had, a category of another name or a \
-                 number far beyond theirs; it says little to the model",
+                "{}: {} of {total} samples, such as `{}`, have there what no training sample had, a category of another name, a \
+                 number far beyond theirs or a text without a known word; it says little to the model",
                 predictor.value_name(modality, value),
                 found.samples,
                 predictor.source().sample(found.first).id,

@@ -12,6 +12,8 @@ pub struct Contest {
     pub contenders: Vec<Contender>,
     /// The position of the one that was chosen.
     pub chosen: usize,
+    /// Validation samples that it was chosen by.
+    pub samples: usize,
     /// What it took.
     pub seconds: f64,
 }
@@ -52,8 +54,9 @@ impl Contest {
     pub fn text(&self) -> String {
         let chosen = self.contenders.get(self.chosen).map_or("", Contender::kind);
         let mut text = format!(
-            "blend `auto` chose `{chosen}` of {} by the validation loss of what predicts",
-            self.contenders.len()
+            "blend `auto` chose `{chosen}` of {} by the loss of what predicts on {} validation samples",
+            self.contenders.len(),
+            self.samples
         );
         let rounds = self
             .contenders

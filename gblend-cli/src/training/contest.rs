@@ -13,7 +13,7 @@ use crate::evaluation::Ensemble;
 use crate::process::Interrupt;
 use crate::progress::Reporter;
 use crate::ranks::Ranks;
-use crate::records::{Contender, Contest, ContestRound, FittedModalities};
+use crate::records::{Contender, Contest, ContestRound, FittedModalities, FittedPool};
 use crate::run_folder::Sink;
 use crate::training::pipeline::open_together;
 use crate::training::train::{evaluate_trained, train};
@@ -54,13 +54,16 @@ pub(super) fn settle(
         })
         .collect();
     let mut left: Vec<usize> = (0..contenders.len()).collect();
-    let mut last_problem = None;
+    let (mut last_problem, mut samples) = (None, 0);
     for epochs in rounds(contenders.len(), config.run.epochs) {
         for &contender in &left {
             let Contender { strategy, .. } = &contenders[contender];
             let of_trial = configured(config, strategy, Some(epochs))?;
             let (loss, problem) = match trial(&of_trial, ranks, interrupt, reporter) {
-                Ok(loss) => (Some(loss), None),
+                Ok(outcome) => {
+                    samples = outcome.samples;
+                    (Some(outcome.loss), None)
+                }
                 Err(error @ Error::Diverged { .. }) => {
                     let told = error.to_string();
                     last_problem = Some(error);
@@ -88,10 +91,17 @@ pub(super) fn settle(
     };
     let contest = Contest {
         chosen,
+        samples,
         seconds: began.elapsed().as_secs_f64(),
         contenders,
     };
     reporter.line(&contest.text());
+    if samples < FittedPool::LEAST_SAMPLES {
+        reporter.warn(&format!(
+            "blend `auto` chose by {samples} validation samples, which say more of themselves than of strategies: run.validation sets \
+             more aside"
+        ));
+    }
     Ok(Some(Settled {
         config: configured(config, &contest.contenders[chosen].strategy, None)?,
         contest,
@@ -150,8 +160,16 @@ fn configured(config: &Config, strategy: &serde_json::Value, trial: Option<usize
     )?)
 }
 
-/// Trains, and returns the loss on the validation samples of what predicts, by the parameters of the best epoch.
-fn trial(config: &Config, ranks: &Ranks, interrupt: &Interrupt, reporter: &Reporter) -> Result<f64> {
+/// What a trial came to.
+struct TrialOutcome {
+    /// On the validation samples, of what predicts, by the parameters of the best epoch.
+    loss: f64,
+    /// Those samples.
+    samples: usize,
+}
+
+/// Trains, and judges what predicts.
+fn trial(config: &Config, ranks: &Ranks, interrupt: &Interrupt, reporter: &Reporter) -> Result<TrialOutcome> {
     let reporter = reporter.muted();
     let (mut session, splits) = open_together(config, &FittedModalities::default(), ranks, &reporter)?;
     session.interrupt = interrupt.clone();
@@ -178,7 +196,10 @@ fn trial(config: &Config, ranks: &Ranks, interrupt: &Interrupt, reporter: &Repor
         }
     };
     match loss {
-        Some(loss) => Ok(loss),
+        Some(loss) => Ok(TrialOutcome {
+            loss,
+            samples: validation,
+        }),
         None => Err(Error::Usage(format!(
             "blend.kind = \"auto\": a strategy is chosen by validation samples, of which there are {validation} that count; \
              run.validation sets a share of the training samples aside"

@@ -157,6 +157,16 @@ impl Figures {
         )
     }
 
+    /// Whether a text has tokens, and none of them has a vector.
+    pub(super) fn knows_nothing_of(&self, settings: &Text, sample: &Array) -> Result<bool> {
+        if settings.takes_whole_vocabulary() {
+            return Ok(false);
+        }
+        let ids = encode(&self.tokenizer, &unpack(sample)?, settings.length)?;
+        let is_known = |id: &u32| self.stored.tokens.binary_search(id).is_ok();
+        Ok(!ids.is_empty() && !ids.iter().any(is_known))
+    }
+
     /// Numbers that a sample may have: padding, what is unknown, and each token.
     pub(super) fn numbers(&self) -> usize {
         2 + self.stored.tokens.len()

@@ -106,6 +106,11 @@ impl Modality for Text {
         fitted.get::<Figures>()?.apply(self, &sample)
     }
 
+    fn unfamiliar(&self, sample: &Array, fitted: &Fitted) -> Result<Vec<usize>> {
+        let says_nothing = fitted.get::<Figures>()?.knows_nothing_of(self, sample)?;
+        Ok(says_nothing.then_some(0).into_iter().collect())
+    }
+
     fn augment(&self, sample: Array, rng: &mut SampleRng) -> Result<Array> {
         // A model that was trained elsewhere expects its marks around a text.
         let marks = usize::from(self.takes_whole_vocabulary());

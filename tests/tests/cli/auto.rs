@@ -109,6 +109,30 @@ fn the_choice_is_the_same_at_any_number_of_threads_and_stays_when_the_run_goes_o
 }
 
 #[test]
+fn a_choice_by_a_few_samples_is_told_to_be_one() {
+    let p = playground();
+    let train = |share: &str, run: &str| {
+        let validation = format!("run.validation={share}");
+        let settings = [
+            &AUTO[..2],
+            &["--set", &validation, "--set", "run.epochs=2", "--out", run],
+        ]
+        .concat();
+        let outcome = p.run(&[&["train", "tiny.toml"], &settings[..]].concat());
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        (
+            summary(&p, run)["contest"]["samples"].as_u64().unwrap(),
+            outcome.stderr,
+        )
+    };
+    let (few, said) = train("0.1", "few");
+    assert!(
+        few < 30 && said.contains(&format!("chose by {few} validation samples")),
+        "{few} {said}"
+    );
+}
+
+#[test]
 fn a_choice_that_cannot_be_made_leaves_no_folder() {
     let p = playground();
     for (settings, part) in [

@@ -465,6 +465,16 @@ fn a_text_finds_the_samples_that_are_nearest_to_it() {
     );
     p.refuse_after_run(&["predict", "run", "--query", "a thing"], "--among");
     p.refuse_after_run(
+        &["predict", "run", "--query", " ", "--among", "test"],
+        "empty text",
+    );
+    let asked = |text: &str| {
+        p.run(&["predict", "run", "--query", text, "--among", "test"])
+            .stderr
+    };
+    let told = "no part of it was in a training text";
+    assert!(asked("@#@#").contains(told) && !asked("a red thing").contains(told));
+    p.refuse_after_run(
         &[
             "predict",
             "run",

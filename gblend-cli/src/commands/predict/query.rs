@@ -109,7 +109,7 @@ impl QueryOptions {
             });
         }
         let queries = with_threads(config.run.threads, || match input.first() {
-            None => self.texts(&run, &config),
+            None => self.texts(&run, &config, reporter),
             Some((name, _)) => by_files(&run, &config, name, streams).map(|query| vec![query]),
         })?;
         let Some(first) = queries.first() else {
@@ -206,7 +206,7 @@ impl QueryOptions {
     }
 
     /// The texts that are asked with.
-    fn texts(&self, run: &TrainedRun, config: &Config) -> Result<Vec<Query>> {
+    fn texts(&self, run: &TrainedRun, config: &Config, reporter: &Reporter) -> Result<Vec<Query>> {
         if self.query.is_empty() {
             return Ok(Vec::new());
         }
@@ -224,7 +224,16 @@ impl QueryOptions {
         let modalities = config.modalities.len();
         let active = ActiveHeads::only(modalities + 1, modalities);
         let queries = self.query.iter().map(|text| {
+            if text.trim().is_empty() {
+                return Err(Error::Usage("--query: found an empty text, expected words".into()));
+            }
             let prepared = settings.prepare(&Media::Text(text.clone()))?;
+            if !settings.unfamiliar(&prepared, &fitted[modality])?.is_empty() {
+                reporter.warn(&format!(
+                    "--query \"{text}\": no part of it was in a training text as it is written here, so what is found is what any \
+                     unknown text would find; write it as texts of the training samples are"
+                ));
+            }
             let seen = settings.view(settings.apply(prepared, &fitted[modality])?, 0)?;
             let inputs = Inputs::of_one(modalities, modality, Batch::stack(&device, &[&seen])?);
             let mut heads = model.forward(&inputs, &Pass::evaluate(), &active)?;
