@@ -21,7 +21,7 @@ use crate::progress::Reporter;
 use crate::ranks::Ranks;
 use crate::records::FittedModalities;
 use crate::tables::{blend_table, estimate_table};
-use crate::training::pipeline::open_together;
+use crate::training::open_together;
 use crate::training::probe::{StartingPoint, estimate};
 use crate::training::session::{threads_of_rank, with_threads};
 

@@ -15,7 +15,7 @@ use crate::progress::Reporter;
 use crate::ranks::Ranks;
 use crate::records::{Contender, Contest, ContestRound, FittedModalities, FittedPool};
 use crate::run_folder::Sink;
-use crate::training::pipeline::open_together;
+use crate::training::opened::open_together;
 use crate::training::train::{evaluate_trained, train};
 
 /// What a configuration that leaves the choice open comes to.

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use gblend_core::device::DeviceKind;
+use gblend_core::LabelKind;
 use gblend_core::params::{State, state_of};
-use gblend_core::{AutoDevice, LabelKind};
 
 use crate::config::{BatchNormOver, Config};
 use crate::data::inspect::training_findings;
@@ -15,7 +14,7 @@ use crate::evaluation::{HeadResult, Scored};
 use crate::network::{HeadCriterion, Multimodal, device};
 use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
-use crate::ranks::{Identity, Ranks};
+use crate::ranks::Ranks;
 use crate::records::{
     ClassWeight, FeatureSpace, FittedModalities, FittedPool, HeadSummary, Metrics, ModelDescription,
     ModelModality, NamedShape, Origins, PredictionRule, PredictionSummary, Seconds, StrategyAdvice, Summary,
@@ -26,10 +25,10 @@ use crate::run_folder::{
     Destination, RunFolder, Sink, TensorBoard, Unfinished, keep_last_checkpoint, read_begun, read_fitted,
     remove_checkpoints,
 };
-use crate::training::alike::agree_on_task;
 use crate::training::contest;
 use crate::training::feature_space::NEIGHBORS;
 use crate::training::lone_values::lone_values;
+use crate::training::opened::open_together;
 use crate::training::session::Session;
 use crate::training::step_room::check_step_room;
 use crate::training::train::train;
@@ -248,50 +247,6 @@ fn run_logged(
         (None | Some(false), _) => remove_checkpoints(&path),
     }
     Ok((summary, path))
-}
-
-/// Opens the dataset on every rank. On each machine one prepares the samples first, and the others find them in the cache.
-///
-/// # Errors
-/// As [`Session::open_with`]; if ranks are another program or have another configuration or dataset.
-pub fn open_together<'c>(
-    config: &'c Config,
-    fitted: &FittedModalities,
-    ranks: &Ranks,
-    reporter: &Reporter,
-) -> Result<(Session<'c>, Splits)> {
-    agree_on_task(config, ranks)?;
-    if ranks.is_many() {
-        refuse_on_gpus()?;
-    }
-    let (mut session, splits) =
-        ranks.first_of_each_machine(|| Session::open_with(config, fitted, reporter))?;
-    if ranks.is_many() {
-        let identity = Identity::default();
-        ranks.agree(&identity.with("dataset", dataset_hash(&session, &splits)?))?;
-    }
-    session.ranks = ranks.clone();
-    Ok((session, splits))
-}
-
-/// What tells a dataset and its division from another.
-fn dataset_hash(session: &Session<'_>, splits: &Splits) -> Result<String> {
-    let mut hasher = blake3::Hasher::new();
-    write_membership(&mut hasher, session.source.as_ref(), &session.prepared, splits)
-        .map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(hasher.finalize().to_hex().to_string())
-}
-
-/// Several ranks compute on processors.
-fn refuse_on_gpus() -> Result<()> {
-    match AutoDevice::KIND {
-        DeviceKind::Cpu => Ok(()),
-        _ => Err(Error::Usage(
-            "--distributed: ranks compute on processors, and this gblend computes on a GPU; take a binary that was built without \
-             `cuda`"
-                .into(),
-        )),
-    }
 }
 
 /// What is said of a run that goes on over another number of ranks than it had.

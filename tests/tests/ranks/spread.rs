@@ -4,7 +4,7 @@ use gblend_cli::compare::{Method, Scope, Workers, compare, serve};
 use gblend_cli::config::{Config, Override};
 use gblend_cli::process::Interrupt;
 use gblend_cli::progress::{Board, Reporter};
-use gblend_cli::training::pipeline::open_together;
+use gblend_cli::training::open_together;
 use gblend_cli::training::probe::{StartingPoint, estimate};
 use gblend_cli::training::session::with_threads;
 use gblend_core::params::state_of;
