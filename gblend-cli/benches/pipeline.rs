@@ -9,6 +9,7 @@ use gblend_cli::config::{Config, Override};
 use gblend_cli::data::{Evaluable, LoadedBatch, Plan, Sampler, Splits};
 use gblend_cli::process::Interrupt;
 use gblend_cli::progress::Reporter;
+use gblend_cli::ranks::Ranks;
 use gblend_cli::run_folder::Destination;
 use gblend_cli::training::Learner;
 use gblend_cli::training::pipeline::{ProcessUse, Start, run};
@@ -154,6 +155,7 @@ fn job(criterion: &mut Criterion) {
                     &config,
                     &start,
                     ProcessUse::Exclusive,
+                    &Ranks::alone(),
                     &Interrupt::never(),
                     &quiet,
                 )

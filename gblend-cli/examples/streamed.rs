@@ -10,6 +10,7 @@ use clap::Parser;
 use gblend_cli::config::Config;
 use gblend_cli::process::Interrupt;
 use gblend_cli::progress::Reporter;
+use gblend_cli::ranks::Ranks;
 use gblend_cli::run_folder::Destination;
 use gblend_cli::training::pipeline::{ProcessUse, Start, run};
 use gblend_cli::training::session::with_threads;
@@ -143,6 +144,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             &config,
             &start,
             ProcessUse::Exclusive,
+            &Ranks::alone(),
             &Interrupt::never(),
             &Reporter::new(true),
         )

@@ -115,6 +115,22 @@ pub enum Error {
         /// What to do about it.
         advice: String,
     },
+    /// Another process of the job cannot go on, or is gone.
+    #[error("{rank}: {problem}")]
+    Rank {
+        /// Which one, as messages call it.
+        rank: String,
+        /// What is wrong, and what to do.
+        problem: String,
+        /// Its exit code.
+        code: u8,
+    },
+    /// The job ends for a reason that one of its ranks has told the user.
+    #[error("the job has ended, and one of its ranks has told why")]
+    ToldElsewhere {
+        /// The exit code.
+        code: u8,
+    },
     /// A model cannot be written for other programs.
     #[error("the model cannot be exported: {0}")]
     NotExported(String),
@@ -139,6 +155,7 @@ impl Error {
             | Self::Write { .. }
             | Self::Internal(_) => 1,
             Self::Interrupted { .. } | Self::ComparisonInterrupted { .. } => INTERRUPTED,
+            Self::Rank { code, .. } | Self::ToldElsewhere { code } => *code,
             _ => 2,
         }
     }

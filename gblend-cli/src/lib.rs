@@ -25,6 +25,7 @@ pub mod network;
 pub mod onnx;
 pub mod process;
 pub mod progress;
+pub mod ranks;
 pub mod records;
 pub mod report;
 pub mod run_folder;

@@ -21,6 +21,7 @@
 
 pub mod advice;
 pub mod array;
+pub mod batch_parts;
 pub mod category;
 pub mod class_weights;
 #[cfg(feature = "conformance")]

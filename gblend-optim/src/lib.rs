@@ -16,7 +16,8 @@ mod scale;
 pub mod schedule;
 
 pub use blended::{
-    Apply, BlendedOptimizer, BlendedSettings, StepLosses, StepReport, each_gradient, gradients,
+    AddUp, Apply, BlendedOptimizer, BlendedSettings, StepLosses, StepReport, each_gradient, gradients,
+    gradients_of_parts,
 };
 pub use network::{Network, Part};
 pub use scale::{LossWeights, Scale};

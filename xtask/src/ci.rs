@@ -1,5 +1,5 @@
 //! `cargo xtask ci`: formatting, lints, documentation, tidiness, generated files, plugins from outside, damaged
-//! files, TensorBoard's event files, exported models, the wheel, packages, licenses and sources of dependencies, and the CUDA build, which
+//! files, TensorBoard's event files, exported models, jobs of several ranks, the wheel, packages, licenses and sources of dependencies, and the CUDA build, which
 //! is linked where its compiler can be installed and checked for types elsewhere.
 
 use std::time::Instant;
@@ -10,13 +10,13 @@ use crate::onnx::Onnx;
 use crate::process::{cargo, succeed};
 use crate::supply_chain::SupplyChain;
 use crate::tidy::Tidy;
-use crate::{Result, generate, plugins, tensorboard, wheel};
+use crate::{Result, generate, mpi, plugins, tensorboard, wheel};
 
 /// A part of the whole, and its name.
 type Part = (&'static str, fn() -> Result);
 
 /// What is checked, one part after the other.
-const PARTS: [Part; 13] = [
+const PARTS: [Part; 14] = [
     ("formatting", || {
         succeed(cargo().args(["fmt", "--all", "--check"]))
     }),
@@ -39,6 +39,7 @@ const PARTS: [Part; 13] = [
     }),
     ("TensorBoard", tensorboard::run),
     ("ONNX", || Onnx::CHECK.run()),
+    ("MPI", mpi::run),
     ("wheel", wheel::run),
     ("packages", || {
         // What crates.io would be given; that it builds, the tests have shown.

@@ -9,6 +9,7 @@ mod fuzz;
 mod generate;
 mod gpu_bundle;
 mod metadata;
+mod mpi;
 mod onnx;
 mod plugins;
 mod process;
@@ -57,6 +58,8 @@ enum Task {
     Wheel,
     /// Export models, and have ONNX Runtime from PyPI say the same of samples.
     Onnx(onnx::Onnx),
+    /// Test the processes of an MPI job; needs an MPI library and libclang.
+    Mpi,
     /// Build and link the CUDA build, with a compiler from PyPI.
     Cuda(cuda::Cuda),
     /// Pack what a GPU machine without Rust or a network needs to check and time the CUDA build.
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Task::Tensorboard => tensorboard::run(),
         Task::Wheel => wheel::run(),
         Task::Onnx(onnx) => onnx.run(),
+        Task::Mpi => mpi::run(),
         Task::Cuda(cuda) => cuda.run(),
         Task::GpuBundle(bundle) => bundle.run(),
         Task::Bench(bench) => bench.run(),

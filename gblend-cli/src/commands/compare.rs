@@ -6,18 +6,21 @@ use clap::Args;
 use gblend_core::{Better, MetricFormat, MetricKind};
 
 use super::device::DeviceOption;
+use super::distributed::DistributedOption;
 use super::train::parse_overrides;
 use super::{print, print_json};
-use crate::compare::{DEFAULT_METHODS, Grid, LEARNING_RATE, Method, Scope, Tuning, compare};
+use crate::compare::{DEFAULT_METHODS, Grid, LEARNING_RATE, Method, Scope, Tuning, Workers, compare, serve};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::process::Interrupt;
 use crate::progress::Board;
+use crate::ranks::Ranks;
 use crate::records::{
     Comparison, Difference, Figure, FigureDifference, LEAST_SEEDS, Row, Simplex, SimplexPoint, Tuned,
     mean_and_ci95,
 };
 use crate::tables::table;
+use crate::training::agree_on_task;
 
 /// Compares ways of training on one task, over several seeds.
 ///
@@ -33,6 +36,8 @@ pub(super) struct Compare {
     set: Vec<String>,
     #[command(flatten)]
     device: DeviceOption,
+    #[command(flatten)]
+    distributed: DistributedOption,
     /// How many seeds, from run.seed on.
     #[arg(long, value_name = "N", default_value_t = 3)]
     seeds: usize,
@@ -76,6 +81,10 @@ pub(super) struct Compare {
 
 impl Compare {
     pub(super) fn run(self) -> Result<()> {
+        self.distributed.run(|ranks| self.compare(ranks))
+    }
+
+    fn compare(&self, ranks: &Ranks) -> Result<()> {
         let mut overrides = parse_overrides(&self.set, None)?;
         overrides.extend(self.device.overrides());
         let config = Config::load(self.config.as_deref(), &overrides)?;
@@ -100,14 +109,21 @@ impl Compare {
         };
         let tuning = self.tuning()?;
         let folder = self.out.clone().unwrap_or_else(|| self.default_folder());
-        let board = Board::new(self.quiet);
         let interrupt = Interrupt::by_signals();
+        agree_on_task(&config, ranks)?;
+        if !ranks.is_first() {
+            return serve(&config, ranks, &interrupt);
+        }
+        let board = Board::new(self.quiet);
         let comparison = compare(
             &config,
             &folder,
             &scope,
             tuning.as_ref(),
-            self.jobs,
+            Workers {
+                jobs: self.jobs,
+                ranks,
+            },
             &interrupt,
             &board,
         )

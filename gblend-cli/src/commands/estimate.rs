@@ -11,15 +11,19 @@ use gblend_optim::blend::ogr::{Covariance, NoGain, Policy, PolicySettings, Smoot
 use serde::Serialize;
 
 use super::device::DeviceOption;
+use super::distributed::DistributedOption;
 use super::train::parse_overrides;
 use super::{print, print_json};
 use crate::commands::curves::Curves;
 use crate::config::{Config, Override};
 use crate::error::{Error, Result};
 use crate::progress::Reporter;
+use crate::ranks::Ranks;
+use crate::records::FittedModalities;
 use crate::tables::{blend_table, estimate_table};
+use crate::training::open_together;
 use crate::training::probe::{StartingPoint, estimate};
-use crate::training::session::{Session, with_threads};
+use crate::training::session::{threads_of_rank, with_threads};
 
 /// Estimates blend weights, from a configuration's network or from loss curves, and trains nothing.
 #[derive(Debug, Args)]
@@ -27,7 +31,7 @@ pub(super) struct Estimate {
     /// The configuration file. Without one, and without curves, the built-in scene is used.
     config: Option<PathBuf>,
     /// Loss curves in place of a configuration: a CSV file with the columns head,epoch,train_loss,val_loss.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "set", "seed", "device"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "set", "seed", "device", "distributed"])]
     curves: Option<PathBuf>,
     /// The epoch of the curves to start from. Default: the first.
     #[arg(long, value_name = "EPOCH", requires = "curves")]
@@ -64,6 +68,8 @@ pub(super) struct Estimate {
     seed: Option<u64>,
     #[command(flatten)]
     device: DeviceOption,
+    #[command(flatten)]
+    distributed: DistributedOption,
     /// Prints JSON in place of the table.
     #[arg(long)]
     json: bool,
@@ -128,7 +134,13 @@ impl Estimate {
         let reporter = Reporter::new(self.quiet);
         match &self.curves {
             Some(path) => self.estimate_curves(&Curves::read(path)?, &reporter),
-            None => self.estimate_network(&reporter),
+            None => self.distributed.run(|ranks| {
+                let reporter = match ranks.is_first() {
+                    true => reporter,
+                    false => reporter.muted(),
+                };
+                self.estimate_network(ranks, &reporter)
+            }),
         }
     }
 
@@ -179,11 +191,12 @@ impl Estimate {
         )
     }
 
-    fn estimate_network(&self, reporter: &Reporter) -> Result<()> {
+    fn estimate_network(&self, ranks: &Ranks, reporter: &Reporter) -> Result<()> {
         let config = self.config()?;
-        let (report, policy, elapsed) = with_threads(config.run.threads, || {
+        let threads = threads_of_rank(config.run.threads, ranks);
+        let (report, policy, elapsed) = with_threads(threads, || {
             let began = Instant::now();
-            let (session, splits) = Session::open(&config, reporter)?;
+            let (session, splits) = open_together(&config, &FittedModalities::default(), ranks, reporter)?;
             let mut blend = config.start_blend(&session.heads)?;
             let epochs = config.run.epochs;
             let Some(request) = blend.estimate_due(0, epochs) else {
@@ -208,6 +221,9 @@ impl Estimate {
         })
         .map_err(Error::located(&config))?;
         reporter.finish();
+        if !ranks.is_first() {
+            return Ok(());
+        }
         let to = report.probe_epochs.map(|epochs| epochs as u64);
         self.show(report, policy, 0, to, Some(elapsed), reporter)
     }

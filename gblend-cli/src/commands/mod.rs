@@ -6,6 +6,7 @@ mod completions;
 pub mod curves;
 mod data;
 mod device;
+mod distributed;
 mod dry_run;
 mod estimate;
 mod evaluate;
@@ -98,6 +99,8 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        // It was said before MPI ended.
+        Err(error @ Error::ToldElsewhere { .. }) => ExitCode::from(error.exit_code()),
         Err(error) => {
             let _ = writeln!(std::io::stderr().lock(), "error: {error}");
             ExitCode::from(error.exit_code())

@@ -5,18 +5,20 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::device::DeviceOption;
+use super::distributed::DistributedOption;
 use super::dry_run::dry_run;
 use super::{print, print_json, train_further};
 use crate::config::{Config, Override, task_differences};
 use crate::error::{Error, Result};
 use crate::process::Interrupt;
 use crate::progress::Reporter;
+use crate::ranks::Ranks;
 use crate::records::{Figure, ObjectiveDescription, SelectedBy, Summary};
 use crate::run_folder::{Destination, refuse_comparison};
 use crate::tables::{metrics_table, percent, predictions_line, weighted_losses};
 use crate::training::pipeline;
 use crate::training::pipeline::{ProcessUse, Start};
-use crate::training::session::with_threads;
+use crate::training::session::{threads_of_rank, with_threads};
 
 /// Trains a model and leaves a run folder.
 #[derive(Debug, Args)]
@@ -49,8 +51,10 @@ pub(super) struct Train {
     seed: Option<u64>,
     #[command(flatten)]
     device: DeviceOption,
+    #[command(flatten)]
+    distributed: DistributedOption,
     /// Tells what would be done, on what, for how long and where the result would go, and neither trains nor writes anything.
-    #[arg(long, conflicts_with_all = ["resume", "json"])]
+    #[arg(long, conflicts_with_all = ["resume", "json", "distributed"])]
     dry_run: bool,
     /// Prints the summary as JSON in place of the table.
     #[arg(long)]
@@ -62,13 +66,26 @@ pub(super) struct Train {
 
 impl Train {
     pub(super) fn run(self) -> Result<()> {
+        self.distributed.run(|ranks| self.train(ranks))
+    }
+
+    fn train(&self, ranks: &Ranks) -> Result<()> {
         let mut overrides = parse_overrides(&self.set, self.seed)?;
         overrides.extend(self.device.overrides());
         let config = match &self.resume {
+            // The batches of a run stay as they are, however many share them.
             Some(run) => self.resumed(run, &overrides)?,
-            None => Config::load(self.config.as_deref(), &overrides)?,
+            None => {
+                let mut config = Config::load(self.config.as_deref(), &overrides)?;
+                config.run.batch_size = config.run.batch_size.saturating_mul(ranks.size());
+                config
+            }
         };
         let reporter = Reporter::new(self.quiet);
+        let reporter = match ranks.is_first() {
+            true => reporter,
+            false => reporter.muted(),
+        };
         let start = match (&self.resume, &self.out) {
             (Some(run), _) => match self.epochs {
                 Some(_) => Start::Further(run.clone()),
@@ -77,7 +94,7 @@ impl Train {
             (None, Some(folder)) => Start::New(Destination::Folder(folder.clone())),
             (None, None) => Start::New(Destination::FirstFree(self.name())),
         };
-        let threads = config.run.threads;
+        let threads = threads_of_rank(config.run.threads, ranks);
         if let (true, Start::New(destination)) = (self.dry_run, &start) {
             let told = with_threads(threads, || dry_run(&config, destination, &reporter));
             let told = told.map_err(Error::located(&config))?;
@@ -86,9 +103,19 @@ impl Train {
         }
         let interrupt = Interrupt::by_signals();
         let (summary, folder) = with_threads(threads, || {
-            pipeline::run(&config, &start, ProcessUse::Exclusive, &interrupt, &reporter)
+            pipeline::run(
+                &config,
+                &start,
+                ProcessUse::Exclusive,
+                ranks,
+                &interrupt,
+                &reporter,
+            )
         })
         .map_err(Error::located(&config))?;
+        if !ranks.is_first() {
+            return Ok(());
+        }
         if self.json {
             return print_json(&summary);
         }

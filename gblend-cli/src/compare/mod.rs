@@ -21,5 +21,5 @@ mod tuning;
 
 pub use method::{DEFAULT_METHODS, Method};
 pub use plan::Scope;
-pub use runner::compare;
+pub use runner::{Workers, compare, serve};
 pub use tuning::{Grid, LEARNING_RATE, Tuning};

@@ -1,10 +1,11 @@
 //! Runs the cells of a comparison, side by side, and goes on where an earlier run stopped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use gblend_core::AutoDevice;
 use gblend_core::device::DeviceKind;
+use serde::{Deserialize, Serialize};
 
 use super::folder::Folder;
 use super::measured::Done;
@@ -12,20 +13,32 @@ use super::plan::{Choice, Entry, Plan, Scope, entries};
 use super::tabulate::tabulate;
 use super::tuning::{Outcome, Stage, Tuning};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, INTERRUPTED, Result};
 use crate::process::Interrupt;
-use crate::progress::Board;
-use crate::records::{Comparison, Figure, LeftOut};
+use crate::progress::{Board, Reporter};
+use crate::ranks::Ranks;
+use crate::records::{Comparison, Figure, LeftOut, Summary};
 use crate::run_folder::Destination;
 use crate::training::pipeline;
 use crate::training::pipeline::{ProcessUse, Start};
-use crate::training::session::{Session, with_threads};
+use crate::training::session::{Session, threads_of_rank, with_threads};
+
+/// Who runs the cells of a comparison.
+#[derive(Clone, Copy, Debug)]
+pub struct Workers<'a> {
+    /// How many run at a time.
+    pub jobs: Option<usize>,
+    /// The ranks that they run on.
+    pub ranks: &'a Ranks,
+}
 
 /// Compares methods on the task of a configuration, in this folder.
 ///
-/// As many cells run at a time as `jobs` says, by default one on every core: a small network does not keep two cores
+/// As many cells run at a time as `workers` says, by default one on every core: a small network does not keep two cores
 /// busy, two networks do. A cell that failed is left out of the table, and tried again the next time. With `tuning`, every
 /// method is tuned for itself first.
+///
+/// Of several ranks the first one does this and hands cells to the others, which [`serve`] it: one to each at a time.
 ///
 /// # Errors
 /// What is wrong with the configuration, the folder or the data; not what is wrong with a single cell.
@@ -35,7 +48,7 @@ pub fn compare(
     folder: &Path,
     scope: &Scope,
     tuning: Option<&Tuning>,
-    jobs: Option<usize>,
+    workers: Workers<'_>,
     interrupt: &Interrupt,
     board: &Board,
 ) -> Result<Comparison> {
@@ -51,16 +64,61 @@ pub fn compare(
     let mut crew = Crew {
         base,
         folder: &folder,
-        jobs,
+        jobs: workers.jobs,
+        ranks: workers.ranks,
         interrupt,
         board,
         opened: false,
     };
     let compared = crew.compare(entries, scope, tuning);
+    if compared.is_ok() {
+        let ranks = workers.ranks;
+        (1..ranks.size()).try_for_each(|rank| ranks.dismiss(rank))?;
+    }
     if compared.is_err() {
         folder.discard_unused();
     }
     compared
+}
+
+/// A cell on its way to another rank.
+#[derive(Serialize, Deserialize)]
+struct CellTask {
+    name: String,
+    config: String,
+    folder: PathBuf,
+    threads: usize,
+    memory: u64,
+}
+
+impl CellTask {
+    /// Runs it.
+    fn run(&self, base: &Config, interrupt: &Interrupt, reporter: &Reporter) -> Result<(Summary, PathBuf)> {
+        let start = Start::New(Destination::Folder(self.folder.clone()));
+        let mut config = Config::parse(&self.name, &self.config, base.base.clone(), &[])?;
+        config.run.threads = self.threads;
+        config.run.memory = self.memory;
+        // Cells have nothing to do with each other, whoever runs them.
+        let alone = Ranks::alone();
+        with_threads(self.threads, || {
+            pipeline::run(&config, &start, ProcessUse::Shared, &alone, interrupt, reporter)
+        })
+    }
+}
+
+/// Runs the cells that the first rank hands to this one, until there are no more.
+///
+/// # Errors
+/// [`Error::Rank`]; not what is wrong with a cell.
+pub fn serve(base: &Config, ranks: &Ranks, interrupt: &Interrupt) -> Result<()> {
+    interrupt.watch()?;
+    let reporter = Reporter::new(true).muted();
+    ranks.serve(|task| {
+        let task: CellTask =
+            serde_json::from_slice(task).map_err(|error| Error::Internal(error.to_string()))?;
+        task.run(base, interrupt, &reporter)?;
+        Ok(Vec::new())
+    })
 }
 
 /// Who runs cells.
@@ -68,6 +126,7 @@ struct Crew<'a> {
     base: &'a Config,
     folder: &'a Folder,
     jobs: Option<usize>,
+    ranks: &'a Ranks,
     interrupt: &'a Interrupt,
     board: &'a Board,
     /// Whether the data was looked at.
@@ -110,7 +169,7 @@ impl Crew<'_> {
             .iter()
             .filter(|state| matches!(state, CellProgress::Waiting))
             .count();
-        let cores = match base.run.threads {
+        let cores = match threads_of_rank(base.run.threads, self.ranks) {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
@@ -119,7 +178,19 @@ impl Crew<'_> {
             // A GPU works for one at a time.
             _ => 1,
         };
-        let jobs = self.jobs.unwrap_or(most).clamp(1, pending.max(1));
+        let (jobs, threads) = match self.ranks.size() {
+            1 => {
+                let jobs = self.jobs.unwrap_or(most).clamp(1, pending.max(1));
+                (jobs, (cores / jobs).max(1))
+            }
+            // Every rank runs one cell at a time, on all that it has.
+            ranks => (self.jobs.unwrap_or(ranks).clamp(1, ranks), cores),
+        };
+        // Whoever computes on the machine of a cell beside it.
+        let beside = match self.ranks.size() {
+            1 => jobs,
+            _ => self.ranks.on_machine().0,
+        };
         board.line(&format!(
             "{}: {} methods, {} seeds, {} runs, {} of them done; {jobs} at a time",
             self.folder.path().display(),
@@ -141,8 +212,9 @@ impl Crew<'_> {
             base,
             folder: self.folder,
             plan,
-            threads: (cores / jobs).max(1),
-            memory: base.run.memory / jobs as u64,
+            threads,
+            memory: base.run.memory / beside as u64,
+            ranks: self.ranks,
             board,
             interrupt: self.interrupt,
             after,
@@ -151,7 +223,12 @@ impl Crew<'_> {
         };
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..jobs)
-                .map(|_| std::thread::Builder::new().spawn_scoped(scope, || shared.work()))
+                .map(|job| {
+                    let shared = &shared;
+                    // Of several ranks, each job is one.
+                    let rank = if shared.ranks.is_many() { job } else { 0 };
+                    std::thread::Builder::new().spawn_scoped(scope, move || shared.work(rank))
+                })
                 .collect();
             let outcomes = workers.into_iter().map(|worker| {
                 worker
@@ -253,6 +330,12 @@ fn tabulated(base: &Config, plan: &Plan, states: &[CellProgress]) -> Comparison 
     tabulate(base, plan, &results, left_out)
 }
 
+/// Why a cell has no result.
+enum Unmeasured {
+    Interrupted,
+    Failed(String),
+}
+
 /// What the workers share.
 struct Shared<'a> {
     base: &'a Config,
@@ -260,6 +343,7 @@ struct Shared<'a> {
     plan: &'a Plan,
     threads: usize,
     memory: u64,
+    ranks: &'a Ranks,
     board: &'a Board,
     interrupt: &'a Interrupt,
     /// Told of the states after each change.
@@ -274,16 +358,32 @@ impl Shared<'_> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs cells as long as there are any.
-    fn work(&self) -> Result<()> {
+    /// Runs cells on a rank as long as there are any.
+    fn work(&self, rank: usize) -> Result<()> {
         while let Some(cell) = self.next() {
-            let outcome = self.run(cell);
+            let ran = match rank {
+                0 => Ok(self.run(cell)),
+                other => self.run_on(other, cell),
+            };
             let mut states = self.lock();
+            let outcome = match ran {
+                Ok(outcome) => outcome,
+                Err(gone) => {
+                    // The others wait for nothing any more.
+                    states[cell] = CellProgress::Waiting;
+                    self.interrupt.request();
+                    self.changed.notify_all();
+                    return Err(gone);
+                }
+            };
             states[cell] = match outcome {
                 Ok(done) => CellProgress::done(done, &states),
                 // Not the cell's fault: it is there for the next time, and nobody begins another one.
-                Err(Error::Interrupted { .. }) => CellProgress::Waiting,
-                Err(error) => CellProgress::Failed(error.to_string()),
+                Err(Unmeasured::Interrupted) => {
+                    self.interrupt.request();
+                    CellProgress::Waiting
+                }
+                Err(Unmeasured::Failed(problem)) => CellProgress::Failed(problem),
             };
             self.tell(cell, &states);
             self.changed.notify_all();
@@ -321,17 +421,52 @@ impl Shared<'_> {
         None
     }
 
-    fn run(&self, index: usize) -> Result<Done> {
+    fn task(&self, index: usize) -> Result<CellTask> {
         let cell = &self.plan.cells[index];
-        let start = Start::New(Destination::Folder(self.folder.clear(cell)?));
-        let mut config = Config::parse(&cell.folder, &cell.config, self.base.base.clone(), &[])?;
-        config.run.threads = self.threads;
-        config.run.memory = self.memory;
-        let reporter = self.board.cell(&cell.label);
-        let (summary, path) = with_threads(self.threads, || {
-            pipeline::run(&config, &start, ProcessUse::Shared, self.interrupt, &reporter)
-        })?;
-        Ok(Done::of(&summary, &path))
+        Ok(CellTask {
+            name: cell.folder.clone(),
+            config: cell.config.clone(),
+            folder: self.folder.clear(cell)?,
+            threads: self.threads,
+            memory: self.memory,
+        })
+    }
+
+    /// Runs a cell here.
+    fn run(&self, index: usize) -> Result<Done, Unmeasured> {
+        let reporter = self.board.cell(&self.plan.cells[index].label);
+        let ran = self
+            .task(index)
+            .and_then(|task| task.run(self.base, self.interrupt, &reporter));
+        match ran {
+            Ok((summary, path)) => Ok(Done::of(&summary, &path)),
+            Err(Error::Interrupted { .. }) => Err(Unmeasured::Interrupted),
+            Err(error) => Err(Unmeasured::Failed(error.to_string())),
+        }
+    }
+
+    /// Has a cell run on another rank.
+    ///
+    /// # Errors
+    /// [`Error::Rank`] if that is gone.
+    fn run_on(&self, rank: usize, index: usize) -> Result<Result<Done, Unmeasured>> {
+        let cell = &self.plan.cells[index];
+        let task = match self.task(index) {
+            Ok(task) => serde_json::to_vec(&task).map_err(|error| Error::Internal(error.to_string()))?,
+            Err(error) => return Ok(Err(Unmeasured::Failed(error.to_string()))),
+        };
+        let outcome = self.ranks.ask(rank, &task)?;
+        Ok(match outcome {
+            Ok(_) => self.folder.finished(cell).ok_or_else(|| {
+                let problem = format!(
+                    "{} has run it, and its folder is not to be seen here: --out names a place that all ranks see",
+                    self.ranks.name(rank)
+                );
+                Unmeasured::Failed(problem)
+            }),
+            Err(failed) if failed.code == INTERRUPTED => Err(Unmeasured::Interrupted),
+            Err(failed) => Err(Unmeasured::Failed(failed.problem)),
+        })
     }
 
     fn tell(&self, index: usize, states: &[CellProgress]) {

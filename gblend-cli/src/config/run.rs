@@ -18,6 +18,8 @@ pub struct RunConfig {
     pub epochs: usize,
     /// Samples per step. The samples of an epoch are dealt evenly, so that no batch is small.
     pub batch_size: usize,
+    /// What batch normalization is over in a job of several ranks (`--distributed`); for one process both are the same.
+    pub batch_norm: BatchNormOver,
     /// Samples of a step that an encoder computes at once, for batches that memory has no room for: a loss that compares the samples
     /// of a batch is that of all of them, and its gradient the same to rounding, but encoders run twice. Batch normalization sees so
     /// many samples. Not with a fusion of maps, the objective `anchor`, or strategies that look into gradients. Default: all.
@@ -67,6 +69,7 @@ impl Default for RunConfig {
             seed: 0,
             epochs: 20,
             batch_size: 32,
+            batch_norm: BatchNormOver::default(),
             chunk: None,
             sampler: Sampling::Shuffled,
             threads: 0,
@@ -93,6 +96,19 @@ pub enum Select {
     /// the least loss of the mean of the heads; else the one with the best accuracy, or what the objective has in its
     /// place, of what predicts, ties by loss.
     Best,
+}
+
+/// What batch normalization is over where several ranks have a part of the batch each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchNormOver {
+    /// The whole batch, so that several ranks compute what one does, to rounding. Every normalization waits for all ranks, in the
+    /// forward and in the backward pass.
+    #[default]
+    AllRanks,
+    /// The part of the batch that a rank has: nothing waits, and the result depends on the number of ranks. All of them go on with the
+    /// means of their running statistics.
+    EachRank,
 }
 
 /// How the samples of an epoch are drawn.

@@ -19,6 +19,7 @@ use super::encoded::EncodedSamples;
 use super::position::SampleIndex;
 use super::prepared::Prepared;
 use super::sampler::{Drawn, Sampler};
+use super::whole::WholeBatch;
 use crate::config::ModalityConfig;
 
 /// Batches that each worker may be ahead, if there is memory for them.
@@ -36,6 +37,8 @@ pub struct LoadedBatch {
     pub targets: Targets,
     /// One entry per modality; `None` where it was not asked for.
     pub inputs: Vec<Option<LoadedInput>>,
+    /// The batch that this is a part of, if it is one.
+    pub whole: Option<WholeBatch>,
 }
 
 /// One modality of a batch in host memory.
@@ -62,6 +65,9 @@ pub struct Plan<'a> {
     batches: usize,
     skipped: usize,
     choice: ViewChoice,
+    /// Which part of each batch is loaded, and of how many.
+    part: usize,
+    parts: usize,
 }
 
 /// Which view of a sample is taken.
@@ -124,7 +130,23 @@ impl<'a> Plan<'a> {
             order,
             repeats: Vec::new(),
             choice,
+            part: 0,
+            parts: 1,
         }
+    }
+
+    /// The same pass for one of several ranks, which load a part of every batch each: parts that are even to one, in the order of
+    /// the batch, and together all of it.
+    #[must_use]
+    pub fn of_part(self, part: usize, parts: usize) -> Self {
+        Self { part, parts, ..self }
+    }
+
+    /// Where the parts of a batch of so many samples begin, and the end of the last.
+    fn bounds(&self, samples: usize) -> Vec<usize> {
+        (0..=self.parts)
+            .map(|part| part * samples / self.parts.max(1))
+            .collect()
     }
 
     /// The same pass over view `view` of each sample. A modality with fewer views shows them in turn.
@@ -163,9 +185,15 @@ impl<'a> Plan<'a> {
         bound(batch)..bound(batch + 1)
     }
 
-    /// Samples of the largest batch.
+    /// Samples that are loaded of the largest batch.
     fn largest(&self) -> usize {
-        self.order.len().div_ceil(self.batches.max(1))
+        let batch = self.order.len().div_ceil(self.batches.max(1));
+        batch.div_ceil(self.parts.max(1))
+    }
+
+    /// Samples of the smallest batch, all of its parts.
+    pub fn smallest(&self) -> usize {
+        self.order.len() / self.batches.max(1)
     }
 
     /// The number of batches.
@@ -218,7 +246,7 @@ impl Loader<'_> {
                     let work = move || {
                         for batch in (worker..plan.len()).step_by(workers) {
                             // The consumer hangs up at the first error.
-                            let loaded = self.load(plan.batch(batch), plan.repeats(batch), plan.choice);
+                            let loaded = self.load(plan, batch);
                             if sender.send(loaded).is_err() {
                                 break;
                             }
@@ -270,8 +298,12 @@ impl Loader<'_> {
         views.max().unwrap_or(1)
     }
 
-    fn load(&self, samples: &[SampleIndex], repeats: &[u32], choice: ViewChoice) -> Result<LoadedBatch> {
-        let samples: Vec<usize> = samples.iter().map(|&sample| sample as usize).collect();
+    fn load(&self, plan: &Plan<'_>, batch: usize) -> Result<LoadedBatch> {
+        let (all, repeats, choice) = (plan.batch(batch), plan.repeats(batch), plan.choice);
+        let bounds = plan.bounds(all.len());
+        let own = bounds[plan.part]..bounds[plan.part + 1];
+        let repeats = repeats.get(own.clone()).unwrap_or_default();
+        let samples: Vec<usize> = all[own].iter().map(|&sample| sample as usize).collect();
         let mut inputs = Vec::with_capacity(self.modalities.len());
         for position in 0..self.modalities.len() {
             let wanted = self.wanted[position];
@@ -285,7 +317,22 @@ impl Loader<'_> {
             targets: self.prepared.targets(&samples)?,
             samples,
             inputs,
+            whole: (plan.parts > 1)
+                .then(|| self.whole(all, bounds, plan.part))
+                .transpose()?,
         })
+    }
+
+    /// What a rank has to know of all parts of a batch.
+    fn whole(&self, samples: &[SampleIndex], bounds: Vec<usize>, part: usize) -> Result<WholeBatch> {
+        let samples: Vec<usize> = samples.iter().map(|&sample| sample as usize).collect();
+        let rows = self.wanted.iter().enumerate().map(|(position, wanted)| {
+            let rows = (0..samples.len()).filter(|&row| self.prepared.has(position, samples[row]));
+            let rows: Vec<usize> = wanted.then(|| rows.collect())?;
+            (rows.len() < samples.len()).then_some(rows)
+        });
+        let targets = self.prepared.targets(&samples)?;
+        Ok(WholeBatch::new(targets, rows.collect(), bounds, part))
     }
 
     fn load_modality(
@@ -415,6 +462,22 @@ mod tests {
             let left = plan.skip(skipped);
             prop_assert_eq!(left.len(), batches.len().saturating_sub(skipped));
             prop_assert_eq!(self::batches(&left), &batches[batches.len() - left.len()..]);
+        }
+
+        #[test]
+        fn the_parts_of_all_ranks_are_every_batch_once(
+            samples in 0_u32..300, size in 1_usize..50, parts in 1_usize..6,
+        ) {
+            let order: Vec<SampleIndex> = (0..samples).collect();
+            let plan = Plan::evaluation(&order, NonZeroUsize::new(size).unwrap());
+            for batch in batches(&plan) {
+                let bounds = plan.clone().of_part(0, parts).bounds(batch.len());
+                let dealt: Vec<&[SampleIndex]> = bounds.windows(2).map(|part| &batch[part[0]..part[1]]).collect();
+                prop_assert_eq!(dealt.len(), parts);
+                prop_assert_eq!(dealt.concat(), batch.clone());
+                prop_assert!(batch.len() >= plan.smallest());
+                prop_assert!(dealt.iter().all(|part| part.len() <= plan.clone().of_part(0, parts).largest()));
+            }
         }
 
         #[test]

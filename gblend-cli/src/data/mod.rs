@@ -28,6 +28,7 @@ mod skipped;
 mod split;
 mod stratify;
 mod wav;
+mod whole;
 
 pub use binding::bind;
 pub use encoded::{EncodedSamples, Encoding};
@@ -46,3 +47,4 @@ pub use split::{
     Division, Evaluable, HeldOutSplit, LabelUse, RefitSplit, Shares, Splits, TestSplit, TrainSplit,
     TrainSubset, ValidationSplit,
 };
+pub use whole::WholeBatch;

@@ -36,6 +36,7 @@ pub fn score_subsets(
             samples: seen,
             targets,
             inputs,
+            ..
         } = batch;
         let inputs = Inputs::new(device, seen.len(), inputs)?;
         let mut features: Vec<gblend_core::Result<Array>> = Vec::new();

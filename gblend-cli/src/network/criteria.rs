@@ -1,5 +1,6 @@
 //! What each head is asked.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 
 use gblend_core::nn::scale;
@@ -11,7 +12,6 @@ use gblend_core::{
     Seed, Targets,
 };
 
-use super::inputs::Inputs;
 use crate::config::{Config, Objectives, Sampling};
 use crate::records::ObjectiveDescription;
 
@@ -162,10 +162,10 @@ impl Criteria {
         self.0.iter_mut()
     }
 
-    /// How many samples of a batch have a loss, of each head.
-    pub fn counted(&self, inputs: &Inputs, targets: &Targets) -> Vec<usize> {
+    /// How many samples have a loss, of each head, with the targets of the samples that a head sees.
+    pub fn counted<'t>(&self, targets_of: impl Fn(usize) -> Cow<'t, Targets>) -> Vec<usize> {
         let heads = self.0.iter().enumerate();
-        let counted = heads.map(|(head, criterion)| criterion.counted(&inputs.targets_of(head, targets)));
+        let counted = heads.map(|(head, criterion)| criterion.counted(&targets_of(head)));
         counted.collect()
     }
 

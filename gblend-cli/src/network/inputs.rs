@@ -1,7 +1,9 @@
 //! What the network is given: a batch of each modality, on the device.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
+use gblend_core::batch_parts::BatchParts;
 use gblend_core::{AutoDevice, Batch, PresenceMask, Result, Targets};
 
 use crate::data::LoadedInput;
@@ -11,6 +13,8 @@ use crate::data::LoadedInput;
 pub struct Inputs {
     samples: usize,
     modalities: Vec<Option<Input>>,
+    /// Of a part of a batch, those who have the other parts of what each head sees, the joint one last.
+    parts: Vec<Option<Rc<dyn BatchParts>>>,
 }
 
 /// One modality of a batch of samples.
@@ -81,7 +85,19 @@ impl Inputs {
         Ok(Self {
             samples,
             modalities: loaded.into_iter().map(move_one).collect::<Result<_>>()?,
+            parts: Vec::new(),
         })
+    }
+
+    /// The same as a part of a batch, with those who have the other parts of what each head sees, the joint one last.
+    #[must_use]
+    pub fn in_parts(self, parts: Vec<Option<Rc<dyn BatchParts>>>) -> Self {
+        Self { parts, ..self }
+    }
+
+    /// Those who have other parts of what a head sees, and normalize with this one.
+    pub fn parts(&self, head: usize) -> Option<Rc<dyn BatchParts>> {
+        self.parts.get(head)?.clone()
     }
 
     /// Batches of samples that lack no modality.
@@ -104,6 +120,7 @@ impl Inputs {
         Self {
             samples,
             modalities: modalities.collect(),
+            parts: Vec::new(),
         }
     }
 
@@ -124,6 +141,7 @@ impl Inputs {
         Self {
             samples,
             modalities: modalities.collect(),
+            parts: Vec::new(),
         }
     }
 

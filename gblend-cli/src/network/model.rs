@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use gblend_core::batch_parts;
 use gblend_core::graph::{is_tracing, within};
 use gblend_core::nn::{Mlp, detach, fork, mask_maps, mask_rows, scatter_maps, scatter_rows};
 use gblend_core::params::{Module, ParamPath, ParamVisitor, State, state_of};
@@ -22,6 +23,9 @@ use super::freezing::{Freezing, Frozen, Trained};
 use super::own_head::{OwnHead, rows};
 use crate::config::{Config, FusionConfig, ModalityConfig, Objectives};
 use crate::network::Inputs;
+
+/// The name under which a head shows the parameters of its loss.
+const OBJECTIVE: &str = "objective";
 
 /// Which heads are computed, the joint head last, and what the joint one's loss moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +82,8 @@ impl ActiveHeads {
 
     /// Without those that have no loss on a batch although they see it: one that needs labels has none where there are none.
     #[must_use]
-    pub fn with_loss(&self, counted: &[usize], inputs: &Inputs) -> Self {
-        self.retaining(|head| counted[head] > 0 || inputs.seen(head) == 0)
+    pub fn with_loss(&self, counted: &[usize], seen: impl Fn(usize) -> usize) -> Self {
+        self.retaining(|head| counted[head] > 0 || seen(head) == 0)
     }
 
     /// Whether head `head` is computed.
@@ -417,6 +421,13 @@ impl Multimodal {
         Ok(alone)
     }
 
+    /// Whether a parameter is of a loss, and not of the network. Every rank computes the losses of a whole batch, and so the gradients
+    /// of such parameters.
+    pub fn is_of_loss(path: &ParamPath) -> bool {
+        let mut names = path.as_str().split('.');
+        names.nth(1) == Some(OBJECTIVE)
+    }
+
     /// Whether losses have parameters of their own, so that one that is computed again after a step is another.
     ///
     /// # Errors
@@ -529,7 +540,9 @@ impl Multimodal {
                             let encoded = input.is_encoded();
                             let features = match given.get_mut(head).and_then(Option::take) {
                                 Some(features) => features,
-                                None => branch.named(|branch| branch.features(batch, encoded, pass))?,
+                                None => batch_parts::within(inputs.parts(head), || {
+                                    branch.named(|branch| branch.features(batch, encoded, pass))
+                                })?,
                             };
                             let (for_all, own) = readers.divide(features)?;
                             let present = rows.map_or(samples, <[usize]>::len);
@@ -560,7 +573,9 @@ impl Multimodal {
                             (Some(zeros(&self.device, shape, pass)?), None)
                         }
                         Some((batch, rows)) => {
-                            let maps = branch.named(|branch| branch.maps(stage, batch, pass))?;
+                            let maps = batch_parts::within(inputs.parts(head), || {
+                                branch.named(|branch| branch.maps(stage, batch, pass))
+                            })?;
                             let (for_all, own) = readers.divide(maps)?;
                             let scatter = |maps| match (rows, input.told()) {
                                 (Some(rows), _) => scatter_maps(maps, rows, samples),
@@ -574,8 +589,12 @@ impl Multimodal {
                         see(Fused::Stage(maps));
                     }
                     fused.stages.extend(for_all.filter(|_| joint));
-                    own.map(|maps| branch.named(|branch| branch.after(stage, maps, pass)))
-                        .transpose()?
+                    let after = own.map(|maps| {
+                        batch_parts::within(inputs.parts(head), || {
+                            branch.named(|branch| branch.after(stage, maps, pass))
+                        })
+                    });
+                    after.transpose()?
                 }
             };
             if joint {
@@ -584,13 +603,18 @@ impl Multimodal {
             let batch = input.present().map(|(batch, _)| batch);
             logits.push(
                 own_features
-                    .map(|features| branch.head.forward(features, copies, batch, pass))
+                    .map(|features| {
+                        batch_parts::within(inputs.parts(head), || {
+                            branch.head.forward(features, copies, batch, pass)
+                        })
+                    })
                     .transpose()?,
             );
         }
         logits.push(if joint {
             let part = || "the joint head".to_owned();
-            Some(within(part, || self.joint.forward(fused, pass))?)
+            let forward = || within(part, || self.joint.forward(fused, pass));
+            Some(batch_parts::within(inputs.parts(self.branches.len()), forward)?)
         } else {
             None
         });
@@ -919,7 +943,7 @@ impl ActiveParts<'_> {
                 }
                 visit(Part::Head(modality), &path.join("head"), &mut branch.head)?;
                 if let Some(criterion) = criterion {
-                    visit(Part::Head(modality), &path.join("objective"), criterion)?;
+                    visit(Part::Head(modality), &path.join(OBJECTIVE), criterion)?;
                 }
             }
         }
@@ -933,7 +957,7 @@ impl ActiveParts<'_> {
                 JointHead::Own(head) => visit(Part::Joint, &of_joint, head.as_mut())?,
             }
             if let Some(criterion) = criteria.next() {
-                visit(Part::Joint, &of_joint.join("objective"), criterion)?;
+                visit(Part::Joint, &of_joint.join(OBJECTIVE), criterion)?;
             }
         }
         Ok(())

@@ -12,9 +12,10 @@ use crate::error::{Error, Result};
 use crate::evaluation::Ensemble;
 use crate::process::Interrupt;
 use crate::progress::Reporter;
-use crate::records::{Contender, Contest, ContestRound, FittedPool};
+use crate::ranks::Ranks;
+use crate::records::{Contender, Contest, ContestRound, FittedModalities, FittedPool};
 use crate::run_folder::Sink;
-use crate::training::session::Session;
+use crate::training::opened::open_together;
 use crate::training::train::{evaluate_trained, train};
 
 /// What a configuration that leaves the choice open comes to.
@@ -30,7 +31,12 @@ pub(super) struct Settled {
 /// # Errors
 /// [`Error::Usage`] without validation samples, [`Error::Interrupted`], and what training would end with whatever the strategy.
 /// A strategy under which training diverges is out; if none is left, the last one's [`Error::Diverged`].
-pub(super) fn settle(config: &Config, interrupt: &Interrupt, reporter: &Reporter) -> Result<Option<Settled>> {
+pub(super) fn settle(
+    config: &Config,
+    ranks: &Ranks,
+    interrupt: &Interrupt,
+    reporter: &Reporter,
+) -> Result<Option<Settled>> {
     let candidates = config.blend.plugin.candidates();
     if candidates.is_empty() {
         return Ok(None);
@@ -53,7 +59,7 @@ pub(super) fn settle(config: &Config, interrupt: &Interrupt, reporter: &Reporter
         for &contender in &left {
             let Contender { strategy, .. } = &contenders[contender];
             let of_trial = configured(config, strategy, Some(epochs))?;
-            let (loss, problem) = match trial(&of_trial, interrupt, reporter) {
+            let (loss, problem) = match trial(&of_trial, ranks, interrupt, reporter) {
                 Ok(outcome) => {
                     samples = outcome.samples;
                     (Some(outcome.loss), None)
@@ -163,9 +169,9 @@ struct TrialOutcome {
 }
 
 /// Trains, and judges what predicts.
-fn trial(config: &Config, interrupt: &Interrupt, reporter: &Reporter) -> Result<TrialOutcome> {
+fn trial(config: &Config, ranks: &Ranks, interrupt: &Interrupt, reporter: &Reporter) -> Result<TrialOutcome> {
     let reporter = reporter.muted();
-    let (mut session, splits) = Session::open(config, &reporter)?;
+    let (mut session, splits) = open_together(config, &FittedModalities::default(), ranks, &reporter)?;
     session.interrupt = interrupt.clone();
     let validation = splits.validation.samples().len();
     let mut model = session.initial_model()?;

@@ -1,10 +1,13 @@
 //! Training: from a configuration to a run folder.
 
+mod alike;
 mod contest;
+mod evaluated;
 mod feature_space;
 mod frozen_features;
 mod learner;
 pub(crate) mod lone_values;
+mod opened;
 pub mod pipeline;
 mod predictor;
 pub(crate) mod pretrained;
@@ -17,8 +20,10 @@ mod train;
 mod trained_model;
 pub mod trial;
 
+pub use alike::agree_on_task;
 pub use feature_space::{NEIGHBORS, SpaceModels, feature_space};
 pub use learner::Learner;
+pub use opened::open_together;
 pub use predictor::{Predicted, Predictor, Unfamiliar, fitted_of, network_without_data};
 pub use train::{Trained, train};
 pub use trained_model::TrainedModel;

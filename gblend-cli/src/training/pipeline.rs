@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use gblend_core::LabelKind;
 use gblend_core::params::{State, state_of};
 
-use crate::config::Config;
+use crate::config::{BatchNormOver, Config};
 use crate::data::inspect::training_findings;
 use crate::data::{Splits, TestSplit, write_membership};
 use crate::error::{Error, Result};
@@ -14,12 +14,13 @@ use crate::evaluation::{HeadResult, Scored};
 use crate::network::{HeadCriterion, Multimodal, device};
 use crate::process::{Interrupt, peak_rss_bytes};
 use crate::progress::Reporter;
+use crate::ranks::Ranks;
 use crate::records::{
     ClassWeight, FeatureSpace, FittedModalities, FittedPool, HeadSummary, Metrics, ModelDescription,
     ModelModality, NamedShape, Origins, PredictionRule, PredictionSummary, Seconds, StrategyAdvice, Summary,
     TestDetails, TestSamples,
 };
-use crate::run_folder::checkpoint::Checkpoint;
+use crate::run_folder::checkpoint::{Checkpoint, broadcast_checkpoint};
 use crate::run_folder::{
     Destination, RunFolder, Sink, TensorBoard, Unfinished, keep_last_checkpoint, read_begun, read_fitted,
     remove_checkpoints,
@@ -27,6 +28,7 @@ use crate::run_folder::{
 use crate::training::contest;
 use crate::training::feature_space::NEIGHBORS;
 use crate::training::lone_values::lone_values;
+use crate::training::opened::open_together;
 use crate::training::session::Session;
 use crate::training::step_room::check_step_room;
 use crate::training::train::train;
@@ -62,17 +64,21 @@ pub enum ProcessUse {
 /// threads that it is called on; see [`with_threads`](crate::training::session::with_threads). `interrupt` ends the training
 /// between epochs.
 ///
+/// Several ranks that call it with the same configuration train one model, of which rank 0 alone writes anything; what it returns
+/// to the others knows nothing of a test.
+///
 /// # Errors
-/// Whatever is wrong with the data, the destination or the training; [`Error::Interrupted`].
+/// Whatever is wrong with the data, the destination or the training; [`Error::Interrupted`]; [`Error::Rank`].
 pub fn run(
     config: &Config,
     start: &Start,
     process: ProcessUse,
+    ranks: &Ranks,
     interrupt: &Interrupt,
     reporter: &Reporter,
 ) -> Result<(Summary, PathBuf)> {
     reporter.log(&format!("gblend {}", env!("CARGO_PKG_VERSION")));
-    let ran = run_logged(config, start, process, interrupt, reporter);
+    let ran = run_logged(config, start, process, ranks, interrupt, reporter);
     if let Err(error) = &ran {
         reporter.log(&error.to_string());
     }
@@ -83,12 +89,13 @@ fn run_logged(
     config: &Config,
     start: &Start,
     process: ProcessUse,
+    ranks: &Ranks,
     interrupt: &Interrupt,
     reporter: &Reporter,
 ) -> Result<(Summary, PathBuf)> {
     let started = Instant::now();
     let settled = match start {
-        Start::New(_) => contest::settle(config, interrupt, reporter)?,
+        Start::New(_) => contest::settle(config, ranks, interrupt, reporter)?,
         // The configuration in the folder has the strategy that was chosen.
         Start::Resume(_) | Start::Further(_) => None,
     };
@@ -96,15 +103,15 @@ fn run_logged(
     let contest = match start {
         Start::New(_) => settled.as_ref().map(|settled| settled.contest.clone()),
         Start::Resume(folder) | Start::Further(folder) => {
-            read_begun(folder)?.and_then(|begun| begun.summary.contest)
+            ranks.broadcast_json(|| Ok(read_begun(folder)?.and_then(|begun| begun.summary.contest)))?
         }
     };
     let preparing = Instant::now();
-    let fitted = match start {
-        Start::New(_) => FittedModalities::default(),
-        Start::Resume(folder) | Start::Further(folder) => read_fitted(folder)?,
-    };
-    let (mut session, splits) = Session::open_with(config, &fitted, reporter)?;
+    let fitted = ranks.broadcast_json(|| match start {
+        Start::New(_) => Ok(FittedModalities::default()),
+        Start::Resume(folder) | Start::Further(folder) => read_fitted(folder),
+    })?;
+    let (mut session, splits) = open_together(config, &fitted, ranks, reporter)?;
     session.interrupt = interrupt.clone();
     if process == ProcessUse::Exclusive {
         for finding in training_findings(session.source.as_ref(), &session.prepared, &splits) {
@@ -121,32 +128,51 @@ fn run_logged(
     check_step_room(&session, &splits, &model)?;
     let mut blend = config.start_blend(&session.heads)?;
     session.check_folds(&splits, blend.as_ref())?;
-    interrupt.check(0)?;
+    session.check_interrupt(0)?;
     interrupt.watch()?;
     // Nothing is written before everything that can be wrong with the input was looked at.
-    let (mut output, checkpoint) = Output::open(start, &session, &mut model, &splits, &origins, reporter)?;
-    reporter.log_to(&output.folder.path().join(LOG))?;
-    let first_weights = blend.weights().as_slice().to_vec();
-    let known = Summary {
-        contest: contest.clone(),
-        ..outline(&session, &model, &first_weights, prepare)
+    let (mut output, checkpoint) = match ranks.is_first() {
+        true => {
+            let opened = Output::open(start, &session, &mut model, &splits, &origins, reporter)?;
+            (Some(opened.0), opened.1)
+        }
+        false => (None, None),
     };
-    output.folder.begin(
-        |file| {
-            let written = write_membership(file, session.source.as_ref(), &session.prepared, &splits);
-            written.map_err(std::io::Error::from)
-        },
-        description(&session, 0, None)?,
-        known,
-        &model.constant_state()?,
-    )?;
+    let checkpoint = broadcast_checkpoint(ranks, checkpoint)?;
+    let path = ranks.broadcast_json(|| match &output {
+        Some(output) => Ok(output.folder.path().to_owned()),
+        None => Err(Error::Internal("rank 0 has no run folder".into())),
+    })?;
+    if let Some(output) = &output {
+        reporter.log_to(&path.join(LOG))?;
+        let first_weights = blend.weights().as_slice().to_vec();
+        let known = Summary {
+            contest: contest.clone(),
+            ..outline(&session, &model, &first_weights, prepare)
+        };
+        output.folder.begin(
+            |file| {
+                let written = write_membership(file, session.source.as_ref(), &session.prepared, &splits);
+                written.map_err(std::io::Error::from)
+            },
+            description(&session, 0, None)?,
+            known,
+            &model.constant_state()?,
+        )?;
+    }
     tell_origins(&session, &origins, reporter);
-    reporter.line(&opening_line(&output, &session, &splits, &mut model)?);
-    let mut sinks = output.sinks();
+    reporter.line(&opening_line(&path, &session, &splits, &mut model)?);
+    if let Some(line) = checkpoint
+        .as_ref()
+        .and_then(|from| other_ranks(config, from, ranks))
+    {
+        reporter.line(&line);
+    }
+    let mut sinks = output.as_mut().map(Output::sinks).unwrap_or_default();
     let trained = train(
         &session, &splits, &mut model, &mut blend, &mut sinks, checkpoint, reporter,
     );
-    let trained = trained.map_err(Error::in_run(output.folder.path()))?;
+    let trained = trained.map_err(Error::in_run(&path))?;
     reporter.finish();
 
     let evaluating = Instant::now();
@@ -158,7 +184,7 @@ fn run_logged(
         refitted: trained.refitted,
     };
     let test = match config.is_tested() {
-        true => Some(Test::of(&mut tested, &splits.into_test(), reporter)?),
+        true => Test::of(&mut tested, &splits.into_test(), reporter)?,
         // Whatever test samples there are stay unseen.
         false => None,
     };
@@ -170,7 +196,10 @@ fn run_logged(
     let summary = Summary {
         contest,
         epochs: trained.epochs,
-        ended_before: output.folder.ended_before(),
+        ended_before: output
+            .as_ref()
+            .map(|output| output.folder.ended_before())
+            .unwrap_or_default(),
         selected_epoch: trained.selected_epoch,
         selection: trained.selection,
         refitted: trained.refitted,
@@ -201,7 +230,10 @@ fn run_logged(
     };
     let description = description(session, trained.selected_epoch, tested.pool.clone())?;
     let advice = StrategyAdvice::new(&summary.strategy, blend.advice());
-    let path = output.finish(
+    let Some(output) = output else {
+        return Ok((summary, path));
+    };
+    output.finish(
         &state_of(&mut tested.model)?,
         &description,
         test.as_ref().map(|test| (&test.details, &test.samples)),
@@ -217,6 +249,23 @@ fn run_logged(
     Ok((summary, path))
 }
 
+/// What is said of a run that goes on over another number of ranks than it had.
+fn other_ranks(config: &Config, from: &Checkpoint, ranks: &Ranks) -> Option<String> {
+    let (before, now) = (from.description.ranks, ranks.size());
+    if before == now {
+        return None;
+    }
+    let result = match config.run.batch_norm {
+        BatchNormOver::AllRanks => "the result is the same to rounding, and not to the bit",
+        BatchNormOver::EachRank => {
+            "batch normalization is over other parts of the batches (run.batch_norm), so the result is another one"
+        }
+    };
+    Some(format!(
+        "the run had {before} rank(s) and goes on over {now}: {result}"
+    ))
+}
+
 /// What a model comes to on the test samples.
 struct Test {
     heads: Vec<HeadResult>,
@@ -227,8 +276,12 @@ struct Test {
 }
 
 impl Test {
-    fn of(tested: &mut TrainedModel<'_>, test: &TestSplit, reporter: &Reporter) -> Result<Self> {
+    /// By all ranks; the first one has the result.
+    fn of(tested: &mut TrainedModel<'_>, test: &TestSplit, reporter: &Reporter) -> Result<Option<Self>> {
         let evaluation = tested.evaluate(test)?;
+        if !tested.session.ranks.is_first() {
+            return Ok(None);
+        }
         let feature_space = match tested.session.source.further_labels() {
             [] => None,
             _ if !tested.model.has_own_joint_head() => None,
@@ -250,7 +303,7 @@ impl Test {
         let (session, ensemble) = (&tested.session, tested.ensemble());
         let scored = Scored::of(&evaluation, &ensemble)?;
         let source = session.source.as_ref();
-        Ok(Self {
+        Ok(Some(Self {
             heads: evaluation.results(tested.model.criteria())?,
             predictions: evaluation.predictions(&ensemble, &scored)?,
             details: TestDetails::of(
@@ -264,13 +317,13 @@ impl Test {
             )?,
             samples: TestSamples::measured(&evaluation, &ensemble, &scored, source)?,
             feature_space,
-        })
+        }))
     }
 }
 
 /// What the user is told before the first epoch.
 fn opening_line(
-    output: &Output,
+    path: &Path,
     session: &Session<'_>,
     splits: &Splits,
     model: &mut Multimodal,
@@ -278,14 +331,21 @@ fn opening_line(
     let [train, held_out, validation, test] = splits.sizes();
     Ok(format!(
         "{}: {train} training, {held_out} held out, {validation} validation and {test} test samples {}; \
-         {} parameters; {} thread(s)",
-        output.folder.path().display(),
+         {} parameters; {} thread(s){}",
+        path.display(),
         match session.source.label_kind() {
             LabelKind::Number => "with a number".to_owned(),
             _ => format!("of {} classes", session.source.classes().len()),
         },
         gblend_core::params::parameter_count(model)?,
         rayon::current_num_threads(),
+        match session.ranks.size() {
+            1 => String::new(),
+            ranks => format!(
+                " on each of {ranks} ranks, which share batches of {} samples",
+                session.batch_size()
+            ),
+        },
     ))
 }
 
@@ -465,13 +525,11 @@ impl Output {
         test: Option<(&TestDetails, &TestSamples)>,
         advice: &StrategyAdvice,
         summary: &Summary,
-    ) -> Result<PathBuf> {
+    ) -> Result<()> {
         if let Some(tensorboard) = &mut self.tensorboard {
             tensorboard.test(summary)?;
         }
-        let path = self.folder.path().to_owned();
-        self.folder.finish(state, model, test, advice, summary)?;
-        Ok(path)
+        self.folder.finish(state, model, test, advice, summary)
     }
 }
 

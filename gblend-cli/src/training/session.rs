@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
 use crate::process::Interrupt;
 use crate::progress::Reporter;
+use crate::ranks::Ranks;
 use crate::records::{FittedModalities, Membership, Origins};
 use crate::run_folder::read_fitted;
 use crate::training::frozen_features::{FrozenFeatures, RunSamples};
@@ -58,6 +59,8 @@ pub struct Session<'a> {
     frozen: FrozenFeatures,
     /// What ends training between epochs; nothing does in a session as it was opened.
     pub interrupt: Interrupt,
+    /// Who trains together: this process alone in a session as it was opened.
+    pub ranks: Ranks,
     /// The labels of the training split, which objectives may be fitted to.
     train_labels: Labels,
     seed: Seed,
@@ -235,6 +238,7 @@ impl<'a> Session<'a> {
             device,
             frozen: FrozenFeatures::of(config),
             interrupt: Interrupt::never(),
+            ranks: Ranks::alone(),
             seed,
         };
         session.check_seen(&splits)?;
@@ -414,13 +418,9 @@ impl<'a> Session<'a> {
     /// values that are not finite.
     pub fn step_context<'s>(&'s self, stream: &str, prefix: &'s str, epoch: usize) -> StepContext<'s> {
         StepContext {
-            device: &self.device,
-            heads: &self.heads,
-            seed: self.seed(stream),
-            prefix,
-            epoch,
             chunk: self.config.run.chunk.and_then(NonZeroUsize::new),
             scale: self.config.blend.pipeline.scale,
+            ..StepContext::alone(&self.device, &self.heads, self.seed(stream), prefix, epoch)
         }
     }
 
@@ -453,6 +453,17 @@ impl<'a> Session<'a> {
             self.seed("folds"),
         )?;
         Ok(Some(folds))
+    }
+
+    /// Ends what is under way if any rank was asked to, `epoch` epochs having been trained.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] on every rank, without a folder; [`Error::Rank`].
+    pub fn check_interrupt(&self, epoch: usize) -> Result<()> {
+        if self.ranks.any(self.interrupt.requested())? {
+            self.interrupt.request();
+        }
+        self.interrupt.check(epoch)
     }
 
     /// The random stream called `label`.
@@ -656,6 +667,25 @@ fn unlabeled(source: &dyn Source, count: usize) -> String {
 /// whatever their number.
 pub(super) fn workers() -> NonZeroUsize {
     NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The computing threads of one of several ranks, where so many were asked for; 0 divides the cores of a machine among its ranks.
+pub fn threads_of_rank(asked: usize, ranks: &Ranks) -> usize {
+    let (here, _) = ranks.on_machine();
+    if asked > 0 || here < 2 {
+        return asked;
+    }
+    let usable = std::thread::available_parallelism().map_or(1, usize::from);
+    // Whoever starts ranks may have given each cores of its own, so that this process sees no others.
+    let listed = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cores = listed
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
+    match usable * here <= cores.max(usable) {
+        true => usable,
+        false => (usable / here).max(1),
+    }
 }
 
 /// Runs `work` on as many computing threads as asked for; 0 takes every core.

@@ -16,6 +16,7 @@ use crate::network::Multimodal;
 pub fn check_step_room(session: &Session<'_>, splits: &Splits, model: &Multimodal) -> Result<()> {
     let train = splits.train.samples();
     let samples = session.batch_size().get().min(train.len());
+    let samples = samples.div_ceil(session.ranks.size());
     let threads = rayon::current_num_threads();
     for (modality, shape) in session.sample_shapes()?.into_iter().enumerate() {
         let name = &session.config.modalities[modality].name;

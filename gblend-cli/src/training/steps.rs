@@ -69,7 +69,9 @@ pub(super) fn train_on(
             }
         }
         observer.stepped(&weights, &report);
-        session.interrupt.announce(reporter);
+        if session.ranks.is_first() {
+            session.interrupt.announce(reporter);
+        }
         if due {
             observer.checkpoint(learner)?;
         }

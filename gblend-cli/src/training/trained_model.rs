@@ -2,11 +2,12 @@
 
 use gblend_core::params::{load_state, state_of};
 
+use super::evaluated::evaluate_together;
 use super::feature_space::{SpaceModels, feature_space};
 use super::session::Session;
 use crate::data::Evaluable;
 use crate::error::{Error, Result};
-use crate::evaluation::{Ensemble, Evaluation, evaluate, score_subsets};
+use crate::evaluation::{Ensemble, Evaluation, score_subsets};
 use crate::network::{ActiveHeads, Multimodal};
 use crate::records::{FeatureSpace, FittedPool, SubsetScore};
 use crate::run_folder::TrainedRun;
@@ -52,9 +53,7 @@ impl TrainedModel<'_> {
     /// The first sample that cannot be loaded, or a failure of the device.
     pub fn evaluate(&mut self, samples: &dyn Evaluable) -> Result<Evaluation> {
         let active = ActiveHeads::all(self.session.heads.len());
-        let loader = self.session.loader_for(&mut self.model, &active)?;
-        let (batch_size, device) = (self.session.batch_size(), &self.session.device);
-        evaluate(&mut self.model, &loader, samples, batch_size, device, &active)
+        evaluate_together(&self.session, &mut self.model, samples, &active)
     }
 
     /// What the features of samples tell, beside those that training began with and, of each modality whose head was trained in

@@ -22,12 +22,13 @@ use rayon::prelude::*;
 
 use super::cpu::conv::ConvSize;
 use super::cpu::dense::DenseSize;
-use super::cpu::norm::Moments;
+use super::cpu::norm::{Moments, Source};
 use super::cpu::{conv as conv_kernels, dense, elementwise, norm, pool, raw, transpose};
 use super::handoff::{Handoff, Recompute, add};
 use super::operand::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
 use super::tape::RecorderOn;
 use super::window::WindowPlan;
+use crate::batch_parts;
 use crate::error::{Error, Result};
 use crate::shape::{Dims1, Dims2, Dims4};
 
@@ -211,30 +212,47 @@ pub fn conv(
     Ok(output.put_tape(recorder))
 }
 
-/// Normalized maps, the moments that were used, and whether they are the batch's own.
+/// Normalized maps, the moments that were used, and what they are of.
 fn normalize(
     maps: &[f32],
     gamma: &[f32],
     beta: &[f32],
     options: &NormOptions<'_>,
-) -> (Vec<f32>, Vec<Moments>, bool) {
+) -> (Vec<f32>, Vec<Moments>, Source) {
     let (epsilon, relu) = (options.epsilon, options.relu);
-    let from_batch = matches!(options.statistics, NormStatistics::Batch);
-    let moments = |c: usize, channel: &[f32]| match options.statistics {
-        NormStatistics::Batch => norm::moments(channel, epsilon),
-        NormStatistics::Fixed { mean, variance } => Moments::new(mean[c], variance[c], epsilon),
+    let (known, source) = match (options.statistics, batch_parts::at_hand()) {
+        (NormStatistics::Batch, None) => (None, Source::Batch),
+        (NormStatistics::Batch, Some(parts)) => {
+            let sums = norm::power_sums(maps, gamma.len());
+            let count = maps.len() / gamma.len().max(1);
+            let (moments, source) = norm::moments_of_parts(parts, &sums, count, epsilon);
+            (Some(moments), source)
+        }
+        (NormStatistics::Fixed { mean, variance }, _) => {
+            let moments = mean.iter().zip(variance);
+            let moments = moments.map(|(&mean, &variance)| Moments::new(mean, variance, epsilon));
+            (Some(moments.collect()), Source::Elsewhere)
+        }
+    };
+    let moments = |c: usize, channel: &[f32]| match &known {
+        Some(moments) => moments[c],
+        None => norm::moments(channel, epsilon),
     };
     let (normalized, moments) = norm::normalize(maps, moments, gamma, beta, relu);
-    (normalized, moments, from_batch)
+    (normalized, moments, source)
 }
 
-fn batch_moments(moments: &[Moments], from_batch: bool) -> BatchMoments<Cpu> {
-    if !from_batch {
-        return BatchMoments::Unused;
-    }
+/// The moments as running statistics take them, of a batch with `count` values of a channel.
+fn batch_moments(moments: &[Moments], source: &Source, count: usize) -> BatchMoments<Cpu> {
+    let count = match source {
+        Source::Elsewhere => return BatchMoments::Unused,
+        Source::Batch => count,
+        Source::Parts(_, all) => *all as usize,
+    };
     BatchMoments::Host {
         mean: moments.iter().map(|moments| moments.mean).collect(),
         variance: moments.iter().map(|moments| moments.variance).collect(),
+        count,
     }
 }
 
@@ -262,8 +280,8 @@ pub fn batch_norm(
     let to_input = upstream(&input, &mut recorder);
     let shape = *input.shape();
     let maps = values(&input)?;
-    let (normalized, moments, from_batch) = normalize(maps, values(gamma)?, values(beta)?, &options);
-    let batch_moments = batch_moments(&moments, from_batch);
+    let (normalized, moments, source) = normalize(maps, values(gamma)?, values(beta)?, &options);
+    let batch_moments = batch_moments(&moments, &source, shape.1 * shape.2 * shape.3);
     let output = tensor(input.device(), normalized, shape)?;
     recorder.require_grad();
     if recorder.is_recording() {
@@ -279,7 +297,7 @@ pub fn batch_norm(
                 scale,
                 shift,
                 relu,
-                from_batch,
+                &source,
             );
             add_pairs(grads, (&gamma, &beta), &sums)?;
             to_input.map_or(Ok(()), |to_input| to_input(grads, gradient))
@@ -303,8 +321,8 @@ pub fn conv_norm(
     let size = conv_size(plan, *input.shape(), *weight.shape());
     let shape = (size.out_channels, plan.out_height, plan.out_width, size.batch);
     let maps = conv_kernels::forward(&size, values(&input)?, values(weight)?);
-    let (normalized, moments, from_batch) = normalize(&maps, values(gamma)?, values(beta)?, &options);
-    let batch_moments = batch_moments(&moments, from_batch);
+    let (normalized, moments, source) = normalize(&maps, values(gamma)?, values(beta)?, &options);
+    let batch_moments = batch_moments(&moments, &source, shape.1 * shape.2 * shape.3);
     let output = tensor(&device, normalized, shape)?;
     let (input, to_input) = kept(input, &mut recorder);
     recorder.require_grad();
@@ -324,7 +342,7 @@ pub fn conv_norm(
         let weight = weight.clone();
         recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
             let mut gradient = gradient(grads)?;
-            let sums = made.backward(&mut gradient, from_batch);
+            let sums = made.backward(&mut gradient, &source);
             add_pairs(grads, (&made.gamma, &made.beta), &sums)?;
             drop(made);
             conv_kernels::weight_gradient(
@@ -364,7 +382,7 @@ impl Normalized {
     }
 
     /// As [`norm::backward`].
-    fn backward(&self, gradient: &mut [f32], from_batch: bool) -> Vec<norm::AffineGradient> {
+    fn backward(&self, gradient: &mut [f32], source: &Source) -> Vec<norm::AffineGradient> {
         let (gamma, beta) = (checked(&self.gamma), checked(&self.beta));
         norm::backward(
             gradient,
@@ -373,7 +391,7 @@ impl Normalized {
             gamma,
             beta,
             self.relu,
-            from_batch,
+            source,
         )
     }
 }

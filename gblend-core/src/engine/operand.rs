@@ -37,6 +37,8 @@ pub enum BatchMoments<D: Device<f32>> {
         mean: Vec<f32>,
         /// One biased variance per channel.
         variance: Vec<f32>,
+        /// The values of a channel that they are of: of a batch in parts, those of all parts.
+        count: usize,
     },
     /// On a device from which reading would make the host wait.
     Device {

@@ -76,10 +76,14 @@ impl RunningStatistics {
     /// # Errors
     /// [`Error::Device`].
     pub(super) fn update(&mut self, moments: &BatchMoments<Chosen>, count: usize) -> Result<()> {
-        let unbiased = count as f32 / (count.saturating_sub(1)).max(1) as f32;
+        let unbiased = |count: usize| count as f32 / (count.saturating_sub(1)).max(1) as f32;
         match moments {
             BatchMoments::Unused => {}
-            BatchMoments::Host { mean, variance } => {
+            BatchMoments::Host {
+                mean,
+                variance,
+                count,
+            } => {
                 self.catch_up();
                 let step = |running: &mut [f32], batch: &[f32], scale: f32| {
                     for (running, &batch) in running.iter_mut().zip(batch) {
@@ -87,7 +91,7 @@ impl RunningStatistics {
                     }
                 };
                 step(self.mean.values_mut(), mean, 1.0);
-                step(self.variance.values_mut(), variance, unbiased);
+                step(self.variance.values_mut(), variance, unbiased(*count));
             }
             BatchMoments::Device { mean, variance } => {
                 let [running_mean, running_variance] = match self.ahead.take() {
@@ -103,7 +107,7 @@ impl RunningStatistics {
                 };
                 self.ahead = Some([
                     step(running_mean, mean, 1.0).map_err(Error::device)?,
-                    step(running_variance, variance, unbiased).map_err(Error::device)?,
+                    step(running_variance, variance, unbiased(count)).map_err(Error::device)?,
                 ]);
             }
         }
@@ -233,7 +237,8 @@ mod tests {
                     mean: device.tensor_from_vec(mean.clone(), (1,)),
                     variance: device.tensor_from_vec(variance.clone(), (1,)),
                 };
-                on_host.update(&BatchMoments::Host { mean, variance }, 10).unwrap();
+                let count = 10;
+                on_host.update(&BatchMoments::Host { mean, variance, count }, count).unwrap();
                 on_device.update(&moved, 10).unwrap();
             }
             on_device.catch_up();

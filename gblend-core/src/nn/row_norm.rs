@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::batch_norm::RunningStatistics;
 use super::init::extents;
 use super::layer_norm::LayerNorm;
+use crate::batch_parts;
 use crate::device::Chosen;
 use crate::engine::{SequenceEngine, Steps};
 use crate::error::{Error, Result};
@@ -124,7 +125,8 @@ impl RowNorm {
     /// [`Error::Shape`] if there are other steps or features, [`Error::Device`].
     pub fn forward_steps(&mut self, input: Features, steps: &Steps, pass: &Pass) -> Result<Features> {
         steps.check("normalization of steps", *input.shape(), input.shape().1)?;
-        if steps.is_empty() {
+        // A part of a batch without a step still meets the sums of the others.
+        if steps.is_empty() && !(pass.is_training() && batch_parts::at_hand().is_some()) {
             return Ok(input);
         }
         self.forward(input, pass)

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod adaptive_pool;
+mod batch_parts;
 mod finite_differences;
 mod layers;
 mod operation;

@@ -40,9 +40,29 @@ pub fn gradients(
     blend: &mut dyn Blend,
     scale: Scale,
 ) -> Result<Gradients> {
+    gradients_of_parts(network, losses, blend, scale, &mut |_, _| Ok(()))
+}
+
+/// What is done with gradients before anybody looks at them: where several machines have a part of the batch each, they are
+/// added up over all.
+pub type AddUp<'a> = dyn FnMut(&mut dyn Network, &mut Gradients) -> Result<()> + 'a;
+
+/// As [`gradients`], where the losses' gradients are those of a part of the batch until `add_up` has seen them. What the strategy
+/// sees, and what is returned, is what `add_up` makes of them.
+///
+/// # Errors
+/// As [`gradients`]; those of `add_up`.
+pub fn gradients_of_parts(
+    network: &mut dyn Network,
+    losses: StepLosses,
+    blend: &mut dyn Blend,
+    scale: Scale,
+    add_up: &mut AddUp<'_>,
+) -> Result<Gradients> {
     match losses {
         StepLosses::Blended(losses) => {
             let mut gradients = backward(sum(losses, &LossWeights::of(blend, scale))?)?;
+            add_up(network, &mut gradients)?;
             if blend.evidence().gradients == GradientEvidence::Blended {
                 modulate(network, &mut gradients, blend)?;
             }
@@ -58,7 +78,10 @@ pub fn gradients(
             if own.is_none() && joint.is_none() {
                 return Err(Error::shape("losses", "at least one", [0]));
             }
-            combine(network, gradients_of(own)?, gradients_of(joint)?, blend, scale)
+            let (mut own, mut joint) = (gradients_of(own)?, gradients_of(joint)?);
+            add_up(network, &mut own)?;
+            add_up(network, &mut joint)?;
+            combine(network, own, joint, blend, scale)
         }
     }
 }

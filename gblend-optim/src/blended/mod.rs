@@ -25,7 +25,7 @@ use crate::range::positive;
 use crate::scale::{LossWeights, Scale};
 use crate::schedule::{RunLength, Schedule};
 
-pub use gradients::{StepLosses, each_gradient, gradients};
+pub use gradients::{AddUp, StepLosses, each_gradient, gradients, gradients_of_parts};
 
 /// What the blend weights are applied to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -137,8 +137,23 @@ impl BlendedOptimizer {
         losses: StepLosses,
         blend: &mut dyn Blend,
     ) -> Result<StepReport> {
+        self.step_of_parts(network, losses, blend, &mut |_, _| Ok(()))
+    }
+
+    /// As [`step`](Self::step), where the losses are those of a part of the batch: [`gradients_of_parts`], and
+    /// [`apply`](Self::apply) right after it.
+    ///
+    /// # Errors
+    /// Those of the two.
+    pub fn step_of_parts(
+        &mut self,
+        network: &mut dyn Network,
+        losses: StepLosses,
+        blend: &mut dyn Blend,
+        add_up: &mut AddUp<'_>,
+    ) -> Result<StepReport> {
         let scale = self.settings.scale;
-        let gradients = gradients(network, losses, blend, scale)?;
+        let gradients = gradients_of_parts(network, losses, blend, scale, add_up)?;
         self.apply(network, gradients, &LossWeights::of(blend, scale))
     }
 

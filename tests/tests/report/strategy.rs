@@ -3,6 +3,7 @@
 use gblend_cli::config::Config;
 use gblend_cli::process::Interrupt;
 use gblend_cli::progress::Reporter;
+use gblend_cli::ranks::Ranks;
 use gblend_cli::run_folder::Destination;
 use gblend_cli::training::pipeline::{ProcessUse, Start, run};
 use gblend_core::schemars::JsonSchema;
@@ -87,6 +88,7 @@ fn page(p: &Playground, change: impl Fn(&std::path::Path)) -> String {
         &config,
         &start,
         ProcessUse::Shared,
+        &Ranks::alone(),
         &interrupt,
         &Reporter::new(true),
     )

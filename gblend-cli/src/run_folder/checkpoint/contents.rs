@@ -48,6 +48,9 @@ pub struct Description {
     pub constant_encoders: BTreeMap<String, String>,
     /// Where in the run it stands.
     pub position: Position,
+    /// How many ranks trained.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub ranks: usize,
     /// What the blend strategy keeps.
     pub blend: Value,
     /// Whether the estimate that is due before the epoch at hand was made.
@@ -118,6 +121,14 @@ pub struct Position {
     pub batches: usize,
     /// Steps of all epochs.
     pub step: u64,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(ranks: &usize) -> bool {
+    *ranks == 1
 }
 
 fn is_nothing(seconds: &f64) -> bool {

@@ -17,6 +17,7 @@
 mod capture;
 mod contents;
 mod files;
+mod message;
 mod probes;
 mod store;
 mod writer;
@@ -25,6 +26,7 @@ pub use capture::{capture, restore};
 pub use contents::{
     Arrays, Best, Checkpoint, Description, FORMAT, FORMAT_NUMBER, KeptEstimate, Position, Refit,
 };
+pub use message::broadcast_checkpoint;
 #[cfg(feature = "fuzzing")]
 pub(crate) fn is_understood(bytes: &[u8]) -> bool {
     store::is_understood(bytes) || probes::is_understood(bytes)

@@ -6,7 +6,7 @@ use gblend_core::ogr::LossChanges;
 
 use super::head_probe::probe;
 use super::setup::ProbeSetup;
-use crate::error::{Error, Result};
+use crate::error::{Error, INTERRUPTED, Result};
 use crate::records::{ProbeLosses, SampleLosses};
 use crate::training::session::Session;
 
@@ -40,7 +40,10 @@ pub(super) fn run(
             .collect();
         longest
     } else {
-        let of_joint = probe(setup, joint, lengths)?;
+        let mut of_joint = side_by_side(setup, &[joint], lengths)?;
+        let Some(of_joint) = of_joint.pop() else {
+            return Err(Error::Internal("a probe has shown nothing".into()));
+        };
         let best = best(&of_joint);
         let length = lengths[best];
         setup.left(own.len().saturating_mul(length));
@@ -100,8 +103,29 @@ fn only(losses: ProbeLosses, length: usize) -> ProbeLosses {
     }
 }
 
-/// The losses of these heads, in order.
+/// The losses of these heads, in order: on all ranks, each of which takes a head when it is free.
 fn side_by_side(setup: &ProbeSetup<'_>, heads: &[usize], lengths: &[usize]) -> Result<Vec<ProbeLosses>> {
+    let ranks = &setup.session.ranks;
+    if ranks.is_many() {
+        let internal = |error: serde_json::Error| Error::Internal(error.to_string());
+        let losses = ranks.spread(heads.len(), |task| {
+            let losses = probe(setup, heads[task], lengths)?;
+            serde_json::to_vec(&losses).map_err(internal)
+        });
+        let losses = losses.map_err(|error| match error {
+            Error::Rank {
+                code: INTERRUPTED, ..
+            } => Error::Interrupted {
+                epoch: setup.live.epoch,
+                folder: None,
+            },
+            other => other,
+        })?;
+        let losses = losses
+            .iter()
+            .map(|losses| serde_json::from_slice(losses).map_err(internal));
+        return losses.collect();
+    }
     let losses = map_networks(heads, |&head| probe(setup, head, lengths));
     losses.into_iter().collect()
 }

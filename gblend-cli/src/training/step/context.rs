@@ -5,6 +5,12 @@ use std::num::NonZeroUsize;
 use gblend_core::{AutoDevice, Heads, Seed};
 use gblend_optim::Scale;
 
+use crate::config::BatchNormOver;
+use crate::ranks::Ranks;
+
+/// Whom a step is taken with that nobody else takes part in.
+static ALONE: Ranks = Ranks::alone();
+
 /// What a step needs to know beside what it changes.
 #[derive(Clone, Copy, Debug)]
 pub struct StepContext<'a> {
@@ -22,4 +28,41 @@ pub struct StepContext<'a> {
     pub chunk: Option<NonZeroUsize>,
     /// What the blend's shares are multiplied by.
     pub scale: Scale,
+    /// Who takes it together: nobody else, in a context that is not [`over`](Self::over) some.
+    pub ranks: &'a Ranks,
+    /// What batch normalization is over if there are several.
+    pub batch_norm: BatchNormOver,
+}
+
+impl<'a> StepContext<'a> {
+    /// On a device, for a network with these heads, by one process, of whole batches at once.
+    pub fn alone(
+        device: &'a AutoDevice,
+        heads: &'a Heads,
+        seed: Seed,
+        prefix: &'a str,
+        epoch: usize,
+    ) -> Self {
+        Self {
+            device,
+            heads,
+            seed,
+            prefix,
+            epoch,
+            chunk: None,
+            scale: Scale::default(),
+            ranks: &ALONE,
+            batch_norm: BatchNormOver::default(),
+        }
+    }
+
+    /// The same, by all of these ranks together.
+    #[must_use]
+    pub fn over(self, ranks: &'a Ranks, batch_norm: BatchNormOver) -> Self {
+        Self {
+            ranks,
+            batch_norm,
+            ..self
+        }
+    }
 }

@@ -3,18 +3,18 @@
 mod chunked;
 mod context;
 mod scores;
+mod together;
 
 use gblend_core::objective::mean_of;
 use gblend_core::params::{ParamPath, ParamVisitor};
 use gblend_core::tensor::Loss;
 use gblend_core::{
     Array, AutoDevice, Blend, Evidence, GradientEvidence, Logits, Observation, ParamMut, Pass, StepStart,
-    Targets,
 };
 use gblend_optim::network::{Network, Part};
 use gblend_optim::{LossWeights, StepLosses, StepReport, gradients};
 
-use crate::data::LoadedBatch;
+use crate::data::{LoadedBatch, WholeBatch};
 use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, Fused, Inputs, Multimodal};
 use crate::records::Score;
@@ -24,6 +24,7 @@ use chunked::CachedFeatures;
 pub use context::StepContext;
 pub(crate) use scores::MOST_UNREAD;
 pub use scores::{Scores, Unread};
+use together::Together;
 
 /// What a step showed.
 pub struct StepOutcome {
@@ -48,7 +49,7 @@ pub fn active_heads(blend: &dyn Blend) -> ActiveHeads {
     heads.reaching(blend.joint_reach())
 }
 
-/// Takes a step.
+/// Takes a step; of a batch of which each rank has a part, together with all of them.
 ///
 /// # Errors
 /// [`Error::Diverged`] if a loss or gradient is not finite, before any parameter moves; what the batch, the
@@ -63,18 +64,25 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         samples,
         targets,
         inputs,
+        whole,
     } = batch;
+    let whole = whole.unwrap_or_else(|| {
+        let rows = inputs.iter().map(|input| input.as_ref()?.rows.clone());
+        WholeBatch::undivided(&targets, rows.collect())
+    });
+    let together = Together::new(context);
     let inputs = Inputs::new(context.device, samples.len(), inputs)?;
+    let inputs = together.in_parts(inputs, &whole, context.heads.len());
     let step = optimizer.steps();
     let seed = context.seed.nth(step);
-    let pass = Pass::train(seed);
+    let pass = Pass::train(together.seed(seed));
     blend.begin_step(StepStart {
         step,
         seed: seed.derive("blend"),
     })?;
     let evidence = blend.evidence();
-    let counted = model.criteria().counted(&inputs, &targets);
-    let active = active_heads(*blend).with_loss(&counted, &inputs);
+    let counted = model.criteria().counted(|head| whole.targets_of(head));
+    let active = active_heads(*blend).with_loss(&counted, |head| whole.seen(head));
     let given = blend.fixed_shares().to_vec();
     let is_given = |head: usize| given.get(head).copied().flatten().is_some();
     let diverged = |what: String, value: f64| Error::Diverged {
@@ -84,13 +92,23 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         epoch: context.epoch,
     };
     let mut features = Vec::new();
-    let chunk = context.chunk.filter(|chunk| chunk.get() < inputs.samples());
+    // All ranks know whether anybody has more than a chunk, and do alike.
+    let chunk = context.chunk.filter(|chunk| chunk.get() < whole.largest_part());
     let cached = match chunk {
         // What encoders learn of a batch as it passes they learn when it passes again.
         Some(chunk) => Some(keeping_buffers(
             model,
             |part| matches!(part, Part::Encoder(_)),
-            |model| CachedFeatures::of(model, &inputs, &active, context.device, chunk, seed),
+            |model| {
+                CachedFeatures::of(
+                    model,
+                    &inputs,
+                    &active,
+                    context.device,
+                    chunk,
+                    together.seed(seed),
+                )
+            },
         )?),
         None => None,
     };
@@ -106,13 +124,14 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         }
         None => forward(model, &inputs, &pass, &active, evidence, &mut features)?,
     };
+    let logits = together.join(logits, &whole, context.device, &pass)?;
     // A strategy compares heads, so it is told of steps in which every one of them saw something.
     let observed = logits
         .iter()
         .enumerate()
         .all(|(head, logits)| logits.is_some() || is_given(head));
     let observes = observed && (evidence.losses || evidence.scores || evidence.coalitions);
-    let unread = Unread::new(&logits, &inputs, &targets, step + 1, context);
+    let unread = Unread::new(&logits, &whole, step + 1, context);
     let scores = if AutoDevice::READING_WAITS && !observes && !model.learns_losses()? {
         Scores::Unread(unread)
     } else {
@@ -121,7 +140,8 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         if observes {
             let shown = ForwardEvidence {
                 inputs: &inputs,
-                targets: &targets,
+                whole: &whole,
+                together: &together,
                 rows: &rows,
                 scores: &scores,
                 features,
@@ -132,7 +152,7 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     };
     let mut losses: Vec<Option<Loss>> = Vec::with_capacity(logits.len());
     for (head, logits) in logits.into_iter().enumerate() {
-        let targets = inputs.targets_of(head, &targets);
+        let targets = whole.targets_of(head);
         losses.push(
             logits
                 .map(|logits| model.loss(head, logits, &targets))
@@ -145,21 +165,33 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     } else {
         StepLosses::Blended(losses)
     };
-    let stepped = match &cached {
-        None => optimizer.step(&mut model.active(&active), losses, *blend),
+    let stepped: Result<StepReport> = match &cached {
+        None => optimizer
+            .step_of_parts(
+                &mut model.active(&active),
+                losses,
+                *blend,
+                &mut |network, gradients| together.add_up(network, gradients),
+            )
+            .map_err(Error::from),
         Some(cached) => {
             let mut found = gradients(&mut model.active(&active), losses, *blend, context.scale)?;
             cached.follow(model, &inputs, &active, context.device, &mut found)?;
+            together.add_up(&mut model.active(&active), &mut found)?;
             let weights = LossWeights::of(*blend, context.scale);
-            optimizer.apply(&mut model.active(&active), found, &weights)
+            let applied = optimizer.apply(&mut model.active(&active), found, &weights);
+            applied.map_err(Error::from)
         }
     };
+    // What the ranks could not tell each other comes before what that led to.
+    together.check()?;
     let mut report = stepped.map_err(|error| match error {
-        gblend_core::Error::NonFinite { location, value } => {
+        Error::Core(gblend_core::Error::NonFinite { location, value }) => {
             diverged(format!("{}{location}", context.prefix), value)
         }
-        other => other.into(),
+        other => other,
     })?;
+    together.share_statistics(model, &whole, cached.is_some())?;
     let weights = blend.weights().as_slice().to_vec();
     // A parameter behind a modality that the batch lacks has no gradient yet.
     report.without_gradient.retain(|parameter| {
@@ -174,11 +206,11 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     });
     if observed && evidence.losses_after {
         let logits = keeping_buffers(model, |_| true, |model| model.forward(&inputs, &pass, &active))?;
-        let rows = on_host(&logits)?.into_iter().enumerate();
+        let rows = together.gather(on_host(&logits)?)?.into_iter().enumerate();
         let losses = rows.map(|(head, rows)| {
             let Some(rows) = rows else { return Ok(0.0) };
             let criterion = model.criteria().of(head);
-            let score = Score::of(criterion.get(), &rows, &inputs.targets_of(head, &targets))?;
+            let score = Score::of(criterion.get(), &rows, &whole.targets_of(head))?;
             Ok(criterion.in_training_unit(score.loss))
         });
         let losses: Vec<f64> = losses.collect::<Result<_>>()?;
@@ -224,6 +256,7 @@ fn forward(
     Ok(logits)
 }
 
+/// Outputs on the host.
 fn on_host(logits: &[Option<Logits>]) -> Result<Vec<Option<Array>>> {
     let rows = logits
         .iter()
@@ -234,7 +267,8 @@ fn on_host(logits: &[Option<Logits>]) -> Result<Vec<Option<Array>>> {
 /// What a step's forward pass showed.
 struct ForwardEvidence<'a> {
     inputs: &'a Inputs,
-    targets: &'a Targets,
+    whole: &'a WholeBatch,
+    together: &'a Together<'a>,
     rows: &'a [Option<Array>],
     scores: &'a [Option<Score>],
     features: Vec<gblend_core::Result<Array>>,
@@ -259,7 +293,7 @@ impl ForwardEvidence<'_> {
                     continue;
                 };
                 let criterion = model.criteria().of(head).get();
-                let targets = self.inputs.targets_of(head, self.targets);
+                let targets = self.whole.targets_of(head);
                 let sure = criterion.confidence(&criterion.scores(rows)?, &targets)?;
                 observation.scores.push(mean_of(&sure).unwrap_or(0.0));
             }
@@ -270,10 +304,13 @@ impl ForwardEvidence<'_> {
                 .into_iter()
                 .collect::<gblend_core::Result<Vec<_>>>()?;
             let modalities = features.len();
-            for subset in 0..1_usize << modalities {
+            let rows = (0..1_usize << modalities).map(|subset| {
                 let present: Vec<bool> = (0..modalities).map(|k| subset >> k & 1 == 1).collect();
-                let rows = model.joint_from(&features, &present, self.inputs)?;
-                let score = Score::of(model.criteria().joint().get(), &rows, self.targets)?;
+                Ok(Some(model.joint_from(&features, &present, self.inputs)?))
+            });
+            let rows = self.together.gather(rows.collect::<Result<_>>()?)?;
+            for rows in rows.into_iter().flatten() {
+                let score = Score::of(model.criteria().joint().get(), &rows, &self.whole.targets)?;
                 observation.coalitions.push(-score.loss);
             }
         }

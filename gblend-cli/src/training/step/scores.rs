@@ -7,8 +7,9 @@ use gblend_core::tensor::{Dims2, Snapshot};
 use gblend_core::{Array, Logits, Targets};
 
 use super::context::StepContext;
+use crate::data::WholeBatch;
 use crate::error::{Error, Result};
-use crate::network::{Criteria, Inputs};
+use crate::network::Criteria;
 use crate::records::Score;
 
 /// The most steps whose scores wait to be read.
@@ -35,14 +36,13 @@ impl Unread {
     /// Of the outputs of step `step`, counted from 1.
     pub(crate) fn new(
         logits: &[Option<Logits>],
-        inputs: &Inputs,
-        targets: &Targets,
+        whole: &WholeBatch,
         step: u64,
         context: StepContext<'_>,
     ) -> Self {
         let heads = logits.iter().enumerate().map(|(head, logits)| {
             let logits = logits.as_ref()?.snapshot();
-            Some((logits, inputs.targets_of(head, targets).into_owned()))
+            Some((logits, whole.targets_of(head).into_owned()))
         });
         Self {
             heads: heads.collect(),

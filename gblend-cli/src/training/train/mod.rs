@@ -14,13 +14,15 @@ use gblend_optim::schedule::RunLength;
 
 use crate::data::{Evaluable, FoldTraining, Plan, RefitSplit, SampleIndex, Splits, TrainSplit};
 use crate::error::{Error, Result};
-use crate::evaluation::{Evaluation, evaluate};
+use crate::evaluation::Evaluation;
 use crate::network::{ActiveHeads, Multimodal};
 use crate::progress::Reporter;
+use crate::ranks::Ranks;
 use crate::records::EpochMetrics;
 use crate::run_folder::Sink;
 use crate::run_folder::checkpoint::Checkpoint;
 use crate::tables::blend_table;
+use crate::training::evaluated::evaluate_together;
 use crate::training::learner::Learner;
 use crate::training::probe::{StartingPoint, estimate};
 use crate::training::session::Session;
@@ -99,9 +101,7 @@ pub(super) fn evaluate_trained(
     weights: &[f64],
 ) -> Result<Evaluation> {
     let active = ActiveHeads::trained(weights);
-    let loader = session.loader_for(model, &active)?;
-    let (batch_size, device) = (session.batch_size(), &session.device);
-    evaluate(model, &loader, samples, batch_size, device, &active)
+    evaluate_together(session, model, samples, &active)
 }
 
 /// The samples to train on.
@@ -282,11 +282,15 @@ impl<'a, 'l> Training<'a, 'l> {
         let count = samples.len() as u64;
         let seed = session.seed(&self.samples.stream("epoch")).nth(epoch as u64);
         let plan = Plan::training(&samples, session.sampler(), session.batch_size(), seed);
+        let ranks = &session.ranks;
+        check_divides(&plan, ranks)?;
         let plan = plan.skip(self.state.counts.steps);
+        let plan = plan.of_part(ranks.rank(), ranks.size());
         let [seconds_before, waited_before] = self.state.counts.seconds;
         let epochs = self.epochs();
         let prefix = self.samples.prefix();
         let context = session.step_context(&self.samples.stream("step"), &prefix, epoch);
+        let context = context.over(ranks, session.config.run.batch_norm);
         let mut live = LiveEpoch {
             state: &mut self.state,
             began,
@@ -302,6 +306,7 @@ impl<'a, 'l> Training<'a, 'l> {
             &mut live,
             reporter,
         )?;
+        self.check_alike()?;
         let counts = std::mem::take(&mut self.state.counts);
         let trained = &mut self.state.trained;
         trained.samples += count;
@@ -337,7 +342,24 @@ impl<'a, 'l> Training<'a, 'l> {
         state.epoch += 1;
         state.estimated = false;
         state.checkpoint(&mut self.learner)?;
-        session.interrupt.check(epoch)
+        session.check_interrupt(epoch)
+    }
+
+    /// Makes sure that all ranks have the same parameters: they have seen the same sums of gradients.
+    fn check_alike(&mut self) -> Result<()> {
+        if !self.state.session.ranks.is_many() {
+            return Ok(());
+        }
+        let state = state_of(&mut self.learner.model.changing())?;
+        let mut hasher = blake3::Hasher::new();
+        for value in state.values().flat_map(|array| array.values()) {
+            hasher.update(&value.to_le_bytes());
+        }
+        let epoch = format!("the parameters after epoch {}", self.state.epoch);
+        self.state
+            .session
+            .ranks
+            .check_same(&epoch, hasher.finalize().as_bytes())
     }
 
     /// Evaluates the epoch on the validation samples, if there are any, and remembers the best one.
@@ -367,6 +389,18 @@ impl<'a, 'l> Training<'a, 'l> {
         }
         Ok(())
     }
+}
+
+/// Refuses batches of which some rank would have nothing.
+fn check_divides(plan: &Plan<'_>, ranks: &Ranks) -> Result<()> {
+    let (smallest, ranks) = (plan.smallest(), ranks.size());
+    if plan.is_empty() || smallest >= ranks {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "batches of {smallest} samples cannot be divided among {ranks} ranks: every rank needs at least one; take fewer ranks (mpirun -n) or \
+         a larger run.batch_size"
+    )))
 }
 
 /// Steps and epochs of a run on those of these samples that the active heads see.

@@ -16,7 +16,7 @@ use crate::network::Multimodal;
 use crate::progress::Reporter;
 use crate::records::{EpochMetrics, FittedPool, PredictionRule};
 use crate::run_folder::Sink;
-use crate::run_folder::checkpoint::{Checkpoint, Writer};
+use crate::run_folder::checkpoint::{Checkpoint, Writer, broadcast_checkpoint};
 use crate::training::learner::Learner;
 
 /// Fits the pool of the heads, if they can be pooled, to samples that they were not trained on.
@@ -104,7 +104,7 @@ fn out_of_fold(state: &RunState<'_>, splits: &Splits, folds: &[Fold]) -> Result<
             Some(unseen) => unseen.append(of_fold)?,
             none => *none = Some(of_fold),
         }
-        session.interrupt.check(state.trained.epochs)?;
+        session.check_interrupt(state.trained.epochs)?;
     }
     state.reporter.aside_is_over();
     unseen.ok_or_else(|| Error::Internal("a pool was to be fitted in no folds".into()))
@@ -128,6 +128,7 @@ fn evaluate_fold(
         }
         None => (None, None),
     };
+    let from = broadcast_checkpoint(&session.ranks, from)?;
     let done = number * epochs;
     let mut sink = OfFold {
         keeping,

@@ -228,6 +228,11 @@ impl<'a> RunState<'a> {
     /// # Errors
     /// [`Error::Diverged`] if a parameter is not finite, and what the sink complains about.
     pub(super) fn checkpoint(&mut self, learner: &mut Learner<'_>) -> Result<()> {
+        // All ranks stand at the same place, and one of them keeps it.
+        if !self.session.ranks.is_first() {
+            self.last_checkpoint = Instant::now();
+            return Ok(());
+        }
         let seconds = [self.elapsed(), self.trained.estimating, self.trained.waited];
         let description = Description {
             gblend: env!("CARGO_PKG_VERSION").to_owned(),
@@ -238,6 +243,7 @@ impl<'a> RunState<'a> {
                 batches: self.counts.steps,
                 step: learner.optimizer.steps(),
             },
+            ranks: self.session.ranks.size(),
             blend: learner.blend.state(),
             estimated: self.estimated,
             estimates: self.estimates.clone(),

@@ -1,9 +1,12 @@
 //! Batch normalization with an optional ReLU over channels that are contiguous runs of memory.
 
+use std::rc::Rc;
+
 use pulp::Arch;
 use rayon::prelude::*;
 
 use super::raw::map_runs;
+use crate::batch_parts::BatchParts;
 
 /// Lanes of a partial sum: a few vectors of the widest instruction set.
 const LANES: usize = 64;
@@ -27,6 +30,58 @@ impl Moments {
             inverse_deviation: 1.0 / (variance + epsilon).sqrt(),
         }
     }
+}
+
+/// What the moments of a normalization are of.
+#[derive(Clone)]
+pub(in crate::engine) enum Source {
+    /// Other values: no gradient flows through them.
+    Elsewhere,
+    /// The values that are normalized.
+    Batch,
+    /// These and those of the other parts, so many of each channel in all.
+    Parts(Rc<dyn BatchParts>, f64),
+}
+
+impl Source {
+    /// Whether the values that are normalized have a share in them.
+    pub(in crate::engine) fn is_batch(&self) -> bool {
+        !matches!(self, Self::Elsewhere)
+    }
+
+    /// Adds up pairs of sums over all parts, and tells how many values they are over, of which this part has `count`.
+    pub(in crate::engine) fn of_all(&self, sums: &mut [(f64, f64)], count: usize) -> f64 {
+        let Self::Parts(parts, all) = self else {
+            return count as f64;
+        };
+        let mut flat: Vec<f64> = sums.iter().flat_map(|&(first, second)| [first, second]).collect();
+        parts.add_up(&mut flat);
+        for (sums, flat) in sums.iter_mut().zip(flat.chunks_exact(2)) {
+            *sums = (flat[0], flat[1]);
+        }
+        *all
+    }
+}
+
+/// The moments of channels over all parts of a batch, of which this one has `count` values of each channel, with Σ x and
+/// Σ x² in `sums`.
+pub(in crate::engine) fn moments_of_parts(
+    parts: Rc<dyn BatchParts>,
+    sums: &[(f64, f64)],
+    count: usize,
+    epsilon: f32,
+) -> (Vec<Moments>, Source) {
+    let mut flat: Vec<f64> = sums.iter().flat_map(|&(sum, squares)| [sum, squares]).collect();
+    flat.push(count as f64);
+    parts.add_up(&mut flat);
+    let all = flat.pop().unwrap_or(0.0).max(1.0);
+    let moments = flat.chunks_exact(2).map(|sums| {
+        let mean = sums[0] / all;
+        // In float64 the difference keeps more digits than the values have.
+        let variance = (sums[1] / all - mean * mean).max(0.0);
+        Moments::new(mean as f32, variance as f32, epsilon)
+    });
+    (moments.collect(), Source::Parts(parts, all))
 }
 
 /// Sums `term` over the elements: 64 lanes of `f32` inside a block, `f64` from block to block, so that the
@@ -58,6 +113,27 @@ pub(in crate::engine) fn moments(values: &[f32], epsilon: f32) -> Moments {
         let squares = blocked_sum(values, |value| (value - mean) * (value - mean));
         Moments::new(mean, (squares / count) as f32, epsilon)
     })
+}
+
+/// Σ x and Σ x² of every channel.
+pub(in crate::engine) fn power_sums(values: &[f32], channels: usize) -> Vec<(f64, f64)> {
+    let arch = Arch::new();
+    let channel = values.len() / channels.max(1);
+    if channel == 0 {
+        return vec![(0.0, 0.0); channels];
+    }
+    let channels = values.par_chunks_exact(channel);
+    let sums = channels.map(|values| {
+        arch.dispatch(|| {
+            let sum = blocked_sum(values, |value| value);
+            // About the mean, where sums of squares lose least in float32, and moved from there in float64.
+            let mean = (sum / values.len() as f64) as f32;
+            let squares = blocked_sum(values, |value| (value - mean) * (value - mean));
+            let mean = f64::from(mean);
+            (sum, squares + mean * (2.0 * sum - values.len() as f64 * mean))
+        })
+    });
+    sums.collect()
 }
 
 /// `γ (x − μ) / σ + β`, then `max(…, 0)` if `relu`, and the moments that `moments` gave of each channel. A channel is
@@ -92,9 +168,8 @@ fn affine(moments: &Moments, gamma: f32, beta: f32) -> (f32, f32) {
 /// Gradients of one channel's γ and β.
 pub(in crate::engine) type AffineGradient = (f32, f32);
 
-/// Turns the gradient of the output into that of the input in place; the mask of the ReLU is recomputed.
-///
-/// With `from_batch` the moments were those of `values`, and the gradient flows through them too.
+/// Turns the gradient of the output into that of the input in place; the mask of the ReLU is recomputed. What the moments are
+/// of says whether the gradient flows through them, too. Those of γ and β are this part's share.
 pub(in crate::engine) fn backward(
     gradient: &mut [f32],
     values: &[f32],
@@ -102,10 +177,14 @@ pub(in crate::engine) fn backward(
     gamma: &[f32],
     beta: &[f32],
     relu: bool,
-    from_batch: bool,
+    source: &Source,
 ) -> Vec<AffineGradient> {
     let arch = Arch::new();
     let channel = (values.len() / moments.len().max(1)).max(1);
+    if let Source::Parts(..) = source {
+        return backward_of_parts(gradient, values, moments, gamma, beta, relu, source);
+    }
+    let from_batch = source.is_batch();
     gradient
         .par_chunks_exact_mut(channel)
         .zip(values.par_chunks_exact(channel))
@@ -125,6 +204,56 @@ pub(in crate::engine) fn backward(
                 (product as f32 * moments.inverse_deviation, sum as f32)
             })
         })
+        .collect()
+}
+
+/// As [`backward`], of one of several parts: every channel has its sums before those of all parts are known.
+fn backward_of_parts(
+    gradient: &mut [f32],
+    values: &[f32],
+    moments: &[Moments],
+    gamma: &[f32],
+    beta: &[f32],
+    relu: bool,
+    source: &Source,
+) -> Vec<AffineGradient> {
+    let arch = Arch::new();
+    let channel = (values.len() / moments.len().max(1)).max(1);
+    let passes = |c: usize| {
+        let (scale, shift) = affine(&moments[c], gamma[c], beta[c]);
+        move |value: f32| !relu || value * scale + shift > 0.0
+    };
+    let masked = |c: usize| {
+        let passes = passes(c);
+        move |gradient: f32, value: f32| if passes(value) { gradient } else { 0.0 }
+    };
+    let pairs = gradient
+        .par_chunks_exact(channel)
+        .zip(values.par_chunks_exact(channel));
+    let own: Vec<(f64, f64)> = pairs
+        .enumerate()
+        .map(|(c, (gradient, values))| arch.dispatch(|| sums(gradient, values, moments[c].mean, masked(c))))
+        .collect();
+    let mut all = own.clone();
+    let count = source.of_all(&mut all, channel);
+    let pairs = gradient
+        .par_chunks_exact_mut(channel)
+        .zip(values.par_chunks_exact(channel));
+    pairs.enumerate().for_each(|(c, (gradient, values))| {
+        let (scale, _) = affine(&moments[c], gamma[c], beta[c]);
+        let (mean, inverse) = (moments[c].mean, f64::from(moments[c].inverse_deviation));
+        let offset = (all[c].0 / count) as f32;
+        let slope = (all[c].1 * inverse * inverse / count) as f32;
+        let masked = masked(c);
+        arch.dispatch(|| {
+            for (gradient, &value) in gradient.iter_mut().zip(values) {
+                *gradient = scale * (masked(*gradient, value) - offset - (value - mean) * slope);
+            }
+        });
+    });
+    let pairs = own.iter().zip(moments);
+    pairs
+        .map(|(&(sum, product), moments)| (product as f32 * moments.inverse_deviation, sum as f32))
         .collect()
 }
 

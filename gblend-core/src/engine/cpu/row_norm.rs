@@ -6,7 +6,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::lanes;
-use super::norm::{AffineGradient, Moments};
+use super::norm::{AffineGradient, Moments, Source};
 
 /// Rows of a block.
 const ROWS: usize = 512;
@@ -70,6 +70,19 @@ pub(in crate::engine) fn column_moments(rows: &[f32], width: usize, epsilon: f32
         .collect()
 }
 
+/// Σ x and Σ x² of each feature over the rows.
+pub(in crate::engine) fn column_power_sums(rows: &[f32], width: usize) -> Vec<(f64, f64)> {
+    let count = rows.len() / width.max(1);
+    let (sums, squares) = column_sums(count, width, |number, sums, squares| {
+        let row = &rows[number * width..][..width];
+        for ((sum, square), &value) in sums.iter_mut().zip(squares).zip(row) {
+            *sum += f64::from(value);
+            *square += f64::from(value) * f64::from(value);
+        }
+    });
+    sums.into_iter().zip(squares).collect()
+}
+
 /// Normalization of each feature as one multiplication and one addition.
 fn scales(moments: &[Moments], (gamma, beta): Affine<'_>) -> Vec<(f32, f32)> {
     let affine = moments.iter().zip(gamma).zip(beta);
@@ -109,13 +122,13 @@ pub(in crate::engine) fn normalize_columns(
 
 /// Turns the gradient of [`normalize_columns`]'s output into that of its input in place, and gives those of γ and β.
 ///
-/// With `from_batch` the moments were those of `rows`, and the gradient flows through them too.
+/// What the moments are of says whether the gradient flows through them, too.
 pub(in crate::engine) fn columns_backward(
     gradient: &mut [f32],
     rows: &[f32],
     moments: &[Moments],
     affine: Affine<'_>,
-    (relu, from_batch): (bool, bool),
+    (relu, source): (bool, &Source),
 ) -> Vec<AffineGradient> {
     let scales = scales(moments, affine);
     let width = scales.len().max(1);
@@ -149,6 +162,8 @@ pub(in crate::engine) fn columns_backward(
             *product += f64::from(gradient * (value - moments.mean));
         }
     });
+    let mut all: Vec<(f64, f64)> = sums.iter().copied().zip(products.iter().copied()).collect();
+    let count = source.of_all(&mut all, count);
     /// What is taken off a gradient: an offset, and a slope times the distance from the mean.
     struct Correction {
         scale: f32,
@@ -156,14 +171,14 @@ pub(in crate::engine) fn columns_backward(
         offset: f32,
         slope: f32,
     }
-    let share = if from_batch {
-        1.0 / count.max(1) as f32
+    let share = if source.is_batch() {
+        1.0 / count.max(1.0) as f32
     } else {
         0.0
     };
-    let corrections = moments.iter().zip(&scales).zip(sums.iter().zip(&products));
+    let corrections = moments.iter().zip(&scales).zip(&all);
     let corrections: Vec<Correction> = corrections
-        .map(|((moments, &(scale, _)), (&sum, &product))| {
+        .map(|((moments, &(scale, _)), &(sum, product))| {
             let inverse = moments.inverse_deviation;
             Correction {
                 scale,

@@ -4,7 +4,8 @@ use dfdx::shapes::HasShape;
 use dfdx::tensor::{Cpu, PutTape, SplitTape};
 
 use super::{DeviceResult, Grads, add_pairs, batch_moments, checked, downstream, tensor, upstream, values};
-use crate::engine::cpu::norm::Moments;
+use crate::batch_parts;
+use crate::engine::cpu::norm::{Moments, Source, moments_of_parts};
 use crate::engine::cpu::row_norm;
 use crate::engine::operand::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
 use crate::error::Result;
@@ -21,19 +22,24 @@ pub fn batch_norm_rows(
     let to_input = upstream(&input, &mut recorder);
     let shape = *input.shape();
     let rows = values(&input)?;
-    let from_batch = matches!(options.statistics, NormStatistics::Batch);
-    let moments: Vec<Moments> = match options.statistics {
-        NormStatistics::Batch => row_norm::column_moments(rows, shape.1, options.epsilon),
-        NormStatistics::Fixed { mean, variance } => {
+    let (moments, source): (Vec<Moments>, Source) = match (options.statistics, batch_parts::at_hand()) {
+        (NormStatistics::Batch, None) => {
+            let moments = row_norm::column_moments(rows, shape.1, options.epsilon);
+            (moments, Source::Batch)
+        }
+        (NormStatistics::Batch, Some(parts)) => {
+            let sums = row_norm::column_power_sums(rows, shape.1);
+            moments_of_parts(parts, &sums, shape.0, options.epsilon)
+        }
+        (NormStatistics::Fixed { mean, variance }, _) => {
             let moments = mean.iter().zip(variance);
-            moments
-                .map(|(&mean, &variance)| Moments::new(mean, variance, options.epsilon))
-                .collect()
+            let moments = moments.map(|(&mean, &variance)| Moments::new(mean, variance, options.epsilon));
+            (moments.collect(), Source::Elsewhere)
         }
     };
     let affine = (values(gamma)?, values(beta)?);
     let normalized = row_norm::normalize_columns(rows, &moments, affine, options.relu);
-    let of_batch = batch_moments(&moments, from_batch);
+    let of_batch = batch_moments(&moments, &source, shape.0);
     let output = tensor(input.device(), normalized, shape)?;
     recorder.require_grad();
     if recorder.is_recording() {
@@ -43,7 +49,7 @@ pub fn batch_norm_rows(
             let mut gradient = gradient(grads)?;
             let affine = (checked(&gamma), checked(&beta));
             let rows = checked(&input);
-            let sums = row_norm::columns_backward(&mut gradient, rows, &moments, affine, (relu, from_batch));
+            let sums = row_norm::columns_backward(&mut gradient, rows, &moments, affine, (relu, &source));
             add_pairs(grads, (&gamma, &beta), &sums)?;
             to_input.map_or(Ok(()), |to_input| to_input(grads, gradient))
         });

@@ -121,14 +121,15 @@ fn gradients(
             samples,
             targets,
             inputs,
+            ..
         } = batch;
         let inputs = Inputs::new(&session.device, samples.len(), inputs)?;
-        let counted = model.criteria().counted(&inputs, &targets);
+        let counted = model.criteria().counted(|head| inputs.targets_of(head, &targets));
         let mut collected: Vec<HeadGradient> = (0..heads).map(|_| HeadGradient::default()).collect();
         // The modalities' own losses share no parameter, so one backward pass gives the gradient of each.
         for active in [ActiveHeads::unimodal(heads), ActiveHeads::only(heads, heads - 1)] {
             let active = active
-                .with_loss(&counted, &inputs)
+                .with_loss(&counted, |head| inputs.seen(head))
                 .retaining(|head| !session.share_is_given(head));
             let outputs = model.forward(&inputs, &Pass::differentiate(), &active)?;
             let mut sum: Option<Loss> = None;
