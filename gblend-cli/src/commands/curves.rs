@@ -7,7 +7,7 @@ use csv::StringRecord;
 use gblend_core::ogr::Losses;
 
 use crate::error::{Error, Result};
-use crate::texts::{CsvRecords, TextFault, text};
+use crate::texts::{CsvRecords, ReadFault, TextFault, text};
 
 /// The columns that must be there, in any order; others are ignored.
 const COLUMNS: [&str; 4] = ["head", "epoch", "train_loss", "val_loss"];
@@ -50,8 +50,13 @@ impl Curves {
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, (u64, String)> {
-        let at = |fault: TextFault| (fault.line, fault.problem);
-        let (mut records, header) = CsvRecords::new(text(bytes).map_err(at)?, b',').map_err(at)?;
+        let at = |fault| match fault {
+            ReadFault::Text(TextFault { line, problem }) => (line, problem),
+            file @ ReadFault::File(_) => (1, file.to_string()),
+        };
+        // What is no text is told ahead of all else.
+        text(bytes).map_err(|fault| at(fault.into()))?;
+        let (mut records, header) = CsvRecords::new(bytes, b',').map_err(at)?;
         let mut columns = [0; 4];
         for (column, name) in columns.iter_mut().zip(COLUMNS) {
             let found = header.iter().position(|found| found == name);

@@ -1,29 +1,34 @@
 //! Rows of CSV with the lines that they begin in.
 
-use csv::{Reader, ReaderBuilder, StringRecord, Trim};
+use std::io::Read;
 
-use super::{TextFault, line_ends};
+use csv::{ErrorKind, Position, Reader, ReaderBuilder, StringRecord, Trim};
+
+use super::window::{PIECE, TextWindow};
+use super::{ReadFault, TextFault};
 
 /// The rows of a text with a header (RFC 4180). Cells come without white space around them, and every row has as many as
-/// the header; empty lines are none.
-pub(crate) struct CsvRecords<'t> {
-    reader: Reader<&'t [u8]>,
-    text: &'t [u8],
+/// the header; empty lines are none. Of the text no more is in memory than the rows at hand.
+pub(crate) struct CsvRecords<R> {
+    reader: Reader<TextWindow<R>>,
     separator: u8,
-    /// The byte up to which lines were counted, and the line that it is in.
-    counted: usize,
+    /// The line that the row at hand begins in.
     line: u64,
     columns: usize,
     /// What else than the separator the only cell of the header has in it.
     other: Option<char>,
 }
 
-impl<'t> CsvRecords<'t> {
-    /// The rows of a text, and its header.
+impl<R: Read> CsvRecords<R> {
+    /// The rows of the text of a file, and its header.
     ///
     /// # Errors
-    /// If the header has a quote without its end.
-    pub(crate) fn new(text: &'t str, separator: u8) -> Result<(Self, StringRecord), TextFault> {
+    /// As [`read()`](Self::read()).
+    pub(crate) fn new(file: R, separator: u8) -> Result<(Self, StringRecord), ReadFault> {
+        Self::in_pieces(file, separator, PIECE)
+    }
+
+    fn in_pieces(file: R, separator: u8, piece: usize) -> Result<(Self, StringRecord), ReadFault> {
         let mut reader = ReaderBuilder::new();
         // What is no header to the reader has a position; rows of other lengths are told here.
         let reader = reader
@@ -31,12 +36,11 @@ impl<'t> CsvRecords<'t> {
             .has_headers(false)
             .flexible(true)
             .trim(Trim::All)
-            .from_reader(text.as_bytes());
+            .buffer_capacity(piece)
+            .from_reader(TextWindow::new(file)?);
         let mut records = Self {
             reader,
-            text: text.as_bytes(),
             separator,
-            counted: 0,
             line: 1,
             columns: 0,
             other: None,
@@ -55,8 +59,9 @@ impl<'t> CsvRecords<'t> {
     /// Reads the next row, and returns the line that it begins in, counted from 1; none after the last.
     ///
     /// # Errors
-    /// If it has more or fewer cells than the header, or a quote without its end.
-    pub(crate) fn read(&mut self, record: &mut StringRecord) -> Result<Option<u64>, TextFault> {
+    /// If the file cannot be read. If anything in it is no UTF-8, be it in a row that follows. If the row has more or fewer
+    /// cells than the header, or a quote without its end.
+    pub(crate) fn read(&mut self, record: &mut StringRecord) -> Result<Option<u64>, ReadFault> {
         let Some(line) = self.next(record)? else {
             return Ok(None);
         };
@@ -78,43 +83,53 @@ impl<'t> CsvRecords<'t> {
                 record.len(),
                 self.columns
             );
-            return Err(TextFault { line, problem });
+            self.check_rest()?;
+            return Err(TextFault { line, problem }.into());
         }
         Ok(Some(line))
     }
 
-    fn next(&mut self, record: &mut StringRecord) -> Result<Option<u64>, TextFault> {
-        let found = self.reader.read_record(record).map_err(|error| TextFault {
-            line: self.line,
-            problem: error.to_string(),
+    /// Reads what is left for what would be told ahead of a fault that is found in these rows.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is no UTF-8.
+    pub(crate) fn check_rest(&mut self) -> Result<(), ReadFault> {
+        Ok(self.reader.get_mut().check_rest()?)
+    }
+
+    fn next(&mut self, record: &mut StringRecord) -> Result<Option<u64>, ReadFault> {
+        let found = self.reader.read_record(record).map_err(|error| {
+            let problem = error.to_string();
+            match error.into_kind() {
+                ErrorKind::Io(error) => error.into(),
+                _ => ReadFault::Text(TextFault {
+                    line: self.line,
+                    problem,
+                }),
+            }
         })?;
         if !found {
             return Ok(None);
         }
+        let begins = record.position().map_or(0, Position::byte);
+        let ends = self.reader.position().byte();
+        let text = self.reader.get_mut();
         // The reader leaves the second byte of `\r\n`, and empty lines, to the row that follows.
-        let begins = record.position().map_or(0, csv::Position::byte) as usize;
-        let rest = self.text.get(begins..).unwrap_or_default();
-        let breaks = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
-        let begins = begins + breaks.count();
-        self.count_to(begins);
-        let line = self.line;
-        let ends = self.reader.position().byte() as usize;
+        let breaks = text.from(begins).iter();
+        let breaks = breaks.take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        let begins = begins + breaks.count() as u64;
+        self.line = text.line_at(begins);
         // A quote without its end takes in all that follows, so that it is in the last row.
-        if ends >= self.text.len()
-            && let Some(quote) = open_quote(&self.text[begins..], self.separator)
+        if text.ends_at(ends)
+            && let Some(quote) = open_quote(text.from(begins), self.separator)
         {
-            self.count_to(begins + quote);
-            return Err(TextFault {
-                line: self.line,
+            let fault = TextFault {
+                line: text.line_at(begins + quote as u64),
                 problem: "a quote begins here that has no end, expected `\"` where the cell ends".to_owned(),
-            });
+            };
+            return Err(fault.into());
         }
-        Ok(Some(line))
-    }
-
-    fn count_to(&mut self, byte: usize) {
-        self.line += line_ends(self.text.get(self.counted..byte).unwrap_or_default());
-        self.counted = byte;
+        Ok(Some(self.line))
     }
 }
 
@@ -147,17 +162,117 @@ fn open_quote(row: &[u8], separator: u8) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::super::text;
     use super::*;
     use proptest::prelude::*;
 
-    fn read(text: &str) -> Result<Vec<(u64, Vec<String>)>, TextFault> {
-        let (mut records, _) = CsvRecords::new(text, b',')?;
-        let (mut rows, mut record) = (Vec::new(), StringRecord::new());
-        while let Some(line) = records.read(&mut record)? {
-            rows.push((line, record.iter().map(str::to_owned).collect()));
+    type Rows = Vec<(u64, Vec<String>)>;
+
+    fn read_from(file: impl Read, piece: usize) -> Result<Rows, TextFault> {
+        let fault = |fault| match fault {
+            ReadFault::Text(fault) => fault,
+            ReadFault::File(error) => panic!("{error}"),
+        };
+        let (mut records, header) = CsvRecords::in_pieces(file, b',', piece).map_err(fault)?;
+        let (mut rows, mut record) = (vec![(0, cells(&header))], StringRecord::new());
+        while let Some(line) = records.read(&mut record).map_err(fault)? {
+            rows.push((line, cells(&record)));
         }
         Ok(rows)
+    }
+
+    fn cells(record: &StringRecord) -> Vec<String> {
+        record.iter().map(str::to_owned).collect()
+    }
+
+    fn read(text: &str) -> Result<Rows, TextFault> {
+        read_from(text.as_bytes(), PIECE).map(|rows| rows[1..].to_vec())
+    }
+
+    /// A file that gives at most so many bytes at once, and is interrupted in between.
+    struct Slow<'b> {
+        bytes: &'b [u8],
+        most: Vec<usize>,
+        times: usize,
+    }
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+            self.times += 1;
+            match self.most[self.times % self.most.len()].min(room.len()) {
+                0 => Err(std::io::ErrorKind::Interrupted.into()),
+                most => self.bytes.read(&mut room[..most]),
+            }
+        }
+    }
+
+    /// Texts of few rows, with much in them that is read in another way than letter by letter, and with other encodings.
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        let common: &[&str] = &[
+            "a",
+            "b7",
+            ",",
+            ",",
+            ",",
+            "\n",
+            "\n",
+            "\r\n",
+            "\r",
+            "\"",
+            "\"",
+            "\"\"",
+            " ",
+            "\t",
+            ";",
+            "\u{FC}",
+            "\u{65E5}",
+            "\u{3000}",
+            "\u{1F600}",
+        ];
+        let odd: &[&[u8]] = &[b"\xEF\xBB\xBF", b"\xFF\xFE", b"\0", b"\xFC", b"\xE6\x97"];
+        let part = prop_oneof![
+            60 => proptest::sample::select(common).prop_map(|part| part.as_bytes().to_vec()),
+            20 => Just(b"x,y\n".to_vec()),
+            10 => Just(b"\"u\nv\",w\r\n".to_vec()),
+            1 => proptest::sample::select(odd).prop_map(<[u8]>::to_vec),
+        ];
+        let header = prop_oneof![
+            Just(b"x,y\n".to_vec()),
+            Just(b"\xEF\xBB\xBF\"x\ny\",z\r\n".to_vec()),
+            Just(Vec::new())
+        ];
+        (header, proptest::collection::vec(part, 0..40))
+            .prop_map(|(header, parts)| header.into_iter().chain(parts.concat()).collect())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        /// Another encoding is told ahead of all else, wherever it shows.
+        #[test]
+        fn pieces_of_any_size_give_the_rows_or_the_fault_of_the_whole(
+            bytes in bytes(), piece in 3_usize..40, most in proptest::collection::vec(0_usize..9, 1..5), last in 1_usize..9,
+        ) {
+            let whole = text(&bytes).and_then(|_| read_from(&bytes[..], bytes.len() + 3));
+            let most = most.into_iter().chain([last]).collect();
+            let slow = Slow { bytes: &bytes, most, times: 0 };
+            prop_assert_eq!(read_from(slow, piece), whole);
+        }
+    }
+
+    #[test]
+    fn of_a_long_text_only_the_rows_at_hand_are_in_memory() {
+        let text = "id,label\n".to_owned() + &"row,\"a\r\nb\"\r\n".repeat(50_000);
+        let (mut records, mut record) = (
+            CsvRecords::new(text.as_bytes(), b',').unwrap().0,
+            StringRecord::new(),
+        );
+        while let Some(line) = records.read(&mut record).unwrap() {
+            let kept = records.reader.get_ref().from(0).len();
+            assert!(kept <= 2 * PIECE, "{kept} bytes in line {line}");
+        }
+        assert_eq!(records.line, 100_000);
     }
 
     proptest! {

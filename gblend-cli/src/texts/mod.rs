@@ -4,12 +4,16 @@
 
 mod csv_records;
 mod json_object;
+mod window;
+
+use std::io;
 
 pub(crate) use csv_records::CsvRecords;
 pub(crate) use json_object::json_object;
 
 /// What is wrong with a text, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {problem}")]
 pub(crate) struct TextFault {
     /// The line, counted from 1.
     pub(crate) line: u64,
@@ -17,41 +21,85 @@ pub(crate) struct TextFault {
     pub(crate) problem: String,
 }
 
+/// Why the text of a file is not read to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadFault {
+    /// What is wrong with the text.
+    #[error(transparent)]
+    Text(#[from] TextFault),
+    /// What is wrong with the file.
+    #[error("cannot be read: {0}")]
+    File(#[source] io::Error),
+}
+
+impl From<io::Error> for ReadFault {
+    fn from(error: io::Error) -> Self {
+        error.downcast().map_or_else(Self::File, Self::Text)
+    }
+}
+
+impl From<TextFault> for io::Error {
+    fn from(fault: TextFault) -> Self {
+        Self::new(io::ErrorKind::InvalidData, fault)
+    }
+}
+
 /// The text of a file, without the byte order mark that spreadsheets and editors put in front.
 ///
 /// # Errors
 /// If it is in another encoding than UTF-8, with what tells so.
 pub(crate) fn text(bytes: &[u8]) -> Result<&str, TextFault> {
+    let bytes = bytes.get(mark(bytes)?..).unwrap_or_default();
+    if let Some(at) = zero(bytes) {
+        return Err(has_zero(line_at(bytes, at)));
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        let byte = bytes.get(at).copied().unwrap_or_default();
+        no_utf8(line_at(bytes, at), byte, at as u64)
+    })
+}
+
+/// How many bytes the byte order mark takes that a text begins with.
+///
+/// # Errors
+/// If it is that of another encoding than UTF-8.
+fn mark(text: &[u8]) -> Result<usize, TextFault> {
     let encoded = |name: &str| TextFault {
         line: 1,
         problem: format!("begins with the byte order mark of {name}; save the file as UTF-8"),
     };
-    let bytes = match bytes {
-        [0xEF, 0xBB, 0xBF, text @ ..] => text,
-        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => return Err(encoded("UTF-32")),
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => return Err(encoded("UTF-16")),
-        text => text,
-    };
-    // Text in UTF-16 without a mark is UTF-8 as long as it is English.
-    if bytes.contains(&0)
-        && let Some(at) = bytes.iter().position(|&byte| byte == 0)
-    {
-        return Err(TextFault {
-            line: line_at(bytes, at),
-            problem: "has a byte of zero, which no text in UTF-8 has, and UTF-16 is full of; save the file as UTF-8"
-                .to_owned(),
-        });
+    match text {
+        [0xEF, 0xBB, 0xBF, ..] => Ok(3),
+        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Err(encoded("UTF-32")),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Err(encoded("UTF-16")),
+        _ => Ok(0),
     }
-    std::str::from_utf8(bytes).map_err(|error| {
-        let at = error.valid_up_to();
-        TextFault {
-            line: line_at(bytes, at),
-            problem: format!(
-                "is no UTF-8: found the byte {:#04X} after {at} others, as Latin-1 and Windows-1252 have them; save the file as UTF-8",
-                bytes.get(at).copied().unwrap_or_default()
-            ),
-        }
-    })
+}
+
+/// Where the first zero of a text is: one in UTF-16 without a mark is UTF-8 as long as it is English.
+fn zero(text: &[u8]) -> Option<usize> {
+    // Whether there is one is found many bytes at once.
+    let found = text.contains(&0);
+    found.then(|| text.iter().position(|&byte| byte == 0)).flatten()
+}
+
+fn has_zero(line: u64) -> TextFault {
+    TextFault {
+        line,
+        problem:
+            "has a byte of zero, which no text in UTF-8 has, and UTF-16 is full of; save the file as UTF-8"
+                .to_owned(),
+    }
+}
+
+fn no_utf8(line: u64, byte: u8, at: u64) -> TextFault {
+    TextFault {
+        line,
+        problem: format!(
+            "is no UTF-8: found the byte {byte:#04X} after {at} others, as Latin-1 and Windows-1252 have them; save the file as UTF-8"
+        ),
+    }
 }
 
 /// The line that a byte stands in, counted from 1.

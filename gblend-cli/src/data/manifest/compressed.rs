@@ -1,6 +1,8 @@
 //! Files that stand for others, compressed as a whole, as a pointer or as the page of a download that went wrong, which nothing
 //! here reads: by how they begin.
 
+use std::io::{self, Read};
+
 /// How to undo what was done to a file that begins like this, as far as it is known.
 struct Compression {
     name: &'static str,
@@ -36,6 +38,24 @@ const KNOWN: [Compression; 5] = [
     },
 ];
 
+/// How a file begins, as far as [`told()`] has to know it: white space, and what follows it.
+///
+/// # Errors
+/// If it cannot be read.
+pub(super) fn head(file: &mut impl Read) -> io::Result<Vec<u8>> {
+    /// More bytes than anything here is told by.
+    const ENOUGH: usize = 64;
+    let mut head = Vec::new();
+    loop {
+        // Twice as many each time, as all of them are looked at.
+        let more = head.len().max(ENOUGH) as u64;
+        let read = file.take(more).read_to_end(&mut head)? as u64;
+        if read < more || head.trim_ascii_start().len() >= ENOUGH {
+            return Ok(head);
+        }
+    }
+}
+
 /// What to say of a file that begins with these bytes, if it is a pointer to one that was not fetched.
 pub(super) fn pointer(head: &[u8]) -> Option<&'static str> {
     head.starts_with(b"version https://git-lfs.github.com/spec/")
@@ -69,7 +89,7 @@ pub(super) fn told(name: &str, head: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::told;
+    use super::{head, told};
 
     #[test]
     fn a_pointer_is_told_as_one() {
@@ -84,6 +104,21 @@ mod tests {
             assert!(told("a.tar", text).unwrap().contains("a web page"));
         }
         assert_eq!(told("a.csv", b"<htm>,label"), None);
+    }
+
+    #[test]
+    fn the_head_of_a_file_tells_what_the_whole_does() {
+        let blank = " \r\n".repeat(5000);
+        let page = format!("{blank}<!doctype html>{blank}");
+        let rows = format!("{blank}id,label\n{}", "a,1\n".repeat(5000));
+        let pointer = format!("version https://git-lfs.github.com/spec/v1\n{blank}");
+        for (whole, is_told) in [(&page, true), (&rows, false), (&pointer, true), (&blank, false)] {
+            let head = head(&mut whole.as_bytes()).unwrap();
+            assert!(whole.as_bytes().starts_with(&head));
+            assert_eq!(told("a.csv", &head), told("a.csv", whole.as_bytes()));
+            assert_eq!(told("a.csv", &head).is_some(), is_told);
+        }
+        assert_eq!(head(&mut &rows.as_bytes()[blank.len()..]).unwrap().len(), 64);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub fn number_lists(bytes: &[u8]) -> bool {
     };
     let table = match bytes.first() {
         Some(b'{') => Table::json_lines("fuzz.jsonl", bytes, nested),
-        _ => Table::bracketed("fuzz.csv", bytes, &numbers),
+        _ => Table::bracketed("fuzz.csv", bytes, b',', &numbers),
     };
     table.is_ok_and(|table| any_list(&table))
 }

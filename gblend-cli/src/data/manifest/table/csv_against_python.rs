@@ -159,7 +159,7 @@ fn tables_have_the_values_and_lines_that_python_reads_or_are_refused_for_the_tru
             (stored.separator, stored.bytes),
             "another table {seed}"
         );
-        let table = Table::separated("t", &bytes, separator as u8);
+        let table = Table::separated("t", &bytes[..], separator as u8);
         let shown = String::from_utf8_lossy(&bytes);
         match stored.python.unwrap() {
             Answer::Read { header, rows, lines } => {

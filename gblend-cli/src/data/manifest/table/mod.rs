@@ -9,6 +9,8 @@ mod parquet;
 mod places;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -23,7 +25,7 @@ use cells::{Cells, CellsBuilder};
 use numbers::{Item, Lists};
 use places::Places;
 
-use crate::texts::{CsvRecords, TextFault, json_object, text};
+use crate::texts::{CsvRecords, ReadFault, TextFault, json_object, text};
 
 /// What is wrong with a cell that is no text.
 pub(super) const NESTED: &str = "is a list or an object, expected text, a number or a truth value";
@@ -85,23 +87,28 @@ impl Table {
             .and_then(|e| e.to_str())
             .unwrap_or_default()
             .to_ascii_lowercase();
-        let parse = |name: &str, bytes: Vec<u8>| match extension.as_str() {
-            "csv" => Self::bracketed(name, &bytes, nested.numbers),
-            "tsv" => Self::tsv(name, &bytes).map(|table| table.with_bracketed(nested.numbers)),
-            "jsonl" | "ndjson" => Self::json_lines(name, &bytes, nested),
-            "parquet" => Self::parquet(name, bytes, nested),
+        let failed = |error: std::io::Error| refused(&name, ReadFault::File(error));
+        let mut file = File::open(path).map_err(failed)?;
+        let head = compressed::head(&mut file).map_err(failed)?;
+        if let Some(problem) = compressed::told(&name, &head) {
+            return Err(Error::data(name, problem));
+        }
+        let separated = |file, head, separator| {
+            Self::bracketed(&name, Cursor::new(head).chain(file), separator, nested.numbers)
+        };
+        let whole =
+            |mut file: File, mut head: Vec<u8>| file.read_to_end(&mut head).map(|_| head).map_err(failed);
+        let table = match extension.as_str() {
+            "csv" => separated(file, head, b',')?,
+            "tsv" => separated(file, head, b'\t')?,
+            "jsonl" | "ndjson" => Self::json_lines(&name, &whole(file, head)?, nested)?,
+            "parquet" => Self::parquet(&name, whole(file, head)?, nested)?,
             _ => {
                 let problem = "found another extension, expected a table in .csv, .tsv, .jsonl, .ndjson or .parquet; \
                                other formats have to be converted";
-                Err(Error::data(name, problem))
+                return Err(Error::data(name, problem));
             }
         };
-        let bytes =
-            std::fs::read(path).map_err(|error| Error::data(&name, format!("cannot be read: {error}")))?;
-        if let Some(problem) = compressed::told(&name, &bytes) {
-            return Err(Error::data(name, problem));
-        }
-        let table = parse(&name, bytes)?;
         if table.rows == 0 {
             return Err(Error::data(name, "found no row, expected at least one"));
         }
@@ -109,13 +116,14 @@ impl Table {
     }
 
     /// A table with a header line (RFC 4180).
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn csv(name: &str, bytes: &[u8]) -> Result<Self> {
         Self::separated(name, bytes, b',')
     }
 
-    /// The same, where cells of columns `numbers` may be lists.
-    pub(super) fn bracketed(name: &str, bytes: &[u8], numbers: &[&str]) -> Result<Self> {
-        Self::csv(name, bytes).map(|table| table.with_bracketed(numbers))
+    /// The same of a file with any separator, where cells of columns `numbers` may be lists.
+    pub(super) fn bracketed(name: &str, file: impl Read, separator: u8, numbers: &[&str]) -> Result<Self> {
+        Self::separated(name, file, separator).map(|table| table.with_bracketed(numbers))
     }
 
     /// A table of Apache Parquet.
@@ -123,15 +131,15 @@ impl Table {
         parquet::read(name, bytes, nested)
     }
 
-    /// The same with tabs in place of commas.
-    fn tsv(name: &str, bytes: &[u8]) -> Result<Self> {
-        Self::separated(name, bytes, b'\t')
-    }
-
-    fn separated(name: &str, bytes: &[u8], separator: u8) -> Result<Self> {
-        let at = |fault: TextFault| Error::data(format!("{name}:{}", fault.line), fault.problem);
-        let (mut records, header) = CsvRecords::new(text(bytes).map_err(at)?, separator).map_err(at)?;
-        let mut table = TableBuilder::new(name, header.iter().map(str::to_owned).collect())?;
+    /// A table with a header line, whose file is read piece by piece.
+    fn separated(name: &str, file: impl Read, separator: u8) -> Result<Self> {
+        let at = |fault| refused(name, fault);
+        let (mut records, header) = CsvRecords::new(file, separator).map_err(at)?;
+        let table = TableBuilder::new(name, header.iter().map(str::to_owned).collect());
+        if table.is_err() {
+            records.check_rest().map_err(at)?;
+        }
+        let mut table = table?;
         let mut record = csv::StringRecord::new();
         while let Some(line) = records.read(&mut record).map_err(at)? {
             for (column, cell) in record.iter().enumerate() {
@@ -144,8 +152,7 @@ impl Table {
 
     /// A table of one JSON object per line; its columns are all keys that occur.
     pub(super) fn json_lines(name: &str, bytes: &[u8], nested: Nested<'_>) -> Result<Self> {
-        let at = |fault: TextFault| Error::data(format!("{name}:{}", fault.line), fault.problem);
-        let text = text(bytes).map_err(at)?;
+        let text = text(bytes).map_err(|fault| refused(name, fault.into()))?;
         let mut table = TableBuilder::new(name, Vec::new())?;
         let mut positions: HashMap<String, usize> = HashMap::new();
         let mut lists: BTreeMap<usize, Lists> = BTreeMap::new();
@@ -362,6 +369,14 @@ impl Table {
     }
 }
 
+/// What is wrong with the file of a table.
+fn refused(name: &str, fault: ReadFault) -> Error {
+    match fault {
+        ReadFault::Text(TextFault { line, problem }) => Error::data(format!("{name}:{line}"), problem),
+        file @ ReadFault::File(_) => Error::data(name, file),
+    }
+}
+
 /// What is wrong with a text that is no JSON object.
 pub(super) fn no_object(text: &str, error: &serde_json::Error) -> String {
     // As Python's `json` writes what it is told to, and JSON has not.
@@ -486,6 +501,92 @@ mod tests {
         assert!(error.contains("4000 keys in 4000 rows"), "{error}");
         assert_eq!(read(lines(4000, |row| row % 9)).unwrap().columns().len(), 9);
         assert_eq!(read(lines(60, |row| row)).unwrap().columns().len(), 60);
+    }
+
+    /// What reading a file of these bytes gives, whose name is to be `t`.
+    fn read_file(folder: &Path, extension: &str, bytes: &[u8]) -> Result<Table, String> {
+        let path = folder.join(format!("t.{extension}"));
+        std::fs::write(&path, bytes).unwrap();
+        let name = path.display().to_string();
+        let table = Table::read(&path, Nested::default());
+        table
+            .map_err(|error| error.to_string().replace(&name, "t"))
+            .map(|table| Table {
+                name: "t".to_owned(),
+                ..table
+            })
+    }
+
+    #[test]
+    fn a_file_longer_than_any_piece_gives_what_its_bytes_give() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = |count: usize| -> String {
+            (0..count)
+                .map(|row| {
+                    format!(
+                        "n{row},\"{}\r\n\u{65E5}\",{}\r\n",
+                        "\u{FC}".repeat(row % 50),
+                        row % 7
+                    )
+                })
+                .collect()
+        };
+        let whole = "\u{FEFF}id,text,class\r\n".to_owned() + &rows(3000);
+        let with = |more: &[u8]| [whole.as_bytes(), more, rows(2000).as_bytes()].concat();
+        for (bytes, problem) in [
+            (with(b""), None),
+            (with(b"a,b\n"), Some("t:6002: found 2 cells")),
+            (with(b"a,\"b,c\nd\n"), Some("t:6002: found")),
+            (with(b"a,b\xFC,c\n"), Some("t:6002: is no UTF-8")),
+            (with(b"a,b\n\xFC\n"), Some("t:6003: is no UTF-8")),
+            (with(b"a,b\n\xFC\n\0"), Some("t:6004: has a byte of zero")),
+            (
+                [with(b""), b"a,b,\"c\r\n".to_vec()].concat(),
+                Some("t:10002: a quote begins here"),
+            ),
+            (
+                [with(b""), b"a,b,\xE6\x97".to_vec()].concat(),
+                Some("t:10002: is no UTF-8"),
+            ),
+        ] {
+            let expected = Table::csv("t", &bytes).map_err(|error| error.to_string());
+            assert_eq!(read_file(folder.path(), "csv", &bytes), expected);
+            match problem {
+                Some(problem) => assert!(
+                    expected.as_ref().is_err_and(|error| error.contains(problem)),
+                    "{expected:?}"
+                ),
+                None => assert_eq!(expected.unwrap().len(), 5000),
+            }
+        }
+    }
+
+    #[test]
+    fn another_encoding_is_told_ahead_of_columns_of_one_name() {
+        let error = |bytes: &[u8]| Table::csv("t", bytes).unwrap_err().to_string();
+        assert!(error(b"a,a\n1,2\n").contains("two columns called `a`"));
+        assert!(error(b"a,a\n1,2\n\xFC\n").contains("t:3: is no UTF-8"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_without_a_line() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("the disk is gone"))
+            }
+        }
+        // Whatever else is wrong ahead of it.
+        for text in ["id,label\na,1\n", "id,id\n", "id,label\na\n", "id,label\n\"a\n"] {
+            let error = Table::separated("t", text.as_bytes().chain(Broken), b',').unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains("t: cannot be read: the disk is gone"), "{error}");
+        }
+        let folder = tempfile::Builder::new().suffix(".csv").tempdir().unwrap();
+        let error = Table::read(folder.path(), Nested::default())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(".csv: cannot be read: "), "{error}");
     }
 
     proptest! {
