@@ -21,6 +21,7 @@ mod position;
 mod prepared;
 mod rare_classes;
 mod remembered;
+mod repeated;
 mod sampler;
 pub mod scene;
 mod shapes;

@@ -143,7 +143,8 @@ impl Splits {
     ) -> Result<Self> {
         let shares = division.shares;
         let samples = sample_count(source.len())?;
-        let mut pool: Vec<SampleIndex> = Vec::new();
+        // What grows leaves holes in memory, and room that is not used takes none.
+        let mut pool: Vec<SampleIndex> = Vec::with_capacity(source.len());
         let mut validation = Vec::new();
         let mut test = Vec::new();
         let classes = source.classes().len();
@@ -294,7 +295,7 @@ impl Splits {
     /// Every sample of every split in ascending order, for preparation.
     pub fn all(&self) -> Vec<SampleIndex> {
         let parts = [&self.train.0, &self.held_out.0, &self.validation.0, &self.test.0];
-        let mut all: Vec<SampleIndex> = parts.into_iter().flatten().copied().collect();
+        let mut all: Vec<SampleIndex> = parts.map(Vec::as_slice).concat();
         all.sort_unstable();
         all
     }

@@ -5,6 +5,7 @@ use gblend_core::{Label, MediaKind, Source};
 use super::Finding;
 use crate::data::position::SampleIndex;
 use crate::data::prepared::{Prepared, short_hash};
+use crate::data::repeated::repeated;
 use crate::data::split::{Splits, hash_label};
 
 pub(super) fn findings(source: &dyn Source, prepared: &Prepared<'_>, splits: &Splits) -> Vec<Finding> {
@@ -69,16 +70,24 @@ fn shared(
     hash: &dyn Fn(SampleIndex) -> Option<u64>,
 ) -> Vec<Finding> {
     let [train, held_out, validation, test] = splits.parts();
-    let both = train.1.iter().chain(held_out.1);
-    let mut trained: Vec<(u64, SampleIndex)> =
-        both.filter_map(|&sample| Some((hash(sample)?, sample))).collect();
-    trained.sort_unstable();
+    // Of those that are trained on there may be millions, so they are only passed by.
+    let mut twins: Vec<(u64, Option<SampleIndex>)> = Vec::with_capacity(validation.1.len() + test.1.len());
+    let evaluated = validation.1.iter().chain(test.1);
+    twins.extend(evaluated.filter_map(|&sample| Some((hash(sample)?, None))));
+    twins.sort_unstable();
+    twins.dedup();
+    for &sample in train.1.iter().chain(held_out.1) {
+        let Some(hash) = hash(sample) else { continue };
+        if let Ok(at) = twins.binary_search_by_key(&hash, |&(other, _)| other) {
+            let twin = &mut twins[at].1;
+            *twin = Some(twin.map_or(sample, |known| known.min(sample)));
+        }
+    }
     let findings = [validation, test].into_iter().filter_map(|(split, samples)| {
         let twin = |&sample: &SampleIndex| {
             let hash = hash(sample)?;
-            let at = trained.partition_point(|(other, _)| *other < hash);
-            let (other, twin) = trained.get(at)?;
-            (*other == hash).then_some((sample, *twin))
+            let at = twins.binary_search_by_key(&hash, |&(other, _)| other).ok()?;
+            Some((sample, twins[at].1?))
         };
         let mut twins = samples.iter().filter_map(twin);
         let (one, other) = twins.next()?;
@@ -99,10 +108,14 @@ fn contradiction(
     splits: &Splits,
     hash: &dyn Fn(SampleIndex) -> Option<u64>,
 ) -> Option<Finding> {
-    let all = splits.all();
-    let mut hashes: Vec<(u64, SampleIndex)> = all
-        .into_iter()
+    let samples = || {
+        let parts = splits.parts().into_iter();
+        parts.flat_map(|(_, samples)| samples.iter().copied())
+    };
+    let repeated = repeated(samples().filter_map(hash), samples().count());
+    let mut hashes: Vec<(u64, SampleIndex)> = samples()
         .filter_map(|sample| Some((hash(sample)?, sample)))
+        .filter(|(hash, _)| repeated.binary_search(hash).is_ok())
         .collect();
     hashes.sort_unstable();
     let labels = prepared.labels();

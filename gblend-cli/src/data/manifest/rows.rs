@@ -11,6 +11,7 @@ use super::order::natural;
 use super::table::{LIST, Table};
 use super::{DrawnSplit, LabelColumn, Manifest, Split};
 use crate::data::position::{SampleIndex, sample_count};
+use crate::data::repeated::repeated;
 
 /// The rows that make samples, and what else each says of its sample; ids and groups stay in the table.
 #[derive(Clone, Debug, PartialEq)]
@@ -306,17 +307,17 @@ fn twice(rows: &Rows, table: &Table) -> Result<BTreeMap<usize, usize>> {
     };
     let id = |sample: SampleIndex| table.value(rows.position(sample as usize), column);
     let state = RandomState::new();
-    let mut hashes: Vec<(u64, SampleIndex)> = (0..sample_count(rows.len())?)
-        .map(|sample| (state.hash_one(id(sample)), sample))
-        .collect();
-    hashes.sort_unstable();
-    for alike in hashes.chunk_by(|one, other| one.0 == other.0) {
-        let mut first: BTreeMap<&str, SampleIndex> = BTreeMap::new();
-        for &(_, sample) in alike.iter().filter(|_| alike.len() > 1) {
-            let earlier = *first.entry(id(sample)).or_insert(sample);
-            if earlier != sample {
-                twice.insert(sample as usize, earlier as usize);
-            }
+    let hash = |sample: SampleIndex| state.hash_one(id(sample));
+    let samples = 0..sample_count(rows.len())?;
+    let repeated = repeated(samples.clone().map(hash), rows.len());
+    if repeated.is_empty() {
+        return Ok(twice);
+    }
+    let mut first: BTreeMap<&str, SampleIndex> = BTreeMap::new();
+    for sample in samples.filter(|&sample| repeated.binary_search(&hash(sample)).is_ok()) {
+        let earlier = *first.entry(id(sample)).or_insert(sample);
+        if earlier != sample {
+            twice.insert(sample as usize, earlier as usize);
         }
     }
     Ok(twice)

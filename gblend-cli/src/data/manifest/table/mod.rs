@@ -7,6 +7,7 @@ mod csv_against_python;
 mod numbers;
 mod parquet;
 mod places;
+mod texts;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
