@@ -13,6 +13,7 @@ mod gru;
 mod row_norm;
 mod step_conv;
 mod step_pool;
+mod surprise;
 
 use dfdx::shapes::{Axes2, Axis, HasShape, Shape};
 use dfdx::tensor::{PutTape, SplitTape, Tensor};
@@ -35,6 +36,7 @@ pub use gru::gru;
 pub use row_norm::{batch_norm_rows, layer_norm};
 pub use step_conv::step_conv;
 pub use step_pool::{step_max, step_mean};
+pub use surprise::surprises;
 
 /// A tensor that is neither data of the run nor a parameter.
 fn constant<S: Shape, D: Device<f32>>(device: &D, values: Vec<f32>, shape: S) -> Result<TapedOn<S, D>> {

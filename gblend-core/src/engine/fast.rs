@@ -11,6 +11,7 @@ mod gru;
 mod row_norm;
 mod step_conv;
 mod step_pool;
+mod surprise;
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -39,6 +40,7 @@ pub use gru::gru;
 pub use row_norm::{batch_norm_rows, layer_norm};
 pub use step_conv::step_conv;
 pub use step_pool::{step_max, step_mean};
+pub use surprise::surprises;
 
 type Grads = Gradients<f32, Cpu>;
 type DeviceResult<T = ()> = std::result::Result<T, <Cpu as dfdx::tensor::HasErr>::Err>;

@@ -23,6 +23,7 @@ mod operations;
 mod row_sources;
 mod sequence_operations;
 mod steps;
+mod surprise;
 mod tape;
 mod window;
 
@@ -34,6 +35,7 @@ pub use operations::Engine;
 pub use row_sources::RowSources;
 pub use sequence_operations::SequenceEngine;
 pub use steps::Steps;
+pub use surprise::Candidates;
 pub use tape::RecorderOn;
 pub(crate) use tape::enclosed;
 pub use window::{Window, WindowPlan};

@@ -5,6 +5,7 @@ use dfdx::tensor::Cpu;
 use dfdx::tensor_ops::Device;
 
 use super::operand::{BatchMoments, NormOptions, ParamOn, TapedOn};
+use super::surprise::Candidates;
 use super::window::WindowPlan;
 use super::{composed, fast};
 use crate::error::Result;
@@ -145,6 +146,14 @@ pub trait Engine: Device<f32> {
     fn concat_channels(parts: Vec<TapedOn<Dims4, Self>>) -> Result<TapedOn<Dims4, Self>> {
         composed::concat_channels(parts)
     }
+
+    /// `−log softmax(row)[right]` of each row of `[rows, places]`, over the places that are candidates, one of which is right.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn surprises(input: TapedOn<Dims2, Self>, candidates: Candidates) -> Result<TapedOn<Dims1, Self>> {
+        composed::surprises(input, candidates)
+    }
 }
 
 impl Engine for Cpu {
@@ -223,5 +232,9 @@ impl Engine for Cpu {
 
     fn concat_channels(parts: Vec<TapedOn<Dims4, Self>>) -> Result<TapedOn<Dims4, Self>> {
         fast::concat_channels(parts)
+    }
+
+    fn surprises(input: TapedOn<Dims2, Self>, candidates: Candidates) -> Result<TapedOn<Dims1, Self>> {
+        fast::surprises(input, candidates)
     }
 }

@@ -17,5 +17,6 @@ mod sequence_operation;
 mod sequence_padding;
 mod sequence_pytorch;
 mod sequence_routes;
+mod surprise;
 mod threads;
 mod transformer;

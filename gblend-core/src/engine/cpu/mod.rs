@@ -19,4 +19,5 @@ pub(crate) mod raw;
 pub(super) mod row_norm;
 pub(super) mod step_conv;
 pub(super) mod step_pool;
+pub(super) mod surprise;
 pub(super) mod transpose;
