@@ -12,6 +12,7 @@ mod predictor;
 pub(crate) mod pretrained;
 pub mod probe;
 pub mod session;
+mod shown_neighbors;
 pub mod step;
 pub mod step_room;
 mod steps;
@@ -20,7 +21,7 @@ mod trained_model;
 pub mod trial;
 
 pub use alike::agree_on_task;
-pub use feature_space::{NEIGHBORS, SpaceModels, feature_space};
+pub use feature_space::{LookedAt, NEIGHBORS, SpaceModels};
 pub use learner::Learner;
 pub use predictor::{Predicted, Predictor, Unfamiliar, fitted_of, network_without_data};
 pub use train::{Trained, train};

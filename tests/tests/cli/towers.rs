@@ -384,6 +384,18 @@ fn what_features_tell_of_labels_that_captions_never_name_is_measured() {
     p.succeed(&["report", "run"]);
     let page = std::fs::read_to_string(p.path("run/report.html")).unwrap();
     assert!(page.contains("What features tell") && page.contains("linear probe"));
+    // Of four test samples, five neighbors before and five after.
+    assert_eq!(page.matches("data:image/png;base64,").count(), 4 * 11);
+    assert!(page.contains("By the features of caption") && page.contains("a red thing"));
+    let neighbors: Value =
+        serde_json::from_str(&std::fs::read_to_string(p.path("run/neighbors.json")).unwrap()).unwrap();
+    // In the middle of quarters of forty.
+    let asked = neighbors["towers"][1]["queries"].as_array().unwrap();
+    let asked = asked.iter().map(|query| query["sample"].as_u64().unwrap() as usize);
+    let asked: Vec<&str> = asked
+        .map(|place| neighbors["samples"][place]["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(asked, ["scene-77", "scene-87", "scene-97", "scene-107"]);
 }
 
 #[test]
