@@ -294,6 +294,18 @@ test = {
     "subsets": [{"modalities": ["camera"], "accuracy": 0.5, "loss": 1.0}],
 }
 write("run_files", "test.json", json.dumps(test))
+neighbors = {
+    "format": "gblend-neighbors-1", "among": 9, "labels": ["look"],
+    "samples": [
+        {"id": "a", "labels": ["ball"], "shown": [{"picture": "iVBORw=="}, {"text": "a"}]},
+        {"id": "b", "labels": [None], "shown": [None, {"text": "b"}]},
+    ],
+    "towers": [
+        {"name": "camera", "queries": []},
+        {"name": "caption", "queries": [{"sample": 0, "initial": [1], "trained": [1]}]},
+    ],
+}
+write("run_files", "neighbors.json", json.dumps(neighbors))
 advice = {
     "format": "gblend-advice-1", "strategy": "famo",
     "advice": {

@@ -66,6 +66,7 @@ fn training_step(criterion: &mut Criterion) {
         model: &mut model,
         optimizer: &mut optimizer,
         blend: blend.as_mut(),
+        momentum: None,
     };
     let context = session.step_context("bench", "", 1);
     criterion.bench_function("training step", |bencher| {

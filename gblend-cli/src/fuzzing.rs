@@ -11,8 +11,8 @@ use gblend_core::Array;
 use crate::commands::curves::Curves;
 use crate::config::{BUILTIN, Config, ConfigError, Override, PretrainedFile};
 use crate::records::{
-    Begun, Comparison, FittedModalities, Membership, ModelDescription, PredictionRule, StrategyAdvice,
-    Summary, TestDetails, TestSamples,
+    Begun, Comparison, FittedModalities, Membership, ModelDescription, Neighbors, PredictionRule,
+    StrategyAdvice, Summary, TestDetails, TestSamples,
 };
 use crate::run_folder::checkpoint;
 use crate::training::pretrained::fit;
@@ -106,7 +106,7 @@ pub fn pretrained(bytes: &[u8]) -> bool {
     fit(bytes, &settings, encoder.collect()).is_ok()
 }
 
-/// `begun.json`, `model.json`, `fitted.json`, `summary.json`, `test.json`, `advice.json`, `compare.json` or the JSON file of a checkpoint.
+/// `begun.json`, `model.json`, `fitted.json`, `summary.json`, `test.json`, `neighbors.json`, `advice.json`, `compare.json` or the JSON file of a checkpoint.
 pub fn run_files(bytes: &[u8]) -> bool {
     let model = serde_json::from_slice::<ModelDescription>(bytes);
     model.is_ok_and(|model| model.check_format().is_ok())
@@ -116,6 +116,7 @@ pub fn run_files(bytes: &[u8]) -> bool {
         || serde_json::from_slice::<TestDetails>(bytes)
             .is_ok_and(|test| test.heads.iter().all(|head| !head.recalls().is_empty()))
         || serde_json::from_slice::<StrategyAdvice>(bytes).is_ok_and(|advice| advice.check(3).is_ok())
+        || serde_json::from_slice::<Neighbors>(bytes).is_ok_and(|neighbors| neighbors.check().is_ok())
         || serde_json::from_slice::<Comparison>(bytes).is_ok()
         || checkpoint::is_understood(bytes)
 }

@@ -127,7 +127,7 @@ fn reached(model: &mut Multimodal, session: &Session<'_>, splits: &Splits, activ
         .enumerate()
         .filter_map(|(head, logits)| Some((head, logits?)));
     let loss = losses
-        .map(|(head, logits)| model.loss(head, logits, &targets).unwrap())
+        .map(|(head, logits)| model.loss(head, logits, &targets, None).unwrap())
         .reduce(|sum, loss| add(sum, loss).unwrap());
     let mut gradients = backward(loss.unwrap()).unwrap();
     let mut reached = Reached::new();
@@ -227,6 +227,7 @@ fn one_step(blend: &str) -> (State, State) {
             model: &mut model,
             optimizer: &mut optimizer,
             blend: blend.as_mut(),
+            momentum: None,
         };
         let context = session.step_context("train", "", 1);
         let loader = session.loader(vec![true; 3]);

@@ -38,6 +38,7 @@ pub mod fusion;
 pub mod gradient_products;
 pub mod gradients;
 pub mod graph;
+pub mod keys;
 pub mod label;
 pub mod label_objective;
 pub mod labels;
@@ -84,6 +85,7 @@ pub use estimate::{
 pub use evidence::{BlendedGradient, ContestedGradient, Evidence, GradientEvidence, Observation, StepStart};
 pub use fit::{FitContext, Fitted};
 pub use fusion::{Fusion, FusionContext, FusionInputs, FusionModule};
+pub use keys::{KeyQueue, KeyRing, Keys};
 pub use label::{Label, LabelKind};
 pub use labels::Labels;
 pub use look::{Look, Reference};

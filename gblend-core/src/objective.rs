@@ -10,6 +10,7 @@ use crate::array::Array;
 use crate::class_weights::ClassWeights;
 use crate::error::{Error, Result};
 use crate::fusion::{FusionContext, FusionModule};
+use crate::keys::{KeyQueue, Keys};
 use crate::label::LabelKind;
 use crate::labels::Labels;
 use crate::look::Look;
@@ -53,6 +54,13 @@ pub trait Objective: Debug + Send + Sync {
     /// What makes two samples the same to it, which [`Targets::identities`] then tells. Default: nothing.
     fn sameness(&self) -> Sameness {
         Sameness::Sample
+    }
+
+    /// The queue of keys that the loss of the joint head takes into account in training, if it does: then slowly following copies of
+    /// encoders and joint head make keys of every batch, and [`Criterion::loss_among`] is told of them. It is for a joint head of the
+    /// objective's own. Default: there is none.
+    fn queue(&self) -> Option<KeyQueue> {
+        None
     }
 
     /// How samples are divided, so that a share of them is like the whole. Default: without regard to labels.
@@ -164,6 +172,16 @@ pub trait Criterion {
     /// kind, out of range or not finite, or none is there; [`Error::Device`].
     fn loss(&mut self, output: Logits, targets: &Targets) -> Result<Loss>;
 
+    /// As [`loss`](Self::loss), with the right one to be found among keys; what made them learns nothing. Default: they are not
+    /// looked at.
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss), and [`Error::Shape`] if keys are of another width.
+    fn loss_among(&mut self, output: Logits, targets: &Targets, keys: &Keys) -> Result<Loss> {
+        let _ = keys;
+        self.loss(output, targets)
+    }
+
     /// Among how many samples the loss of one is measured in evaluation, for a loss that compares samples with each
     /// other. Default: each has a loss of its own.
     fn block(&self) -> Option<NonZeroUsize> {
@@ -183,6 +201,15 @@ pub trait Criterion {
     /// # Errors
     /// As [`loss`](Self::loss); without any label every loss is `None`.
     fn losses(&self, output: &Array, targets: &Targets) -> Result<Vec<Option<f64>>>;
+
+    /// As [`losses`](Self::losses), of what [`loss_among`](Self::loss_among) is the mean of.
+    ///
+    /// # Errors
+    /// As [`loss_among`](Self::loss_among).
+    fn losses_among(&self, output: &Array, targets: &Targets, keys: &Keys) -> Result<Vec<Option<f64>>> {
+        let _ = keys;
+        self.losses(output, targets)
+    }
 
     /// The scores of each sample.
     ///

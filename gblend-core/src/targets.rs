@@ -51,6 +51,13 @@ impl Targets {
         self.identities.get(sameness).map(Vec::as_slice)
     }
 
+    /// As [`identities`](Self::identities), where each is itself alone the numbers of the samples themselves, if they are known: by them
+    /// a sample is known again in a later batch.
+    pub fn numbers(&self, sameness: &Sameness) -> Option<&[u64]> {
+        self.identities(sameness)
+            .or_else(|| self.identities(&Sameness::Sample))
+    }
+
     /// The number of samples.
     pub fn len(&self) -> usize {
         self.labels.len()

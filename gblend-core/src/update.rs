@@ -165,6 +165,35 @@ impl<const N: usize> Moments<N> {
     }
 }
 
+/// Moves a parameter towards another of its shape, whose values these are: `m · own + (1 − m) · other`.
+///
+/// # Errors
+/// [`Error::Shape`] if it is of another shape, [`Error::Device`] if the device has no memory for it.
+pub fn follow(param: &mut ParamMut<'_>, other: &Array, momentum: f64) -> Result<()> {
+    let mut store = Gradients::default();
+    // What a rule takes for the gradient is where the parameter goes.
+    param.set_gradient(&mut store, other)?;
+    let rule = Follow {
+        own: momentum as f32,
+        other: (1.0 - momentum) as f32,
+    };
+    with_param!(&mut param.0, tensor => {
+        chosen::update(&mut tensor.0, &mut store.0, &mut [], &rule)
+    })
+}
+
+struct Follow {
+    own: f32,
+    other: f32,
+}
+
+impl Rule<0> for Follow {
+    #[inline]
+    fn apply<V: Value>(&self, parameter: V, gradient: V, _: [V; 0]) -> (V, [V; 0]) {
+        (parameter * self.own + gradient * self.other, [])
+    }
+}
+
 /// The step that a rule is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
@@ -253,5 +282,41 @@ impl<S: Elementwise<N>, const N: usize> OptimizerState for ElementwiseState<S, N
         moments: &BTreeMap<String, Array>,
     ) -> Result<()> {
         self.moments.restore(path, &param, moments)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::tensor::{AutoDevice, Plain};
+    use proptest::prelude::*;
+
+    fn followed(own: &[f32], other: &[f32], momentum: f64) -> Vec<f32> {
+        let mut plain = Plain::new(&AutoDevice::default(), (own.len(),), own.to_vec()).unwrap();
+        let other = Array::new([other.len()], other.to_vec()).unwrap();
+        follow(&mut (&mut plain).into(), &other, momentum).unwrap();
+        plain.to_vec()
+    }
+
+    proptest! {
+        #[test]
+        fn what_follows_stays_with_1_is_there_with_0_and_between_them_otherwise(
+            values in prop::collection::vec((-9.0_f32..9.0, -9.0_f32..9.0), 1..20), momentum in 0.01_f64..0.99,
+        ) {
+            let (own, other): (Vec<f32>, Vec<f32>) = values.into_iter().unzip();
+            prop_assert_eq!(followed(&own, &other, 1.0), own.clone());
+            prop_assert_eq!(followed(&own, &other, 0.0), other.clone());
+            for ((own, other), found) in own.iter().zip(&other).zip(followed(&own, &other, momentum)) {
+                let expected = momentum * f64::from(*own) + (1.0 - momentum) * f64::from(*other);
+                prop_assert!((f64::from(found) - expected).abs() < 1e-5, "{found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_parameter_does_not_follow_one_of_another_shape() {
+        let mut plain = Plain::new(&AutoDevice::default(), (2,), vec![0.0; 2]).unwrap();
+        assert!(follow(&mut (&mut plain).into(), &Array::zeros([3]), 0.5).is_err());
     }
 }

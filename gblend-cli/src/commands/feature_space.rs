@@ -38,7 +38,7 @@ impl FeatureSpaceOptions {
     /// What the features of these samples tell, if that is asked.
     ///
     /// # Errors
-    /// As [`TrainedModel::feature_space`]; what is wrong with a run.
+    /// As [`TrainedModel::look_at`] and [`LookedAt::measure`](crate::training::LookedAt::measure); what is wrong with a run.
     pub(super) fn measure(
         &self,
         trained: &mut TrainedModel<'_>,
@@ -50,8 +50,7 @@ impl FeatureSpaceOptions {
         let alone = self.alone.iter().map(|run| TrainedRun::open(run));
         let alone: Vec<TrainedRun> = alone.collect::<Result<_>>()?;
         let neighbors = self.neighbors.map_or(NEIGHBORS, NonZeroUsize::get);
-        trained
-            .feature_space(samples, &self.labels, neighbors, &alone)
-            .map(Some)
+        let seen = trained.look_at(samples, &self.labels, &alone)?;
+        seen.measure(neighbors).map(Some)
     }
 }

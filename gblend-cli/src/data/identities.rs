@@ -25,6 +25,12 @@ pub fn tell_apart(
     Ok(())
 }
 
+/// Numbers each sample by itself.
+pub fn tell_each(prepared: &mut Prepared<'_>, source: &dyn Source) {
+    let numbers = (0..source.len()).map(|index| alone(source, index));
+    prepared.set_identities(Sameness::Sample, numbers.collect());
+}
+
 /// A number of each sample that those share which are the same; `None` if each is itself alone.
 fn numbers(prepared: &Prepared<'_>, source: &dyn Source, sameness: &Sameness) -> Result<Option<Vec<u64>>> {
     let numbers = match sameness {

@@ -34,7 +34,7 @@ mod whole;
 pub use binding::bind;
 pub use encoded::{EncodedSamples, Encoding};
 pub use folds::{Fold, FoldTraining, LeftOut, folds};
-pub use identities::tell_apart;
+pub use identities::{tell_apart, tell_each};
 pub(crate) use inspect::content_of;
 pub use loader::{LoadedBatch, LoadedInput, Loader, Plan};
 pub use part::Part;

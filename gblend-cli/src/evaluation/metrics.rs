@@ -1,7 +1,7 @@
 //! Counts how good predictions are.
 
 use gblend_core::objective::mean_of;
-use gblend_core::{Array, Criterion, MetricKind, Targets};
+use gblend_core::{Array, Criterion, Keys, MetricKind, Targets};
 
 use crate::error::Result;
 use crate::records::{Metrics, Score};
@@ -12,7 +12,23 @@ impl Score {
     /// # Errors
     /// If there is not one label for each row, or a label is out of range.
     pub fn of(criterion: &dyn Criterion, output: &Array, targets: &Targets) -> Result<Self> {
-        let losses = criterion.losses(output, targets)?;
+        Self::among(criterion, output, targets, None)
+    }
+
+    /// As [`of`](Self::of), among keys if there are some.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn among(
+        criterion: &dyn Criterion,
+        output: &Array,
+        targets: &Targets,
+        keys: Option<&Keys>,
+    ) -> Result<Self> {
+        let losses = match keys {
+            Some(keys) => criterion.losses_among(output, targets, keys)?,
+            None => criterion.losses(output, targets)?,
+        };
         Self::with_losses(criterion, &losses, output, targets)
     }
 

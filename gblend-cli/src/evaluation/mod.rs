@@ -15,7 +15,7 @@ mod testing;
 
 pub use ensemble::Ensemble;
 pub use evaluate::{Evaluation, HeadOutput, evaluate};
-pub use feature_space::{ReadLabel, Spaces, Tower, Vectors};
+pub use feature_space::{NearestOthers, ReadLabel, Spaces, Tower, Vectors};
 pub use prediction::{Combined, CombinedInPart, Scored};
 pub use results::HeadResult;
 pub use subsets::{MOST_MODALITIES, score_subsets};

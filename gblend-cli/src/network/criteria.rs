@@ -8,8 +8,8 @@ use gblend_core::objective::{losses_of_all, losses_of_all_scores};
 use gblend_core::params::{Module, ParamPath, ParamVisitor, parameter_count};
 use gblend_core::tensor::Loss;
 use gblend_core::{
-    Array, AutoDevice, ClassWeights, Criterion, Error, JOINT, Labels, Logits, ObjectiveContext, Result, Role,
-    Seed, Targets,
+    Array, AutoDevice, ClassWeights, Criterion, Error, JOINT, Keys, Labels, Logits, ObjectiveContext, Result,
+    Role, Seed, Targets,
 };
 
 use crate::config::{Config, Objectives, Sampling};
@@ -98,18 +98,21 @@ impl Criteria {
             })
         });
         let mut criteria = Self(heads.collect::<Result<_>>()?);
-        criteria.set_units(config.run.batch_size);
+        let queue = objectives.joint().queue().map_or(0, |queue| queue.size.get());
+        criteria.set_units(config.run.batch_size, queue);
         Ok(criteria)
     }
 
-    fn set_units(&mut self, batch: usize) {
-        let chances = |head: &HeadCriterion| {
+    /// Of batches of so many samples, which the joint head tells from so many of earlier ones, too.
+    fn set_units(&mut self, batch: usize, queue: usize) {
+        let chances = |head: &HeadCriterion, earlier: usize| {
             let block = head.criterion.block().map_or(batch, NonZeroUsize::get);
-            [batch, block].map(|samples| head.criterion.chance(samples))
+            [batch + earlier, block].map(|samples| head.criterion.chance(samples))
         };
-        let of_joint = chances(self.joint());
-        for head in &mut self.0 {
-            let [training, evaluation] = chances(head);
+        let joint = self.0.len() - 1;
+        let of_joint = chances(self.joint(), queue);
+        for (position, head) in self.0.iter_mut().enumerate() {
+            let [training, evaluation] = chances(head, if position == joint { queue } else { 0 });
             head.unit = Unit {
                 training: training / of_joint[0],
                 evaluation: evaluation / of_joint[1],
@@ -221,12 +224,15 @@ impl HeadCriterion {
         }
     }
 
-    /// The mean loss on the tape, in the unit in which losses are blended.
+    /// The mean loss on the tape, in the unit in which losses are blended; among keys if there are some.
     ///
     /// # Errors
-    /// As [`Criterion::loss`].
-    pub fn loss(&mut self, output: Logits, targets: &Targets) -> Result<Loss> {
-        let loss = self.criterion.loss(output, targets)?;
+    /// As [`Criterion::loss`] and [`Criterion::loss_among`].
+    pub fn loss(&mut self, output: Logits, targets: &Targets, keys: Option<&Keys>) -> Result<Loss> {
+        let loss = match keys {
+            Some(keys) => self.criterion.loss_among(output, targets, keys)?,
+            None => self.criterion.loss(output, targets)?,
+        };
         match self.unit.training {
             1.0 => Ok(loss),
             unit => scale(loss, (1.0 / unit) as f32),

@@ -11,7 +11,7 @@ use gblend_core::recorder::Recorder;
 use gblend_core::tensor::{Features, Logits, Loss, Maps, Plain, Shape, Taped};
 use gblend_core::{
     Array, AutoDevice, Batch, BlendWeights, BuildContext, Encoder, EncoderHalf, Error, Fitted, FusionContext,
-    FusionInputs, FusionModule, JOINT, JointReach, ParamMut, Pass, PresenceMask, Result, Role, Seed,
+    FusionInputs, FusionModule, JOINT, JointReach, Keys, ParamMut, Pass, PresenceMask, Result, Role, Seed,
     StageRequest, StageShape, StepValues, Targets,
 };
 
@@ -286,6 +286,11 @@ impl Multimodal {
             .get()
             .joint_head(&cx)
             .map_err(|error| error.of_plugin(objectives.joint(), Role::Objective.name()));
+        if objectives.joint().queue().is_some() && config.run.chunk.is_some() {
+            let expected =
+                "none beside run.chunk: either has samples found among more than fit in memory at once";
+            return Err(Error::setting("objective.queue", "{}", expected));
+        }
         let joint = match own? {
             Some(head) => JointHead::Own(head),
             None => {
@@ -390,6 +395,14 @@ impl Multimodal {
         &self.criteria
     }
 
+    /// The length of what a joint head of the objective's own says of a sample, if there is one.
+    pub fn own_joint_width(&self) -> Option<usize> {
+        match &self.joint {
+            JointHead::Own(head) => Some(head.fused_dim()),
+            JointHead::Fused { .. } => None,
+        }
+    }
+
     /// Whether the joint head is one that the objective brings, in the place of the configured fusion.
     pub fn has_own_joint_head(&self) -> bool {
         matches!(self.joint, JointHead::Own(_))
@@ -436,12 +449,18 @@ impl Multimodal {
         self.criteria.learn()
     }
 
-    /// The mean loss of a head's output, on the tape.
+    /// The mean loss of a head's output, on the tape; among keys if there are some.
     ///
     /// # Errors
     /// As [`Criterion::loss`](gblend_core::Criterion::loss).
-    pub fn loss(&mut self, head: usize, output: Logits, targets: &Targets) -> Result<Loss> {
-        self.criteria.of_mut(head).loss(output, targets)
+    pub fn loss(
+        &mut self,
+        head: usize,
+        output: Logits,
+        targets: &Targets,
+        keys: Option<&Keys>,
+    ) -> Result<Loss> {
+        self.criteria.of_mut(head).loss(output, targets, keys)
     }
 
     /// The number of heads, K+1.
@@ -659,7 +678,16 @@ impl Multimodal {
 
     /// All parameters but those of encoders that are frozen from the first epoch to the last: what a checkpoint keeps.
     pub fn changing(&mut self) -> impl Module + '_ {
-        Changing(self)
+        let active = ActiveHeads::all(self.heads());
+        Changing { model: self, active }
+    }
+
+    /// The same of the parts that these heads need.
+    pub fn changing_of(&mut self, active: &ActiveHeads) -> impl Module + '_ {
+        Changing {
+            model: self,
+            active: active.clone(),
+        }
     }
 
     /// The parameters of the encoders that [`changing`](Self::changing) leaves out.
@@ -846,14 +874,16 @@ struct ActiveParts<'a> {
 }
 
 /// A network without encoders that a run never changes.
-struct Changing<'a>(&'a mut Multimodal);
+struct Changing<'a> {
+    model: &'a mut Multimodal,
+    active: ActiveHeads,
+}
 
 impl Module for Changing<'_> {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
-        let active = &ActiveHeads::all(self.0.heads());
         let mut parts = ActiveParts {
-            model: self.0,
-            active,
+            model: self.model,
+            active: &self.active,
         };
         parts.visit_parts_at(path, Asked::Changing, &mut |_, path, module| {
             module.visit_params(path, visitor)

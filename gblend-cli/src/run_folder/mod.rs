@@ -14,6 +14,7 @@
 //! | `splits.csv` | which sample was in which split, and a hash of what it was made of |
 //! | `test.json` | what was said of the test samples, class by class, and what the joint head makes of fewer modalities; not there where nothing was tested |
 //! | `test_samples.csv` | the main figure of every test sample by each way of predicting: what intervals know of samples; not there where nothing was tested |
+//! | `neighbors.json` | of a few test samples, which others are nearest before and after training, with a small picture or text of each, for the report; there where the joint head matches and the dataset has further labels |
 //! | `advice.json` | what the strategy says to whoever reads the report |
 //! | `summary.json` | the result; written last, so a folder without it is of a run that did not end |
 //! | `summary-EPOCHS.json` | the result that it had after so many epochs, if it was trained further |
@@ -48,8 +49,8 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::files::{FolderLock, cut, to_json, to_safetensors, write_whole};
 use crate::records::{
-    EpochMetrics, FittedModalities, ModelDescription, Origins, StrategyAdvice, Summary, TestDetails,
-    TestSamples,
+    EpochMetrics, FittedModalities, ModelDescription, Neighbors, Origins, StrategyAdvice, Summary,
+    TestDetails, TestSamples,
 };
 use checkpoint::{Checkpoint, Description, ProbeStore, Store, Writer};
 
@@ -126,6 +127,17 @@ fn not_empty(path: &Path) -> Error {
         folder: path.to_owned(),
         problem: "is not empty; name another folder with --out, remove this one, or go on with its run with --resume".into(),
     }
+}
+
+/// What a test leaves behind beside its result.
+#[derive(Clone, Copy, Debug)]
+pub struct TestFiles<'t> {
+    /// What was said of the test samples.
+    pub details: &'t TestDetails,
+    /// The main figure of each.
+    pub samples: &'t TestSamples,
+    /// What is near to some of them, where the model matches and there are further labels.
+    pub neighbors: Option<&'t Neighbors>,
 }
 
 /// A run that did not end, and where it can go on.
@@ -242,7 +254,7 @@ impl RunFolder {
             let kept = self.path.join(format!("summary-{epochs}.json"));
             std::fs::rename(&summary, &kept).map_err(Error::write(&kept))?;
             // Of the test that was; what cannot be removed is written anew.
-            for name in ["test.json", TestSamples::FILE] {
+            for name in ["test.json", TestSamples::FILE, Neighbors::FILE] {
                 let _ = std::fs::remove_file(self.path.join(name));
             }
         }
@@ -293,7 +305,7 @@ impl RunFolder {
         mut self,
         state: &State,
         model: &ModelDescription,
-        test: Option<(&TestDetails, &TestSamples)>,
+        test: Option<TestFiles<'_>>,
         advice: &StrategyAdvice,
         summary: &Summary,
     ) -> Result<()> {
@@ -308,10 +320,13 @@ impl RunFolder {
         write_whole(&self.path.join("model.safetensors"), &bytes)?;
         frozen::remove(&self.path);
         write_whole(&self.path.join("model.json"), &to_json(&model)?)?;
-        if let Some((details, samples)) = test {
-            write_whole(&self.path.join("test.json"), &to_json(details)?)?;
-            let samples = samples.to_text().map_err(Error::Internal)?;
+        if let Some(test) = test {
+            write_whole(&self.path.join("test.json"), &to_json(test.details)?)?;
+            let samples = test.samples.to_text().map_err(Error::Internal)?;
             write_whole(&self.path.join(TestSamples::FILE), &samples)?;
+            if let Some(neighbors) = test.neighbors {
+                write_whole(&self.path.join(Neighbors::FILE), &to_json(neighbors)?)?;
+            }
         }
         write_whole(&self.path.join("advice.json"), &to_json(advice)?)?;
         write_whole(&self.path.join("summary.json"), &to_json(summary)?)

@@ -139,7 +139,7 @@ impl StoppedRun {
         read.stopped.is_under_way = FolderLock::is_taken(path);
         read.state = match (read.stopped.model, best) {
             (ModelEpoch::Best(_), Some(best)) => best,
-            _ => arrays.model,
+            _ => arrays.into_network(),
         };
         if read.state.is_empty() {
             return Err(no_checkpoint(path, &found.damaged));

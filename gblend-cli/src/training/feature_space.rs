@@ -4,11 +4,12 @@ use gblend_core::{Pass, Seed};
 use rand::seq::SliceRandom;
 
 use super::session::Session;
+use super::shown_neighbors::shown_neighbors;
 use crate::data::{Plan, SampleIndex};
 use crate::error::{Error, Result};
 use crate::evaluation::{ReadLabel, Spaces, Tower, Vectors};
 use crate::network::{ActiveHeads, Inputs, Multimodal};
-use crate::records::FeatureSpace;
+use crate::records::{FeatureSpace, Neighbors};
 
 /// The most samples that are looked at: of more, as many are drawn, since neighbors take a time that grows with their square.
 const MOST: usize = 4000;
@@ -28,57 +29,86 @@ pub struct SpaceModels<'a> {
     pub joint_is_trained: bool,
 }
 
-/// Measures the feature spaces of these samples; `labels` are names of further labels, or of all if there are none.
-///
-/// # Errors
-/// [`Error::Usage`] if there is no such label; the first sample that cannot be loaded, a failure of the device.
-pub fn feature_space(
-    session: &Session<'_>,
-    models: &mut SpaceModels<'_>,
-    samples: &[SampleIndex],
-    labels: &[String],
-    neighbors: usize,
-) -> Result<FeatureSpace> {
-    let mut samples = samples.to_vec();
-    if samples.len() > MOST {
-        samples.shuffle(&mut Seed::new(0).derive("feature space").rng());
-        samples.truncate(MOST);
-        samples.sort_unstable();
+/// Feature vectors of samples in several states of the encoders.
+pub struct LookedAt<'s, 'c> {
+    session: &'s Session<'c>,
+    samples: Vec<SampleIndex>,
+    labels: Vec<ReadLabel>,
+    towers: Vec<Tower>,
+}
+
+impl<'s, 'c> LookedAt<'s, 'c> {
+    /// Computes the features of these samples; `labels` are names of further labels, or of all if there are none.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there is no such label; the first sample that cannot be loaded, a failure of the device.
+    pub fn compute(
+        session: &'s Session<'c>,
+        models: &mut SpaceModels<'_>,
+        samples: &[SampleIndex],
+        labels: &[String],
+    ) -> Result<Self> {
+        let mut samples = samples.to_vec();
+        if samples.len() > MOST {
+            samples.shuffle(&mut Seed::new(0).derive("feature space").rng());
+            samples.truncate(MOST);
+            samples.sort_unstable();
+        }
+        let labels = read_labels(session, &samples, labels)?;
+        let names = &session.heads.names()[..session.heads.joint()];
+        let trained = features(session, models.trained, &samples, models.joint_is_trained)?;
+        let initial = features(session, models.initial, &samples, false)?;
+        let mut towers = Vec::with_capacity(names.len());
+        for (modality, ((name, trained), initial)) in names.iter().zip(trained).zip(initial).enumerate() {
+            let alone = match models.alone.get_mut(modality) {
+                Some(Some(model)) => {
+                    let mut alone = features(session, model, &samples, false)?;
+                    Some(alone.swap_remove(modality).features)
+                }
+                _ => None,
+            };
+            towers.push(Tower {
+                name: name.clone(),
+                samples: trained.samples,
+                trained: trained.features,
+                initial: initial.features,
+                alone,
+                projections: trained.projections,
+            });
+        }
+        Ok(Self {
+            session,
+            samples,
+            labels,
+            towers,
+        })
     }
-    let labels = read_labels(session, &samples, labels)?;
-    let names = &session.heads.names()[..session.heads.joint()];
-    let trained = features(session, models.trained, &samples, models.joint_is_trained)?;
-    let initial = features(session, models.initial, &samples, false)?;
-    let mut towers = Vec::with_capacity(names.len());
-    for (modality, ((name, trained), initial)) in names.iter().zip(trained).zip(initial).enumerate() {
-        let alone = match models.alone.get_mut(modality) {
-            Some(Some(model)) => {
-                let mut alone = features(session, model, &samples, false)?;
-                Some(alone.swap_remove(modality).features)
-            }
-            _ => None,
-        };
-        towers.push(Tower {
-            name: name.clone(),
-            samples: trained.samples,
-            trained: trained.features,
-            initial: initial.features,
-            alone,
-            projections: trained.projections,
+
+    /// What the features tell, so many nearest neighbors being asked.
+    ///
+    /// # Errors
+    /// As [`Spaces::measure`].
+    pub fn measure(&self, neighbors: usize) -> Result<FeatureSpace> {
+        let sameness = self.session.objectives.joint().sameness();
+        let identities = self.session.prepared.identities(&sameness);
+        let identities: Option<Vec<u64>> = identities.map(|all| {
+            let own = self.samples.iter();
+            own.map(|&sample| all[sample as usize]).collect()
         });
+        let spaces = Spaces {
+            samples: self.samples.len(),
+            identities: identities.as_deref(),
+            labels: &self.labels,
+            towers: &self.towers,
+            neighbors,
+        };
+        Ok(spaces.measure()?)
     }
-    let sameness = session.objectives.joint().sameness();
-    let identities = session.prepared.identities(&sameness);
-    let identities: Option<Vec<u64>> =
-        identities.map(|all| samples.iter().map(|&sample| all[sample as usize]).collect());
-    let spaces = Spaces {
-        samples: samples.len(),
-        identities: identities.as_deref(),
-        labels: &labels,
-        towers: &towers,
-        neighbors,
-    };
-    Ok(spaces.measure()?)
+
+    /// What is nearest to some of the samples, with something to see of each.
+    pub fn neighbors(&self) -> Neighbors {
+        shown_neighbors(self.session, &self.samples, &self.towers)
+    }
 }
 
 /// The labels of these names, of these samples.

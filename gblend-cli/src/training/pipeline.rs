@@ -17,13 +17,13 @@ use crate::progress::Reporter;
 use crate::ranks::Ranks;
 use crate::records::{
     ClassWeight, FeatureSpace, FittedModalities, FittedPool, HeadSummary, Metrics, ModelDescription,
-    ModelModality, NamedShape, Origins, PredictionRule, PredictionSummary, Seconds, StrategyAdvice, Summary,
-    TestDetails, TestSamples,
+    ModelModality, NamedShape, Neighbors, Origins, PredictionRule, PredictionSummary, Seconds,
+    StrategyAdvice, Summary, TestDetails, TestSamples,
 };
 use crate::run_folder::checkpoint::{Checkpoint, broadcast_checkpoint};
 use crate::run_folder::{
-    Destination, RunFolder, Sink, TensorBoard, Unfinished, keep_last_checkpoint, read_begun, read_fitted,
-    remove_checkpoints,
+    Destination, RunFolder, Sink, TensorBoard, TestFiles, Unfinished, keep_last_checkpoint, read_begun,
+    read_fitted, remove_checkpoints,
 };
 use crate::training::contest;
 use crate::training::feature_space::NEIGHBORS;
@@ -192,6 +192,7 @@ fn run_logged(
     let results = test.as_ref().map_or(&[][..], |test| &test.heads);
     let known = outline(session, &tested.model, &tested.weights, prepare);
     let predictions = test.as_ref().map_or(&[][..], |test| &test.predictions);
+    let feature_space = test.as_ref().and_then(|test| test.feature_space.as_ref());
     let train_seconds = trained.elapsed.as_secs_f64();
     let summary = Summary {
         contest,
@@ -210,7 +211,7 @@ fn run_logged(
             .collect(),
         pool: tested.pool.clone(),
         blends: trained.blends,
-        feature_space: test.as_ref().and_then(|test| test.feature_space.clone()),
+        feature_space: feature_space.map(|(space, _)| space.clone()),
         seconds: Seconds {
             prepare: prepare.as_secs_f64(),
             train: train_seconds,
@@ -236,7 +237,7 @@ fn run_logged(
     output.finish(
         &state_of(&mut tested.model)?,
         &description,
-        test.as_ref().map(|test| (&test.details, &test.samples)),
+        test.as_ref().map(Test::files),
         &advice,
         &summary,
     )?;
@@ -272,7 +273,8 @@ struct Test {
     predictions: Vec<(PredictionRule, Metrics)>,
     details: TestDetails,
     samples: TestSamples,
-    feature_space: Option<FeatureSpace>,
+    /// What features tell, and what is near in them.
+    feature_space: Option<(FeatureSpace, Neighbors)>,
 }
 
 impl Test {
@@ -285,8 +287,8 @@ impl Test {
         let feature_space = match tested.session.source.further_labels() {
             [] => None,
             _ if !tested.model.has_own_joint_head() => None,
-            _ => match tested.feature_space(test, &[], NEIGHBORS, &[]) {
-                Ok(space) => Some(space),
+            _ => match feature_space(tested, test) {
+                Ok(found) => Some(found),
                 // What was trained is worth as much without.
                 Err(Error::Core(problem @ gblend_core::Error::Data { .. })) => {
                     reporter.warn(&format!("nothing is told of feature spaces: {problem}"));
@@ -319,6 +321,20 @@ impl Test {
             feature_space,
         }))
     }
+
+    fn files(&self) -> TestFiles<'_> {
+        TestFiles {
+            details: &self.details,
+            samples: &self.samples,
+            neighbors: self.feature_space.as_ref().map(|(_, neighbors)| neighbors),
+        }
+    }
+}
+
+/// What features tell of test samples, and what is near to some of them.
+fn feature_space(tested: &mut TrainedModel<'_>, test: &TestSplit) -> Result<(FeatureSpace, Neighbors)> {
+    let seen = tested.look_at(test, &[], &[])?;
+    Ok((seen.measure(NEIGHBORS)?, seen.neighbors()))
 }
 
 /// What the user is told before the first epoch.
@@ -522,7 +538,7 @@ impl Output {
         mut self,
         state: &State,
         model: &ModelDescription,
-        test: Option<(&TestDetails, &TestSamples)>,
+        test: Option<TestFiles<'_>>,
         advice: &StrategyAdvice,
         summary: &Summary,
     ) -> Result<()> {

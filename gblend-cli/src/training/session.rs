@@ -18,7 +18,7 @@ use gblend_optim::schedule::RunLength;
 use crate::config::{Config, Objectives, PoolSamples, Pretrained, Sampling};
 use crate::data::{
     Differences, Division, Evaluable, Faults, Fold, LabelUse, Loader, Prepared, SampleIndex, Sampler, Shares,
-    Splits, Storage, bind, folds, remembered, tell_apart, too_many_skipped,
+    Splits, Storage, bind, folds, remembered, tell_apart, tell_each, too_many_skipped,
 };
 use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
@@ -183,6 +183,10 @@ impl<'a> Session<'a> {
         let heads = 0..objectives.heads();
         let respects = heads.map(|head| objectives.of_head(head).sameness());
         tell_apart(&mut prepared, source.as_ref(), respects)?;
+        if objectives.joint().queue().is_some() {
+            // What comes again is known by itself, whatever else makes samples the same.
+            tell_each(&mut prepared, source.as_ref());
+        }
         let faults = prepared.faults();
         let odd_shapes = prepared.odd_shapes();
         let skipped: Vec<_> = left_out().chain(faults.values().flatten().cloned()).collect();

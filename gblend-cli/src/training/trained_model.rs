@@ -3,13 +3,13 @@
 use gblend_core::params::{load_state, state_of};
 
 use super::evaluated::evaluate_together;
-use super::feature_space::{SpaceModels, feature_space};
+use super::feature_space::{LookedAt, SpaceModels};
 use super::session::Session;
 use crate::data::Evaluable;
 use crate::error::{Error, Result};
 use crate::evaluation::{Ensemble, Evaluation, score_subsets};
 use crate::network::{ActiveHeads, Multimodal};
-use crate::records::{FeatureSpace, FittedPool, SubsetScore};
+use crate::records::{FittedPool, SubsetScore};
 use crate::run_folder::TrainedRun;
 
 /// A trained model with the data that it was trained on.
@@ -26,7 +26,7 @@ pub struct TrainedModel<'a> {
     pub refitted: bool,
 }
 
-impl TrainedModel<'_> {
+impl<'a> TrainedModel<'a> {
     /// What predicts.
     pub fn ensemble(&self) -> Ensemble<'_> {
         Ensemble {
@@ -56,18 +56,17 @@ impl TrainedModel<'_> {
         evaluate_together(&self.session, &mut self.model, samples, &active)
     }
 
-    /// What the features of samples tell, beside those that training began with and, of each modality whose head was trained in
-    /// one of the runs `alone`, those of that. `labels` are names of further labels, or none for all.
+    /// The features of samples, beside those that training began with and, of each modality whose head was trained in one of the
+    /// runs `alone`, those of that. `labels` are names of further labels, or none for all.
     ///
     /// # Errors
-    /// As [`feature_space`](super::feature_space()); [`Error::Run`] if a run has no encoder that fits.
-    pub fn feature_space(
+    /// As [`LookedAt::compute`]; [`Error::Run`] if a run has no encoder that fits.
+    pub fn look_at(
         &mut self,
         samples: &dyn Evaluable,
         labels: &[String],
-        neighbors: usize,
         alone: &[TrainedRun],
-    ) -> Result<FeatureSpace> {
+    ) -> Result<LookedAt<'_, 'a>> {
         let mut initial = self.session.initial_model()?;
         let names = self.modalities().to_vec();
         let mut others: Vec<Option<Multimodal>> = Vec::new();
@@ -84,7 +83,7 @@ impl TrainedModel<'_> {
             alone: others.iter_mut().map(Option::as_mut).collect(),
             joint_is_trained: self.weights.last().is_some_and(|&weight| weight > 0.0),
         };
-        feature_space(&self.session, &mut models, samples.samples(), labels, neighbors)
+        LookedAt::compute(&self.session, &mut models, samples.samples(), labels)
     }
 
     /// A network whose encoder of this modality is that of another run.

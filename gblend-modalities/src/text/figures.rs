@@ -11,6 +11,9 @@ use tokenizers::{PostProcessor, Tokenizer, TruncationDirection};
 use super::packed::unpack;
 use super::{Text, bpe};
 
+/// The letter of a space in the alphabet of bytes.
+const SPACE: &str = "Ġ";
+
 /// A tokenizer, and the tokens of it that have a vector.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Stored")]
@@ -162,7 +165,10 @@ impl Figures {
         if settings.takes_whole_vocabulary() {
             return Ok(false);
         }
-        let ids = encode(&self.tokenizer, &unpack(sample)?, settings.length)?;
+        let mut ids = encode(&self.tokenizer, &unpack(sample)?, settings.length)?;
+        // The space ahead of a text, which all have.
+        let space = self.tokenizer.token_to_id(SPACE);
+        ids.retain(|id| Some(*id) != space);
         let is_known = |id: &u32| self.stored.tokens.binary_search(id).is_ok();
         Ok(!ids.is_empty() && !ids.iter().any(is_known))
     }
@@ -241,12 +247,13 @@ fn learned(settings: &Text, cx: &FitContext<'_>) -> Result<Value> {
             "padding": null,
             "added_tokens": [],
             "normalizer": { "type": "Sequence", "normalizers": normalizers },
+            // With a space ahead of it, the first word of a text is what it is inside of one.
             "pre_tokenizer": {
-                "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true
+                "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true
             },
             "post_processor": null,
             "decoder": {
-                "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true
+                "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true
             },
             "model": {
                 "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,

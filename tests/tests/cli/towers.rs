@@ -1,5 +1,7 @@
 //! Two towers: modalities that are matched, beside what each knows alone.
 
+use std::collections::BTreeMap;
+
 use gblend_tests::Playground;
 use serde_json::Value;
 
@@ -384,6 +386,20 @@ fn what_features_tell_of_labels_that_captions_never_name_is_measured() {
     p.succeed(&["report", "run"]);
     let page = std::fs::read_to_string(p.path("run/report.html")).unwrap();
     assert!(page.contains("What features tell") && page.contains("linear probe"));
+    // Of four test samples, five neighbors before and five after.
+    assert_eq!(page.matches("data:image/png;base64,").count(), 4 * 11);
+    assert!(page.contains("By the features of caption") && page.contains("a red thing"));
+    let neighbors: Value =
+        serde_json::from_str(&std::fs::read_to_string(p.path("run/neighbors.json")).unwrap()).unwrap();
+    // In the middle of quarters of forty.
+    let asked = neighbors["towers"][1]["queries"].as_array().unwrap();
+    let asked = asked
+        .iter()
+        .map(|query| query["sample"].as_u64().unwrap() as usize);
+    let asked: Vec<&str> = asked
+        .map(|place| neighbors["samples"][place]["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(asked, ["scene-77", "scene-87", "scene-97", "scene-107"]);
 }
 
 #[test]
@@ -474,6 +490,8 @@ fn a_text_finds_the_samples_that_are_nearest_to_it() {
     };
     let told = "no part of it was in a training text";
     assert!(asked("@#@#").contains(told) && !asked("a red thing").contains(told));
+    // A word that captions have inside of them is known at the beginning of a query.
+    assert!(!asked("red").contains(told));
     p.refuse_after_run(
         &[
             "predict",
@@ -645,6 +663,197 @@ fn pairs_need_no_label() {
         &["train", "towers.toml", "--set", "data.classes=[\"cat\"]"],
         "the column whose labels `classes` is about",
     );
+}
+
+const QUEUE: &str = "objective.queue={ size = 24, momentum = 0.9 }";
+
+/// The arrays of the last checkpoint of a run.
+fn last_checkpoint(p: &Playground, run: &str) -> BTreeMap<String, Vec<f32>> {
+    let folder = p.path(run).join("checkpoints");
+    let numbers = std::fs::read_dir(&folder).unwrap().filter_map(|entry| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        name.strip_suffix(".safetensors")?.parse::<u64>().ok()
+    });
+    let last = numbers.max().unwrap();
+    arrays(&std::fs::read(folder.join(format!("{last}.safetensors"))).unwrap())
+}
+
+fn arrays(file: &[u8]) -> BTreeMap<String, Vec<f32>> {
+    let tensors = safetensors::SafeTensors::deserialize(file).unwrap();
+    let arrays = tensors.tensors().into_iter().map(|(name, view)| {
+        let floats = view
+            .data()
+            .chunks_exact(4)
+            .map(|four| f32::from_le_bytes(four.try_into().unwrap()));
+        (name, floats.collect())
+    });
+    arrays.collect()
+}
+
+/// By the name of each array that a checkpoint has of what makes keys, that array and the one of the network.
+fn followers(arrays: &BTreeMap<String, Vec<f32>>) -> BTreeMap<String, [Vec<f32>; 2]> {
+    let followers = arrays.iter().filter_map(|(path, follower)| {
+        let (before, name) = path.split_once("joint.keys.")?;
+        let leader = arrays.get(&format!("{before}{name}"))?;
+        Some((name.to_owned(), [follower.clone(), leader.clone()]))
+    });
+    followers.collect()
+}
+
+#[test]
+fn every_strategy_trains_with_a_queue_of_keys_which_evaluation_does_not_know() {
+    let p = prepared();
+    for strategy in p.strategies() {
+        let more: Vec<&str> = strategy.iter().map(String::as_str).collect();
+        let sets = ["--set", QUEUE, "--out", "run"];
+        let summary = train(&p, &[&sets, &more[..]].concat());
+        for head in summary["heads"].as_array().unwrap() {
+            if head["weight"] != 0.0 {
+                assert!(
+                    head["test_loss"].as_f64().unwrap().is_finite(),
+                    "{strategy:?}: {head}"
+                );
+            }
+        }
+        let evaluated = p.json(&["evaluate", "run", "--quiet", "--json"]);
+        assert_eq!(
+            head(&evaluated, "joint")["loss"],
+            head(&summary, "joint")["test_loss"],
+            "{strategy:?}"
+        );
+        std::fs::remove_dir_all(p.path("run")).unwrap();
+    }
+}
+
+#[test]
+fn a_loss_is_told_among_the_keys_in_training_and_among_a_block_in_evaluation() {
+    let p = prepared();
+    let losses = |more: &[&str]| {
+        let sets = ["--set", "optimizer.learning_rate=1e-9", "--out", "run"];
+        train(&p, &[&sets, more].concat());
+        let lines = std::fs::read_to_string(p.path("run/metrics.jsonl")).unwrap();
+        std::fs::remove_dir_all(p.path("run")).unwrap();
+        let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+        ["train", "validation"].map(|part| head(&last, "joint")[part]["loss"].as_f64().unwrap())
+    };
+    let (plain, queue) = (losses(&[]), losses(&["--set", QUEUE]));
+    // In the second epoch of a network that stays: among 16 and 24 earlier ones as against 16.
+    assert!(queue[0] > plain[0] + 0.5, "{queue:?} {plain:?}");
+    assert!((queue[1] - plain[1]).abs() < 1e-4, "{queue:?} {plain:?}");
+}
+
+#[test]
+fn what_makes_keys_is_the_network_itself_with_momentum_0_and_never_moves_with_1() {
+    let p = prepared();
+    let trained = |momentum: &str, epochs: &str| {
+        let queue = format!("objective.queue={{ size = 24, momentum = {momentum} }}");
+        let epochs = format!("run.epochs={epochs}");
+        let sets = [
+            "--set",
+            &queue,
+            "--set",
+            &epochs,
+            "--set",
+            "checkpoint.keep=true",
+            "--out",
+            "run",
+        ];
+        train(&p, &sets);
+        let found = last_checkpoint(&p, "run");
+        std::fs::remove_dir_all(p.path("run")).unwrap();
+        found
+    };
+    let itself = followers(&trained("0", "2"));
+    assert!(itself.len() > 8, "{:?}", itself.keys());
+    assert!(itself.keys().any(|name| name.starts_with("camera.encoder")));
+    assert!(itself.keys().any(|name| name.starts_with("caption.encoder")));
+    assert!(itself.keys().any(|name| name.starts_with("joint.")));
+    for (name, [follower, leader]) in itself {
+        assert_eq!(follower, leader, "{name}");
+    }
+    let (early, late) = (followers(&trained("1", "1")), followers(&trained("1", "2")));
+    let (mut moved, mut parameters) = (0, 0);
+    for (name, [follower, leader]) in &late {
+        // Statistics are of the batches that it has seen.
+        if !name.contains("running_") {
+            assert_eq!(follower, &early[name][0], "{name}");
+            parameters += 1;
+            moved += usize::from(leader != follower);
+        }
+    }
+    assert!(parameters > 8 && moved > 8, "{moved} of {parameters}");
+    // In between it is in between.
+    let between = followers(&trained("0.9", "2"));
+    let apart = |all: &BTreeMap<String, [Vec<f32>; 2]>| -> f64 {
+        let pairs = all.iter().filter(|(name, _)| !name.contains("running_"));
+        let values = pairs.flat_map(|(_, [follower, leader])| follower.iter().zip(leader));
+        values.map(|(a, b)| f64::from(a - b).powi(2)).sum()
+    };
+    let (between, initial) = (apart(&between), apart(&late));
+    assert!(0.0 < between && between < 0.8 * initial, "{between} {initial}");
+}
+
+#[test]
+fn a_run_with_a_queue_that_goes_on_ends_as_one_that_was_never_stopped() {
+    let p = prepared();
+    let sets = ["--set", "run.epochs=3", "--set", QUEUE];
+    let model = whole_and_resumed(&p, "towers.toml", &sets);
+    // What follows is of training alone.
+    assert!(arrays(&model).keys().all(|name| !name.contains("keys")));
+    // With an encoder that is frozen for an epoch, and the model of a fold.
+    let frozen = ["--set", "modality.camera.freeze=1", "--set", "run.validation=0.3"];
+    std::fs::remove_dir_all(p.path("whole")).unwrap();
+    std::fs::remove_dir_all(p.path("part")).unwrap();
+    whole_and_resumed(&p, "towers.toml", &[&sets[..], &frozen].concat());
+}
+
+#[test]
+fn a_run_with_a_queue_that_was_stopped_has_a_model() {
+    let p = prepared();
+    let every_step = ["--set", "checkpoint.every_steps=1", "--set", "run.epochs=500"];
+    let start = [
+        "train",
+        "towers.toml",
+        "--out",
+        "part",
+        "--set",
+        QUEUE,
+        "--set",
+        "run.validation=0",
+    ];
+    let mut child = p.start(&[&start[..], &every_step].concat());
+    while !p.path("part/checkpoints/3.json").is_file() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    p.succeed(&["evaluate", "part", "--quiet"]);
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit_of_a_run_with_a_queue() {
+    let p = prepared();
+    for threads in ["1", "2"] {
+        let set = format!("run.threads={threads}");
+        train(&p, &["--out", threads, "--set", &set, "--set", QUEUE]);
+    }
+    let model = |run: &str| std::fs::read(p.path(run).join("model.safetensors")).unwrap();
+    assert!(model("1") == model("2"));
+}
+
+#[test]
+fn a_queue_is_refused_where_there_can_be_none() {
+    let p = prepared();
+    let refused = |sets: &[&str], parts: &[&str]| {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        p.refuse(&[&["train", "towers.toml"], &sets[..]].concat(), parts);
+    };
+    refused(&[QUEUE, "run.chunk=4"], &["objective.queue", "run.chunk"]);
+    refused(
+        &["objective.queue.momentum=1.5"],
+        &["objective.queue.momentum", "0 to 1"],
+    );
+    refused(&["objective.queue.size=0"], &["objective.queue.size"]);
 }
 
 #[test]

@@ -113,3 +113,15 @@ fn a_strategy_that_validation_chooses_is_the_same_on_every_rank() {
     ];
     compare(&p, &set);
 }
+
+#[test]
+fn the_keys_of_all_ranks_enter_the_queue_in_their_order() {
+    let p = playground();
+    p.write("tiny.toml", TOWERS);
+    for queue in ["{ size = 30, momentum = 0.9 }", "{ size = 7, momentum = 0 }"] {
+        let queue = format!("objective.queue={queue}");
+        compare(&p, &[&queue]);
+        // A batch whose parts are not equally large, and ranks that normalize by themselves.
+        compare(&p, &[&queue, "run.batch_size=17"]);
+    }
+}

@@ -100,7 +100,7 @@ fn depth_pngs(maps: &DepthMaps, units: u32) -> Result<Vec<Vec<u8>>, String> {
         .collect()
 }
 
-fn png(picture: Option<DynamicImage>) -> Result<Vec<u8>, String> {
+pub(super) fn png(picture: Option<DynamicImage>) -> Result<Vec<u8>, String> {
     let picture = picture.ok_or("the picture is not as large as it says")?;
     let mut bytes = Cursor::new(Vec::new());
     picture

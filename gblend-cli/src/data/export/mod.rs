@@ -12,6 +12,7 @@
 //! samples as it does on the dataset itself. Media come back as they were, to the bit, but for depth, which is
 //! rounded to the unit of its pictures; a prepared sample, and with it a run without depth, is the same too.
 
+mod base64;
 mod encode;
 mod names;
 mod thumbnail;
@@ -30,9 +31,10 @@ use super::manifest::{BadSample, LabelColumn, Manifest, MediaName, Split, Stream
 use super::skipped::too_many_skipped;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
+pub use base64::base64;
 use encode::{Encoded, depth_units, encode};
 use names::file_names;
-pub use thumbnail::picture;
+pub use thumbnail::{picture, small_picture, small_picture_of_values};
 
 /// Name of the table.
 const TABLE: &str = "samples.csv";

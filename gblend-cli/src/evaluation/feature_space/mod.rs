@@ -46,6 +46,42 @@ pub struct Tower {
     pub projections: Option<Vectors>,
 }
 
+/// Of a sample, the nearest others in the features of a modality in two states of its encoder, as positions among the samples that have
+/// the modality.
+pub struct NearestOthers {
+    /// The sample.
+    pub sample: usize,
+    /// As training began.
+    pub initial: Vec<usize>,
+    /// As trained.
+    pub trained: Vec<usize>,
+}
+
+impl Tower {
+    /// What is nearest to `queries` samples that are spread evenly over all that have the modality, whatever they are like.
+    pub fn nearest_others(&self, queries: usize, count: usize) -> Vec<NearestOthers> {
+        let all = self.samples.len();
+        let queries = queries.min(all);
+        // In the middle of parts of equal length.
+        let asked: Vec<usize> = (0..queries)
+            .map(|part| (2 * part + 1) * all / (2 * queries))
+            .collect();
+        let of = |vectors: &Vectors| {
+            let itself = |query: usize, other: usize| asked[query] == other;
+            neighbors::nearest(&vectors.select(&asked), vectors, count, itself)
+        };
+        let nearest = of(&self.initial).into_iter().zip(of(&self.trained));
+        let nearest = asked.iter().zip(nearest);
+        nearest
+            .map(|(&sample, (initial, trained))| NearestOthers {
+                sample,
+                initial,
+                trained,
+            })
+            .collect()
+    }
+}
+
 /// Samples that are looked at.
 pub struct Spaces<'a> {
     /// How many there are.

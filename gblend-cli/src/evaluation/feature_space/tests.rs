@@ -116,3 +116,20 @@ fn a_label_of_one_class_is_refused() {
         assert!(error.contains("`color`"), "{error}");
     }
 }
+
+#[test]
+fn neighbors_are_told_of_samples_that_are_spread_evenly_and_of_no_sample_itself() {
+    let towers = towers();
+    let found = towers[0].nearest_others(3, 2);
+    // In the middle of thirds of eight.
+    let asked: Vec<usize> = found.iter().map(|found| found.sample).collect();
+    assert_eq!(asked, [1, 4, 6]);
+    for near in &found {
+        // As trained, the nearest have the same parity; as training began, the same half of it.
+        assert!(near.trained.iter().all(|other| (other + near.sample) % 2 == 0));
+        assert_eq!(near.initial[0], near.sample ^ 1);
+        assert!(!near.trained.contains(&near.sample) && near.trained.len() == 2);
+    }
+    assert_eq!(towers[0].nearest_others(20, 2).len(), 8);
+    assert!(towers[0].nearest_others(0, 2).is_empty());
+}

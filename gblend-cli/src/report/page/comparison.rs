@@ -64,7 +64,7 @@ pub(super) fn section(names: &mut Names, compared: &Compared) -> Result<Markup> 
         (methods(compared))
         @if let Some(chart) = accuracies { (figure(names, &chart)) }
         (gain(names, compared)?)
-        (feature_space::of_comparison(result))
+        (feature_space::of_comparison(names, result)?)
         @if let Some(chart) = trained { (figure(names, &chart)) }
         @if let Some(chart) = search { (figure(names, &chart)) }
         @match representative {

@@ -1,100 +1,113 @@
 //! What the features of modalities tell.
 
-use gblend_core::MetricKind;
 use maud::{Markup, html};
 
-use super::figure::table;
-use crate::records::{Comparison, FeatureSpace, FigureDifference, SpaceRow, States};
-use crate::report::charts::Table;
+use super::figure::{Names, figure, table};
+use super::neighbors;
+use crate::error::Result;
+use crate::records::{Comparison, FeatureSpace};
+use crate::report::charts::{
+    Table, figure as written, labels_read, percent, recall, spaces_beside_joint, spaces_of_methods,
+};
+use crate::report::reading::Run;
 
-fn share(value: f64) -> String {
-    format!("{:.1} %", 100.0 * value)
-}
-
-/// Of one run: every label, and how modalities find each other.
-pub(super) fn of_run(space: &FeatureSpace) -> Markup {
-    let mut read = Table::new(3, &["features of", "label", "read by", "trained", "initial"]);
-    for tower in &space.towers {
-        for reading in &tower.labels {
-            let knn = format!("{} nearest neighbors", space.neighbors);
-            let figures: [(String, States); 3] = [
-                (knn, reading.knn),
-                ("linear probe".to_owned(), reading.probe),
-                ("retrieval, mAP".to_owned(), reading.retrieval),
-            ];
-            for (figure, states) in figures {
-                let cells = [share(states.trained), share(states.initial)];
-                let about = [tower.name.clone(), reading.label.clone(), figure];
-                read.rows.push(about.into_iter().chain(cells).collect());
-            }
-        }
-    }
-    let mut found = Table::new(2, &["from", "to", "recall@1", "recall@5", "recall@10", "gap"]);
-    for pair in &space.pairs {
-        for (from, to, recall) in [
-            (&pair.from, &pair.to, pair.recall),
-            (&pair.to, &pair.from, pair.recall_back),
-        ] {
-            let cells = recall.map(share).into_iter().chain([format!("{:.3}", pair.gap)]);
-            found
-                .rows
-                .push([from.clone(), to.clone()].into_iter().chain(cells).collect());
-        }
-    }
-    html! {
+/// Of one run: what features tell of labels, how modalities find each other and how spaces lie, and what is near to what.
+pub(super) fn of_run(names: &mut Names, run: &Run) -> Result<Markup> {
+    let Some(space) = &run.summary.feature_space else {
+        return Ok(html! {});
+    };
+    Ok(html! {
         h3 { "What features tell" }
-        p.note {
-            "Labels that no head was asked for, read out of the features of " (space.samples) " test samples as trained and as training \
-             began. What fell is what the encoder has forgotten."
+        @if let Some(chart) = labels_read(space)? { (figure(names, &chart)) }
+        @if let Some(chart) = recall(space)? { (figure(names, &chart)) }
+        (how_spaces_lie(space))
+        @match &run.neighbors {
+            Some(found) => (neighbors::section(found)),
+            None => p.note { "The run folder has no neighbors.json: an older gblend wrote it, or it was taken away." },
         }
-        @if !read.rows.is_empty() { (table(&read)) }
-        @if !found.rows.is_empty() { (table(&found)) }
+    })
+}
+
+fn how_spaces_lie(space: &FeatureSpace) -> Markup {
+    let or_dash =
+        |value: Option<f64>, text: &dyn Fn(f64) -> String| value.map_or_else(|| "–".to_owned(), text);
+    let has_alone = space.towers.iter().any(|tower| tower.overlap.alone.is_some());
+    let mut columns = vec![
+        "features of",
+        "uniformity as trained",
+        "as training began",
+        "neighbors shared with the beginning",
+        "kernel alignment with the beginning",
+    ];
+    if has_alone {
+        columns.extend([
+            "uniformity as trained alone",
+            "neighbors shared with that",
+            "kernel alignment with that",
+        ]);
+    }
+    let mut within = Table::new(1, &columns);
+    for tower in &space.towers {
+        let mut row = vec![
+            tower.name.clone(),
+            written(tower.uniformity.trained),
+            written(tower.uniformity.initial),
+            percent(tower.overlap.initial),
+            written(tower.kernel_alignment.initial),
+        ];
+        if has_alone {
+            row.push(or_dash(tower.uniformity.alone, &written));
+            row.push(or_dash(tower.overlap.alone, &percent));
+            row.push(or_dash(tower.kernel_alignment.alone, &written));
+        }
+        within.rows.push(row);
+    }
+    let mut between = Table::new(2, &["projections of", "and of", "gap", "alignment"]);
+    for pair in &space.pairs {
+        let figures = [written(pair.gap), written(pair.alignment)];
+        let about = [pair.from.clone(), pair.to.clone()];
+        between.rows.push(about.into_iter().chain(figures).collect());
+    }
+    html! {
+        h4 { "How spaces lie" }
+        (table(&within))
+        @if !between.rows.is_empty() { (table(&between)) }
+        ul.note {
+            li {
+                strong { "Uniformity" } " is the logarithm of the mean of exp(−2 d²) over every two directions: the lower, the more evenly \
+                 features are spread, and 0 where all are one point."
+            }
+            li {
+                strong { "Neighbors shared" } " is the share of the " (space.neighbors) " nearest neighbors of a sample that were so in the \
+                 other state, in the mean: it sees what readers of neighbors see."
+            }
+            @if !space.pairs.is_empty() {
+                li {
+                    strong { "The gap" } " is the distance between the means of two modalities’ directions: a large one means that modalities \
+                     lie apart, which recall within a pair does not mind and thresholds for similarity do."
+                }
+                li {
+                    strong { "Alignment" } " is the mean squared distance between what belongs together: 0 where partners are one point, 2 \
+                     where they stand at right angles."
+                }
+            }
+            li {
+                strong { "Kernel alignment" } " (linear, centered) is told beside the others alone. A few points that move far change it \
+                 although features tell what they told, and it hardly moves where a direction is lost that little variance lies in, \
+                 whatever a label depended on there."
+            }
+        }
     }
 }
 
-/// Of a comparison: each method, beside matching alone.
-pub(super) fn of_comparison(comparison: &Comparison) -> Markup {
-    let kind = MetricKind::share("share", "share");
-    let mut rows: Vec<&SpaceRow> = comparison.feature_spaces.iter().collect();
-    rows.sort_by(|a, b| (&a.tower, &a.label, &a.figure).cmp(&(&b.tower, &b.label, &b.figure)));
-    let mut told = Table::new(
-        4,
-        &["features of", "label", "read by", "method", "test", "− joint"],
-    );
-    for row in rows {
-        let figure = match row.figure.as_str() {
-            "knn" => "nearest neighbors",
-            "probe" => "linear probe",
-            "retrieval" => "retrieval, mAP",
-            _ => "recall@1",
-        };
-        let mean = match row.ci95 {
-            Some(ci95) => format!("{} ± {:.1}", share(row.mean), 100.0 * ci95),
-            None => share(row.mean),
-        };
-        let difference = row
-            .paired_difference_to_joint
-            .as_ref()
-            .map_or_else(String::new, |difference| {
-                let mark = if difference.significant { " *" } else { "" };
-                let told = FigureDifference::new(difference.mean, &kind);
-                match difference.ci95 {
-                    Some(ci95) => format!("{} ± {}{mark}", told.signed(), told.width(ci95)),
-                    None => told.signed(),
-                }
-            });
-        let about = [&row.tower, &row.label].map(Clone::clone);
-        let cells = [figure.to_owned(), row.method.clone(), mean, difference];
-        told.rows.push(about.into_iter().chain(cells).collect());
-    }
-    html! {
-        @if !told.rows.is_empty() {
-            h3 { "What features tell" }
-            p.note {
-                "Labels that no head was asked for, read out of the features, and how modalities find each other; differences to matching \
-                 alone, seed by seed, in points; * the interval leaves out 0."
-            }
-            (table(&told))
-        }
-    }
+/// Of a comparison: each method, and beside matching alone.
+pub(super) fn of_comparison(names: &mut Names, comparison: &Comparison) -> Result<Markup> {
+    let Some(methods) = spaces_of_methods(comparison)? else {
+        return Ok(html! {});
+    };
+    Ok(html! {
+        h3 { "What features tell" }
+        @if let Some(chart) = spaces_beside_joint(comparison)? { (figure(names, &chart)) }
+        (figure(names, &methods))
+    })
 }

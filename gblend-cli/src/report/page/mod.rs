@@ -3,6 +3,7 @@
 mod comparison;
 mod feature_space;
 mod figure;
+mod neighbors;
 mod run;
 mod side_by_side;
 
@@ -12,8 +13,8 @@ use crate::error::Result;
 use crate::report::reading::{Run, Source};
 use figure::Names;
 
-/// Nothing is fetched, and nothing is run.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+/// Nothing is fetched, and nothing is run: pictures are in the page.
+const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
 /// The page about these sources.
 pub(super) fn of(sources: &[Source]) -> Result<String> {

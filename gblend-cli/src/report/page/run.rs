@@ -88,7 +88,7 @@ pub(super) fn details(names: &mut Names, run: &Run) -> Result<Markup> {
             None if !run.summary.is_tested() => {}
             None => p.note { "The joint head was not run on subsets of the modalities; it was not trained, or there are too many." },
         }
-        @if let Some(space) = &run.summary.feature_space { (feature_space::of_run(space)) }
+        (feature_space::of_run(names, run)?)
     })
 }
 

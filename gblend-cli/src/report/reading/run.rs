@@ -9,8 +9,8 @@ use super::{json, problem, text};
 use crate::config::BlendConfig;
 use crate::error::Result;
 use crate::records::{
-    Begun, Confusion, Counts, EpochMetrics, HeadSummary, Metrics, ObjectiveDescription, PredictionSummary,
-    Score, StrategyAdvice, Summary, TestDetails,
+    Begun, Confusion, Counts, EpochMetrics, HeadSummary, Metrics, Neighbors, ObjectiveDescription,
+    PredictionSummary, Score, StrategyAdvice, Summary, TestDetails,
 };
 use crate::run_folder::{Stopped, read_begun, read_stopped, refuse_comparison};
 
@@ -37,6 +37,8 @@ pub(crate) struct Run {
     pub(crate) summary: Summary,
     /// `test.json`; runs of older versions have none.
     pub(crate) test: Option<TestDetails>,
+    /// `neighbors.json`, where the run looked at feature spaces.
+    pub(crate) neighbors: Option<Neighbors>,
     /// `advice.json`; of runs of older versions, what their strategy says today.
     pub(crate) advice: Advice,
 }
@@ -87,6 +89,7 @@ impl Run {
             epochs,
             summary,
             test,
+            neighbors: neighbors(folder)?,
         })
     }
 
@@ -294,6 +297,15 @@ fn epochs(folder: &Path, summary: &Summary, was_stopped: bool) -> Result<Vec<Epo
         epochs.push(epoch);
     }
     Ok(epochs)
+}
+
+fn neighbors(folder: &Path) -> Result<Option<Neighbors>> {
+    if !folder.join(Neighbors::FILE).is_file() {
+        return Ok(None);
+    }
+    let neighbors: Neighbors = json(folder, Neighbors::FILE)?;
+    neighbors.check().map_err(|found| problem(folder, found))?;
+    Ok(Some(neighbors))
 }
 
 /// Whether every count has its class.

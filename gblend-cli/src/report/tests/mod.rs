@@ -3,6 +3,7 @@
 
 mod advice;
 mod damage;
+mod feature_space;
 mod page;
 
 use std::collections::BTreeMap;
@@ -16,8 +17,8 @@ use serde::Serialize;
 use super::reading::Run;
 use crate::records::{
     Calibration, CalibrationBin, ClassCounts, Confusion, Counts, EpochMetrics, HeadMetrics, HeadSummary,
-    Metrics, PredictionRule, PredictionSummary, Score, Seconds, StrategyAdvice, SubsetScore, Summary,
-    TestDetails,
+    Metrics, Neighbors, PredictionRule, PredictionSummary, Score, Seconds, StrategyAdvice, SubsetScore,
+    Summary, TestDetails,
 };
 
 const HEADS: [&str; 3] = ["camera", "sound", "joint"];
@@ -158,6 +159,7 @@ fn run() -> Run {
                 loss: 1.0,
             }],
         }),
+        neighbors: None,
         advice: advice_of(&Ogr::default()),
     }
 }
@@ -224,6 +226,9 @@ fn write(folder: &Path, run: &Run) {
     json("summary.json", &run.summary);
     if let Some(test) = &run.test {
         json("test.json", test);
+    }
+    if let Some(neighbors) = &run.neighbors {
+        json(Neighbors::FILE, neighbors);
     }
     let said = StrategyAdvice::new(&run.summary.strategy, run.advice.clone());
     json("advice.json", &said);

@@ -8,7 +8,7 @@ use super::*;
 use crate::records::{Comparison, Difference, LeftOut, Row, Simplex, SimplexPoint, Tuned, TunedPoint};
 use crate::report::page;
 
-fn of(run: &Run) -> String {
+pub(super) fn of(run: &Run) -> String {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("run"), run);
     page(&[folder.path().join("run")]).unwrap()
@@ -87,7 +87,7 @@ pub(super) fn comparison(accuracies: &[f64]) -> Comparison {
     }
 }
 
-fn compared(comparison: &Comparison, runs: &[(&str, &Run)]) -> String {
+pub(super) fn compared(comparison: &Comparison, runs: &[(&str, &Run)]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let json = serde_json::to_string(comparison).unwrap();
     std::fs::write(folder.path().join("compare.json"), json).unwrap();

@@ -15,6 +15,9 @@ pub const FORMAT: &str = "gblend-checkpoint-";
 /// The number of the format; another format gets another number.
 pub const FORMAT_NUMBER: u64 = 1;
 
+/// What the names of arrays begin with that are of what follows the network slowly, and no part of it.
+pub const OF_KEYS: &str = "joint.keys";
+
 /// A checkpoint in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
@@ -33,6 +36,15 @@ pub struct Arrays {
     pub model: State,
     /// The optimizer's moments, by parameter and name.
     pub moments: BTreeMap<String, BTreeMap<String, Array>>,
+}
+
+impl Arrays {
+    /// The network alone, without what follows it.
+    pub fn into_network(mut self) -> State {
+        let prefix = format!("{OF_KEYS}.");
+        self.model.retain(|path, _| !path.starts_with(&prefix));
+        self.model
+    }
 }
 
 /// Everything of a checkpoint that is no array.

@@ -24,7 +24,7 @@ mod writer;
 
 pub use capture::{capture, restore};
 pub use contents::{
-    Arrays, Best, Checkpoint, Description, FORMAT, FORMAT_NUMBER, KeptEstimate, Position, Refit,
+    Arrays, Best, Checkpoint, Description, FORMAT, FORMAT_NUMBER, KeptEstimate, OF_KEYS, Position, Refit,
 };
 pub use message::broadcast_checkpoint;
 #[cfg(feature = "fuzzing")]

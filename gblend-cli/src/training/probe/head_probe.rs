@@ -50,6 +50,7 @@ pub(super) fn probe(setup: &ProbeSetup<'_>, head: usize, lengths: &[usize]) -> R
         model: &mut model,
         optimizer: &mut optimizer,
         blend: blend.as_mut(),
+        momentum: None,
     };
     let measured = Measured {
         setup,

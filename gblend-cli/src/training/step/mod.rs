@@ -5,6 +5,8 @@ mod context;
 mod scores;
 mod together;
 
+use std::sync::Arc;
+
 use gblend_core::objective::mean_of;
 use gblend_core::params::{ParamPath, ParamVisitor};
 use gblend_core::tensor::Loss;
@@ -59,6 +61,7 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         model,
         optimizer,
         blend,
+        momentum,
     } = learner;
     let LoadedBatch {
         samples,
@@ -125,13 +128,25 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         None => forward(model, &inputs, &pass, &active, evidence, &mut features)?,
     };
     let logits = together.join(logits, &whole, context.device, &pass)?;
+    let joint = context.heads.joint();
+    let keys = match momentum.as_mut().filter(|_| active.joint()) {
+        Some(momentum) => {
+            let all = together.gather(vec![momentum.keys(&inputs, &pass)?])?;
+            all.into_iter()
+                .flatten()
+                .next()
+                .map(|all| Arc::new(momentum.beside(all)))
+        }
+        None => None,
+    };
+    let keys_of = |head: usize| keys.as_deref().filter(|_| head == joint);
     // A strategy compares heads, so it is told of steps in which every one of them saw something.
     let observed = logits
         .iter()
         .enumerate()
         .all(|(head, logits)| logits.is_some() || is_given(head));
     let observes = observed && (evidence.losses || evidence.scores || evidence.coalitions);
-    let unread = Unread::new(&logits, &whole, step + 1, context);
+    let unread = Unread::new(&logits, &whole, keys.clone(), step + 1, context);
     let scores = if AutoDevice::READING_WAITS && !observes && !model.learns_losses()? {
         Scores::Unread(unread)
     } else {
@@ -155,7 +170,7 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         let targets = whole.targets_of(head);
         losses.push(
             logits
-                .map(|logits| model.loss(head, logits, &targets))
+                .map(|logits| model.loss(head, logits, &targets, keys_of(head)))
                 .transpose()?,
         );
     }
@@ -210,11 +225,17 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         let losses = rows.map(|(head, rows)| {
             let Some(rows) = rows else { return Ok(0.0) };
             let criterion = model.criteria().of(head);
-            let score = Score::of(criterion.get(), &rows, &whole.targets_of(head))?;
+            let targets = whole.targets_of(head);
+            let score = Score::among(criterion.get(), &rows, &targets, keys_of(head))?;
             Ok(criterion.in_training_unit(score.loss))
         });
         let losses: Vec<f64> = losses.collect::<Result<_>>()?;
         blend.observe_after(&losses)?;
+    }
+    if let (Some(momentum), Some(keys)) = (momentum, &keys) {
+        together.check()?;
+        together.share_statistics(momentum.network(), &whole, false)?;
+        momentum.step(model, keys, &whole.targets_of(joint))?;
     }
     Ok(StepOutcome {
         scores,

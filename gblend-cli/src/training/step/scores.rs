@@ -3,8 +3,10 @@
 //! Reading waits until the device has done everything that it was told so far. On the CPU that is no wait, and scores are
 //! read before any parameter moves; on a GPU they are read some steps later, unless the strategy looks at them.
 
+use std::sync::Arc;
+
 use gblend_core::tensor::{Dims2, Snapshot};
-use gblend_core::{Array, Logits, Targets};
+use gblend_core::{Array, Keys, Logits, Targets};
 
 use super::context::StepContext;
 use crate::data::WholeBatch;
@@ -27,6 +29,8 @@ pub enum Scores {
 pub struct Unread {
     /// The output of each head, and what it should have said.
     heads: Vec<Option<(Snapshot<Dims2>, Targets)>>,
+    /// What the joint head's samples were to be found among.
+    keys: Option<Arc<Keys>>,
     step: u64,
     epoch: usize,
     prefix: String,
@@ -37,6 +41,7 @@ impl Unread {
     pub(crate) fn new(
         logits: &[Option<Logits>],
         whole: &WholeBatch,
+        keys: Option<Arc<Keys>>,
         step: u64,
         context: StepContext<'_>,
     ) -> Self {
@@ -46,6 +51,7 @@ impl Unread {
         });
         Self {
             heads: heads.collect(),
+            keys,
             step,
             epoch: context.epoch,
             prefix: context.prefix.to_owned(),
@@ -74,7 +80,8 @@ impl Unread {
             let (Some((_, targets)), Some(rows)) = (head, rows) else {
                 return Ok(None);
             };
-            let score = Score::of(criteria.of(position).get(), rows, targets)?;
+            let keys = self.keys.as_deref().filter(|_| position + 1 == criteria.heads());
+            let score = Score::among(criteria.of(position).get(), rows, targets, keys)?;
             if score.loss.is_finite() {
                 return Ok(Some(score));
             }

@@ -24,6 +24,7 @@ use crate::run_folder::checkpoint::Checkpoint;
 use crate::tables::blend_table;
 use crate::training::evaluated::evaluate_together;
 use crate::training::learner::Learner;
+use crate::training::momentum::Momentum;
 use crate::training::probe::{StartingPoint, estimate};
 use crate::training::session::Session;
 use crate::training::step::active_heads;
@@ -71,6 +72,7 @@ pub fn train(
             model: &mut *model,
             optimizer: &mut optimizer,
             blend: blend.as_mut(),
+            momentum: None,
         };
         state = Training::new(splits, samples, state, learner).run(from)?;
         state.select(model)?;
@@ -88,6 +90,7 @@ pub fn train(
         model,
         optimizer: &mut optimizer,
         blend: blend.as_mut(),
+        momentum: None,
     };
     let refit = Training::new(splits, samples, state, learner);
     Ok(refit.run(from_refit)?.finish())
@@ -165,6 +168,7 @@ impl<'a, 'l> Training<'a, 'l> {
 
     /// Trains all epochs, from a checkpoint on if there is one.
     fn run(mut self, from: Option<Checkpoint>) -> Result<RunState<'a>> {
+        self.learner.momentum = Momentum::begin(self.state.session, self.learner.model)?;
         match from {
             Some(checkpoint) => self.state.restore(checkpoint, &mut self.learner)?,
             None if self.state.refit().is_some() => self.state.checkpoint(&mut self.learner)?,
@@ -297,6 +301,9 @@ impl<'a, 'l> Training<'a, 'l> {
             seconds_before,
         };
         self.learner.model.begin_epoch(epoch)?;
+        if let Some(momentum) = &mut self.learner.momentum {
+            momentum.begin_epoch(epoch)?;
+        }
         let waited = train_on(
             session,
             &plan,
@@ -350,7 +357,7 @@ impl<'a, 'l> Training<'a, 'l> {
         if !self.state.session.ranks.is_many() {
             return Ok(());
         }
-        let state = state_of(&mut self.learner.model.changing())?;
+        let state = state_of(&mut self.learner.kept().0)?;
         let mut hasher = blake3::Hasher::new();
         for value in state.values().flat_map(|array| array.values()) {
             hasher.update(&value.to_le_bytes());

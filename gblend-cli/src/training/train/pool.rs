@@ -147,6 +147,7 @@ fn evaluate_fold(
         model: &mut model,
         optimizer: &mut optimizer,
         blend: blend.as_mut(),
+        momentum: None,
     };
     let fold_state = state.for_fold(&mut sink, fingerprint, &muted);
     Training::new(splits, samples, fold_state, learner).run(from)?;

@@ -131,12 +131,10 @@ impl<'a> RunState<'a> {
             return Err(Error::Usage(problem));
         }
         learner.blend.restore(&description.blend)?;
-        restore(
-            &arrays,
-            description.position.step,
-            &mut learner.model.changing(),
-            learner.optimizer.state(),
-        )?;
+        {
+            let (mut kept, optimizer) = learner.kept();
+            restore(&arrays, description.position.step, &mut kept, optimizer)?;
+        }
         self.epoch = description.position.epoch.max(1);
         self.counts = description.counts;
         self.estimated = description.estimated;
@@ -257,7 +255,10 @@ impl<'a> RunState<'a> {
             seconds: seconds.map(|duration| duration.as_secs_f64()),
             logs: self.sink.logs()?,
         };
-        let arrays = capture(&mut learner.model.changing(), learner.optimizer.state())?;
+        let arrays = {
+            let (mut kept, optimizer) = learner.kept();
+            capture(&mut kept, optimizer)?
+        };
         // What is kept must be good to go on from.
         if let Some((path, value)) = arrays.not_finite() {
             return Err(Error::Diverged {

@@ -43,6 +43,17 @@ impl Directions {
         Self { values, width }
     }
 
+    /// With those of `others` after them.
+    pub(in crate::objective) fn and(mut self, others: &Self) -> Self {
+        self.values.extend_from_slice(&others.values);
+        self
+    }
+
+    /// Their values in single precision, one after the other.
+    pub(in crate::objective) fn to_single(&self) -> Vec<f32> {
+        self.values.iter().map(|&value| value as f32).collect()
+    }
+
     /// The cosine of each to that of `others` at the same place.
     pub(in crate::objective) fn with_each(&self, others: &Self) -> Vec<f64> {
         let pairs = self

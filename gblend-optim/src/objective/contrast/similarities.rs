@@ -48,11 +48,10 @@ impl Negatives {
         self.among_others || self.identities.is_some()
     }
 
-    /// `[count, count]`: 0, or what is added to what is left out.
-    fn mask(&self, rights: &[usize]) -> Vec<f32> {
-        let count = rights.len();
-        let mut mask = vec![0.0; count * count];
-        for (one, (row, &right)) in mask.chunks_exact_mut(count.max(1)).zip(rights).enumerate() {
+    /// `[count, others]`: 0, or what is added to what is left out.
+    fn mask(&self, rights: &[usize], others: usize) -> Vec<f32> {
+        let mut mask = vec![0.0; rights.len() * others];
+        for (one, (row, &right)) in mask.chunks_exact_mut(others.max(1)).zip(rights).enumerate() {
             for (other, value) in row.iter_mut().enumerate() {
                 if self.leave_out(one, right, other) {
                     *value = NEVER;
@@ -73,7 +72,7 @@ pub(in crate::objective) struct Contrast<'a> {
 }
 
 impl Contrast<'_> {
-    /// The loss of rows among others, `[count, width]` both; one of the two is divided by the temperature.
+    /// The loss of rows among others, `[count, width]` and `[others, width]`; one of the two is divided by the temperature.
     ///
     /// # Errors
     /// [`Error::Shape`](gblend_core::Error::Shape), [`Error::Device`](gblend_core::Error::Device).
@@ -96,11 +95,11 @@ impl Contrast<'_> {
         if !self.negatives.any() {
             return Ok(similarities);
         }
-        let count = self.rights.len();
+        let &(count, others) = similarities.shape();
         let mask = Plain::new(
             &similarities.device(),
-            (count, count),
-            self.negatives.mask(self.rights),
+            (count, others),
+            self.negatives.mask(self.rights, others),
         )?;
         add(similarities, mask.enter(Recorder::for_data()))
     }

@@ -1,5 +1,6 @@
 //! Matching: what belongs together is to be found among others.
 
+mod among;
 mod pairs;
 mod projections;
 mod recall;
@@ -8,10 +9,10 @@ use std::num::NonZeroUsize;
 
 use gblend_core::nn::{RowIndex, add, fork, offset, scale, sum, take_rows, with_history};
 use gblend_core::params::{ParamPath, ParamVisitor};
-use gblend_core::tensor::{Logits, Loss, reshape};
+use gblend_core::tensor::{Features, Logits, Loss, reshape};
 use gblend_core::{
-    Answer, Array, Axes, Criterion, Error, FusionContext, FusionModule, MetricKind, Objective,
-    ObjectiveContext, Result, Sameness, Targets,
+    Answer, Array, Axes, Criterion, Error, FusionContext, FusionModule, KeyQueue, Keys, MetricKind,
+    Objective, ObjectiveContext, Result, Sameness, Targets,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use super::contrast::{
     BuiltTemperature, Contrast, Directions, Negatives, Temperature, check_sizes, likelihoods, losses_of_rows,
     rows_of, scores_of, surprise, unit_rows,
 };
+use among::Among;
 use pairs::{Pair, Pairs};
 use projections::Projections;
 use recall::found_among;
@@ -46,6 +48,10 @@ pub struct Match {
     /// Samples among which a loss is measured in evaluation and in estimates by probes, since it depends on their number;
     /// among all where there are fewer. In training that is the batch. Recall is always among all samples of a split.
     pub block: NonZeroUsize,
+    /// In training, has samples be found among those of earlier batches as well (MoCo: He et al., CVPR 2020). What they are found
+    /// among are keys, made by copies of encoders and projections that follow them slowly. Default: among the batch alone, by the
+    /// encoders themselves. Not beside `run.chunk`.
+    pub queue: Option<KeyQueue>,
 }
 
 impl Default for Match {
@@ -56,6 +62,7 @@ impl Default for Match {
             temperature: Temperature::default(),
             same: Sameness::default(),
             block: NonZeroUsize::MIN.saturating_add(127),
+            queue: None,
         }
     }
 }
@@ -75,6 +82,7 @@ impl Objective for Match {
                 "at least 2: among one there is nothing else to find",
             ));
         }
+        self.queue.as_ref().map_or(Ok(()), KeyQueue::check)?;
         Ok(Box::new(Matching {
             width: self.width,
             hidden: self.hidden.clone(),
@@ -90,6 +98,10 @@ impl Objective for Match {
 
     fn sameness(&self) -> Sameness {
         self.same.clone()
+    }
+
+    fn queue(&self) -> Option<KeyQueue> {
+        self.queue
     }
 }
 
@@ -124,6 +136,85 @@ impl Matching {
         Ok(pairs)
     }
 
+    fn directions(&self, output: &Array, pair: &Pair, modality: usize) -> Directions {
+        Directions::of(output, &pair.samples, modality * self.width, self.width)
+    }
+
+    /// The mean over samples of their mean over pairs, of which `of_pair` makes the loss both ways: of a pair, how much each of its
+    /// samples counts each way, and their unit rows in both modalities.
+    fn loss_of_pairs(
+        &mut self,
+        output: Logits,
+        targets: &Targets,
+        of_pair: impl Fn(&Self, &Pair, &[f32], [Features; 2]) -> Result<Loss>,
+    ) -> Result<Loss> {
+        let pairs = self.pairs(&output.to_array()?, targets)?;
+        let (samples, modalities) = (pairs.samples, pairs.modalities);
+        if samples < 2 {
+            let problem = format!(
+                "{samples} sample to match, expected at least 2: a match is found among others, so run.batch_size has to be above 1"
+            );
+            return Err(Error::data("a batch", problem));
+        }
+        let device = output.device();
+        let unmatched = pairs.of_sample.iter().filter(|&&pairs| pairs == 0).count();
+        let constant = (unmatched as f64 / samples as f64 * guess(samples)) as f32;
+        let mut rows = unit_rows(reshape(output, (samples * modalities, self.width))?)?;
+        let mut loss: Option<Loss> = None;
+        for pair in pairs.pairs.iter().filter(|pair| !pair.samples.is_empty()) {
+            let taken = |modality: usize, rows: Features| {
+                let places = pair.samples.iter().map(|sample| sample * modalities + modality);
+                let index = RowIndex::new(&device, places.collect())?;
+                let (kept, way) = fork(rows);
+                Ok::<_, Error>((kept, take_rows(way, &index)?))
+            };
+            let [a, b] = pair.modalities;
+            let (kept, one) = taken(a, rows)?;
+            let (kept, other) = taken(b, kept)?;
+            rows = kept;
+            let weights: Vec<f32> = pair
+                .samples
+                .iter()
+                .map(|&sample| (0.5 / (pairs.of_sample[sample] * samples) as f64) as f32)
+                .collect();
+            let of_pair = of_pair(self, pair, &weights, [one, other])?;
+            loss = Some(match loss {
+                None => of_pair,
+                Some(loss) => add(loss, of_pair)?,
+            });
+        }
+        let loss = match loss {
+            Some(loss) => with_history(loss, rows),
+            // No sample has two modalities: nothing follows from them.
+            None => scale(sum(rows)?, 0.0)?,
+        };
+        offset(loss, constant)
+    }
+
+    /// The same of each sample on the host; `of_pair` tells how surprising the match of each sample of a pair is, both ways.
+    fn losses_of_pairs(
+        &self,
+        output: &Array,
+        targets: &Targets,
+        of_pair: impl Fn(&Pair) -> [Vec<f64>; 2],
+    ) -> Result<Vec<Option<f64>>> {
+        let pairs = self.pairs(output, targets)?;
+        let mut losses = vec![0.0; pairs.samples];
+        for pair in &pairs.pairs {
+            for surprises in of_pair(pair) {
+                for (&sample, surprise) in pair.samples.iter().zip(surprises) {
+                    losses[sample] += surprise / (2 * pairs.of_sample[sample]) as f64;
+                }
+            }
+        }
+        let losses = losses.into_iter().zip(&pairs.of_sample);
+        let of_each = losses.map(|(loss, &of_sample)| match of_sample {
+            0 => Some(guess(pairs.samples)),
+            _ => Some(loss),
+        });
+        Ok(of_each.collect())
+    }
+
     fn negatives(&self, pair: &Pair, targets: &Targets) -> Negatives {
         let identities = targets.identities(&self.same);
         let of_pair = |numbers: &[u64]| pair.samples.iter().map(|&sample| numbers[sample]).collect();
@@ -150,54 +241,32 @@ impl Criterion for Matching {
     }
 
     fn loss(&mut self, output: Logits, targets: &Targets) -> Result<Loss> {
-        let pairs = self.pairs(&output.to_array()?, targets)?;
-        let (samples, modalities) = (pairs.samples, pairs.modalities);
-        if samples < 2 {
-            let problem = format!(
-                "{samples} sample to match, expected at least 2: a match is found among others, so run.batch_size has to be above 1"
-            );
-            return Err(Error::data("a batch", problem));
-        }
-        let device = output.device();
-        let unmatched = pairs.of_sample.iter().filter(|&&pairs| pairs == 0).count();
-        let constant = (unmatched as f64 / samples as f64 * guess(samples)) as f32;
-        let mut rows = unit_rows(reshape(output, (samples * modalities, self.width))?)?;
-        let mut loss: Option<Loss> = None;
-        for pair in pairs.pairs.iter().filter(|pair| !pair.samples.is_empty()) {
-            let mut of_pair = Vec::with_capacity(2);
-            for modality in pair.modalities {
-                let places = pair.samples.iter().map(|sample| sample * modalities + modality);
-                let index = RowIndex::new(&device, places.collect())?;
-                let (kept, way) = fork(rows);
-                rows = kept;
-                of_pair.push(take_rows(way, &index)?);
-            }
-            let (Some(other), Some(one)) = (of_pair.pop(), of_pair.pop()) else {
-                continue;
-            };
-            let weights: Vec<f32> = pair
-                .samples
-                .iter()
-                .map(|&sample| (0.5 / (pairs.of_sample[sample] * samples) as f64) as f32)
-                .collect();
+        self.loss_of_pairs(output, targets, |matching, pair, weights, [one, other]| {
             let rights: Vec<usize> = (0..pair.samples.len()).collect();
             let contrast = Contrast {
                 rights: &rights,
-                negatives: &self.negatives(pair, targets),
-                weights: &weights,
+                negatives: &matching.negatives(pair, targets),
+                weights,
             };
-            let of_pair = contrast.loss_both_ways(self.temperature.divide(one)?, other)?;
-            loss = Some(match loss {
-                None => of_pair,
-                Some(loss) => add(loss, of_pair)?,
-            });
-        }
-        let loss = match loss {
-            Some(loss) => with_history(loss, rows),
-            // No sample has two modalities: nothing follows from them.
-            None => scale(sum(rows)?, 0.0)?,
-        };
-        offset(loss, constant)
+            contrast.loss_both_ways(matching.temperature.divide(one)?, other)
+        })
+    }
+
+    fn loss_among(&mut self, output: Logits, targets: &Targets, keys: &Keys) -> Result<Loss> {
+        let among = Among::of(keys, output.shape().1, self.width, targets, &self.same)?;
+        self.loss_of_pairs(output, targets, |matching, pair, weights, rows| {
+            let [a, b] = pair.modalities;
+            let mut both: Option<Loss> = None;
+            for (rows, other) in rows.into_iter().zip([b, a]) {
+                let rows = matching.temperature.divide(rows)?;
+                let loss = among.candidates(pair, other).loss(rows, weights)?;
+                both = Some(match both {
+                    None => loss,
+                    Some(both) => add(both, loss)?,
+                });
+            }
+            both.ok_or_else(|| Error::shape("a pair", "two modalities", [0]))
+        })
     }
 
     fn block(&self) -> Option<NonZeroUsize> {
@@ -209,29 +278,31 @@ impl Criterion for Matching {
     }
 
     fn losses(&self, output: &Array, targets: &Targets) -> Result<Vec<Option<f64>>> {
-        let pairs = self.pairs(output, targets)?;
         let temperature = self.temperature.value();
-        let mut losses = vec![0.0; pairs.samples];
-        for pair in &pairs.pairs {
+        self.losses_of_pairs(output, targets, |pair| {
             let negatives = self.negatives(pair, targets);
             let [one, other] = pair
                 .modalities
-                .map(|modality| Directions::of(output, &pair.samples, modality * self.width, self.width));
-            for (rows, others) in [(&one, &other), (&other, &one)] {
-                let each = rows.compared(others, |place, cosines| {
+                .map(|modality| self.directions(output, pair, modality));
+            [(&one, &other), (&other, &one)].map(|(rows, others)| {
+                rows.compared(others, |place, cosines| {
                     surprise(cosines, temperature, place, place, &negatives)
-                });
-                for (&sample, surprise) in pair.samples.iter().zip(each) {
-                    losses[sample] += surprise / (2 * pairs.of_sample[sample]) as f64;
-                }
-            }
-        }
-        let losses = losses.into_iter().zip(&pairs.of_sample);
-        let of_each = losses.map(|(loss, &of_sample)| match of_sample {
-            0 => Some(guess(pairs.samples)),
-            _ => Some(loss),
-        });
-        Ok(of_each.collect())
+                })
+            })
+        })
+    }
+
+    fn losses_among(&self, output: &Array, targets: &Targets, keys: &Keys) -> Result<Vec<Option<f64>>> {
+        let length = output.shape().last().copied().unwrap_or(0);
+        let among = Among::of(keys, length, self.width, targets, &self.same)?;
+        let temperature = self.temperature.value();
+        self.losses_of_pairs(output, targets, |pair| {
+            let [a, b] = pair.modalities;
+            [(a, b), (b, a)].map(|(own, other)| {
+                let candidates = among.candidates(pair, other);
+                candidates.surprises(&self.directions(output, pair, own), temperature)
+            })
+        })
     }
 
     fn scores(&self, output: &Array) -> Result<Vec<Vec<f64>>> {

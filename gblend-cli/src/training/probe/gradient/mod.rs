@@ -135,7 +135,7 @@ fn gradients(
             let mut sum: Option<Loss> = None;
             for (head, output) in outputs.into_iter().enumerate() {
                 let Some(output) = output else { continue };
-                let loss = model.loss(head, output, &inputs.targets_of(head, &targets))?;
+                let loss = model.loss(head, output, &inputs.targets_of(head, &targets), None)?;
                 sum = Some(match sum {
                     None => loss,
                     Some(sum) => add(sum, loss)?,
