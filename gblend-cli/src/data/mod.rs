@@ -39,7 +39,7 @@ pub(crate) use inspect::content_of;
 pub use loader::{LoadedBatch, LoadedInput, Loader, Plan};
 pub use part::Part;
 pub use position::SampleIndex;
-pub use prepared::{Faults, Prepared, Storage};
+pub use prepared::{Faults, Prepared, Storage, prepare_shared_out};
 pub use rare_classes::RareClasses;
 pub use remembered::{Differences, Found, remembered, write_membership};
 pub use sampler::{Drawn, Sampler};

@@ -1,6 +1,9 @@
 //! Every sample of a run, transformed by its modality's front end, in memory or in the cache.
 
+mod shared_out;
+
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,6 +15,8 @@ use rayon::prelude::*;
 use super::cache::{Cache, SegmentKey};
 use super::shapes::{SegmentShapes, Shapes};
 use crate::config::ModalityConfig;
+
+pub use shared_out::prepare_shared_out;
 
 /// Samples of one segment: enough that files are few, few enough that an interruption loses little.
 const SEGMENT: usize = 256;
@@ -132,23 +137,9 @@ impl<'a> Prepared<'a> {
         let total = source.len() * modalities.len();
         let done = AtomicUsize::new(0);
         let resident = AtomicU64::new(0);
-        let mut plans = Vec::with_capacity(modalities.len());
-        for (position, (modality, &stream)) in modalities.iter().zip(streams).enumerate() {
-            let is_direct = || source.is_direct(stream) && modality.plugin.prepares_directly();
-            let plan = ModalityPlan {
-                modality,
-                stream,
-                preparation: preparation(modality)?,
-                direct: storage.cache.is_none() || is_direct(),
-            };
-            let size = match storage.shape(position) {
-                Some(shape) => Some(size_of::<f32>() * shape.iter().product::<usize>()),
-                None => plan.size_of_first(source, &cache),
-            };
-            plans.push((size, plan));
-        }
+        let plans = plans(source, modalities, streams, storage, &cache)?;
         // Batches that wait have half of the memory at most; what they do not need is for samples that stay.
-        let each: usize = plans.iter().filter_map(|(size, _)| *size).sum();
+        let each: usize = plans.iter().filter_map(|plan| plan.size).sum();
         let waiting_bytes = storage.memory / 2;
         let waiting_bytes = waiting_bytes.min((each as u64).saturating_mul(storage.waiting as u64));
         let memory = storage.memory - waiting_bytes;
@@ -156,15 +147,9 @@ impl<'a> Prepared<'a> {
         let mut faults: BTreeMap<usize, Vec<Error>> = BTreeMap::new();
         let mut odd_shapes = Vec::new();
         let mut contents = storage.contents.then(Vec::new);
-        for (position, (size, plan)) in plans.into_iter().enumerate() {
-            let ModalityPlan {
-                modality,
-                stream,
-                preparation,
-                direct,
-            } = plan;
-            let per_segment = size.map_or(SEGMENT, |bytes| SEGMENT_BYTES / bytes.max(1));
-            let per_segment = per_segment.clamp(1, SEGMENT);
+        for (position, plan) in plans.into_iter().enumerate() {
+            let (modality, stream) = (plan.modality, plan.stream);
+            let per_segment = plan.per_segment();
             let starts: Vec<usize> = (0..source.len()).step_by(per_segment).collect();
             // Told as they are found: there may be millions.
             let hashed = if storage.contents { source.len() } else { 0 };
@@ -173,15 +158,7 @@ impl<'a> Prepared<'a> {
                 .par_iter()
                 .map(|&start| {
                     let range = start..(start + per_segment).min(source.len());
-                    let work = SegmentWork {
-                        source,
-                        modality,
-                        stream,
-                        preparation: &preparation,
-                        direct,
-                        cache: &cache,
-                        storage,
-                    };
+                    let work = plan.work(source, &cache, storage);
                     let count = range.len();
                     let Finished {
                         key,
@@ -509,9 +486,61 @@ struct ModalityPlan<'a> {
     preparation: String,
     /// Whether samples are prepared whenever they are asked for, and not cached.
     direct: bool,
+    /// Bytes of a prepared sample, if it is known.
+    size: Option<usize>,
+}
+
+/// What is prepared for each modality, and how.
+fn plans<'a>(
+    source: &dyn Source,
+    modalities: &'a [ModalityConfig],
+    streams: &[usize],
+    storage: &Storage<'_>,
+    cache: &Cache,
+) -> Result<Vec<ModalityPlan<'a>>> {
+    let plans = modalities.iter().zip(streams).enumerate();
+    let plans = plans.map(|(position, (modality, &stream))| {
+        let is_direct = || source.is_direct(stream) && modality.plugin.prepares_directly();
+        let mut plan = ModalityPlan {
+            modality,
+            stream,
+            preparation: preparation(modality)?,
+            direct: storage.cache.is_none() || is_direct(),
+            size: None,
+        };
+        plan.size = match storage.shape(position) {
+            Some(shape) => Some(size_of::<f32>() * shape.iter().product::<usize>()),
+            None => plan.size_of_first(source, cache),
+        };
+        Ok(plan)
+    });
+    plans.collect()
 }
 
 impl ModalityPlan<'_> {
+    /// Samples of each segment but the last.
+    fn per_segment(&self) -> usize {
+        let fit = self.size.map_or(SEGMENT, |bytes| SEGMENT_BYTES / bytes.max(1));
+        fit.clamp(1, SEGMENT)
+    }
+
+    fn work<'b>(
+        &'b self,
+        source: &'b dyn Source,
+        cache: &'b Cache,
+        storage: &'b Storage<'b>,
+    ) -> SegmentWork<'b> {
+        SegmentWork {
+            source,
+            modality: self.modality,
+            stream: self.stream,
+            preparation: &self.preparation,
+            direct: self.direct,
+            cache,
+            storage,
+        }
+    }
+
     /// The bytes of a prepared sample: of the first that can be prepared, if it is among the first few.
     fn size_of_first(&self, source: &dyn Source, cache: &Cache) -> Option<usize> {
         const TRIED: usize = 8;
@@ -593,7 +622,8 @@ impl From<Error> for SampleFault {
 }
 
 impl SegmentWork<'_> {
-    fn run(&self, range: std::ops::Range<usize>) -> Result<Finished> {
+    /// The samples of a range that have the stream and of which nothing wrong is known, and what is wrong with others.
+    fn candidates(&self, range: Range<usize>) -> Result<(Vec<Candidate>, Vec<(usize, Error)>)> {
         let mut faults = Vec::new();
         let mut candidates = Vec::with_capacity(range.len());
         for index in range.filter(|&index| self.source.has(index, self.stream)) {
@@ -610,6 +640,25 @@ impl SegmentWork<'_> {
                 Err(error) => faults.push((index, self.gathered(error)?)),
             }
         }
+        Ok((candidates, faults))
+    }
+
+    /// Sees to it that the cache has what it can have of a range.
+    fn fill(&self, range: Range<usize>) -> Result<()> {
+        let (candidates, mut faults) = self.candidates(range)?;
+        let missing = |key: SegmentKey| !self.cache.path(&key).exists();
+        if !self.key(&candidates).is_some_and(missing) {
+            return Ok(());
+        }
+        let (sound, samples) = self.prepare_all(candidates, &mut faults, &mut None)?;
+        if let Some(key) = self.key(&sound) {
+            self.store(&key, &samples);
+        }
+        Ok(())
+    }
+
+    fn run(&self, range: Range<usize>) -> Result<Finished> {
+        let (mut candidates, mut faults) = self.candidates(range)?;
         let key = self.key(&candidates);
         let stored = key.as_ref().and_then(|key| self.cache.load(key));
         let stored = stored.filter(|samples| samples.len() == candidates.len());

@@ -100,20 +100,4 @@ impl Ranks {
     pub fn on_machine(&self) -> (usize, usize) {
         self.link.as_ref().map_or((1, 0), |link| link.on_machine())
     }
-
-    /// Does something on one rank of every machine first, then on all others: what it leaves in files is there for them.
-    ///
-    /// # Errors
-    /// What `work` returns; [`Error::Rank`].
-    pub fn first_of_each_machine<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let (_, place) = self.on_machine();
-        if place > 0 {
-            self.meet()?;
-        }
-        let done = work()?;
-        if place == 0 {
-            self.meet()?;
-        }
-        Ok(done)
-    }
 }

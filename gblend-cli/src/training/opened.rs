@@ -12,7 +12,7 @@ use crate::records::FittedModalities;
 use crate::training::alike::agree_on_task;
 use crate::training::session::Session;
 
-/// Opens the dataset on every rank. On each machine one prepares the samples first, and the others find them in the cache.
+/// Opens the dataset on every rank. Those whose cache is in the same place share out the preparation of samples.
 ///
 /// # Errors
 /// As [`Session::open_with`]; if ranks are another program or have another configuration or dataset.
@@ -26,8 +26,7 @@ pub fn open_together<'c>(
     if ranks.is_many() {
         refuse_on_gpus()?;
     }
-    let (mut session, splits) =
-        ranks.first_of_each_machine(|| Session::open_with(config, fitted, reporter))?;
+    let (mut session, splits) = Session::open_among(config, fitted, ranks, reporter)?;
     if ranks.is_many() {
         let identity = Identity::default();
         ranks.agree(&identity.with("dataset", dataset_hash(&session, &splits)?))?;

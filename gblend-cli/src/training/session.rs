@@ -18,7 +18,7 @@ use gblend_optim::schedule::RunLength;
 use crate::config::{Config, Objectives, PoolSamples, Pretrained, Sampling};
 use crate::data::{
     Differences, Division, Evaluable, Faults, Fold, LabelUse, Loader, Prepared, SampleIndex, Sampler, Shares,
-    Splits, Storage, bind, folds, remembered, tell_apart, tell_each, too_many_skipped,
+    Splits, Storage, bind, folds, prepare_shared_out, remembered, tell_apart, tell_each, too_many_skipped,
 };
 use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
@@ -99,7 +99,20 @@ impl<'a> Session<'a> {
         fitted: &FittedModalities,
         reporter: &Reporter,
     ) -> Result<(Self, Splits)> {
-        Self::open_checking(config, fitted, None, reporter, SampleCheck::FailFast)
+        Self::open_among(config, fitted, &Ranks::alone(), reporter)
+    }
+
+    /// As [`open_with`](Self::open_with), together with other ranks, which share out the preparation where their cache is the same.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`Error::Rank`].
+    pub fn open_among(
+        config: &'a Config,
+        fitted: &FittedModalities,
+        ranks: &Ranks,
+        reporter: &Reporter,
+    ) -> Result<(Self, Splits)> {
+        Self::open_checking(config, fitted, None, ranks, reporter, SampleCheck::FailFast)
     }
 
     /// As [`open`](Self::open), but nothing is written: prepared samples are not kept in the cache, nor taken from it.
@@ -108,7 +121,8 @@ impl<'a> Session<'a> {
     /// As [`open`](Self::open).
     pub fn open_without_writing(config: &'a Config, reporter: &Reporter) -> Result<(Self, Splits)> {
         let nothing = FittedModalities::default();
-        Self::open_checking(config, &nothing, None, reporter, SampleCheck::Unkept)
+        let alone = Ranks::alone();
+        Self::open_checking(config, &nothing, None, &alone, reporter, SampleCheck::Unkept)
     }
 
     /// As [`open_with`](Self::open_with), with every sample in the split in which a run had it. What is not as it was is in
@@ -122,7 +136,16 @@ impl<'a> Session<'a> {
         membership: &Membership,
         reporter: &Reporter,
     ) -> Result<(Self, Splits)> {
-        Self::open_checking(config, fitted, Some(membership), reporter, SampleCheck::FailFast)
+        let alone = Ranks::alone();
+        let membership = Some(membership);
+        Self::open_checking(
+            config,
+            fitted,
+            membership,
+            &alone,
+            reporter,
+            SampleCheck::FailFast,
+        )
     }
 
     /// As [`open`](Self::open), but looks at every sample, whatever is wrong with others.
@@ -131,13 +154,15 @@ impl<'a> Session<'a> {
     /// As [`open`](Self::open); [`Error::Samples`] names every sample that cannot be used.
     pub fn open_thoroughly(config: &'a Config, reporter: &Reporter) -> Result<(Self, Splits)> {
         let nothing = FittedModalities::default();
-        Self::open_checking(config, &nothing, None, reporter, SampleCheck::Exhaustive)
+        let alone = Ranks::alone();
+        Self::open_checking(config, &nothing, None, &alone, reporter, SampleCheck::Exhaustive)
     }
 
     fn open_checking(
         config: &'a Config,
         fitted: &FittedModalities,
         membership: Option<&Membership>,
+        ranks: &Ranks,
         reporter: &Reporter,
         check: SampleCheck,
     ) -> Result<(Self, Splits)> {
@@ -178,6 +203,7 @@ impl<'a> Session<'a> {
                 (SampleCheck::Exhaustive, _) => Faults::GatherAnew,
             },
         };
+        prepare_shared_out(&source, &config.modalities, &streams, &storage, ranks)?;
         let mut prepared = Prepared::new(&source, &config.modalities, &streams, &storage)?;
         reporter.preparation_done();
         let heads = 0..objectives.heads();

@@ -174,3 +174,29 @@ fn links_to_data_elsewhere_are_followed_where_a_setting_says_so() {
         "leads out of",
     );
 }
+
+#[test]
+fn one_of_several_processes_that_work_alone_says_so_once() {
+    let p = playground();
+    let told = |size: &str, rank: &str, out: &str| {
+        let arguments = [
+            "train",
+            "tiny.toml",
+            "--quiet",
+            "--set",
+            "run.epochs=1",
+            "--out",
+            out,
+        ];
+        let outcome = p.run_with(
+            &arguments,
+            &[("OMPI_COMM_WORLD_SIZE", size), ("OMPI_COMM_WORLD_RANK", rank)],
+        );
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        outcome.stderr.contains("with --distributed they do it together")
+    };
+    assert!(told("3", "0", "first"));
+    // The others would only repeat it.
+    assert!(!told("3", "1", "second"));
+    assert!(!told("1", "0", "alone"));
+}

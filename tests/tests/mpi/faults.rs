@@ -248,3 +248,82 @@ fn what_is_wrong_with_the_input_is_said_once() {
         "{stderr}"
     );
 }
+
+#[test]
+fn processes_that_mpi_does_not_connect_do_not_do_all_of_it_each() {
+    let p = playground();
+    // As Slurm starts them where it does not speak the language of the library.
+    let outcome = p.run_with(
+        &["train", "tiny.toml", "--distributed", "--quiet", "--out", "run"],
+        &[("SLURM_STEP_NUM_TASKS", "4"), ("SLURM_PROCID", "2")],
+    );
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert!(
+        outcome
+            .stderr
+            .contains("4 processes were started, and MPI does not connect this one"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(!p.path("run").exists());
+}
+
+#[test]
+fn a_process_that_nobody_else_works_with_is_told_how_to_start_several() {
+    let p = playground();
+    let arguments = [
+        "train",
+        "tiny.toml",
+        "--distributed",
+        "--quiet",
+        "--set",
+        "run.epochs=1",
+        "--out",
+        "run",
+    ];
+    let outcome = p.run_with(&arguments, &[]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("mpirun -n 4 gblend"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn files_that_one_rank_lacks_are_named_with_that_rank() {
+    let p = playground();
+    let config = "[data]\nkind = \"manifest\"\ntable = \"table.csv\"\nid = \"id\"\nlabel = \"label\"\nsplit = \"split\"\n\
+        [data.streams.a]\nmedia = \"array\"\npath = \"{id}.npy\"\n[data.streams.b]\nmedia = \"array\"\ncolumns = [\"y\"]\n\
+        [modality.a]\nkind = \"vector\"\n[modality.b]\nkind = \"vector\"\n[blend]\nkind = \"equal\"\n";
+    let rows = (0..40).map(|row| {
+        let split = if row < 30 { "train" } else { "test" };
+        format!("s{row},{},{split},{}\n", ["up", "down"][row % 2], row % 3)
+    });
+    let table = format!("id,label,split,y\n{}", rows.collect::<String>());
+    for folder in ["first", "second"] {
+        p.write(&format!("{folder}/run.toml"), config);
+        p.write(&format!("{folder}/table.csv"), &table);
+        for row in 0..40 {
+            p.write(
+                &format!("{folder}/s{row}.npy"),
+                gblend_tests::npy(&[2], &[row as f32, 1.0]),
+            );
+        }
+    }
+    std::fs::remove_file(p.path("second/s7.npy")).unwrap();
+    let train = [BINARY, "train", "run.toml", "--distributed", "--quiet"];
+    let of = |folder: &'static str| [&["-wdir", folder][..], &train].concat();
+    for order in [["first", "second"], ["second", "first"]] {
+        let (code, _, stderr) = unlike(&of(order[0]), &of(order[1]), &p.path(""));
+        assert!(stderr.contains("s7"), "{stderr}");
+        if order[0] == "first" {
+            assert!(stderr.contains("error: rank 1 on "), "{stderr}");
+        }
+        assert_eq!(
+            (code, stderr.matches("error: ").count()),
+            (Some(2), 1),
+            "{stderr}"
+        );
+    }
+}

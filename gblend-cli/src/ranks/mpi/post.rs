@@ -22,17 +22,29 @@ const GRACE: Duration = Duration::from_secs(3);
 /// The longest that they wait.
 const LONGEST_GRACE: Duration = Duration::from_secs(20);
 
-/// How long the thread sleeps where nothing is to be done and nobody waits.
+/// How long the thread sleeps at least where nothing is to be done and nobody waits.
 const REST: Duration = Duration::from_micros(200);
 
 /// How long the thread looks for a message that somebody waits for without going to sleep.
 const SPIN: Duration = Duration::from_micros(200);
 
-/// How long it sleeps then.
+/// How long it sleeps at least then.
 const NAP: Duration = Duration::from_micros(20);
 
-/// Bytes of a piece of a message: few enough that every one is on its way for less than the time in which a rank has to be heard of.
-const PIECE: usize = 1 << 24;
+/// It sleeps for this part of the time for which nothing has happened, which is by how much a message can be late: who computes for
+/// seconds beside it, or waits for somebody who does, would not have a thread that is awake all the time.
+const PART: u32 = 32;
+
+/// The longest that it sleeps.
+const LONGEST_REST: Duration = Duration::from_millis(2);
+
+/// Bytes of a piece of a message. Over TCP, Open MPI sends up to 64 KiB, headers among them, at once; before more it asks the receiver and
+/// waits for the answer, and where both sides send, what is asked and answered stands in line behind what the other sends: twice the time
+/// for the bytes, and four times the latency.
+const PIECE: usize = 60_000;
+
+/// Pieces that are on their way at a time: few enough that all of them arrive in less than the time in which a rank has to be heard of.
+const PIECES: usize = 256;
 
 /// A message to another rank.
 #[derive(Debug)]
@@ -175,6 +187,7 @@ pub(super) fn run(mailbox: &Mailbox, orders: &Receiver<Order>, limit: Duration, 
         pieces: vec![Vec::new(); size],
         last_beat: Instant::now(),
         busy: Instant::now(),
+        last: Instant::now(),
         looked: Instant::now(),
         failed_at: None,
         told: false,
@@ -220,8 +233,10 @@ struct Post<'a> {
     /// The pieces of a message that have arrived.
     pieces: Vec<Vec<u8>>,
     last_beat: Instant,
-    /// When there was last something to do.
+    /// When there was last something to do, or nobody waited.
     busy: Instant,
+    /// When this process last sent or was sent something.
+    last: Instant,
     /// When this rank last looked who is silent.
     looked: Instant,
     /// When it turned out that the job cannot go on.
@@ -252,7 +267,7 @@ impl Post<'_> {
             let waited = self.mailbox.waiting.load(Ordering::SeqCst) > 0;
             let first = match waited {
                 true => orders.try_recv().ok(),
-                false => match orders.recv_timeout(REST) {
+                false => match orders.recv_timeout(rest(self.last.elapsed(), REST)) {
                     Ok(order) => Some(order),
                     Err(RecvTimeoutError::Timeout) => None,
                     // Nobody has ended the job, and nobody is there to.
@@ -270,6 +285,7 @@ impl Post<'_> {
             }
             if !outgoing.is_empty() {
                 self.busy = Instant::now();
+                self.last = self.busy;
             }
             self.pass(outgoing);
             if let Some(ending) = ending {
@@ -286,6 +302,17 @@ impl Post<'_> {
 
     /// Sends what there is to send, and takes what has arrived meanwhile.
     fn pass(&mut self, mut outgoing: Vec<Outgoing>) {
+        loop {
+            let rest = outgoing.split_off(outgoing.len().min(PIECES));
+            self.pass_some(outgoing);
+            if rest.is_empty() {
+                return;
+            }
+            outgoing = rest;
+        }
+    }
+
+    fn pass_some(&mut self, mut outgoing: Vec<Outgoing>) {
         if self.last_beat.elapsed() >= BEAT {
             self.last_beat = Instant::now();
             let watched = self.watched().into_iter().filter(|&rank| !self.ended[rank]);
@@ -322,7 +349,7 @@ impl Post<'_> {
     fn linger(&self) {
         match self.busy.elapsed() < SPIN {
             true => std::thread::yield_now(),
-            false => std::thread::sleep(NAP),
+            false => std::thread::sleep(rest(self.busy.elapsed(), NAP)),
         }
     }
 
@@ -341,6 +368,9 @@ impl Post<'_> {
             }
             self.heard[from] = Instant::now();
             let tag = status.tag();
+            if tag != Tag::Beat as i32 {
+                self.last = self.busy;
+            }
             if tag == Tag::Piece as i32 {
                 self.pieces[from].extend(bytes);
             } else if tag == Tag::Last as i32 {
@@ -458,6 +488,11 @@ impl Post<'_> {
             let _ = writeln!(std::io::stderr().lock(), "error: {failure}");
         }
     }
+}
+
+/// How long to sleep after so long without anything to do.
+fn rest(idle: Duration, least: Duration) -> Duration {
+    (idle / PART).clamp(least, LONGEST_REST)
 }
 
 /// A message in pieces.

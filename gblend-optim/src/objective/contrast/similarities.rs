@@ -1,12 +1,9 @@
 //! The cross entropy of similarities: how surprising it is that one is the most similar of all.
 
 use gblend_core::Result;
-use gblend_core::nn::{add, fork, inner_products, transpose, weighted_cross_entropy};
+use gblend_core::nn::{Candidates, add, fork, inner_products, multiply, sum, surprises, transpose};
 use gblend_core::recorder::Recorder;
-use gblend_core::tensor::{Features, Logits, Loss, Plain};
-
-/// What is added to the similarity of what is no wrong match: none can be so large that something of it is left.
-const NEVER: f32 = -1e9;
+use gblend_core::tensor::{Dims1, Features, Logits, Loss, Plain};
 
 /// Which of the others one may be taken for wrongly.
 #[derive(Clone, Debug)]
@@ -43,22 +40,11 @@ impl Negatives {
         (self.among_others && one == other) || self.identities.as_ref().is_some_and(same)
     }
 
-    /// Whether anything is left out.
-    fn any(&self) -> bool {
-        self.among_others || self.identities.is_some()
-    }
-
-    /// `[count, others]`: 0, or what is added to what is left out.
-    fn mask(&self, rights: &[usize], others: usize) -> Vec<f32> {
-        let mut mask = vec![0.0; rights.len() * others];
-        for (one, (row, &right)) in mask.chunks_exact_mut(others.max(1)).zip(rights).enumerate() {
-            for (other, value) in row.iter_mut().enumerate() {
-                if self.leave_out(one, right, other) {
-                    *value = NEVER;
-                }
-            }
-        }
-        mask
+    /// What may be taken for each of these.
+    fn candidates(&self, rights: &[usize]) -> Candidates {
+        Candidates::new(rights)
+            .without_same(self.identities.as_deref())
+            .without_itself(self.among_others)
     }
 }
 
@@ -77,7 +63,7 @@ impl Contrast<'_> {
     /// # Errors
     /// [`Error::Shape`](gblend_core::Error::Shape), [`Error::Device`](gblend_core::Error::Device).
     pub(in crate::objective) fn loss(&self, rows: Features, others: Features) -> Result<Loss> {
-        let similarities = self.without_the_same(inner_products(rows, others)?)?;
+        let similarities = inner_products(rows, others)?;
         self.surprise(similarities)
     }
 
@@ -86,29 +72,16 @@ impl Contrast<'_> {
     /// # Errors
     /// As [`loss`](Self::loss).
     pub(in crate::objective) fn loss_both_ways(&self, rows: Features, others: Features) -> Result<Loss> {
-        let similarities = self.without_the_same(inner_products(rows, others)?)?;
+        let similarities = inner_products(rows, others)?;
         let (there, back) = fork(similarities);
         add(self.surprise(there)?, self.surprise(transpose(back)?)?)
     }
 
-    fn without_the_same(&self, similarities: Logits) -> Result<Logits> {
-        if !self.negatives.any() {
-            return Ok(similarities);
-        }
-        let &(count, others) = similarities.shape();
-        let mask = Plain::new(
-            &similarities.device(),
-            (count, others),
-            self.negatives.mask(self.rights, others),
-        )?;
-        add(similarities, mask.enter(Recorder::for_data()))
-    }
-
     fn surprise(&self, similarities: Logits) -> Result<Loss> {
-        // The cross entropy is a mean.
-        let count = self.rights.len() as f32;
-        let weights: Vec<f32> = self.weights.iter().map(|weight| weight * count).collect();
-        weighted_cross_entropy(similarities, self.rights, &weights)
+        let device = similarities.device();
+        let surprises = surprises(similarities, self.negatives.candidates(self.rights))?;
+        let weights = Plain::<Dims1>::new(&device, (self.weights.len(),), self.weights.to_vec())?;
+        sum(multiply(surprises, weights.enter(Recorder::for_data()))?)
     }
 }
 
