@@ -621,9 +621,12 @@ impl From<Error> for SampleFault {
     }
 }
 
+/// What is wrong with samples, by their positions.
+type SampleFaults = Vec<(usize, Error)>;
+
 impl SegmentWork<'_> {
     /// The samples of a range that have the stream and of which nothing wrong is known, and what is wrong with others.
-    fn candidates(&self, range: Range<usize>) -> Result<(Vec<Candidate>, Vec<(usize, Error)>)> {
+    fn candidates(&self, range: Range<usize>) -> Result<(Vec<Candidate>, SampleFaults)> {
         let mut faults = Vec::new();
         let mut candidates = Vec::with_capacity(range.len());
         for index in range.filter(|&index| self.source.has(index, self.stream)) {

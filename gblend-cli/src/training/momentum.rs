@@ -3,12 +3,11 @@
 //! It is no part of the network, which is trained, evaluated and stored without it: a training begins with copies of its own, and a
 //! checkpoint has them.
 
-use gblend_core::params::{Module, ParamPath, ParamVisitor, load_state, state_of};
+use gblend_core::params::{Module, ParamPath, ParamVisitor};
 use gblend_core::update::follow;
-use gblend_core::{Array, Error, KeyRing, Keys, ParamMut, Pass, Result, Sameness, Targets};
+use gblend_core::{Array, Error, KeyQueue, KeyRing, Keys, ParamMut, Pass, Result, Sameness, Targets};
 use gblend_optim::network::Network;
 
-use super::session::Session;
 use crate::network::{ActiveHeads, Inputs, Multimodal};
 use crate::run_folder::checkpoint::OF_KEYS;
 
@@ -23,28 +22,22 @@ pub struct Momentum {
 }
 
 impl Momentum {
-    /// Copies of a network as it is, if the joint head's objective has a queue; which is empty.
+    /// With copies that begin as they are in `copy`, and an empty queue; `sameness` is what makes keys the same.
     ///
     /// # Errors
-    /// As [`Session::build_model`].
-    pub fn begin(session: &Session<'_>, model: &mut Multimodal) -> crate::error::Result<Option<Self>> {
-        let objective = session.objectives.joint();
-        let Some(queue) = objective.queue() else {
-            return Ok(None);
-        };
-        let mut copy = session.build_model()?;
-        load_state(&mut copy, &state_of(model)?)?;
+    /// [`Error::Setting`] if nothing in the network makes keys.
+    pub fn new(copy: Multimodal, queue: &KeyQueue, sameness: Sameness) -> Result<Self> {
         let Some(width) = copy.own_joint_width() else {
             let expected = "none: the objective has no joint head of its own that could make keys";
-            return Err(Error::setting("objective.queue", "{}", expected).into());
+            return Err(Error::setting("objective.queue", "{}", expected));
         };
-        Ok(Some(Self {
+        Ok(Self {
             active: ActiveHeads::only(copy.heads(), copy.heads() - 1),
             copy,
             momentum: queue.momentum,
             ring: KeyRing::new(queue.size, width),
-            sameness: objective.sameness(),
-        }))
+            sameness,
+        })
     }
 
     /// Freezes what is frozen in an epoch, as in the network that is followed.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gblend_core::memory;
-use gblend_core::params::parameter_count;
+use gblend_core::params::{load_state, parameter_count, state_of};
 use gblend_core::{
     Array, AutoDevice, Blend, FitContext, Fitted, Heads, Label, LabelKind, Labels, Look, OnBadSample,
     OpenContext, Sameness, Seed, Source,
@@ -28,6 +28,7 @@ use crate::ranks::Ranks;
 use crate::records::{FittedModalities, Membership, Origins};
 use crate::run_folder::read_fitted;
 use crate::training::frozen_features::{FrozenFeatures, RunSamples};
+use crate::training::momentum::Momentum;
 use crate::training::pretrained::{initialize, set_references};
 use crate::training::step::StepContext;
 
@@ -499,6 +500,20 @@ impl<'a> Session<'a> {
     /// The random stream called `label`.
     pub fn seed(&self, label: &str) -> Seed {
         self.seed.derive(label)
+    }
+
+    /// What follows a network as it is, if the joint head's objective has a queue of keys.
+    ///
+    /// # Errors
+    /// As [`build_model`](Self::build_model); if nothing in the network makes keys.
+    pub fn begin_momentum(&self, model: &mut Multimodal) -> Result<Option<Momentum>> {
+        let objective = self.objectives.joint();
+        let Some(queue) = objective.queue() else {
+            return Ok(None);
+        };
+        let mut copy = self.build_model()?;
+        load_state(&mut copy, &state_of(model)?)?;
+        Ok(Some(Momentum::new(copy, &queue, objective.sameness())?))
     }
 
     /// The network with its initial parameters.

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use gblend_core::Blend;
 
 use super::learner::Learner;
-use super::momentum::Momentum;
 use super::session::Session;
 use super::step::{active_heads, step};
 use super::train::run_length;
@@ -52,7 +51,7 @@ pub fn trial(
     let context = session.step_context("check", "", 1);
     let once = session.try_frozen_features(model, some)?;
     let loader = session.loader_for(model, &ActiveHeads::all(session.heads.len()))?;
-    let momentum = Momentum::begin(session, model)?;
+    let momentum = session.begin_momentum(model)?;
     let mut learner = Learner {
         model,
         optimizer: &mut optimizer,

@@ -151,7 +151,7 @@ pub trait Engine: Device<f32> {
     ///
     /// # Errors
     /// [`Error::Device`](crate::Error::Device).
-    fn surprises(input: TapedOn<Dims2, Self>, candidates: Candidates) -> Result<TapedOn<Dims1, Self>> {
+    fn surprises(input: TapedOn<Dims2, Self>, candidates: &Candidates) -> Result<TapedOn<Dims1, Self>> {
         composed::surprises(input, candidates)
     }
 }
@@ -234,7 +234,7 @@ impl Engine for Cpu {
         fast::concat_channels(parts)
     }
 
-    fn surprises(input: TapedOn<Dims2, Self>, candidates: Candidates) -> Result<TapedOn<Dims1, Self>> {
+    fn surprises(input: TapedOn<Dims2, Self>, candidates: &Candidates) -> Result<TapedOn<Dims1, Self>> {
         fast::surprises(input, candidates)
     }
 }

@@ -12,7 +12,7 @@ use crate::tensor::{Dims1, Logits, Taped};
 /// # Errors
 /// [`Error::Shape`] if the candidates are those of another number of rows, or a place is right that there is not,
 /// [`Error::Device`].
-pub fn surprises(similarities: Logits, candidates: Candidates) -> Result<Taped<Dims1>> {
+pub fn surprises(similarities: Logits, candidates: &Candidates) -> Result<Taped<Dims1>> {
     let &(rows, places) = similarities.shape();
     if candidates.rows() != rows {
         let expected = format!("the candidates of {rows} rows");

@@ -81,8 +81,8 @@ impl Case {
             device.tensor_from_vec(self.values.clone(), (self.rows, self.width));
         let taped = input.clone().put_tape(RecorderOn::for_parameter());
         let surprises = match fast {
-            true => Cpu::surprises(taped, self.candidates()),
-            false => composed::surprises(taped, self.candidates()),
+            true => Cpu::surprises(taped, &self.candidates()),
+            false => composed::surprises(taped, &self.candidates()),
         };
         let surprises = surprises.unwrap();
         let output = surprises.as_vec();
@@ -138,8 +138,8 @@ fn candidates_of_other_rows_and_places_that_are_not_there_are_refused() {
         let plain = Plain::<Dims2>::new(&AutoDevice::default(), (2, 3), vec![0.0; 6]).unwrap();
         plain.parameter()
     };
-    assert!(surprises(rows(), Candidates::new(&[0, 2])).is_ok());
+    assert!(surprises(rows(), &Candidates::new(&[0, 2])).is_ok());
     for rights in [&[0][..], &[0, 3]] {
-        assert!(surprises(rows(), Candidates::new(rights)).is_err(), "{rights:?}");
+        assert!(surprises(rows(), &Candidates::new(rights)).is_err(), "{rights:?}");
     }
 }

@@ -106,7 +106,7 @@ pub fn prepare_shared_out(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use std::path::PathBuf;
 
     use gblend_core::dataset::{Partition, Sample, Stream};
@@ -160,13 +160,16 @@ mod tests {
         }
     }
 
+    /// What a rank had of each sample, or why it had nothing.
+    type Had = Result<Vec<Option<Array>>, String>;
+
     /// How often each sample was read when so many ranks, each with its cache, had all of them; and what each had, or why not.
     fn prepared(
         caches: &[PathBuf],
         samples: usize,
         broken: &[usize],
         faults: Faults,
-    ) -> (Vec<usize>, Vec<Result<Vec<Option<Array>>, String>>) {
+    ) -> (Vec<usize>, Vec<Had>) {
         let text = "[data]\nkind = \"scene\"\n[modality.a]\nkind = \"vector\"\n[blend]\nkind = \"equal\"\n";
         let config = Config::parse("test", text, PathBuf::new(), &[]).unwrap();
         let reads: Arc<Vec<AtomicUsize>> = Arc::new((0..samples).map(|_| AtomicUsize::new(0)).collect());

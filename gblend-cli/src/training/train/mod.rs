@@ -24,7 +24,6 @@ use crate::run_folder::checkpoint::Checkpoint;
 use crate::tables::blend_table;
 use crate::training::evaluated::evaluate_together;
 use crate::training::learner::Learner;
-use crate::training::momentum::Momentum;
 use crate::training::probe::{StartingPoint, estimate};
 use crate::training::session::Session;
 use crate::training::step::active_heads;
@@ -168,7 +167,7 @@ impl<'a, 'l> Training<'a, 'l> {
 
     /// Trains all epochs, from a checkpoint on if there is one.
     fn run(mut self, from: Option<Checkpoint>) -> Result<RunState<'a>> {
-        self.learner.momentum = Momentum::begin(self.state.session, self.learner.model)?;
+        self.learner.momentum = self.state.session.begin_momentum(self.learner.model)?;
         match from {
             Some(checkpoint) => self.state.restore(checkpoint, &mut self.learner)?,
             None if self.state.refit().is_some() => self.state.checkpoint(&mut self.learner)?,

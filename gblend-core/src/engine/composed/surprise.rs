@@ -16,7 +16,7 @@ const NEVER: f32 = -1e9;
 /// See [`Engine::surprises`](crate::engine::Engine::surprises).
 pub fn surprises<D: Device<f32>>(
     input: TapedOn<Dims2, D>,
-    candidates: Candidates,
+    candidates: &Candidates,
 ) -> Result<TapedOn<Dims1, D>> {
     let &(rows, width) = input.shape();
     let (mut mask, mut shares) = (vec![0.0; rows * width], vec![0.0; rows * width]);

@@ -11,14 +11,15 @@ use crate::error::Result;
 use crate::shape::{Dims1, Dims2};
 
 /// See [`Engine::surprises`](crate::engine::Engine::surprises).
-pub fn surprises(input: TapedOn<Dims2, Cpu>, candidates: Candidates) -> Result<TapedOn<Dims1, Cpu>> {
+pub fn surprises(input: TapedOn<Dims2, Cpu>, candidates: &Candidates) -> Result<TapedOn<Dims1, Cpu>> {
     let (input, mut recorder) = input.split_tape();
     let to_input = upstream(&input, &mut recorder);
     let &(rows, width) = input.shape();
-    let (surprises, scales) = surprise::forward(values(&input)?, width, &candidates);
+    let (surprises, scales) = surprise::forward(values(&input)?, width, candidates);
     let output = tensor(input.device(), surprises, (rows,))?;
     if let Some(to_input) = to_input.filter(|_| recorder.is_recording()) {
         let (handoff, gradient) = downstream(&output, None);
+        let candidates = candidates.clone();
         recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
             let gradient = gradient(grads)?;
             let slopes = surprise::backward(&gradient, checked(&input), width, &scales, &candidates);

@@ -79,7 +79,7 @@ impl Contrast<'_> {
 
     fn surprise(&self, similarities: Logits) -> Result<Loss> {
         let device = similarities.device();
-        let surprises = surprises(similarities, self.negatives.candidates(self.rights))?;
+        let surprises = surprises(similarities, &self.negatives.candidates(self.rights))?;
         let weights = Plain::<Dims1>::new(&device, (self.weights.len(),), self.weights.to_vec())?;
         sum(multiply(surprises, weights.enter(Recorder::for_data()))?)
     }
