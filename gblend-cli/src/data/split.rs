@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gblend_core::dataset::{Partition, Source};
-use gblend_core::{Error, Label, Labels, Objective, Result, Seed};
+use gblend_core::{Error, Label, LabelKind, Labels, Objective, Result, Seed};
 use rand::seq::SliceRandom;
 
 use super::groups::Groups;
@@ -149,7 +149,7 @@ impl Splits {
         let mut test = Vec::new();
         let classes = source.classes().len();
         let mut labels = Labels::with_capacity(source.label_kind(), source.len());
-        let (mut unlabeled, mut is_labeled) = (0, false);
+        let mut unlabeled = 0;
         let mut groups = Groups::default();
         for index in 0..samples {
             let sample = source.sample(index as usize);
@@ -157,7 +157,6 @@ impl Splits {
                 let problem = format!("label {class}, expected 0 to below {classes}");
                 return Err(Error::data(sample.id, problem));
             }
-            is_labeled |= !sample.label.is_missing();
             let pushed = labels.push(&sample.label);
             pushed.map_err(|error| Error::data(&sample.id, error))?;
             if dropped.contains(&(index as usize)) {
@@ -176,9 +175,10 @@ impl Splits {
                 Partition::Test => test.push(index),
             }
         }
-        if division.labels != LabelUse::NoHead && !is_labeled && samples > 0 {
+        let has_labels = source.label_kind() == LabelKind::Number || !source.classes().is_empty();
+        if division.labels != LabelUse::NoHead && !has_labels && samples > 0 {
             let problem = "no sample has a label, and a head has an objective that asks for one: `data.label` names the column that \
-                           says it; `match`, `views`, `anchor` and `none` ask for none";
+                           says it, which must not be empty everywhere; `match`, `views`, `anchor` and `none` ask for none";
             return Err(Error::data("the dataset", problem));
         }
         if test.is_empty() && division.tested {

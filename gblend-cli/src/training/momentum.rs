@@ -71,7 +71,7 @@ impl Momentum {
     /// Follows the network, which took a step, and keeps the keys of the step's batch.
     ///
     /// # Errors
-    /// [`Error::Internal`] if nobody knows which samples those are.
+    /// [`Error::Data`] if nobody knows which samples those are.
     pub fn step(&mut self, model: &mut Multimodal, keys: &Keys, targets: &Targets) -> Result<()> {
         let mut leads = Values::default();
         visit_trained(model, &self.active, &mut leads)?;
