@@ -582,6 +582,9 @@ struct SegmentWork<'a> {
 /// Position in the dataset and fingerprint of a sample.
 type Candidate = (usize, String);
 
+/// Position in the dataset of a sample, and what is wrong with it.
+type Fault = (usize, Error);
+
 /// What came of a segment.
 struct Finished {
     /// Where the cache has it; nowhere if it is not cached.
@@ -595,7 +598,7 @@ struct Finished {
 /// What was found out about the samples of a segment.
 struct Found {
     shapes: SegmentShapes,
-    faults: Vec<(usize, Error)>,
+    faults: Vec<Fault>,
     /// The setting that the modality refused first, if it refused any.
     refused: Option<Error>,
     /// Hashes of contents, if they are kept.
@@ -621,12 +624,9 @@ impl From<Error> for SampleFault {
     }
 }
 
-/// What is wrong with samples, by their positions.
-type SampleFaults = Vec<(usize, Error)>;
-
 impl SegmentWork<'_> {
     /// The samples of a range that have the stream and of which nothing wrong is known, and what is wrong with others.
-    fn candidates(&self, range: Range<usize>) -> Result<(Vec<Candidate>, SampleFaults)> {
+    fn candidates(&self, range: Range<usize>) -> Result<(Vec<Candidate>, Vec<Fault>)> {
         let mut faults = Vec::new();
         let mut candidates = Vec::with_capacity(range.len());
         for index in range.filter(|&index| self.source.has(index, self.stream)) {
@@ -702,7 +702,7 @@ impl SegmentWork<'_> {
     fn prepare_all(
         &self,
         candidates: Vec<Candidate>,
-        faults: &mut Vec<(usize, Error)>,
+        faults: &mut Vec<Fault>,
         refused: &mut Option<Error>,
     ) -> Result<(Vec<Candidate>, Vec<Array>)> {
         let mut sound = Vec::with_capacity(candidates.len());

@@ -22,21 +22,21 @@ const GRACE: Duration = Duration::from_secs(3);
 /// The longest that they wait.
 const LONGEST_GRACE: Duration = Duration::from_secs(20);
 
-/// How long the thread sleeps at least where nothing is to be done and nobody waits.
+/// How long the thread sleeps where nothing is to be done and nobody waits.
 const REST: Duration = Duration::from_micros(200);
 
 /// How long the thread looks for a message that somebody waits for without going to sleep.
 const SPIN: Duration = Duration::from_micros(200);
 
-/// How long it sleeps at least then.
+/// How long it sleeps then.
 const NAP: Duration = Duration::from_micros(20);
 
-/// It sleeps for this part of the time for which nothing has happened, which is by how much a message can be late: who computes for
-/// seconds beside it, or waits for somebody who does, would not have a thread that is awake all the time.
-const PART: u32 = 32;
+/// How long nothing has happened where somebody computes for seconds, or waits for one who does, who would not have a thread beside it that
+/// is awake thousands of times a second. A network's latency is shorter.
+const LONG: Duration = Duration::from_millis(100);
 
-/// The longest that it sleeps.
-const LONGEST_REST: Duration = Duration::from_millis(2);
+/// How long the thread sleeps then.
+const LONG_REST: Duration = Duration::from_millis(2);
 
 /// Bytes of a piece of a message. Over TCP, Open MPI sends up to 64 KiB, headers among them, at once; before more it asks the receiver and
 /// waits for the answer, and where both sides send, what is asked and answered stands in line behind what the other sends: twice the time
@@ -491,8 +491,8 @@ impl Post<'_> {
 }
 
 /// How long to sleep after so long without anything to do.
-fn rest(idle: Duration, least: Duration) -> Duration {
-    (idle / PART).clamp(least, LONGEST_REST)
+fn rest(idle: Duration, usual: Duration) -> Duration {
+    if idle < LONG { usual } else { LONG_REST }
 }
 
 /// A message in pieces.
