@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 pub mod matching;
+pub mod towers;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -128,6 +128,12 @@ impl Method {
         let blend = |kind: &str| Override::new(&["blend", "kind"], kind);
         // What one head predicts is selected by how often it is right, as those do it who train one head.
         let alone = || Override::new(&["blend", "predict"], "joint");
+        // The modalities that there are runs of.
+        let alone_before = || {
+            let modalities = base.modalities.iter();
+            let trained = modalities.filter(|modality| modality.is_trained_alone());
+            trained.map(|modality| modality.name.as_str())
+        };
         match self {
             Self::Single(modality) => vec![
                 blend("unimodal"),
@@ -141,25 +147,14 @@ impl Method {
                 Override::new(&["fusion", "head", "dropout"], 0.5),
             ],
             Self::Pretrained => {
-                let trained = base
-                    .modalities
-                    .iter()
-                    .filter(|modality| modality.is_trained_alone());
-                let encoders = trained.map(|modality| {
-                    let name = &modality.name;
-                    Override::new(&["modality", name, "pretrained"], single(name))
-                });
+                let encoders =
+                    alone_before().map(|name| Override::new(&["modality", name, "pretrained"], single(name)));
                 [blend("joint"), alone()].into_iter().chain(encoders).collect()
             }
             Self::Umt => {
                 // One of each head's share, as of equal weights, so that the joint loss counts once and each teacher as much.
                 let share = 1.0 / (base.modalities.len() + 1) as f64;
-                let trained = base
-                    .modalities
-                    .iter()
-                    .filter(|modality| modality.is_trained_alone());
-                let teachers = trained.map(|modality| {
-                    let name = &modality.name;
+                let teachers = alone_before().map(|name| {
                     let to = toml::Table::from_iter([("run".to_owned(), single(name).into())]);
                     let anchor: [(String, toml::Value); 3] = [
                         ("kind".to_owned(), "anchor".into()),

@@ -34,8 +34,9 @@ impl WholeBatch {
     }
 
     /// A batch that is all there, with the positions of the samples that have each modality, `None` where all have it.
-    pub fn undivided(targets: &Targets, rows: Vec<Option<Vec<usize>>>) -> Self {
-        Self::new(targets.clone(), rows, vec![0, targets.len()], 0)
+    pub fn undivided(targets: Targets, rows: Vec<Option<Vec<usize>>>) -> Self {
+        let bounds = vec![0, targets.len()];
+        Self::new(targets, rows, bounds, 0)
     }
 
     /// Positions of the samples that a head sees: of those that have its modality, or of all for the joint one. `None` if that is

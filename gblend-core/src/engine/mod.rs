@@ -35,7 +35,7 @@ pub use operations::Engine;
 pub use row_sources::RowSources;
 pub use sequence_operations::SequenceEngine;
 pub use steps::Steps;
-pub use surprise::Candidates;
+pub use surprise::{Candidates, Negatives};
 pub use tape::RecorderOn;
 pub(crate) use tape::enclosed;
 pub use window::{Window, WindowPlan};

@@ -2,43 +2,61 @@
 
 use std::sync::Arc;
 
+/// Which of others one may be taken for wrongly.
+#[derive(Clone, Debug)]
+pub struct Negatives {
+    /// Numbers that those share which are the same; none if each is itself alone.
+    identities: Option<Arc<[u64]>>,
+    /// Whether each is among the others itself, where it is a candidate for nothing.
+    among_others: bool,
+}
+
+impl Negatives {
+    /// Of pairs of which those are the same that share a number.
+    pub fn of_pairs(identities: Option<Vec<u64>>) -> Self {
+        Self {
+            identities: identities.map(Into::into),
+            among_others: false,
+        }
+    }
+
+    /// Of vectors that are compared with each other, themselves among them.
+    pub fn of_each_other(identities: Option<Vec<u64>>) -> Self {
+        Self {
+            identities: identities.map(Into::into),
+            among_others: true,
+        }
+    }
+
+    /// Whether `other` is left out where `right` is looked for in the place of `one`.
+    pub fn leave_out(&self, one: usize, right: usize, other: usize) -> bool {
+        if other == right {
+            return false;
+        }
+        let same = |identities: &Arc<[u64]>| identities.get(one) == identities.get(other);
+        (self.among_others && one == other) || self.identities.as_ref().is_some_and(same)
+    }
+
+    /// Whether anything is left out.
+    fn any(&self) -> bool {
+        self.among_others || self.identities.is_some()
+    }
+}
+
 /// The candidates of each row of a matrix.
 #[derive(Clone, Debug)]
 pub struct Candidates {
     /// Of each row, the place that is right.
     rights: Arc<[usize]>,
-    /// Numbers of rows and places that those share which are the same, of which none is a wrong candidate for another: that of
-    /// a row is the one of its number.
-    identities: Option<Arc<[u64]>>,
-    /// Whether the place of a row's own number is none of its candidates.
-    without_itself: bool,
+    negatives: Negatives,
 }
 
 impl Candidates {
-    /// All places, of which these are right.
-    pub fn new(rights: &[usize]) -> Self {
+    /// Places of which these are right, and others wrong but for those that are left out.
+    pub fn new(rights: &[usize], negatives: Negatives) -> Self {
         Self {
             rights: rights.into(),
-            identities: None,
-            without_itself: false,
-        }
-    }
-
-    /// The same without the places of which something is the same as a row.
-    #[must_use]
-    pub fn without_same(self, identities: Option<&[u64]>) -> Self {
-        Self {
-            identities: identities.map(Into::into),
-            ..self
-        }
-    }
-
-    /// The same without each row's own place, if so.
-    #[must_use]
-    pub fn without_itself(self, without: bool) -> Self {
-        Self {
-            without_itself: without,
-            ..self
+            negatives,
         }
     }
 
@@ -58,22 +76,12 @@ impl Candidates {
     }
 
     /// Shows every place below `width` of a row that is no candidate.
-    pub fn each_left_out(&self, row: usize, width: usize, mut show: impl FnMut(usize)) {
-        let right = self.right(row);
-        if self.without_itself && row < width && row != right {
-            show(row);
-        }
-        let Some((identities, own)) = self
-            .identities
-            .as_ref()
-            .and_then(|all| Some((all, all.get(row)?)))
-        else {
+    pub fn each_left_out(&self, row: usize, width: usize, show: impl FnMut(usize)) {
+        if !self.negatives.any() {
             return;
-        };
-        for (place, identity) in identities.iter().take(width).enumerate() {
-            if identity == own && place != right {
-                show(place);
-            }
         }
+        let right = self.right(row);
+        let left_out = |place: &usize| self.negatives.leave_out(row, right, *place);
+        (0..width).filter(left_out).for_each(show);
     }
 }

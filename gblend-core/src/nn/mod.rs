@@ -17,7 +17,7 @@
 //! | into sequences | [`steps_of`], [`tokens_of`]: [`Steps`], which a [`Mask`] tells |
 //! | over the steps of sequences | [`step_mean`], [`step_max`], [`last_step`] |
 //! | over maps | [`max_pool`], [`average_pool`], [`adaptive_average_pool`] to [`Extents`], [`global_average_pool`], [`frame_average`] |
-//! | losses | [`cross_entropy`], [`weighted_cross_entropy`], [`surprises`] among [`Candidates`], [`binary_cross_entropy()`], [`weighted_binary_cross_entropy`], [`squared_error()`], [`absolute_error`] |
+//! | losses | [`cross_entropy`], [`weighted_cross_entropy`], [`surprises`] among [`Candidates`], of which [`Negatives`] are wrong, [`binary_cross_entropy()`], [`weighted_binary_cross_entropy`], [`squared_error()`], [`absolute_error`] |
 //! | losses and shares of each sample, on the host | [`cross_entropy_of_each`], [`binary_cross_entropy_of_each`], [`weighted_binary_cross_entropy_of_each`], [`softmax_of_each`], [`sigmoid_of_each`] |
 //! | the way of gradients | [`fork()`], [`detach`], [`with_history`], [`backward`] |
 //!
@@ -87,7 +87,7 @@ mod temporal;
 mod transformer;
 mod transformer_encoder;
 
-pub use crate::engine::{Candidates, Mask, Steps, Window, WindowPlan};
+pub use crate::engine::{Candidates, Mask, Negatives, Steps, Window, WindowPlan};
 pub use activation::Activation;
 pub use adaptive_pool::{Extents, adaptive_average_pool};
 pub use arithmetic::{add, divide, multiply, offset, scale, subtract};

@@ -2,7 +2,7 @@
 
 use dfdx::prelude::{Cpu, PutTape, SumTo, Tensor, TensorFromVec, TryMul};
 use gblend_core::engine::{Engine, RecorderOn, backward, composed};
-use gblend_core::nn::Candidates;
+use gblend_core::nn::{Candidates, Negatives};
 use gblend_core::tensor::{Dims0, Dims1, Dims2};
 use proptest::prelude::*;
 
@@ -42,9 +42,12 @@ fn case() -> impl Strategy<Value = Case> {
 
 impl Case {
     fn candidates(&self) -> Candidates {
-        Candidates::new(&self.rights)
-            .without_same(self.identities.as_deref())
-            .without_itself(self.without_itself)
+        let identities = self.identities.clone();
+        let negatives = match self.without_itself {
+            true => Negatives::of_each_other(identities),
+            false => Negatives::of_pairs(identities),
+        };
+        Candidates::new(&self.rights, negatives)
     }
 
     fn counts(&self, row: usize, place: usize) -> bool {
@@ -138,8 +141,9 @@ fn candidates_of_other_rows_and_places_that_are_not_there_are_refused() {
         let plain = Plain::<Dims2>::new(&AutoDevice::default(), (2, 3), vec![0.0; 6]).unwrap();
         plain.parameter()
     };
-    assert!(surprises(rows(), &Candidates::new(&[0, 2])).is_ok());
+    let candidates = |rights: &[usize]| Candidates::new(rights, Negatives::of_pairs(None));
+    assert!(surprises(rows(), &candidates(&[0, 2])).is_ok());
     for rights in [&[0][..], &[0, 3]] {
-        assert!(surprises(rows(), &Candidates::new(rights)).is_err(), "{rights:?}");
+        assert!(surprises(rows(), &candidates(rights)).is_err(), "{rights:?}");
     }
 }

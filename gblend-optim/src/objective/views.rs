@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use gblend_core::nn::{Mlp, concatenate};
+use gblend_core::nn::{Mlp, Negatives, concatenate};
 use gblend_core::params::{Module, ParamPath, ParamVisitor};
 use gblend_core::tensor::{Features, Logits, Loss, reshape};
 use gblend_core::{
@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contrast::{
-    BuiltTemperature, Contrast, Directions, Negatives, Temperature, check_own, check_sizes, likelihoods,
-    losses_of_rows, rows_of, scores_of, surprise, unit_rows,
+    BuiltTemperature, Contrast, Directions, Temperature, check_own, check_sizes, likelihoods, losses_of_rows,
+    rows_of, scores_of, surprise, unit_rows,
 };
 
 /// What a modality knows without labels or other modalities: two augmentations of a sample are to be found among those of a

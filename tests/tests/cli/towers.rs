@@ -3,51 +3,11 @@
 use std::collections::BTreeMap;
 
 use gblend_tests::Playground;
+use gblend_tests::towers::{TOWERS, towers_by_themselves};
 use serde_json::Value;
 
 use crate::matching::whole_and_resumed;
 use crate::playground;
-
-const TOWERS: &str = r#"
-[run]
-epochs = 2
-batch_size = 16
-
-[data]
-kind = "scene"
-captions = true
-train_samples = 72
-test_samples = 40
-frames = 2
-size = 12
-
-[objective]
-kind = "match"
-width = 8
-block = 16
-
-[modality.camera]
-kind = "rgb"
-encoder = { channels = [4, 8], features = 6 }
-augment = { crop = 0.6, contrast = 0.3 }
-
-[modality.camera.objective]
-kind = "views"
-width = 8
-hidden = [8]
-block = 16
-
-[modality.caption]
-kind = "text"
-length = 12
-width = 8
-
-[modality.caption.objective]
-kind = "none"
-
-[blend]
-kind = "equal"
-"#;
 
 fn prepared() -> Playground {
     let p = playground();
@@ -525,10 +485,7 @@ fn a_text_finds_the_samples_that_are_nearest_to_it() {
 /// Towers that treat every sample by itself: nothing is normalized over a batch.
 fn by_themselves() -> Playground {
     let p = playground();
-    let encoder = "encoder = { architecture = \"transformer\", patch = 4, width = 8, heads = 2, depth = 1 }";
-    let towers = TOWERS.replace("encoder = { channels = [4, 8], features = 6 }", encoder);
-    assert_ne!(towers, TOWERS);
-    p.write("towers.toml", towers);
+    p.write("towers.toml", towers_by_themselves());
     p
 }
 

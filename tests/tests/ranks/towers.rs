@@ -1,53 +1,16 @@
 //! Two towers: losses that compare the samples of a batch are those of all ranks' samples.
 
 use gblend_tests::Playground;
+use gblend_tests::towers::{TOWERS, towers_by_themselves};
 
 use crate::{assert_equal_to_rounding, playground, train};
 
-const TOWERS: &str = r#"
-[run]
-epochs = 2
-batch_size = 18
-
-[data]
-kind = "scene"
-captions = true
-train_samples = 72
-test_samples = 40
-frames = 2
-size = 12
-
-[objective]
-kind = "match"
-width = 8
-block = 16
-
-[modality.camera]
-kind = "rgb"
-encoder = { channels = [4, 8], features = 6 }
-augment = { crop = 0.6, contrast = 0.3 }
-
-[modality.camera.objective]
-kind = "views"
-width = 8
-hidden = [8]
-block = 16
-
-[modality.caption]
-kind = "text"
-length = 12
-width = 8
-
-[modality.caption.objective]
-kind = "none"
-
-[blend]
-kind = "equal"
-
-[optimizer]
-kind = "sgd"
-learning_rate = 0.05
-"#;
+/// Batches that go into three parts, and an optimizer that keeps rounding small.
+const SET: [&str; 3] = [
+    "run.batch_size=18",
+    "optimizer.kind=sgd",
+    "optimizer.learning_rate=0.05",
+];
 
 fn compare(p: &Playground, more: &[&str]) {
     let set: Vec<String> = more.iter().map(|&set| set.to_owned()).collect();
@@ -61,6 +24,11 @@ fn compare(p: &Playground, more: &[&str]) {
     std::fs::remove_dir_all(p.path("one")).unwrap();
 }
 
+/// The same of two towers.
+fn compare_towers(p: &Playground, more: &[&str]) {
+    compare(p, &[&SET[..], more].concat());
+}
+
 #[test]
 fn matching_and_what_each_tower_knows_alone_are_those_of_one_process() {
     let p = playground();
@@ -72,7 +40,7 @@ fn matching_and_what_each_tower_knows_alone_are_those_of_one_process() {
     ] {
         let own = format!("modality.caption.objective={own}");
         for strategy in ["equal", "ogr", "gradnorm", "mmpareto"] {
-            compare(&p, &[&own, &format!("blend.kind={strategy}")]);
+            compare_towers(&p, &[&own, &format!("blend.kind={strategy}")]);
         }
     }
 }
@@ -81,7 +49,7 @@ fn matching_and_what_each_tower_knows_alone_are_those_of_one_process() {
 fn an_encoder_that_stays_near_another_normalizes_both_over_all_ranks() {
     let p = playground();
     p.write("tiny.toml", TOWERS);
-    compare(
+    compare_towers(
         &p,
         &["modality.camera.objective={ kind = \"anchor\", share = 0.3 }"],
     );
@@ -90,14 +58,11 @@ fn an_encoder_that_stays_near_another_normalizes_both_over_all_ranks() {
 #[test]
 fn batches_in_chunks_are_those_of_one_process() {
     let p = playground();
-    let encoder = "encoder = { architecture = \"transformer\", patch = 4, width = 8, heads = 2, depth = 1 }";
-    let towers = TOWERS.replace("encoder = { channels = [4, 8], features = 6 }", encoder);
-    assert_ne!(towers, TOWERS);
-    p.write("tiny.toml", towers);
+    p.write("tiny.toml", towers_by_themselves());
     // Of 18 samples over 3 ranks each has 6, over 2 ranks 9.
-    compare(&p, &["run.chunk=4"]);
+    compare_towers(&p, &["run.chunk=4"]);
     // The parts of a batch of 17 are on both sides of a chunk.
-    compare(&p, &["run.chunk=8", "run.batch_size=17"]);
+    compare_towers(&p, &["run.chunk=8", "run.batch_size=17"]);
 }
 
 #[test]
@@ -120,8 +85,8 @@ fn the_keys_of_all_ranks_enter_the_queue_in_their_order() {
     p.write("tiny.toml", TOWERS);
     for queue in ["{ size = 30, momentum = 0.9 }", "{ size = 7, momentum = 0 }"] {
         let queue = format!("objective.queue={queue}");
-        compare(&p, &[&queue]);
-        // A batch whose parts are not equally large, and ranks that normalize by themselves.
-        compare(&p, &[&queue, "run.batch_size=17"]);
+        compare_towers(&p, &[&queue]);
+        // A batch whose parts are not equally large.
+        compare_towers(&p, &[&queue, "run.batch_size=17"]);
     }
 }

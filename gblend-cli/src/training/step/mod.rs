@@ -71,7 +71,7 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     } = batch;
     let whole = whole.unwrap_or_else(|| {
         let rows = inputs.iter().map(|input| input.as_ref()?.rows.clone());
-        WholeBatch::undivided(&targets, rows.collect())
+        WholeBatch::undivided(targets, rows.collect())
     });
     let together = Together::new(context);
     let inputs = Inputs::new(context.device, samples.len(), inputs)?;

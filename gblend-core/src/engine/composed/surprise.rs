@@ -1,7 +1,6 @@
 //! The surprise of rows.
 
 use dfdx::shapes::{Axis, HasShape};
-use dfdx::tensor::SplitTape;
 use dfdx::tensor_ops::{Device, SumTo, TryAdd, TryMul};
 
 use super::constant;
@@ -26,12 +25,7 @@ pub fn surprises<D: Device<f32>>(
             *share = -1.0;
         }
     }
-    let device = {
-        let (tensor, recorder) = input.split_tape();
-        let device = tensor.device().clone();
-        (dfdx::tensor::PutTape::put_tape(tensor, recorder), device)
-    };
-    let (input, device) = device;
+    let device = input.device().clone();
     let mask = constant(&device, mask, (rows, width))?;
     let shares = constant(&device, shares, (rows, width))?;
     let masked = input.try_add(mask).map_err(Error::device)?;

@@ -1,10 +1,11 @@
 //! What the samples of a batch are found among where there are keys.
 
+use gblend_core::nn::Negatives;
 use gblend_core::recorder::Recorder;
 use gblend_core::tensor::{Features, Loss, Plain};
 use gblend_core::{Array, Error, Keys, Result, Sameness, Targets};
 
-use super::super::contrast::{Contrast, Directions, Negatives, surprise};
+use super::super::contrast::{Contrast, Directions, surprise};
 use super::pairs::Pair;
 
 /// The keys of a batch and of earlier ones, with what makes two of them the same.
@@ -15,7 +16,7 @@ pub(super) struct Among<'k> {
 }
 
 /// The keys of one modality, first those of the samples of a pair.
-pub(super) struct Candidates {
+pub(super) struct KeyCandidates {
     directions: Directions,
     width: usize,
     negatives: Negatives,
@@ -51,7 +52,7 @@ impl<'k> Among<'k> {
     }
 
     /// Those of a modality. A key of zeros stands for a modality that an earlier sample lacked.
-    pub(super) fn candidates(&self, pair: &Pair, modality: usize) -> Candidates {
+    pub(super) fn candidates(&self, pair: &Pair, modality: usize) -> KeyCandidates {
         let from = modality * self.width;
         let length = self.keys.earlier.shape().last().copied().unwrap_or(0).max(1);
         let rows = self.keys.earlier.values().chunks_exact(length).enumerate();
@@ -63,7 +64,7 @@ impl<'k> Among<'k> {
             let earlier = there.iter().map(|&place| self.keys.numbers[place]);
             of_batch.chain(earlier).collect()
         });
-        Candidates {
+        KeyCandidates {
             directions: of_batch.and(&Directions::of(&self.keys.earlier, &there, from, self.width)),
             width: self.width,
             negatives: Negatives::of_pairs(numbers),
@@ -72,7 +73,7 @@ impl<'k> Among<'k> {
     }
 }
 
-impl Candidates {
+impl KeyCandidates {
     /// The loss of the samples of the pair, whose rows in the other modality are divided by the temperature.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ mod recall;
 
 use std::num::NonZeroUsize;
 
-use gblend_core::nn::{RowIndex, add, fork, offset, scale, sum, take_rows, with_history};
+use gblend_core::nn::{Negatives, RowIndex, add, fork, offset, scale, sum, take_rows, with_history};
 use gblend_core::params::{ParamPath, ParamVisitor};
 use gblend_core::tensor::{Features, Logits, Loss, reshape};
 use gblend_core::{
@@ -18,8 +18,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contrast::{
-    BuiltTemperature, Contrast, Directions, Negatives, Temperature, check_sizes, likelihoods, losses_of_rows,
-    rows_of, scores_of, surprise, unit_rows,
+    BuiltTemperature, Contrast, Directions, Temperature, check_sizes, likelihoods, losses_of_rows, rows_of,
+    scores_of, surprise, unit_rows,
 };
 use among::Among;
 use pairs::{Pair, Pairs};
