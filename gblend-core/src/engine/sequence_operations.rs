@@ -4,6 +4,7 @@ use dfdx::shapes::Shape;
 use dfdx::tensor::Cpu;
 
 use super::gru_params::GruParams;
+use super::interleaved::Interleaved;
 use super::operand::{BatchMoments, NormOptions, ParamOn, TapedOn};
 use super::operations::Engine;
 use super::row_sources::RowSources;
@@ -115,6 +116,20 @@ pub trait SequenceEngine: Engine {
         composed::attention([query, key, value], steps, heads)
     }
 
+    /// As [`attention`](Self::attention), between the rows of sequences of one length that may lie between each other's.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn interleaved_attention(
+        query: TapedOn<Dims2, Self>,
+        key: TapedOn<Dims2, Self>,
+        value: TapedOn<Dims2, Self>,
+        sequences: Interleaved,
+        heads: usize,
+    ) -> Result<TapedOn<Dims2, Self>> {
+        composed::interleaved_attention([query, key, value], sequences, heads)
+    }
+
     /// The states of gated recurrent units, `[steps, hidden]`, of rows `[steps, inputs]`, from the start of each sequence
     /// or from its end.
     ///
@@ -190,6 +205,16 @@ impl SequenceEngine for Cpu {
         heads: usize,
     ) -> Result<TapedOn<Dims2, Self>> {
         fast::attention([query, key, value], steps, heads)
+    }
+
+    fn interleaved_attention(
+        query: TapedOn<Dims2, Self>,
+        key: TapedOn<Dims2, Self>,
+        value: TapedOn<Dims2, Self>,
+        sequences: Interleaved,
+        heads: usize,
+    ) -> Result<TapedOn<Dims2, Self>> {
+        fast::interleaved_attention([query, key, value], sequences, heads)
     }
 
     fn gru(

@@ -24,6 +24,11 @@ pub(in crate::engine) fn relu_sum(left: &[f32], right: &[f32]) -> Vec<f32> {
     map_pairs(left, right, RUN, |left, right| rectified(left + right))
 }
 
+/// `left + right`.
+pub(in crate::engine) fn sum(left: &[f32], right: &[f32]) -> Vec<f32> {
+    map_pairs(left, right, RUN, |left, right| left + right)
+}
+
 /// The gradient of [`relu`]'s input from that of its output, where `output` is not 0.
 pub(in crate::engine) fn relu_backward(mut gradient: Vec<f32>, output: &[f32]) -> Vec<f32> {
     let runs = gradient.par_chunks_mut(RUN).zip(output.par_chunks(RUN));
