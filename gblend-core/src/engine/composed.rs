@@ -31,7 +31,7 @@ use crate::shape::{Dims1, Dims2, Dims3, Dims4};
 
 pub use attention::{attention, interleaved_attention};
 pub use gather::{embedding, gather_rows};
-pub use gelu::gelu;
+pub use gelu::{gelu, gelu_erf};
 pub use gru::gru;
 pub use row_norm::{batch_norm_rows, layer_norm};
 pub use step_conv::step_conv;

@@ -87,6 +87,14 @@ pub trait SequenceEngine: Engine {
         composed::gelu(input)
     }
 
+    /// See `gelu_erf` in `crate::nn`.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn gelu_erf<S: Shape>(input: TapedOn<S, Self>) -> Result<TapedOn<S, Self>> {
+        composed::gelu_erf(input)
+    }
+
     /// Convolution over steps: of the rows `windows`, `[windows × kernel]`, of `[steps, inputs]` with `weight`, `[outputs,
     /// kernel, inputs]`, and a bias per output. Under one tap no two windows have the same row.
     ///
@@ -186,6 +194,10 @@ impl SequenceEngine for Cpu {
 
     fn gelu<S: Shape>(input: TapedOn<S, Self>) -> Result<TapedOn<S, Self>> {
         fast::gelu(input)
+    }
+
+    fn gelu_erf<S: Shape>(input: TapedOn<S, Self>) -> Result<TapedOn<S, Self>> {
+        fast::gelu_erf(input)
     }
 
     fn step_conv(

@@ -6,13 +6,12 @@
 
 use std::ops::Range;
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::activation::exp;
 use super::lanes;
 use super::raw::{Matrix, MatrixMut};
-use super::small_product::product;
+use super::short_attention::{self, LONGEST};
 
 /// Queries whose scores are computed at a time.
 const QUERIES: usize = 64;
@@ -30,7 +29,7 @@ const ENOUGH: usize = 16;
 const TASK: usize = 1 << 18;
 
 /// Rows of scores begin at whole vectors of the widest instruction set.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// Rows of `width` features in heads of equal size.
 #[derive(Clone, Copy, Debug)]
@@ -155,7 +154,7 @@ fn grain(tracks: &[Track]) -> usize {
 struct Scratch {
     scores: Vec<f32>,
     of_scores: Vec<f32>,
-    packed: Vec<f32>,
+    short: short_attention::Scratch,
 }
 
 /// From one row of scores to the next.
@@ -164,13 +163,13 @@ fn padded(keys: usize) -> usize {
 }
 
 /// `query · keyᵀ` in rows of [`padded`] places, of which those beyond the keys are −∞.
-fn scores(query: Matrix<'_>, key: Matrix<'_>, scores: &mut Vec<f32>, packed: &mut Vec<f32>) {
+fn scores(query: Matrix<'_>, key: Matrix<'_>, scores: &mut Vec<f32>) {
     let (queries, keys) = (query.height(), key.height());
     let row = padded(keys);
     scores.clear();
     scores.resize(queries * row, f32::NEG_INFINITY);
     let mut target = MatrixMut::strided(scores, queries, keys, row);
-    product(&mut target, query, key.transposed(), false, packed);
+    target.product(query, key.transposed(), false);
 }
 
 /// `softmax(Q Kᵀ / √share) V` of each head, between the rows of each sequence, and the peaks of each head's queries.
@@ -199,6 +198,10 @@ pub(in crate::engine) fn forward(
     let tasks = tasks.into_par_iter().with_min_len(grain(&tracks));
     tasks.for_each_init(Scratch::default, |scratch, (track, queries, mut target, peaks)| {
         let (key, value) = (track.of(key), track.of(value));
+        if track.length <= LONGEST {
+            let inputs = [track.of(query), key, value];
+            return short_attention::forward(size.scale(), inputs, target, peaks, &mut scratch.short);
+        }
         for (start, peaks) in (0..).step_by(QUERIES).zip(peaks.chunks_mut(QUERIES)) {
             let rows = queries.start + start..queries.start + start + peaks.len();
             let mut target = target.part(start..start + peaks.len());
@@ -219,36 +222,33 @@ fn attend(
     peaks.fill([f32::NEG_INFINITY, 0.0]);
     for first in (0..key.height()).step_by(KEYS) {
         let keys = first..key.height().min(first + KEYS);
-        scores(query, key.part(keys.clone()), &mut scratch.scores, &mut scratch.packed);
+        scores(query, key.part(keys.clone()), &mut scratch.scores);
         let row = padded(keys.len());
         exponentials(scale, row, &mut scratch.scores, peaks, (first > 0).then_some(&mut *target));
         let shares = Matrix::rows(&scratch.scores, peaks.len(), keys.len(), row);
-        product(target, shares, value.part(keys), first > 0, &mut scratch.packed);
+        target.product(shares, value.part(keys), first > 0);
     }
-    Arch::new().dispatch(|| {
-        for (row, peak) in peaks.iter_mut().enumerate() {
-            peak[1] = 1.0 / peak[1];
-            target.row(row).iter_mut().for_each(|value| *value *= peak[1]);
-        }
-    });
+    for (row, peak) in peaks.iter_mut().enumerate() {
+        peak[1] = 1.0 / peak[1];
+        target.row(row).iter_mut().for_each(|value| *value *= peak[1]);
+    }
 }
 
-/// Makes the exponentials of each row's scores, by which the row's share of each key is, up to a factor. `peaks` has the
-/// largest score so far and the sum of the exponentials; they and `sums` are scaled when a larger score turns up.
-fn exponentials(
-    scale: f32,
-    length: usize,
-    scores: &mut [f32],
-    peaks: &mut [Peak],
-    mut sums: Option<&mut MatrixMut<'_>>,
-) {
-    Arch::new().dispatch(|| {
+vectorized! {
+    /// Makes the exponentials of each row's scores, by which the row's share of each key is, up to a factor. `peaks` has the
+    /// largest score so far and the sum of the exponentials; they and `sums` are scaled when a larger score turns up.
+    fn exponentials<'a, 'b>(
+        scale: f32,
+        length: usize,
+        scores: &'a mut [f32],
+        peaks: &'a mut [Peak],
+        sums: Option<&'a mut MatrixMut<'b>>,
+    ) {
+        let mut sums = sums;
         for (number, (row, peak)) in scores.chunks_exact_mut(length).zip(peaks).enumerate() {
             let largest = lanes::max(row).max(peak[0]);
-            for value in row.iter_mut() {
-                *value = exp((*value - largest) * scale);
-            }
-            let sum = lanes::sum(length, |i| row[i]);
+            exp_of_differences(row, largest, scale);
+            let sum = lanes::total(row);
             if let Some(sums) = &mut sums {
                 let factor = exp((peak[0] - largest) * scale);
                 peak[1] *= factor;
@@ -256,7 +256,17 @@ fn exponentials(
             }
             *peak = [largest, peak[1] + sum];
         }
-    });
+    }
+}
+
+/// `exp((value − largest) · scale)` of each value of a row of whole vectors.
+#[inline(always)]
+pub(super) fn exp_of_differences(row: &mut [f32], largest: f32, scale: f32) {
+    for values in row.as_chunks_mut::<LANES>().0 {
+        for value in values {
+            *value = exp((*value - largest) * scale);
+        }
+    }
 }
 
 /// The gradients of query, key and value from that of the output.
@@ -290,6 +300,11 @@ pub(in crate::engine) fn backward(
         let track = &tracks[number];
         let inputs = [query, key, value, output, gradient].map(|values| track.of(values));
         let mut piece = |of_query: &mut MatrixMut<'_>, of_keys: [MatrixMut<'_>; 2]| {
+            if track.length <= LONGEST {
+                let [of_key, of_value] = of_keys;
+                let targets = [of_query.part(0..queries.len()), of_key, of_value];
+                return short_attention::backward(size.scale(), inputs, peaks, targets, &mut scratch.short);
+            }
             attend_backward(size.scale(), inputs, queries.clone(), peaks, (of_query, of_keys), scratch);
         };
         match of_keys {
@@ -351,49 +366,63 @@ fn attend_backward(
             let Scratch {
                 scores: shares,
                 of_scores,
-                packed,
+                ..
             } = scratch;
-            scores(query, key, shares, packed);
-            scores(gradient, value, of_scores, packed);
+            scores(query, key, shares);
+            scores(gradient, value, of_scores);
             let row = padded(keys.len());
-            softmax_backward(scale, row, (shares, of_scores), peaks, &means);
+            softmax_backward(scale, row, shares, of_scores, peaks, &means);
             let matrix = |values| Matrix::rows(values, peaks.len(), keys.len(), row);
             let (shares, of_scores) = (matrix(shares), matrix(of_scores));
-            let later = queries.start + start > queries.start;
-            product(&mut of_value.part(keys.clone()), shares.transposed(), gradient, later, packed);
-            product(&mut of_key.part(keys), of_scores.transposed(), query, later, packed);
-            product(&mut of_query, of_scores, key, first > 0, packed);
+            of_value.part(keys.clone()).product(shares.transposed(), gradient, start > 0);
+            of_key.part(keys).product(of_scores.transposed(), query, start > 0);
+            of_query.product(of_scores, key, first > 0);
         }
     }
 }
 
-/// The inner product of each row of one matrix with that of another.
-fn inner_products(left: Matrix<'_>, right: Matrix<'_>, products: &mut [f32]) {
-    let (Some(left), Some(right)) = (left.as_rows(), right.as_rows()) else {
-        return;
-    };
-    Arch::new().dispatch(|| {
-        for ((left, right), product) in left.zip(right).zip(products) {
-            *product = lanes::sum(left.len(), |i| left[i] * right[i]);
-        }
-    });
-}
-
-/// Makes shares of scores, and the gradients of the scores of those of the shares.
-fn softmax_backward(
-    scale: f32,
-    length: usize,
-    (scores, gradients): (&mut [f32], &mut [f32]),
-    peaks: &[Peak],
-    means: &[f32],
-) {
-    Arch::new().dispatch(|| {
-        let rows = scores.chunks_exact_mut(length).zip(gradients.chunks_exact_mut(length));
-        for ((scores, gradients), (&[largest, inverse], &mean)) in rows.zip(peaks.iter().zip(means)) {
-            for (score, gradient) in scores.iter_mut().zip(gradients) {
-                *score = exp((*score - largest) * scale) * inverse;
-                *gradient = *score * (*gradient - mean) * scale;
+vectorized! {
+    /// The inner product of each row of one matrix with that of another.
+    fn inner_products<'a>(left: Matrix<'a>, right: Matrix<'a>, products: &'a mut [f32]) {
+        if let (Some(left), Some(right)) = (left.as_rows(), right.as_rows()) {
+            for ((left, right), product) in left.zip(right).zip(products) {
+                *product = lanes::inner_product(left, right);
             }
         }
-    });
+    }
+}
+
+vectorized! {
+    /// Makes shares of scores, and the gradients of the scores of those of the shares.
+    fn softmax_backward<'a>(
+        scale: f32,
+        length: usize,
+        scores: &'a mut [f32],
+        gradients: &'a mut [f32],
+        peaks: &'a [Peak],
+        means: &'a [f32],
+    ) {
+        let rows = scores.chunks_exact_mut(length).zip(gradients.chunks_exact_mut(length));
+        for ((scores, gradients), (&peak, &mean)) in rows.zip(peaks.iter().zip(means)) {
+            shares_backward(scores, gradients, peak, mean, scale);
+        }
+    }
+}
+
+/// As [`softmax_backward`], of one row of whole vectors.
+#[inline(always)]
+pub(super) fn shares_backward(
+    scores: &mut [f32],
+    gradients: &mut [f32],
+    [largest, inverse]: Peak,
+    mean: f32,
+    scale: f32,
+) {
+    let vectors = scores.as_chunks_mut::<LANES>().0.iter_mut();
+    for (scores, gradients) in vectors.zip(gradients.as_chunks_mut::<LANES>().0) {
+        for (score, gradient) in scores.iter_mut().zip(gradients) {
+            *score = exp((*score - largest) * scale) * inverse;
+            *gradient = *score * (*gradient - mean) * scale;
+        }
+    }
 }

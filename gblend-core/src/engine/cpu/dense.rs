@@ -7,7 +7,10 @@ use rayon::prelude::*;
 use super::raw::{Matrix, MatrixMut};
 
 /// Rows of one task.
-const ROWS: usize = 1024;
+const ROWS: usize = 256;
+
+/// Rows whose sums in `f32` are exact to the last digits.
+const FEWER_ROWS: usize = 64;
 
 /// Outputs whose weights one task computes the gradients of, where there are more rows than that.
 const OUTPUTS: usize = 32;
@@ -64,14 +67,26 @@ pub(in crate::engine) fn weight_gradient(
 
 /// `gradient[o] += Σ output_gradient[n, o]`.
 pub(in crate::engine) fn bias_gradient(size: &DenseSize, output_gradient: &[f32], gradient: &mut [f32]) {
-    let mut sums = vec![0.0_f64; size.outputs];
-    for row in output_gradient.chunks_exact(size.outputs.max(1)) {
-        for (sum, &value) in sums.iter_mut().zip(row) {
-            *sum += f64::from(value);
-        }
+    let blocks = output_gradient.par_chunks((FEWER_ROWS * size.outputs).max(1));
+    let sums: Vec<Vec<f32>> = blocks.map(|block| sum_rows(block, size.outputs)).collect();
+    let mut all = vec![0.0_f64; size.outputs];
+    for sums in sums {
+        let pairs = all.iter_mut().zip(sums);
+        pairs.for_each(|(all, sum)| *all += f64::from(sum));
     }
-    for (gradient, sum) in gradient.iter_mut().zip(sums) {
+    for (gradient, sum) in gradient.iter_mut().zip(all) {
         *gradient += sum as f32;
+    }
+}
+
+vectorized! {
+    fn sum_rows<'a>(rows: &'a [f32], width: usize) -> Vec<f32> {
+        let mut sums = vec![0.0; width];
+        for row in rows.chunks_exact(width.max(1)) {
+            let pairs = sums.iter_mut().zip(row);
+            pairs.for_each(|(sum, &value)| *sum += value);
+        }
+        sums
     }
 }
 

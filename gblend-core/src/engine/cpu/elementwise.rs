@@ -67,3 +67,15 @@ pub(in crate::engine) fn gelu_backward(gradient: &[f32], values: &[f32]) -> Vec<
         gradient * activation::gelu_slope(value)
     })
 }
+
+/// `x Φ(x)`, where `Φ` is the normal distribution.
+pub(in crate::engine) fn gelu_erf(values: &[f32]) -> Vec<f32> {
+    map_runs(values, RUN, |_, _| ((), activation::gelu_erf)).0
+}
+
+/// The gradient of [`gelu_erf`]'s input from that of its output.
+pub(in crate::engine) fn gelu_erf_backward(gradient: &[f32], values: &[f32]) -> Vec<f32> {
+    map_pairs(gradient, values, RUN, |gradient, value| {
+        gradient * activation::gelu_erf_slope(value)
+    })
+}

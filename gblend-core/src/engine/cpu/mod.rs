@@ -3,6 +3,9 @@
 //! All of them give the same bits at any number of threads: work is divided into parts whose number
 //! depends on the sizes alone, and partial sums are added in the order of the parts.
 
+#[macro_use]
+mod vectorized;
+
 pub(super) mod activation;
 mod alike;
 pub(super) mod attention;
@@ -19,7 +22,7 @@ pub(super) mod pixel_rows;
 pub(super) mod pool;
 pub(crate) mod raw;
 pub(super) mod row_norm;
-mod small_product;
+mod short_attention;
 pub(super) mod step_conv;
 pub(super) mod step_pool;
 pub(super) mod surprise;

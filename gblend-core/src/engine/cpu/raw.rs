@@ -135,6 +135,12 @@ impl<'a> Matrix<'a> {
         (column_stride == 1).then(|| (0..rows).map(move |row| &data[row * row_stride..][..columns]))
     }
 
+    /// The elements, and from one row to the next, if the elements of each row follow each other and are a multiple of so many.
+    pub(super) fn whole_rows(self, multiple: usize) -> Option<(&'a [f32], usize)> {
+        let whole = self.column_stride == 1 && self.columns.is_multiple_of(multiple);
+        whole.then_some((self.data, self.row_stride))
+    }
+
     /// The row `first` and those after it, if the elements of each follow each other; where there are fewer than `R`, the last
     /// one again.
     pub(super) fn rows_at<const R: usize>(self, first: usize) -> Option<[&'a [f32]; R]> {
