@@ -125,7 +125,6 @@ impl VideoTransformer {
                 places: grid.places,
                 width,
                 hidden: settings.hidden,
-                heads,
                 depth: settings.depth,
                 divided: is_divided(settings, grid),
             },

@@ -12,6 +12,7 @@ use super::activation::exp;
 use super::lanes;
 use super::raw::{Matrix, MatrixMut};
 use super::short_attention::{self, LONGEST};
+use super::tiles::LANES;
 
 /// Queries whose scores are computed at a time.
 const QUERIES: usize = 64;
@@ -27,9 +28,6 @@ const ENOUGH: usize = 16;
 
 /// Multiplications that are worth a task of their own.
 const TASK: usize = 1 << 18;
-
-/// Rows of scores begin at whole vectors of the widest instruction set.
-pub(super) const LANES: usize = 16;
 
 /// Rows of `width` features in heads of equal size.
 #[derive(Clone, Copy, Debug)]
@@ -157,7 +155,7 @@ struct Scratch {
     short: short_attention::Scratch,
 }
 
-/// From one row of scores to the next.
+/// From one row of scores to the next: they begin at whole vectors.
 fn padded(keys: usize) -> usize {
     keys.next_multiple_of(LANES)
 }

@@ -26,4 +26,5 @@ mod short_attention;
 pub(super) mod step_conv;
 pub(super) mod step_pool;
 pub(super) mod surprise;
+mod tiles;
 pub(super) mod transpose;

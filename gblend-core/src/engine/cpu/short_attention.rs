@@ -4,16 +4,14 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::attention::{LANES, Peak, exp_of_differences, shares_backward};
+use super::attention::{Peak, exp_of_differences, shares_backward};
 use super::lanes;
 use super::raw::{Matrix, MatrixMut};
+use super::tiles::{LANES, Left, Whole, product};
 use super::transpose::transpose;
 
 /// Steps of the longest sequence that is computed so.
 pub(super) const LONGEST: usize = 64;
-
-/// Rows of a tile of sums.
-const ROWS: usize = 8;
 
 /// What is computed in, which keeps its memory from one head to the next.
 #[derive(Default)]
@@ -61,138 +59,42 @@ pub(super) fn backward(
     });
 }
 
-/// What is multiplied from the left.
-#[derive(Clone, Copy)]
-enum Left<'a> {
-    /// The rows of a matrix.
-    Rows(Matrix<'a>),
-    /// The columns of rows of whole vectors.
-    Columns(Whole<'a>),
-}
-
-/// Rows of whole vectors.
-#[derive(Clone, Copy)]
-struct Whole<'a> {
-    values: &'a [f32],
-    stride: usize,
-}
-
-impl<'a> Whole<'a> {
-    /// The rows of a matrix, as they are or filled up.
-    #[inline(always)]
-    fn of(matrix: Matrix<'a>, filled: &'a mut Vec<f32>) -> Self {
-        if let Some((values, stride)) = matrix.whole_rows(LANES) {
-            return Self { values, stride };
-        }
-        let stride = matrix.width().next_multiple_of(LANES);
-        filled.clear();
-        filled.resize(matrix.height() * stride, 0.0);
-        if let Some(rows) = matrix.as_rows() {
-            for (target, row) in filled.chunks_exact_mut(stride).zip(rows) {
-                target[..row.len()].copy_from_slice(row);
-            }
-        }
-        Self {
-            values: filled,
-            stride,
-        }
-    }
-
-    /// The columns of a matrix as rows, the last one again up to whole vectors.
-    #[inline(always)]
-    fn turned(matrix: Matrix<'_>, turned: &'a mut Vec<f32>) -> Self {
-        let stride = matrix.height().next_multiple_of(LANES);
-        turned.resize(matrix.width() * stride, 0.0);
-        let mut lines: [&[f32]; LONGEST] = [&[]; LONGEST];
-        let count = matrix.height().min(LONGEST);
-        if let Some(rows) = matrix.as_rows() {
-            for (line, row) in lines.iter_mut().zip(rows) {
-                *line = row;
-            }
-        }
-        transpose(&lines[..count], stride, turned);
-        Self {
-            values: turned,
-            stride,
-        }
-    }
-}
-
-/// `target = left · right`, where so many columns of the left are multiplied with as many rows of the right.
+/// The rows of a matrix, as they are or filled up.
 #[inline(always)]
-fn product<S: Simd>(simd: S, left: Left<'_>, right: Whole<'_>, depth: usize, target: &mut MatrixMut<'_>) {
-    let (width, lanes) = (target.columns(), S::F32_LANES);
-    let mut column = 0;
-    while column < width {
-        if S::REGISTER_COUNT > 16 && width - column > lanes {
-            tiles::<S, 2>(simd, left, right, (depth, column), target);
-            column += 2 * lanes;
-        } else {
-            tiles::<S, 1>(simd, left, right, (depth, column), target);
-            column += lanes;
+fn whole<'a>(matrix: Matrix<'a>, filled: &'a mut Vec<f32>) -> Whole<'a> {
+    if let Some((values, stride)) = matrix.whole_rows(LANES) {
+        return Whole { values, stride };
+    }
+    let stride = matrix.width().next_multiple_of(LANES);
+    filled.clear();
+    filled.resize(matrix.height() * stride, 0.0);
+    if let Some(rows) = matrix.as_rows() {
+        for (target, row) in filled.chunks_exact_mut(stride).zip(rows) {
+            target[..row.len()].copy_from_slice(row);
         }
+    }
+    Whole {
+        values: filled,
+        stride,
     }
 }
 
-/// `V` vectors of columns of all rows.
+/// The columns of a matrix as rows, the last one again up to whole vectors.
 #[inline(always)]
-fn tiles<S: Simd, const V: usize>(
-    simd: S,
-    left: Left<'_>,
-    right: Whole<'_>,
-    (depth, column): (usize, usize),
-    target: &mut MatrixMut<'_>,
-) {
-    let width = V * S::F32_LANES;
-    let rows = target.rows();
-    for first in (0..rows).step_by(ROWS) {
-        let mut sums = [[simd.splat_f32s(0.0); V]; ROWS];
-        let right = right.values.chunks(right.stride).take(depth);
-        match left {
-            Left::Rows(matrix) => {
-                let Some(left) = matrix.rows_at::<ROWS>(first) else { return };
-                for (place, values) in right.enumerate() {
-                    let (values, _) = S::as_simd_f32s(&values[column..column + width]);
-                    for (sums, row) in sums.iter_mut().zip(&left) {
-                        add(simd, sums, row[place], values);
-                    }
-                }
-            }
-            Left::Columns(whole) => {
-                for (row, values) in whole.values.chunks(whole.stride).zip(right) {
-                    let (values, _) = S::as_simd_f32s(&values[column..column + width]);
-                    for (sums, &factor) in sums.iter_mut().zip(&row[first..first + ROWS]) {
-                        add(simd, sums, factor, values);
-                    }
-                }
-            }
-        }
-        for (row, sums) in (first..rows).zip(sums) {
-            store(simd, &mut target.row(row)[column..], sums);
+fn turned_rows<'a>(matrix: Matrix<'_>, turned: &'a mut Vec<f32>) -> Whole<'a> {
+    let stride = matrix.height().next_multiple_of(LANES);
+    turned.resize(matrix.width() * stride, 0.0);
+    let mut lines: [&[f32]; LONGEST] = [&[]; LONGEST];
+    let count = matrix.height().min(LONGEST);
+    if let Some(rows) = matrix.as_rows() {
+        for (line, row) in lines.iter_mut().zip(rows) {
+            *line = row;
         }
     }
-}
-
-#[inline(always)]
-fn add<S: Simd, const V: usize>(simd: S, sums: &mut [S::f32s; V], factor: f32, values: &[S::f32s]) {
-    let factor = simd.splat_f32s(factor);
-    for (sum, &value) in sums.iter_mut().zip(values) {
-        *sum = simd.mul_add_e_f32s(factor, value, *sum);
-    }
-}
-
-/// Writes vectors, of the last of which there may be place for a part alone.
-#[inline(always)]
-fn store<S: Simd, const V: usize>(simd: S, target: &mut [f32], sums: [S::f32s; V]) {
-    if target.len() >= V * S::F32_LANES {
-        let (target, _) = S::as_mut_simd_f32s(target);
-        for (target, sum) in target.iter_mut().zip(sums) {
-            *target = sum;
-        }
-        return;
-    }
-    for (target, sum) in target.chunks_mut(S::F32_LANES).zip(sums) {
-        simd.partial_store_f32s(target, sum);
+    transpose(&lines[..count], stride, turned);
+    Whole {
+        values: turned,
+        stride,
     }
 }
 
@@ -208,7 +110,7 @@ fn scores<S: Simd>(
     let stride = turned.stride;
     scores.resize(length * stride, 0.0);
     let mut target = MatrixMut::strided(scores, length, stride, stride);
-    product(simd, Left::Rows(rows), turned, rows.width(), &mut target);
+    product(simd, Left::Rows(rows), turned, (rows.width(), false), &mut target);
     for row in scores.chunks_exact_mut(stride) {
         row[length..].fill(beyond);
     }
@@ -236,7 +138,7 @@ impl WithSimd for Forward<'_, '_> {
         } = self;
         let length = query.height();
         let [turned, _] = &mut scratch.turned;
-        let turned = Whole::turned(key, turned);
+        let turned = turned_rows(key, turned);
         let beyond = f32::NEG_INFINITY;
         scores(simd, query, turned, (length, beyond), &mut scratch.scores);
         let rows = scratch.scores.chunks_exact_mut(turned.stride);
@@ -249,7 +151,7 @@ impl WithSimd for Forward<'_, '_> {
         }
         let shares = Matrix::rows(&scratch.scores, length, length, turned.stride);
         let [filled, ..] = &mut scratch.filled;
-        product(simd, Left::Rows(shares), Whole::of(value, filled), length, &mut target);
+        product(simd, Left::Rows(shares), whole(value, filled), (length, false), &mut target);
     }
 }
 
@@ -276,7 +178,7 @@ impl WithSimd for Backward<'_, '_> {
         } = self;
         let length = query.height();
         let [turned_key, turned_value] = &mut scratch.turned;
-        let (turned_key, turned_value) = (Whole::turned(key, turned_key), Whole::turned(value, turned_value));
+        let (turned_key, turned_value) = (turned_rows(key, turned_key), turned_rows(value, turned_value));
         let stride = turned_key.stride;
         let beyond = f32::NEG_INFINITY;
         scores(simd, query, turned_key, (length, beyond), &mut scratch.scores);
@@ -292,13 +194,14 @@ impl WithSimd for Backward<'_, '_> {
             }
         }
         let [filled_query, filled_key, filled_gradient] = &mut scratch.filled;
-        let whole = |values| Whole { values, stride };
-        let (shares, of_scores) = (whole(&scratch.scores), whole(&scratch.of_scores));
-        let gradient = Whole::of(gradient, filled_gradient);
-        product(simd, Left::Columns(shares), gradient, length, &mut of_value);
-        let query = Whole::of(query, filled_query);
-        product(simd, Left::Columns(of_scores), query, length, &mut of_key);
+        let padded = |values| Whole { values, stride };
+        let (shares, of_scores) = (padded(&scratch.scores), padded(&scratch.of_scores));
+        let all = (length, false);
+        let gradient = whole(gradient, filled_gradient);
+        product(simd, Left::Columns(shares), gradient, all, &mut of_value);
+        let query = whole(query, filled_query);
+        product(simd, Left::Columns(of_scores), query, all, &mut of_key);
         let rows = Matrix::rows(&scratch.of_scores, length, length, stride);
-        product(simd, Left::Rows(rows), Whole::of(key, filled_key), length, &mut of_query);
+        product(simd, Left::Rows(rows), whole(key, filled_key), all, &mut of_query);
     }
 }
