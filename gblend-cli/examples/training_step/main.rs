@@ -135,9 +135,9 @@ impl Training {
             &arguments.folder.join("weights.safetensors"),
             &state_of(&mut model)?,
         )?;
-        let modalities = streams.iter().map(|stream| {
-            serde_json::json!({ "name": stream.name, "encoder": stream.encoder })
-        });
+        let modalities = streams
+            .iter()
+            .map(|stream| serde_json::json!({ "name": stream.name, "encoder": stream.encoder }));
         let description = serde_json::json!({
             "modalities": modalities.collect::<Vec<_>>(), "classes": arguments.classes,
         });

@@ -64,7 +64,10 @@ fn one(samples: Samples, modality: &dyn Modality, words: &[String], rng: &mut Sa
 fn words(rng: &mut SampleRng) -> Vec<String> {
     let mut syllable = |_| {
         let consonant = b"bdfgklmnprstvz"[rng.random_range(0..14)];
-        [char::from(consonant), char::from(b"aeiou"[rng.random_range(0..5)])]
+        [
+            char::from(consonant),
+            char::from(b"aeiou"[rng.random_range(0..5)]),
+        ]
     };
     (0..WORDS)
         .map(|number| (0..2 + number % 3).flat_map(&mut syllable).collect())

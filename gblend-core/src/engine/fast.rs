@@ -21,10 +21,10 @@ use dfdx::tensor::{Cpu, Gradients, PutTape, SplitTape, Tensor, TensorFromVec};
 use dfdx::tensor_ops::ReshapeTo;
 use rayon::prelude::*;
 
+use super::composed;
 use super::cpu::conv::ConvSize;
 use super::cpu::dense::DenseSize;
 use super::cpu::norm::{Moments, Source};
-use super::composed;
 use super::cpu::pixel_rows as pixel_rows_kernels;
 use super::cpu::{axis_sum, conv as conv_kernels, dense, elementwise, norm, pool, raw, transpose};
 use super::handoff::{self, Handoff, Recompute};
@@ -520,7 +520,12 @@ pub fn sum_middle(input: TapedOn<Dims3, Cpu>) -> Result<TapedOn<Dims2, Cpu>> {
 
 /// See [`Engine::relu_add`](super::Engine::relu_add).
 pub fn relu_add(left: TapedOn<Dims4, Cpu>, right: TapedOn<Dims4, Cpu>) -> Result<TapedOn<Dims4, Cpu>> {
-    sum_of(left, right, elementwise::relu_sum, Some(elementwise::relu_backward))
+    sum_of(
+        left,
+        right,
+        elementwise::relu_sum,
+        Some(elementwise::relu_backward),
+    )
 }
 
 /// See [`Engine::add`](super::Engine::add).

@@ -87,7 +87,11 @@ impl SelfAttention {
         let &(rows, width) = tokens.shape();
         let group = length.saturating_mul(apart);
         if group == 0 || !rows.is_multiple_of(group) || width != self.width {
-            let of = if apart == 1 { String::new() } else { format!(" x {apart}") };
+            let of = if apart == 1 {
+                String::new()
+            } else {
+                format!(" x {apart}")
+            };
             let expected = format!("[sequences x {length}{of}, {}]", self.width);
             return Err(Error::shape("self-attention", expected, [rows, width]));
         }
@@ -96,7 +100,8 @@ impl SelfAttention {
         let [query, key, value] = [query, key, value].map(Taped::into_engine);
         let sequences = Interleaved { length, apart };
         let attended = Chosen::interleaved_attention(query, key, value, sequences, self.heads)?;
-        self.output.forward(self.noted(attended.into(), operands, sequences))
+        self.output
+            .forward(self.noted(attended.into(), operands, sequences))
     }
 
     /// Attention between the steps of sequences of any length, `[steps, width]` to the same shape: nothing is taken of what

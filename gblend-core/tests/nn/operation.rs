@@ -130,9 +130,7 @@ impl Case {
             Operation::GlobalMean { frames } => (vec![draw(maps, -1.0, 1.0)], channels * columns / frames),
             Operation::PixelRows { .. } => (vec![draw(maps, -1.0, 1.0)], maps),
             Operation::SumMiddle => (vec![draw(maps, -1.0, 1.0)], channels * columns),
-            Operation::Add | Operation::ReluAdd => {
-                (vec![draw(maps, -1.0, 1.0), draw(maps, -1.0, 1.0)], maps)
-            }
+            Operation::Add | Operation::ReluAdd => (vec![draw(maps, -1.0, 1.0), draw(maps, -1.0, 1.0)], maps),
             Operation::Relu => (vec![draw(maps, -1.0, 1.0)], maps),
             Operation::ScaleEach => (vec![draw(maps, -1.0, 1.0), draw(maps, -2.0, 2.0)], maps),
             Operation::Concat => {

@@ -82,7 +82,8 @@ pub(crate) fn evaluate(case: &Case, arguments: &[Vec<f64>]) -> Reference {
             let batch = columns / frames;
             let row = |row: usize| {
                 let (pixel, frame, sample) = (row % pixels, row / pixels % frames, row / pixels / frames);
-                (0..channels).map(move |channel| x[((channel * pixels + pixel) * frames + frame) * batch + sample])
+                (0..channels)
+                    .map(move |channel| x[((channel * pixels + pixel) * frames + frame) * batch + sample])
             };
             smooth((0..pixels * columns).flat_map(row).collect())
         }

@@ -52,7 +52,11 @@ fn the_routes_agree_on_a_linear_layer_of_any_number_of_rows() {
     for inputs in [48, 37] {
         for outputs in [5, 33, 100] {
             for rows in [1, 7, 20, 32, 33, 300, 1100] {
-                compare(Operation::Linear { outputs }, [inputs, 3, 3, rows], Window::square(3, 2, 1));
+                compare(
+                    Operation::Linear { outputs },
+                    [inputs, 3, 3, rows],
+                    Window::square(3, 2, 1),
+                );
             }
         }
     }

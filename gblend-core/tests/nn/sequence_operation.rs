@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use dfdx::prelude::{Cpu, HasShape, PutTape, Shape, SplitTape, SumTo, Tensor, TensorFromVec, TryMul};
 use gblend_core::engine::{
-    GruParams, Interleaved, NormOptions, NormStatistics, RecorderOn, RowSources, SequenceEngine, Steps, TapedOn, backward,
-    composed,
+    GruParams, Interleaved, NormOptions, NormStatistics, RecorderOn, RowSources, SequenceEngine, Steps,
+    TapedOn, backward, composed,
 };
 use gblend_core::tensor::{Dims1, Dims2, Dims3};
 use gblend_core::{Result, Seed};

@@ -193,11 +193,19 @@ fn large() -> Vec<Case> {
         .into_iter()
         .map(|(operation, width)| Case::random(operation, random_steps(75, 48, 3), width, 7));
     // Sequences that are computed by a few queries and keys at a time, and one that is divided between threads.
-    let long = [([65, 0, 300, 130].as_slice(), 2, 10), (&[1100], 1, 8), (&[2500, 1], 1, 3)].map(
-        |(lengths, heads, width)| {
-            Case::random(Operation::Attention { heads }, Steps::of_lengths(lengths), width, 7)
-        },
-    );
+    let long = [
+        ([65, 0, 300, 130].as_slice(), 2, 10),
+        (&[1100], 1, 8),
+        (&[2500, 1], 1, 3),
+    ]
+    .map(|(lengths, heads, width)| {
+        Case::random(
+            Operation::Attention { heads },
+            Steps::of_lengths(lengths),
+            width,
+            7,
+        )
+    });
     cases.chain(long).collect()
 }
 

@@ -70,7 +70,8 @@ pub(in crate::engine) fn gelu_slope(x: f32) -> f32 {
 
 /// Abramowitz and Stegun, "Handbook of Mathematical Functions", 7.1.26: the error function to 1.5e-7.
 pub(in crate::engine) const ERF_RATE: f32 = 0.327_591_1;
-pub(in crate::engine) const ERF: [f32; 5] = [0.254_829_6, -0.284_496_74, 1.421_413_8, -1.453_152, 1.061_405_4];
+pub(in crate::engine) const ERF: [f32; 5] =
+    [0.254_829_6, -0.284_496_74, 1.421_413_8, -1.453_152, 1.061_405_4];
 
 /// `1 / √(2π)`.
 pub(in crate::engine) const NORMAL_DENSITY: f32 = 0.398_942_3;

@@ -194,18 +194,27 @@ pub(in crate::engine) fn forward(
         }
     }
     let tasks = tasks.into_par_iter().with_min_len(grain(&tracks));
-    tasks.for_each_init(Scratch::default, |scratch, (track, queries, mut target, peaks)| {
-        let (key, value) = (track.of(key), track.of(value));
-        if track.length <= LONGEST {
-            let inputs = [track.of(query), key, value];
-            return short_attention::forward(size.scale(), inputs, target, peaks, &mut scratch.short);
-        }
-        for (start, peaks) in (0..).step_by(QUERIES).zip(peaks.chunks_mut(QUERIES)) {
-            let rows = queries.start + start..queries.start + start + peaks.len();
-            let mut target = target.part(start..start + peaks.len());
-            attend(size.scale(), [track.of(query).part(rows), key, value], &mut target, peaks, scratch);
-        }
-    });
+    tasks.for_each_init(
+        Scratch::default,
+        |scratch, (track, queries, mut target, peaks)| {
+            let (key, value) = (track.of(key), track.of(value));
+            if track.length <= LONGEST {
+                let inputs = [track.of(query), key, value];
+                return short_attention::forward(size.scale(), inputs, target, peaks, &mut scratch.short);
+            }
+            for (start, peaks) in (0..).step_by(QUERIES).zip(peaks.chunks_mut(QUERIES)) {
+                let rows = queries.start + start..queries.start + start + peaks.len();
+                let mut target = target.part(start..start + peaks.len());
+                attend(
+                    size.scale(),
+                    [track.of(query).part(rows), key, value],
+                    &mut target,
+                    peaks,
+                    scratch,
+                );
+            }
+        },
+    );
     (output, peaks)
 }
 
@@ -222,7 +231,13 @@ fn attend(
         let keys = first..key.height().min(first + KEYS);
         scores(query, key.part(keys.clone()), &mut scratch.scores);
         let row = padded(keys.len());
-        exponentials(scale, row, &mut scratch.scores, peaks, (first > 0).then_some(&mut *target));
+        exponentials(
+            scale,
+            row,
+            &mut scratch.scores,
+            peaks,
+            (first > 0).then_some(&mut *target),
+        );
         let shares = Matrix::rows(&scratch.scores, peaks.len(), keys.len(), row);
         target.product(shares, value.part(keys), first > 0);
     }
@@ -294,30 +309,49 @@ pub(in crate::engine) fn backward(
         }
     }
     let tasks = tasks.into_par_iter().with_min_len(grain(&tracks));
-    let apart = tasks.map_init(Scratch::default, |scratch, (number, queries, peaks, mut of_query, of_keys)| {
-        let track = &tracks[number];
-        let inputs = [query, key, value, output, gradient].map(|values| track.of(values));
-        let mut piece = |of_query: &mut MatrixMut<'_>, of_keys: [MatrixMut<'_>; 2]| {
-            if track.length <= LONGEST {
-                let [of_key, of_value] = of_keys;
-                let targets = [of_query.part(0..queries.len()), of_key, of_value];
-                return short_attention::backward(size.scale(), inputs, peaks, targets, &mut scratch.short);
+    let apart = tasks.map_init(
+        Scratch::default,
+        |scratch, (number, queries, peaks, mut of_query, of_keys)| {
+            let track = &tracks[number];
+            let inputs = [query, key, value, output, gradient].map(|values| track.of(values));
+            let mut piece = |of_query: &mut MatrixMut<'_>, of_keys: [MatrixMut<'_>; 2]| {
+                if track.length <= LONGEST {
+                    let [of_key, of_value] = of_keys;
+                    let targets = [of_query.part(0..queries.len()), of_key, of_value];
+                    return short_attention::backward(
+                        size.scale(),
+                        inputs,
+                        peaks,
+                        targets,
+                        &mut scratch.short,
+                    );
+                }
+                attend_backward(
+                    size.scale(),
+                    inputs,
+                    queries.clone(),
+                    peaks,
+                    (of_query, of_keys),
+                    scratch,
+                );
+            };
+            match of_keys {
+                Some(of_keys) => {
+                    piece(&mut of_query, of_keys);
+                    None
+                }
+                None => {
+                    let mut apart = [(); 2].map(|()| vec![0.0; track.length * track.share]);
+                    let of_keys = apart.each_mut();
+                    piece(
+                        &mut of_query,
+                        of_keys.map(|rows| MatrixMut::new(rows, track.length, track.share)),
+                    );
+                    Some((number, apart))
+                }
             }
-            attend_backward(size.scale(), inputs, queries.clone(), peaks, (of_query, of_keys), scratch);
-        };
-        match of_keys {
-            Some(of_keys) => {
-                piece(&mut of_query, of_keys);
-                None
-            }
-            None => {
-                let mut apart = [(); 2].map(|()| vec![0.0; track.length * track.share]);
-                let of_keys = apart.each_mut();
-                piece(&mut of_query, of_keys.map(|rows| MatrixMut::new(rows, track.length, track.share)));
-                Some((number, apart))
-            }
-        }
-    });
+        },
+    );
     let apart: Vec<_> = apart.collect();
     add_pieces(size, bundles, apart.into_iter().flatten(), &mut gradients);
     gradients
@@ -372,8 +406,12 @@ fn attend_backward(
             softmax_backward(scale, row, shares, of_scores, peaks, &means);
             let matrix = |values| Matrix::rows(values, peaks.len(), keys.len(), row);
             let (shares, of_scores) = (matrix(shares), matrix(of_scores));
-            of_value.part(keys.clone()).product(shares.transposed(), gradient, start > 0);
-            of_key.part(keys).product(of_scores.transposed(), query, start > 0);
+            of_value
+                .part(keys.clone())
+                .product(shares.transposed(), gradient, start > 0);
+            of_key
+                .part(keys)
+                .product(of_scores.transposed(), query, start > 0);
             of_query.product(of_scores, key, first > 0);
         }
     }

@@ -23,7 +23,9 @@ pub(in crate::engine) fn sum([outer, count, inner]: [usize; 3], values: &[f32]) 
             let pairs = wide.iter_mut().zip(row);
             pairs.for_each(|(sum, &value)| *sum += f64::from(value));
         }
-        sums.iter_mut().zip(wide).for_each(|(sum, wide)| *sum = wide as f32);
+        sums.iter_mut()
+            .zip(wide)
+            .for_each(|(sum, wide)| *sum = wide as f32);
     });
     sums
 }

@@ -16,11 +16,7 @@ use super::raw::{Matrix, MatrixMut};
 const GROUP: usize = 32;
 
 /// Divides rows into those of each sequence, of which some may have none.
-fn split<'a>(
-    sequences: &[Range<usize>],
-    mut rows: &'a mut [f32],
-    width: usize,
-) -> Vec<&'a mut [f32]> {
+fn split<'a>(sequences: &[Range<usize>], mut rows: &'a mut [f32], width: usize) -> Vec<&'a mut [f32]> {
     let parts = sequences.iter().map(|sequence| {
         let (part, rest) = std::mem::take(&mut rows).split_at_mut(sequence.len() * width);
         rows = rest;

@@ -151,7 +151,13 @@ impl WithSimd for Forward<'_, '_> {
         }
         let shares = Matrix::rows(&scratch.scores, length, length, turned.stride);
         let [filled, ..] = &mut scratch.filled;
-        product(simd, Left::Rows(shares), whole(value, filled), (length, false), &mut target);
+        product(
+            simd,
+            Left::Rows(shares),
+            whole(value, filled),
+            (length, false),
+            &mut target,
+        );
     }
 }
 
@@ -182,7 +188,13 @@ impl WithSimd for Backward<'_, '_> {
         let stride = turned_key.stride;
         let beyond = f32::NEG_INFINITY;
         scores(simd, query, turned_key, (length, beyond), &mut scratch.scores);
-        scores(simd, gradient, turned_value, (length, 0.0), &mut scratch.of_scores);
+        scores(
+            simd,
+            gradient,
+            turned_value,
+            (length, 0.0),
+            &mut scratch.of_scores,
+        );
         if let (Some(outputs), Some(gradients)) = (output.as_rows(), gradient.as_rows()) {
             let rows = scratch.scores.chunks_exact_mut(stride);
             let rows = rows.zip(scratch.of_scores.chunks_exact_mut(stride));

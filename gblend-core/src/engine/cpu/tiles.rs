@@ -68,7 +68,9 @@ fn tiles<S: Simd, const V: usize>(
         let right = right.values.chunks(right.stride).take(depth);
         match left {
             Left::Rows(matrix) => {
-                let Some(left) = matrix.rows_at::<ROWS>(first) else { return };
+                let Some(left) = matrix.rows_at::<ROWS>(first) else {
+                    return;
+                };
                 for (place, values) in right.enumerate() {
                     let (values, _) = S::as_simd_f32s(&values[column..column + width]);
                     for (sums, row) in sums.iter_mut().zip(&left) {
@@ -106,7 +108,11 @@ fn store<S: Simd, const V: usize>(simd: S, target: &mut [f32], sums: [S::f32s; V
     if target.len() >= V * S::F32_LANES {
         let (target, _) = S::as_mut_simd_f32s(target);
         for (target, sum) in target.iter_mut().zip(sums) {
-            *target = if accumulate { simd.add_f32s(*target, sum) } else { sum };
+            *target = if accumulate {
+                simd.add_f32s(*target, sum)
+            } else {
+                sum
+            };
         }
         return;
     }
@@ -148,10 +154,14 @@ fn blocks_of_products<S: Simd, const C: usize>(
     const R: usize = 4;
     let whole = left.width() / S::F32_LANES * S::F32_LANES;
     for column in (0..right.height()).step_by(C) {
-        let Some(rights) = right.rows_at::<C>(column) else { return };
+        let Some(rights) = right.rows_at::<C>(column) else {
+            return;
+        };
         let columns = right.height().min(column + C) - column;
         for first in (0..left.height()).step_by(R) {
-            let Some(lefts) = left.rows_at::<R>(first) else { return };
+            let Some(lefts) = left.rows_at::<R>(first) else {
+                return;
+            };
             let mut sums = [[simd.splat_f32s(0.0); C]; R];
             for place in (0..whole).step_by(S::F32_LANES) {
                 let mut values = [simd.splat_f32s(0.0); C];
@@ -167,7 +177,8 @@ fn blocks_of_products<S: Simd, const C: usize>(
             }
             for ((row, sums), left) in (first..left.height()).zip(sums).zip(&lefts) {
                 let target = &mut target.row(row)[column..column + columns];
-                for ((target, sum), (place, right)) in target.iter_mut().zip(sums).zip(rights.iter().enumerate())
+                for ((target, sum), (place, right)) in
+                    target.iter_mut().zip(sums).zip(rights.iter().enumerate())
                 {
                     let rest = left[whole..].iter().zip(&right[whole..]);
                     let rest: f32 = rest.map(|(left, right)| left * right).sum();
