@@ -537,12 +537,15 @@ pub fn add<S: Shape>(left: TapedOn<S, Cpu>, right: TapedOn<S, Cpu>) -> Result<Ta
     sum_of(left, right, elementwise::sum, None)
 }
 
+/// Makes of the gradient of an operation's output, and that output, another gradient.
+type Back = fn(Vec<f32>, &[f32]) -> Vec<f32>;
+
 /// A sum, and what becomes of its gradient, given the output, before it is that of both operands.
 fn sum_of<S: Shape>(
     left: TapedOn<S, Cpu>,
     right: TapedOn<S, Cpu>,
     sum: fn(&[f32], &[f32]) -> Vec<f32>,
-    back: Option<fn(Vec<f32>, &[f32]) -> Vec<f32>>,
+    back: Option<Back>,
 ) -> Result<TapedOn<S, Cpu>> {
     use dfdx::tensor::Merge;
     let (left, mut left_recorder) = left.split_tape();
