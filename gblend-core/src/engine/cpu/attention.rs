@@ -12,6 +12,7 @@ use super::activation::exp;
 use super::lanes;
 use super::raw::{Matrix, MatrixMut};
 use super::short_attention::{self, LONGEST};
+use super::softmax::{Peak, exp_of_differences, shares_backward};
 use super::tiles::LANES;
 
 /// Queries whose scores are computed at a time.
@@ -43,9 +44,6 @@ pub(in crate::engine) struct Bundle {
     /// How many sequences they are.
     pub(in crate::engine) sequences: usize,
 }
-
-/// What of a query's scores the backward pass needs: the largest, and one over the sum of the exponentials.
-pub(in crate::engine) type Peak = [f32; 2];
 
 /// One head of one sequence: some columns of the rows of a bundle, seen as a row for each step.
 #[derive(Clone, Copy, Debug)]
@@ -272,16 +270,6 @@ vectorized! {
     }
 }
 
-/// `exp((value − largest) · scale)` of each value of a row of whole vectors.
-#[inline(always)]
-pub(super) fn exp_of_differences(row: &mut [f32], largest: f32, scale: f32) {
-    for values in row.as_chunks_mut::<LANES>().0 {
-        for value in values {
-            *value = exp((*value - largest) * scale);
-        }
-    }
-}
-
 /// The gradients of query, key and value from that of the output.
 pub(in crate::engine) fn backward(
     size: &AttentionSize,
@@ -441,24 +429,6 @@ vectorized! {
         let rows = scores.chunks_exact_mut(length).zip(gradients.chunks_exact_mut(length));
         for ((scores, gradients), (&peak, &mean)) in rows.zip(peaks.iter().zip(means)) {
             shares_backward(scores, gradients, peak, mean, scale);
-        }
-    }
-}
-
-/// As [`softmax_backward`], of one row of whole vectors.
-#[inline(always)]
-pub(super) fn shares_backward(
-    scores: &mut [f32],
-    gradients: &mut [f32],
-    [largest, inverse]: Peak,
-    mean: f32,
-    scale: f32,
-) {
-    let vectors = scores.as_chunks_mut::<LANES>().0.iter_mut();
-    for (scores, gradients) in vectors.zip(gradients.as_chunks_mut::<LANES>().0) {
-        for (score, gradient) in scores.iter_mut().zip(gradients) {
-            *score = exp((*score - largest) * scale) * inverse;
-            *gradient = *score * (*gradient - mean) * scale;
         }
     }
 }

@@ -23,6 +23,7 @@ pub(super) mod pool;
 pub(crate) mod raw;
 pub(super) mod row_norm;
 mod short_attention;
+mod softmax;
 pub(super) mod step_conv;
 pub(super) mod step_pool;
 pub(super) mod surprise;

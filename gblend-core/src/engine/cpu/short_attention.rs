@@ -4,9 +4,9 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::attention::{Peak, exp_of_differences, shares_backward};
 use super::lanes;
 use super::raw::{Matrix, MatrixMut};
+use super::softmax::{Peak, exp_of_differences, shares_backward};
 use super::tiles::{LANES, Left, Whole, product};
 use super::transpose::transpose;
 
