@@ -19,6 +19,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+import training_step_rows as rows
+
 
 def read_safetensors(path):
     with open(path, "rb") as file:
@@ -126,24 +128,66 @@ class Encoder(nn.Module):
         return x.permute(0, 1, 4, 2, 3).contiguous() if self.factorized else x.permute(0, 4, 1, 2, 3).contiguous()
 
 
-def linear(weights, path):
-    weight = weights[f"{path}.weight"]
-    layer = nn.Linear(weight.shape[1], weight.shape[0])
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        layer.bias.copy_(weights[f"{path}.bias"])
-    return layer
+class ResNet18(nn.Module):
+    """torchvision's `resnet18` without its last layer, of pictures `[batch, channels, 1, height, width]`."""
+
+    def __init__(self, weights, prefix):
+        super().__init__()
+
+        def conv(path, norm, stride):
+            weight = weights[f"{prefix}.{path}.weight"]
+            side = weight.shape[2]
+            layer = nn.Conv2d(weight.shape[1], weight.shape[0], side, stride, side // 2, bias=False)
+            normalize = nn.BatchNorm2d(weight.shape[0])
+            with torch.no_grad():
+                layer.weight.copy_(weight)
+                normalize.weight.copy_(weights[f"{prefix}.{norm}.weight"])
+                normalize.bias.copy_(weights[f"{prefix}.{norm}.bias"])
+            return nn.Sequential(layer, normalize)
+
+        self.stem = conv("conv1", "bn1", 2)
+        self.blocks = nn.ModuleList()
+        for stage in range(1, 5):
+            for index in range(2):
+                path, stride = f"layer{stage}.{index}", 2 if stage > 1 and index == 0 else 1
+                block = nn.ModuleList(
+                    [conv(f"{path}.conv1", f"{path}.bn1", stride), conv(f"{path}.conv2", f"{path}.bn2", 1)]
+                )
+                if f"{prefix}.{path}.downsample.0.weight" in weights:
+                    block.append(conv(f"{path}.downsample.0", f"{path}.downsample.1", stride))
+                self.blocks.append(block)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.stem(x), inplace=True), 3, 2, 1)
+        for first, second, *around in self.blocks:
+            inner = second(F.relu(first(x), inplace=True))
+            x = F.relu(inner + (around[0](x) if around else x), inplace=True)
+        return x.mean((2, 3))
+
+    def arranged(self, x):
+        return x[..., 0].contiguous()
+
+
+def encoder(weights, name, description, sample_shape):
+    prefix, kind = f"{name}.encoder", description["kind"]
+    if kind == "convolutions":
+        return Encoder(weights, prefix, description["blocks"], sample_shape[3])
+    if kind == "resnet18":
+        return ResNet18(weights, prefix)
+    return rows.encoder(weights, prefix, description, sample_shape)
 
 
 class Net(nn.Module):
-    def __init__(self, weights, net, frames):
+    def __init__(self, weights, net, batch):
         super().__init__()
-        names = net["modalities"]
         self.encoders = nn.ModuleList(
-            Encoder(weights, f"{name}.encoder", net["blocks"], frames[name]) for name in names
+            encoder(weights, modality["name"], modality["encoder"], batch[modality["name"]].shape[1:])
+            for modality in net["modalities"]
         )
-        self.heads = nn.ModuleList(linear(weights, f"{name}.head") for name in names)
-        self.joint = nn.Sequential(linear(weights, "joint.0"), nn.ReLU(inplace=True), linear(weights, "joint.1"))
+        self.heads = nn.ModuleList(rows.linear(weights, f"{modality['name']}.head") for modality in net["modalities"])
+        self.joint = nn.Sequential(
+            rows.linear(weights, "joint.0"), nn.ReLU(inplace=True), rows.linear(weights, "joint.1")
+        )
 
     def forward(self, inputs):
         features = [encoder(x) for encoder, x in zip(self.encoders, inputs)]
@@ -156,8 +200,8 @@ class Training:
         weights = read_safetensors(f"{folder}/weights.safetensors")
         batch = read_safetensors(f"{folder}/batch.safetensors")
         net = json.load(open(f"{folder}/net.json"))
-        names = net["modalities"]
-        self.net = Net(weights, net, {name: batch[name].shape[4] for name in names}).to(device)
+        names = [modality["name"] for modality in net["modalities"]]
+        self.net = Net(weights, net, batch).to(device)
         arranged = [encoder.arranged(batch[name]) for encoder, name in zip(self.net.encoders, names)]
         self.inputs = [x.to(device) for x in arranged]
         self.labels = (torch.arange(batch[names[0]].shape[0]) % net["classes"]).to(device)
@@ -179,7 +223,7 @@ class Training:
             # Forward, then the weights' gradient, then the input's where one is wanted.
             counted.append((x + w + y) + (x + y + w) + ((y + w + x) if inputs[0].requires_grad else 0))
 
-        layers = [layer for layer in self.net.modules() if isinstance(layer, (nn.Conv2d, nn.Conv3d, nn.Linear))]
+        layers = [layer for layer in self.net.modules() if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear))]
         hooks = [layer.register_forward_hook(count) for layer in layers]
         with FlopCounterMode(display=False) as flops:
             self.step()

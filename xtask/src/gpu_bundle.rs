@@ -79,6 +79,7 @@ impl GpuBundle {
             ("xtask/gpu/run.sh", "run.sh"),
             ("xtask/gpu/measure.py", "measure.py"),
             ("xtask/peers/training_step.py", "training_step.py"),
+            ("xtask/peers/training_step_rows.py", "training_step_rows.py"),
             ("examples/avmnist.toml", "avmnist.toml"),
         ] {
             std::fs::copy(here.join(from), out.join(to))?;

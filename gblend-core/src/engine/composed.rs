@@ -15,7 +15,7 @@ mod step_conv;
 mod step_pool;
 mod surprise;
 
-use dfdx::shapes::{Axes2, Axis, HasShape, Shape};
+use dfdx::shapes::{Axes2, Axes4, Axis, HasShape, Shape};
 use dfdx::tensor::{PutTape, SplitTape, Tensor};
 use dfdx::tensor_ops::{
     BroadcastTo, Device, GatherTo, MaxTo, PermuteTo, ReshapeTo, SumTo, TryAdd, TryMatMul, TryMul, TrySub,
@@ -29,9 +29,9 @@ use super::window::WindowPlan;
 use crate::error::{Error, Result};
 use crate::shape::{Dims1, Dims2, Dims3, Dims4};
 
-pub use attention::attention;
+pub use attention::{attention, interleaved_attention};
 pub use gather::{embedding, gather_rows};
-pub use gelu::gelu;
+pub use gelu::{gelu, gelu_erf};
 pub use gru::gru;
 pub use row_norm::{batch_norm_rows, layer_norm};
 pub use step_conv::step_conv;
@@ -328,6 +328,27 @@ pub fn transposed<D: Device<f32>>(matrix: &ParamOn<Dims2, D>) -> Result<ParamOn<
     let columns = matrix.clone().try_permute::<Dims2, Axes2<1, 0>>();
     let columns = columns.map_err(Error::device)?;
     columns.try_contiguous().map_err(Error::device)
+}
+
+/// See [`Engine::pixel_rows`](super::Engine::pixel_rows).
+pub fn pixel_rows<D: Device<f32>>(input: TapedOn<Dims4, D>, frames: usize) -> Result<TapedOn<Dims2, D>> {
+    let &(channels, height, width, columns) = input.shape();
+    let (pixels, batch) = (height * width, columns / frames);
+    let rows = view(input, (channels, pixels, frames, batch))?
+        .try_permute::<Dims4, Axes4<3, 2, 1, 0>>()
+        .and_then(ReshapeTo::try_contiguous)
+        .map_err(Error::device)?;
+    view(rows, (batch * frames * pixels, channels))
+}
+
+/// See [`Engine::sum_middle`](super::Engine::sum_middle).
+pub fn sum_middle<D: Device<f32>>(input: TapedOn<Dims3, D>) -> Result<TapedOn<Dims2, D>> {
+    input.try_sum::<Dims2, Axis<1>>().map_err(Error::device)
+}
+
+/// See [`Engine::add`](super::Engine::add).
+pub fn add<S: Shape, D: Device<f32>>(left: TapedOn<S, D>, right: TapedOn<S, D>) -> Result<TapedOn<S, D>> {
+    left.try_add(right).map_err(Error::device)
 }
 
 /// See [`Engine::relu_add`](super::Engine::relu_add).

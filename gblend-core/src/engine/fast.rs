@@ -21,21 +21,23 @@ use dfdx::tensor::{Cpu, Gradients, PutTape, SplitTape, Tensor, TensorFromVec};
 use dfdx::tensor_ops::ReshapeTo;
 use rayon::prelude::*;
 
+use super::composed;
 use super::cpu::conv::ConvSize;
 use super::cpu::dense::DenseSize;
 use super::cpu::norm::{Moments, Source};
-use super::cpu::{conv as conv_kernels, dense, elementwise, norm, pool, raw, transpose};
-use super::handoff::{Handoff, Recompute, add};
+use super::cpu::pixel_rows as pixel_rows_kernels;
+use super::cpu::{axis_sum, conv as conv_kernels, dense, elementwise, norm, pool, raw, transpose};
+use super::handoff::{self, Handoff, Recompute};
 use super::operand::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
 use super::tape::RecorderOn;
 use super::window::WindowPlan;
 use crate::batch_parts;
 use crate::error::{Error, Result};
-use crate::shape::{Dims1, Dims2, Dims4};
+use crate::shape::{Dims1, Dims2, Dims3, Dims4};
 
-pub use attention::attention;
+pub use attention::{attention, interleaved_attention};
 pub use gather::{embedding, gather_rows};
-pub use gelu::gelu;
+pub use gelu::{gelu, gelu_erf};
 pub use gru::gru;
 pub use row_norm::{batch_norm_rows, layer_norm};
 pub use step_conv::step_conv;
@@ -76,7 +78,7 @@ fn upstream<S: Shape>(
     let contribute = move |grads: &mut Grads, contribution: Vec<f32>| {
         match handoff.filter(Handoff::is_open) {
             Some(handoff) => handoff.add(contribution),
-            None => add(grads.get_or_alloc_mut(&ghost)?, &contribution),
+            None => handoff::add(grads.get_or_alloc_mut(&ghost)?, &contribution),
         }
         Ok(())
     };
@@ -100,7 +102,7 @@ fn downstream<S: Shape>(
             if gradient.is_empty() {
                 return Ok(stored);
             }
-            add(&mut gradient, &stored);
+            handoff::add(&mut gradient, &stored);
         }
         Ok(gradient)
     };
@@ -488,21 +490,78 @@ pub fn global_mean(input: TapedOn<Dims4, Cpu>, frames: usize) -> Result<TapedOn<
     }))
 }
 
+/// See [`Engine::pixel_rows`](super::Engine::pixel_rows).
+pub fn pixel_rows(input: TapedOn<Dims4, Cpu>, frames: usize) -> Result<TapedOn<Dims2, Cpu>> {
+    let (input, mut recorder) = input.split_tape();
+    let to_input = upstream(&input, &mut recorder);
+    let &(channels, height, width, columns) = input.shape();
+    let shape = [channels, height * width, frames, columns / frames];
+    let rows = pixel_rows_kernels::rows(shape, values(&input)?);
+    let output = tensor(input.device(), rows, (height * width * columns, channels))?;
+    Ok(unary(output, recorder, to_input, move |gradient| {
+        pixel_rows_kernels::maps(shape, &gradient)
+    }))
+}
+
+/// See [`Engine::sum_middle`](super::Engine::sum_middle).
+pub fn sum_middle(input: TapedOn<Dims3, Cpu>) -> Result<TapedOn<Dims2, Cpu>> {
+    if raw::contiguous(&input).is_none() {
+        return composed::sum_middle(input);
+    }
+    let (input, mut recorder) = input.split_tape();
+    let to_input = upstream(&input, &mut recorder);
+    let &(outer, count, inner) = input.shape();
+    let sums = axis_sum::sum([outer, count, inner], values(&input)?);
+    let output = tensor(input.device(), sums, (outer, inner))?;
+    Ok(unary(output, recorder, to_input, move |gradient| {
+        axis_sum::spread([outer, count, inner], &gradient)
+    }))
+}
+
 /// See [`Engine::relu_add`](super::Engine::relu_add).
 pub fn relu_add(left: TapedOn<Dims4, Cpu>, right: TapedOn<Dims4, Cpu>) -> Result<TapedOn<Dims4, Cpu>> {
+    sum_of(
+        left,
+        right,
+        elementwise::relu_sum,
+        Some(elementwise::relu_backward),
+    )
+}
+
+/// See [`Engine::add`](super::Engine::add).
+pub fn add<S: Shape>(left: TapedOn<S, Cpu>, right: TapedOn<S, Cpu>) -> Result<TapedOn<S, Cpu>> {
+    if raw::contiguous(&left).is_none() || raw::contiguous(&right).is_none() {
+        // What dfdx has spread along an axis, or turned.
+        return composed::add(left, right);
+    }
+    sum_of(left, right, elementwise::sum, None)
+}
+
+/// Makes of the gradient of an operation's output, and that output, another gradient.
+type Back = fn(Vec<f32>, &[f32]) -> Vec<f32>;
+
+/// A sum, and what becomes of its gradient, given the output, before it is that of both operands.
+fn sum_of<S: Shape>(
+    left: TapedOn<S, Cpu>,
+    right: TapedOn<S, Cpu>,
+    sum: fn(&[f32], &[f32]) -> Vec<f32>,
+    back: Option<Back>,
+) -> Result<TapedOn<S, Cpu>> {
     use dfdx::tensor::Merge;
     let (left, mut left_recorder) = left.split_tape();
     let (right, mut right_recorder) = right.split_tape();
     let to_left = upstream(&left, &mut left_recorder);
     let to_right = upstream(&right, &mut right_recorder);
     let mut recorder = left_recorder.merge(right_recorder);
-    let maps = elementwise::relu_sum(values(&left)?, values(&right)?);
-    let output = tensor(left.device(), maps, *left.shape())?;
+    let output = tensor(left.device(), sum(values(&left)?, values(&right)?), *left.shape())?;
     if recorder.requires_grad() {
         let (handoff, gradient) = downstream(&output, None);
-        let saved = output.clone();
+        let back = back.map(|back| (back, output.clone()));
         recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
-            let gradient = elementwise::relu_backward(gradient(grads)?, checked(&saved));
+            let mut gradient = gradient(grads)?;
+            if let Some((back, output)) = back {
+                gradient = back(gradient, checked(&output));
+            }
             match (to_left, to_right) {
                 (Some(to_left), Some(to_right)) => {
                     to_left(grads, gradient.clone())?;

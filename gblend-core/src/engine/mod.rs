@@ -17,6 +17,7 @@ pub(crate) mod cpu;
 pub mod fast;
 mod gru_params;
 mod handoff;
+mod interleaved;
 mod mask;
 mod operand;
 mod operations;
@@ -29,6 +30,7 @@ mod window;
 
 pub use backward::backward;
 pub use gru_params::GruParams;
+pub use interleaved::Interleaved;
 pub use mask::Mask;
 pub use operand::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
 pub use operations::Engine;

@@ -9,7 +9,7 @@ use super::surprise::Candidates;
 use super::window::WindowPlan;
 use super::{composed, fast};
 use crate::error::Result;
-use crate::shape::{Dims1, Dims2, Dims4};
+use crate::shape::{Dims1, Dims2, Dims3, Dims4};
 
 /// The operations behind gblend's layers: chains of the engine's own, unless a device has a way of its own. Shapes are checked
 /// by the layers before they get here.
@@ -98,12 +98,36 @@ pub trait Engine: Device<f32> {
         composed::global_mean(input, frames)
     }
 
+    /// The pixels of `[channels, height, width, frames × batch]` as rows, `[batch × frames × height × width, channels]`.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn pixel_rows(input: TapedOn<Dims4, Self>, frames: usize) -> Result<TapedOn<Dims2, Self>> {
+        composed::pixel_rows(input, frames)
+    }
+
+    /// Sums over the second axis, `[outer, count, inner]` to `[outer, inner]`, of at least one element.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn sum_middle(input: TapedOn<Dims3, Self>) -> Result<TapedOn<Dims2, Self>> {
+        composed::sum_middle(input)
+    }
+
     /// `max(left + right, 0)`, the end of a residual block.
     ///
     /// # Errors
     /// [`Error::Device`](crate::Error::Device).
     fn relu_add(left: TapedOn<Dims4, Self>, right: TapedOn<Dims4, Self>) -> Result<TapedOn<Dims4, Self>> {
         composed::relu_add(left, right)
+    }
+
+    /// `left + right`, which are two tensors.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn add<S: Shape>(left: TapedOn<S, Self>, right: TapedOn<S, Self>) -> Result<TapedOn<S, Self>> {
+        composed::add(left, right)
     }
 
     /// `max(input, 0)`.
@@ -210,8 +234,20 @@ impl Engine for Cpu {
         fast::global_mean(input, frames)
     }
 
+    fn pixel_rows(input: TapedOn<Dims4, Self>, frames: usize) -> Result<TapedOn<Dims2, Self>> {
+        fast::pixel_rows(input, frames)
+    }
+
+    fn sum_middle(input: TapedOn<Dims3, Self>) -> Result<TapedOn<Dims2, Self>> {
+        fast::sum_middle(input)
+    }
+
     fn relu_add(left: TapedOn<Dims4, Self>, right: TapedOn<Dims4, Self>) -> Result<TapedOn<Dims4, Self>> {
         fast::relu_add(left, right)
+    }
+
+    fn add<S: Shape>(left: TapedOn<S, Self>, right: TapedOn<S, Self>) -> Result<TapedOn<S, Self>> {
+        fast::add(left, right)
     }
 
     fn relu<S: Shape>(input: TapedOn<S, Self>) -> Result<TapedOn<S, Self>> {

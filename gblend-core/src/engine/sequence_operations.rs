@@ -4,6 +4,7 @@ use dfdx::shapes::Shape;
 use dfdx::tensor::Cpu;
 
 use super::gru_params::GruParams;
+use super::interleaved::Interleaved;
 use super::operand::{BatchMoments, NormOptions, ParamOn, TapedOn};
 use super::operations::Engine;
 use super::row_sources::RowSources;
@@ -86,6 +87,14 @@ pub trait SequenceEngine: Engine {
         composed::gelu(input)
     }
 
+    /// See `gelu_erf` in `crate::nn`.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn gelu_erf<S: Shape>(input: TapedOn<S, Self>) -> Result<TapedOn<S, Self>> {
+        composed::gelu_erf(input)
+    }
+
     /// Convolution over steps: of the rows `windows`, `[windows × kernel]`, of `[steps, inputs]` with `weight`, `[outputs,
     /// kernel, inputs]`, and a bias per output. Under one tap no two windows have the same row.
     ///
@@ -113,6 +122,20 @@ pub trait SequenceEngine: Engine {
         heads: usize,
     ) -> Result<TapedOn<Dims2, Self>> {
         composed::attention([query, key, value], steps, heads)
+    }
+
+    /// As [`attention`](Self::attention), between the rows of sequences of one length that may lie between each other's.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device).
+    fn interleaved_attention(
+        query: TapedOn<Dims2, Self>,
+        key: TapedOn<Dims2, Self>,
+        value: TapedOn<Dims2, Self>,
+        sequences: Interleaved,
+        heads: usize,
+    ) -> Result<TapedOn<Dims2, Self>> {
+        composed::interleaved_attention([query, key, value], sequences, heads)
     }
 
     /// The states of gated recurrent units, `[steps, hidden]`, of rows `[steps, inputs]`, from the start of each sequence
@@ -173,6 +196,10 @@ impl SequenceEngine for Cpu {
         fast::gelu(input)
     }
 
+    fn gelu_erf<S: Shape>(input: TapedOn<S, Self>) -> Result<TapedOn<S, Self>> {
+        fast::gelu_erf(input)
+    }
+
     fn step_conv(
         input: TapedOn<Dims2, Self>,
         weight: &ParamOn<Dims3, Self>,
@@ -190,6 +217,16 @@ impl SequenceEngine for Cpu {
         heads: usize,
     ) -> Result<TapedOn<Dims2, Self>> {
         fast::attention([query, key, value], steps, heads)
+    }
+
+    fn interleaved_attention(
+        query: TapedOn<Dims2, Self>,
+        key: TapedOn<Dims2, Self>,
+        value: TapedOn<Dims2, Self>,
+        sequences: Interleaved,
+        heads: usize,
+    ) -> Result<TapedOn<Dims2, Self>> {
+        fast::interleaved_attention([query, key, value], sequences, heads)
     }
 
     fn gru(

@@ -29,7 +29,7 @@ pub use extent::{Extent, Graph, Node};
 pub use operation::{ColumnNorm, Operation};
 pub use trace::{NodeId, Trace};
 pub(crate) use trace::{
-    Operand, Origin, Tracing, complete_steps, input_name, not_traceable, note, note_steps, operand_of,
-    operand_of_input, operand_of_steps, origin_of,
+    Operand, Origin, Tracing, between, complete_steps, input_name, not_traceable, note, note_steps,
+    operand_of, operand_of_input, operand_of_steps, origin_of,
 };
 pub use trace::{is_tracing, within};

@@ -72,6 +72,8 @@ pub enum Operation {
     Relu,
     /// See [`gelu`](crate::nn::gelu).
     Gelu,
+    /// See [`gelu_erf`](crate::nn::gelu_erf()).
+    GeluErf,
     /// `1 / (1 + exp(−x))`.
     Sigmoid,
     /// The hyperbolic tangent.

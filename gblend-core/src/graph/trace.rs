@@ -175,6 +175,15 @@ pub(crate) fn note(operation: Operation, operands: &[Operand], shape: Vec<usize>
     })
 }
 
+/// What an operation makes of operands on the way to something else, which no tensor holds.
+pub(crate) fn between(operation: Operation, operands: &[Operand], shape: &[usize]) -> Operand {
+    if !is_tracing() {
+        return Operand::default();
+    }
+    let operands = operands.iter().filter_map(|operand| operand.0).collect();
+    STATE.with_borrow_mut(|state| Operand(Some(state.push(operation, operands, shape.to_vec()))))
+}
+
 /// The operand that a tensor of this origin is. One that was given is a parameter, or else a constant of these values.
 pub(crate) fn operand_of(
     origin: Origin,

@@ -5,6 +5,8 @@
 
 use dfdx::tensor_ops::{TryAdd, TryDiv, TryMul, TrySub};
 
+use crate::device::Chosen;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::graph::Operation;
 use crate::tensor::{Shape, Taped};
@@ -16,7 +18,7 @@ use crate::tensor::{Shape, Taped};
 pub fn add<S: Shape>(left: Taped<S>, right: Taped<S>) -> Result<Taped<S>> {
     let right = alike("a sum", &left, right)?;
     let operands = [left.operand(), right.operand()];
-    let result = left.run(|left| left.try_add(right.into_engine()))?;
+    let result = Chosen::add(left.into_engine(), right.into_engine()).map(Taped::from)?;
     Ok(result.traced(&operands, || Operation::Add))
 }
 

@@ -1,19 +1,15 @@
 //! Self-attention.
 
-use dfdx::shapes::{Axes4, Axis};
-use dfdx::tensor_ops::{PermuteTo, ReshapeTo, TryMatMul, TryMul};
-
 use super::fork::fork;
 use super::init::extents;
 use super::linear::Linear;
-use super::permute::permute;
 use crate::device::Chosen;
-use crate::engine::{SequenceEngine, Steps, enclosed};
+use crate::engine::{Interleaved, SequenceEngine, Steps};
 use crate::error::{Error, Result};
-use crate::graph::{self, Operation};
+use crate::graph::{self, Operand, Operation};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::seed::Seed;
-use crate::tensor::{AutoDevice, Dims4, Features, Taped, reshape};
+use crate::tensor::{AutoDevice, Features, Taped};
 
 /// Multi-head self-attention: each token of a sequence takes from all of them what it asks for.
 ///
@@ -79,28 +75,33 @@ impl SelfAttention {
     /// # Errors
     /// [`Error::Shape`] if the rows have another length or do not divide into sequences, [`Error::Device`].
     pub fn forward(&self, tokens: Features, length: usize) -> Result<Features> {
+        self.forward_interleaved(tokens, length, 1)
+    }
+
+    /// `[groups × length × apart, width]` to the same shape, the tokens of a sequence `apart` rows from each other: of the
+    /// frames of clips with so many places, each place attends to itself in all frames.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_interleaved(&self, tokens: Features, length: usize, apart: usize) -> Result<Features> {
         let &(rows, width) = tokens.shape();
-        if length == 0 || !rows.is_multiple_of(length) || width != self.width {
-            let expected = format!("[sequences x {length}, {}]", self.width);
+        let group = length.saturating_mul(apart);
+        if group == 0 || !rows.is_multiple_of(group) || width != self.width {
+            let of = if apart == 1 {
+                String::new()
+            } else {
+                format!(" x {apart}")
+            };
+            let expected = format!("[sequences x {length}{of}, {}]", self.width);
             return Err(Error::shape("self-attention", expected, [rows, width]));
         }
-        let sequences = rows / length;
-        let (tokens, for_key) = fork(tokens);
-        let (tokens, for_value) = fork(tokens);
-        let query = self.split(self.query.forward(tokens)?, sequences, length)?;
-        let key = self.split(self.key.forward(for_key)?, sequences, length)?;
-        let value = self.split(self.value.forward(for_value)?, sequences, length)?;
-        let scale = 1.0 / ((self.width / self.heads) as f32).sqrt();
-        let key = permute(key, [0, 1, 3, 2])?;
+        let [query, key, value] = self.project(tokens)?;
         let operands = [query.operand(), key.operand(), value.operand()];
-        let attended = query.run(|query| {
-            let scores = query.try_matmul(key.into_engine())?.try_mul(scale)?;
-            let shares = enclosed(scores, |scores| scores.try_softmax::<Axis<3>>())?;
-            let heads = shares.try_matmul(value.into_engine())?;
-            heads.try_permute::<Dims4, Axes4<0, 2, 1, 3>>()?.try_contiguous()
-        })?;
-        let attended = attended.traced(&operands, || Operation::Attention { scale });
-        self.output.forward(reshape(attended, (rows, self.width))?)
+        let [query, key, value] = [query, key, value].map(Taped::into_engine);
+        let sequences = Interleaved { length, apart };
+        let attended = Chosen::interleaved_attention(query, key, value, sequences, self.heads)?;
+        self.output
+            .forward(self.noted(attended.into(), operands, sequences))
     }
 
     /// Attention between the steps of sequences of any length, `[steps, width]` to the same shape: nothing is taken of what
@@ -110,11 +111,7 @@ impl SelfAttention {
     /// [`Error::Shape`] if there are other steps or features, [`Error::Device`].
     pub fn forward_steps(&self, tokens: Features, steps: &Steps) -> Result<Features> {
         steps.check("self-attention", *tokens.shape(), self.width)?;
-        let (tokens, for_key) = fork(tokens);
-        let (tokens, for_value) = fork(tokens);
-        let query = self.query.forward(tokens)?;
-        let key = self.key.forward(for_key)?;
-        let value = self.value.forward(for_value)?;
+        let [query, key, value] = self.project(tokens)?;
         let mask = graph::operand_of_steps(steps);
         let operands = [query.operand(), key.operand(), value.operand(), mask];
         let [query, key, value] = [query, key, value].map(Taped::into_engine);
@@ -124,13 +121,50 @@ impl SelfAttention {
             .forward(attended.traced(&operands, || Operation::StepAttention { heads }))
     }
 
-    /// `[sequences × length, width]` to `[sequences, heads, length, width / heads]`.
-    fn split(&self, rows: Features, sequences: usize, length: usize) -> Result<Taped<Dims4>> {
-        let share = self.width / self.heads;
-        permute(
-            reshape(rows, (sequences, length, self.heads, share))?,
-            [0, 2, 1, 3],
-        )
+    /// Queries, keys and values.
+    fn project(&self, tokens: Features) -> Result<[Features; 3]> {
+        let (tokens, for_key) = fork(tokens);
+        let (tokens, for_value) = fork(tokens);
+        Ok([
+            self.query.forward(tokens)?,
+            self.key.forward(for_key)?,
+            self.value.forward(for_value)?,
+        ])
+    }
+
+    /// What was attended to between sequences of one length, as a trace is told it: by moving what belongs together.
+    fn noted(&self, attended: Features, operands: [Operand; 3], sequences: Interleaved) -> Features {
+        if !graph::is_tracing() {
+            return attended;
+        }
+        let Interleaved { length, apart } = sequences;
+        let &(rows, width) = attended.shape();
+        let (groups, count) = (rows / (length * apart), rows / length);
+        let (heads, share) = (self.heads, self.width / self.heads);
+        let reshaped = |operand, shape: &[usize]| graph::between(Operation::Reshape, &[operand], shape);
+        let permuted = |operand, order: &[usize], shape: &[usize]| {
+            graph::between(Operation::Permute(order.to_vec()), &[operand], shape)
+        };
+        let split = |operand| {
+            let mut rows_of_sequences = operand;
+            if apart > 1 {
+                let tokens = reshaped(operand, &[groups, length, apart, width]);
+                let tokens = permuted(tokens, &[0, 2, 1, 3], &[groups, apart, length, width]);
+                rows_of_sequences = reshaped(tokens, &[rows, width]);
+            }
+            let tokens = reshaped(rows_of_sequences, &[count, length, heads, share]);
+            permuted(tokens, &[0, 2, 1, 3], &[count, heads, length, share])
+        };
+        let [query, key, value] = operands.map(split);
+        let key = permuted(key, &[0, 1, 3, 2], &[count, heads, share, length]);
+        let scale = 1.0 / (share as f32).sqrt();
+        let operation = Operation::Attention { scale };
+        let mut result = graph::between(operation, &[query, key, value], &[count, length, heads, share]);
+        if apart > 1 {
+            let tokens = reshaped(result, &[groups, apart, length, width]);
+            result = permuted(tokens, &[0, 2, 1, 3], &[groups, length, apart, width]);
+        }
+        attended.traced(&[result], || Operation::Reshape)
     }
 }
 

@@ -16,7 +16,7 @@
 //! | of axes | [`permute()`], [`reshape`](crate::tensor::reshape) |
 //! | into sequences | [`steps_of`], [`tokens_of`]: [`Steps`], which a [`Mask`] tells |
 //! | over the steps of sequences | [`step_mean`], [`step_max`], [`last_step`] |
-//! | over maps | [`max_pool`], [`average_pool`], [`adaptive_average_pool`] to [`Extents`], [`global_average_pool`], [`frame_average`] |
+//! | over maps | [`max_pool`], [`average_pool`], [`adaptive_average_pool`] to [`Extents`], [`global_average_pool`], [`frame_average`], [`pixel_rows()`] |
 //! | losses | [`cross_entropy`], [`weighted_cross_entropy`], [`surprises`] among [`Candidates`], of which [`Negatives`] are wrong, [`binary_cross_entropy()`], [`weighted_binary_cross_entropy`], [`squared_error()`], [`absolute_error`] |
 //! | losses and shares of each sample, on the host | [`cross_entropy_of_each`], [`binary_cross_entropy_of_each`], [`weighted_binary_cross_entropy_of_each`], [`softmax_of_each`], [`sigmoid_of_each`] |
 //! | the way of gradients | [`fork()`], [`detach`], [`with_history`], [`backward`] |
@@ -67,6 +67,7 @@ mod loss;
 mod matmul;
 mod mlp;
 mod permute;
+mod pixel_rows;
 mod pointwise;
 mod pool;
 mod position;
@@ -114,6 +115,7 @@ pub use loss::{backward, cross_entropy, cross_entropy_of_each, softmax_of_each, 
 pub use matmul::{inner_products, matmul, matmul_of_each};
 pub use mlp::Mlp;
 pub use permute::{Permute, permute, transpose};
+pub use pixel_rows::pixel_rows;
 pub use pointwise::{abs, exp, gelu, ln, powi, relu, sigmoid, sqrt, square, tanh};
 pub use pool::{average_pool, frame_average, global_average_pool, max_pool};
 pub use position::SpaceTimeEmbedding;

@@ -1,15 +1,14 @@
 //! Position embeddings.
 
-use dfdx::shapes::Axis;
-use dfdx::tensor_ops::BroadcastTo;
-
 use super::arithmetic::add;
 use super::init::{extents, normal};
+use crate::device::Chosen;
+use crate::engine::{RecorderOn, RowSources, SequenceEngine};
 use crate::error::{Error, Result};
-use crate::graph::Operation;
+use crate::graph::{self, Operand, Operation};
 use crate::params::{Module, ParamPath, ParamVisitor};
 use crate::seed::Seed;
-use crate::tensor::{AutoDevice, Dims1, Dims2, Dims3, Features, Plain, Taped, reshape};
+use crate::tensor::{AutoDevice, Dims2, Features, Plain, Taped};
 
 /// Standard deviation of initial embeddings, that of Dosovitskiy et al., ICLR 2021.
 pub(super) const DEVIATION: f32 = 0.02;
@@ -59,35 +58,58 @@ impl SpaceTimeEmbedding {
             let expected = format!("[batch x {} x {}, {}]", self.frames, self.places, self.width);
             return Err(Error::shape("position embedding", expected, [rows, width]));
         }
-        let Some(sums) = self.sums()? else {
+        let operand = tokens.operand();
+        let Some((sums, of_sums)) = self.sums()? else {
             return Ok(tokens);
         };
-        // Of one sample in one row: the sum over the batch is then one over a single axis.
-        let shape = (rows / length, length * width);
-        let sums: Taped<Dims1> = reshape(sums, (length * width,))?;
-        let operand = sums.operand();
-        let sums: Features = sums.run(|sums| sums.try_broadcast_like::<_, Axis<0>>(&shape))?;
-        let sums = sums.traced(&[operand], || Operation::Repeat { axis: 0 });
-        reshape(add(reshape(tokens, shape)?, sums)?, (rows, width))
+        let index = RowSources::counted((0..rows).map(|row| Some(row % length)), length);
+        let each = Chosen::gather_rows(sums.into_engine(), &index).map(Taped::from)?;
+        let sums = add(tokens, each)?;
+        Ok(self.noted(sums, operand, of_sums))
     }
 
-    /// One row for each token of a sample, `[frames, places, width]`.
-    fn sums(&self) -> Result<Option<Taped<Dims3>>> {
-        let shape = (self.frames, self.places, self.width);
-        let space = self.space.as_ref().map(|space| {
-            let (space, operand) = (space.parameter(), space.operand());
-            let space = space.run(|space| space.try_broadcast_like::<Dims3, Axis<0>>(&shape))?;
-            Ok(space.traced(&[operand], || Operation::Repeat { axis: 0 }))
-        });
-        let time = self.time.as_ref().map(|time| {
-            let (time, operand) = (time.parameter(), time.operand());
-            let time = time.run(|time| time.try_broadcast_like::<Dims3, Axis<1>>(&shape))?;
-            Ok(time.traced(&[operand], || Operation::Repeat { axis: 1 }))
-        });
+    /// One row for each token of a sample, `[frames × places, width]`, and as a trace is told it, `[frames, places, width]`.
+    fn sums(&self) -> Result<Option<(Features, Operand)>> {
+        let &Self {
+            frames,
+            places,
+            width,
+            ..
+        } = self;
+        let of_axis = |table: &Plain<Dims2>, axis, row: &dyn Fn(usize) -> usize| {
+            let rows = (0..frames * places).map(|token| Some(row(token)));
+            let index = RowSources::counted(rows, table.shape().0);
+            let recorder = RecorderOn::for_parameter();
+            let repeated = Chosen::embedding(&table.0, &index, recorder).map(Taped::from)?;
+            let operation = Operation::Repeat { axis };
+            let operand = graph::between(operation, &[table.operand()], &[frames, places, width]);
+            Ok((repeated, operand))
+        };
+        let space = self.space.as_ref();
+        let space = space.map(|table| of_axis(table, 0, &|token| token % places));
+        let time = self.time.as_ref();
+        let time = time.map(|table| of_axis(table, 1, &|token| token / places));
         match (space, time) {
-            (Some(space), Some(time)) => add(space?, time?).map(Some),
+            (Some(space), Some(time)) => {
+                let ((space, of_space), (time, of_time)) = (space?, time?);
+                let operands = [of_space, of_time];
+                let operand = graph::between(Operation::Add, &operands, &[frames, places, width]);
+                Ok(Some((add(space, time)?, operand)))
+            }
             (one, other) => one.or(other).transpose(),
         }
+    }
+
+    /// What was added, as a trace is told it: all of a sample in one row.
+    fn noted(&self, sums: Features, tokens: Operand, of_sums: Operand) -> Features {
+        let &(rows, width) = sums.shape();
+        let row = self.frames * self.places * width;
+        let all = [rows * width / row, row];
+        let of_sums = graph::between(Operation::Reshape, &[of_sums], &[row]);
+        let of_sums = graph::between(Operation::Repeat { axis: 0 }, &[of_sums], &all);
+        let tokens = graph::between(Operation::Reshape, &[tokens], &all);
+        let sum = graph::between(Operation::Add, &[tokens, of_sums], &all);
+        sums.traced(&[sum], || Operation::Reshape)
     }
 }
 

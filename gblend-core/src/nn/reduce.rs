@@ -4,7 +4,8 @@ use dfdx::shapes::Axis;
 use dfdx::tensor_ops::SumTo;
 
 use super::arithmetic::scale;
-use crate::engine::enclosed;
+use crate::device::Chosen;
+use crate::engine::{Engine, enclosed};
 use crate::error::{Error, Result};
 use crate::graph::Operation;
 use crate::tensor::{Dims0, Dims1, Dims2, Dims3, Dims4, Loss, Shape, Taped, reshape};
@@ -39,7 +40,7 @@ pub fn sum_axis<S: Reduce>(input: Taped<S>, axis: usize) -> Result<Taped<S::Less
     let (around, less) = around::<S>("a sum", &input, axis)?;
     something("a sum", &input)?;
     let operand = input.operand();
-    let sums: Taped<Dims2> = reshape(input, around)?.run(|input| input.try_sum::<_, Axis<1>>())?;
+    let sums = Chosen::sum_middle(reshape(input, around)?.into_engine()).map(Taped::from)?;
     Ok(reshape(sums, less)?.traced(&[operand], || Operation::Sum { axis }))
 }
 

@@ -1,6 +1,9 @@
 //! Batches of padded sequences, taken apart into the steps that are there.
 
-use crate::engine::{Mask, Steps};
+use dfdx::tensor::PutTape;
+
+use crate::device::Chosen;
+use crate::engine::{Engine, Mask, RowSources, SequenceEngine, Steps};
 use crate::error::{Error, Result};
 use crate::graph::{self, Operation};
 use crate::pass::Pass;
@@ -21,19 +24,21 @@ pub fn steps_of(batch: &Batch, pass: &Pass) -> Result<(Features, Steps)> {
     if graph::is_tracing() {
         return traced_steps(batch, features, time, pass);
     }
-    let (values, count) = (batch.host_values(), batch.len());
-    let (values, mask) = values.split_at(features * time * count);
-    let steps = Steps::new(&Mask::of_values(mask, count)?);
-    let mut rows = Vec::with_capacity(steps.rows() * features);
-    for (sample, of_sample) in steps.sequences().enumerate() {
-        for &at in &steps.times()[of_sample] {
-            let channels = values.chunks_exact(time * count);
-            rows.extend(channels.map(|channel| channel[at * count + sample]));
-        }
+    let (mut values, count) = (batch.host_values(), batch.len());
+    let mask = values.split_off(features * time * count);
+    let steps = Steps::new(&Mask::of_values(&mask, count)?);
+    if steps.is_empty() {
+        let nobodys = Plain::filled(&batch.device(), (steps.rows(), features), 0.0)?;
+        return Ok((nobodys.enter(pass.recorder()), steps));
     }
-    rows.resize(steps.rows() * features, 0.0);
-    let rows = Plain::new(&batch.device(), (steps.rows(), features), rows)?;
-    Ok((rows.enter(pass.recorder()), steps))
+    let series = Plain::new(&batch.device(), (features, time * count), values)?;
+    let sources = steps.sequences().enumerate().flat_map(|(sample, rows)| {
+        let times = steps.times()[rows].iter();
+        times.map(move |at| Some(at * count + sample))
+    });
+    let index = RowSources::counted(sources, time * count);
+    let turned = Chosen::transposed(&series.0)?.put_tape(pass.recorder().0);
+    Ok((Chosen::gather_rows(turned, &index)?.into(), steps))
 }
 
 /// The ids of a batch of samples `[time]`, those of a sample one after another, without the padding.

@@ -42,8 +42,23 @@ impl AttentionBranch {
     /// # Errors
     /// As [`SelfAttention::forward`].
     pub fn forward(&self, tokens: Features, length: usize, pass: &Pass) -> Result<Features> {
+        self.forward_interleaved(tokens, length, 1, pass)
+    }
+
+    /// `[groups × length × apart, width]` to the same shape, the tokens of a sequence `apart` rows from each other.
+    ///
+    /// # Errors
+    /// As [`SelfAttention::forward_interleaved`].
+    pub fn forward_interleaved(
+        &self,
+        tokens: Features,
+        length: usize,
+        apart: usize,
+        pass: &Pass,
+    ) -> Result<Features> {
         let (tokens, around) = fork(tokens);
-        let added = self.attention.forward(self.norm.forward(tokens)?, length)?;
+        let normalized = self.norm.forward(tokens)?;
+        let added = self.attention.forward_interleaved(normalized, length, apart)?;
         let added = self.dropout.forward(added, pass)?;
         add(added, around)
     }

@@ -4,7 +4,7 @@ use dfdx::prelude::{Cpu, PutTape, Shape, SumTo, Tensor, TensorFromVec, TryMul};
 use gblend_core::engine::composed;
 use gblend_core::engine::{Engine, NormOptions, NormStatistics, RecorderOn, TapedOn, backward};
 use gblend_core::nn::{Window, WindowPlan};
-use gblend_core::tensor::{Dims1, Dims2, Dims4};
+use gblend_core::tensor::{Dims1, Dims2, Dims3, Dims4};
 use gblend_core::{Result, Seed};
 use rand::RngExt;
 
@@ -35,6 +35,13 @@ pub(crate) enum Operation {
     GlobalMean {
         frames: usize,
     },
+    /// Pixels as rows.
+    PixelRows {
+        frames: usize,
+    },
+    /// Sums over the pixels of each channel.
+    SumMiddle,
+    Add,
     ReluAdd,
     Relu,
     ScaleEach,
@@ -121,7 +128,9 @@ impl Case {
                 (vec![draw(maps, -1.0, 1.0)], channels * out_map)
             }
             Operation::GlobalMean { frames } => (vec![draw(maps, -1.0, 1.0)], channels * columns / frames),
-            Operation::ReluAdd => (vec![draw(maps, -1.0, 1.0), draw(maps, -1.0, 1.0)], maps),
+            Operation::PixelRows { .. } => (vec![draw(maps, -1.0, 1.0)], maps),
+            Operation::SumMiddle => (vec![draw(maps, -1.0, 1.0)], channels * columns),
+            Operation::Add | Operation::ReluAdd => (vec![draw(maps, -1.0, 1.0), draw(maps, -1.0, 1.0)], maps),
             Operation::Relu => (vec![draw(maps, -1.0, 1.0)], maps),
             Operation::ScaleEach => (vec![draw(maps, -1.0, 1.0), draw(maps, -2.0, 2.0)], maps),
             Operation::Concat => {
@@ -252,6 +261,29 @@ impl Case {
                 Route::Fast => Cpu::scale_each(x, argument(1)),
                 Route::Composed => composed::scale_each(x, argument(1)),
             }),
+            Operation::PixelRows { frames } => self.unary(maps, |x| match route {
+                Route::Fast => Cpu::pixel_rows(x, frames),
+                Route::Composed => composed::pixel_rows(x, frames),
+            }),
+            Operation::SumMiddle => {
+                let x: Tensor<Dims3, f32, Cpu> =
+                    device.tensor_from_vec(argument(0), (channels, height * width, columns));
+                let output = if fast {
+                    Cpu::sum_middle(x.retaped())
+                } else {
+                    composed::sum_middle(x.retaped())
+                };
+                self.finish(output, |grads| vec![grads.take(&x)])
+            }
+            Operation::Add => {
+                let (left, right) = (tensor4(0, maps), tensor4(1, maps));
+                let output = if fast {
+                    Cpu::add(left.retaped::<RecorderOn<Cpu>>(), right.retaped())
+                } else {
+                    composed::add(left.retaped::<RecorderOn<Cpu>>(), right.retaped())
+                };
+                self.finish(output, |grads| vec![grads.take(&left), grads.take(&right)])
+            }
             Operation::ReluAdd => {
                 let (left, right) = (tensor4(0, maps), tensor4(1, maps));
                 let output = if fast {
@@ -404,6 +436,9 @@ pub(crate) fn any_case() -> impl proptest::strategy::Strategy<Value = Case> {
         Just(Operation::MaxPool),
         any::<bool>().prop_map(|count_padding| Operation::AveragePool { count_padding }),
         (1_usize..4).prop_map(|frames| Operation::GlobalMean { frames }),
+        (1_usize..4).prop_map(|frames| Operation::PixelRows { frames }),
+        Just(Operation::SumMiddle),
+        Just(Operation::Add),
         Just(Operation::ReluAdd),
         Just(Operation::Relu),
         Just(Operation::ScaleEach),
@@ -422,7 +457,7 @@ pub(crate) fn any_case() -> impl proptest::strategy::Strategy<Value = Case> {
     (operation, extents, window, any::<u64>()).prop_map(|(operation, extents, window, seed)| {
         let (channels, height, width, batch) = extents;
         let columns = match operation {
-            Operation::GlobalMean { frames } => frames * batch,
+            Operation::GlobalMean { frames } | Operation::PixelRows { frames } => frames * batch,
             // Two values have the same normalization up to the sign whatever they are.
             Operation::BatchNorm { .. } | Operation::ConvNorm { .. } => batch + 2,
             _ => batch,

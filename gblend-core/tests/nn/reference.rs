@@ -78,6 +78,29 @@ pub(crate) fn evaluate(case: &Case, arguments: &[Vec<f64>]) -> Reference {
             }
             smooth(output)
         }
+        Operation::PixelRows { frames } => {
+            let batch = columns / frames;
+            let row = |row: usize| {
+                let (pixel, frame, sample) = (row % pixels, row / pixels % frames, row / pixels / frames);
+                (0..channels)
+                    .map(move |channel| x[((channel * pixels + pixel) * frames + frame) * batch + sample])
+            };
+            smooth((0..pixels * columns).flat_map(row).collect())
+        }
+        Operation::SumMiddle => {
+            let mut output = vec![0.0; channels * columns];
+            for (index, value) in x.iter().enumerate() {
+                let (channel, column) = (index / (pixels * columns), index % columns);
+                output[channel * columns + column] += value;
+            }
+            smooth(output)
+        }
+        Operation::Add => smooth(
+            x.iter()
+                .zip(&arguments[1])
+                .map(|(left, right)| left + right)
+                .collect(),
+        ),
         Operation::ReluAdd => rectified(
             x.iter()
                 .zip(&arguments[1])

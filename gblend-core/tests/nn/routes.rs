@@ -47,6 +47,22 @@ fn the_routes_agree_on_a_convolution_at_any_batch() {
 }
 
 #[test]
+fn the_routes_agree_on_a_linear_layer_of_any_number_of_rows() {
+    // Whole vectors of inputs and not, in one block of outputs and in several.
+    for inputs in [48, 37] {
+        for outputs in [5, 33, 100] {
+            for rows in [1, 7, 20, 32, 33, 300, 1100] {
+                compare(
+                    Operation::Linear { outputs },
+                    [inputs, 3, 3, rows],
+                    Window::square(3, 2, 1),
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn the_routes_agree_on_a_normalized_convolution() {
     // Without the ReLU: a sign that flips between the routes is no error of either.
     let operation = Operation::ConvNorm {

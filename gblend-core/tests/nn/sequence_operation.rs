@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use dfdx::prelude::{Cpu, HasShape, PutTape, Shape, SplitTape, SumTo, Tensor, TensorFromVec, TryMul};
 use gblend_core::engine::{
-    GruParams, NormOptions, NormStatistics, RecorderOn, RowSources, SequenceEngine, Steps, TapedOn, backward,
-    composed,
+    GruParams, Interleaved, NormOptions, NormStatistics, RecorderOn, RowSources, SequenceEngine, Steps,
+    TapedOn, backward, composed,
 };
 use gblend_core::tensor::{Dims1, Dims2, Dims3};
 use gblend_core::{Result, Seed};
@@ -25,6 +25,7 @@ pub(crate) enum Operation {
     },
     LayerNorm,
     Gelu,
+    GeluErf,
     Conv {
         outputs: usize,
         kernel: usize,
@@ -34,6 +35,11 @@ pub(crate) enum Operation {
     },
     Attention {
         heads: usize,
+    },
+    /// Between rows that lie so many apart, or as many as divide them.
+    Interleaved {
+        heads: usize,
+        apart: usize,
     },
     Gru {
         hidden: usize,
@@ -77,7 +83,7 @@ impl Case {
         let outputs = match operation {
             Operation::Gather | Operation::Embedding => index.len() * width,
             Operation::Mean | Operation::Max => steps.batch() * width,
-            Operation::Gelu => {
+            Operation::Gelu | Operation::GeluErf => {
                 arguments[0].iter_mut().for_each(|value| *value *= 4.0);
                 rows * width
             }
@@ -97,7 +103,7 @@ impl Case {
                 ]);
                 steps.strided(stride).unwrap().0.rows() * outputs
             }
-            Operation::Attention { .. } => {
+            Operation::Attention { .. } | Operation::Interleaved { .. } => {
                 arguments.extend([draw(rows * width, -1.0, 1.0), draw(rows * width, -1.0, 1.0)]);
                 rows * width
             }
@@ -118,6 +124,18 @@ impl Case {
             arguments,
             projection,
             index,
+        }
+    }
+
+    /// Two groups of sequences, where that divides the rows.
+    fn interleaved(&self, apart: usize) -> Interleaved {
+        let rows = self.steps.rows();
+        let largest = |limit: usize, rows: usize| (1..=limit).rev().find(|count| rows.is_multiple_of(*count));
+        let groups = largest(2, rows).unwrap();
+        let apart = largest(apart, rows / groups).unwrap();
+        Interleaved {
+            length: rows / groups / apart,
+            apart,
         }
     }
 
@@ -178,6 +196,14 @@ impl Case {
             }
             Operation::Gelu => {
                 let output = if fast { Cpu::gelu(x) } else { composed::gelu(x) };
+                self.finish(output, |grads| vec![grads.take(&rows)])
+            }
+            Operation::GeluErf => {
+                let output = if fast {
+                    Cpu::gelu_erf(x)
+                } else {
+                    composed::gelu_erf(x)
+                };
                 self.finish(output, |grads| vec![grads.take(&rows)])
             }
             Operation::BatchNorm { relu, fixed } => {
@@ -243,6 +269,18 @@ impl Case {
                     Cpu::attention(x, key.retaped(), value.retaped(), steps, heads)
                 } else {
                     composed::attention([x, key.retaped(), value.retaped()], steps, heads)
+                };
+                self.finish(output, |grads| {
+                    vec![grads.take(&rows), grads.take(&key), grads.take(&value)]
+                })
+            }
+            Operation::Interleaved { heads, apart } => {
+                let (key, value) = (matrix(1, self.width), matrix(2, self.width));
+                let sequences = self.interleaved(apart);
+                let output = if fast {
+                    Cpu::interleaved_attention(x, key.retaped(), value.retaped(), sequences, heads)
+                } else {
+                    composed::interleaved_attention([x, key.retaped(), value.retaped()], sequences, heads)
                 };
                 self.finish(output, |grads| {
                     vec![grads.take(&rows), grads.take(&key), grads.take(&value)]
@@ -334,6 +372,7 @@ impl Case {
                     .map(|&x| 0.5 * x * (1.0 + (share * cube(x)).tanh()))
                     .collect()
             }
+            Operation::GeluErf => x.iter().map(|&x| x * normal_distribution(x)).collect(),
             Operation::BatchNorm { relu, fixed } => {
                 let count = self.steps.rows() as f64;
                 let (means, variances) = self.statistics();
@@ -403,30 +442,16 @@ impl Case {
                 output
             }
             Operation::Attention { heads } => {
-                let share = width / heads;
-                let mut output = vec![0.0; x.len()];
-                let at = |argument: usize, row: usize, i: usize| arguments[argument][row * width + i];
-                for rows in &sequences {
-                    for (row, head) in rows
-                        .clone()
-                        .flat_map(|row| (0..heads).map(move |head| (row, head)))
-                    {
-                        let features = head * share..(head + 1) * share;
-                        let score = |other: usize| {
-                            let product: f64 =
-                                features.clone().map(|i| at(0, row, i) * at(1, other, i)).sum();
-                            (product / (share as f64).sqrt()).exp()
-                        };
-                        let total: f64 = rows.clone().map(score).sum();
-                        for i in features.clone() {
-                            output[row * width + i] = rows
-                                .clone()
-                                .map(|other| score(other) / total * at(2, other, i))
-                                .sum();
-                        }
-                    }
-                }
-                output
+                let rows = sequences.iter().map(|rows| rows.clone().collect());
+                attention(arguments, width, heads, rows)
+            }
+            Operation::Interleaved { heads, apart } => {
+                let Interleaved { length, apart } = self.interleaved(apart);
+                let group = length * apart;
+                let first = |sequence: usize| sequence / apart * group + sequence % apart;
+                let rows = (0..self.steps.rows() / length)
+                    .map(|sequence| (0..length).map(|step| first(sequence) + step * apart).collect());
+                attention(arguments, width, heads, rows)
             }
             Operation::Gru { hidden, reverse } => {
                 let mut output = vec![0.0; self.steps.rows() * hidden];
@@ -471,4 +496,52 @@ impl Grads {
     fn take<S: Shape>(&mut self, tensor: &Tensor<S, f32, Cpu>) -> Vec<f32> {
         self.0.get_or_alloc_mut(tensor).unwrap().to_vec()
     }
+}
+
+/// What attention is between the rows of each of these sequences, of query, key and value.
+fn attention(
+    arguments: &[Vec<f64>],
+    width: usize,
+    heads: usize,
+    sequences: impl Iterator<Item = Vec<usize>>,
+) -> Vec<f64> {
+    let share = width / heads;
+    let mut output = vec![0.0; arguments[0].len()];
+    let at = |argument: usize, row: usize, i: usize| arguments[argument][row * width + i];
+    for rows in sequences {
+        for (&row, head) in rows
+            .iter()
+            .flat_map(|row| (0..heads).map(move |head| (row, head)))
+        {
+            let features = head * share..(head + 1) * share;
+            let score = |other: usize| {
+                let product: f64 = features.clone().map(|i| at(0, row, i) * at(1, other, i)).sum();
+                (product / (share as f64).sqrt()).exp()
+            };
+            let total: f64 = rows.iter().map(|&other| score(other)).sum();
+            for i in features.clone() {
+                let shares = rows.iter().map(|&other| score(other) / total * at(2, other, i));
+                output[row * width + i] = shares.sum();
+            }
+        }
+    }
+    output
+}
+
+/// The integral of the normal density up to `x`, by Simpson's rule.
+fn normal_distribution(x: f64) -> f64 {
+    const PIECES: usize = 400;
+    let density = |x: f64| (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let step = x / PIECES as f64;
+    let sum: f64 = (0..=PIECES)
+        .map(|place| {
+            let weight = match place {
+                0 | PIECES => 1.0,
+                _ if place % 2 == 1 => 4.0,
+                _ => 2.0,
+            };
+            weight * density(place as f64 * step)
+        })
+        .sum();
+    0.5 + sum * step / 3.0
 }

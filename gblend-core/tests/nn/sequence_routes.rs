@@ -46,6 +46,8 @@ fn operation() -> impl Strategy<Value = (Operation, usize)> {
         });
     let attention =
         (1_usize..4, 1_usize..4).prop_map(|(heads, share)| (Operation::Attention { heads }, heads * share));
+    let interleaved = (1_usize..4, 1_usize..4, 1_usize..4)
+        .prop_map(|(heads, share, apart)| (Operation::Interleaved { heads, apart }, heads * share));
     let gru = (1_usize..4, any::<bool>(), 1_usize..4)
         .prop_map(|(hidden, reverse, width)| (Operation::Gru { hidden, reverse }, width));
     let batch_norm = (any::<bool>(), any::<bool>(), 1_usize..4)
@@ -56,10 +58,12 @@ fn operation() -> impl Strategy<Value = (Operation, usize)> {
         alone(Operation::Mean),
         alone(Operation::Max),
         alone(Operation::Gelu),
+        alone(Operation::GeluErf),
         (Just(Operation::LayerNorm), 3_usize..20),
         batch_norm,
         conv,
         attention,
+        interleaved,
         gru,
     ]
 }
@@ -161,6 +165,7 @@ fn large() -> Vec<Case> {
         (Operation::Mean, 19),
         (Operation::Max, 19),
         (Operation::Gelu, 19),
+        (Operation::GeluErf, 19),
         (Operation::LayerNorm, 37),
         (
             Operation::BatchNorm {
@@ -179,13 +184,29 @@ fn large() -> Vec<Case> {
         (conv(1, 3), 21),
         (conv(2, 1), 21),
         (Operation::Attention { heads: 3 }, 24),
+        (Operation::Attention { heads: 2 }, 32),
+        (Operation::Interleaved { heads: 3, apart: 40 }, 24),
         (gru(false), 11),
         (gru(true), 11),
     ];
-    cases
+    let cases = cases
         .into_iter()
-        .map(|(operation, width)| Case::random(operation, random_steps(75, 48, 3), width, 7))
-        .collect()
+        .map(|(operation, width)| Case::random(operation, random_steps(75, 48, 3), width, 7));
+    // Sequences that are computed by a few queries and keys at a time, and one that is divided between threads.
+    let long = [
+        ([65, 0, 300, 130].as_slice(), 2, 10),
+        (&[1100], 1, 8),
+        (&[2500, 1], 1, 3),
+    ]
+    .map(|(lengths, heads, width)| {
+        Case::random(
+            Operation::Attention { heads },
+            Steps::of_lengths(lengths),
+            width,
+            7,
+        )
+    });
+    cases.chain(long).collect()
 }
 
 #[test]

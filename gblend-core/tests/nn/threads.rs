@@ -32,6 +32,9 @@ fn every_operation_gives_the_same_bits_at_any_number_of_threads() {
         Operation::AveragePool { count_padding: true },
         Operation::GlobalMean { frames: 4 },
         Operation::ScaleEach,
+        Operation::PixelRows { frames: 4 },
+        Operation::SumMiddle,
+        Operation::Add,
         Operation::ReluAdd,
     ];
     for operation in operations {

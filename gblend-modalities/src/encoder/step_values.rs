@@ -11,8 +11,11 @@ const RESIDUAL: u64 = 7;
 const RECURRENT: u64 = 7;
 /// Shares of attention that a thread has at once in the backward pass: what is taken, and the gradient of that.
 const SHARES_OF_THREAD: u64 = 2;
-/// Shares of attention that are kept where all sequences are equally long: scores, scaled, shares, and their gradient.
-const SHARES_KEPT: u64 = 4;
+/// Queries and keys of which a thread has shares at once, at the most.
+const SHARES_AT_ONCE: [u64; 2] = [64, 1024];
+
+/// Of each feature of a token, a second branch of attention.
+const SECOND: usize = 8;
 
 fn product(factors: &[usize]) -> u64 {
     factors
@@ -24,6 +27,12 @@ fn product(factors: &[usize]) -> u64 {
 /// Of a token, in an attention branch and a perceptron of a transformer's block.
 fn of_block(width: usize, hidden: usize) -> u64 {
     product(&[10, width]).saturating_add(product(&[2, hidden]))
+}
+
+/// Values of shares of attention that a thread has at once, between so many steps.
+fn shares_of_thread(steps: u64) -> u64 {
+    let [queries, keys] = SHARES_AT_ONCE.map(|most| most.min(steps));
+    SHARES_OF_THREAD * queries * keys
 }
 
 /// What a network of steps keeps.
@@ -72,7 +81,7 @@ impl StepCosts {
         StepValues {
             kept: kept.fold(0, u64::saturating_add),
             passing: match self.attention {
-                true => steps.saturating_mul(steps).saturating_mul(SHARES_OF_THREAD),
+                true => shares_of_thread(steps),
                 false => 0,
             },
         }
@@ -87,7 +96,6 @@ pub(crate) struct VideoCosts {
     pub(crate) places: usize,
     pub(crate) width: usize,
     pub(crate) hidden: usize,
-    pub(crate) heads: usize,
     pub(crate) depth: usize,
     /// Whether time and space are attended to one after the other.
     pub(crate) divided: bool,
@@ -99,26 +107,23 @@ impl VideoCosts {
             frames,
             places,
             width,
-            heads,
             ..
         } = self;
-        let shares = match self.divided {
-            true => product(&[places, frames, frames]).saturating_add(product(&[frames, places, places])),
-            false => product(&[frames, places, frames, places]),
+        let (second, together) = match self.divided {
+            true => (product(&[SECOND, width]), frames.max(places)),
+            false => (0, frames.saturating_mul(places)),
         };
-        let shares = shares.saturating_mul(SHARES_KEPT).saturating_mul(heads as u64);
-        // A second branch of attention, and tokens in another order.
-        let second = if self.divided { product(&[12, width]) } else { 0 };
         let block = of_block(width, self.hidden).saturating_add(second);
-        let block = block
-            .saturating_mul(product(&[frames, places]))
-            .saturating_add(shares);
+        let block = block.saturating_mul(product(&[frames, places]));
         let around = product(&[3, width, frames, places]);
         let kept = product(&self.sample_shape)
             .saturating_mul(INPUT)
             .saturating_add(around)
             .saturating_add(block.saturating_mul(self.depth as u64));
-        StepValues { kept, passing: 0 }
+        StepValues {
+            kept,
+            passing: shares_of_thread(together as u64),
+        }
     }
 }
 
@@ -133,14 +138,13 @@ mod tests {
         assert_eq!(costs.of(0), StepValues::default());
         let costs = StepCosts::of_inputs(1).with_transformer(8, 16, 2);
         assert_eq!(costs.of(10).passing, 200);
-        assert_eq!(costs.of(usize::MAX).passing, u64::MAX);
+        assert_eq!(costs.of(usize::MAX).passing, 2 * 64 * 1024);
         let video = VideoCosts {
             sample_shape: [usize::MAX; 4],
             frames: usize::MAX,
             places: usize::MAX,
             width: 1,
             hidden: 1,
-            heads: 1,
             depth: 1,
             divided: true,
         };

@@ -1,6 +1,6 @@
 //! A video transformer.
 
-use gblend_core::nn::{AttentionBranch, LayerNorm, MlpBranch, SpaceTimeEmbedding, mean_axis, permute};
+use gblend_core::nn::{AttentionBranch, LayerNorm, MlpBranch, SpaceTimeEmbedding, mean_axis};
 use gblend_core::tensor::{Features, reshape};
 use gblend_core::{
     Array, Batch, BuildContext, Encoder, Error, Module, ParamPath, ParamVisitor, Pass, Result, Seed,
@@ -125,7 +125,6 @@ impl VideoTransformer {
                 places: grid.places,
                 width,
                 hidden: settings.hidden,
-                heads,
                 depth: settings.depth,
                 divided: is_divided(settings, grid),
             },
@@ -156,7 +155,7 @@ impl Encoder for VideoTransformer {
         let grid = self.tubelets.grid();
         let mut tokens = self.positions.forward(self.tubelets.forward(batch, pass)?)?;
         for block in &self.blocks {
-            tokens = block.forward(tokens, batch.len(), grid, pass)?;
+            tokens = block.forward(tokens, grid, pass)?;
         }
         let tokens = self.norm.forward(tokens)?;
         let (_, width) = *tokens.shape();
@@ -222,13 +221,11 @@ impl Block {
     }
 
     /// `[batch × frames × places, width]` to the same shape.
-    fn forward(&self, tokens: Features, batch: usize, grid: TokenGrid, pass: &Pass) -> Result<Features> {
+    fn forward(&self, tokens: Features, grid: TokenGrid, pass: &Pass) -> Result<Features> {
         let tokens = match &self.attention {
             Attention::Joint(attention) => attention.forward(tokens, grid.tokens(), pass)?,
             Attention::Divided { time, space } => {
-                let tokens = exchanged(tokens, batch, grid.frames, grid.places)?;
-                let tokens = time.forward(tokens, grid.frames, pass)?;
-                let tokens = exchanged(tokens, batch, grid.places, grid.frames)?;
+                let tokens = time.forward_interleaved(tokens, grid.frames, grid.places, pass)?;
                 space.forward(tokens, grid.places, pass)?
             }
         };
@@ -252,11 +249,4 @@ impl Module for Block {
 /// Whether time and space are attended to one after the other.
 fn is_divided(settings: &TransformerSettings, grid: TokenGrid) -> bool {
     settings.attention == AttentionKind::Divided && grid.frames > 1 && grid.places > 1
-}
-
-/// `[batch × outer × inner, width]` to `[batch × inner × outer, width]`.
-fn exchanged(tokens: Features, batch: usize, outer: usize, inner: usize) -> Result<Features> {
-    let shape @ (_, width) = *tokens.shape();
-    let tokens = permute(reshape(tokens, (batch, outer, inner, width))?, [0, 2, 1, 3])?;
-    reshape(tokens, shape)
 }

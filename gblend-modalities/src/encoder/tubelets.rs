@@ -1,6 +1,6 @@
 //! From clips to tokens.
 
-use gblend_core::nn::{Conv2d, RowIndex, Window, permute, take_rows};
+use gblend_core::nn::{Conv2d, RowIndex, Window, pixel_rows, take_rows};
 use gblend_core::tensor::{Features, Maps, reshape};
 use gblend_core::{Batch, BuildContext, Error, Module, ParamPath, ParamVisitor, Pass, Result, Seed};
 
@@ -19,7 +19,6 @@ pub(super) struct TubeletEmbedding {
     /// `[tubelet × channels, height, width]` of what is convolved.
     maps: [usize; 3],
     grid: TokenGrid,
-    width: usize,
 }
 
 /// How many tokens there are along time, and in a frame.
@@ -87,7 +86,6 @@ impl TubeletEmbedding {
             patches: Conv2d::new(cx.device, deep * channels, width, window, seed)?,
             maps: [deep * channels, height, columns],
             grid,
-            width,
         })
     }
 
@@ -98,11 +96,8 @@ impl TubeletEmbedding {
 
     /// One row for each token, `[batch × frames × places, width]`.
     pub(super) fn forward(&self, batch: &Batch, pass: &Pass) -> Result<Features> {
-        let TokenGrid { frames, places } = self.grid;
         let maps = self.patches.forward(self.tubelets(batch, pass)?)?;
-        let tokens = reshape(maps, (self.width, places, frames, batch.len()))?;
-        let tokens = permute(tokens, [3, 2, 1, 0])?;
-        reshape(tokens, (batch.len() * self.grid.tokens(), self.width))
+        pixel_rows(maps, self.grid.frames)
     }
 
     /// The frames of a tubelet as channels of one, `[tubelet × channels, height, width, frames / tubelet × batch]`.

@@ -23,6 +23,22 @@ pub(super) enum Net {
     R2plus1d,
     /// Clips through eight residual blocks on each frame.
     Residual,
+    /// Pictures of 112 × 112 through a ResNet of 18 layers.
+    Resnet18,
+    /// Spectrograms of 64 × 256 through four plain convolutions.
+    Spectrogram,
+    /// Vectors of 512 numbers through fully connected layers of 512, 256 and 128.
+    Vectors,
+    /// Sequences of 256 steps of 128 features through residual blocks of convolutions over time.
+    Sequence,
+    /// Sequences of 128 steps of 32 features through gated recurrent units.
+    Gru,
+    /// Sequences of 256 steps of 32 features through a transformer.
+    SequenceTransformer,
+    /// Clips through a transformer with attention over time, then over places.
+    VideoTransformer,
+    /// Texts of 64 tokens through a transformer.
+    TextTransformer,
 }
 
 impl Net {
@@ -32,6 +48,14 @@ impl Net {
             Self::Video => "video",
             Self::R2plus1d => "r2plus1d",
             Self::Residual => "residual",
+            Self::Resnet18 => "resnet18",
+            Self::Spectrogram => "spectrogram",
+            Self::Vectors => "vectors",
+            Self::Sequence => "sequence",
+            Self::Gru => "gru",
+            Self::SequenceTransformer => "sequence-transformer",
+            Self::VideoTransformer => "video-transformer",
+            Self::TextTransformer => "text-transformer",
         }
     }
 }

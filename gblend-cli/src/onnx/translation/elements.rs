@@ -45,6 +45,7 @@ impl Translation<'_> {
                 builder.node("Relu", &[&sum], [])
             }
             Operation::Gelu => self.gelu(x),
+            Operation::GeluErf => self.gelu_erf(x),
             _ => return Err(not_whole()),
         };
         Ok((layout, name))
@@ -65,5 +66,17 @@ impl Translation<'_> {
         let bent = builder.node("Add", &[&bent, &one], []);
         let halved = builder.node("Mul", &[x, &half], []);
         builder.node("Mul", &[&halved, &bent], [])
+    }
+
+    /// `½ x (1 + erf(x / √2))`.
+    fn gelu_erf(&mut self, x: &str) -> String {
+        let builder = &mut *self.builder;
+        let [share, half, one] =
+            [std::f32::consts::FRAC_1_SQRT_2, 0.5, 1.0].map(|value| builder.float(value));
+        let inner = builder.node("Mul", &[x, &share], []);
+        let erf = builder.node("Erf", &[&inner], []);
+        let erf = builder.node("Add", &[&erf, &one], []);
+        let halved = builder.node("Mul", &[x, &half], []);
+        builder.node("Mul", &[&halved, &erf], [])
     }
 }

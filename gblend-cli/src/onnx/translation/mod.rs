@@ -94,6 +94,7 @@ impl<'a> Translation<'a> {
             | Operation::Offset(_)
             | Operation::Relu
             | Operation::Gelu
+            | Operation::GeluErf
             | Operation::Sigmoid
             | Operation::Tanh
             | Operation::Exp

@@ -4,6 +4,7 @@ use dfdx::shapes::{Axes2, Axes4, Axis, HasShape};
 use dfdx::tensor_ops::{BroadcastTo, Device, PermuteTo, ReshapeTo, TryAdd, TryMatMul, TryMul};
 
 use super::{constant, gather_rows, view};
+use crate::engine::interleaved::Interleaved;
 use crate::engine::operand::TapedOn;
 use crate::engine::steps::Steps;
 use crate::engine::tape::enclosed;
@@ -48,4 +49,20 @@ pub fn attention<D: Device<f32>>(
         .and_then(ReshapeTo::try_contiguous)
         .map_err(Error::device)?;
     gather_rows(view(rows, (batch * longest, width))?, &steps.unpadded())
+}
+
+/// See [`SequenceEngine::interleaved_attention`](crate::engine::SequenceEngine::interleaved_attention), of query, key and value.
+pub fn interleaved_attention<D: Device<f32>>(
+    inputs: [TapedOn<Dims2, D>; 3],
+    sequences: Interleaved,
+    heads: usize,
+) -> Result<TapedOn<Dims2, D>> {
+    let rows = inputs[0].shape().0;
+    let steps = Steps::of_lengths(&vec![sequences.length; rows / sequences.length.max(1)]);
+    if sequences.apart == 1 {
+        return attention(inputs, &steps, heads);
+    }
+    let [query, key, value] = inputs.map(|input| gather_rows(input, &sequences.gathered(rows)));
+    let attended = attention([query?, key?, value?], &steps, heads)?;
+    gather_rows(attended, &sequences.scattered(rows))
 }

@@ -24,6 +24,11 @@ pub(in crate::engine) fn relu_sum(left: &[f32], right: &[f32]) -> Vec<f32> {
     map_pairs(left, right, RUN, |left, right| rectified(left + right))
 }
 
+/// `left + right`.
+pub(in crate::engine) fn sum(left: &[f32], right: &[f32]) -> Vec<f32> {
+    map_pairs(left, right, RUN, |left, right| left + right)
+}
+
 /// The gradient of [`relu`]'s input from that of its output, where `output` is not 0.
 pub(in crate::engine) fn relu_backward(mut gradient: Vec<f32>, output: &[f32]) -> Vec<f32> {
     let runs = gradient.par_chunks_mut(RUN).zip(output.par_chunks(RUN));
@@ -60,5 +65,17 @@ pub(in crate::engine) fn gelu(values: &[f32]) -> Vec<f32> {
 pub(in crate::engine) fn gelu_backward(gradient: &[f32], values: &[f32]) -> Vec<f32> {
     map_pairs(gradient, values, RUN, |gradient, value| {
         gradient * activation::gelu_slope(value)
+    })
+}
+
+/// `x Φ(x)`, where `Φ` is the normal distribution.
+pub(in crate::engine) fn gelu_erf(values: &[f32]) -> Vec<f32> {
+    map_runs(values, RUN, |_, _| ((), activation::gelu_erf)).0
+}
+
+/// The gradient of [`gelu_erf`]'s input from that of its output.
+pub(in crate::engine) fn gelu_erf_backward(gradient: &[f32], values: &[f32]) -> Vec<f32> {
+    map_pairs(gradient, values, RUN, |gradient, value| {
+        gradient * activation::gelu_erf_slope(value)
     })
 }

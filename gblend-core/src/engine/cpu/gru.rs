@@ -9,12 +9,21 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::activation::{sigmoid, tanh};
-use super::attention::split;
 use super::dense::{self, DenseSize};
 use super::raw::{Matrix, MatrixMut};
 
 /// Sequences of one task.
 const GROUP: usize = 32;
+
+/// Divides rows into those of each sequence, of which some may have none.
+fn split<'a>(sequences: &[Range<usize>], mut rows: &'a mut [f32], width: usize) -> Vec<&'a mut [f32]> {
+    let parts = sequences.iter().map(|sequence| {
+        let (part, rest) = std::mem::take(&mut rows).split_at_mut(sequence.len() * width);
+        rows = rest;
+        part
+    });
+    parts.collect()
+}
 
 /// A layer from `inputs` to `hidden` features, which goes through sequences from the end if `reverse`.
 #[derive(Clone, Copy, Debug)]

@@ -3,9 +3,13 @@
 //! All of them give the same bits at any number of threads: work is divided into parts whose number
 //! depends on the sizes alone, and partial sums are added in the order of the parts.
 
+#[macro_use]
+mod vectorized;
+
 pub(super) mod activation;
 mod alike;
 pub(super) mod attention;
+pub(super) mod axis_sum;
 pub(super) mod conv;
 pub(super) mod dense;
 mod direct;
@@ -14,10 +18,14 @@ pub(super) mod gather;
 pub(super) mod gru;
 mod lanes;
 pub(super) mod norm;
+pub(super) mod pixel_rows;
 pub(super) mod pool;
 pub(crate) mod raw;
 pub(super) mod row_norm;
+mod short_attention;
+mod softmax;
 pub(super) mod step_conv;
 pub(super) mod step_pool;
 pub(super) mod surprise;
+mod tiles;
 pub(super) mod transpose;

@@ -9,6 +9,7 @@
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use dfdx::shapes::{HasShape, Shape};
 use dfdx::tensor::{Cpu, Tensor};
@@ -94,6 +95,60 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// The number of rows.
+    pub(super) fn height(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of columns.
+    pub(super) fn width(&self) -> usize {
+        self.columns
+    }
+
+    /// Some of the rows.
+    ///
+    /// # Panics
+    /// If there are no such rows: a bug of the caller.
+    pub(super) fn part(self, rows: Range<usize>) -> Self {
+        assert!(
+            rows.start <= rows.end && rows.end <= self.rows,
+            "rows {rows:?} of {}",
+            self.rows
+        );
+        let first = (rows.start * self.row_stride).min(self.data.len());
+        Self {
+            data: &self.data[first..],
+            rows: rows.len(),
+            ..self
+        }
+    }
+
+    /// The rows, if the elements of each follow each other.
+    pub(super) fn as_rows(self) -> Option<impl ExactSizeIterator<Item = &'a [f32]>> {
+        let Self {
+            data,
+            rows,
+            columns,
+            row_stride,
+            column_stride,
+        } = self;
+        (column_stride == 1).then(|| (0..rows).map(move |row| &data[row * row_stride..][..columns]))
+    }
+
+    /// The elements, and from one row to the next, if the elements of each row follow each other and are a multiple of so many.
+    pub(super) fn whole_rows(self, multiple: usize) -> Option<(&'a [f32], usize)> {
+        let whole = self.column_stride == 1 && self.columns.is_multiple_of(multiple);
+        whole.then_some((self.data, self.row_stride))
+    }
+
+    /// The row `first` and those after it, if the elements of each follow each other; where there are fewer than `R`, the last
+    /// one again.
+    pub(super) fn rows_at<const R: usize>(self, first: usize) -> Option<[&'a [f32]; R]> {
+        let last = self.rows.saturating_sub(1);
+        let row = |row: usize| &self.data[(first + row).min(last) * self.row_stride..][..self.columns];
+        (self.column_stride == 1).then(|| std::array::from_fn(row))
+    }
+
     /// The same elements with rows and columns exchanged.
     pub(super) fn transposed(self) -> Self {
         Self {
@@ -135,6 +190,76 @@ impl<'a> MatrixMut<'a> {
             row_stride: columns,
             lifetime: PhantomData,
         }
+    }
+
+    /// Rows of `columns` elements that start `row_stride` apart.
+    ///
+    /// # Panics
+    /// If the slice is too short or rows overlap: a bug of the caller.
+    pub(super) fn strided(data: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
+        assert!(
+            columns <= row_stride && rows * row_stride <= data.len(),
+            "a matrix of {rows} x {columns} at stride {row_stride} does not fit into {} elements",
+            data.len()
+        );
+        Self {
+            start: data.as_mut_ptr(),
+            rows,
+            columns,
+            row_stride,
+            lifetime: PhantomData,
+        }
+    }
+
+    /// The number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Some of the rows.
+    ///
+    /// # Panics
+    /// If there are no such rows: a bug of the caller.
+    pub(super) fn part(&mut self, rows: Range<usize>) -> MatrixMut<'_> {
+        assert!(
+            rows.start <= rows.end && rows.end <= self.rows,
+            "rows {rows:?} of {}",
+            self.rows
+        );
+        MatrixMut {
+            // SAFETY: at most the number of rows, so this is inside the matrix or, of no rows, right behind it: a last row may be
+            // shorter than the stride, and then the pointer is not moved past it.
+            start: if rows.is_empty() {
+                self.start
+            } else {
+                unsafe { self.start.add(rows.start * self.row_stride) }
+            },
+            rows: rows.len(),
+            columns: self.columns,
+            row_stride: self.row_stride,
+            lifetime: PhantomData,
+        }
+    }
+
+    /// The first rows, and the others.
+    ///
+    /// # Panics
+    /// If there are fewer rows: a bug of the caller.
+    pub(super) fn split_rows(self, first: usize) -> (Self, Self) {
+        assert!(first <= self.rows, "{first} rows of {}", self.rows);
+        let below = Self {
+            start: if first == self.rows {
+                self.start
+            } else {
+                // SAFETY: there is a row `first`, so this is inside the matrix; the two have no row in common.
+                unsafe { self.start.add(first * self.row_stride) }
+            },
+            rows: self.rows - first,
+            columns: self.columns,
+            row_stride: self.row_stride,
+            lifetime: PhantomData,
+        };
+        (Self { rows: first, ..self }, below)
     }
 
     /// Divides the matrix into blocks of at most `width` columns.

@@ -17,3 +17,17 @@ pub fn gelu<S: Shape>(input: TapedOn<S, Cpu>) -> Result<TapedOn<S, Cpu>> {
         elementwise::gelu_backward(&gradient, checked(&input))
     }))
 }
+
+/// See [`gelu_erf`](crate::nn::gelu_erf()).
+pub fn gelu_erf<S: Shape>(input: TapedOn<S, Cpu>) -> Result<TapedOn<S, Cpu>> {
+    let (input, mut recorder) = input.split_tape();
+    let to_input = upstream(&input, &mut recorder);
+    let output = tensor(
+        input.device(),
+        elementwise::gelu_erf(values(&input)?),
+        *input.shape(),
+    )?;
+    Ok(unary(output, recorder, to_input, move |gradient| {
+        elementwise::gelu_erf_backward(&gradient, checked(&input))
+    }))
+}

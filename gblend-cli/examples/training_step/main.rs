@@ -5,12 +5,15 @@
 //! the largest resident size in kB.
 #![allow(clippy::print_stdout)]
 
+mod nets;
+mod samples;
+
 use std::error::Error;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use gblend_cli::config::{Config, Objectives};
 use gblend_cli::network::{ActiveHeads, Inputs, LabelContext, Multimodal};
 use gblend_core::nn::cross_entropy;
@@ -19,8 +22,9 @@ use gblend_core::{Array, AutoDevice, Batch, Blend, BlendStrategy, Fitted, LabelK
 use gblend_optim::blend::Equal;
 use gblend_optim::schedule::RunLength;
 use gblend_optim::{Apply, BlendedOptimizer, BlendedSettings, Scale, StepLosses};
-use rand::RngExt;
 use safetensors::tensor::{Dtype, TensorView};
+
+use nets::{Net, Sizes, Stream};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -43,65 +47,6 @@ struct Arguments {
     /// Where the parameters and the batch are written.
     #[arg(long)]
     folder: PathBuf,
-}
-
-/// What is trained.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Net {
-    /// Clips of 3 × 32 × 32, flow of 2 × 32 × 32 and a spectrogram of 64 × 64, four plain convolutions each.
-    Reference,
-    /// Clips of 3 × 32 × 32 through eight (2+1)D blocks.
-    Video,
-    /// Clips of 3 × 32 × 32 through four residual blocks of two (2+1)D convolutions each.
-    R2plus1d,
-    /// Clips of 3 × 32 × 32 through eight residual blocks on each frame.
-    Residual,
-    /// Flow of 2 × 32 × 32, several times.
-    Flows,
-}
-
-/// One modality: its name, its table and the shape `[channels, height, width, frames]` of a sample.
-struct Stream {
-    name: String,
-    table: &'static str,
-    shape: [usize; 4],
-}
-
-impl Arguments {
-    fn streams(&self) -> Vec<Stream> {
-        let stream = |name: &str, table, shape| Stream {
-            name: name.to_owned(),
-            table,
-            shape,
-        };
-        let clip = |table| stream("camera", table, [3, 32, 32, self.frames]);
-        let flow = |name: &str| stream(name, "kind = \"flow\"", [2, 32, 32, self.frames]);
-        match self.net {
-            Net::Reference => vec![
-                clip("kind = \"rgb\""),
-                flow("motion"),
-                stream("microphone", "kind = \"audio\"", [1, 64, 64, 1]),
-            ],
-            Net::Video => vec![clip(
-                "kind = \"rgb\"\nencoder = { architecture = \"factorized\", blocks = 2 }",
-            )],
-            Net::R2plus1d => vec![clip("kind = \"rgb\"\nencoder = { architecture = \"r2plus1d\" }")],
-            Net::Residual => vec![clip(
-                "kind = \"rgb\"\nencoder = { architecture = \"residual\", blocks = 2 }",
-            )],
-            Net::Flows => (1..=self.modalities)
-                .map(|k| flow(&format!("motion{k}")))
-                .collect(),
-        }
-    }
-
-    /// Blocks of each stage.
-    fn blocks(&self) -> usize {
-        match self.net {
-            Net::Reference | Net::R2plus1d | Net::Flows => 1,
-            Net::Video | Net::Residual => 2,
-        }
-    }
 }
 
 fn configuration(streams: &[Stream]) -> String {
@@ -159,17 +104,24 @@ struct Training {
 
 impl Training {
     fn new(arguments: &Arguments) -> Result<Self, Box<dyn Error>> {
-        let streams = arguments.streams();
+        let streams = arguments.net.streams(Sizes {
+            frames: arguments.frames,
+            modalities: arguments.modalities,
+        });
         let config = Config::parse("bench", &configuration(&streams), PathBuf::from("."), &[])?;
         let device = AutoDevice::open(0)?;
-        let shapes: Vec<Vec<usize>> = streams.iter().map(|stream| stream.shape.to_vec()).collect();
+        let (batches, fitted) = batches(arguments, &streams, &config, &device)?;
+        let shapes: Vec<Vec<usize>> = batches
+            .iter()
+            .map(|batch| batch.sample_shape().to_vec())
+            .collect();
+        let inputs = Inputs::whole(arguments.batch, batches);
         let classes: Vec<String> = (0..arguments.classes).map(|class| class.to_string()).collect();
         let labels = LabelContext {
             classes: &classes,
             labels: &Labels::none(LabelKind::Class),
         };
         let objectives = Objectives::of(&config, LabelKind::Class)?;
-        let fitted = vec![Fitted::default(); config.modalities.len()];
         let mut model = Multimodal::build(
             &config,
             &objectives,
@@ -179,14 +131,15 @@ impl Training {
             &device,
             Seed::new(1),
         )?;
-        let inputs = inputs(arguments, &streams, &device)?;
         write(
             &arguments.folder.join("weights.safetensors"),
             &state_of(&mut model)?,
         )?;
-        let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
+        let modalities = streams
+            .iter()
+            .map(|stream| serde_json::json!({ "name": stream.name, "encoder": stream.encoder }));
         let description = serde_json::json!({
-            "modalities": names, "classes": arguments.classes, "blocks": arguments.blocks(),
+            "modalities": modalities.collect::<Vec<_>>(), "classes": arguments.classes,
         });
         std::fs::write(arguments.folder.join("net.json"), description.to_string())?;
         let heads = config.heads()?;
@@ -234,26 +187,28 @@ impl Training {
     }
 }
 
-/// A batch of random values, which is also written down.
-fn inputs(arguments: &Arguments, streams: &[Stream], device: &AutoDevice) -> Result<Inputs, Box<dyn Error>> {
+/// A batch of each modality, which is also written down, and what was fitted to its samples.
+fn batches(
+    arguments: &Arguments,
+    streams: &[Stream],
+    config: &Config,
+    device: &AutoDevice,
+) -> Result<(Vec<Batch>, Vec<Fitted>), Box<dyn Error>> {
     let mut rng = Seed::new(2).rng();
     let mut written = State::new();
-    let mut batches = Vec::new();
-    for Stream { name, shape, .. } in streams {
-        let elements: usize = shape.iter().product();
-        let samples: Vec<Array> = (0..arguments.batch)
-            .map(|_| {
-                let values = (0..elements).map(|_| rng.random_range(-1.0..1.0)).collect();
-                Array::new(*shape, values)
-            })
-            .collect::<Result<_, _>>()?;
+    let (mut batches, mut all_fitted) = (Vec::new(), Vec::new());
+    for (stream, modality) in streams.iter().zip(&config.modalities) {
+        let plugin = modality.plugin.as_ref();
+        let (samples, fitted) = samples::draw(stream.samples, plugin, arguments.batch, &mut rng)?;
         let values = samples.iter().flat_map(|sample| sample.values().iter().copied());
-        let shape = [&[arguments.batch], &shape[..]].concat();
-        written.insert(name.clone(), Array::new(shape, values.collect())?);
-        batches.push(Batch::stack(device, &samples.iter().collect::<Vec<_>>())?);
+        let batch = Batch::stack(device, &samples.iter().collect::<Vec<_>>())?;
+        let shape = [&[arguments.batch], batch.sample_shape()].concat();
+        written.insert(stream.name.clone(), Array::new(shape, values.collect())?);
+        batches.push(batch);
+        all_fitted.push(fitted);
     }
     write(&arguments.folder.join("batch.safetensors"), &written)?;
-    Ok(Inputs::whole(arguments.batch, batches))
+    Ok((batches, all_fitted))
 }
 
 fn write(path: &Path, state: &State) -> Result<(), Box<dyn Error>> {
