@@ -17,11 +17,11 @@ use crate::error::{Error, INTERRUPTED, Result};
 use crate::process::Interrupt;
 use crate::progress::{Board, Reporter};
 use crate::ranks::Ranks;
-use crate::records::{Comparison, Figure, LeftOut, Summary};
+use crate::records::{Comparison, Figure, FittedModalities, LeftOut, Summary};
 use crate::run_folder::Destination;
-use crate::training::pipeline;
 use crate::training::pipeline::{ProcessUse, Start};
 use crate::training::session::{Session, threads_of_rank, with_threads};
+use crate::training::{open_together, pipeline};
 
 /// Who runs the cells of a comparison.
 #[derive(Clone, Copy, Debug)]
@@ -61,24 +61,34 @@ pub fn compare(
     }
     let entries = entries(base, scope)?;
     let folder = Folder::open(folder, base)?;
+    let ranks = workers.ranks;
+    if ranks.is_many() {
+        prepare(base, ranks, &board.cell("all"))?;
+    }
     let mut crew = Crew {
         base,
         folder: &folder,
         jobs: workers.jobs,
-        ranks: workers.ranks,
+        ranks,
         interrupt,
         board,
-        opened: false,
+        opened: ranks.is_many(),
     };
     let compared = crew.compare(entries, scope, tuning);
     if compared.is_ok() {
-        let ranks = workers.ranks;
         (1..ranks.size()).try_for_each(|rank| ranks.dismiss(rank))?;
     }
     if compared.is_err() {
         folder.discard_unused();
     }
     compared
+}
+
+/// Has all ranks prepare the samples, of which each takes its share where all see the same cache.
+fn prepare(base: &Config, ranks: &Ranks, reporter: &Reporter) -> Result<()> {
+    with_threads(threads_of_rank(base.run.threads, ranks), || {
+        open_together(base, &FittedModalities::default(), ranks, reporter).map(|_| ())
+    })
 }
 
 /// A cell on its way to another rank.
@@ -106,13 +116,14 @@ impl CellTask {
     }
 }
 
-/// Runs the cells that the first rank hands to this one, until there are no more.
+/// Prepares samples with the others, then runs the cells that the first rank hands to this one, until there are no more.
 ///
 /// # Errors
-/// [`Error::Rank`]; not what is wrong with a cell.
+/// What is wrong with the data; [`Error::Rank`]; not what is wrong with a cell.
 pub fn serve(base: &Config, ranks: &Ranks, interrupt: &Interrupt) -> Result<()> {
     interrupt.watch()?;
     let reporter = Reporter::new(true).muted();
+    prepare(base, ranks, &reporter)?;
     ranks.serve(|task| {
         let task: CellTask =
             serde_json::from_slice(task).map_err(|error| Error::Internal(error.to_string()))?;

@@ -1,13 +1,14 @@
 //! `cargo xtask results`: runs the studies of `xtask/results/studies.toml` and writes docs/results.md and docs/promise.md.
 //!
 //! Every figure of a page comes out of a comparison's files; the page of the same name in `xtask/results` has the words around
-//! them, with `{{table NAME}}`, `{{weights NAME}}`, `{{verdict NAME}}`, `{{command NAME}}` and `{{simplex NAME}}` where the
+//! them, with `{{table NAME}}`, `{{towers NAME}}`, `{{weights NAME}}`, `{{verdict NAME}}`, `{{command NAME}}` and `{{simplex NAME}}` where the
 //! figures of a study go, and `{{forest GROUP}}` where those of all studies of a group do: those that are done, and the others by
 //! their names. Studies that are done are not run again, and one that was stopped goes on. What the forest plots are made of stays in
 //! `xtask/results/kept`, so that studies of hours can be run one by one, on any machine.
 
 mod forest;
 mod kept;
+mod towers;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -349,6 +350,7 @@ fn fill(page: &str, studies: &BTreeMap<String, Study>) -> Result<String> {
             match figure {
                 "command" => study.command(),
                 "table" => outcome()?.table(),
+                "towers" => outcome()?.towers()?,
                 "weights" => outcome()?.weights()?,
                 "verdict" => outcome()?.verdict()?,
                 "simplex" => outcome()?.simplex()?,
