@@ -67,8 +67,8 @@ pub enum AttentionKind {
 ///
 /// Attention is joint, or divided into time and space one after the other (TimeSformer: Bertasius, Wang and Torresani,
 /// ICML 2021, <https://arxiv.org/abs/2102.05095>, equations 5 and 6). With `T` frames of `S` patches a token then meets
-/// `T + S` others in place of `T · S`, for another four matrices per block, which is the default because on a processor
-/// the exponentials of a softmax cost as much as many products. Where there is one frame, or one patch in each, both are
+/// `T + S` others in place of `T · S`, for another four matrices per block, which is the default because of long clips: of a
+/// few dozen tokens, joint attention is the faster one. Where there is one frame, or one patch in each, both are
 /// the same.
 #[derive(Debug)]
 pub struct VideoTransformer {
