@@ -20,7 +20,7 @@ use crate::ranks::Ranks;
 use crate::records::{Comparison, Figure, FittedModalities, LeftOut, Summary};
 use crate::run_folder::Destination;
 use crate::training::pipeline::{ProcessUse, Start};
-use crate::training::session::{Session, threads_of_rank, with_threads};
+use crate::training::session::{threads_of_rank, with_threads};
 use crate::training::{open_together, pipeline};
 
 /// Who runs the cells of a comparison.
@@ -62,9 +62,6 @@ pub fn compare(
     let entries = entries(base, scope)?;
     let folder = Folder::open(folder, base)?;
     let ranks = workers.ranks;
-    if ranks.is_many() {
-        prepare(base, ranks, &board.cell("all"))?;
-    }
     let mut crew = Crew {
         base,
         folder: &folder,
@@ -72,16 +69,24 @@ pub fn compare(
         ranks,
         interrupt,
         board,
-        opened: ranks.is_many(),
+        opened: false,
     };
     let compared = crew.compare(entries, scope, tuning);
     if compared.is_ok() {
+        if !crew.opened {
+            whether_samples_are_needed(ranks, false)?;
+        }
         (1..ranks.size()).try_for_each(|rank| ranks.dismiss(rank))?;
     }
     if compared.is_err() {
         folder.discard_unused();
     }
     compared
+}
+
+/// What the first rank says of whether there are samples to prepare; the others wait for it before anything else.
+fn whether_samples_are_needed(ranks: &Ranks, needed: bool) -> Result<bool> {
+    ranks.broadcast_json(|| Ok(needed))
 }
 
 /// Has all ranks prepare the samples, of which each takes its share where all see the same cache.
@@ -116,14 +121,16 @@ impl CellTask {
     }
 }
 
-/// Prepares samples with the others, then runs the cells that the first rank hands to this one, until there are no more.
+/// Prepares samples with the others if any are needed, then runs the cells that the first rank hands to this one, until there are no more.
 ///
 /// # Errors
 /// What is wrong with the data; [`Error::Rank`]; not what is wrong with a cell.
 pub fn serve(base: &Config, ranks: &Ranks, interrupt: &Interrupt) -> Result<()> {
     interrupt.watch()?;
     let reporter = Reporter::new(true).muted();
-    prepare(base, ranks, &reporter)?;
+    if whether_samples_are_needed(ranks, false)? {
+        prepare(base, ranks, &reporter)?;
+    }
     ranks.serve(|task| {
         let task: CellTask =
             serde_json::from_slice(task).map_err(|error| Error::Internal(error.to_string()))?;
@@ -213,9 +220,9 @@ impl Crew<'_> {
         if pending > 0 && jobs > 1 && !self.opened {
             // Once, on all threads, rather than by every first cell beside the others; and what is wrong with the data is
             // said before anything is trained.
-            let reporter = board.cell("all");
-            with_threads(base.run.threads, || Session::open(base, &reporter).map(|_| ()))?;
+            whether_samples_are_needed(self.ranks, true)?;
             self.opened = true;
+            prepare(base, self.ranks, &board.cell("all"))?;
         }
         board.overall(plan.cells.len() - pending, plan.cells.len());
         self.interrupt.watch()?;

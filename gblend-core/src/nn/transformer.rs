@@ -56,11 +56,9 @@ impl AttentionBranch {
         apart: usize,
         pass: &Pass,
     ) -> Result<Features> {
-        let (tokens, around) = fork(tokens);
-        let normalized = self.norm.forward(tokens)?;
-        let added = self.attention.forward_interleaved(normalized, length, apart)?;
-        let added = self.dropout.forward(added, pass)?;
-        add(added, around)
+        self.around(tokens, pass, |tokens| {
+            self.attention.forward_interleaved(tokens, length, apart)
+        })
     }
 
     /// The steps of sequences of any length, `[steps, width]` to the same shape.
@@ -68,10 +66,19 @@ impl AttentionBranch {
     /// # Errors
     /// As [`SelfAttention::forward_steps`].
     pub fn forward_steps(&self, tokens: Features, steps: &Steps, pass: &Pass) -> Result<Features> {
+        self.around(tokens, pass, |tokens| self.attention.forward_steps(tokens, steps))
+    }
+
+    /// What is attended to, of normalized tokens, added to the tokens as they are.
+    fn around(
+        &self,
+        tokens: Features,
+        pass: &Pass,
+        attended: impl FnOnce(Features) -> Result<Features>,
+    ) -> Result<Features> {
         let (tokens, around) = fork(tokens);
-        let added = self.attention.forward_steps(self.norm.forward(tokens)?, steps)?;
-        let added = self.dropout.forward(added, pass)?;
-        add(added, around)
+        let added = attended(self.norm.forward(tokens)?)?;
+        add(self.dropout.forward(added, pass)?, around)
     }
 }
 

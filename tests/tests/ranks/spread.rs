@@ -10,6 +10,8 @@ use gblend_cli::training::session::with_threads;
 use gblend_core::params::state_of;
 use serde_json::Value;
 
+use gblend_tests::Playground;
+
 use crate::{on_ranks, playground};
 
 #[test]
@@ -67,39 +69,49 @@ fn without_timings(mut comparison: Value) -> Value {
     comparison
 }
 
-#[test]
-fn a_comparison_of_several_ranks_is_that_of_one_to_the_bit() {
-    let p = playground();
-    let overrides: Vec<Override> = [
-        "data.train_samples=40".to_owned(),
-        "run.epochs=1".to_owned(),
-        "run.threads=1".to_owned(),
-        format!("run.cache={}", p.path("cache").display()),
-    ]
-    .iter()
-    .map(|set| set.parse().unwrap())
-    .collect();
-    let scope = || Scope {
-        methods: vec![Method::Joint, Method::Equal],
-        seeds: 2,
-        subsets: false,
-        fusions: false,
-        simplex: None,
-    };
-    let compared = |size: usize| {
-        let out = p.path(&format!("compared by {size}"));
+/// A task that ranks compare two methods on.
+struct Comparisons {
+    p: Playground,
+    overrides: Vec<Override>,
+}
+
+impl Comparisons {
+    fn new() -> Self {
+        let p = playground();
+        let overrides = [
+            "data.train_samples=40".to_owned(),
+            "run.epochs=1".to_owned(),
+            "run.threads=1".to_owned(),
+            format!("run.cache={}", p.path("cache").display()),
+        ]
+        .iter()
+        .map(|set| set.parse().unwrap())
+        .collect();
+        Self { p, overrides }
+    }
+
+    /// What so many ranks write into a folder of this name.
+    fn compared(&self, size: usize, folder: &str) -> Value {
+        let out = self.p.path(folder);
         let outcomes = on_ranks(size, |ranks| {
-            let config = Config::load(Some(&p.path("tiny.toml")), &overrides).unwrap();
+            let config = Config::load(Some(&self.p.path("tiny.toml")), &self.overrides).unwrap();
             let interrupt = Interrupt::never();
             if !ranks.is_first() {
                 serve(&config, ranks, &interrupt).unwrap();
                 return None;
             }
             let board = Board::new(true);
+            let scope = Scope {
+                methods: vec![Method::Joint, Method::Equal],
+                seeds: 2,
+                subsets: false,
+                fusions: false,
+                simplex: None,
+            };
             let comparison = compare(
                 &config,
                 &out,
-                &scope(),
+                &scope,
                 None,
                 Workers { jobs: None, ranks },
                 &interrupt,
@@ -111,10 +123,30 @@ fn a_comparison_of_several_ranks_is_that_of_one_to_the_bit() {
         let written: Value = serde_json::from_str(&written).unwrap();
         assert!(outcomes[0].is_some());
         without_timings(written)
-    };
+    }
+}
+
+#[test]
+fn a_comparison_of_several_ranks_is_that_of_one_to_the_bit() {
+    let comparisons = Comparisons::new();
+    let compared = |size: usize| comparisons.compared(size, &format!("compared by {size}"));
     let one = compared(1);
     assert!(one["rows"].as_array().unwrap().len() >= 5, "{one}");
     for size in [2, 3] {
         assert_eq!(compared(size), one, "{size} ranks");
     }
+}
+
+#[test]
+fn ranks_prepare_samples_for_a_comparison_only_where_something_of_it_is_left_to_do() {
+    let comparisons = Comparisons::new();
+    let cache = comparisons.p.path("cache");
+    let first = comparisons.compared(2, "compared");
+    assert!(cache.is_dir());
+    std::fs::remove_dir_all(&cache).unwrap();
+    assert_eq!(comparisons.compared(2, "compared"), first);
+    assert!(
+        !cache.exists(),
+        "samples of a comparison that was done were prepared"
+    );
 }

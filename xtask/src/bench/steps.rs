@@ -42,21 +42,10 @@ pub(super) enum Net {
 }
 
 impl Net {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Reference => "reference",
-            Self::Video => "video",
-            Self::R2plus1d => "r2plus1d",
-            Self::Residual => "residual",
-            Self::Resnet18 => "resnet18",
-            Self::Spectrogram => "spectrogram",
-            Self::Vectors => "vectors",
-            Self::Sequence => "sequence",
-            Self::Gru => "gru",
-            Self::SequenceTransformer => "sequence-transformer",
-            Self::VideoTransformer => "video-transformer",
-            Self::TextTransformer => "text-transformer",
-        }
+    /// As it is called on both sides.
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
 
@@ -116,7 +105,7 @@ impl Total {
 /// One line of the table. Times are in milliseconds, memory in megabytes.
 #[derive(Serialize)]
 struct Row {
-    net: &'static str,
+    net: String,
     batch: usize,
     threads: usize,
     gblend: f64,
@@ -184,7 +173,7 @@ pub(super) fn run(bench: &Bench) -> Result {
             }
         }
     }
-    let nets: Vec<&str> = bench.net.iter().map(|net| net.name()).collect();
+    let nets: Vec<String> = bench.net.iter().map(|net| net.name()).collect();
     record::write(
         &format!("steps-{}", nets.join("-")),
         Some(&programs.python),
@@ -200,7 +189,7 @@ impl Programs {
             Command::new(&self.training_step)
                 .args([
                     "--net",
-                    net.name(),
+                    &net.name(),
                     "--batch",
                     &size,
                     "--threads",

@@ -168,12 +168,17 @@ impl Outcome {
     }
 
     fn rows(&self) -> impl Iterator<Item = &Value> {
-        self.comparison["rows"].as_array().into_iter().flatten()
+        items(&self.comparison["rows"])
     }
 
     fn row(&self, method: &str) -> Result<&Value> {
         let row = self.rows().find(|row| row["method"] == method);
         row.ok_or_else(|| format!("{}: no row `{method}`", self.folder.display()).into())
+    }
+
+    /// What each run of a row says of itself.
+    fn summaries(&self, row: &Value) -> impl Iterator<Item = Result<Value>> {
+        items(&row["runs"]).map(|run| read_json(&self.folder.join(text(run)).join("summary.json")))
     }
 
     /// Accuracy of every method, and its differences, in points.
@@ -203,11 +208,10 @@ impl Outcome {
             let Ok(row) = self.row(method) else { continue };
             // [estimate] -> epoch, [head] -> name and a weight for each seed.
             let mut estimates: BTreeMap<u64, Vec<(String, Vec<f64>)>> = BTreeMap::new();
-            for run in row["runs"].as_array().into_iter().flatten() {
-                let summary = read_json(&self.folder.join(text(run)).join("summary.json"))?;
-                for blend in summary["blends"].as_array().into_iter().flatten() {
+            for summary in self.summaries(row) {
+                for blend in items(&summary?["blends"]) {
                     let heads = estimates.entry(blend["epoch"].as_u64().unwrap_or(0)).or_default();
-                    for (place, head) in blend["heads"].as_array().into_iter().flatten().enumerate() {
+                    for (place, head) in items(&blend["heads"]).enumerate() {
                         if heads.len() == place {
                             heads.push((text(&head["name"]).to_owned(), Vec::new()));
                         }
@@ -261,16 +265,11 @@ impl Outcome {
     /// Accuracy over the simplex of three heads: the first weight down, the second across, the joint head the rest.
     fn simplex(&self) -> Result<String> {
         let simplex = &self.comparison["simplex"];
-        let heads: Vec<&str> = simplex["heads"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(text)
-            .collect();
+        let heads: Vec<&str> = items(&simplex["heads"]).map(text).collect();
         let (&[first, second, _], Some(steps)) = (&heads[..], simplex["steps"].as_u64()) else {
             return Err(format!("{}: no search over three heads", self.folder.display()).into());
         };
-        let points_of = || simplex["points"].as_array().into_iter().flatten();
+        let points_of = || items(&simplex["points"]);
         let weight = |point: &Value, head: usize| point["weights"][head].as_f64().unwrap_or(f64::NAN);
         let mean = |point: &Value| point["mean"].as_f64().unwrap_or(f64::NAN);
         let best = points_of()
@@ -394,6 +393,11 @@ fn forest_of(group: &str, studies: &BTreeMap<String, Study>) -> Result<String> {
 fn read_json(path: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?)
+}
+
+/// The items of a list, none of what is no list.
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
 }
 
 fn text(value: &Value) -> &str {

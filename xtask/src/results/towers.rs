@@ -1,10 +1,11 @@
 //! What became of the feature spaces of two towers, method by method.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{Outcome, accuracy, points, read_json, text};
+use super::{Outcome, accuracy, items, points, text};
 use crate::Result;
 
 /// Figures that are shown of what can be read of a label, and what they are called.
@@ -16,14 +17,9 @@ const ALONE: &str = "joint";
 impl Outcome {
     /// Recall of every method, and what can be read of each label out of each tower, with differences to matching alone.
     pub(super) fn towers(&self) -> Result<String> {
-        let spaces: Vec<&Value> = self.comparison["feature_spaces"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .collect();
+        let spaces = || items(&self.comparison["feature_spaces"]);
         let mut methods: Vec<&str> = self.rows().map(|row| text(&row["method"])).collect();
-        for space in &spaces {
-            let method = text(&space["method"]);
+        for method in spaces().map(|space| text(&space["method"])) {
             if !methods.contains(&method) && !method.starts_with("single:") {
                 methods.push(method);
             }
@@ -33,76 +29,57 @@ impl Outcome {
             methods.join("` | `"),
             "---|".repeat(methods.len())
         );
-        let cells = methods.iter().map(|method| {
-            let row = self.rows().find(|row| row["method"] == *method);
-            row.map_or_else(String::new, cell)
-        });
-        let cells: Vec<String> = cells.collect();
-        let _ = writeln!(table, "| recall@1, both ways | | {} |", cells.join(" | "));
+        let recall = cells(&methods, |method| self.rows().find(|row| row["method"] == method));
+        let _ = writeln!(table, "| recall@1, both ways | | {recall} |");
         let began = self.initial()?;
         for (figure, name) in FIGURES {
-            let of_figure = spaces.iter().filter(|space| space["figure"] == figure);
-            let mut shown: Vec<(&str, &str)> = Vec::new();
-            for space in of_figure {
-                let place = (text(&space["tower"]), text(&space["label"]));
-                if shown.contains(&place) {
-                    continue;
-                }
-                shown.push(place);
-                let cells = methods.iter().map(|method| {
-                    let found = spaces.iter().find(|space| {
-                        space["method"] == *method
-                            && space["figure"] == figure
-                            && (text(&space["tower"]), text(&space["label"])) == place
-                    });
-                    found.map_or_else(String::new, |space| cell(space))
+            for place in spaces().filter(|space| space["method"] == ALONE && space["figure"] == figure) {
+                let (tower, label) = (text(&place["tower"]), text(&place["label"]));
+                let began = began.get(&[tower, label, figure].map(str::to_owned));
+                let began = began.map_or_else(String::new, |values| {
+                    format!("{:.1}", 100.0 * values.iter().sum::<f64>() / values.len() as f64)
                 });
-                let cells: Vec<String> = cells.collect();
-                let (tower, label) = place;
-                let initial = began
-                    .iter()
-                    .find(|(what, _)| *what == [tower, label, figure])
-                    .map_or_else(String::new, |(_, mean)| format!("{:.1}", 100.0 * mean));
-                let _ = writeln!(
-                    table,
-                    "| {tower}: {label}, {name} | {initial} | {} |",
-                    cells.join(" | ")
-                );
+                let trained = cells(&methods, |method| {
+                    spaces().find(|space| {
+                        space["method"] == method
+                            && ["tower", "label", "figure"]
+                                .iter()
+                                .all(|key| space[key] == place[key])
+                    })
+                });
+                let _ = writeln!(table, "| {tower}: {label}, {name} | {began} | {trained} |");
             }
         }
         Ok(table)
     }
 
-    /// What could be read before training, of tower, label and figure, in the mean over seeds.
-    fn initial(&self) -> Result<Vec<([String; 3], f64)>> {
-        let mut sums: Vec<([String; 3], f64, f64)> = Vec::new();
-        for run in self.row(ALONE)?["runs"].as_array().into_iter().flatten() {
-            let summary = read_json(&self.folder.join(text(run)).join("summary.json"))?;
-            for tower in summary["feature_space"]["towers"]
-                .as_array()
-                .into_iter()
-                .flatten()
-            {
-                for label in tower["labels"].as_array().into_iter().flatten() {
-                    for (figure, _) in FIGURES {
-                        let Some(value) = label[figure]["initial"].as_f64() else {
-                            continue;
-                        };
-                        let what = [text(&tower["name"]), text(&label["label"]), figure].map(str::to_owned);
-                        match sums.iter_mut().find(|(known, ..)| *known == what) {
-                            Some((_, sum, count)) => {
-                                *sum += value;
-                                *count += 1.0;
-                            }
-                            None => sums.push((what, value, 1.0)),
-                        }
-                    }
+    /// What could be read before training with each seed, by tower, label and figure.
+    fn initial(&self) -> Result<BTreeMap<[String; 3], Vec<f64>>> {
+        let mut initial: BTreeMap<[String; 3], Vec<f64>> = BTreeMap::new();
+        for summary in self.summaries(self.row(ALONE)?) {
+            let summary = summary?;
+            let towers = items(&summary["feature_space"]["towers"]);
+            let labels = towers.flat_map(|tower| items(&tower["labels"]).map(move |label| (tower, label)));
+            for (tower, label) in labels {
+                for (figure, _) in FIGURES {
+                    let what = [text(&tower["name"]), text(&label["label"]), figure].map(str::to_owned);
+                    initial
+                        .entry(what)
+                        .or_default()
+                        .extend(label[figure]["initial"].as_f64());
                 }
             }
         }
-        let means = sums.into_iter().map(|(what, sum, count)| (what, sum / count));
-        Ok(means.collect())
+        Ok(initial)
     }
+}
+
+/// The figures that are found of all methods, in their columns.
+fn cells<'a>(methods: &[&str], find: impl Fn(&str) -> Option<&'a Value>) -> String {
+    let cells = methods
+        .iter()
+        .map(|method| find(method).map_or_else(String::new, cell));
+    cells.collect::<Vec<_>>().join(" | ")
 }
 
 /// A figure, with its difference to matching alone.

@@ -9,11 +9,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::activation::exp;
-use super::lanes;
+use super::lanes::{self, LANES};
 use super::raw::{Matrix, MatrixMut};
 use super::short_attention::{self, LONGEST};
 use super::softmax::{Peak, exp_of_differences, shares_backward};
-use super::tiles::LANES;
 
 /// Queries whose scores are computed at a time.
 const QUERIES: usize = 64;

@@ -5,8 +5,9 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::lanes::LANES;
 use super::raw::{Matrix, MatrixMut};
-use super::tiles::{self, LANES, Left, Whole};
+use super::tiles::{self, Left, Whole};
 
 /// Rows of one task.
 const ROWS: usize = 256;

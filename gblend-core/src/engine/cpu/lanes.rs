@@ -1,7 +1,8 @@
 //! Sums and maxima of a row, lane by lane, so that they fill vectors.
 
-/// Lanes of a partial result: a vector of the widest instruction set.
-const LANES: usize = 16;
+/// Lanes of a partial result: a vector of the widest instruction set. Rows of operands that are read as whole vectors are a
+/// multiple of this long.
+pub(super) const LANES: usize = 16;
 
 /// Sum of a function of each place below `length`.
 #[inline(always)]

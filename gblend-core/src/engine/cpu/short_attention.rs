@@ -4,10 +4,10 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::lanes;
+use super::lanes::{self, LANES};
 use super::raw::{Matrix, MatrixMut};
 use super::softmax::{Peak, exp_of_differences, shares_backward};
-use super::tiles::{LANES, Left, Whole, product};
+use super::tiles::{Left, Whole, product};
 use super::transpose::transpose;
 
 /// Steps of the longest sequence that is computed so.

@@ -1,7 +1,7 @@
 //! Softmax of a row of scores, and its way back.
 
 use super::activation::exp;
-use super::tiles::LANES;
+use super::lanes::LANES;
 
 /// What of a query's scores the backward pass needs: the largest, and one over the sum of the exponentials.
 pub(in crate::engine) type Peak = [f32; 2];

@@ -6,9 +6,6 @@ use pulp::Simd;
 
 use super::raw::{Matrix, MatrixMut};
 
-/// Rows of operands that are read as whole vectors are a multiple of this long: a vector of the widest instruction set.
-pub(super) const LANES: usize = 16;
-
 /// Rows of a tile of sums.
 const ROWS: usize = 8;
 
