@@ -2,27 +2,26 @@
 
 use std::path::PathBuf;
 
+use super::code_path::CodePath;
 use crate::Result;
-use crate::metadata::target_directory;
 use crate::process::{cargo, succeed};
 
 /// Examples of the command line's package.
-pub(super) fn examples(names: &[&str]) -> Result<Vec<PathBuf>> {
-    build()?;
-    let folder = released()?.join("examples");
+pub(super) fn examples(names: &[&str], path: CodePath) -> Result<Vec<PathBuf>> {
+    let folder = build(path)?.join("examples");
     Ok(names.iter().map(|name| folder.join(name)).collect())
 }
 
 /// The command line.
 pub(super) fn gblend() -> Result<PathBuf> {
-    build()?;
-    Ok(released()?.join("gblend"))
+    Ok(build(CodePath::Widest)?.join("gblend"))
 }
 
 /// Builds the command line and its examples; together, because dependencies have other features for either alone, and
-/// would be built twice.
-fn build() -> Result {
-    succeed(cargo().args([
+/// would be built twice. The folder that they are in.
+fn build(path: CodePath) -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args([
         "build",
         "--quiet",
         "--release",
@@ -30,9 +29,8 @@ fn build() -> Result {
         "gblend-cli",
         "--bins",
         "--examples",
-    ]))
-}
-
-fn released() -> Result<PathBuf> {
-    Ok(target_directory()?.join("release"))
+    ]);
+    path.build(&mut command)?;
+    succeed(&mut command)?;
+    Ok(path.target()?.join("release"))
 }

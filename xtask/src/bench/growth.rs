@@ -6,6 +6,7 @@ use std::process::Command;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::code_path::CodePath;
 use super::side::Side;
 use super::statistics::{exponent, median, quantile};
 use super::{Bench, binaries, record, table, usage};
@@ -113,7 +114,7 @@ fn significant(value: f64) -> String {
 }
 
 pub(super) fn run(bench: &Bench) -> Result {
-    let built = binaries::examples(&["training_step", "streamed"])?;
+    let built = binaries::examples(&["training_step", "streamed"], CodePath::Widest)?;
     let folder = workspace().join("target/bench/growth");
     std::fs::create_dir_all(&folder)?;
     let (steps, streamed) = (&built[0], &built[1]);

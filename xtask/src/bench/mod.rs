@@ -4,10 +4,12 @@
 //! ratios are to be trusted. Every figure goes into a file of `target/bench` as well.
 
 mod binaries;
+mod code_path;
 mod criterion;
 mod estimate;
 mod growth;
 mod job;
+
 mod record;
 mod side;
 mod statistics;
@@ -47,6 +49,9 @@ pub(crate) struct Bench {
     /// With --peer and --job, computing threads of each side.
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     threads: Vec<usize>,
+    /// With --peer, the instruction sets that both sides may use.
+    #[arg(long, value_enum, default_value = "widest", requires = "peer")]
+    path: code_path::CodePath,
     /// A Python that has PyTorch and NumPy, and for `--job vectors` PyArrow, for `--job towers` Pillow. Default: a virtual environment under target/peers, which is
     /// made if it is not there.
     #[arg(long)]

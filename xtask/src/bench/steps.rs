@@ -6,6 +6,7 @@ use std::process::Command;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use super::code_path::CodePath;
 use super::side::{Side, Steps};
 use super::statistics::{median, quantile, ratios};
 use super::{Bench, binaries, record, table};
@@ -106,6 +107,7 @@ impl Total {
 #[derive(Serialize)]
 struct Row {
     net: String,
+    path: &'static str,
     batch: usize,
     threads: usize,
     gblend: f64,
@@ -134,11 +136,12 @@ struct Programs {
     training_step: PathBuf,
     machine_rates: PathBuf,
     folder: PathBuf,
+    path: CodePath,
 }
 
 pub(super) fn run(bench: &Bench) -> Result {
     let python = bench.python(&["torch", "numpy"])?;
-    let built = binaries::examples(&["training_step", "machine_rates"])?;
+    let built = binaries::examples(&["training_step", "machine_rates"], bench.path)?;
     let folder = workspace().join("target/bench/step");
     std::fs::create_dir_all(&folder)?;
     let programs = Programs {
@@ -146,9 +149,11 @@ pub(super) fn run(bench: &Bench) -> Result {
         training_step: built[0].clone(),
         machine_rates: built[1].clone(),
         folder,
+        path: bench.path,
     };
     table::head(&[
         "net",
+        "path",
         "batch",
         "threads",
         "gblend ms",
@@ -175,7 +180,7 @@ pub(super) fn run(bench: &Bench) -> Result {
     }
     let nets: Vec<String> = bench.net.iter().map(|net| net.name()).collect();
     record::write(
-        &format!("steps-{}", nets.join("-")),
+        &bench.path.record(&format!("steps-{}", nets.join("-"))),
         Some(&programs.python),
         &serde_json::to_value(rows)?,
     )
@@ -228,6 +233,7 @@ impl Programs {
         let ratios = ratios(&own_rounds, &torch_rounds);
         Ok(Row {
             net: net.name(),
+            path: self.path.name(),
             batch,
             threads,
             gblend: median(&own_rounds),
@@ -256,6 +262,7 @@ impl Programs {
         let mut command = Command::new(&self.python);
         command.arg(workspace().join("xtask/peers/training_step.py"));
         command.arg(&self.folder).arg(threads);
+        self.path.hold(&mut command);
         command
     }
 }
@@ -264,6 +271,7 @@ impl Row {
     fn print(&self) {
         table::row(&[
             self.net.to_owned(),
+            self.path.to_owned(),
             self.batch.to_string(),
             self.threads.to_string(),
             format!("{:.1}", self.gblend),

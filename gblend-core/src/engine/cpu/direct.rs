@@ -10,8 +10,12 @@ use pulp::{Arch, Simd, WithSimd};
 use super::raw::NewBlock;
 use super::transpose::transpose;
 
-/// Rows of a tile of sums.
+/// Rows of a tile of sums where there are 32 registers.
 const ROWS: usize = 8;
+
+/// Rows of a tile where there are 16: with [`VECTORS`] vectors each, their operands are in the registers, too, and sums enough
+/// are under way that none waits for the one before.
+const FEW_ROWS: usize = 6;
 
 /// Vectors in a row of a tile: with 32 registers a tile leaves room for its operands.
 const VECTORS: usize = 2;
@@ -34,6 +38,8 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct PackedWeights {
     values: Vec<f32>,
+    /// Rows of a panel, which are those of a tile.
+    panel: usize,
     taps: usize,
     channels: usize,
 }
@@ -44,9 +50,10 @@ impl PackedWeights {
         [rows, taps, channels]: [usize; 3],
         weight: impl Fn(usize, usize, usize) -> f32,
     ) -> Self {
-        let mut values = vec![0.0; rows.next_multiple_of(ROWS) * taps * channels];
-        let mut targets = values.chunks_exact_mut(ROWS);
-        for tile in (0..rows).step_by(ROWS) {
+        let panel = Arch::new().dispatch(TileRows);
+        let mut values = vec![0.0; rows.next_multiple_of(panel) * taps * channels];
+        let mut targets = values.chunks_exact_mut(panel);
+        for tile in (0..rows).step_by(panel) {
             let indices = (0..taps).flat_map(|tap| (0..channels).map(move |channel| (tap, channel)));
             for ((tap, channel), target) in indices.zip(&mut targets) {
                 for (row, target) in (tile..rows).zip(target) {
@@ -56,6 +63,7 @@ impl PackedWeights {
         }
         Self {
             values,
+            panel,
             taps,
             channels,
         }
@@ -94,19 +102,22 @@ impl Product<'_, '_> {
         Arch::new().dispatch(self);
     }
 
-    /// Whether what tiles read is copied first. The samples of one pixel of one channel are as far from those of the
-    /// next as a map is large, which is a power of two more often than not: they fight for the same few lines of the
-    /// cache, at each tile anew. A copy pays once there are some tiles to read it, and samples enough to fill its rows.
+    /// Whether what tiles read is copied first. The samples of one pixel of one channel are as far from those of
+    /// the next as a map is large, which is a power of two more often than not: they fight for the same few lines of the
+    /// cache, at each tile anew, and each is in another page. A copy pays once there are some tiles to read it, and samples
+    /// enough to fill its rows: fewer of the small tiles of narrow vectors, which read a single line of the cache at a time.
     /// It also brings pixels together that are apart.
     fn packs(&self) -> bool {
         let several = self.columns.len() > self.batch;
         let apart = several && self.step != self.batch;
-        apart || self.output.rows() >= 8 * ROWS && self.columns.len() >= GRAIN / 2
+        let rows = if self.weights.panel == ROWS { 64 } else { 16 };
+        apart || self.output.rows() >= rows && self.columns.len() >= GRAIN / 2
     }
 
     /// Copies what tiles of `width` columns read, in the order in which they read it.
     #[inline(always)]
-    fn pack(&mut self, width: usize) {
+    fn pack<S: Simd>(&mut self) {
+        let width = VECTORS * S::F32_LANES;
         let channels = self.weights.channels;
         let (depth, columns) = (self.links.len() * channels, self.columns.len());
         let map = self.input.len() / channels.max(1);
@@ -127,8 +138,12 @@ impl Product<'_, '_> {
                     while !values.is_empty() {
                         let (block, within) = (column / width, column % width);
                         let (now, later) = values.split_at(values.len().min(width - within));
-                        self.packed[(block * depth + row) * width + within..][..now.len()]
-                            .copy_from_slice(now);
+                        let target = &mut self.packed[(block * depth + row) * width + within..][..now.len()];
+                        if now.len() == width {
+                            copy_vectors::<S>(now, target);
+                        } else {
+                            target.copy_from_slice(now);
+                        }
                         column += now.len();
                         values = later;
                     }
@@ -138,43 +153,42 @@ impl Product<'_, '_> {
         }
     }
 
-    /// Rows `row..row + R` and columns `start..start + length` of its own, one tile of `V` vectors.
+    /// At most `R` rows from `row` on, in panels of `P`, and columns `start..start + length` of its own, one tile of `V` vectors.
     #[inline(always)]
-    fn tile<S: Simd, const R: usize, const V: usize>(
+    fn tile<S: Simd, const P: usize, const R: usize, const V: usize>(
         &mut self,
         simd: S,
         (row, start, length): (usize, usize, usize),
         packed: bool,
     ) {
         let channels = self.weights.channels;
-        let depth = ROWS * self.weights.taps * channels;
-        let weights = &self.weights.values[row / ROWS * depth..][..depth];
-        let skip = row % ROWS;
+        let depth = P * self.weights.taps * channels;
+        let weights = &self.weights.values[row / P * depth..][..depth];
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
         let whole = V * S::F32_LANES;
         if packed {
             let (width, rows) = (VECTORS * S::F32_LANES, self.links.len() * channels);
             let mut values = self.packed[start * rows..][..rows * width].chunks_exact(width);
             for link in self.links {
-                let weights = &weights[link.tap * channels * ROWS..][..channels * ROWS];
-                for (weights, values) in weights.as_chunks::<ROWS>().0.iter().zip(&mut values) {
+                let weights = &weights[link.tap * channels * P..][..channels * P];
+                for (weights, values) in weights.as_chunks::<P>().0.iter().zip(&mut values) {
                     let values = whole_vectors::<S, V>(simd, values);
-                    add(simd, &mut sums, &weights[skip..skip + R], values);
+                    add(simd, &mut sums, &weights[..R], values);
                 }
             }
         } else {
             let map = self.input.len() / channels.max(1);
             for link in self.links {
-                let weights = &weights[link.tap * channels * ROWS..][..channels * ROWS];
+                let weights = &weights[link.tap * channels * P..][..channels * P];
                 let mut at = link.source * self.batch + self.first + start;
-                for weights in weights.as_chunks::<ROWS>().0 {
+                for weights in weights.as_chunks::<P>().0 {
                     let values = &self.input[at..at + length];
                     let values = if length == whole {
                         whole_vectors::<S, V>(simd, values)
                     } else {
                         part_vectors::<S, V>(simd, values)
                     };
-                    add(simd, &mut sums, &weights[skip..skip + R], values);
+                    add(simd, &mut sums, &weights[..R], values);
                     at += map;
                 }
             }
@@ -187,14 +201,31 @@ impl Product<'_, '_> {
 
     #[inline(always)]
     fn tiles<S: Simd, const V: usize>(&mut self, simd: S, start: usize, length: usize, packed: bool) {
-        for row in (0..self.output.rows()).step_by(ROWS) {
-            if S::REGISTER_COUNT > 16 {
-                self.tile::<S, ROWS, V>(simd, (row, start, length), packed);
+        let rows = self.output.rows();
+        for row in (0..rows).step_by(self.weights.panel) {
+            let place = (row, start, length);
+            if self.weights.panel == ROWS {
+                self.tile::<S, ROWS, ROWS, V>(simd, place, packed);
             } else {
-                self.tile::<S, { ROWS / 2 }, V>(simd, (row, start, length), packed);
-                self.tile::<S, { ROWS / 2 }, V>(simd, (row + ROWS / 2, start, length), packed);
+                match rows - row {
+                    1 | 2 => self.tile::<S, FEW_ROWS, 2, V>(simd, place, packed),
+                    3 | 4 => self.tile::<S, FEW_ROWS, 4, V>(simd, place, packed),
+                    _ => self.tile::<S, FEW_ROWS, FEW_ROWS, V>(simd, place, packed),
+                }
             }
         }
+    }
+}
+
+/// Asks for the rows of a tile.
+struct TileRows;
+
+impl WithSimd for TileRows {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        if S::REGISTER_COUNT > 16 { ROWS } else { FEW_ROWS }
     }
 }
 
@@ -228,6 +259,16 @@ fn whole_vectors<S: Simd, const V: usize>(simd: S, values: &[f32]) -> [S::f32s; 
     vectors
 }
 
+/// A copy of [`VECTORS`] vectors without a call.
+#[inline(always)]
+fn copy_vectors<S: Simd>(values: &[f32], target: &mut [f32]) {
+    let (values, _) = S::as_simd_f32s(values);
+    let (target, _) = S::as_mut_simd_f32s(target);
+    for (target, value) in target.iter_mut().zip(values).take(VECTORS) {
+        *target = *value;
+    }
+}
+
 /// `V` vectors of elements that are fewer, with zeros after the last.
 #[inline(always)]
 fn part_vectors<S: Simd, const V: usize>(simd: S, values: &[f32]) -> [S::f32s; V] {
@@ -253,7 +294,7 @@ impl WithSimd for Product<'_, '_> {
         let (width, columns) = (VECTORS * S::F32_LANES, self.columns.len());
         let packed = self.packs();
         if packed {
-            self.pack(width);
+            self.pack::<S>();
         }
         // All rows of a few samples before the next: what they read is still in the cache.
         for start in (0..columns).step_by(width) {

@@ -12,9 +12,20 @@ pub(super) fn transpose(rows: &[&[f32]], width: usize, target: &mut [f32]) {
     for first in (0..width).step_by(GROUP) {
         let group: [&[f32]; GROUP] =
             std::array::from_fn(|lane| rows.get(first + lane).copied().unwrap_or(last));
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(gblend_without_avx512)))]
         if let Some(simd) = pulp::x86::V4::try_new() {
             simd.vectorize(wide::Transpose {
+                simd,
+                rows: group,
+                first,
+                width,
+                target,
+            });
+            continue;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            simd.vectorize(narrow::Transpose {
                 simd,
                 rows: group,
                 first,
@@ -59,7 +70,7 @@ fn scalar(rows: [&[f32]; GROUP], start: usize, first: usize, width: usize, targe
 }
 
 /// Sixteen vectors at once, in four rounds of exchanges: single values, pairs, and twice fours.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(gblend_without_avx512)))]
 mod wide {
     use std::arch::x86_64::{__m512, __m512d};
 
@@ -132,10 +143,105 @@ mod wide {
     }
 }
 
+/// Twice eight vectors at once, in three rounds of exchanges: single values, pairs and fours.
+#[cfg(target_arch = "x86_64")]
+mod narrow {
+    use std::arch::x86_64::{__m256, __m256d};
+
+    use pulp::NullaryFnOnce;
+    use pulp::bytemuck::cast;
+    use pulp::x86::V3;
+
+    use super::{GROUP, scalar};
+
+    /// Values of a vector.
+    const LANES: usize = 8;
+
+    pub(super) struct Transpose<'a> {
+        pub(super) simd: V3,
+        pub(super) rows: [&'a [f32]; GROUP],
+        pub(super) first: usize,
+        pub(super) width: usize,
+        pub(super) target: &'a mut [f32],
+    }
+
+    impl NullaryFnOnce for Transpose<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            let rows = self.rows.map(|row| row.as_chunks::<LANES>().0);
+            let whole = rows.iter().map(|row| row.len()).min().unwrap_or(0);
+            for block in 0..whole {
+                let targets = self.target[block * LANES * self.width..].chunks_exact_mut(self.width);
+                let left = exchange(self.simd, std::array::from_fn(|row| cast(rows[row][block])));
+                let right = exchange(
+                    self.simd,
+                    std::array::from_fn(|row| cast(rows[LANES + row][block])),
+                );
+                for (target, (left, right)) in targets.zip(left.into_iter().zip(right)) {
+                    let (left, right): ([f32; LANES], [f32; LANES]) = (cast(left), cast(right));
+                    target[self.first..self.first + LANES].copy_from_slice(&left);
+                    target[self.first + LANES..self.first + GROUP].copy_from_slice(&right);
+                }
+            }
+            scalar(self.rows, whole * LANES, self.first, self.width, self.target);
+        }
+    }
+
+    /// The transpose of a matrix with these rows.
+    #[inline(always)]
+    fn exchange(simd: V3, rows: [__m256; LANES]) -> [__m256; LANES] {
+        let avx = simd.avx;
+        let wide = |vector: __m256| -> __m256d { cast(vector) };
+        // Within each half of a vector: values of two rows, then of four.
+        let mut pairs = rows;
+        for at in (0..LANES).step_by(2) {
+            pairs[at] = avx._mm256_unpacklo_ps(rows[at], rows[at + 1]);
+            pairs[at + 1] = avx._mm256_unpackhi_ps(rows[at], rows[at + 1]);
+        }
+        let mut fours = pairs;
+        for at in (0..LANES).step_by(4) {
+            for half in 0..2 {
+                let (a, b) = (wide(pairs[at + half]), wide(pairs[at + 2 + half]));
+                fours[at + 2 * half] = cast(avx._mm256_unpacklo_pd(a, b));
+                fours[at + 2 * half + 1] = cast(avx._mm256_unpackhi_pd(a, b));
+            }
+        }
+        // Of column 4 h + c, vector c has the first four rows in half h, and vector 4 + c the others.
+        let mut columns = fours;
+        for c in 0..4 {
+            columns[c] = avx._mm256_permute2f128_ps::<0x20>(fours[c], fours[4 + c]);
+            columns[4 + c] = avx._mm256_permute2f128_ps::<0x31>(fours[c], fours[4 + c]);
+        }
+        columns
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Of a processor with wider vectors, this path is its own test.
+    #[cfg(target_arch = "x86_64")]
+    fn narrow(rows: [&[f32]; GROUP], first: usize, width: usize, target: &mut [f32]) {
+        match pulp::x86::V3::try_new() {
+            Some(simd) => simd.vectorize(narrow::Transpose {
+                simd,
+                rows,
+                first,
+                width,
+                target,
+            }),
+            None => scalar(rows, 0, first, width, target),
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn narrow(rows: [&[f32]; GROUP], first: usize, width: usize, target: &mut [f32]) {
+        scalar(rows, 0, first, width, target);
+    }
 
     proptest! {
         #[test]
@@ -154,12 +260,14 @@ mod tests {
             let values: Vec<f32> = (0..rows * samples).map(|i| i as f32).collect();
             let slices: Vec<&[f32]> = values.chunks_exact(samples).collect();
             let width = rows.next_multiple_of(GROUP);
-            let (mut target, mut plain) = (vec![-1.0; samples * width], vec![-1.0; samples * width]);
+            let (mut target, mut plain, mut eights) = (vec![-1.0; samples * width], vec![-1.0; samples * width], vec![-1.0; samples * width]);
             transpose(&slices, width, &mut target);
             for first in (0..width).step_by(GROUP) {
-                scalar(std::array::from_fn(|lane| slices[(first + lane).min(rows - 1)]), 0, first, width, &mut plain);
+                let group = std::array::from_fn(|lane| slices[(first + lane).min(rows - 1)]);
+                scalar(group, 0, first, width, &mut plain);
+                narrow(group, first, width, &mut eights);
             }
-            for target in [target, plain] {
+            for target in [target, plain, eights] {
                 for (n, target) in target.chunks_exact(width).enumerate() {
                     for (c, &value) in target.iter().enumerate() {
                         prop_assert_eq!(value, slices[c.min(rows - 1)][n]);
