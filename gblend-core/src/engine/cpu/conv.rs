@@ -12,6 +12,7 @@ use super::alike::Alike;
 use super::direct::{
     GRAIN, Link, OuterProduct, PackedWeights, Product, SAMPLES, padded_columns, sample_block,
 };
+use super::packed_pixels::PackedPixels;
 use super::raw::{Matrix, MatrixMut, NewBlock, column_blocks, new_blocks};
 use crate::engine::window::WindowPlan;
 
@@ -190,7 +191,8 @@ pub(in crate::engine) fn forward(size: &ConvSize, input: &[f32], weight: &[f32])
             weight[row * depth + channel * taps + tap]
         });
         let window = |pixel, links: &mut Vec<Link>| size.window(pixel, links);
-        return products(input, batch, &weights, [rows, columns], window);
+        let order = size.order_of_windows();
+        return products(input, batch, &weights, [rows, columns], order, window);
     }
     let pixels = size.chunk_pixels(depth);
     let weight = Matrix::rows(weight, rows, depth, depth);
@@ -309,7 +311,8 @@ pub(in crate::engine) fn input_gradient(
             weight[channel * depth + row * taps + tap]
         });
         let readers = |pixel, links: &mut Vec<Link>| size.readers(pixel, links);
-        return products(output_gradient, batch, &weights, [rows, map], readers);
+        let order = size.order_of_readers();
+        return products(output_gradient, batch, &weights, [rows, map], order, readers);
     }
     let mut gradient = vec![0.0; size.in_channels * map];
     if map == 0 || stride == 0 {
@@ -349,11 +352,18 @@ fn products(
     batch: usize,
     weights: &PackedWeights,
     [rows, columns]: [usize; 2],
+    order: Order,
     window: impl Fn(usize, &mut Vec<Link>) + Send + Sync,
 ) -> Vec<f32> {
-    let width = product_block(columns / batch.max(1), batch);
-    let compute = |scratch: &mut (Alike, Vec<f32>), block: usize, output: &mut NewBlock<'_>| {
-        let (alike, packed) = scratch;
+    let pixels = columns / batch.max(1);
+    let width = product_block(pixels, batch);
+    let course = order.course(pixels, batch, width, weights.channels());
+    let compute = |scratch: &mut Scratch, (task, block): (usize, usize), output: &mut NewBlock<'_>| {
+        let Scratch { alike, packed, at } = scratch;
+        if *at != Some(task) {
+            packed.restart(course.kept);
+            *at = Some(task);
+        }
         let (mut pixel, mut first) = (block * width / batch, block * width % batch);
         let end = (block * width + output.columns()).div_ceil(batch);
         let mut start = 0;
@@ -376,7 +386,121 @@ fn products(
             first = 0;
         }
     };
-    new_blocks(rows, columns, width, Default::default, compute)
+    new_blocks(
+        rows,
+        columns,
+        width,
+        |block| course.task(block),
+        Scratch::default,
+        compute,
+    )
+}
+
+/// What a thread keeps from a block to the next.
+#[derive(Debug, Default)]
+struct Scratch {
+    alike: Alike,
+    packed: PackedPixels,
+    /// The task at hand.
+    at: Option<usize>,
+}
+
+/// How windows lie.
+#[derive(Clone, Copy, Debug)]
+struct Order {
+    /// Windows beside each other.
+    width: usize,
+    /// Places in which every pixel of a window has one of its own, and which the pixels of its rows fill; 0 where windows have
+    /// no pixel in common.
+    reach: usize,
+}
+
+/// Which blocks a task computes.
+#[derive(Clone, Copy, Debug)]
+struct Course {
+    /// Blocks of a pixel's samples.
+    blocks: usize,
+    /// Pixels of a task.
+    pixels: usize,
+    /// Tasks of the same samples.
+    tasks: usize,
+    /// Places in which copies of pixels are kept.
+    kept: usize,
+}
+
+impl ConvSize {
+    /// The windows of output pixels.
+    fn order_of_windows(&self) -> Order {
+        let WindowPlan {
+            window,
+            width,
+            out_width,
+            ..
+        } = self.plan;
+        let rows = if self.plan.taps() == 1 { 0 } else { window.kernel.0 };
+        Order {
+            width: out_width,
+            reach: rows * width,
+        }
+    }
+
+    /// The output pixels that read an input pixel, as its window.
+    fn order_of_readers(&self) -> Order {
+        let WindowPlan {
+            window,
+            width,
+            out_width,
+            ..
+        } = self.plan;
+        let rows = if self.plan.taps() == 1 {
+            0
+        } else {
+            window.kernel.0.div_ceil(window.stride.0)
+        };
+        Order {
+            width,
+            reach: rows * out_width,
+        }
+    }
+}
+
+impl Order {
+    /// Where a block is of one pixel, a task goes through rows of windows for the same samples, so that what one has copied
+    /// is there for the next.
+    fn course(self, pixels: usize, batch: usize, width: usize, channels: usize) -> Course {
+        /// Tasks for the threads to share.
+        const TASKS: usize = 16;
+        /// Elements that copies may have, to be read from a cache next to the core: a megabyte.
+        const KEPT: usize = 262_144;
+        let parts = width <= batch && batch.is_multiple_of(width.max(1));
+        let copies = self.reach * channels * width;
+        if !parts || copies == 0 || copies > KEPT {
+            return Course {
+                blocks: 1,
+                pixels: 1,
+                tasks: pixels.max(1),
+                kept: 0,
+            };
+        }
+        let blocks = batch / width;
+        let rows = pixels.div_ceil(self.width.max(1));
+        let rows = rows.div_ceil(TASKS.div_ceil(blocks));
+        let pixels_of_task = rows * self.width;
+        Course {
+            blocks,
+            pixels: pixels_of_task,
+            tasks: pixels.div_ceil(pixels_of_task.max(1)),
+            kept: self.reach,
+        }
+    }
+}
+
+impl Course {
+    /// The task of a block.
+    fn task(self, block: usize) -> usize {
+        let (pixel, part) = (block / self.blocks, block % self.blocks);
+        part * self.tasks + pixel / self.pixels
+    }
 }
 
 /// Columns that a product computes at a time: some samples of a pixel, or several pixels whose samples fill no vectors.

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::packed_pixels::PackedPixels;
 use super::raw::NewBlock;
 use super::transpose::transpose;
 
@@ -70,6 +71,13 @@ impl PackedWeights {
     }
 }
 
+impl PackedWeights {
+    /// Channels that each tap reads.
+    pub(super) fn channels(&self) -> usize {
+        self.channels
+    }
+}
+
 /// Samples of a block: some that divide the batch, whole vectors if there are such.
 pub(super) fn sample_block(batch: usize) -> usize {
     let divides = |width: &usize| batch.is_multiple_of(*width);
@@ -93,8 +101,8 @@ pub(super) struct Product<'a, 'b> {
     /// Which columns of the output: some samples of one pixel, or all of several whose windows are alike.
     pub(super) columns: Range<usize>,
     pub(super) output: &'a mut NewBlock<'b>,
-    /// Keeps its memory from one product to the next.
-    pub(super) packed: &'a mut Vec<f32>,
+    /// Keeps its memory, and perhaps pixels, from one product to the next.
+    pub(super) packed: &'a mut PackedPixels,
 }
 
 impl Product<'_, '_> {
@@ -102,43 +110,45 @@ impl Product<'_, '_> {
         Arch::new().dispatch(self);
     }
 
-    /// Whether what tiles read is copied first. The samples of one pixel of one channel are as far from those of
-    /// the next as a map is large, which is a power of two more often than not: they fight for the same few lines of the
-    /// cache, at each tile anew, and each is in another page. A copy pays once there are some tiles to read it, and samples
-    /// enough to fill its rows: fewer of the small tiles of narrow vectors, which read a single line of the cache at a time.
-    /// It also brings pixels together that are apart.
+    /// Whether what tiles read is copied first, which pays once there are some tiles to read it, and samples enough to fill
+    /// its rows: fewer of the small tiles of narrow vectors, which read a single line of the cache at a time, and fewer where a
+    /// copy is kept. A copy also brings pixels together that are apart.
     fn packs(&self) -> bool {
         let several = self.columns.len() > self.batch;
         let apart = several && self.step != self.batch;
-        let rows = if self.weights.panel == ROWS { 64 } else { 16 };
+        let rows = match (self.weights.panel == ROWS, self.packed.keeps()) {
+            (true, false) => 64,
+            (true, true) => 32,
+            (false, false) => 16,
+            (false, true) => 8,
+        };
         apart || self.output.rows() >= rows && self.columns.len() >= GRAIN / 2
     }
 
-    /// Copies what tiles of `width` columns read, in the order in which they read it.
+    /// Copies what tiles read, `[columns / width, channels, width]` of each pixel of the window.
     #[inline(always)]
     fn pack<S: Simd>(&mut self) {
-        let width = VECTORS * S::F32_LANES;
+        let (width, columns) = (VECTORS * S::F32_LANES, self.columns.len());
         let channels = self.weights.channels;
-        let (depth, columns) = (self.links.len() * channels, self.columns.len());
         let map = self.input.len() / channels.max(1);
-        self.packed.resize(depth * columns.next_multiple_of(width), 0.0);
         // Together, pixels are copied as one.
         let (length, step) = if self.step == self.batch {
             (columns, 0)
         } else {
             (columns.min(self.batch), self.step)
         };
-        for (position, link) in self.links.iter().enumerate() {
-            let at = link.source * self.batch + self.first;
+        let (input, batch, first) = (self.input, self.batch, self.first);
+        let size = channels * columns.next_multiple_of(width);
+        let pixels = self.links.iter().map(|link| link.source);
+        self.packed.window(size, pixels, |pixel, copy| {
             for channel in 0..channels {
-                let row = position * channels + channel;
-                let (mut column, mut from) = (0, channel * map + at);
+                let (mut column, mut from) = (0, channel * map + pixel * batch + first);
                 while column < columns {
-                    let mut values = &self.input[from..][..length];
+                    let mut values = &input[from..][..length];
                     while !values.is_empty() {
                         let (block, within) = (column / width, column % width);
                         let (now, later) = values.split_at(values.len().min(width - within));
-                        let target = &mut self.packed[(block * depth + row) * width + within..][..now.len()];
+                        let target = &mut copy[(block * channels + channel) * width + within..][..now.len()];
                         if now.len() == width {
                             copy_vectors::<S>(now, target);
                         } else {
@@ -150,7 +160,7 @@ impl Product<'_, '_> {
                     from += step;
                 }
             }
-        }
+        });
     }
 
     /// At most `R` rows from `row` on, in panels of `P`, and columns `start..start + length` of its own, one tile of `V` vectors.
@@ -167,11 +177,11 @@ impl Product<'_, '_> {
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
         let whole = V * S::F32_LANES;
         if packed {
-            let (width, rows) = (VECTORS * S::F32_LANES, self.links.len() * channels);
-            let mut values = self.packed[start * rows..][..rows * width].chunks_exact(width);
-            for link in self.links {
+            let width = VECTORS * S::F32_LANES;
+            for (link, copy) in self.links.iter().zip(self.packed.copies()) {
                 let weights = &weights[link.tap * channels * P..][..channels * P];
-                for (weights, values) in weights.as_chunks::<P>().0.iter().zip(&mut values) {
+                let values = copy[start * channels..][..channels * width].chunks_exact(width);
+                for (weights, values) in weights.as_chunks::<P>().0.iter().zip(values) {
                     let values = whole_vectors::<S, V>(simd, values);
                     add(simd, &mut sums, &weights[..R], values);
                 }

@@ -18,6 +18,7 @@ pub(super) mod gather;
 pub(super) mod gru;
 mod lanes;
 pub(super) mod norm;
+mod packed_pixels;
 pub(super) mod pixel_rows;
 pub(super) mod pool;
 pub(crate) mod raw;

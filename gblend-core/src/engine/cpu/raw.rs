@@ -350,7 +350,7 @@ pub(super) fn column_blocks<T>(
     init: impl Fn() -> T + Send + Sync,
     compute: impl Fn(&mut T, usize, MatrixMut<'_>) + Send + Sync,
 ) -> Vec<f32> {
-    let compute = |scratch: &mut T, number, block: MatrixMut<'_>| {
+    let compute = |scratch: &mut T, (_, number), block: MatrixMut<'_>| {
         for row in 0..block.rows {
             // SAFETY: the row lies inside the allocation, as in `row`, and nothing else reaches it.
             let start = unsafe { block.start.add(row * block.row_stride) };
@@ -360,18 +360,19 @@ pub(super) fn column_blocks<T>(
         compute(scratch, number, block);
     };
     // SAFETY: every row of each block has been filled with zeros.
-    unsafe { written_blocks([rows, columns], width, init, compute) }
+    unsafe { written_blocks([rows, columns], width, |number| number, init, compute) }
 }
 
-/// A new matrix in blocks of at most `width` columns, whose elements have no value before `write` gives them one.
+/// A new matrix in blocks of at most `width` columns, of each of which `task` says whose it is, whose elements have no value before `write` gives them one.
 ///
 /// # Safety
 /// `write` must not read an element before it has written it, and must write every element of its block, or panic.
 unsafe fn written_blocks<T>(
     [rows, columns]: [usize; 2],
     width: usize,
+    task: impl Fn(usize) -> usize,
     init: impl Fn() -> T + Send + Sync,
-    write: impl Fn(&mut T, usize, MatrixMut<'_>) + Send + Sync,
+    write: impl Fn(&mut T, (usize, usize), MatrixMut<'_>) + Send + Sync,
 ) -> Vec<f32> {
     let mut data: Vec<f32> = Vec::with_capacity(rows * columns);
     let matrix = MatrixMut {
@@ -381,8 +382,20 @@ unsafe fn written_blocks<T>(
         row_stride: columns,
         lifetime: PhantomData,
     };
-    let blocks = matrix.split_columns(width).into_par_iter().enumerate();
-    blocks.for_each_init(init, |scratch, (number, block)| write(scratch, number, block));
+    let mut tasks: Vec<Vec<(usize, MatrixMut<'_>)>> = Vec::new();
+    for (number, block) in matrix.split_columns(width).into_iter().enumerate() {
+        let task = task(number);
+        if task >= tasks.len() {
+            tasks.resize_with(task + 1, Vec::new);
+        }
+        tasks[task].push((number, block));
+    }
+    let tasks = tasks.into_par_iter().enumerate();
+    tasks.for_each_init(init, |scratch, (task, blocks)| {
+        for (number, block) in blocks {
+            write(scratch, (task, number), block);
+        }
+    });
     // SAFETY: the capacity is that, and the blocks, which cover all of it, have been written.
     unsafe { data.set_len(rows * columns) };
     data
@@ -455,8 +468,8 @@ impl NewBlock<'_> {
     }
 }
 
-/// A new matrix, computed in blocks of at most `width` columns. `compute` is given what `init` makes for its thread, the
-/// block's number and the block.
+/// A new matrix, computed in blocks of at most `width` columns, in the order of their numbers by each of the tasks that `task` says
+/// they belong to. `compute` is given what `init` makes for its thread, the numbers of the task and of the block, and the block.
 ///
 /// # Panics
 /// If a block is not written to its end: a bug of the caller.
@@ -464,16 +477,17 @@ pub(super) fn new_blocks<T>(
     rows: usize,
     columns: usize,
     width: usize,
+    task: impl Fn(usize) -> usize,
     init: impl Fn() -> T + Send + Sync,
-    compute: impl Fn(&mut T, usize, &mut NewBlock<'_>) + Send + Sync,
+    compute: impl Fn(&mut T, (usize, usize), &mut NewBlock<'_>) + Send + Sync,
 ) -> Vec<f32> {
-    let compute = |scratch: &mut T, number, block: MatrixMut<'_>| {
+    let compute = |scratch: &mut T, place, block: MatrixMut<'_>| {
         let mut block = NewBlock {
             block,
             next: (0, 0),
             length: 0,
         };
-        compute(scratch, number, &mut block);
+        compute(scratch, place, &mut block);
         let end = (0, block.columns());
         assert!(
             rows == 0 || block.next == end,
@@ -482,7 +496,7 @@ pub(super) fn new_blocks<T>(
         );
     };
     // SAFETY: each block has got as far as its last column, in every row, and without leaving out any; none can be read.
-    unsafe { written_blocks([rows, columns], width, init, compute) }
+    unsafe { written_blocks([rows, columns], width, task, init, compute) }
 }
 
 /// A new vector of a function of each of `values`, and what else was made with that function, which is made for each run of
