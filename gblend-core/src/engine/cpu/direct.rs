@@ -76,6 +76,18 @@ impl PackedWeights {
     pub(super) fn channels(&self) -> usize {
         self.channels
     }
+
+    /// Whether a copy of what tiles read pays for so many rows: once there are some tiles to read it, fewer of the small tiles of
+    /// narrow vectors, which read a single line of the cache at a time, and fewer where the copy is kept.
+    pub(super) fn is_worth_a_copy(&self, rows: usize, kept: bool) -> bool {
+        let least = match (self.panel == ROWS, kept) {
+            (true, false) => 64,
+            (true, true) => 32,
+            (false, false) => 16,
+            (false, true) => 8,
+        };
+        rows >= least
+    }
 }
 
 /// Samples of a block: some that divide the batch, whole vectors if there are such.
@@ -93,13 +105,15 @@ pub(super) struct Product<'a, 'b> {
     pub(super) input: &'a [f32],
     pub(super) batch: usize,
     pub(super) weights: &'a PackedWeights,
+    /// The row of the weights that is the output's first, a multiple of the rows of all tiles.
+    pub(super) row: usize,
     pub(super) links: &'a [Link],
-    /// From the samples of a pixel that the first window reads to those that the next reads.
-    pub(super) step: usize,
+    /// How far the window of each pixel, of which there is one, is from the links, in pixels.
+    pub(super) shifts: &'a [usize],
     /// The first sample.
     pub(super) first: usize,
-    /// Which columns of the output: some samples of one pixel, or all of several whose windows are alike.
-    pub(super) columns: Range<usize>,
+    /// Some samples of one pixel, or all of several.
+    pub(super) columns: usize,
     pub(super) output: &'a mut NewBlock<'b>,
     /// Keeps its memory, and perhaps pixels, from one product to the next.
     pub(super) packed: &'a mut PackedPixels,
@@ -110,54 +124,49 @@ impl Product<'_, '_> {
         Arch::new().dispatch(self);
     }
 
-    /// Whether what tiles read is copied first, which pays once there are some tiles to read it, and samples enough to fill
-    /// its rows: fewer of the small tiles of narrow vectors, which read a single line of the cache at a time, and fewer where a
-    /// copy is kept. A copy also brings pixels together that are apart.
+    /// Whether what tiles read is copied first. A copy also brings pixels together that are apart.
     fn packs(&self) -> bool {
-        let several = self.columns.len() > self.batch;
-        let apart = several && self.step != self.batch;
-        let rows = match (self.weights.panel == ROWS, self.packed.keeps()) {
-            (true, false) => 64,
-            (true, true) => 32,
-            (false, false) => 16,
-            (false, true) => 8,
-        };
-        apart || self.output.rows() >= rows && self.columns.len() >= GRAIN / 2
+        !self.is_together()
+            || self
+                .weights
+                .is_worth_a_copy(self.output.rows(), self.packed.keeps())
+    }
+
+    /// Whether the samples of all pixels follow each other in the input.
+    fn is_together(&self) -> bool {
+        let mut pairs = self.shifts.iter().zip(self.shifts.iter().skip(1));
+        pairs.all(|(shift, next)| shift + 1 == *next)
     }
 
     /// Copies what tiles read, `[columns / width, channels, width]` of each pixel of the window.
     #[inline(always)]
     fn pack<S: Simd>(&mut self) {
-        let (width, columns) = (VECTORS * S::F32_LANES, self.columns.len());
+        let (width, columns) = (VECTORS * S::F32_LANES, self.columns);
         let channels = self.weights.channels;
         let map = self.input.len() / channels.max(1);
-        // Together, pixels are copied as one.
-        let (length, step) = if self.step == self.batch {
-            (columns, 0)
-        } else {
-            (columns.min(self.batch), self.step)
-        };
         let (input, batch, first) = (self.input, self.batch, self.first);
+        // Together, pixels are copied as one.
+        let (shifts, length): (&[usize], _) = if self.is_together() {
+            (&self.shifts[..1], columns)
+        } else {
+            (self.shifts, batch)
+        };
         let size = channels * columns.next_multiple_of(width);
         let pixels = self.links.iter().map(|link| link.source);
-        self.packed.window(size, pixels, |pixel, copy| {
+        self.packed.window(size, pixels, |pixel, packed| {
             for channel in 0..channels {
-                let (mut column, mut from) = (0, channel * map + pixel * batch + first);
-                while column < columns {
+                let mut column = 0;
+                for shift in shifts {
+                    let from = channel * map + (pixel + shift) * batch + first;
                     let mut values = &input[from..][..length];
                     while !values.is_empty() {
                         let (block, within) = (column / width, column % width);
                         let (now, later) = values.split_at(values.len().min(width - within));
-                        let target = &mut copy[(block * channels + channel) * width + within..][..now.len()];
-                        if now.len() == width {
-                            copy_vectors::<S>(now, target);
-                        } else {
-                            target.copy_from_slice(now);
-                        }
+                        let at = (block * channels + channel) * width + within;
+                        copy(now, &mut packed[at..][..now.len()]);
                         column += now.len();
                         values = later;
                     }
-                    from += step;
                 }
             }
         });
@@ -173,7 +182,7 @@ impl Product<'_, '_> {
     ) {
         let channels = self.weights.channels;
         let depth = P * self.weights.taps * channels;
-        let weights = &self.weights.values[row / P * depth..][..depth];
+        let weights = &self.weights.values[(self.row + row) / P * depth..][..depth];
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
         let whole = V * S::F32_LANES;
         if packed {
@@ -190,7 +199,7 @@ impl Product<'_, '_> {
             let map = self.input.len() / channels.max(1);
             for link in self.links {
                 let weights = &weights[link.tap * channels * P..][..channels * P];
-                let mut at = link.source * self.batch + self.first + start;
+                let mut at = (link.source + self.shifts[0]) * self.batch + self.first + start;
                 for weights in weights.as_chunks::<P>().0 {
                     let values = &self.input[at..at + length];
                     let values = if length == whole {
@@ -204,7 +213,6 @@ impl Product<'_, '_> {
             }
         }
         for (row, sums) in (row..self.output.rows()).zip(sums) {
-            let start = self.columns.start + start;
             self.output.push(simd, (row, start, length), sums);
         }
     }
@@ -269,13 +277,17 @@ fn whole_vectors<S: Simd, const V: usize>(simd: S, values: &[f32]) -> [S::f32s; 
     vectors
 }
 
-/// A copy of [`VECTORS`] vectors without a call.
+/// A copy of few values, without a call where they are whole vectors of eight.
 #[inline(always)]
-fn copy_vectors<S: Simd>(values: &[f32], target: &mut [f32]) {
-    let (values, _) = S::as_simd_f32s(values);
-    let (target, _) = S::as_mut_simd_f32s(target);
-    for (target, value) in target.iter_mut().zip(values).take(VECTORS) {
-        *target = *value;
+fn copy(values: &[f32], target: &mut [f32]) {
+    let ((eights, rest), (targets, _)) = (values.as_chunks::<8>(), target.as_chunks_mut::<8>());
+    if rest.is_empty() {
+        targets
+            .iter_mut()
+            .zip(eights)
+            .for_each(|(target, eight)| *target = *eight);
+    } else {
+        target.copy_from_slice(values);
     }
 }
 
@@ -301,7 +313,7 @@ impl WithSimd for Product<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let (width, columns) = (VECTORS * S::F32_LANES, self.columns.len());
+        let (width, columns) = (VECTORS * S::F32_LANES, self.columns);
         let packed = self.packs();
         if packed {
             self.pack::<S>();

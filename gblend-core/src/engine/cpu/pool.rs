@@ -19,7 +19,19 @@ pub(in crate::engine) fn max(plan: &WindowPlan, batch: usize, input: &[f32], out
         .par_chunks_exact(in_map.max(1))
         .zip(output.par_chunks_exact_mut(out_map.max(1)))
         .zip(taps.par_chunks_exact_mut(out_map.max(1)));
-    maps.for_each(|((input, output), taps)| {
+    maps.for_each(|((input, output), taps)| max_of_map(plan, batch, input, output, taps));
+    taps
+}
+
+vectorized! {
+    /// Of one channel.
+    fn max_of_map<'a>(
+        plan: &'a WindowPlan,
+        batch: usize,
+        input: &'a [f32],
+        output: &'a mut [f32],
+        taps: &'a mut [u32],
+    ) {
         let rows = output.chunks_exact_mut(batch).zip(taps.chunks_exact_mut(batch));
         for (pixel, (best, at)) in rows.enumerate() {
             best.fill(f32::NEG_INFINITY);
@@ -29,16 +41,14 @@ pub(in crate::engine) fn max(plan: &WindowPlan, batch: usize, input: &[f32], out
                 };
                 let values = &input[source * batch..][..batch];
                 for ((best, at), &value) in best.iter_mut().zip(at.iter_mut()).zip(values) {
-                    // A NaN wins and stays, so that it is seen where it comes from.
-                    if value > *best || value.is_nan() {
-                        *best = value;
-                        *at = tap as u32;
-                    }
+                    // A NaN wins and stays, so that it is seen where it comes from. Without a branch, for vectors have none.
+                    let wins = (value > *best) | value.is_nan();
+                    *best = if wins { value } else { *best };
+                    *at = if wins { tap as u32 } else { *at };
                 }
             }
         }
-    });
-    taps
+    }
 }
 
 /// The gradient of each maximum, at the input it came from.
@@ -52,11 +62,16 @@ pub(in crate::engine) fn max_backward(
     let out_map = plan.out_pixels() * batch;
     maps(channels, plan.in_pixels() * batch, |channel, gradient| {
         let of_channel = channel * out_map..(channel + 1) * out_map;
-        let maxima = output_gradient[of_channel.clone()].iter().zip(&taps[of_channel]);
-        for (position, (&value, &tap)) in maxima.enumerate() {
-            let (pixel, sample) = (position / batch, position % batch);
-            if let Some(source) = plan.source(pixel, tap as usize) {
-                gradient[source * batch + sample] += value;
+        let values = output_gradient[of_channel.clone()].chunks_exact(batch.max(1));
+        let taps = taps[of_channel].chunks_exact(batch.max(1));
+        let mut sources = Vec::new();
+        for (pixel, (values, taps)) in values.zip(taps).enumerate() {
+            sources.clear();
+            sources.extend((0..plan.taps()).map(|tap| plan.source(pixel, tap)));
+            for (sample, (&value, &tap)) in values.iter().zip(taps).enumerate() {
+                if let Some(&Some(source)) = sources.get(tap as usize) {
+                    gradient[source * batch + sample] += value;
+                }
             }
         }
     })

@@ -262,6 +262,19 @@ impl<'a> MatrixMut<'a> {
         (Self { rows: first, ..self }, below)
     }
 
+    /// Divides the matrix into blocks of at most `height` rows.
+    pub(super) fn split_into_rows(self, height: usize) -> Vec<Self> {
+        let mut parts = Vec::new();
+        let mut rest = self;
+        while rest.rows > height.max(1) {
+            let (part, below) = rest.split_rows(height.max(1));
+            parts.push(part);
+            rest = below;
+        }
+        parts.push(rest);
+        parts
+    }
+
     /// Divides the matrix into blocks of at most `width` columns.
     pub(super) fn split_columns(self, width: usize) -> Vec<Self> {
         (0..self.columns)
@@ -359,17 +372,33 @@ pub(super) fn column_blocks<T>(
         }
         compute(scratch, number, block);
     };
+    let blocks = Blocks {
+        width,
+        height: rows,
+        pixel: 1,
+    };
     // SAFETY: every row of each block has been filled with zeros.
-    unsafe { written_blocks([rows, columns], width, |number| number, init, compute) }
+    unsafe { written_blocks([rows, columns], blocks, |number| number, init, compute) }
 }
 
-/// A new matrix in blocks of at most `width` columns, of each of which `task` says whose it is, whose elements have no value before `write` gives them one.
+/// The blocks that a matrix is divided into, numbered from top to bottom of the first columns, then of the next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Blocks {
+    /// Columns of a block, at most.
+    pub(super) width: usize,
+    /// Rows of a block, at most.
+    pub(super) height: usize,
+    /// Columns of a pixel, which a block has some of; of a block that has fewer, all.
+    pub(super) pixel: usize,
+}
+
+/// A new matrix in blocks, each of the task that `task` says, whose elements have no value before `write` gives them one.
 ///
 /// # Safety
 /// `write` must not read an element before it has written it, and must write every element of its block, or panic.
 unsafe fn written_blocks<T>(
     [rows, columns]: [usize; 2],
-    width: usize,
+    blocks: Blocks,
     task: impl Fn(usize) -> usize,
     init: impl Fn() -> T + Send + Sync,
     write: impl Fn(&mut T, (usize, usize), MatrixMut<'_>) + Send + Sync,
@@ -383,7 +412,9 @@ unsafe fn written_blocks<T>(
         lifetime: PhantomData,
     };
     let mut tasks: Vec<Vec<(usize, MatrixMut<'_>)>> = Vec::new();
-    for (number, block) in matrix.split_columns(width).into_iter().enumerate() {
+    let columns_of = matrix.split_columns(blocks.width).into_iter();
+    let parts = columns_of.flat_map(|block| block.split_into_rows(blocks.height));
+    for (number, block) in parts.enumerate() {
         let task = task(number);
         if task >= tasks.len() {
             tasks.resize_with(task + 1, Vec::new);
@@ -401,17 +432,40 @@ unsafe fn written_blocks<T>(
     data
 }
 
-/// A block of a new matrix, whose elements are written once, a tile of some columns of all rows after the other.
+/// A block of a new matrix, whose elements are written once: some of its pixels after the other, of those a tile of some columns
+/// of all rows after the other. A pixel is so many columns.
 #[derive(Debug)]
 pub(super) struct NewBlock<'a> {
     block: MatrixMut<'a>,
-    /// Where the next row of the tile begins.
+    /// Columns of a pixel.
+    pixel: usize,
+    /// Whether each pixel is written, or being written.
+    begun: Vec<bool>,
+    /// The pixels at hand.
+    places: Vec<usize>,
+    /// Whether they follow each other.
+    together: bool,
+    /// Where the next row of a tile begins, in the columns of the pixels at hand.
     next: (usize, usize),
     /// Columns of the tile.
     length: usize,
 }
 
-impl NewBlock<'_> {
+impl<'a> NewBlock<'a> {
+    fn new(block: MatrixMut<'a>, pixel: usize) -> Self {
+        let pixel = pixel.min(block.columns).max(1);
+        assert!(block.columns.is_multiple_of(pixel), "pixels of a block");
+        Self {
+            begun: vec![false; block.columns / pixel],
+            block,
+            pixel,
+            places: Vec::new(),
+            together: true,
+            next: (0, 0),
+            length: 0,
+        }
+    }
+
     /// The number of rows.
     pub(super) fn rows(&self) -> usize {
         self.block.rows
@@ -422,7 +476,31 @@ impl NewBlock<'_> {
         self.block.columns
     }
 
-    /// Writes the next row of a tile of `length` columns, of which the last vector may be filled in part.
+    /// Whether the pixels at hand are written to their end.
+    fn is_done(&self) -> bool {
+        self.block.rows == 0 || self.next == (0, self.places.len() * self.pixel)
+    }
+
+    /// Goes on with other pixels, none of which has been written.
+    ///
+    /// # Panics
+    /// If those before are not written to their end, or one of these has been, or is none of the block's: a bug of the caller.
+    pub(super) fn begin(&mut self, places: &[usize]) {
+        assert!(self.is_done(), "pixels that are left at {:?}", self.next);
+        for &place in places {
+            assert!(
+                !std::mem::replace(&mut self.begun[place], true),
+                "pixel {place} again"
+            );
+        }
+        self.places.clear();
+        self.places.extend_from_slice(places);
+        let mut pairs = places.iter().zip(places.iter().skip(1));
+        self.together = pairs.all(|(place, next)| place + 1 == *next);
+        self.next = (0, 0);
+    }
+
+    /// Writes the next row of a tile of `length` columns of the pixels at hand, of which the last vector may be filled in part.
     ///
     /// # Panics
     /// If it is not the row `row` of columns `start..start + length` that is next: a bug of the caller.
@@ -437,27 +515,31 @@ impl NewBlock<'_> {
             self.length = length;
         }
         assert!(
-            (row, start) == self.next && length == self.length && length <= self.block.columns - start,
+            (row, start) == self.next
+                && length == self.length
+                && row < self.block.rows
+                && length <= (self.places.len() * self.pixel).saturating_sub(start),
             "row {row} at {start} of a tile of {length}"
         );
-        let offset = row * self.block.row_stride + start;
-        // SAFETY: `start` is at most the number of columns, so this is inside the row or right behind it.
-        let first = unsafe { self.block.start.add(offset) };
-        // SAFETY: the row has `length` columns from there, which are reached by no other way while `self` is borrowed, and
-        // any bytes are a `MaybeUninit`.
-        let target = unsafe { std::slice::from_raw_parts_mut(first.cast::<MaybeUninit<f32>>(), length) };
-        if length == V * S::F32_LANES {
+        let (place, within) = (start / self.pixel, start % self.pixel);
+        if length == V * S::F32_LANES && (self.together || within + length <= self.pixel) {
+            let target = self.target(row, place, within, length);
             let (target, _) = S::as_uninit_mut_simd_f32s(target);
             for (target, value) in target.iter_mut().zip(values) {
                 target.write(value);
             }
         } else {
-            for (vector, value) in values.into_iter().enumerate() {
-                let from = (vector * S::F32_LANES).min(length);
-                let target = &mut target[from..length.min(from + S::F32_LANES)];
-                let mut lanes = [0.0; 16];
-                simd.partial_store_f32s(&mut lanes[..S::F32_LANES], value);
-                target.write_copy_of_slice(&lanes[..target.len()]);
+            let mut lanes = [0.0; 32];
+            for (lanes, value) in lanes.chunks_exact_mut(S::F32_LANES).zip(values) {
+                simd.partial_store_f32s(lanes, value);
+            }
+            let mut lanes = &lanes[..length];
+            let (mut place, mut within) = (place, within);
+            while !lanes.is_empty() {
+                let (now, later) = lanes.split_at(lanes.len().min(self.pixel - within));
+                self.target(row, place, within, now.len())
+                    .write_copy_of_slice(now);
+                (place, within, lanes) = (place + 1, 0, later);
             }
         }
         self.next = if row + 1 == self.block.rows {
@@ -466,37 +548,48 @@ impl NewBlock<'_> {
             (row + 1, start)
         };
     }
+
+    /// So many columns of a row, from one of a pixel at hand on.
+    #[inline(always)]
+    fn target(&mut self, row: usize, place: usize, within: usize, length: usize) -> &mut [MaybeUninit<f32>] {
+        let column = self.places[place] * self.pixel + within;
+        assert!(
+            row < self.block.rows && column <= self.block.columns && length <= self.block.columns - column,
+            "{length} columns at {column} of row {row}"
+        );
+        // SAFETY: the row is one of the block's, and `column` at most the number of its columns, so this is inside the row or right
+        // behind it.
+        let first = unsafe { self.block.start.add(row * self.block.row_stride + column) };
+        // SAFETY: the row has `length` columns from there, which are reached by no other way while `self` is borrowed, and
+        // any bytes are a `MaybeUninit`.
+        unsafe { std::slice::from_raw_parts_mut(first.cast::<MaybeUninit<f32>>(), length) }
+    }
 }
 
-/// A new matrix, computed in blocks of at most `width` columns, in the order of their numbers by each of the tasks that `task` says
-/// they belong to. `compute` is given what `init` makes for its thread, the numbers of the task and of the block, and the block.
+/// A new matrix, computed in blocks, in the order of their numbers by each of the tasks that `task` says they belong to. `compute` is
+/// given what `init` makes for its thread, the numbers of the task and of the block, and the block.
 ///
 /// # Panics
 /// If a block is not written to its end: a bug of the caller.
 pub(super) fn new_blocks<T>(
-    rows: usize,
-    columns: usize,
-    width: usize,
+    [rows, columns]: [usize; 2],
+    blocks: Blocks,
     task: impl Fn(usize) -> usize,
     init: impl Fn() -> T + Send + Sync,
     compute: impl Fn(&mut T, (usize, usize), &mut NewBlock<'_>) + Send + Sync,
 ) -> Vec<f32> {
     let compute = |scratch: &mut T, place, block: MatrixMut<'_>| {
-        let mut block = NewBlock {
-            block,
-            next: (0, 0),
-            length: 0,
-        };
+        let mut block = NewBlock::new(block, blocks.pixel);
         compute(scratch, place, &mut block);
-        let end = (0, block.columns());
         assert!(
-            rows == 0 || block.next == end,
-            "a block of {end:?} was left at {:?}",
+            rows == 0 || block.is_done() && block.begun.iter().all(|begun| *begun),
+            "a block was left at {:?}",
             block.next
         );
     };
-    // SAFETY: each block has got as far as its last column, in every row, and without leaving out any; none can be read.
-    unsafe { written_blocks([rows, columns], width, task, init, compute) }
+    // SAFETY: each pixel has been begun, once, and before the next one, or the end, all rows of all its columns were written; none can
+    // be read.
+    unsafe { written_blocks([rows, columns], blocks, task, init, compute) }
 }
 
 /// A new vector of a function of each of `values`, and what else was made with that function, which is made for each run of

@@ -174,11 +174,8 @@ mod narrow {
             let whole = rows.iter().map(|row| row.len()).min().unwrap_or(0);
             for block in 0..whole {
                 let targets = self.target[block * LANES * self.width..].chunks_exact_mut(self.width);
-                let left = exchange(self.simd, std::array::from_fn(|row| cast(rows[row][block])));
-                let right = exchange(
-                    self.simd,
-                    std::array::from_fn(|row| cast(rows[LANES + row][block])),
-                );
+                let left = exchange(self.simd, eight(&rows, 0, block));
+                let right = exchange(self.simd, eight(&rows, LANES, block));
                 for (target, (left, right)) in targets.zip(left.into_iter().zip(right)) {
                     let (left, right): ([f32; LANES], [f32; LANES]) = (cast(left), cast(right));
                     target[self.first..self.first + LANES].copy_from_slice(&left);
@@ -187,6 +184,12 @@ mod narrow {
             }
             scalar(self.rows, whole * LANES, self.first, self.width, self.target);
         }
+    }
+
+    /// A vector of each of eight rows.
+    #[inline(always)]
+    fn eight(rows: &[&[[f32; LANES]]; GROUP], first: usize, block: usize) -> [__m256; LANES] {
+        std::array::from_fn(|row| cast(rows[first + row][block]))
     }
 
     /// The transpose of a matrix with these rows.
