@@ -452,3 +452,126 @@ impl WithSimd for OuterProduct<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::raw::{Blocks, new_blocks};
+    use super::*;
+    use proptest::prelude::*;
+    use pulp::{Scalar, Scalar128b, Scalar256b, Scalar512b};
+
+    /// Small whole numbers, of which every order of summation gives the same sum.
+    fn values(count: usize, salt: usize) -> Vec<f32> {
+        (0..count)
+            .map(|i| ((i * 37 + salt * 11) % 13) as f32 - 6.0)
+            .collect()
+    }
+
+    /// The sums of each row, of `channels`, from maps `[rows, pixels, batch]` and `[channels, pixels, batch]`.
+    fn outer<S: Simd>(
+        simd: S,
+        input: &[f32],
+        gradient: &[f32],
+        [channels, pixels, batch]: [usize; 3],
+    ) -> Vec<f32> {
+        let map = pixels * batch;
+        let rows: Vec<OuterRow> = (0..input.len() / map).map(|row| (row, row * map)).collect();
+        let gradient: Vec<&[f32]> = gradient.chunks_exact(map).collect();
+        let columns = padded_columns(channels);
+        let mut sums = vec![0.0; rows.len() * columns];
+        let product = OuterProduct {
+            input,
+            rows: &rows,
+            batch,
+            step: batch,
+            gradient: &gradient,
+            transposed: &mut Vec::new(),
+            sums: &mut sums,
+        };
+        simd.vectorize(product);
+        let sums = sums.chunks_exact(columns).flat_map(|sums| &sums[..channels]);
+        sums.copied().collect()
+    }
+
+    /// The product of `[rows, channels]` with maps `[channels, pixels, batch]`.
+    fn inner<S: Simd>(simd: S, input: &[f32], weight: &[f32], [rows, pixels, batch]: [usize; 3]) -> Vec<f32> {
+        let (columns, channels) = (pixels * batch, weight.len() / rows);
+        let weights = PackedWeights::new([rows, 1, channels], |row, _, channel| {
+            weight[row * channels + channel]
+        });
+        // The last pixel first, so that they are apart.
+        let places: Vec<usize> = (0..pixels).map(|at| (at + pixels - 1) % pixels).collect();
+        let compute = |packed: &mut PackedPixels, _, output: &mut NewBlock<'_>| {
+            output.begin(&places);
+            let product = Product {
+                input,
+                batch,
+                weights: &weights,
+                row: 0,
+                links: &[Link { tap: 0, source: 0 }],
+                shifts: &places,
+                first: 0,
+                columns,
+                output,
+                packed,
+            };
+            simd.vectorize(product);
+        };
+        let blocks = Blocks {
+            width: columns,
+            height: rows,
+            pixel: batch,
+        };
+        new_blocks(
+            [rows, columns],
+            blocks,
+            |block| block,
+            PackedPixels::default,
+            compute,
+        )
+    }
+
+    // A processor has one width of vectors. The others are computed without instructions of their own.
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn outer_products_are_sums_over_samples_whatever_the_width_of_vectors(
+            rows in 1_usize..12, channels in 1..=GRAIN, pixels in 1_usize..4,
+            batch in prop_oneof![Just(32_usize), Just(160), 1_usize..40],
+        ) {
+            let map = pixels * batch;
+            let (input, gradient) = (values(rows * map, 1), values(channels * map, 2));
+            let expected: Vec<f32> = input
+                .chunks_exact(map)
+                .flat_map(|row| gradient.chunks_exact(map).map(move |channel| {
+                    row.iter().zip(channel).map(|(a, b)| a * b).sum()
+                }))
+                .collect();
+            let size = [channels, pixels, batch];
+            prop_assert_eq!(&outer(Scalar, &input, &gradient, size), &expected);
+            prop_assert_eq!(&outer(Scalar128b, &input, &gradient, size), &expected);
+            prop_assert_eq!(&outer(Scalar256b, &input, &gradient, size), &expected);
+            prop_assert_eq!(&outer(Scalar512b, &input, &gradient, size), &expected);
+        }
+
+        #[test]
+        fn products_are_sums_over_channels_whatever_the_width_of_vectors(
+            rows in prop_oneof![1_usize..20, Just(64)], channels in 1_usize..9, pixels in 1_usize..4,
+            batch in prop_oneof![Just(32_usize), 1_usize..40],
+        ) {
+            let map = pixels * batch;
+            let (input, weight) = (values(channels * map, 1), values(rows * channels, 2));
+            let expected: Vec<f32> = weight
+                .chunks_exact(channels)
+                .flat_map(|row| (0..map).map(|n| {
+                    row.iter().zip(input[n..].iter().step_by(map)).map(|(a, b)| a * b).sum()
+                }))
+                .collect();
+            let size = [rows, pixels, batch];
+            prop_assert_eq!(&inner(Scalar, &input, &weight, size), &expected);
+            prop_assert_eq!(&inner(Scalar128b, &input, &weight, size), &expected);
+            prop_assert_eq!(&inner(Scalar256b, &input, &weight, size), &expected);
+            prop_assert_eq!(&inner(Scalar512b, &input, &weight, size), &expected);
+        }
+    }
+}

@@ -6,12 +6,16 @@ const GROUP: usize = 16;
 /// `target[n, c] = rows[c][n]`, `[samples, width]`. Columns past the last row repeat it, so that nothing in them is left
 /// from before.
 ///
-/// `width` is a multiple of [`GROUP`], and all rows are as long as `target` has samples.
+/// All rows are as long as `target` has samples.
 pub(super) fn transpose(rows: &[&[f32]], width: usize, target: &mut [f32]) {
     let Some(&last) = rows.last() else { return };
     for first in (0..width).step_by(GROUP) {
         let group: [&[f32]; GROUP] =
             std::array::from_fn(|lane| rows.get(first + lane).copied().unwrap_or(last));
+        if width - first < GROUP {
+            scalar(group, 0, first, width, target);
+            continue;
+        }
         #[cfg(all(target_arch = "x86_64", not(gblend_without_avx512)))]
         if let Some(simd) = pulp::x86::V4::try_new() {
             simd.vectorize(wide::Transpose {
@@ -57,11 +61,11 @@ pub(in crate::engine) fn transposed(matrix: &[f32], rows: usize, columns: usize)
     turned
 }
 
-/// The samples from `start` on.
+/// The samples from `start` on, for as many rows as `width` has place for.
 #[inline(always)]
 fn scalar(rows: [&[f32]; GROUP], start: usize, first: usize, width: usize, target: &mut [f32]) {
     for (n, target) in target.chunks_exact_mut(width).enumerate().skip(start) {
-        let target = &mut target[first..first + GROUP];
+        let target = &mut target[first..width.min(first + GROUP)];
         target
             .iter_mut()
             .zip(&rows)
@@ -259,16 +263,22 @@ mod tests {
         }
 
         #[test]
-        fn each_sample_has_the_rows_and_the_last_one_again(rows in 1_usize..40, samples in 1_usize..70) {
+        fn each_sample_has_the_rows_and_the_last_one_again(
+            rows in 1_usize..40, more in 0_usize..20, samples in 1_usize..70,
+        ) {
             let values: Vec<f32> = (0..rows * samples).map(|i| i as f32).collect();
             let slices: Vec<&[f32]> = values.chunks_exact(samples).collect();
-            let width = rows.next_multiple_of(GROUP);
+            let width = rows + more;
             let (mut target, mut plain, mut eights) = (vec![-1.0; samples * width], vec![-1.0; samples * width], vec![-1.0; samples * width]);
             transpose(&slices, width, &mut target);
             for first in (0..width).step_by(GROUP) {
                 let group = std::array::from_fn(|lane| slices[(first + lane).min(rows - 1)]);
                 scalar(group, 0, first, width, &mut plain);
-                narrow(group, first, width, &mut eights);
+                if width - first < GROUP {
+                    scalar(group, 0, first, width, &mut eights);
+                } else {
+                    narrow(group, first, width, &mut eights);
+                }
             }
             for target in [target, plain, eights] {
                 for (n, target) in target.chunks_exact(width).enumerate() {

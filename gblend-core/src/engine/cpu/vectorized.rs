@@ -37,3 +37,24 @@ macro_rules! vectorized {
         }
     };
 }
+
+#[cfg(all(test, target_arch = "aarch64"))]
+mod tests {
+    use pulp::{Arch, Simd, WithSimd};
+
+    struct Lanes;
+
+    impl WithSimd for Lanes {
+        type Output = usize;
+
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            S::F32_LANES
+        }
+    }
+
+    #[test]
+    fn vectors_are_those_of_neon() {
+        assert!(matches!(Arch::new(), Arch::Neon(_)));
+        assert_eq!(Arch::new().dispatch(Lanes), 4);
+    }
+}
