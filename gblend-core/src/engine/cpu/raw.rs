@@ -449,6 +449,8 @@ pub(super) struct NewBlock<'a> {
     next: (usize, usize),
     /// Columns of the tile.
     length: usize,
+    /// Which of the pixels at hand it begins in, and at which of its columns: a division, which is slow.
+    at: (usize, usize),
 }
 
 impl<'a> NewBlock<'a> {
@@ -463,6 +465,7 @@ impl<'a> NewBlock<'a> {
             together: true,
             next: (0, 0),
             length: 0,
+            at: (0, 0),
         }
     }
 
@@ -513,6 +516,7 @@ impl<'a> NewBlock<'a> {
     ) {
         if row == 0 {
             self.length = length;
+            self.at = (start / self.pixel, start % self.pixel);
         }
         assert!(
             (row, start) == self.next
@@ -521,7 +525,7 @@ impl<'a> NewBlock<'a> {
                 && length <= (self.places.len() * self.pixel).saturating_sub(start),
             "row {row} at {start} of a tile of {length}"
         );
-        let (place, within) = (start / self.pixel, start % self.pixel);
+        let (place, within) = self.at;
         if length == V * S::F32_LANES && (self.together || within + length <= self.pixel) {
             let target = self.target(row, place, within, length);
             let (target, _) = S::as_uninit_mut_simd_f32s(target);
