@@ -1,6 +1,7 @@
 //! Project automation: `cargo xtask TASK`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod aarch64;
 mod bench;
 mod ci;
 mod command_line;
@@ -60,6 +61,8 @@ enum Task {
     Onnx(onnx::Onnx),
     /// Test the processes of an MPI job; needs an MPI library and libclang.
     Mpi,
+    /// Build for 64-bit ARM, and test there what computes; needs a cross-compiler and an emulator.
+    Aarch64(aarch64::Aarch64),
     /// Build and link the CUDA build, with a compiler from PyPI.
     Cuda(cuda::Cuda),
     /// Pack what a GPU machine without Rust or a network needs to check and time the CUDA build.
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Task::Wheel => wheel::run(),
         Task::Onnx(onnx) => onnx.run(),
         Task::Mpi => mpi::run(),
+        Task::Aarch64(aarch64) => aarch64.run(),
         Task::Cuda(cuda) => cuda.run(),
         Task::GpuBundle(bundle) => bundle.run(),
         Task::Bench(bench) => bench.run(),
