@@ -42,7 +42,10 @@ impl PackedPixels {
         self.size = size;
         self.places.clear();
         let places = self.kept.len();
-        self.values.resize(places.max(pixels.len()) * size, 0.0);
+        let needed = places.max(pixels.len()) * size;
+        if self.values.len() < needed {
+            self.values.resize(needed, 0.0);
+        }
         for (position, pixel) in pixels.clone().enumerate() {
             let place = if places == 0 { position } else { pixel % places };
             self.places.push(place);

@@ -106,7 +106,7 @@ fn blocks_of_groups(rows: usize, columns: usize, batch: usize) -> Blocks {
     /// Blocks for the threads to share.
     const BLOCKS: usize = 8;
     /// Columns of a block, at least and at most.
-    const COLUMNS: [usize; 2] = [512, 2048];
+    const COLUMNS: [usize; 2] = [256, 512];
     /// Rows for which a copy of what they read is worth it, a multiple of all tiles'.
     const ROWS: usize = 72;
     let pixels = columns / batch;
