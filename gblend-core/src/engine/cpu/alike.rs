@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::direct::Link;
+use super::window_groups::shift;
 
 /// Some pixels whose windows have the same taps in the picture, each as far from the one before.
 #[derive(Debug, Default)]
@@ -26,23 +27,17 @@ impl Alike {
         for pixel in pixels.skip(1) {
             self.next.clear();
             window(pixel, &mut self.next);
+            let Some(shift) = shift(&self.links, &self.next) else {
+                return;
+            };
             if self.pixels == 1 {
-                self.step = self.first_step();
+                self.step = shift;
             }
-            let far = self.pixels * self.step;
-            let same =
-                |(link, next): (&Link, &Link)| link.tap == next.tap && link.source + far == next.source;
-            let all = self.links.iter().zip(&self.next).all(same);
-            if !all || self.links.len() != self.next.len() {
+            if shift != self.pixels * self.step {
                 return;
             }
             self.pixels += 1;
         }
-    }
-
-    fn first_step(&self) -> usize {
-        let pair = self.links.first().zip(self.next.first());
-        pair.map_or(0, |(link, next)| next.source.saturating_sub(link.source))
     }
 }
 

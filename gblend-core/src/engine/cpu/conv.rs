@@ -346,51 +346,33 @@ pub(in crate::engine) fn input_gradient(
 impl ConvSize {
     /// The windows of output pixels.
     fn order_of_windows(&self) -> Order {
-        let WindowPlan {
-            window,
-            width,
-            out_width,
-            ..
-        } = self.plan;
-        let rows = if self.plan.taps() == 1 { 0 } else { window.kernel.0 };
-        Order {
-            width: out_width,
-            reach: rows * width,
-        }
+        let plan = self.plan;
+        self.order(plan.out_width, plan.window.kernel.0, plan.width)
     }
 
     /// The output pixels that read an input pixel, as its window.
     fn order_of_readers(&self) -> Order {
-        let WindowPlan {
-            window,
-            width,
-            out_width,
-            ..
-        } = self.plan;
-        let rows = if self.plan.taps() == 1 {
-            0
-        } else {
-            window.kernel.0.div_ceil(window.stride.0)
-        };
+        let plan = self.plan;
+        let rows = plan.window.kernel.0.div_ceil(plan.window.stride.0);
+        self.order(plan.width, rows, plan.out_width)
+    }
+
+    /// So many windows beside each other, each of pixels in so many rows of this width.
+    fn order(&self, width: usize, rows: usize, row: usize) -> Order {
+        let is_pixel = self.plan.taps() == 1;
         Order {
             width,
-            reach: rows * out_width,
+            reach: if is_pixel { 0 } else { rows * row },
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::whole_numbers::values;
     use super::*;
     use crate::engine::window::Window;
     use proptest::prelude::*;
-
-    /// Small whole numbers, of which every order of summation gives the same sum.
-    fn values(count: usize, salt: usize) -> Vec<f32> {
-        (0..count)
-            .map(|i| ((i * 37 + salt * 11) % 13) as f32 - 6.0)
-            .collect()
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]

@@ -69,9 +69,7 @@ impl PackedWeights {
             channels,
         }
     }
-}
 
-impl PackedWeights {
     /// Channels that each tap reads.
     pub(super) fn channels(&self) -> usize {
         self.channels
@@ -456,16 +454,10 @@ impl WithSimd for OuterProduct<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::raw::{Blocks, new_blocks};
+    use super::super::whole_numbers::values;
     use super::*;
     use proptest::prelude::*;
     use pulp::{Scalar, Scalar128b, Scalar256b, Scalar512b};
-
-    /// Small whole numbers, of which every order of summation gives the same sum.
-    fn values(count: usize, salt: usize) -> Vec<f32> {
-        (0..count)
-            .map(|i| ((i * 37 + salt * 11) % 13) as f32 - 6.0)
-            .collect()
-    }
 
     /// The sums of each row, of `channels`, from maps `[rows, pixels, batch]` and `[channels, pixels, batch]`.
     fn outer<S: Simd>(

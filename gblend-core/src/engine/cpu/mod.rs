@@ -31,4 +31,6 @@ pub(super) mod step_pool;
 pub(super) mod surprise;
 mod tiles;
 pub(super) mod transpose;
+#[cfg(test)]
+mod whole_numbers;
 mod window_groups;

@@ -18,18 +18,15 @@ pub(super) struct Group {
     pub(super) places: Vec<usize>,
 }
 
-impl Group {
-    /// How far a window is from the first, if it is one of these.
-    fn shift(&self, links: &[Link]) -> Option<usize> {
-        let Some((first, other)) = self.links.first().zip(links.first()) else {
-            return (self.links.is_empty() && links.is_empty()).then_some(0);
-        };
-        let shift = other.source.checked_sub(first.source)?;
-        let same =
-            |(link, other): (&Link, &Link)| link.tap == other.tap && link.source + shift == other.source;
-        let all = self.links.len() == links.len() && self.links.iter().zip(links).all(same);
-        all.then_some(shift)
-    }
+/// How far a window is from another, if both have the same taps in the picture.
+pub(super) fn shift(from: &[Link], to: &[Link]) -> Option<usize> {
+    let Some((first, other)) = from.first().zip(to.first()) else {
+        return (from.is_empty() && to.is_empty()).then_some(0);
+    };
+    let shift = other.source.checked_sub(first.source)?;
+    let same = |(link, other): (&Link, &Link)| link.tap == other.tap && link.source + shift == other.source;
+    let all = from.len() == to.len() && from.iter().zip(to).all(same);
+    all.then_some(shift)
 }
 
 /// The groups of some pixels.
@@ -54,7 +51,7 @@ impl WindowGroups {
             let links = &self.links;
             let groups = self.groups[..used].iter().enumerate();
             let found = groups
-                .filter_map(|(at, group)| Some((at, group.shift(links)?)))
+                .filter_map(|(at, group)| Some((at, shift(&group.links, links)?)))
                 .next();
             let (at, shift) = found.unwrap_or_else(|| {
                 if used == self.groups.len() {
