@@ -26,6 +26,7 @@ use super::cpu::conv::ConvSize;
 use super::cpu::dense::DenseSize;
 use super::cpu::norm::{Moments, Source};
 use super::cpu::pixel_rows as pixel_rows_kernels;
+use super::cpu::weight_gradient::weight_gradient;
 use super::cpu::{axis_sum, conv as conv_kernels, dense, elementwise, norm, pool, raw, transpose};
 use super::handoff::{self, Handoff, Recompute};
 use super::operand::{BatchMoments, NormOptions, NormStatistics, ParamOn, TapedOn};
@@ -197,7 +198,7 @@ pub fn conv(
                         *bias += map.iter().map(|&g| f64::from(g)).sum::<f64>() as f32;
                     });
             }
-            conv_kernels::weight_gradient(
+            weight_gradient(
                 &size,
                 &gradient,
                 &input.values(),
@@ -349,7 +350,7 @@ pub fn conv_norm(
             let sums = made.backward(&mut gradient, &source);
             add_pairs(grads, (&made.gamma, &made.beta), &sums)?;
             drop(made);
-            conv_kernels::weight_gradient(
+            weight_gradient(
                 &size,
                 &gradient,
                 &input.values(),

@@ -1,15 +1,15 @@
 //! Convolution of maps `[channels, height, width, batch]`.
 //!
-//! Unless the batch is too small to fill vectors, and always for the gradient of the weights, the kernels
-//! of [`direct`](super::direct) read the maps as they are. Small batches go through matrix products over row
+//! Unless the batch is too small to fill vectors, the kernels of [`direct`](super::direct) read the maps as they are, and those
+//! of [`weight_gradient`](super::weight_gradient) always do. Small batches go through matrix products over row
 //! copies: the matrix of a chunk of output pixels is made of whole rows of the input, one copy (or zero
 //! fill) per weight column and pixel, and chunks are sized so that their columns stay in the second-level
 //! cache.
 
 use rayon::prelude::*;
 
-use super::alike::Alike;
-use super::direct::{GRAIN, Link, OuterProduct, PackedWeights, padded_columns};
+use super::direct::Link;
+use super::packed_weights::PackedWeights;
 use super::products::{Order, products};
 use super::raw::{Matrix, MatrixMut, column_blocks};
 use crate::engine::window::WindowPlan;
@@ -19,10 +19,6 @@ const DIRECT: usize = 8;
 
 /// Elements of a chunk's columns: half a megabyte.
 const CHUNK: usize = 131_072;
-
-/// Parts that the gradient of the weights is computed in, about. Fixed, so that the sums are the same at any
-/// number of threads.
-const PARTS: usize = 8;
 
 /// Tasks that an input's gradient by matrix products is divided into.
 const TASKS: usize = 4;
@@ -38,7 +34,7 @@ pub(in crate::engine) struct ConvSize {
 
 impl ConvSize {
     /// Columns of the weight matrix.
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         self.in_channels * self.plan.taps()
     }
 
@@ -119,7 +115,12 @@ impl ConvSize {
     }
 
     /// Divides `pixels` into runs along one output row that lie wholly in the picture or in the padding.
-    fn for_each_run(&self, tap: usize, pixels: std::ops::Range<usize>, mut visit: impl FnMut(Run)) {
+    pub(super) fn for_each_run(
+        &self,
+        tap: usize,
+        pixels: std::ops::Range<usize>,
+        mut visit: impl FnMut(Run),
+    ) {
         let plan = self.plan;
         let tap_column = tap % plan.window.kernel.1;
         let inner = plan.inner_columns(tap_column);
@@ -154,14 +155,14 @@ impl ConvSize {
 }
 
 /// Neighboring output pixels of one output row whose tap is in the same state.
-struct Run {
+pub(super) struct Run {
     /// The first output pixel.
-    pixel: usize,
-    length: usize,
+    pub(super) pixel: usize,
+    pub(super) length: usize,
     /// The input pixel of the first; `None` if all lie in the padding.
-    source: Option<usize>,
+    pub(super) source: Option<usize>,
     /// Input pixels from one to the next.
-    step: usize,
+    pub(super) step: usize,
 }
 
 /// Copies columns `start..start + width` of a matrix with rows of `stride` elements, so that its rows follow
@@ -185,9 +186,7 @@ pub(in crate::engine) fn forward(size: &ConvSize, input: &[f32], weight: &[f32])
     let (batch, depth, taps) = (size.batch, size.depth(), size.plan.taps());
     let (rows, columns) = (size.out_channels, size.plan.out_pixels() * batch);
     if batch >= DIRECT {
-        let weights = PackedWeights::new([rows, taps, size.in_channels], |row, tap, channel| {
-            weight[row * depth + channel * taps + tap]
-        });
+        let weights = PackedWeights::new([rows, taps, size.in_channels], weight, [depth, taps]);
         let window = |pixel, links: &mut Vec<Link>| size.window(pixel, links);
         let order = size.order_of_windows();
         return products(input, batch, &weights, [rows, columns], order, window);
@@ -227,72 +226,6 @@ impl ConvSize {
     }
 }
 
-/// `gradient[o, c, t] += Σ output_gradient[o, p, n] · input[c, source(p, t), n]`.
-pub(in crate::engine) fn weight_gradient(
-    size: &ConvSize,
-    output_gradient: &[f32],
-    input: &[f32],
-    gradient: &mut [f32],
-) {
-    let (batch, depth, taps) = (size.batch, size.depth(), size.plan.taps());
-    let (in_map, out_map) = (size.plan.in_pixels() * batch, size.plan.out_pixels() * batch);
-    if depth * out_map * size.out_channels == 0 {
-        return;
-    }
-    // Each group of output channels has sums of its own, for some parts of the pixels.
-    let groups = size.out_channels.div_ceil(GRAIN);
-    let out_pixels = size.plan.out_pixels();
-    let pixels = out_pixels.div_ceil(PARTS.div_ceil(groups));
-    let parts = out_pixels.div_ceil(pixels);
-    let sums: Vec<Vec<f32>> = (0..groups * parts)
-        .into_par_iter()
-        .map(|task| {
-            let (group, part) = (task / parts, task % parts);
-            let channels = group * GRAIN..size.out_channels.min((group + 1) * GRAIN);
-            let mut sums = vec![0.0; depth * padded_columns(channels.len())];
-            let (mut transposed, mut rows, mut alike) = (Vec::new(), Vec::new(), Alike::default());
-            let (mut pixel, end) = (part * pixels, out_pixels.min((part + 1) * pixels));
-            while pixel < end {
-                alike.find(pixel..end, |pixel, links| size.window(pixel, links));
-                // Where each row of the sums finds its samples.
-                rows.clear();
-                for link in &alike.links {
-                    let row = |c: usize| (c * taps + link.tap, c * in_map + link.source * batch);
-                    rows.extend((0..size.in_channels).map(row));
-                }
-                let samples =
-                    |o: usize| &output_gradient[o * out_map + pixel * batch..][..alike.pixels * batch];
-                let gradient: Vec<&[f32]> = channels.clone().map(samples).collect();
-                let product = OuterProduct {
-                    input,
-                    rows: &rows,
-                    batch,
-                    step: alike.step * batch,
-                    gradient: &gradient,
-                    transposed: &mut transposed,
-                    sums: &mut sums,
-                };
-                product.run();
-                pixel += alike.pixels;
-            }
-            sums
-        })
-        .collect();
-    let targets = gradient.par_chunks_mut(GRAIN * depth).zip(sums.par_chunks(parts));
-    targets.for_each(|(gradient, sums)| {
-        let columns = padded_columns(gradient.len() / depth);
-        for (o, gradient) in gradient.chunks_exact_mut(depth).enumerate() {
-            for sums in sums {
-                let column = sums[o..].iter().step_by(columns);
-                gradient
-                    .iter_mut()
-                    .zip(column)
-                    .for_each(|(gradient, sum)| *gradient += sum);
-            }
-        }
-    });
-}
-
 /// `Σ weight[o, c, t] · output_gradient[o, p, n]` over all (p, t) with source q, at `[c, q, n]`.
 pub(in crate::engine) fn input_gradient(
     size: &ConvSize,
@@ -305,9 +238,7 @@ pub(in crate::engine) fn input_gradient(
     let map = size.plan.in_pixels() * batch;
     if batch >= DIRECT {
         let (rows, channels) = (size.in_channels, size.out_channels);
-        let weights = PackedWeights::new([rows, taps, channels], |row, tap, channel| {
-            weight[channel * depth + row * taps + tap]
-        });
+        let weights = PackedWeights::new([rows, taps, channels], weight, [taps, depth]);
         let readers = |pixel, links: &mut Vec<Link>| size.readers(pixel, links);
         let order = size.order_of_readers();
         return products(output_gradient, batch, &weights, [rows, map], order, readers);
@@ -369,6 +300,7 @@ impl ConvSize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::weight_gradient::weight_gradient;
     use super::super::whole_numbers::values;
     use super::*;
     use crate::engine::window::Window;

@@ -3,20 +3,11 @@
 //! With the batch innermost, a pixel of a channel is a row of samples, which is all that a tile of sums in
 //! vector registers needs. Windows skip the padding, which in small maps is every third of their pixels.
 
-use std::ops::Range;
-
 use pulp::{Arch, Simd, WithSimd};
 
 use super::packed_pixels::PackedPixels;
+use super::packed_weights::{FEW_ROWS, PackedWeights, ROWS};
 use super::raw::NewBlock;
-use super::transpose::transpose;
-
-/// Rows of a tile of sums where there are 32 registers.
-const ROWS: usize = 8;
-
-/// Rows of a tile where there are 16: with [`VECTORS`] vectors each, their operands are in the registers, too, and sums enough
-/// are under way that none waits for the one before.
-const FEW_ROWS: usize = 6;
 
 /// Vectors in a row of a tile: with 32 registers a tile leaves room for its operands.
 const VECTORS: usize = 2;
@@ -33,59 +24,6 @@ pub(super) const SAMPLES: usize = 128;
 pub(super) struct Link {
     pub(super) tap: usize,
     pub(super) source: usize,
-}
-
-/// Weights `[rows, taps, channels]` in the order in which the tiles of a [`Product`] read them.
-#[derive(Debug)]
-pub(super) struct PackedWeights {
-    values: Vec<f32>,
-    /// Rows of a panel, which are those of a tile.
-    panel: usize,
-    taps: usize,
-    channels: usize,
-}
-
-impl PackedWeights {
-    /// Reads every weight once, by row, tap and channel.
-    pub(super) fn new(
-        [rows, taps, channels]: [usize; 3],
-        weight: impl Fn(usize, usize, usize) -> f32,
-    ) -> Self {
-        let panel = Arch::new().dispatch(TileRows);
-        let mut values = vec![0.0; rows.next_multiple_of(panel) * taps * channels];
-        let mut targets = values.chunks_exact_mut(panel);
-        for tile in (0..rows).step_by(panel) {
-            let indices = (0..taps).flat_map(|tap| (0..channels).map(move |channel| (tap, channel)));
-            for ((tap, channel), target) in indices.zip(&mut targets) {
-                for (row, target) in (tile..rows).zip(target) {
-                    *target = weight(row, tap, channel);
-                }
-            }
-        }
-        Self {
-            values,
-            panel,
-            taps,
-            channels,
-        }
-    }
-
-    /// Channels that each tap reads.
-    pub(super) fn channels(&self) -> usize {
-        self.channels
-    }
-
-    /// Whether a copy of what tiles read pays for so many rows: once there are some tiles to read it, fewer of the small tiles of
-    /// narrow vectors, which read a single line of the cache at a time, and fewer where the copy is kept.
-    pub(super) fn is_worth_a_copy(&self, rows: usize, kept: bool) -> bool {
-        let least = match (self.panel == ROWS, kept) {
-            (true, false) => 64,
-            (true, true) => 32,
-            (false, false) => 16,
-            (false, true) => 8,
-        };
-        rows >= least
-    }
 }
 
 /// Samples of a block: some that divide the batch, whole vectors if there are such.
@@ -140,7 +78,7 @@ impl Product<'_, '_> {
     #[inline(always)]
     fn pack<S: Simd>(&mut self) {
         let (width, columns) = (VECTORS * S::F32_LANES, self.columns);
-        let channels = self.weights.channels;
+        let channels = self.weights.channels();
         let map = self.input.len() / channels.max(1);
         let (input, batch, first) = (self.input, self.batch, self.first);
         // Together, pixels are copied as one.
@@ -152,19 +90,17 @@ impl Product<'_, '_> {
         let size = channels * columns.next_multiple_of(width);
         let pixels = self.links.iter().map(|link| link.source);
         self.packed.window(size, pixels, |pixel, packed| {
-            for channel in 0..channels {
-                let mut column = 0;
-                for shift in shifts {
-                    let from = channel * map + (pixel + shift) * batch + first;
-                    let mut values = &input[from..][..length];
-                    while !values.is_empty() {
-                        let (block, within) = (column / width, column % width);
-                        let (now, later) = values.split_at(values.len().min(width - within));
-                        let at = (block * channels + channel) * width + within;
-                        copy(now, &mut packed[at..][..now.len()]);
-                        column += now.len();
-                        values = later;
-                    }
+            let mut column = 0;
+            for shift in shifts {
+                let mut from = (pixel + shift) * batch + first;
+                let end = column + length;
+                while column < end {
+                    let (block, within) = (column / width, column % width);
+                    let now = (width - within).min(end - column);
+                    let target = &mut packed[block * channels * width + within..];
+                    copy_rows(&input[from..], map, target, width, [channels, now]);
+                    column += now;
+                    from += now;
                 }
             }
         });
@@ -178,9 +114,8 @@ impl Product<'_, '_> {
         (row, start, length): (usize, usize, usize),
         packed: bool,
     ) {
-        let channels = self.weights.channels;
-        let depth = P * self.weights.taps * channels;
-        let weights = &self.weights.values[(self.row + row) / P * depth..][..depth];
+        let channels = self.weights.channels();
+        let weights = self.weights.panel_at(self.row + row);
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
         let whole = V * S::F32_LANES;
         if packed {
@@ -218,9 +153,9 @@ impl Product<'_, '_> {
     #[inline(always)]
     fn tiles<S: Simd, const V: usize>(&mut self, simd: S, start: usize, length: usize, packed: bool) {
         let rows = self.output.rows();
-        for row in (0..rows).step_by(self.weights.panel) {
+        for row in (0..rows).step_by(self.weights.panel()) {
             let place = (row, start, length);
-            if self.weights.panel == ROWS {
+            if self.weights.panel() == ROWS {
                 self.tile::<S, ROWS, ROWS, V>(simd, place, packed);
             } else {
                 match rows - row {
@@ -230,18 +165,6 @@ impl Product<'_, '_> {
                 }
             }
         }
-    }
-}
-
-/// Asks for the rows of a tile.
-struct TileRows;
-
-impl WithSimd for TileRows {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        if S::REGISTER_COUNT > 16 { ROWS } else { FEW_ROWS }
     }
 }
 
@@ -275,17 +198,33 @@ fn whole_vectors<S: Simd, const V: usize>(simd: S, values: &[f32]) -> [S::f32s; 
     vectors
 }
 
-/// A copy of few values, without a call where they are whole vectors of eight.
+/// Copies the first columns of some rows, `[rows, columns]`, with so many elements from a row to the next in both. Without a call
+/// for each where they are eights, of which a row of a tile has up to four.
 #[inline(always)]
-fn copy(values: &[f32], target: &mut [f32]) {
-    let ((eights, rest), (targets, _)) = (values.as_chunks::<8>(), target.as_chunks_mut::<8>());
-    if rest.is_empty() {
-        targets
-            .iter_mut()
-            .zip(eights)
-            .for_each(|(target, eight)| *target = *eight);
-    } else {
-        target.copy_from_slice(values);
+fn copy_rows(
+    input: &[f32],
+    step: usize,
+    target: &mut [f32],
+    target_step: usize,
+    [rows, columns]: [usize; 2],
+) {
+    let pairs = input
+        .chunks(step.max(1))
+        .zip(target.chunks_mut(target_step))
+        .take(rows);
+    match columns {
+        32 => pairs.for_each(|(from, to)| copy::<32>(from, to)),
+        24 => pairs.for_each(|(from, to)| copy::<24>(from, to)),
+        16 => pairs.for_each(|(from, to)| copy::<16>(from, to)),
+        8 => pairs.for_each(|(from, to)| copy::<8>(from, to)),
+        _ => pairs.for_each(|(from, to)| to[..columns].copy_from_slice(&from[..columns])),
+    }
+}
+
+#[inline(always)]
+fn copy<const N: usize>(from: &[f32], to: &mut [f32]) {
+    if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut::<N>()) {
+        *to = *from;
     }
 }
 
@@ -328,129 +267,6 @@ impl WithSimd for Product<'_, '_> {
     }
 }
 
-/// A row of an [`OuterProduct`]'s sums, and where its samples begin in the input.
-pub(super) type OuterRow = (usize, usize);
-
-/// `sums[k, o] += Σ input[row k, p, n] · gradient[o, p, n]` over some pixels and the samples of each.
-///
-/// The tiles go along the output's channels, so that the only values to rearrange are those of the gradient. They stay in
-/// the registers over several pixels, of which one alone may have few samples.
-#[derive(Debug)]
-pub(super) struct OuterProduct<'a> {
-    pub(super) input: &'a [f32],
-    pub(super) rows: &'a [OuterRow],
-    /// Samples of a pixel.
-    pub(super) batch: usize,
-    /// From the samples of a pixel to those of the next, in the input.
-    pub(super) step: usize,
-    /// The samples of all pixels, of each channel; at most [`GRAIN`] channels.
-    pub(super) gradient: &'a [&'a [f32]],
-    /// Keeps its memory from one product to the next.
-    pub(super) transposed: &'a mut Vec<f32>,
-    /// Rows of [`padded_columns`] of the channels.
-    pub(super) sums: &'a mut [f32],
-}
-
-/// Columns of the sums for so many channels: whole vectors.
-pub(super) fn padded_columns(channels: usize) -> usize {
-    channels.next_multiple_of(GRAIN / VECTORS)
-}
-
-impl OuterProduct<'_> {
-    pub(super) fn run(self) {
-        Arch::new().dispatch(self);
-    }
-
-    /// Makes `transposed` the gradient as `[samples, columns]`.
-    #[inline(always)]
-    fn transpose(&mut self, columns: Range<usize>, samples: Range<usize>) {
-        let last = self.gradient.len() - 1;
-        let (from, to) = (columns.start.min(last), columns.end.min(last + 1));
-        let rows = self.gradient[from..to].iter().map(|row| &row[samples.clone()]);
-        self.transposed.resize(columns.len() * samples.len(), 0.0);
-        let rows: Vec<&[f32]> = rows.collect();
-        transpose(&rows, columns.len(), self.transposed);
-    }
-
-    /// The samples of `pixels` that `samples` names, of all if there are several.
-    fn piece(&self, pixels: Range<usize>, samples: Range<usize>) -> Range<usize> {
-        let first = pixels.start * self.batch + samples.start;
-        first..first + pixels.len() * samples.len()
-    }
-
-    /// Adds to `V` vectors of columns of all rows.
-    #[inline(always)]
-    fn columns<S: Simd, const V: usize, const R: usize>(&mut self, simd: S, first: usize) {
-        let pixels = self.gradient[0].len() / self.batch;
-        let together = (SAMPLES / self.batch).max(1);
-        for pixel in (0..pixels).step_by(together) {
-            for sample in (0..self.batch).step_by(SAMPLES) {
-                let pixels = pixel..pixels.min(pixel + together);
-                let samples = sample..self.batch.min(sample + SAMPLES);
-                self.tiles::<S, V, R>(simd, first, pixels, samples);
-            }
-        }
-    }
-
-    /// One piece, `R` rows at a time.
-    #[inline(always)]
-    fn tiles<S: Simd, const V: usize, const R: usize>(
-        &mut self,
-        simd: S,
-        first: usize,
-        pixels: Range<usize>,
-        samples: Range<usize>,
-    ) {
-        let (width, all) = (V * S::F32_LANES, padded_columns(self.gradient.len()));
-        self.transpose(first..first + width, self.piece(pixels.clone(), samples.clone()));
-        let length = samples.len();
-        for rows in self.rows.chunks(R) {
-            let mut sums = [[simd.splat_f32s(0.0); V]; R];
-            for (pixel, gradient) in pixels.clone().zip(self.transposed.chunks_exact(length * width)) {
-                // The last rows may be fewer; the tile then computes one of them several times.
-                let values: [&[f32]; R] = std::array::from_fn(|row| {
-                    let (_, start) = rows[row.min(rows.len() - 1)];
-                    &self.input[start + pixel * self.step + samples.start..][..length]
-                });
-                for (n, gradient) in (0..length).zip(gradient.chunks_exact(width)) {
-                    let (gradient, _) = S::as_simd_f32s(gradient);
-                    for (sums, values) in sums.iter_mut().zip(&values) {
-                        let value = simd.splat_f32s(values[n]);
-                        for (sum, &gradient) in sums.iter_mut().zip(gradient) {
-                            *sum = simd.mul_add_e_f32s(value, gradient, *sum);
-                        }
-                    }
-                }
-            }
-            for (&(row, _), sums) in rows.iter().zip(sums) {
-                let (target, _) = S::as_mut_simd_f32s(&mut self.sums[row * all + first..][..width]);
-                for (target, sum) in target.iter_mut().zip(sums) {
-                    *target = simd.add_f32s(*target, sum);
-                }
-            }
-        }
-    }
-}
-
-impl WithSimd for OuterProduct<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let (columns, lanes) = (padded_columns(self.gradient.len()), S::F32_LANES);
-        let mut first = 0;
-        while first < columns {
-            let pair = first + VECTORS * lanes <= columns;
-            match (pair, S::REGISTER_COUNT > 16) {
-                (true, true) => self.columns::<S, VECTORS, ROWS>(simd, first),
-                (true, false) => self.columns::<S, VECTORS, { ROWS / 2 }>(simd, first),
-                (false, _) => self.columns::<S, 1, ROWS>(simd, first),
-            }
-            first += if pair { VECTORS * lanes } else { lanes };
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::raw::{Blocks, new_blocks};
@@ -459,38 +275,10 @@ mod tests {
     use proptest::prelude::*;
     use pulp::{Scalar, Scalar128b, Scalar256b, Scalar512b};
 
-    /// The sums of each row, of `channels`, from maps `[rows, pixels, batch]` and `[channels, pixels, batch]`.
-    fn outer<S: Simd>(
-        simd: S,
-        input: &[f32],
-        gradient: &[f32],
-        [channels, pixels, batch]: [usize; 3],
-    ) -> Vec<f32> {
-        let map = pixels * batch;
-        let rows: Vec<OuterRow> = (0..input.len() / map).map(|row| (row, row * map)).collect();
-        let gradient: Vec<&[f32]> = gradient.chunks_exact(map).collect();
-        let columns = padded_columns(channels);
-        let mut sums = vec![0.0; rows.len() * columns];
-        let product = OuterProduct {
-            input,
-            rows: &rows,
-            batch,
-            step: batch,
-            gradient: &gradient,
-            transposed: &mut Vec::new(),
-            sums: &mut sums,
-        };
-        simd.vectorize(product);
-        let sums = sums.chunks_exact(columns).flat_map(|sums| &sums[..channels]);
-        sums.copied().collect()
-    }
-
     /// The product of `[rows, channels]` with maps `[channels, pixels, batch]`.
     fn inner<S: Simd>(simd: S, input: &[f32], weight: &[f32], [rows, pixels, batch]: [usize; 3]) -> Vec<f32> {
         let (columns, channels) = (pixels * batch, weight.len() / rows);
-        let weights = PackedWeights::new([rows, 1, channels], |row, _, channel| {
-            weight[row * channels + channel]
-        });
+        let weights = PackedWeights::new([rows, 1, channels], weight, [channels, 1]);
         // The last pixel first, so that they are apart.
         let places: Vec<usize> = (0..pixels).map(|at| (at + pixels - 1) % pixels).collect();
         let compute = |packed: &mut PackedPixels, _, output: &mut NewBlock<'_>| {
@@ -526,26 +314,6 @@ mod tests {
     // A processor has one width of vectors. The others are computed without instructions of their own.
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn outer_products_are_sums_over_samples_whatever_the_width_of_vectors(
-            rows in 1_usize..12, channels in 1..=GRAIN, pixels in 1_usize..4,
-            batch in prop_oneof![Just(32_usize), Just(160), 1_usize..40],
-        ) {
-            let map = pixels * batch;
-            let (input, gradient) = (values(rows * map, 1), values(channels * map, 2));
-            let expected: Vec<f32> = input
-                .chunks_exact(map)
-                .flat_map(|row| gradient.chunks_exact(map).map(move |channel| {
-                    row.iter().zip(channel).map(|(a, b)| a * b).sum()
-                }))
-                .collect();
-            let size = [channels, pixels, batch];
-            prop_assert_eq!(&outer(Scalar, &input, &gradient, size), &expected);
-            prop_assert_eq!(&outer(Scalar128b, &input, &gradient, size), &expected);
-            prop_assert_eq!(&outer(Scalar256b, &input, &gradient, size), &expected);
-            prop_assert_eq!(&outer(Scalar512b, &input, &gradient, size), &expected);
-        }
-
         #[test]
         fn products_are_sums_over_channels_whatever_the_width_of_vectors(
             rows in prop_oneof![1_usize..20, Just(64)], channels in 1_usize..9, pixels in 1_usize..4,

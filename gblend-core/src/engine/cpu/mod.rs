@@ -7,7 +7,6 @@
 mod vectorized;
 
 pub(super) mod activation;
-mod alike;
 pub(super) mod attention;
 pub(super) mod axis_sum;
 pub(super) mod conv;
@@ -18,7 +17,9 @@ pub(super) mod gather;
 pub(super) mod gru;
 mod lanes;
 pub(super) mod norm;
+mod outer;
 mod packed_pixels;
+mod packed_weights;
 pub(super) mod pixel_rows;
 pub(super) mod pool;
 mod products;
@@ -31,6 +32,7 @@ pub(super) mod step_pool;
 pub(super) mod surprise;
 mod tiles;
 pub(super) mod transpose;
+pub(super) mod weight_gradient;
 #[cfg(test)]
 mod whole_numbers;
 mod window_groups;

@@ -4,8 +4,9 @@
 //! of several pixels, and those whose windows look alike fill the vectors together. Which it is depends on the sizes alone, and no
 //! sum on which it is.
 
-use super::direct::{Link, PackedWeights, Product, SAMPLES, sample_block};
+use super::direct::{Link, Product, SAMPLES, sample_block};
 use super::packed_pixels::PackedPixels;
+use super::packed_weights::PackedWeights;
 use super::raw::{Blocks, NewBlock, new_blocks};
 use super::window_groups::WindowGroups;
 
