@@ -35,4 +35,6 @@ pub(super) mod transpose;
 pub(super) mod weight_gradient;
 #[cfg(test)]
 mod whole_numbers;
+mod whole_steps;
 mod window_groups;
+mod window_runs;

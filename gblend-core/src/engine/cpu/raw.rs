@@ -143,6 +143,7 @@ impl<'a> Matrix<'a> {
 
     /// The row `first` and those after it, if the elements of each follow each other; where there are fewer than `R`, the last
     /// one again.
+    #[inline(always)]
     pub(super) fn rows_at<const R: usize>(self, first: usize) -> Option<[&'a [f32]; R]> {
         let last = self.rows.saturating_sub(1);
         let row = |row: usize| &self.data[(first + row).min(last) * self.row_stride..][..self.columns];
@@ -192,13 +193,13 @@ impl<'a> MatrixMut<'a> {
         }
     }
 
-    /// Rows of `columns` elements that start `row_stride` apart.
+    /// Rows of `columns` elements that start `row_stride` apart; the last row may be shorter than that.
     ///
     /// # Panics
     /// If the slice is too short or rows overlap: a bug of the caller.
     pub(super) fn strided(data: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert!(
-            columns <= row_stride && rows * row_stride <= data.len(),
+            columns <= row_stride && (rows == 0 || (rows - 1) * row_stride + columns <= data.len()),
             "a matrix of {rows} x {columns} at stride {row_stride} does not fit into {} elements",
             data.len()
         );

@@ -1,12 +1,14 @@
 //! Convolution of rows over windows of rows.
 //!
-//! The rows under some windows are copied side by side, so that a product with the weights, `[outputs, taps × inputs]`,
-//! is the convolution there. As many windows are taken at once as the second-level cache holds.
+//! Rows that are long enough are read as they lie, see [`whole_steps`]. Short ones under some windows are copied side by side, so
+//! that a product with the weights, `[outputs, taps × inputs]`, is the convolution there. As many windows are taken at once as the
+//! second-level cache holds.
 
 use rayon::prelude::*;
 
 use super::gather::copy;
 use super::raw::{Matrix, MatrixMut};
+use super::whole_steps;
 use crate::engine::row_sources::RowSources;
 
 /// Elements of the windows that are copied at once: half a megabyte.
@@ -26,7 +28,7 @@ pub(in crate::engine) struct StepConvSize {
 
 impl StepConvSize {
     /// Columns of the weight matrix.
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         self.taps * self.inputs
     }
 
@@ -44,6 +46,9 @@ pub(in crate::engine) fn forward(
     weight: &[f32],
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
+    if whole_steps::fits(size) {
+        return whole_steps::forward(size, windows, input, weight, bias);
+    }
     let count = windows.len() / size.taps;
     let mut output = vec![0.0; count * size.outputs];
     let rows = size.rows();
@@ -84,6 +89,9 @@ pub(in crate::engine) fn weight_gradient(
     input: &[f32],
     gradient: &mut [f32],
 ) {
+    if whole_steps::fits(size) {
+        return whole_steps::weight_gradient(size, windows, output_gradient, input, gradient);
+    }
     let count = windows.len() / size.taps;
     let part = count.div_ceil(PARTS.0).max(PARTS.1);
     let sums: Vec<Vec<f32>> = output_gradient
@@ -140,4 +148,54 @@ pub(in crate::engine) fn input_gradient(
         }
     }
     forward(&turned, &readers, output_gradient, &weights, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::whole_numbers::values;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn all_passes_are_sums_over_windows(
+            sequences in 1_usize..4, steps in 1_usize..80, taps in 1_usize..5, stride in 1_usize..4, dilation in 1_usize..3,
+            padding in 0_usize..4, inputs in prop_oneof![1_usize..9, Just(32_usize), Just(48), Just(80)],
+            outputs in prop_oneof![1_usize..40, Just(64_usize)], bias: bool,
+        ) {
+            let reach = (taps - 1) * dilation + 1;
+            prop_assume!(steps + 2 * padding >= reach);
+            let per_sequence = (steps + 2 * padding - reach) / stride + 1;
+            let row = |place: usize| {
+                let (window, tap) = (place / taps, place % taps);
+                let (sequence, window) = (window / per_sequence, window % per_sequence);
+                let step = (window * stride + tap * dilation).checked_sub(padding).filter(|step| *step < steps)?;
+                Some(sequence * steps + step)
+            };
+            let (count, rows) = (sequences * per_sequence, sequences * steps);
+            let windows = RowSources::new((0..count * taps).map(row), rows).unwrap();
+            let size = StepConvSize { taps, inputs, outputs };
+            let (input, weight) = (values(rows * inputs, 1), values(outputs * size.depth(), 2));
+            let (gradient, biases) = (values(count * outputs, 3), values(outputs, 4));
+            let bias = bias.then_some(&biases[..]);
+            let mut output: Vec<f32> = (0..count * outputs).map(|at| bias.map_or(0.0, |bias| bias[at % outputs])).collect();
+            let mut weights = values(weight.len(), 5);
+            let mut added_weights = weights.clone();
+            let mut inputs_gradient = vec![0.0; input.len()];
+            for (window, tap) in (0..count).flat_map(|window| (0..taps).map(move |tap| (window, tap))) {
+                let Some(row) = row(window * taps + tap) else { continue };
+                for (o, i) in (0..outputs).flat_map(|o| (0..inputs).map(move |i| (o, i))) {
+                    let w = o * size.depth() + tap * inputs + i;
+                    output[window * outputs + o] += weight[w] * input[row * inputs + i];
+                    weights[w] += gradient[window * outputs + o] * input[row * inputs + i];
+                    inputs_gradient[row * inputs + i] += gradient[window * outputs + o] * weight[w];
+                }
+            }
+            prop_assert_eq!(forward(&size, &windows, &input, &weight, bias), output);
+            weight_gradient(&size, &windows, &gradient, &input, &mut added_weights);
+            prop_assert_eq!(added_weights, weights);
+            prop_assert_eq!(input_gradient(&size, &windows, &gradient, &weight), inputs_gradient);
+        }
+    }
 }

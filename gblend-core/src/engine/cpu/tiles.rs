@@ -62,31 +62,49 @@ fn tiles<S: Simd, const V: usize>(
     let rows = target.rows();
     for first in (0..rows).step_by(ROWS) {
         let mut sums = [[simd.splat_f32s(0.0); V]; ROWS];
-        let right = right.values.chunks(right.stride).take(depth);
+        let lines = right.values[column..].chunks(right.stride).take(depth);
         match left {
             Left::Rows(matrix) => {
                 let Some(left) = matrix.rows_at::<ROWS>(first) else {
                     return;
                 };
-                for (place, values) in right.enumerate() {
-                    let (values, _) = S::as_simd_f32s(&values[column..column + width]);
+                // All as long as there are places, so that none is checked at each.
+                let left = left.map(|row| &row[..depth]);
+                for (place, values) in (0..depth).zip(lines) {
+                    let (values, _) = S::as_simd_f32s(&values[..width]);
                     for (sums, row) in sums.iter_mut().zip(&left) {
                         add(simd, sums, row[place], values);
                     }
                 }
             }
+            Left::Columns(whole) if first + ROWS <= rows => {
+                for (row, values) in whole.values[first..].chunks(whole.stride).zip(lines) {
+                    let (values, _) = S::as_simd_f32s(&values[..width]);
+                    let factors = row[..ROWS].iter();
+                    for (sums, &factor) in sums.iter_mut().zip(factors) {
+                        add(simd, sums, factor, values);
+                    }
+                }
+            }
             Left::Columns(whole) => {
-                for (row, values) in whole.values.chunks(whole.stride).zip(right) {
-                    let (values, _) = S::as_simd_f32s(&values[column..column + width]);
-                    let factors = &row[first..row.len().min(first + ROWS)];
+                for (row, values) in whole.values[first..].chunks(whole.stride).zip(lines) {
+                    let (values, _) = S::as_simd_f32s(&values[..width]);
+                    let factors = &row[..row.len().min(rows - first)];
                     for (sums, &factor) in sums.iter_mut().zip(factors) {
                         add(simd, sums, factor, values);
                     }
                 }
             }
         }
-        for (row, sums) in (first..rows).zip(sums) {
-            store(simd, &mut target.row(row)[column..], sums, accumulate);
+        if first + ROWS <= rows {
+            // Without a count, so that sums stay in registers.
+            for (row, sums) in sums.into_iter().enumerate() {
+                store(simd, &mut target.row(first + row)[column..], sums, accumulate);
+            }
+        } else {
+            for (row, sums) in (first..rows).zip(sums) {
+                store(simd, &mut target.row(row)[column..], sums, accumulate);
+            }
         }
     }
 }
