@@ -28,6 +28,7 @@ pub(super) mod row_norm;
 mod short_attention;
 mod softmax;
 pub(super) mod step_conv;
+pub(super) mod step_conv_size;
 pub(super) mod step_pool;
 pub(super) mod surprise;
 mod tiles;

@@ -8,35 +8,13 @@ use rayon::prelude::*;
 
 use super::gather::copy;
 use super::raw::{Matrix, MatrixMut};
+use super::step_conv_size::StepConvSize;
 use super::whole_steps;
 use crate::engine::row_sources::RowSources;
-
-/// Elements of the windows that are copied at once: half a megabyte.
-const CHUNK: usize = 131_072;
 
 /// Parts that the gradient of the weights is computed in, at most, and windows of the smallest one. Fixed, so that the
 /// sums are the same at any number of threads.
 const PARTS: (usize, usize) = (8, 256);
-
-/// A convolution over windows of `taps` rows.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::engine) struct StepConvSize {
-    pub(in crate::engine) taps: usize,
-    pub(in crate::engine) inputs: usize,
-    pub(in crate::engine) outputs: usize,
-}
-
-impl StepConvSize {
-    /// Columns of the weight matrix.
-    pub(super) fn depth(&self) -> usize {
-        self.taps * self.inputs
-    }
-
-    /// Windows that are taken at once.
-    fn rows(&self) -> usize {
-        (CHUNK / self.depth().max(1)).clamp(16, 1024)
-    }
-}
 
 /// `output[n, o] = bias[o] + Σ weight[o, tap, i] · input[row under tap of window n, i]`.
 pub(in crate::engine) fn forward(
@@ -152,6 +130,7 @@ pub(in crate::engine) fn input_gradient(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::super::whole_numbers::values;
     use super::*;
     use proptest::prelude::*;

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::lanes::LANES;
 use super::raw::{Matrix, MatrixMut};
-use super::step_conv::StepConvSize;
+use super::step_conv_size::StepConvSize;
 use super::tiles::{self, Left, Whole};
 use super::transpose::transpose;
 use super::window_runs::{WindowRun, window_runs};

@@ -84,6 +84,7 @@ pub(super) fn window_runs(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
 

@@ -5,7 +5,8 @@ use dfdx::tensor::{Cpu, PutTape, SplitTape, Tensor};
 
 use super::{DeviceResult, Grads, checked, downstream, tensor, upstream, values};
 use crate::engine::cpu::dense::{self, DenseSize};
-use crate::engine::cpu::step_conv::{self as kernels, StepConvSize};
+use crate::engine::cpu::step_conv as kernels;
+use crate::engine::cpu::step_conv_size::StepConvSize;
 use crate::engine::operand::{ParamOn, TapedOn};
 use crate::engine::row_sources::RowSources;
 use crate::error::Result;
