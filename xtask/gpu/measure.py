@@ -1,10 +1,11 @@
 """What a GPU build does on a GPU, beside the CPU's results: called by run.sh.
 
-    python measure.py BUNDLE
+    python measure.py BUNDLE [SECONDS]
 
 Compares every operation with the stored results of the CPU, trains the quickstart and AV-MNIST and compares losses with
-the CPU's runs, times the reference step beside PyTorch's on the same GPU, and writes BUNDLE/results.json. A part that
-fails is told there and does not keep the others from running. The exit code is 0 only if all parts ran and agree.
+the CPU's runs, times the reference step beside PyTorch's on the same GPU, and writes BUNDLE/results.json, after each part
+anew. A part that fails is told there and does not keep the others from running. What is not begun or ended after SECONDS, 480
+unless told otherwise, is told to be so. The exit code is 0 only if all parts ran and agree.
 """
 
 import json
@@ -14,6 +15,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 # How far the loss of a head may be from the CPU's after the first epoch, relative to its size. Training amplifies
@@ -23,10 +25,20 @@ LOSS_TOLERANCE = {"quickstart": 0.1, "equal": 0.02, "avmnist": 0.02}
 # How far the losses of the first reference steps may be from PyTorch's.
 STEP_TOLERANCE = 2e-3
 COMPARED, WARMUP, ROUNDS, STEPS = 5, 20, 7, 30
+DEADLINE = time.monotonic() + float(sys.argv[2] if len(sys.argv) > 2 else 480)
+
+
+def left():
+    """Seconds that are left; what is begun is ended with them."""
+    seconds = DEADLINE - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("the time was up before it began")
+    return seconds
 
 
 def run(command, **options):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    command = [str(part) for part in command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=left(), **options)
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
     return done.stdout
@@ -43,7 +55,7 @@ def machine(bundle):
 
 def parity(bundle):
     command = [bundle / "gpu/parity", "compare", bundle / "cpu/parity.safetensors"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=left())
     cases = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     wrong = [case for case in cases if not case["alike"]]
     distances = [case["distance"] for case in cases if case["distance"] is not None]
@@ -106,6 +118,10 @@ class Side:
     def __init__(self, command):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.process = subprocess.Popen([str(part) for part in command], text=True, **pipes)
+        # Whoever waits for an answer then finds that there is none.
+        self.clock = threading.Timer(left(), self.process.kill)
+        self.clock.daemon = True
+        self.clock.start()
         self.expect("ready")
 
     def answer(self):
@@ -125,6 +141,7 @@ class Side:
         return json.loads(self.answer())
 
     def close(self):
+        self.clock.cancel()
         self.process.kill()
         self.process.wait()
 
@@ -174,21 +191,24 @@ def main():
     bundle = pathlib.Path(sys.argv[1]).resolve()
     parts = {
         "parity": parity,
+        "reference_step": reference_step,
         "quickstart": lambda bundle: train(bundle, "quickstart"),
         "equal": lambda bundle: train(bundle, "equal"),
         "avmnist": lambda bundle: train(bundle, "avmnist"),
-        "reference_step": reference_step,
     }
+    # What tells the most comes first.
     results = {"machine": machine(bundle)}
     sound = True
     for name, part in parts.items():
+        started = time.monotonic()
         try:
             results[name] = part(bundle)
         except Exception as error:  # Whatever it is, the other parts still have something to tell.
             results[name] = {"agrees": False, "problem": f"{type(error).__name__}: {error}"}
+        results[name]["took"] = time.monotonic() - started
         sound &= results[name].get("agrees", "skipped" in results[name])
+        (bundle / "results.json").write_text(json.dumps(results, indent=2) + "\n")
         print(f"{name}: {'ok' if results[name].get('agrees') else json.dumps(results[name])[:300]}", flush=True)
-    (bundle / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     print(f"wrote {bundle / 'results.json'}")
     sys.exit(0 if sound else 1)
 

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Runs what `cargo xtask gpu-bundle` packed, on a machine with an NVIDIA GPU, and writes results.json beside itself.
 #
-#     sh run.sh [PYTHON]
+#     sh run.sh [PYTHON [SECONDS]]
 #
-# PYTHON has PyTorch and NumPy, if PyTorch is to be timed. Neither Rust nor a network is needed.
+# It ends after SECONDS, 480 unless told otherwise, with what there is. PYTHON has PyTorch and NumPy, if PyTorch is to be timed. Neither Rust nor a network is needed.
 #
 # dfdx compiles some kernels at run time, with headers that it looks for at the absolute paths of the build. So this
 # makes the build's folder again at the same place, with those headers alone; build.env says where that is.
@@ -56,4 +56,4 @@ LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export LD_LIBRARY_PATH
 
 echo "headers: $include"
-exec "$python" "$here/measure.py" "$here"
+exec "$python" "$here/measure.py" "$here" "${2:-480}"

@@ -9,6 +9,7 @@ mod cuda;
 mod fuzz;
 mod generate;
 mod gpu_bundle;
+mod gpu_table;
 mod metadata;
 mod mpi;
 mod onnx;
@@ -67,6 +68,8 @@ enum Task {
     Cuda(cuda::Cuda),
     /// Pack what a GPU machine without Rust or a network needs to check and time the CUDA build.
     GpuBundle(gpu_bundle::GpuBundle),
+    /// Write what the bundle showed on a GPU into docs/performance.md.
+    GpuTable(gpu_table::GpuTable),
     /// Time training steps.
     Bench(bench::Bench),
     /// Run the studies and write docs/results.md.
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Task::Aarch64(aarch64) => aarch64.run(),
         Task::Cuda(cuda) => cuda.run(),
         Task::GpuBundle(bundle) => bundle.run(),
+        Task::GpuTable(table) => table.run(),
         Task::Bench(bench) => bench.run(),
         Task::Results(results) => results.run(),
     };

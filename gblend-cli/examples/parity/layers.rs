@@ -3,8 +3,8 @@
 use gblend_core::nn::{
     AttentionBranch, BatchNorm, Conv2d, ConvNorm, Dropout, Extents, FactorizedBlock, FactorizedResidualBlock,
     FactorizedStrides, LayerNorm, Linear, Mlp, MlpBranch, ResidualBlock, SelfAttention, SpaceTimeEmbedding,
-    TemporalConvNorm, Window, adaptive_average_pool, frame_average, gelu, global_average_pool, mask_rows,
-    scatter_maps, scatter_rows,
+    TemporalConvNorm, Window, adaptive_average_pool, frame_average, gelu, gelu_erf, global_average_pool,
+    mask_rows, pixel_rows, scatter_maps, scatter_rows,
 };
 use gblend_core::params::{Module, State};
 use gblend_core::tensor::{Dims2, Dims4, Features, Maps, Plain, Shape, Taped};
@@ -104,6 +104,9 @@ fn on_maps() -> Vec<Case> {
                 Outcome::of(adaptive_average_pool(maps, FRAMES, to)?)
             })
         }),
+        Case::new("pixel_rows", |device| {
+            maps(device, Nothing, |_, maps| Outcome::of(pixel_rows(maps, FRAMES)?))
+        }),
         Case::new("scatter_maps", |device| {
             maps(device, Nothing, |_, maps| {
                 Outcome::of(scatter_maps(maps, &[3, 0, 5, 1], 6)?)
@@ -135,6 +138,9 @@ fn on_rows() -> Vec<Case> {
         Case::new("gelu", |device| {
             rows(device, Nothing, |_, rows| Outcome::of(gelu(rows)?))
         }),
+        Case::new("gelu_erf", |device| {
+            rows(device, Nothing, |_, rows| Outcome::of(gelu_erf(rows)?))
+        }),
         Case::new("LayerNorm", move |device| {
             let layer = LayerNorm::new(device, width)?;
             rows(device, layer, |layer, rows| Outcome::of(layer.forward(rows)?))
@@ -143,6 +149,12 @@ fn on_rows() -> Vec<Case> {
             let layer = SelfAttention::new(device, width, 2, SEED)?;
             rows(device, layer, |layer, rows| {
                 Outcome::of(layer.forward(rows, rows_per)?)
+            })
+        }),
+        Case::new("SelfAttention of interleaved sequences", move |device| {
+            let layer = SelfAttention::new(device, width, 2, SEED)?;
+            rows(device, layer, |layer, rows| {
+                Outcome::of(layer.forward_interleaved(rows, rows_per / 2, 2)?)
             })
         }),
         Case::new("AttentionBranch", move |device| {

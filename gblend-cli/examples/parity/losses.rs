@@ -1,6 +1,6 @@
 //! Losses, from which training starts backward.
 
-use gblend_core::nn::{binary_cross_entropy, cross_entropy};
+use gblend_core::nn::{Candidates, Negatives, binary_cross_entropy, cross_entropy, mean, surprises};
 use gblend_core::params::State;
 use gblend_core::tensor::{Logits, Loss};
 use gblend_core::{AutoDevice, Result};
@@ -20,6 +20,14 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("binary_cross_entropy", |device| {
             let classes: Vec<Vec<usize>> = (0..ROWS).map(|row| (0..row % 4).collect()).collect();
             on_logits(device, |logits| binary_cross_entropy(logits, &classes))
+        }),
+        Case::new("surprises", |device| {
+            let rights: Vec<usize> = (0..ROWS).map(|row| row * 3 % CLASSES).collect();
+            let candidates = Candidates::new(
+                &rights,
+                Negatives::of_pairs(Some((0..ROWS as u64).map(|row| row / 2).collect())),
+            );
+            on_logits(device, |logits| mean(surprises(logits, &candidates)?))
         }),
     ]
 }
