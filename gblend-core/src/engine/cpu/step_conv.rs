@@ -8,13 +8,9 @@ use rayon::prelude::*;
 
 use super::gather::copy;
 use super::raw::{Matrix, MatrixMut};
-use super::step_conv_size::StepConvSize;
+use super::step_conv_size::{StepConvSize, add_parts, windows_of_part};
 use super::whole_steps;
 use crate::engine::row_sources::RowSources;
-
-/// Parts that the gradient of the weights is computed in, at most, and windows of the smallest one. Fixed, so that the
-/// sums are the same at any number of threads.
-const PARTS: (usize, usize) = (8, 256);
 
 /// `output[n, o] = bias[o] + Σ weight[o, tap, i] · input[row under tap of window n, i]`.
 pub(in crate::engine) fn forward(
@@ -71,7 +67,7 @@ pub(in crate::engine) fn weight_gradient(
         return whole_steps::weight_gradient(size, windows, output_gradient, input, gradient);
     }
     let count = windows.len() / size.taps;
-    let part = count.div_ceil(PARTS.0).max(PARTS.1);
+    let part = windows_of_part(count);
     let sums: Vec<Vec<f32>> = output_gradient
         .par_chunks((part * size.outputs).max(1))
         .enumerate()
@@ -88,12 +84,7 @@ pub(in crate::engine) fn weight_gradient(
             sum
         })
         .collect();
-    for sum in sums {
-        gradient
-            .iter_mut()
-            .zip(sum)
-            .for_each(|(gradient, value)| *gradient += value);
-    }
+    add_parts(sums, gradient);
 }
 
 /// The gradient of the input: a convolution of the output's, over the windows that each row is read in.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::lanes::LANES;
 use super::raw::{Matrix, MatrixMut};
-use super::step_conv_size::StepConvSize;
+use super::step_conv_size::{StepConvSize, add_parts, windows_of_part};
 use super::tiles::{self, Left, Whole};
 use super::transpose::transpose;
 use super::window_runs::{WindowRun, window_runs};
@@ -22,10 +22,6 @@ const OUTPUTS: usize = 2 * LANES;
 
 /// Windows of a run whose products are added at once to the gradient of weights: their rows stay in a first-level cache.
 const SHORT: usize = 256;
-
-/// Parts that the gradient of the weights is computed in, at most, and windows of the smallest one. Fixed, so that the
-/// sums are the same at any number of threads.
-const PARTS: (usize, usize) = (8, 256);
 
 /// Whether rows are long enough that sums over one tap at a time fill registers for a while, and whole vectors.
 pub(super) fn fits(size: &StepConvSize) -> bool {
@@ -87,7 +83,7 @@ pub(super) fn forward(
         }
         let first = number * WINDOWS;
         let range = first..first + block.len() / outputs;
-        let runs = window_runs(windows, size.taps, range, [WINDOWS, size.taps]);
+        let runs = window_runs(windows, size.taps, range, WINDOWS);
         for (column, weights) in (0..outputs)
             .step_by(OUTPUTS)
             .zip(weights.chunks_exact(size.depth() * OUTPUTS))
@@ -132,14 +128,14 @@ pub(super) fn weight_gradient(
     gradient: &mut [f32],
 ) {
     let count = windows.len() / size.taps;
-    let part = count.div_ceil(PARTS.0).max(PARTS.1);
+    let part = windows_of_part(count);
     let starts: Vec<usize> = (0..count).step_by(part).collect();
     let sums: Vec<Vec<f32>> = starts
         .into_par_iter()
         .map(|first| {
             let mut sum = vec![0.0; size.outputs * size.depth()];
             let range = first..count.min(first + part);
-            for run in window_runs(windows, size.taps, range, [SHORT, size.taps]) {
+            for run in window_runs(windows, size.taps, range, SHORT) {
                 let target = &mut sum[run.tap * size.inputs..];
                 let product = Product {
                     left: Left::Columns(Whole {
@@ -158,10 +154,5 @@ pub(super) fn weight_gradient(
             sum
         })
         .collect();
-    for sum in sums {
-        gradient
-            .iter_mut()
-            .zip(sum)
-            .for_each(|(gradient, value)| *gradient += value);
-    }
+    add_parts(sums, gradient);
 }

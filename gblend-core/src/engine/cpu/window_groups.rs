@@ -19,7 +19,7 @@ pub(super) struct Group {
 }
 
 /// How far a window is from another, if both have the same taps in the picture.
-pub(super) fn shift(from: &[Link], to: &[Link]) -> Option<usize> {
+fn shift(from: &[Link], to: &[Link]) -> Option<usize> {
     let Some((first, other)) = from.first().zip(to.first()) else {
         return (from.is_empty() && to.is_empty()).then_some(0);
     };

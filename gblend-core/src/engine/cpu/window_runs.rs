@@ -37,13 +37,12 @@ impl WindowRun {
     }
 }
 
-/// Divides some of the windows of `taps` rows into runs, of at most so many windows and taps. Each window's taps are in the order of
-/// their runs.
+/// Divides some of the windows of `taps` rows into runs of at most so many. Each window's taps are in the order of their runs.
 pub(super) fn window_runs(
     sources: &RowSources,
     taps: usize,
     windows: Range<usize>,
-    [longest, most_taps]: [usize; 2],
+    longest: usize,
 ) -> Vec<WindowRun> {
     let mut runs: Vec<WindowRun> = Vec::new();
     // The run that was begun last at each tap.
@@ -59,7 +58,7 @@ pub(super) fn window_runs(
                 tap += 1;
                 continue;
             };
-            let following = of_window[tap..].iter().zip(row..).take(most_taps.max(1));
+            let following = of_window[tap..].iter().zip(row..);
             let together = following.take_while(|(found, row)| **found == Some(*row)).count();
             let run = open[tap].map(|at| &mut runs[at]);
             let goes_on =
@@ -92,15 +91,15 @@ mod tests {
         #[test]
         fn every_row_under_a_window_is_in_one_run(
             taps in 1_usize..4, rows in prop::collection::vec(prop::option::weighted(0.8, 0_usize..12), 0..40),
-            longest in 1_usize..6, most_taps in 1_usize..4,
+            longest in 1_usize..6,
         ) {
             let count = rows.len() / taps;
             let sources = RowSources::new(rows[..count * taps].iter().copied(), 12).unwrap();
             let first = count / 3;
-            let runs = window_runs(&sources, taps, first..count, [longest, most_taps]);
+            let runs = window_runs(&sources, taps, first..count, longest);
             let mut found = Vec::new();
             for run in &runs {
-                prop_assert!((1..=longest).contains(&run.length) && (1..=most_taps).contains(&run.taps));
+                prop_assert!((1..=longest).contains(&run.length) && (1..=taps).contains(&run.taps));
                 for (at, tap) in (0..run.length).flat_map(|at| (0..run.taps).map(move |tap| (at, tap))) {
                     found.push((run.window + at * run.window_step, run.tap + tap, run.row + at * run.row_step + tap));
                 }
@@ -115,7 +114,7 @@ mod tests {
         fn a_convolution_without_padding_is_one_run(taps in 1_usize..4, stride in 1_usize..4, count in 2_usize..20) {
             let rows = (0..count).flat_map(|window| (0..taps).map(move |tap| Some(window * stride + tap)));
             let sources = RowSources::new(rows, count * stride + taps).unwrap();
-            let runs = window_runs(&sources, taps, 0..count, [usize::MAX; 2]);
+            let runs = window_runs(&sources, taps, 0..count, usize::MAX);
             let expected = WindowRun { tap: 0, taps, window: 0, window_step: 1, row: 0, row_step: stride, length: count };
             prop_assert_eq!(runs, vec![expected]);
         }
