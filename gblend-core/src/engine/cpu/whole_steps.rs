@@ -20,7 +20,8 @@ const WINDOWS: usize = 256;
 /// Outputs that are computed together: two vectors of the widest instruction set, whose weights under a tap a first-level cache holds.
 const OUTPUTS: usize = 2 * LANES;
 
-/// Windows of a run whose products are added at once to the gradient of weights: their rows stay in a first-level cache.
+/// Windows of a run whose products are added at once to the gradient of weights: of their rows a tile reads 32 kilobytes, a first-level
+/// cache.
 const SHORT: usize = 256;
 
 /// Whether rows are long enough that sums over one tap at a time fill registers for a while, and whole vectors.
@@ -144,7 +145,7 @@ pub(super) fn weight_gradient(
                     }),
                     right: Whole {
                         values: &input[run.row * size.inputs..],
-                        stride: run.row_step.max(1) * size.inputs,
+                        stride: run.row_step * size.inputs,
                     },
                     depth: run.length,
                     target: MatrixMut::strided(target, size.outputs, run.taps * size.inputs, size.depth()),

@@ -20,11 +20,12 @@ pub(super) struct WindowRun {
 }
 
 impl WindowRun {
-    /// Whether a window with this row under the same taps goes on with it.
+    /// Whether a window with this row under the same taps goes on with it. One with the same row as the last does not: a matrix has
+    /// each row once.
     fn takes(&mut self, window: usize, row: usize) -> bool {
         let last = (self.length - 1) * self.window_step + self.window;
         let last_row = (self.length - 1) * self.row_step + self.row;
-        let Some(row_step) = row.checked_sub(last_row) else {
+        let Some(row_step) = row.checked_sub(last_row).filter(|step| *step > 0) else {
             return false;
         };
         if self.length == 1 {
@@ -99,6 +100,7 @@ mod tests {
             let runs = window_runs(&sources, taps, first..count, longest);
             let mut found = Vec::new();
             for run in &runs {
+                prop_assert!(run.row_step > 0 && run.window_step > 0);
                 prop_assert!((1..=longest).contains(&run.length) && (1..=taps).contains(&run.taps));
                 for (at, tap) in (0..run.length).flat_map(|at| (0..run.taps).map(move |tap| (at, tap))) {
                     found.push((run.window + at * run.window_step, run.tap + tap, run.row + at * run.row_step + tap));
