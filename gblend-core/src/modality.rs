@@ -160,10 +160,11 @@ pub trait Encoder: Module {
     /// [`Error::Shape`] if the batch is not of the shape that the encoder was built for.
     fn encode(&mut self, batch: &Batch, pass: &Pass) -> Result<Features>;
 
-    /// What a training step takes for a sample such as this one, as [`encode`](Self::encode) gets it. Default: what the
-    /// [`stages`](Self::stages) leave. What cannot fit is refused by it before anything is computed.
-    fn step_values(&self, sample: &Array) -> StepValues {
-        let _ = sample;
+    /// What a training step takes for a sample such as this one, as [`encode`](Self::encode) gets it, in a pass that
+    /// [recomputes](Pass::recomputes) or in one that does not. Default: what the [`stages`](Self::stages) leave. What cannot fit is
+    /// refused by it before anything is computed, and what takes much is recomputed.
+    fn step_values(&self, sample: &Array, recomputes: bool) -> StepValues {
+        let _ = (sample, recomputes);
         let extents = self.stages().iter();
         let extents = extents.map(|stage| [stage.channels, stage.height, stage.width, stage.frames]);
         let values = extents.map(|extents| {

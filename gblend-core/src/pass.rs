@@ -19,6 +19,7 @@ pub enum Mode {
 pub struct Pass {
     mode: Mode,
     seed: Seed,
+    recomputes: bool,
 }
 
 impl Pass {
@@ -26,6 +27,7 @@ impl Pass {
     pub fn train(seed: Seed) -> Self {
         Self {
             mode: Mode::Train,
+            recomputes: false,
             seed,
         }
     }
@@ -34,6 +36,7 @@ impl Pass {
     pub fn evaluate() -> Self {
         Self {
             mode: Mode::Evaluate,
+            recomputes: false,
             seed: Seed::new(0),
         }
     }
@@ -42,8 +45,21 @@ impl Pass {
     pub fn differentiate() -> Self {
         Self {
             mode: Mode::Differentiate,
+            recomputes: false,
             seed: Seed::new(0),
         }
+    }
+
+    /// The same with the outputs of stages alone kept for the backward pass, which computes the rest again, or with
+    /// everything; see [`recompute`](crate::nn::recompute()).
+    #[must_use]
+    pub fn recomputing(self, recomputes: bool) -> Self {
+        Self { recomputes, ..self }
+    }
+
+    /// Whether the backward pass computes stages again.
+    pub fn recomputes(&self) -> bool {
+        self.recomputes
     }
 
     /// What the pass is for.

@@ -39,6 +39,7 @@ impl<M: Module + ?Sized> Built<'_, M> {
         self.check_independence(module)?;
         self.check_state(module)?;
         self.check_training()?;
+        self.check_recomputing()?;
         self.check_gradients()
     }
 
@@ -196,6 +197,32 @@ impl<M: Module + ?Sized> Built<'_, M> {
         let ((output, kept), (again, kept_again)) = (train()?, train()?);
         same_output(Rule::TrainingRepeats, &output, &again)?;
         same_state(Rule::TrainingRepeats, &kept, &kept_again)
+    }
+
+    fn check_recomputing(&self) -> Result<(), Violation> {
+        let rule = Rule::RecomputesAlike;
+        let train = |recomputes| -> Result<(Array, State, State), Violation> {
+            let mut module = self.module(Seed::new(1))?;
+            let module = module.as_mut();
+            let pass = Pass::train(Seed::new(3)).recomputing(recomputes);
+            let features = rule.works("a training pass", (self.run)(module, &self.all(), &pass))?;
+            let output = rule.works("reading the output", features.to_array())?;
+            let mut backward = match features.requires_grad() {
+                true => rule.works("the backward pass", gradients_of(features))?,
+                // Of a module without parameters.
+                false => Gradients::default(),
+            };
+            let mut gradients = State::new();
+            each_parameter(module, |path, param| {
+                gradients.insert(path.to_string(), param.gradient(&mut backward)?);
+                Ok(())
+            })?;
+            Ok((output, gradients, state(module)?))
+        };
+        let ((output, gradients, kept), again) = (train(false)?, train(true)?);
+        same_output(rule, &output, &again.0)?;
+        same_state(rule, &gradients, &again.1)?;
+        same_state(rule, &kept, &again.2)
     }
 
     /// A unit may be off for all samples of one initialization; that a parameter is behind such units in each of

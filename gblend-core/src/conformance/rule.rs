@@ -90,6 +90,8 @@ rules! {
     DifferentiationEvaluates: "differentiation gives the output of evaluation, and leaves buffers as they are",
     SamplesAreIndependent: "in evaluation a sample's output depends on no other sample of the batch",
     TrainingRepeats: "training passes of the same seed give the same output and buffers to the bit",
+    RecomputesAlike: "a training pass that recomputes leaves the output, gradients and buffers of one that keeps everything, to the bit"
+        usually "a parameter that layers given to `recompute` do not show, or something of the pass that their closure reads besides its input",
     FiniteOnFlatInput: "without any variation in the media or features that it is of, or with denormal values alone, its output and gradients are finite"
         usually "a division by a deviation, or the square root of one, without a small number added",
     EverythingLearns: "every parameter gets a gradient from its output"

@@ -8,6 +8,7 @@ mod attention;
 mod gather;
 mod gelu;
 mod gru;
+mod recomputed;
 mod row_norm;
 mod step_conv;
 mod step_pool;
@@ -40,6 +41,7 @@ pub use attention::{attention, interleaved_attention};
 pub use gather::{embedding, gather_rows};
 pub use gelu::{gelu, gelu_erf};
 pub use gru::gru;
+pub use recomputed::recomputed;
 pub use row_norm::{batch_norm_rows, layer_norm};
 pub use step_conv::step_conv;
 pub use step_pool::{step_max, step_mean};
@@ -217,34 +219,40 @@ pub fn conv(
     Ok(output.put_tape(recorder))
 }
 
-/// Normalized maps, the moments that were used, and what they are of.
-fn normalize(
-    maps: &[f32],
-    gamma: &[f32],
-    beta: &[f32],
-    options: &NormOptions<'_>,
-) -> (Vec<f32>, Vec<Moments>, Source) {
-    let (epsilon, relu) = (options.epsilon, options.relu);
-    let (known, source) = match (options.statistics, batch_parts::at_hand()) {
-        (NormStatistics::Batch, None) => (None, Source::Batch),
-        (NormStatistics::Batch, Some(parts)) => {
-            let sums = norm::power_sums(maps, gamma.len());
-            let count = maps.len() / gamma.len().max(1);
-            let (moments, source) = norm::moments_of_parts(parts, &sums, count, epsilon);
-            (Some(moments), source)
+/// The moments that maps are normalized by, as far as they are known before.
+struct Statistics {
+    known: Option<Vec<Moments>>,
+    epsilon: f32,
+}
+
+impl Statistics {
+    /// Those of maps, and what they are of.
+    fn of(maps: &[f32], channels: usize, options: &NormOptions<'_>) -> (Self, Source) {
+        let epsilon = options.epsilon;
+        let (known, source) = match (options.statistics, batch_parts::at_hand()) {
+            (NormStatistics::Batch, None) => (None, Source::Batch),
+            (NormStatistics::Batch, Some(parts)) => {
+                let sums = norm::power_sums(maps, channels);
+                let count = maps.len() / channels.max(1);
+                let (moments, source) = norm::moments_of_parts(parts, &sums, count, epsilon);
+                (Some(moments), source)
+            }
+            (NormStatistics::Fixed { mean, variance }, _) => {
+                let moments = mean.iter().zip(variance);
+                let moments = moments.map(|(&mean, &variance)| Moments::new(mean, variance, epsilon));
+                (Some(moments.collect()), Source::Elsewhere)
+            }
+        };
+        (Self { known, epsilon }, source)
+    }
+
+    /// Those of a channel.
+    fn moments(&self, c: usize, channel: &[f32]) -> Moments {
+        match &self.known {
+            Some(moments) => moments[c],
+            None => norm::moments(channel, self.epsilon),
         }
-        (NormStatistics::Fixed { mean, variance }, _) => {
-            let moments = mean.iter().zip(variance);
-            let moments = moments.map(|(&mean, &variance)| Moments::new(mean, variance, epsilon));
-            (Some(moments.collect()), Source::Elsewhere)
-        }
-    };
-    let moments = |c: usize, channel: &[f32]| match &known {
-        Some(moments) => moments[c],
-        None => norm::moments(channel, epsilon),
-    };
-    let (normalized, moments) = norm::normalize(maps, moments, gamma, beta, relu);
-    (normalized, moments, source)
+    }
 }
 
 /// The moments as running statistics take them, of a batch with `count` values of a channel.
@@ -285,7 +293,10 @@ pub fn batch_norm(
     let to_input = upstream(&input, &mut recorder);
     let shape = *input.shape();
     let maps = values(&input)?;
-    let (normalized, moments, source) = normalize(maps, values(gamma)?, values(beta)?, &options);
+    let affine = (values(gamma)?, values(beta)?);
+    let (statistics, source) = Statistics::of(maps, affine.0.len(), &options);
+    let of_channel = |c: usize, channel: &[f32]| statistics.moments(c, channel);
+    let (normalized, moments) = norm::normalize(maps, of_channel, affine, options.relu);
     let batch_moments = batch_moments(&moments, &source, shape.1 * shape.2 * shape.3);
     let output = tensor(input.device(), normalized, shape)?;
     recorder.require_grad();
@@ -325,47 +336,56 @@ pub fn conv_norm(
     let device = input.device().clone();
     let size = conv_size(plan, *input.shape(), *weight.shape());
     let shape = (size.out_channels, plan.out_height, plan.out_width, size.batch);
-    let maps = conv_kernels::forward(&size, values(&input)?, values(weight)?);
-    let (normalized, moments, source) = normalize(&maps, values(gamma)?, values(beta)?, &options);
-    let batch_moments = batch_moments(&moments, &source, shape.1 * shape.2 * shape.3);
-    let output = tensor(&device, normalized, shape)?;
+    let mut maps = conv_kernels::forward(&size, values(&input)?, values(weight)?);
+    // From here on the input is in the way, unless it is kept.
     let (input, to_input) = kept(input, &mut recorder);
     recorder.require_grad();
-    if recorder.is_recording() {
-        let made = Rc::new(Normalized {
-            maps,
-            moments,
-            gamma: gamma.clone(),
-            beta: beta.clone(),
-            relu: options.relu,
-        });
-        let again = Rc::clone(&made);
-        let ((handoff, gradient), weight_ghost) = (
-            downstream(&output, Some(Rc::new(move || again.output()))),
-            weight.ghost(),
-        );
-        let weight = weight.clone();
-        recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
-            let mut gradient = gradient(grads)?;
-            let sums = made.backward(&mut gradient, &source);
-            add_pairs(grads, (&made.gamma, &made.beta), &sums)?;
-            drop(made);
-            weight_gradient(
-                &size,
-                &gradient,
-                &input.values(),
-                grads.get_or_alloc_mut(&weight_ghost)?,
-            );
-            drop(input);
-            if let Some(to_input) = to_input {
-                to_input(
-                    grads,
-                    conv_kernels::input_gradient(&size, &gradient, checked(&weight)),
-                )?;
-            }
-            Ok(())
-        });
+    let affine = (values(gamma)?, values(beta)?);
+    let (statistics, source) = Statistics::of(&maps, affine.0.len(), &options);
+    let of_channel = |c: usize, channel: &[f32]| statistics.moments(c, channel);
+    let count = shape.1 * shape.2 * shape.3;
+    if !recorder.is_recording() {
+        drop(input);
+        let moments = norm::normalize_in_place(&mut maps, of_channel, affine, options.relu);
+        let batch_moments = batch_moments(&moments, &source, count);
+        return Ok((tensor(&device, maps, shape)?.put_tape(recorder), batch_moments));
     }
+    let (normalized, moments) = norm::normalize(&maps, of_channel, affine, options.relu);
+    let batch_moments = batch_moments(&moments, &source, count);
+    let output = tensor(&device, normalized, shape)?;
+    let made = Rc::new(Normalized {
+        maps,
+        moments,
+        gamma: gamma.clone(),
+        beta: beta.clone(),
+        relu: options.relu,
+    });
+    let again = Rc::clone(&made);
+    let ((handoff, gradient), weight_ghost) = (
+        downstream(&output, Some(Rc::new(move || again.output()))),
+        weight.ghost(),
+    );
+    let weight = weight.clone();
+    recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
+        let mut gradient = gradient(grads)?;
+        let sums = made.backward(&mut gradient, &source);
+        add_pairs(grads, (&made.gamma, &made.beta), &sums)?;
+        drop(made);
+        weight_gradient(
+            &size,
+            &gradient,
+            &input.values(),
+            grads.get_or_alloc_mut(&weight_ghost)?,
+        );
+        drop(input);
+        if let Some(to_input) = to_input {
+            to_input(
+                grads,
+                conv_kernels::input_gradient(&size, &gradient, checked(&weight)),
+            )?;
+        }
+        Ok(())
+    });
     Ok((output.put_tape(recorder), batch_moments))
 }
 
@@ -382,8 +402,8 @@ impl Normalized {
     /// The normalized maps, once more.
     fn output(&self) -> Vec<f32> {
         let moments = |c: usize, _: &[f32]| self.moments[c];
-        let (gamma, beta) = (checked(&self.gamma), checked(&self.beta));
-        norm::normalize(&self.maps, moments, gamma, beta, self.relu).0
+        let affine = (checked(&self.gamma), checked(&self.beta));
+        norm::normalize(&self.maps, moments, affine, self.relu).0
     }
 
     /// As [`norm::backward`].

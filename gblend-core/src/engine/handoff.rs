@@ -88,6 +88,11 @@ impl Handoff {
         self.0.sum.set(sum);
     }
 
+    /// The sum so far, which whoever takes it gives back with [`add`](Self::add); empty if there is none.
+    pub(crate) fn take(&self) -> Vec<f32> {
+        self.0.sum.take()
+    }
+
     /// The sum of all contributions, of which there will be no more; empty if there was none.
     pub(crate) fn close(&self) -> Vec<f32> {
         self.0.open.set(false);

@@ -5,6 +5,7 @@ use dfdx::tensor::Cpu;
 use dfdx::tensor_ops::Device;
 
 use super::operand::{BatchMoments, NormOptions, ParamOn, TapedOn};
+use super::recomputed::{Again, ExchangeGradients};
 use super::surprise::Candidates;
 use super::window::WindowPlan;
 use super::{composed, fast};
@@ -171,6 +172,18 @@ pub trait Engine: Device<f32> {
         composed::concat_channels(parts)
     }
 
+    /// `output`, which `again` makes of the values of `input`, and of which nothing is kept for the backward pass: that carries out
+    /// `again` with a record and follows it back. `exchange` is about the parameters that it reads; it reads nothing else of the
+    /// pass.
+    fn recomputed<S: Shape, T: Shape>(
+        input: TapedOn<S, Self>,
+        output: ParamOn<T, Self>,
+        again: Again<S, T, Self>,
+        exchange: ExchangeGradients<Self>,
+    ) -> TapedOn<T, Self> {
+        composed::recomputed(input, output, again, exchange)
+    }
+
     /// `−log softmax(row)[right]` of each row of `[rows, places]`, over the places that are candidates, one of which is right.
     ///
     /// # Errors
@@ -268,6 +281,15 @@ impl Engine for Cpu {
 
     fn concat_channels(parts: Vec<TapedOn<Dims4, Self>>) -> Result<TapedOn<Dims4, Self>> {
         fast::concat_channels(parts)
+    }
+
+    fn recomputed<S: Shape, T: Shape>(
+        input: TapedOn<S, Self>,
+        output: ParamOn<T, Self>,
+        again: Again<S, T, Self>,
+        exchange: ExchangeGradients<Self>,
+    ) -> TapedOn<T, Self> {
+        fast::recomputed(input, output, again, exchange)
     }
 
     fn surprises(input: TapedOn<Dims2, Self>, candidates: &Candidates) -> Result<TapedOn<Dims1, Self>> {

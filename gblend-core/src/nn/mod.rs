@@ -20,6 +20,7 @@
 //! | losses | [`cross_entropy`], [`weighted_cross_entropy`], [`surprises`] among [`Candidates`], of which [`Negatives`] are wrong, [`binary_cross_entropy()`], [`weighted_binary_cross_entropy`], [`squared_error()`], [`absolute_error`] |
 //! | losses and shares of each sample, on the host | [`cross_entropy_of_each`], [`binary_cross_entropy_of_each`], [`weighted_binary_cross_entropy_of_each`], [`softmax_of_each`], [`sigmoid_of_each`] |
 //! | the way of gradients | [`fork()`], [`detach`], [`with_history`], [`backward`] |
+//! | layers that the backward pass runs again | [`recompute()`], in [`Segments`] of layers of a [`LayerSize`]; [`time_recomputing`] |
 //!
 //! | layers | |
 //! |---|---|
@@ -71,6 +72,7 @@ mod pixel_rows;
 mod pointwise;
 mod pool;
 mod position;
+mod recompute;
 mod reduce;
 mod repeat;
 mod residual;
@@ -119,6 +121,7 @@ pub use pixel_rows::pixel_rows;
 pub use pointwise::{abs, exp, gelu, ln, powi, relu, sigmoid, sqrt, square, tanh};
 pub use pool::{average_pool, frame_average, global_average_pool, max_pool};
 pub use position::SpaceTimeEmbedding;
+pub use recompute::{LayerSize, Segments, recompute, time_recomputing};
 pub use reduce::{Reduce, log_softmax, mean, mean_axis, softmax, sum, sum_axis};
 pub use repeat::{Extend, repeat};
 pub use residual::ResidualBlock;

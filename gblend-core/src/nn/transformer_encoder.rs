@@ -2,6 +2,7 @@
 
 use super::init::extents;
 use super::layer_norm::LayerNorm;
+use super::recompute::{LayerSize, Segments, recompute};
 use super::step_position::{PositionKind, StepPositions};
 use super::transformer::{AttentionBranch, MlpBranch};
 use crate::engine::Steps;
@@ -30,13 +31,28 @@ pub struct TransformerOptions {
 
 /// Blocks of attention between the steps of each sequence and a perceptron of each step, normalized ahead of each part and
 /// at the end: the encoder of Dosovitskiy et al., ICLR 2021, <https://arxiv.org/abs/2010.11929>, equations 2 to 4, over
-/// sequences of any length. Steps that are not there are not attended to.
+/// sequences of any length. Steps that are not there are not attended to. In a pass that [recomputes](Pass::recomputes), blocks
+/// are run again.
 #[derive(Clone, Debug)]
 pub struct TransformerEncoder {
     positions: StepPositions,
-    blocks: Vec<(AttentionBranch, MlpBranch)>,
+    blocks: Vec<Block>,
+    segments: Segments,
     norm: LayerNorm,
     width: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Block {
+    attention: AttentionBranch,
+    mlp: MlpBranch,
+}
+
+impl Module for Block {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        self.attention.visit_params(&path.join("attention"), visitor)?;
+        self.mlp.visit_params(&path.join("mlp"), visitor)
+    }
 }
 
 impl TransformerEncoder {
@@ -56,12 +72,13 @@ impl TransformerEncoder {
         let [depth] = extents("transformer", [("depth", options.depth)])?;
         let blocks = (0..depth).map(|block| {
             let seed = seed.derive("block").nth(block as u64);
-            Ok((
-                AttentionBranch::new(device, width, heads, dropout, seed.derive("attention"))?,
-                MlpBranch::new(device, width, hidden, dropout, seed.derive("mlp"))?,
-            ))
+            Ok(Block {
+                attention: AttentionBranch::new(device, width, heads, dropout, seed.derive("attention"))?,
+                mlp: MlpBranch::new(device, width, hidden, dropout, seed.derive("mlp"))?,
+            })
         });
         Ok(Self {
+            segments: Segments::of(&vec![LayerSize::of_transformer(width, hidden); depth]),
             blocks: blocks.collect::<Result<_>>()?,
             positions: StepPositions::new(device, options.positions, width, seed.derive("position"))?,
             norm: LayerNorm::new(device, width)?,
@@ -77,9 +94,16 @@ impl TransformerEncoder {
     pub fn forward(&self, rows: Features, steps: &Steps, pass: &Pass) -> Result<Features> {
         steps.check("a transformer", *rows.shape(), self.width)?;
         let mut rows = self.positions.forward(rows, steps, pass)?;
-        for (attention, mlp) in &self.blocks {
-            rows = attention.forward_steps(rows, steps, pass)?;
-            rows = mlp.forward(rows, pass)?;
+        for segment in self.segments.within(0..self.blocks.len()) {
+            let steps = steps.clone();
+            let run = move |blocks: &mut [Block], mut rows: Features, pass: &Pass| {
+                for Block { attention, mlp } in blocks {
+                    rows = attention.forward_steps(rows, &steps, pass)?;
+                    rows = mlp.forward(rows, pass)?;
+                }
+                Ok((rows, ()))
+            };
+            (rows, ()) = recompute(&mut self.blocks[segment].to_vec(), rows, pass, run)?;
         }
         self.norm.forward(rows)
     }
@@ -88,10 +112,8 @@ impl TransformerEncoder {
 impl Module for TransformerEncoder {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         self.positions.visit_params(&path.join("position"), visitor)?;
-        for (block, (attention, mlp)) in self.blocks.iter_mut().enumerate() {
-            let path = path.join(format!("block{block}"));
-            attention.visit_params(&path.join("attention"), visitor)?;
-            mlp.visit_params(&path.join("mlp"), visitor)?;
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            block.visit_params(&path.join(format!("block{index}")), visitor)?;
         }
         self.norm.visit_params(&path.join("norm"), visitor)
     }

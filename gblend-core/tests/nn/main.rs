@@ -10,6 +10,7 @@ mod operation;
 mod operations;
 mod programs;
 mod pytorch;
+mod recompute;
 mod reference;
 mod routes;
 mod sequence_layer;

@@ -74,7 +74,7 @@ pub(crate) enum Layer {
     Pool(Function),
     Residual(Box<StepResidualBlock>),
     Gru(Gru, bool),
-    Transformer(TransformerEncoder),
+    Transformer(Box<TransformerEncoder>),
     ResidualMlp(Box<ResidualMlpBlock>),
 }
 
@@ -145,7 +145,7 @@ impl Layer {
                         Positions::Learned => PositionKind::Learned(NonZeroUsize::new(time + 1).unwrap()),
                     },
                 };
-                Self::Transformer(TransformerEncoder::new(&device, &options, seed)?)
+                Self::Transformer(Box::new(TransformerEncoder::new(&device, &options, seed)?))
             }
             Description::ResidualMlp {
                 outputs,

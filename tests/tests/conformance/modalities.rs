@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use gblend_core::conformance::arbitrary::{MediaSize, samples};
 use gblend_core::conformance::{self, Rule};
 use gblend_core::nn::{
-    Linear, detach, divide, fork, mean_axis, multiply, repeat, scale, sqrt, square, step_mean, steps_of,
-    subtract,
+    Linear, detach, divide, fork, mean_axis, multiply, recompute, repeat, scale, sqrt, square, step_mean,
+    steps_of, subtract,
 };
 use gblend_core::recorder::Recorder;
 use gblend_core::schemars::JsonSchema;
@@ -43,6 +43,7 @@ enum Fault {
     LooksAtTheBatch,
     LooksAtTheBatchSize,
     TrainsAtRandom,
+    HidesFromRecompute,
     DividesByTheSpread,
     DetachesAFactor,
     HidesState,
@@ -180,6 +181,16 @@ struct Projection {
     passes: Array,
 }
 
+/// A layer that shows nothing of what it has.
+#[derive(Clone)]
+struct Hidden(Linear);
+
+impl Module for Hidden {
+    fn visit_params(&mut self, _: &ParamPath, _: &mut dyn ParamVisitor) -> Result<()> {
+        Ok(())
+    }
+}
+
 impl Encoder for Projection {
     fn feature_dim(&self) -> usize {
         match self.fault {
@@ -199,7 +210,14 @@ impl Encoder for Projection {
             Fault::RecordsNothing => Recorder::off(),
             _ => pass.recorder(),
         };
-        let features = self.used.forward(batch.rows(recorder)?)?;
+        let rows = batch.rows(recorder)?;
+        let features = match self.fault {
+            Fault::HidesFromRecompute => {
+                let run = |layers: &mut [Hidden], rows, _: &Pass| Ok((layers[0].0.forward(rows)?, ()));
+                recompute(&mut [Hidden(self.used.clone())], rows, pass, run)?.0
+            }
+            _ => self.used.forward(rows)?,
+        };
         let training = pass.is_training();
         let factor = match self.fault {
             Fault::EvaluatesAtRandom if !training => counter(),
@@ -289,6 +307,7 @@ fn each_fault_of_a_modality_is_found_by_its_rule() {
         (Fault::LooksAtTheBatch, Rule::SamplesAreIndependent),
         (Fault::LooksAtTheBatchSize, Rule::SamplesAreIndependent),
         (Fault::TrainsAtRandom, Rule::TrainingRepeats),
+        (Fault::HidesFromRecompute, Rule::RecomputesAlike),
         (Fault::DividesByTheSpread, Rule::FiniteOnFlatInput),
         (Fault::DetachesAFactor, Rule::GradientsAreDerivatives),
         (Fault::HidesState, Rule::StateIsWhole),

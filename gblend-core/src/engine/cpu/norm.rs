@@ -141,21 +141,44 @@ pub(in crate::engine) fn power_sums(values: &[f32], channels: usize) -> Vec<(f64
 pub(in crate::engine) fn normalize(
     values: &[f32],
     moments: impl Fn(usize, &[f32]) -> Moments + Send + Sync,
-    gamma: &[f32],
-    beta: &[f32],
+    (gamma, beta): (&[f32], &[f32]),
     relu: bool,
 ) -> (Vec<f32>, Vec<Moments>) {
-    let least = if relu { 0.0 } else { f32::NEG_INFINITY };
     map_runs(values, values.len() / gamma.len().max(1), |c, channel| {
         let moments = moments(c, channel);
-        let (scale, shift) = affine(&moments, gamma[c], beta[c]);
-        let function = move |value| {
-            let normalized = value * scale + shift;
-            // Written so that a NaN stays one: `f32::max` would hide it.
-            if normalized < least { least } else { normalized }
-        };
-        (moments, function)
+        (moments, normalized(&moments, gamma[c], beta[c], relu))
     })
+}
+
+/// As [`normalize`], where the values are.
+pub(in crate::engine) fn normalize_in_place(
+    values: &mut [f32],
+    moments: impl Fn(usize, &[f32]) -> Moments + Send + Sync,
+    (gamma, beta): (&[f32], &[f32]),
+    relu: bool,
+) -> Vec<Moments> {
+    let arch = Arch::new();
+    let channel = (values.len() / gamma.len().max(1)).max(1);
+    let channels = values.par_chunks_mut(channel).enumerate();
+    let moments = channels.map(|(c, channel)| {
+        let moments = moments(c, channel);
+        let function = normalized(&moments, gamma[c], beta[c], relu);
+        arch.dispatch(|| channel.iter_mut().for_each(|value| *value = function(*value)));
+        moments
+    });
+    moments.collect()
+}
+
+/// What becomes of a value of a channel.
+#[inline(always)]
+fn normalized(moments: &Moments, gamma: f32, beta: f32, relu: bool) -> impl Fn(f32) -> f32 + use<> {
+    let least = if relu { 0.0 } else { f32::NEG_INFINITY };
+    let (scale, shift) = affine(moments, gamma, beta);
+    move |value| {
+        let normalized = value * scale + shift;
+        // Written so that a NaN stays one: `f32::max` would hide it.
+        if normalized < least { least } else { normalized }
+    }
 }
 
 /// Normalization as one multiplication and one addition.
