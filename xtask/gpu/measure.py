@@ -150,7 +150,10 @@ def reference_step(bundle):
     """Rounds of steps that alternate between gblend and PyTorch; both read the losses of every step."""
     folder = bundle / "gpu/reference"
     folder.mkdir(exist_ok=True)
-    own = Side([bundle / "gpu/training_step", "--net", "reference", "--threads", 1, "--folder", folder])
+    program = [bundle / "gpu/training_step", "--net", "reference", "--threads", 1]
+    # Writes what PyTorch's side reads, and ends.
+    subprocess.run([str(part) for part in [*program, "--folder", folder]], check=True, stdout=subprocess.DEVNULL, timeout=left())
+    own = Side(program)
     sides = {"gblend": own}
     result = {"agrees": False, "problems": {}}
     try:

@@ -1,8 +1,8 @@
 //! One side of `cargo xtask bench`: training steps of a network, on data without meaning.
 //!
-//! Writes what it is, its initial parameters and its batch into a folder, for another framework to start from. Then
+//! With a folder, writes what it is, its initial parameters and its batch into it, for another framework to start from. Else
 //! takes commands, a line each: `steps N` takes N steps and answers with their losses and times, `memory` answers with
-//! the largest resident size in kB.
+//! the largest resident size in kB, in which nothing of what was written has a share.
 #![allow(clippy::print_stdout)]
 
 mod nets;
@@ -44,9 +44,12 @@ struct Arguments {
     /// Computing threads.
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Whether the backward pass runs stages of encoders again.
+    #[arg(long)]
+    recompute: bool,
     /// Where the parameters and the batch are written.
     #[arg(long)]
-    folder: PathBuf,
+    folder: Option<PathBuf>,
 }
 
 fn configuration(streams: &[Stream]) -> String {
@@ -70,6 +73,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut training = Training::new(arguments)?;
+    if arguments.folder.is_some() {
+        return Ok(());
+    }
     println!("ready");
     for line in std::io::stdin().lock().lines() {
         let line = line?;
@@ -100,6 +106,7 @@ struct Training {
     labels: Vec<usize>,
     optimizer: BlendedOptimizer,
     blend: Box<dyn Blend>,
+    recomputes: bool,
 }
 
 impl Training {
@@ -131,17 +138,16 @@ impl Training {
             &device,
             Seed::new(1),
         )?;
-        write(
-            &arguments.folder.join("weights.safetensors"),
-            &state_of(&mut model)?,
-        )?;
-        let modalities = streams
-            .iter()
-            .map(|stream| serde_json::json!({ "name": stream.name, "encoder": stream.encoder }));
-        let description = serde_json::json!({
-            "modalities": modalities.collect::<Vec<_>>(), "classes": arguments.classes,
-        });
-        std::fs::write(arguments.folder.join("net.json"), description.to_string())?;
+        if let Some(folder) = &arguments.folder {
+            write(&folder.join("weights.safetensors"), &state_of(&mut model)?)?;
+            let modalities = streams
+                .iter()
+                .map(|stream| serde_json::json!({ "name": stream.name, "encoder": stream.encoder }));
+            let description = serde_json::json!({
+                "modalities": modalities.collect::<Vec<_>>(), "classes": arguments.classes,
+            });
+            std::fs::write(folder.join("net.json"), description.to_string())?;
+        }
         let heads = config.heads()?;
         Ok(Self {
             model,
@@ -165,12 +171,13 @@ impl Training {
                 },
             )?,
             blend: Equal {}.start(&heads)?,
+            recomputes: arguments.recompute,
         })
     }
 
     /// Takes one step and returns the loss of each head before it.
     fn step(&mut self) -> Result<Vec<f32>, Box<dyn Error>> {
-        let pass = Pass::train(Seed::new(0));
+        let pass = Pass::train(Seed::new(0)).recomputing(self.recomputes);
         let logits = self.model.forward(&self.inputs, &pass, &self.active)?;
         let losses: Vec<_> = logits
             .into_iter()
@@ -187,7 +194,7 @@ impl Training {
     }
 }
 
-/// A batch of each modality, which is also written down, and what was fitted to its samples.
+/// A batch of each modality, which is written down where there is a folder, and what was fitted to its samples.
 fn batches(
     arguments: &Arguments,
     streams: &[Stream],
@@ -200,14 +207,18 @@ fn batches(
     for (stream, modality) in streams.iter().zip(&config.modalities) {
         let plugin = modality.plugin.as_ref();
         let (samples, fitted) = samples::draw(stream.samples, plugin, arguments.batch, &mut rng)?;
-        let values = samples.iter().flat_map(|sample| sample.values().iter().copied());
         let batch = Batch::stack(device, &samples.iter().collect::<Vec<_>>())?;
-        let shape = [&[arguments.batch], batch.sample_shape()].concat();
-        written.insert(stream.name.clone(), Array::new(shape, values.collect())?);
+        if arguments.folder.is_some() {
+            let values = samples.iter().flat_map(|sample| sample.values().iter().copied());
+            let shape = [&[arguments.batch], batch.sample_shape()].concat();
+            written.insert(stream.name.clone(), Array::new(shape, values.collect())?);
+        }
         batches.push(batch);
         all_fitted.push(fitted);
     }
-    write(&arguments.folder.join("batch.safetensors"), &written)?;
+    if let Some(folder) = &arguments.folder {
+        write(&folder.join("batch.safetensors"), &written)?;
+    }
     Ok((batches, all_fitted))
 }
 

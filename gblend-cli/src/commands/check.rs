@@ -38,9 +38,9 @@ impl Check {
         let config = Config::load(self.config.as_deref(), &overrides)?;
         let reporter = Reporter::new(self.quiet);
         let text = with_threads(config.run.threads, || {
-            let (session, splits) = Session::open_thoroughly(&config, &reporter)?;
+            let (mut session, splits) = Session::open_thoroughly(&config, &reporter)?;
             let (mut model, origins) = session.initial_model_and_origins()?;
-            let (mut lines, _) = looked_at(&session, &splits, &mut model, &origins, self.all)?;
+            let (mut lines, _) = looked_at(&mut session, &splits, &mut model, &origins, self.all)?;
             lines.push("everything that training needs is there".to_owned());
             Ok(lines.join("\n"))
         })

@@ -17,12 +17,12 @@ use crate::training::session::Session;
 /// Everything that the run would end with before its first step, and in it.
 pub(super) fn dry_run(config: &Config, destination: &Destination, reporter: &Reporter) -> Result<String> {
     let folder = destination.preview()?;
-    let (session, splits) = Session::open_without_writing(config, reporter)?;
+    let (mut session, splits) = Session::open_without_writing(config, reporter)?;
     let (mut model, origins) = session.initial_model_and_origins()?;
     let sizes = part_sizes(&mut model)?;
     let blend = config.start_blend(&session.heads)?;
     let request = blend.estimate_due(0, config.run.epochs);
-    let (mut lines, trial) = looked_at(&session, &splits, &mut model, &origins, false)?;
+    let (mut lines, trial) = looked_at(&mut session, &splits, &mut model, &origins, false)?;
     let parts = sizes.iter().map(|(part, values)| format!("{part} {values}"));
     lines.push(format!(
         "parameters of the parts: {}",

@@ -16,7 +16,7 @@ use crate::records::{ClassWeight, Origins};
 use crate::tables::{table, weighted_losses};
 use crate::training::lone_values::lone_values;
 use crate::training::session::Session;
-use crate::training::step_room::check_step_room;
+use crate::training::step_room::settle_recompute;
 use crate::training::trial::{Trial, trial};
 
 /// What there is to train on and what training is going to take, by two steps that are tried: the model is of no use afterwards.
@@ -24,7 +24,7 @@ use crate::training::trial::{Trial, trial};
 /// # Errors
 /// Everything that training would end with before its first step, and in it.
 pub(super) fn looked_at(
-    session: &Session<'_>,
+    session: &mut Session<'_>,
     splits: &Splits,
     model: &mut Multimodal,
     origins: &Origins,
@@ -32,7 +32,8 @@ pub(super) fn looked_at(
 ) -> Result<(Vec<String>, Trial)> {
     let config = session.config;
     let lone = lone_values(session, splits, model)?;
-    check_step_room(session, splits, model)?;
+    let recompute = settle_recompute(session, splits, model)?;
+    let session = &*session;
     let mut blend = config.start_blend(&session.heads)?;
     session.check_folds(splits, blend.as_ref())?;
     let trial = trial(session, splits, model, blend.as_mut())?;
@@ -60,6 +61,7 @@ pub(super) fn looked_at(
         lines.extend(fitted.summary().iter().map(|line| format!("  {line}")));
     }
     lines.push(format!("parameters: {}", parameter_count(model)?));
+    lines.extend(recompute);
     lines.extend(expected(&trial));
     lines.extend(data.findings.iter().map(|finding| format!("warning: {finding}")));
     lines.extend(lone.iter().map(|told| format!("warning: {told}")));

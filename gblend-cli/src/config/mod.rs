@@ -42,7 +42,7 @@ pub use objectives::Objectives;
 pub use overrides::Override;
 pub use pool::PoolSamples;
 pub use pretrained::{Pretrained, PretrainedFile};
-pub use run::{BatchNormOver, RunConfig, Sampling, Select};
+pub use run::{BatchNormOver, Recompute, RunConfig, Sampling, Select};
 pub use schema::json_schema;
 use section::Section;
 pub use task::{settings_beside, task_differences};

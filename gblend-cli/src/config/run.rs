@@ -25,6 +25,11 @@ pub struct RunConfig {
     /// many samples. Not with a fusion of maps, the objective `anchor`, or strategies that look into gradients. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk: Option<usize>,
+    /// Which of what a step makes is kept for its backward pass: `none`, everything, and nothing is computed again; `stages`, the
+    /// inputs of the stages of encoders, which the backward pass runs again, one at a time: less memory at large batches, for up to
+    /// a third of the time; `auto`, everything where that is at most half of the memory that the machine has left, else
+    /// `stages` (on a GPU everything). The result is the same to the bit.
+    pub recompute: Recompute,
     /// How the samples of an epoch are drawn from the training samples; an epoch has as many in either way.
     pub sampler: Sampling,
     /// Threads that compute; 0 takes every core.
@@ -71,6 +76,7 @@ impl Default for RunConfig {
             batch_size: 32,
             batch_norm: BatchNormOver::default(),
             chunk: None,
+            recompute: Recompute::default(),
             sampler: Sampling::Shuffled,
             threads: 0,
             device: DeviceChoice::Auto,
@@ -109,6 +115,19 @@ pub enum BatchNormOver {
     /// The part of the batch that a rank has: nothing waits, and the result depends on the number of ranks. All of them go on with the
     /// means of their running statistics.
     EachRank,
+}
+
+/// Which of what a step makes is computed again in the backward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Recompute {
+    /// What the memory that is left asks for.
+    #[default]
+    Auto,
+    /// Nothing.
+    None,
+    /// Stages of encoders.
+    Stages,
 }
 
 /// How the samples of an epoch are drawn.

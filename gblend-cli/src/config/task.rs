@@ -6,10 +6,10 @@ use super::earlier::complete;
 use super::pretrained::is_file_of_parameters;
 
 /// Keys of `[run]` that change nothing in the result: the machine's part.
-const MACHINE: [&str; 3] = ["threads", "memory", "cache"];
+const MACHINE: [&str; 4] = ["threads", "memory", "cache", "recompute"];
 
 /// The keys in which two resolved configurations ask for different results, dotted and in order; empty if they ask for the
-/// same to the bit. How many threads compute, where prepared samples are kept, what is logged and how often a checkpoint
+/// same to the bit. How many threads compute, what is computed again, where prepared samples are kept, what is logged and how often a checkpoint
 /// is written has no say, and neither has the place of a pre-trained encoder's run.
 ///
 /// A text that is no TOML differs in everything.

@@ -408,11 +408,11 @@ impl Multimodal {
         matches!(self.joint, JointHead::Own(_))
     }
 
-    /// What a step takes for a sample of a modality, as its encoder gets it.
-    pub fn step_values(&self, modality: usize, sample: &Array) -> StepValues {
+    /// What a step takes for a sample of a modality, as its encoder gets it, where stages are run again or not.
+    pub fn step_values(&self, modality: usize, sample: &Array, recomputes: bool) -> StepValues {
         let branch = self.branches.get(modality);
         branch
-            .map(|branch| branch.encoder.step_values(sample))
+            .map(|branch| branch.encoder.step_values(sample, recomputes))
             .unwrap_or_default()
     }
 

@@ -199,6 +199,9 @@ pub struct Seconds {
     /// Those seconds of `train` in which training steps waited for data; 0 in the summaries of older runs.
     #[serde(default)]
     pub waiting: f64,
+    /// Those seconds of `train` in which backward passes ran stages of encoders again.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub recompute: f64,
     /// Those seconds of `train` in which the run trained once more.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub refit: f64,

@@ -30,7 +30,7 @@ use crate::training::feature_space::NEIGHBORS;
 use crate::training::lone_values::lone_values;
 use crate::training::opened::open_together;
 use crate::training::session::Session;
-use crate::training::step_room::check_step_room;
+use crate::training::step_room::settle_recompute;
 use crate::training::train::train;
 use crate::training::trained_model::TrainedModel;
 
@@ -125,7 +125,7 @@ fn run_logged(
             reporter.warn(&told);
         }
     }
-    check_step_room(&session, &splits, &model)?;
+    let recompute = settle_recompute(&mut session, &splits, &model)?;
     let mut blend = config.start_blend(&session.heads)?;
     session.check_folds(&splits, blend.as_ref())?;
     session.check_interrupt(0)?;
@@ -162,6 +162,9 @@ fn run_logged(
     }
     tell_origins(&session, &origins, reporter);
     reporter.line(&opening_line(&path, &session, &splits, &mut model)?);
+    if let Some(line) = recompute {
+        reporter.line(&line);
+    }
     if let Some(line) = checkpoint
         .as_ref()
         .and_then(|from| other_ranks(config, from, ranks))
@@ -216,6 +219,7 @@ fn run_logged(
             prepare: prepare.as_secs_f64(),
             train: train_seconds,
             waiting: trained.waited.as_secs_f64(),
+            recompute: trained.recomputing.as_secs_f64(),
             refit: trained.refitting.as_secs_f64(),
             estimate: trained.estimating.as_secs_f64(),
             folds: trained.cross_fitting.as_secs_f64(),
@@ -415,6 +419,7 @@ fn outline(session: &Session<'_>, model: &Multimodal, weights: &[f64], prepare: 
             prepare: prepare.as_secs_f64(),
             train: 0.0,
             waiting: 0.0,
+            recompute: 0.0,
             refit: 0.0,
             estimate: 0.0,
             folds: 0.0,

@@ -56,6 +56,9 @@ pub struct Session<'a> {
     pub unlabeled_samples: usize,
     /// The device.
     pub device: AutoDevice,
+    /// Whether steps run stages of encoders again; none does in a session as it was opened. See
+    /// [`settle_recompute`](super::step_room::settle_recompute).
+    pub recomputes: bool,
     /// What frozen encoders have made of samples.
     frozen: FrozenFeatures,
     /// What ends training between epochs; nothing does in a session as it was opened.
@@ -267,6 +270,7 @@ impl<'a> Session<'a> {
             skipped_samples,
             unlabeled_samples: splits.unlabeled(),
             device,
+            recomputes: false,
             frozen: FrozenFeatures::of(config),
             interrupt: Interrupt::never(),
             ranks: Ranks::alone(),
@@ -450,6 +454,7 @@ impl<'a> Session<'a> {
     pub fn step_context<'s>(&'s self, stream: &str, prefix: &'s str, epoch: usize) -> StepContext<'s> {
         StepContext {
             chunk: self.config.run.chunk.and_then(NonZeroUsize::new),
+            recomputes: self.recomputes,
             scale: self.config.blend.pipeline.scale,
             ..StepContext::alone(&self.device, &self.heads, self.seed(stream), prefix, epoch)
         }

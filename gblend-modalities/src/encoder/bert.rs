@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 
 use gblend_core::graph::is_tracing;
 use gblend_core::nn::{
-    Dropout, Embedding, LayerNorm, Linear, PositionKind, SelfAttention, StepPositions, Steps, add, fork,
-    gelu_erf,
+    Dropout, Embedding, LayerNorm, LayerSize, Linear, PositionKind, Segments, SelfAttention, StepPositions,
+    Steps, add, fork, gelu_erf, recompute,
 };
 use gblend_core::tensor::Features;
 use gblend_core::{Array, AutoDevice, Batch, Module, ParamMut, ParamPath, ParamVisitor, Pass, Result, Seed};
@@ -45,9 +45,11 @@ pub(crate) struct Bert {
     norm: LayerNorm,
     dropout: Dropout,
     blocks: Vec<Block>,
+    /// Which of them are recomputed together.
+    segments: Segments,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Block {
     attention: SelfAttention,
     after_attention: LayerNorm,
@@ -98,6 +100,7 @@ impl Bert {
             sentences: Embedding::new(device, SENTENCES, width, None, seed.derive("sentences"))?,
             norm: norm()?,
             dropout: Dropout::new(dropout, seed.derive("dropout"))?,
+            segments: Segments::of(&vec![LayerSize::of_transformer(width, hidden); options.depth]),
             blocks: blocks.collect::<Result<_>>()?,
         })
     }
@@ -111,8 +114,15 @@ impl Bert {
         let (tokens, steps) = self.embedded(batch, pass)?;
         let tokens = self.positions.forward(tokens, &steps, pass)?;
         let mut tokens = self.dropout.forward(self.norm.forward(tokens)?, pass)?;
-        for block in &self.blocks {
-            tokens = block.forward(tokens, &steps, pass)?;
+        for segment in self.segments.within(0..self.blocks.len()) {
+            let steps = steps.clone();
+            let run = move |blocks: &mut [Block], mut tokens: Features, pass: &Pass| {
+                for block in blocks {
+                    tokens = block.forward(tokens, &steps, pass)?;
+                }
+                Ok((tokens, ()))
+            };
+            (tokens, ()) = recompute(&mut self.blocks[segment].to_vec(), tokens, pass, run)?;
         }
         Ok((tokens, steps))
     }
@@ -157,22 +167,23 @@ impl Module for Bert {
             .visit_params(&embeddings.join("token_type_embeddings"), visitor)?;
         self.norm.visit_params(&embeddings.join("LayerNorm"), visitor)?;
         for (number, block) in self.blocks.iter_mut().enumerate() {
-            let path = path.join("encoder.layer").join(number);
-            let attention = path.join("attention");
-            block.attention.visit_params(&attention.join("self"), visitor)?;
-            let output = attention.join("output");
-            block
-                .after_attention
-                .visit_params(&output.join("LayerNorm"), visitor)?;
-            block
-                .first
-                .visit_params(&path.join("intermediate.dense"), visitor)?;
-            block.second.visit_params(&path.join("output.dense"), visitor)?;
-            block
-                .after
-                .visit_params(&path.join("output.LayerNorm"), visitor)?;
+            block.visit_params(&path.join("encoder.layer").join(number), visitor)?;
         }
         Ok(())
+    }
+}
+
+impl Module for Block {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        let attention = path.join("attention");
+        self.attention.visit_params(&attention.join("self"), visitor)?;
+        let output = attention.join("output");
+        self.after_attention
+            .visit_params(&output.join("LayerNorm"), visitor)?;
+        self.first
+            .visit_params(&path.join("intermediate.dense"), visitor)?;
+        self.second.visit_params(&path.join("output.dense"), visitor)?;
+        self.after.visit_params(&path.join("output.LayerNorm"), visitor)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Networks from pictures and sequences to feature vectors.
 
 pub(crate) mod bert;
+mod block_sizes;
+mod convolution;
 pub(crate) mod features;
 mod panns;
 mod picture;
@@ -12,8 +14,9 @@ pub(crate) mod steps;
 mod transformer;
 mod tubelets;
 
+pub use convolution::Convolution;
 pub use panns::{Panns, PannsDepth, PannsSettings};
-pub use picture::{Convolution, ConvolutionSettings, PictureEncoder, Pooling};
+pub use picture::{ConvolutionSettings, PictureEncoder, Pooling};
 pub use resnet::{ResNet, ResNetDepth, ResNetSettings};
 pub use settings::{EncoderSettings, Network};
 pub use steps::{StepArchitecture, StepEncoderSettings, StepPooling};

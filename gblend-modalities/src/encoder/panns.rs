@@ -3,12 +3,13 @@
 use std::ops::Range;
 
 use gblend_core::nn::{
-    BatchNorm, ConvNorm, Linear, Window, add, average_pool, fork, global_average_pool, max_pool, permute,
-    relu,
+    BatchNorm, ConvNorm, LayerSize, Linear, Segments, Window, add, average_pool, fork, global_average_pool,
+    max_pool, permute, recompute, relu,
 };
 use gblend_core::tensor::{Features, Maps, reshape};
 use gblend_core::{Batch, BuildContext, Error, Module, ParamPath, ParamVisitor, Pass, Result, StageShape};
 
+use super::block_sizes::{all_kept, product};
 use super::features::FeatureVector;
 use super::picture::{maps_of, picture_shape};
 use super::staged::{FourStages, Staged};
@@ -69,12 +70,15 @@ pub struct SoundStages {
     /// Of mel filters.
     norm: BatchNorm,
     stages: [Stage; 4],
+    /// Which stages are recomputed together, and what a step keeps of a sample if none is.
+    segments: Segments,
+    kept: u64,
     shapes: [StageShape; 4],
     embedding: Linear,
 }
 
 /// Convolutions over `[channels, time, mels, batch]`: the kernels of the trained parameters have time first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Stage(Vec<ConvNorm>);
 
 /// What ends a stage.
@@ -111,8 +115,10 @@ impl Stage {
         }
         average_pool(maps, POOL, false)
     }
+}
 
-    fn visit(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+impl Module for Stage {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         for (conv, number) in self.0.iter_mut().zip(1_u8..) {
             let [conv_path, norm] = ["conv", "bn"].map(|layer| path.join(format!("{layer}{number}")));
             conv.visit_layers(&conv_path, &norm, visitor)?;
@@ -157,8 +163,19 @@ impl Panns {
             width: time >> number,
             frames: 1,
         };
+        let convolutions = match settings.depth {
+            PannsDepth::Cnn6 => 1,
+            PannsDepth::Cnn10 => 2,
+        };
+        let size = |(number, &channels): (usize, &usize)| LayerSize {
+            kept: product(&[convolutions, channels, mels >> number, time >> number]),
+            output: product(&[channels, mels >> (number + 1), time >> (number + 1)]),
+        };
+        let sizes: Vec<LayerSize> = settings.channels.iter().enumerate().map(size).collect();
         let layers = SoundStages {
             sample_shape,
+            segments: Segments::of(&sizes),
+            kept: all_kept(&sizes),
             norm: BatchNorm::new(cx.device, mels, false)?,
             stages: [
                 stage(0, 1, first)?,
@@ -180,6 +197,17 @@ impl FourStages for SoundStages {
         &self.shapes
     }
 
+    fn kept(&self, recomputes: bool) -> u64 {
+        /// The spectrogram, and the same normalized and turned.
+        const INPUT: u64 = 3;
+        let stages = match recomputes {
+            true => self.segments.kept(),
+            false => self.kept,
+        };
+        let input = product(&self.sample_shape).saturating_mul(INPUT);
+        input.saturating_add(stages)
+    }
+
     /// The normalized spectrogram, `[1, time, mels, batch]`.
     fn enter(&mut self, batch: &Batch, pass: &Pass) -> Result<Maps> {
         let [_, mels, time, _] = self.sample_shape;
@@ -192,8 +220,14 @@ impl FourStages for SoundStages {
     }
 
     fn run(&mut self, stages: Range<usize>, mut maps: Maps, pass: &Pass) -> Result<Maps> {
-        for stage in self.stages.iter_mut().take(stages.end).skip(stages.start) {
-            maps = stage.forward(maps, pass)?;
+        for segment in self.segments.within(stages) {
+            let run = |stages: &mut [Stage], mut maps: Maps, pass: &Pass| {
+                for stage in stages {
+                    maps = stage.forward(maps, pass)?;
+                }
+                Ok((maps, ()))
+            };
+            (maps, ()) = recompute(&mut self.stages[segment], maps, pass, run)?;
         }
         Ok(maps)
     }
@@ -229,7 +263,7 @@ impl FourStages for SoundStages {
     ) -> Result<()> {
         let all = self.stages.iter_mut().enumerate();
         for (index, stage) in all.take(stages.end).skip(stages.start) {
-            stage.visit(&path.join(format!("conv_block{}", index + 1)), visitor)?;
+            stage.visit_params(&path.join(format!("conv_block{}", index + 1)), visitor)?;
         }
         Ok(())
     }

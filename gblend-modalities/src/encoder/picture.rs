@@ -3,40 +3,21 @@
 use std::ops::Range;
 
 use gblend_core::nn::{
-    ConvNorm, FactorizedBlock, FactorizedResidualBlock, FactorizedStrides, ResidualBlock, Window,
-    frame_average, global_average_pool,
+    ConvNorm, FactorizedBlock, FactorizedResidualBlock, FactorizedStrides, ResidualBlock, Segments, Window,
+    frame_average, global_average_pool, recompute,
 };
 use gblend_core::tensor::Maps;
 use gblend_core::{
-    Batch, BuildContext, Encoder, EncoderHalf, Error, Module, ParamPath, ParamVisitor, Pass, Result,
-    StageShape, modality::no_such_stage, tensor::Features,
+    Array, Batch, BuildContext, Encoder, EncoderHalf, Error, Module, ParamPath, ParamVisitor, Pass, Result,
+    StageShape, StepValues, modality::no_such_stage, tensor::Features,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::block_sizes::{BlockSize, all_kept, product};
+use super::convolution::Convolution;
 use super::features::FeatureVector;
 use crate::range::{DEPTH, WIDTH, within};
-
-/// How the stages of a convolutional encoder are built.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Convolution {
-    /// Plain 3 × 3 convolutions on each frame.
-    #[default]
-    Plain,
-    /// Residual blocks on each frame.
-    Residual,
-    /// (2+1)D blocks: 3 × 3 within frames, then 3 over time.
-    Factorized,
-    /// R(2+1)D: residual blocks of two (2+1)D convolutions.
-    FactorizedResidual,
-}
-
-impl Convolution {
-    /// Whether frames are convolved, and by strides of 2 in part left out.
-    fn is_temporal(self) -> bool {
-        matches!(self, Self::Factorized | Self::FactorizedResidual)
-    }
-}
 
 /// The stages of a convolutional encoder.
 ///
@@ -99,7 +80,7 @@ pub(super) fn maps_of(batch: &Batch, sample_shape: [usize; 4], pass: &Pass) -> R
     batch.maps(pass.recorder())
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Block {
     Plain(Box<ConvNorm>),
     Residual(Box<ResidualBlock>),
@@ -107,11 +88,37 @@ enum Block {
     FactorizedResidual(Box<FactorizedResidualBlock>),
 }
 
+impl Block {
+    /// The maps, and how many frames are left.
+    fn forward(&mut self, maps: Maps, frames: usize, pass: &Pass) -> Result<(Maps, usize)> {
+        match self {
+            Self::Plain(conv) => Ok((conv.forward(maps, pass)?, frames)),
+            Self::Residual(block) => Ok((block.forward(maps, pass)?, frames)),
+            Self::Factorized(block) => block.forward(maps, frames, pass),
+            Self::FactorizedResidual(block) => block.forward(maps, frames, pass),
+        }
+    }
+}
+
+impl Module for Block {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        match self {
+            Self::Plain(conv) => conv.visit_params(path, visitor),
+            Self::Residual(block) => block.visit_params(path, visitor),
+            Self::Factorized(block) => block.visit_params(path, visitor),
+            Self::FactorizedResidual(block) => block.visit_params(path, visitor),
+        }
+    }
+}
+
 /// [`ConvolutionSettings`] as built, for samples `[channels, height, width, frames]`.
 #[derive(Debug)]
 pub struct PictureEncoder {
     sample_shape: [usize; 4],
     blocks: Vec<Block>,
+    /// Which of them are recomputed together, and what a step keeps of a sample if none is.
+    segments: Segments,
+    kept: u64,
     /// What each stage leaves; all have the same number of blocks.
     stages: Vec<StageShape>,
     pooling: Pooling,
@@ -138,7 +145,7 @@ impl PictureEncoder {
         for &channels in &settings.channels {
             within("encoder.channels", channels, WIDTH)?;
         }
-        let (mut blocks, mut stages) = (Vec::new(), Vec::new());
+        let (mut blocks, mut sizes, mut stages) = (Vec::new(), Vec::new(), Vec::new());
         let (mut inputs, mut left) = (channels, frames);
         let mut sides = (height, width);
         for (stage, &outputs) in settings.channels.iter().enumerate() {
@@ -151,7 +158,22 @@ impl PictureEncoder {
                     spatial: stride,
                     temporal: if halves { 2 } else { 1 },
                 };
+                let before = left;
                 left = left.div_ceil(strides.temporal);
+                let between = [
+                    FactorizedBlock::between(inputs, outputs),
+                    FactorizedBlock::between(outputs, outputs),
+                ];
+                let size = BlockSize {
+                    convolution: settings.convolution,
+                    outputs,
+                    between,
+                    sides: (sides.0.div_ceil(2), sides.1.div_ceil(2)),
+                    frames: left,
+                    frames_before: before,
+                    shortcut: stride != 1 || inputs != outputs,
+                };
+                sizes.push(size.values());
                 blocks.push(match settings.convolution {
                     Convolution::Plain => {
                         let window = Window::square(3, stride, 1);
@@ -186,6 +208,8 @@ impl PictureEncoder {
         Ok(Self {
             sample_shape: [channels, height, width, frames],
             blocks,
+            segments: Segments::of(&sizes),
+            kept: all_kept(&sizes),
             stages,
             pooling: settings.pooling,
             features: FeatureVector::new(pooled, features, dropout, cx)?,
@@ -200,13 +224,16 @@ impl PictureEncoder {
         mut frames: usize,
         pass: &Pass,
     ) -> Result<(Maps, usize)> {
-        for block in self.blocks.iter_mut().take(blocks.end).skip(blocks.start) {
-            (maps, frames) = match block {
-                Block::Plain(conv) => (conv.forward(maps, pass)?, frames),
-                Block::Residual(block) => (block.forward(maps, pass)?, frames),
-                Block::Factorized(block) => block.forward(maps, frames, pass)?,
-                Block::FactorizedResidual(block) => block.forward(maps, frames, pass)?,
+        for segment in self.segments.within(blocks) {
+            let before = frames;
+            let run = move |blocks: &mut [Block], mut maps: Maps, pass: &Pass| {
+                let mut frames = before;
+                for block in blocks {
+                    (maps, frames) = block.forward(maps, frames, pass)?;
+                }
+                Ok((maps, frames))
             };
+            (maps, frames) = recompute(&mut self.blocks[segment], maps, pass, run)?;
         }
         Ok((maps, frames))
     }
@@ -236,13 +263,7 @@ impl PictureEncoder {
     ) -> Result<()> {
         let all = self.blocks.iter_mut().enumerate();
         for (index, block) in all.take(blocks.end).skip(blocks.start) {
-            let path = path.join(format!("block{index}"));
-            match block {
-                Block::Plain(conv) => conv.visit_params(&path, visitor)?,
-                Block::Residual(block) => block.visit_params(&path, visitor)?,
-                Block::Factorized(block) => block.visit_params(&path, visitor)?,
-                Block::FactorizedResidual(block) => block.visit_params(&path, visitor)?,
-            }
+            block.visit_params(&path.join(format!("block{index}")), visitor)?;
         }
         Ok(())
     }
@@ -257,6 +278,17 @@ impl Encoder for PictureEncoder {
         let maps = maps_of(batch, self.sample_shape, pass)?;
         let (maps, frames) = self.run(0..self.blocks.len(), maps, self.sample_shape[3], pass)?;
         self.pool(maps, frames, pass)
+    }
+
+    fn step_values(&self, _: &Array, recomputes: bool) -> StepValues {
+        let blocks = match recomputes {
+            true => self.segments.kept(),
+            false => self.kept,
+        };
+        StepValues {
+            kept: product(&self.sample_shape).saturating_add(blocks),
+            passing: 0,
+        }
     }
 
     fn stages(&self) -> &[StageShape] {

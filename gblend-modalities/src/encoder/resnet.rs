@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use gblend_core::nn::{
-    ConvNorm, FactorizedBlock, FactorizedResidualBlock, FactorizedStrides, ResidualBlock, Window,
-    global_average_pool, max_pool,
+    ConvNorm, FactorizedBlock, FactorizedResidualBlock, FactorizedStrides, ResidualBlock, Segments, Window,
+    global_average_pool, max_pool, recompute,
 };
 use gblend_core::tensor::{Features, Maps};
-use gblend_core::{Batch, BuildContext, ParamPath, ParamVisitor, Pass, Result, StageShape};
+use gblend_core::{Batch, BuildContext, Module, ParamPath, ParamVisitor, Pass, Result, StageShape};
 
+use super::block_sizes::{BlockSize, all_kept, product};
+use super::convolution::Convolution;
 use super::features::FeatureVector;
 use super::picture::{maps_of, picture_shape};
 use super::staged::{FourStages, Staged};
@@ -64,20 +66,68 @@ pub type ResNet = Staged<ResidualStages>;
 pub struct ResidualStages {
     sample_shape: [usize; 4],
     stem: Stem,
-    layers: [Vec<Block>; 4],
+    blocks: Vec<Block>,
+    /// The blocks of each stage.
+    of_stage: [usize; 4],
+    /// Which blocks are recomputed together.
+    segments: Segments,
+    /// Values of a sample that a step keeps of the first convolution, and of all blocks.
+    kept: [u64; 2],
+    /// Values of a sample that the first convolution hands on.
+    stem_output: u64,
     stages: [StageShape; 4],
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Stem {
     Frames(Box<ConvNorm>),
     Video(Box<FactorizedBlock>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Block {
     Frames(Box<ResidualBlock>),
     Video(Box<FactorizedResidualBlock>),
+}
+
+impl Stem {
+    fn forward(&mut self, maps: Maps, frames: usize, pass: &Pass) -> Result<Maps> {
+        match self {
+            Self::Frames(conv) => max_pool(conv.forward(maps, pass)?, POOL),
+            Self::Video(convs) => Ok(convs.forward(maps, frames, pass)?.0),
+        }
+    }
+}
+
+impl Module for Stem {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        match self {
+            Self::Frames(conv) => conv.visit_layers(&path.join("conv1"), &path.join("bn1"), visitor),
+            Self::Video(convs) => {
+                let layers = ["0", "1", "3", "4"].map(|layer| path.join("stem").join(layer));
+                convs.visit_layers(&layers, visitor)
+            }
+        }
+    }
+}
+
+impl Block {
+    /// The maps, and how many frames are left.
+    fn forward(&mut self, maps: Maps, frames: usize, pass: &Pass) -> Result<(Maps, usize)> {
+        match self {
+            Self::Frames(block) => Ok((block.forward(maps, pass)?, frames)),
+            Self::Video(block) => block.forward(maps, frames, pass),
+        }
+    }
+}
+
+impl Module for Block {
+    fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
+        match self {
+            Self::Frames(block) => block.visit_layers(path, visitor),
+            Self::Video(block) => block.visit_layers(path, visitor),
+        }
+    }
 }
 
 /// Where the first convolution looks.
@@ -109,8 +159,11 @@ impl ResNet {
         let is_video = settings.depth == ResNetDepth::R2Plus1d18;
         let seed = cx.seed.derive("stem");
         let mut plan = STEM.over(height, width)?;
+        let between = (first * BETWEEN).div_ceil(64);
+        let mut of_stem = product(&[first, plan.out_height, plan.out_width, frames]);
         let stem = if is_video {
-            let channels = [channels, (first * BETWEEN).div_ceil(64), first];
+            of_stem = of_stem.saturating_add(product(&[between, plan.out_height, plan.out_width, frames]));
+            let channels = [channels, between, first];
             Stem::Video(Box::new(FactorizedBlock::through(
                 cx.device, channels, STEM, 1, seed,
             )?))
@@ -121,15 +174,39 @@ impl ResNet {
             )?))
         };
         let mut sides = (plan.out_height, plan.out_width);
+        let stem_output = product(&[first, sides.0, sides.1, frames]);
+        if !is_video {
+            // The pictures before the maximum, and what it leaves.
+            of_stem = of_stem.saturating_add(stem_output);
+        }
         let mut inputs = first;
-        let (mut layers, mut stages) = ([const { Vec::new() }; 4], Vec::with_capacity(4));
-        let blocks = settings.depth.blocks().into_iter().zip(settings.channels);
-        for (stage, ((count, outputs), layer)) in blocks.zip(&mut layers).enumerate() {
+        let of_stage = settings.depth.blocks();
+        let (mut blocks, mut sizes, mut stages) = (Vec::new(), Vec::new(), Vec::with_capacity(4));
+        for (stage, (count, outputs)) in of_stage.into_iter().zip(settings.channels).enumerate() {
             let seed = cx.seed.derive("stage").nth(stage as u64);
+            let before = frames;
+            if stage > 0 {
+                sides = (sides.0.div_ceil(2), sides.1.div_ceil(2));
+                frames = if is_video { frames.div_ceil(2) } else { frames };
+            }
             for index in 0..count {
                 let stride = if index == 0 && stage > 0 { 2 } else { 1 };
                 let seed = seed.nth(index as u64);
-                layer.push(if is_video {
+                let between = FactorizedBlock::between(inputs, outputs);
+                let size = BlockSize {
+                    convolution: match is_video {
+                        true => Convolution::FactorizedResidual,
+                        false => Convolution::Residual,
+                    },
+                    outputs,
+                    between: [between; 2],
+                    sides,
+                    frames,
+                    frames_before: if index == 0 { before } else { frames },
+                    shortcut: stride != 1 || inputs != outputs,
+                };
+                sizes.push(size.values());
+                blocks.push(if is_video {
                     let strides = FactorizedStrides {
                         spatial: stride,
                         temporal: stride,
@@ -143,10 +220,6 @@ impl ResNet {
                 });
                 inputs = outputs;
             }
-            if stage > 0 {
-                sides = (sides.0.div_ceil(2), sides.1.div_ceil(2));
-                frames = if is_video { frames.div_ceil(2) } else { frames };
-            }
             stages.push(StageShape {
                 channels: outputs,
                 height: sides.0,
@@ -158,7 +231,11 @@ impl ResNet {
         let layers = ResidualStages {
             sample_shape,
             stem,
-            layers,
+            blocks,
+            of_stage,
+            segments: Segments::of(&sizes),
+            kept: [of_stem, all_kept(&sizes)],
+            stem_output,
             stages: [shape(0), shape(1), shape(2), shape(3)],
         };
         Ok(Self::of(layers, FeatureVector::new(last, features, dropout, cx)?))
@@ -172,28 +249,42 @@ impl FourStages for ResidualStages {
         &self.stages
     }
 
+    fn kept(&self, recomputes: bool) -> u64 {
+        let [stem, blocks] = self.kept;
+        let kept = match recomputes {
+            // What the stem hands on, and either its maps or those of the blocks.
+            true => self.stem_output.saturating_add(stem.max(self.segments.kept())),
+            false => stem.saturating_add(blocks),
+        };
+        product(&self.sample_shape).saturating_add(kept)
+    }
+
     fn enter(&mut self, batch: &Batch, pass: &Pass) -> Result<Maps> {
         let maps = maps_of(batch, self.sample_shape, pass)?;
-        match &mut self.stem {
-            Stem::Frames(conv) => max_pool(conv.forward(maps, pass)?, POOL),
-            Stem::Video(convs) => Ok(convs.forward(maps, self.sample_shape[3], pass)?.0),
-        }
+        let frames = self.sample_shape[3];
+        let stem = std::slice::from_mut(&mut self.stem);
+        let run = move |stem: &mut [Stem], mut maps: Maps, pass: &Pass| {
+            for stem in stem {
+                maps = stem.forward(maps, frames, pass)?;
+            }
+            Ok((maps, ()))
+        };
+        Ok(recompute(stem, maps, pass, run)?.0)
     }
 
     fn run(&mut self, stages: Range<usize>, mut maps: Maps, pass: &Pass) -> Result<Maps> {
         let before = stages.start.checked_sub(1).map(|stage| self.stages[stage].frames);
         let mut frames = before.unwrap_or(self.sample_shape[3]);
-        for block in self
-            .layers
-            .iter_mut()
-            .take(stages.end)
-            .skip(stages.start)
-            .flatten()
-        {
-            (maps, frames) = match block {
-                Block::Frames(block) => (block.forward(maps, pass)?, frames),
-                Block::Video(block) => block.forward(maps, frames, pass)?,
+        for segment in self.segments.within(self.blocks_of(stages)) {
+            let before = frames;
+            let run = move |blocks: &mut [Block], mut maps: Maps, pass: &Pass| {
+                let mut frames = before;
+                for block in blocks {
+                    (maps, frames) = block.forward(maps, frames, pass)?;
+                }
+                Ok((maps, frames))
             };
+            (maps, frames) = recompute(&mut self.blocks[segment], maps, pass, run)?;
         }
         Ok(maps)
     }
@@ -203,13 +294,7 @@ impl FourStages for ResidualStages {
     }
 
     fn visit_entry(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
-        match &mut self.stem {
-            Stem::Frames(conv) => conv.visit_layers(&path.join("conv1"), &path.join("bn1"), visitor),
-            Stem::Video(convs) => {
-                let layers = ["0", "1", "3", "4"].map(|layer| path.join("stem").join(layer));
-                convs.visit_layers(&layers, visitor)
-            }
-        }
+        self.stem.visit_params(path, visitor)
     }
 
     fn visit_stages(
@@ -218,17 +303,21 @@ impl FourStages for ResidualStages {
         path: &ParamPath,
         visitor: &mut dyn ParamVisitor,
     ) -> Result<()> {
-        let layers = self.layers.iter_mut().enumerate();
-        for (stage, layer) in layers.take(stages.end).skip(stages.start) {
+        for stage in stages {
             let path = path.join(format!("layer{}", stage + 1));
-            for (index, block) in layer.iter_mut().enumerate() {
-                let path = path.join(index);
-                match block {
-                    Block::Frames(block) => block.visit_layers(&path, visitor)?,
-                    Block::Video(block) => block.visit_layers(&path, visitor)?,
-                }
+            let blocks = self.blocks_of(stage..stage + 1);
+            for (index, block) in self.blocks[blocks].iter_mut().enumerate() {
+                block.visit_params(&path.join(index), visitor)?;
             }
         }
         Ok(())
+    }
+}
+
+impl ResidualStages {
+    /// The blocks of some of the stages.
+    fn blocks_of(&self, stages: Range<usize>) -> Range<usize> {
+        let up_to = |stage: usize| self.of_stage.iter().take(stage).sum();
+        up_to(stages.start)..up_to(stages.end)
     }
 }

@@ -4,8 +4,9 @@ use gblend_core::{BuildContext, Encoder, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::convolution::Convolution;
 use super::panns::{Panns, PannsDepth, PannsSettings};
-use super::picture::{Convolution, ConvolutionSettings, PictureEncoder, Pooling};
+use super::picture::{ConvolutionSettings, PictureEncoder, Pooling};
 use super::resnet::{ResNet, ResNetDepth, ResNetSettings};
 use super::transformer::{AttentionKind, TransformerSettings, VideoTransformer};
 

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use gblend_core::tensor::{Features, Maps};
 use gblend_core::{
-    Batch, Encoder, EncoderHalf, Module, ParamPath, ParamVisitor, Pass, Result, StageShape,
-    modality::no_such_stage,
+    Array, Batch, Encoder, EncoderHalf, Module, ParamPath, ParamVisitor, Pass, Result, StageShape,
+    StepValues, modality::no_such_stage,
 };
 
 use super::features::FeatureVector;
@@ -21,6 +21,9 @@ pub trait FourStages: Debug {
 
     /// What each stage leaves.
     fn shapes(&self) -> &[StageShape; STAGES];
+
+    /// Values of a sample that a step keeps, where stages are recomputed or not.
+    fn kept(&self, recomputes: bool) -> u64;
 
     /// Through what comes before the stages.
     ///
@@ -115,6 +118,13 @@ impl<S: FourStages> Encoder for Staged<S> {
         let maps = self.layers.enter(batch, pass)?;
         let maps = self.layers.run(0..STAGES, maps, pass)?;
         self.vector(maps, pass)
+    }
+
+    fn step_values(&self, _: &Array, recomputes: bool) -> StepValues {
+        StepValues {
+            kept: self.layers.kept(recomputes),
+            passing: 0,
+        }
     }
 
     fn stages(&self) -> &[StageShape] {

@@ -2,6 +2,7 @@
 //! backward pass, and gradients that are under way. Held against measured peaks in `tests/tests/cli/step_memory.rs`.
 
 use gblend_core::StepValues;
+use gblend_core::nn::{LayerSize, Segments};
 
 /// Of each feature of a step: rows as they enter, and the same in what reads them.
 const INPUT: u64 = 2;
@@ -24,15 +25,32 @@ fn product(factors: &[usize]) -> u64 {
         .fold(1, u64::saturating_mul)
 }
 
-/// Of a token, in an attention branch and a perceptron of a transformer's block.
-fn of_block(width: usize, hidden: usize) -> u64 {
-    product(&[10, width]).saturating_add(product(&[2, hidden]))
-}
-
 /// Values of shares of attention that a thread has at once, between so many steps.
 fn shares_of_thread(steps: u64) -> u64 {
     let [queries, keys] = SHARES_AT_ONCE.map(|most| most.min(steps));
     SHARES_OF_THREAD * queries * keys
+}
+
+/// Steps of the sequence that sizes of blocks are told for.
+const TOLD_FOR: u32 = 1 << 20;
+
+/// Of a residual block on steps that were halved so often.
+pub(crate) fn residual_size(halvings: u32, channels: usize) -> LayerSize {
+    let output = u64::from(TOLD_FOR.checked_shr(halvings).unwrap_or(0)).saturating_mul(channels as u64);
+    LayerSize {
+        kept: output.saturating_mul(RESIDUAL),
+        output,
+    }
+}
+
+/// Of a transformer's block.
+fn transformer_size(width: usize, hidden: usize) -> LayerSize {
+    let of_token = LayerSize::of_transformer(width, hidden);
+    let all = |values: u64| values.saturating_mul(u64::from(TOLD_FOR));
+    LayerSize {
+        kept: all(of_token.kept),
+        output: all(of_token.output),
+    }
 }
 
 /// What a network of steps keeps.
@@ -40,14 +58,19 @@ fn shares_of_thread(steps: u64) -> u64 {
 pub(crate) struct StepCosts {
     /// Of each step that is left after so many halvings, so many values.
     values: Vec<(u32, u64)>,
+    /// The same where blocks are recomputed.
+    around: Vec<(u32, u64)>,
+    blocks: Segments,
     attention: bool,
 }
 
 impl StepCosts {
     pub(crate) fn of_inputs(inputs: usize) -> Self {
+        let values = vec![(0, INPUT * inputs as u64)];
         Self {
-            values: vec![(0, INPUT * inputs as u64)],
-            attention: false,
+            around: values.clone(),
+            values,
+            ..Self::default()
         }
     }
 
@@ -59,27 +82,47 @@ impl StepCosts {
 
     /// With recurrent layers of so many features, those of all directions and layers together.
     pub(crate) fn with_recurrent(mut self, features: usize) -> Self {
-        self.values.push((0, RECURRENT * features as u64));
+        let layers = (0, RECURRENT * features as u64);
+        self.values.push(layers);
+        self.around.push(layers);
         self
     }
 
     pub(crate) fn with_transformer(mut self, width: usize, hidden: usize, depth: usize) -> Self {
-        let blocks = of_block(width, hidden).saturating_mul(depth as u64);
+        let of_block = LayerSize::of_transformer(width, hidden).kept;
         // The projection, with times added, and the normalized result.
-        self.values.push((0, blocks.saturating_add(product(&[3, width]))));
+        let around = product(&[3, width]);
+        let blocks = of_block.saturating_mul(depth as u64);
+        self.values.push((0, blocks.saturating_add(around)));
+        self.around.push((0, around));
         self.attention = true;
-        self
+        self.recomputing(Segments::of(&vec![transformer_size(width, hidden); depth]))
     }
 
-    /// Of a sequence of so many steps.
-    pub(crate) fn of(&self, steps: usize) -> StepValues {
+    /// With blocks that are recomputed together, by what they make of a sequence that is [`TOLD_FOR`] steps long.
+    pub(crate) fn recomputing(self, blocks: Segments) -> Self {
+        Self { blocks, ..self }
+    }
+
+    /// Of a sequence of so many steps, where blocks are recomputed or not.
+    pub(crate) fn of(&self, steps: usize, recomputes: bool) -> StepValues {
         let steps = steps as u64;
-        let kept = self
-            .values
-            .iter()
-            .map(|&(halvings, values)| steps.div_ceil(1 << halvings.min(63)).saturating_mul(values));
+        let of = |values: &[(u32, u64)]| {
+            let values = values
+                .iter()
+                .map(|&(halvings, values)| steps.div_ceil(1 << halvings.min(63)).saturating_mul(values));
+            values.fold(0, u64::saturating_add)
+        };
+        let kept = match recomputes {
+            true => {
+                let blocks = u128::from(self.blocks.kept()) * u128::from(steps);
+                let blocks = u64::try_from(blocks.div_ceil(u128::from(TOLD_FOR))).unwrap_or(u64::MAX);
+                of(&self.around).saturating_add(blocks)
+            }
+            false => of(&self.values),
+        };
         StepValues {
-            kept: kept.fold(0, u64::saturating_add),
+            kept,
             passing: match self.attention {
                 true => shares_of_thread(steps),
                 false => 0,
@@ -96,30 +139,46 @@ pub(crate) struct VideoCosts {
     pub(crate) places: usize,
     pub(crate) width: usize,
     pub(crate) hidden: usize,
-    pub(crate) depth: usize,
     /// Whether time and space are attended to one after the other.
     pub(crate) divided: bool,
 }
 
 impl VideoCosts {
-    pub(crate) fn values(&self) -> StepValues {
+    /// Of a token, in a second branch of attention.
+    fn second(&self) -> u64 {
+        match self.divided {
+            true => product(&[SECOND, self.width]),
+            false => 0,
+        }
+    }
+
+    /// Of each block.
+    pub(crate) fn block(&self) -> LayerSize {
+        let tokens = product(&[self.frames, self.places]);
+        let of_token = LayerSize::of_transformer(self.width, self.hidden);
+        LayerSize {
+            kept: of_token.kept.saturating_add(self.second()).saturating_mul(tokens),
+            output: of_token.output.saturating_mul(tokens),
+        }
+    }
+
+    /// Of all, where the blocks keep so much.
+    pub(crate) fn values(&self, blocks: u64) -> StepValues {
         let &Self {
             frames,
             places,
             width,
             ..
         } = self;
-        let (second, together) = match self.divided {
-            true => (product(&[SECOND, width]), frames.max(places)),
-            false => (0, frames.saturating_mul(places)),
+        let together = match self.divided {
+            true => frames.max(places),
+            false => frames.saturating_mul(places),
         };
-        let block = of_block(width, self.hidden).saturating_add(second);
-        let block = block.saturating_mul(product(&[frames, places]));
         let around = product(&[3, width, frames, places]);
         let kept = product(&self.sample_shape)
             .saturating_mul(INPUT)
             .saturating_add(around)
-            .saturating_add(block.saturating_mul(self.depth as u64));
+            .saturating_add(blocks);
         StepValues {
             kept,
             passing: shares_of_thread(together as u64),
@@ -134,20 +193,34 @@ mod tests {
     #[test]
     fn steps_that_strides_pass_over_are_not_counted_and_nothing_overflows() {
         let costs = StepCosts::of_inputs(3).with_residual(0, 8).with_residual(1, 4);
-        assert_eq!(costs.of(5).kept, 2 * 3 * 5 + 7 * 8 * 5 + 7 * 4 * 3);
-        assert_eq!(costs.of(0), StepValues::default());
+        assert_eq!(costs.of(5, false).kept, 2 * 3 * 5 + 7 * 8 * 5 + 7 * 4 * 3);
+        assert_eq!(costs.of(0, false), StepValues::default());
         let costs = StepCosts::of_inputs(1).with_transformer(8, 16, 2);
-        assert_eq!(costs.of(10).passing, 200);
-        assert_eq!(costs.of(usize::MAX).passing, 2 * 64 * 1024);
+        assert_eq!(costs.of(10, false).passing, 200);
+        for recomputes in [false, true] {
+            assert_eq!(costs.of(usize::MAX, recomputes).passing, 2 * 64 * 1024);
+        }
         let video = VideoCosts {
             sample_shape: [usize::MAX; 4],
             frames: usize::MAX,
             places: usize::MAX,
             width: 1,
             hidden: 1,
-            depth: 1,
             divided: true,
         };
-        assert_eq!(video.values().kept, u64::MAX);
+        assert_eq!(video.block().kept, u64::MAX);
+        assert_eq!(video.values(u64::MAX).kept, u64::MAX);
+    }
+
+    #[test]
+    fn blocks_that_are_recomputed_keep_one_of_them_and_the_inputs_of_the_others() {
+        let costs = StepCosts::of_inputs(8).with_transformer(8, 16, 4);
+        let (block, around) = (10 * 8 + 2 * 16, 3 * 8 + INPUT * 8);
+        assert_eq!(costs.of(10, false).kept, 10 * (4 * block + around));
+        assert_eq!(costs.of(10, true).kept, 10 * (block + 3 * 8 + around));
+        let sizes = [residual_size(0, 8), residual_size(1, 8)];
+        let costs = StepCosts::of_inputs(8).with_residual(0, 8).with_residual(1, 8);
+        let costs = costs.recomputing(Segments::of(&sizes));
+        assert_eq!(costs.of(16, true).kept, 16 * (7 * 8 + 8 + INPUT * 8));
     }
 }

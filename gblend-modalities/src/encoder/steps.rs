@@ -3,8 +3,9 @@
 use std::num::NonZeroUsize;
 
 use gblend_core::nn::{
-    Activation, Gru, GruOptions, Linear, Normalization, PositionKind, StepResidualBlock, StepResidualOptions,
-    StepWindow, Steps, TransformerEncoder, TransformerOptions, last_step, step_max, step_mean,
+    Activation, Gru, GruOptions, Linear, Normalization, PositionKind, Segments, StepResidualBlock,
+    StepResidualOptions, StepWindow, Steps, TransformerEncoder, TransformerOptions, last_step, recompute,
+    step_max, step_mean,
 };
 use gblend_core::tensor::Features;
 use gblend_core::{BuildContext, Error, Module, ParamPath, ParamVisitor, Pass, Result, StepValues};
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bert::BertOptions;
 use super::features::FeatureVector;
-use super::step_values::StepCosts;
+use super::step_values::{StepCosts, residual_size};
 use crate::range::{self, DEPTH, WIDTH, within};
 
 /// The network between the steps of a sequence and its feature vector. Padding is never computed with, so that it changes
@@ -262,7 +263,8 @@ pub(crate) struct StepEncoder {
 #[derive(Debug)]
 enum Network {
     Bag,
-    Convolution(Vec<StepResidualBlock>),
+    /// Blocks, and which of them are recomputed together.
+    Convolution(Vec<StepResidualBlock>, Segments),
     Transformer(Option<Linear>, Box<TransformerEncoder>),
     Gru(Box<Gru>),
 }
@@ -320,19 +322,27 @@ impl StepEncoder {
         self.features.length()
     }
 
-    /// What a training step takes for a sequence of so many steps.
-    pub(crate) fn step_values(&self, steps: usize) -> StepValues {
-        self.costs.of(steps)
+    /// What a training step takes for a sequence of so many steps, where blocks are recomputed or not.
+    pub(crate) fn step_values(&self, steps: usize, recomputes: bool) -> StepValues {
+        self.costs.of(steps, recomputes)
     }
 
     /// `[steps, inputs]` to `[batch, feature_dim]`; what a sequence without steps has is that of none.
     pub(crate) fn forward(&mut self, rows: Features, steps: &Steps, pass: &Pass) -> Result<Features> {
         let pooled = match &mut self.network {
             Network::Bag => self.pooling.forward(rows, steps)?,
-            Network::Convolution(blocks) => {
+            Network::Convolution(blocks, segments) => {
                 let (mut rows, mut steps) = (rows, steps.clone());
-                for block in blocks {
-                    (rows, steps) = block.forward(rows, &steps, pass)?;
+                for segment in segments.within(0..blocks.len()) {
+                    let before = steps;
+                    let run = move |blocks: &mut [StepResidualBlock], mut rows: Features, pass: &Pass| {
+                        let mut steps = before.clone();
+                        for block in blocks {
+                            (rows, steps) = block.forward(rows, &steps, pass)?;
+                        }
+                        Ok((rows, steps))
+                    };
+                    (rows, steps) = recompute(&mut blocks[segment], rows, pass, run)?;
                 }
                 self.pooling.forward(rows, &steps)?
             }
@@ -374,7 +384,10 @@ fn convolution(
     }
     let stride = settings.stride.or_else(defaults::stride).unwrap_or_default();
     within("encoder.stride", stride, 1..=2)?;
-    let mut blocks = Vec::with_capacity(channels.len());
+    let (mut blocks, mut sizes) = (
+        Vec::with_capacity(channels.len()),
+        Vec::with_capacity(channels.len()),
+    );
     let (mut costs, mut halvings) = (StepCosts::of_inputs(inputs), 0);
     for (index, &outputs) in channels.iter().enumerate() {
         within("encoder.channels", outputs, WIDTH)?;
@@ -394,9 +407,12 @@ fn convolution(
         )?);
         halvings += u32::from(options.window.stride == 2);
         costs = costs.with_residual(halvings, outputs);
+        sizes.push(residual_size(halvings, outputs));
         inputs = outputs;
     }
-    Ok((Network::Convolution(blocks), costs, inputs))
+    let segments = Segments::of(&sizes);
+    let costs = costs.recomputing(segments.clone());
+    Ok((Network::Convolution(blocks, segments), costs, inputs))
 }
 
 fn transformer(
@@ -446,7 +462,7 @@ impl Module for StepEncoder {
     fn visit_params(&mut self, path: &ParamPath, visitor: &mut dyn ParamVisitor) -> Result<()> {
         match &mut self.network {
             Network::Bag => {}
-            Network::Convolution(blocks) => {
+            Network::Convolution(blocks, _) => {
                 for (index, block) in blocks.iter_mut().enumerate() {
                     block.visit_params(&path.join(format!("block{index}")), visitor)?;
                 }

@@ -1,6 +1,8 @@
 //! A video transformer.
 
-use gblend_core::nn::{AttentionBranch, LayerNorm, MlpBranch, SpaceTimeEmbedding, mean_axis};
+use gblend_core::nn::{
+    AttentionBranch, LayerNorm, MlpBranch, Segments, SpaceTimeEmbedding, mean_axis, recompute,
+};
 use gblend_core::tensor::{Features, reshape};
 use gblend_core::{
     Array, Batch, BuildContext, Encoder, Error, Module, ParamPath, ParamVisitor, Pass, Result, Seed,
@@ -77,6 +79,8 @@ pub struct VideoTransformer {
     tubelets: TubeletEmbedding,
     positions: SpaceTimeEmbedding,
     blocks: Vec<Block>,
+    /// Which of them are recomputed together.
+    segments: Segments,
     norm: LayerNorm,
     features: FeatureVector,
 }
@@ -118,16 +122,17 @@ impl VideoTransformer {
         let positions = SpaceTimeEmbedding::new(cx.device, grid.frames, grid.places, width, seed)?;
         let blocks = (0..settings.depth as u64)
             .map(|index| Block::new(settings, grid, dropout, cx, cx.seed.derive("block").nth(index)));
+        let costs = VideoCosts {
+            sample_shape,
+            frames: grid.frames,
+            places: grid.places,
+            width,
+            hidden: settings.hidden,
+            divided: is_divided(settings, grid),
+        };
         Ok(Self {
-            costs: VideoCosts {
-                sample_shape,
-                frames: grid.frames,
-                places: grid.places,
-                width,
-                hidden: settings.hidden,
-                depth: settings.depth,
-                divided: is_divided(settings, grid),
-            },
+            costs,
+            segments: Segments::of(&vec![costs.block(); settings.depth]),
             sample_shape,
             positions,
             blocks: blocks.collect::<Result<_>>()?,
@@ -154,8 +159,14 @@ impl Encoder for VideoTransformer {
         }
         let grid = self.tubelets.grid();
         let mut tokens = self.positions.forward(self.tubelets.forward(batch, pass)?)?;
-        for block in &self.blocks {
-            tokens = block.forward(tokens, grid, pass)?;
+        for segment in self.segments.within(0..self.blocks.len()) {
+            let run = move |blocks: &mut [Block], mut tokens: Features, pass: &Pass| {
+                for block in blocks {
+                    tokens = block.forward(tokens, grid, pass)?;
+                }
+                Ok((tokens, ()))
+            };
+            (tokens, ()) = recompute(&mut self.blocks[segment], tokens, pass, run)?;
         }
         let tokens = self.norm.forward(tokens)?;
         let (_, width) = *tokens.shape();
@@ -163,8 +174,12 @@ impl Encoder for VideoTransformer {
         self.features.forward(mean_axis(tokens, 1)?, pass)
     }
 
-    fn step_values(&self, _: &Array) -> StepValues {
-        self.costs.values()
+    fn step_values(&self, _: &Array, recomputes: bool) -> StepValues {
+        let blocks = match recomputes {
+            true => self.segments.kept(),
+            false => self.costs.block().kept.saturating_mul(self.blocks.len() as u64),
+        };
+        self.costs.values(blocks)
     }
 }
 
@@ -181,7 +196,7 @@ impl Module for VideoTransformer {
 }
 
 /// What tokens attend to in a block. An axis of one token has no attention: it could only copy.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Attention {
     Joint(Box<AttentionBranch>),
     Divided {
@@ -190,7 +205,7 @@ enum Attention {
     },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Block {
     attention: Attention,
     mlp: MlpBranch,

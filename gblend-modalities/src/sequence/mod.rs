@@ -187,11 +187,11 @@ impl Encoder for SequenceEncoder {
         self.steps.forward(rows, &steps, pass)
     }
 
-    fn step_values(&self, sample: &Array) -> StepValues {
+    fn step_values(&self, sample: &Array, recomputes: bool) -> StepValues {
         let [_, length] = self.sample_shape;
         let mask = sample.len().saturating_sub(length);
         let there = sample.values().iter().skip(mask).filter(|&&step| step != 0.0);
-        self.steps.step_values(there.count())
+        self.steps.step_values(there.count(), recomputes)
     }
 }
 

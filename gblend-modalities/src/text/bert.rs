@@ -59,9 +59,9 @@ impl Encoder for BertEncoder {
         self.features.forward(self.pooling.forward(tokens, &steps)?, pass)
     }
 
-    fn step_values(&self, sample: &gblend_core::Array) -> StepValues {
+    fn step_values(&self, sample: &gblend_core::Array, recomputes: bool) -> StepValues {
         let tokens = sample.values().iter().filter(|&&token| token != 0.0);
-        self.costs.of(tokens.count())
+        self.costs.of(tokens.count(), recomputes)
     }
 }
 

@@ -167,9 +167,9 @@ impl Encoder for TextEncoder {
         self.steps.forward(rows, &steps, pass)
     }
 
-    fn step_values(&self, sample: &Array) -> StepValues {
+    fn step_values(&self, sample: &Array, recomputes: bool) -> StepValues {
         let tokens = sample.values().iter().filter(|&&token| token != 0.0);
-        self.steps.step_values(tokens.count())
+        self.steps.step_values(tokens.count(), recomputes)
     }
 }
 

@@ -33,6 +33,7 @@ mod pool;
 mod pretrained;
 mod protobuf;
 mod real_data;
+mod recompute;
 mod regression;
 mod resume;
 mod run_folder;

@@ -62,22 +62,50 @@ fn sequences(p: &Playground, steps: usize, encoder: &str) {
     );
 }
 
-/// MiB at the most of `gblend check`, which takes two steps.
-fn seen(p: &Playground) -> f64 {
-    let checked = p.succeed(&["check", "g.toml", "--quiet"]);
+/// Twice as many pictures of 96 x 96 as a step has, three frames each, and the network `encoder`.
+fn pictures(p: &Playground, encoder: &str) {
+    p.write(
+        "g.toml",
+        format!(
+            r#"
+            [run]
+            epochs = 1
+            batch_size = {SAMPLES}
+            validation = 0
+            threads = {THREADS}
+            [data]
+            kind = "scene"
+            train_samples = {SAMPLES}
+            test_samples = {SAMPLES}
+            frames = 3
+            size = 96
+            [modality.camera]
+            kind = "rgb"
+            encoder = {{ {encoder} }}
+            [blend]
+            kind = "equal"
+            "#
+        ),
+    );
+}
+
+/// MiB at the most of `gblend check`, which takes two steps, where stages are run again or not.
+fn seen(p: &Playground, recompute: &str) -> f64 {
+    let recompute = format!("run.recompute={recompute}");
+    let checked = p.succeed(&["check", "g.toml", "--quiet", "--set", &recompute]);
     let line = checked.lines().find_map(|line| line.strip_prefix("memory: "));
     line.and_then(|line| line.split(' ').next()?.parse().ok())
         .unwrap()
 }
 
 /// MiB that a step takes by arithmetic.
-fn reckoned(p: &Playground) -> f64 {
+fn reckoned(p: &Playground, recomputes: bool) -> f64 {
     let config = Config::load(Some(&p.path("g.toml")), &[]).unwrap();
     let (session, _) = Session::open(&config, &Reporter::new(true)).unwrap();
     let model = session.build_model().unwrap();
     let mut sample = Array::zeros(session.sample_shapes().unwrap()[0].clone());
     sample.values_mut().fill(1.0);
-    let values = model.step_values(0, &sample);
+    let values = model.step_values(0, &sample, recomputes);
     step_bytes(values, values, SAMPLES, THREADS) as f64 / f64::from(1 << 20)
 }
 
@@ -90,7 +118,7 @@ fn what_a_step_takes_by_arithmetic_is_near_what_it_was_seen_to_take() {
         )
     };
     sequences(&p, 16, &transformer(8, 1, 8));
-    let without = seen(&p);
+    let without = seen(&p, "none");
     for (steps, encoder) in [
         (1000, transformer(64, 2, 128)),
         (500, transformer(128, 2, 512)),
@@ -103,7 +131,7 @@ fn what_a_step_takes_by_arithmetic_is_near_what_it_was_seen_to_take() {
         (1500, "architecture = \"gru\", units = 96, layers = 2".to_owned()),
     ] {
         sequences(&p, steps, &encoder);
-        let (seen, reckoned) = (seen(&p) - without, reckoned(&p));
+        let (seen, reckoned) = (seen(&p, "none") - without, reckoned(&p, false));
         assert!(reckoned > 40.0, "{encoder}: {reckoned} MiB would not be seen");
         let share = reckoned / seen;
         assert!(
@@ -111,6 +139,73 @@ fn what_a_step_takes_by_arithmetic_is_near_what_it_was_seen_to_take() {
             "{encoder}: reckoned with {reckoned} MiB, seen {seen}"
         );
     }
+}
+
+#[test]
+fn what_pictures_take_by_arithmetic_is_near_what_they_were_seen_to_take() {
+    let p = playground();
+    pictures(&p, "channels = [2]");
+    let without = seen(&p, "none");
+    for encoder in [
+        "architecture = \"residual\", channels = [32, 32], blocks = 3",
+        "architecture = \"factorized\", channels = [24, 24], blocks = 2",
+        "architecture = \"resnet18\", channels = [96, 64, 64, 64]",
+        "channels = [64, 64], blocks = 4",
+    ] {
+        pictures(&p, encoder);
+        let (seen, reckoned) = (seen(&p, "none") - without, reckoned(&p, false));
+        assert!(reckoned > 25.0, "{encoder}: {reckoned} MiB would not be seen");
+        let share = reckoned / seen;
+        assert!(
+            (0.4..1.2).contains(&share),
+            "{encoder}: reckoned with {reckoned} MiB, seen {seen}"
+        );
+    }
+}
+
+#[test]
+fn a_deep_network_whose_blocks_run_again_takes_a_third_of_the_memory_as_arithmetic_has_it() {
+    let p = playground();
+    let encoder =
+        |depth: usize| format!("architecture = \"transformer\", width = 64, depth = {depth}, hidden = 128");
+    sequences(&p, 16, &encoder(16));
+    let without = seen(&p, "none");
+    sequences(&p, 1000, &encoder(16));
+    let [kept, again] = ["none", "stages"].map(|recompute| seen(&p, recompute) - without);
+    assert!(again < kept / 3.0, "{again} of {kept} MiB");
+    let reckoned = reckoned(&p, true);
+    let share = reckoned / again;
+    assert!(
+        (0.6..1.5).contains(&share),
+        "reckoned with {reckoned} MiB, seen {again}"
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_does_not_fit_is_run_again_unless_that_is_ruled_out() {
+    // A limit of address space stands for a small machine.
+    const KILOBYTES: u64 = 1_200_000;
+    let p = playground();
+    let encoder = "architecture = \"transformer\", width = 64, depth = 16, hidden = 128";
+    sequences(&p, 1000, encoder);
+    let train = |recompute: &str| {
+        let recompute = format!("run.recompute={recompute}");
+        p.run_within(KILOBYTES, &["train", "g.toml", "--set", &recompute])
+    };
+    let refused = train("none");
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(
+        refused
+            .stderr
+            .contains("no room for the maps of `m` in a step on 8 samples"),
+        "{}",
+        refused.stderr
+    );
+    let trained = train("auto");
+    assert_eq!(trained.code, Some(0), "{}", trained.stderr);
+    let told = "stages of encoders are run again in the backward pass (run.recompute)";
+    assert!(trained.stderr.contains(told), "{}", trained.stderr);
 }
 
 #[test]

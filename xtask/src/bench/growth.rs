@@ -120,7 +120,7 @@ pub(super) fn run(bench: &Bench) -> Result {
     let (steps, streamed) = (&built[0], &built[1]);
     let mut courses = Vec::new();
     for axis in &AXES {
-        courses.push(axis.measure(steps, &folder, bench.rounds.unwrap_or(7))?);
+        courses.push(axis.measure(steps, bench.rounds.unwrap_or(7))?);
     }
     courses.push(samples(streamed, &folder)?);
     table::head(&[
@@ -140,12 +140,12 @@ pub(super) fn run(bench: &Bench) -> Result {
 
 impl Axis {
     /// Steps on one thread, so that processor time is the time that they would take alone; the sizes take turns.
-    fn measure(&self, program: &Path, folder: &Path, rounds: usize) -> Result<Curve> {
+    fn measure(&self, program: &Path, rounds: usize) -> Result<Curve> {
         let mut sides = Vec::new();
         for &size in self.sizes {
             let mut command = Command::new(program);
             command.args(["--net", self.net, self.option, &size.to_string()]);
-            sides.push(Side::start(command.arg("--folder").arg(folder))?);
+            sides.push(Side::start(&mut command)?);
         }
         let mut counts = Vec::new();
         for side in &mut sides {

@@ -52,6 +52,9 @@ pub(crate) struct Bench {
     /// With --peer, the instruction sets that both sides may use.
     #[arg(long, value_enum, default_value = "widest", requires = "peer")]
     path: code_path::CodePath,
+    /// With --peer, has gblend's backward pass run stages of encoders again, which takes less memory.
+    #[arg(long, requires = "peer")]
+    recompute: bool,
     /// A Python that has PyTorch and NumPy, and for `--job vectors` PyArrow, for `--job towers` Pillow. Default: a virtual environment under target/peers, which is
     /// made if it is not there.
     #[arg(long)]

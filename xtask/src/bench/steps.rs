@@ -137,6 +137,7 @@ struct Programs {
     machine_rates: PathBuf,
     folder: PathBuf,
     path: CodePath,
+    recompute: bool,
 }
 
 pub(super) fn run(bench: &Bench) -> Result {
@@ -150,6 +151,7 @@ pub(super) fn run(bench: &Bench) -> Result {
         machine_rates: built[1].clone(),
         folder,
         path: bench.path,
+        recompute: bench.recompute,
     };
     table::head(&[
         "net",
@@ -189,20 +191,18 @@ pub(super) fn run(bench: &Bench) -> Result {
 impl Programs {
     fn compare(&self, net: Net, batch: usize, threads: usize, rounds: usize) -> Result<Row> {
         let (count, size) = (threads.to_string(), batch.to_string());
-        // gblend's side writes the parameters that the other one reads, so it starts first.
-        let mut own = Side::start(
-            Command::new(&self.training_step)
-                .args([
-                    "--net",
-                    &net.name(),
-                    "--batch",
-                    &size,
-                    "--threads",
-                    &count,
-                    "--folder",
-                ])
-                .arg(&self.folder),
-        )?;
+        let step = || {
+            let mut step = Command::new(&self.training_step);
+            step.args(["--net", &net.name(), "--batch", &size, "--threads", &count]);
+            step
+        };
+        // The parameters and the batch that the other side reads are written by a process of its own, whose memory is not a step's.
+        crate::process::succeed(step().arg("--folder").arg(&self.folder))?;
+        let mut own = step();
+        if self.recompute {
+            own.arg("--recompute");
+        }
+        let mut own = Side::start(&mut own)?;
         let mut torch = Side::start(&mut self.torch(&count))?;
         let mut rates = Side::start(Command::new(&self.machine_rates).arg(&count))?;
         let (first, second) = (own.steps(COMPARED)?, torch.steps(COMPARED)?);

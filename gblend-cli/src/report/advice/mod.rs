@@ -61,6 +61,7 @@ pub(super) fn of_run(run: &Run) -> Vec<String> {
     }
     advice.extend(run.advice.remarks.iter().cloned());
     advice.extend(waiting(run));
+    advice.extend(recomputing(run));
     if !run.has_validation() && run.epochs.len() > 1 {
         advice.push(
             "No sample is set aside for validation (run.validation), so nothing tells when training has gone on for too \
@@ -333,6 +334,21 @@ fn rare_classes(run: &Run) -> Option<String> {
             percent(accuracy),
             percent(balanced),
             percent(recall),
+        )
+    })
+}
+
+/// Time that was given for memory.
+fn recomputing(run: &Run) -> Option<String> {
+    let seconds = &run.summary.seconds;
+    let share = seconds.recompute / seconds.train;
+    (share.is_finite() && share > 0.0).then(|| {
+        format!(
+            "Backward passes ran stages of encoders again for {} of training ({} of {}), so that steps took less memory: with more \
+             memory, or a smaller run.batch_size, run.recompute = \"none\" keeps what they made; the result is the same.",
+            percent(share),
+            duration(seconds.recompute),
+            duration(seconds.train)
         )
     })
 }

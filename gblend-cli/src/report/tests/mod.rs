@@ -119,6 +119,7 @@ fn run() -> Run {
                 prepare: 1.0,
                 train: 10.0,
                 waiting: 0.5,
+                recompute: 0.0,
                 refit: 0.0,
                 estimate: 5.0,
                 folds: 0.0,

@@ -88,6 +88,9 @@ pub struct Description {
     pub samples: u64,
     /// Seconds of training, of estimates, and of waiting for data.
     pub seconds: [f64; 3],
+    /// Seconds of training in which stages were run again.
+    #[serde(default)]
+    pub recompute_seconds: f64,
     /// Bytes of the run's logs that belong to it, by name; what is longer was written later.
     pub logs: BTreeMap<String, u64>,
 }

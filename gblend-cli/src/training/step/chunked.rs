@@ -15,6 +15,7 @@ use gblend_core::{AutoDevice, Pass, Seed};
 use gblend_optim::each_gradient;
 use gblend_optim::network::Part;
 
+use super::StepContext;
 use crate::error::Result;
 use crate::network::{ActiveHeads, Inputs, Multimodal};
 
@@ -31,6 +32,7 @@ pub(super) struct CachedFeatures {
     modalities: Vec<Cached>,
     chunk: NonZeroUsize,
     seed: Seed,
+    recomputes: bool,
 }
 
 impl CachedFeatures {
@@ -42,7 +44,7 @@ impl CachedFeatures {
         model: &mut Multimodal,
         inputs: &Inputs,
         active: &ActiveHeads,
-        device: &AutoDevice,
+        context: StepContext<'_>,
         chunk: NonZeroUsize,
         seed: Seed,
     ) -> gblend_core::Result<Self> {
@@ -50,6 +52,7 @@ impl CachedFeatures {
             modalities: Vec::new(),
             chunk,
             seed,
+            recomputes: context.recomputes,
         };
         for (modality, wanted) in active.encoders().into_iter().enumerate() {
             let Some(input) = inputs.modality(modality).filter(|_| wanted) else {
@@ -73,7 +76,7 @@ impl CachedFeatures {
             }
             cached.modalities.push(Cached {
                 modality,
-                features: Plain::new(device, (batch.len(), width), values)?,
+                features: Plain::new(context.device, (batch.len(), width), values)?,
                 learns,
             });
         }
@@ -144,7 +147,7 @@ impl CachedFeatures {
     /// A chunk drops the same whenever it is computed.
     fn pass(&self, places: &[usize]) -> Pass {
         let first = places.first().copied().unwrap_or(0);
-        Pass::train(self.seed.derive("chunk").nth(first as u64))
+        Pass::train(self.seed.derive("chunk").nth(first as u64)).recomputing(self.recomputes)
     }
 }
 

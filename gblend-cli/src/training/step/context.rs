@@ -26,6 +26,8 @@ pub struct StepContext<'a> {
     pub epoch: usize,
     /// Samples that an encoder computes at once; `None` for all.
     pub chunk: Option<NonZeroUsize>,
+    /// Whether the backward pass runs stages of encoders again, rather than to keep what they made.
+    pub recomputes: bool,
     /// What the blend's shares are multiplied by.
     pub scale: Scale,
     /// Who takes it together: nobody else, in a context that is not [`over`](Self::over) some.
@@ -50,6 +52,7 @@ impl<'a> StepContext<'a> {
             prefix,
             epoch,
             chunk: None,
+            recomputes: false,
             scale: Scale::default(),
             ranks: &ALONE,
             batch_norm: BatchNormOver::default(),

@@ -78,7 +78,7 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     let inputs = together.in_parts(inputs, &whole, context.heads.len());
     let step = optimizer.steps();
     let seed = context.seed.nth(step);
-    let pass = Pass::train(together.seed(seed));
+    let pass = Pass::train(together.seed(seed)).recomputing(context.recomputes);
     blend.begin_step(StepStart {
         step,
         seed: seed.derive("blend"),
@@ -102,16 +102,7 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
         Some(chunk) => Some(keeping_buffers(
             model,
             |part| matches!(part, Part::Encoder(_)),
-            |model| {
-                CachedFeatures::of(
-                    model,
-                    &inputs,
-                    &active,
-                    context.device,
-                    chunk,
-                    together.seed(seed),
-                )
-            },
+            |model| CachedFeatures::of(model, &inputs, &active, context, chunk, together.seed(seed)),
         )?),
         None => None,
     };

@@ -9,6 +9,7 @@ mod trained;
 use std::time::Instant;
 
 use gblend_core::Blend;
+use gblend_core::nn::time_recomputing;
 use gblend_core::params::{load_state, state_of};
 use gblend_optim::schedule::RunLength;
 
@@ -303,20 +304,24 @@ impl<'a, 'l> Training<'a, 'l> {
         if let Some(momentum) = &mut self.learner.momentum {
             momentum.begin_epoch(epoch)?;
         }
-        let waited = train_on(
-            session,
-            &plan,
-            &active,
-            context,
-            &mut self.learner,
-            &mut live,
-            reporter,
-        )?;
+        let (waited, recomputing) = time_recomputing(|| {
+            train_on(
+                session,
+                &plan,
+                &active,
+                context,
+                &mut self.learner,
+                &mut live,
+                reporter,
+            )
+        });
+        let waited = waited?;
         self.check_alike()?;
         let counts = std::mem::take(&mut self.state.counts);
         let trained = &mut self.state.trained;
         trained.samples += count;
         trained.waited += waited;
+        trained.recomputing += recomputing;
         let criteria = self.learner.model.criteria();
         let losses = counts
             .mean_losses(self.learner.blend.fixed_shares())

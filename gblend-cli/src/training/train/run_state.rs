@@ -72,6 +72,7 @@ impl<'a> RunState<'a> {
             elapsed: Duration::ZERO,
             estimating: Duration::ZERO,
             waited: Duration::ZERO,
+            recomputing: Duration::ZERO,
         };
         Self {
             session,
@@ -155,6 +156,8 @@ impl<'a> RunState<'a> {
         self.trained.samples = description.samples;
         self.trained.estimating = estimating;
         self.trained.waited = waited;
+        self.trained.recomputing =
+            Duration::try_from_secs_f64(description.recompute_seconds).unwrap_or(Duration::ZERO);
         Ok(())
     }
 
@@ -253,6 +256,7 @@ impl<'a> RunState<'a> {
             best: self.best.clone(),
             samples: self.trained.samples,
             seconds: seconds.map(|duration| duration.as_secs_f64()),
+            recompute_seconds: self.trained.recomputing.as_secs_f64(),
             logs: self.sink.logs()?,
         };
         let arrays = {

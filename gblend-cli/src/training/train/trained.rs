@@ -34,4 +34,6 @@ pub struct Trained {
     pub estimating: Duration,
     /// The part of `elapsed` in which training steps waited for data.
     pub waited: Duration,
+    /// The part of `elapsed` in which backward passes ran stages of encoders again.
+    pub recomputing: Duration,
 }
