@@ -154,7 +154,8 @@ pub trait Encoder: Module {
 
     /// Encodes a batch: `[batch, feature_dim]`.
     ///
-    /// Data enters the network with `pass.recorder()`.
+    /// Data enters the network with `pass.recorder()`. Layers that keep much until the backward pass are given to
+    /// [`recompute`](crate::nn::recompute()), which runs them again where `run.recompute` asks for it.
     ///
     /// # Errors
     /// [`Error::Shape`] if the batch is not of the shape that the encoder was built for.

@@ -197,7 +197,14 @@ impl Programs {
             step
         };
         // The parameters and the batch that the other side reads are written by a process of its own, whose memory is not a step's.
-        crate::process::succeed(step().arg("--folder").arg(&self.folder))?;
+        let written = step().arg("--folder").arg(&self.folder).status()?;
+        if !written.success() {
+            return Err(format!(
+                "the parameters and the batch of {} were not written: {written}",
+                net.name()
+            )
+            .into());
+        }
         let mut own = step();
         if self.recompute {
             own.arg("--recompute");
