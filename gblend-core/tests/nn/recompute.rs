@@ -104,6 +104,8 @@ struct Step<'a> {
     around: bool,
     /// Whether all layers are passed twice.
     twice: bool,
+    /// Whether the pass is to train, or to differentiate what the network would predict.
+    trains: bool,
     samples: usize,
     first: usize,
 }
@@ -128,7 +130,11 @@ fn entering(step: Step<'_>, seed: usize) -> Plain<Dims4> {
 }
 
 fn left(step: Step<'_>, recomputes: bool) -> Left {
-    let pass = Pass::train(Seed::new(1)).recomputing(recomputes);
+    let pass = match step.trains {
+        true => Pass::train(Seed::new(1)),
+        false => Pass::differentiate(),
+    };
+    let pass = pass.recomputing(recomputes);
     let mut layers = layers(step.kinds);
     let input = entering(step, 0);
     let taped = match step.learned {
@@ -226,10 +232,10 @@ proptest! {
     fn layers_that_run_again_leave_the_bits_of_layers_that_are_kept(
         kinds in proptest::collection::vec(any::<bool>(), 1..4),
         cut in 0_usize..4,
-        (learned, around, twice) in any::<(bool, bool, bool)>(),
+        (learned, around, twice, trains) in any::<(bool, bool, bool, bool)>(),
         samples in 1_usize..6,
     ) {
-        let step = Step { kinds: &kinds, cut, learned, around, twice, samples, first: 0 };
+        let step = Step { kinds: &kinds, cut, learned, around, twice, trains, samples, first: 0 };
         prop_assert_eq!(left(step, true), left(step, false));
     }
 
@@ -240,7 +246,7 @@ proptest! {
         samples in 2_usize..6,
         recomputes in any::<[bool; 2]>(),
     ) {
-        let step = Step { kinds: &kinds, cut, learned: false, around: false, twice: false, samples, first: 0 };
+        let step = Step { kinds: &kinds, cut, learned: false, around: false, twice: false, trains: true, samples, first: 0 };
         prop_assert_eq!(in_parts(step, recomputes), in_parts(step, [false; 2]));
     }
 }

@@ -67,3 +67,25 @@ fn a_run_goes_on_with_another_setting_of_what_is_computed_again() {
     p.succeed(&[&further[..], &["--set", "run.recompute=stages"]].concat());
     assert!(std::fs::read(p.path("half").join("model.safetensors")).unwrap() == model);
 }
+
+#[test]
+fn estimates_by_gradients_and_by_probes_are_the_same_where_stages_run_again() {
+    let p = playground();
+    for (name, estimator) in [
+        ("gradient", "blend.estimator=gradient"),
+        ("probe", "blend.probe_epochs=1"),
+    ] {
+        let of = |recompute: &str| {
+            let out = format!("{name}-{recompute}");
+            let recompute = format!("run.recompute={recompute}");
+            let more = ["blend.kind=ogr", estimator, "blend.resamples=10", &recompute];
+            let more: Vec<&str> = more.into_iter().flat_map(|set| ["--set", set]).collect();
+            let (summary, model) = trained(&p, &out, &more);
+            (summary["blends"].clone(), model)
+        };
+        let (kept, again) = (of("none"), of("stages"));
+        assert!(!kept.0.as_array().unwrap().is_empty());
+        assert_eq!(kept.0, again.0, "{name}");
+        assert!(kept.1 == again.1, "{name}: parameters differ");
+    }
+}

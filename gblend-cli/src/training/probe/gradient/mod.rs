@@ -131,7 +131,8 @@ fn gradients(
             let active = active
                 .with_loss(&counted, |head| inputs.seen(head))
                 .retaining(|head| !session.share_is_given(head));
-            let outputs = model.forward(&inputs, &Pass::differentiate(), &active)?;
+            let pass = Pass::differentiate().recomputing(session.recomputes);
+            let outputs = model.forward(&inputs, &pass, &active)?;
             let mut sum: Option<Loss> = None;
             for (head, output) in outputs.into_iter().enumerate() {
                 let Some(output) = output else { continue };
