@@ -27,7 +27,7 @@ pub struct RunConfig {
     pub chunk: Option<usize>,
     /// Which of what a step makes is kept for its backward pass: `none`, everything, and nothing is computed again; `stages`, the
     /// inputs of the stages of encoders, which the backward pass runs again, one at a time: less memory in deep networks and at large
-    /// batches, and steps that take a third to a half longer; `auto`, everything where that is at most half of the memory that the
+    /// batches, and steps that take about a third longer; `auto`, everything where that is at most half of the memory that the
     /// machine has left, else `stages` (on a GPU everything). The result is the same to the bit.
     pub recompute: Recompute,
     /// How the samples of an epoch are drawn from the training samples; an epoch has as many in either way.
