@@ -9,8 +9,8 @@ use super::pretrained::is_file_of_parameters;
 const MACHINE: [&str; 4] = ["threads", "memory", "cache", "recompute"];
 
 /// The keys in which two resolved configurations ask for different results, dotted and in order; empty if they ask for the
-/// same to the bit. How many threads compute, what is computed again, where prepared samples are kept, what is logged and how often a checkpoint
-/// is written has no say, and neither has the place of a pre-trained encoder's run.
+/// same to the bit. How many threads compute, what is computed again, where prepared samples are kept, what is logged and how
+/// often a checkpoint is written has no say, and neither has the place of a pre-trained encoder's run.
 ///
 /// A text that is no TOML differs in everything.
 pub fn task_differences(a: &str, b: &str) -> Vec<String> {

@@ -187,7 +187,7 @@ pub fn conv(
     let (input, to_input) = kept(input, &mut recorder);
     recorder.require_grad();
     if recorder.is_recording() {
-        let ((handoff, gradient), weight_ghost) = (downstream(&output, None), weight.ghost());
+        let (handoff, gradient) = downstream(&output, None);
         let bias_ghost = bias.map(Tensor::ghost);
         let weight = weight.clone();
         recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
@@ -200,23 +200,30 @@ pub fn conv(
                         *bias += map.iter().map(|&g| f64::from(g)).sum::<f64>() as f32;
                     });
             }
-            weight_gradient(
-                &size,
-                &gradient,
-                &input.values(),
-                grads.get_or_alloc_mut(&weight_ghost)?,
-            );
-            drop(input);
-            if let Some(to_input) = to_input {
-                to_input(
-                    grads,
-                    conv_kernels::input_gradient(&size, &gradient, checked(&weight)),
-                )?;
-            }
-            Ok(())
+            conv_backward(grads, &size, &gradient, input, &weight, to_input)
         });
     }
     Ok(output.put_tape(recorder))
+}
+
+/// Adds the gradient of a convolution's weight, and hands on that of its input if somebody asks for it.
+fn conv_backward(
+    grads: &mut Grads,
+    size: &ConvSize,
+    gradient: &[f32],
+    input: Kept,
+    weight: &ParamOn<Dims4, Cpu>,
+    to_input: Option<impl FnOnce(&mut Grads, Vec<f32>) -> DeviceResult>,
+) -> DeviceResult {
+    weight_gradient(size, gradient, &input.values(), grads.get_or_alloc_mut(weight)?);
+    drop(input);
+    match to_input {
+        Some(to_input) => to_input(
+            grads,
+            conv_kernels::input_gradient(size, gradient, checked(weight)),
+        ),
+        None => Ok(()),
+    }
 }
 
 /// The moments that maps are normalized by, as far as they are known before.
@@ -361,30 +368,14 @@ pub fn conv_norm(
         relu: options.relu,
     });
     let again = Rc::clone(&made);
-    let ((handoff, gradient), weight_ghost) = (
-        downstream(&output, Some(Rc::new(move || again.output()))),
-        weight.ghost(),
-    );
+    let (handoff, gradient) = downstream(&output, Some(Rc::new(move || again.output())));
     let weight = weight.clone();
     recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
         let mut gradient = gradient(grads)?;
         let sums = made.backward(&mut gradient, &source);
         add_pairs(grads, (&made.gamma, &made.beta), &sums)?;
         drop(made);
-        weight_gradient(
-            &size,
-            &gradient,
-            &input.values(),
-            grads.get_or_alloc_mut(&weight_ghost)?,
-        );
-        drop(input);
-        if let Some(to_input) = to_input {
-            to_input(
-                grads,
-                conv_kernels::input_gradient(&size, &gradient, checked(&weight)),
-            )?;
-        }
-        Ok(())
+        conv_backward(grads, &size, &gradient, input, &weight, to_input)
     });
     Ok((output.put_tape(recorder), batch_moments))
 }

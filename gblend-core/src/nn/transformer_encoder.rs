@@ -2,7 +2,7 @@
 
 use super::init::extents;
 use super::layer_norm::LayerNorm;
-use super::recompute::{LayerSize, Segments, recompute};
+use super::recompute::{LayerSize, Segments};
 use super::step_position::{PositionKind, StepPositions};
 use super::transformer::{AttentionBranch, MlpBranch};
 use crate::engine::Steps;
@@ -93,18 +93,15 @@ impl TransformerEncoder {
     /// [`Error::Device`](crate::Error::Device).
     pub fn forward(&self, rows: Features, steps: &Steps, pass: &Pass) -> Result<Features> {
         steps.check("a transformer", *rows.shape(), self.width)?;
-        let mut rows = self.positions.forward(rows, steps, pass)?;
-        for segment in self.segments.within(0..self.blocks.len()) {
-            let steps = steps.clone();
-            let run = move |blocks: &mut [Block], mut rows: Features, pass: &Pass| {
-                for Block { attention, mlp } in blocks {
-                    rows = attention.forward_steps(rows, &steps, pass)?;
-                    rows = mlp.forward(rows, pass)?;
-                }
-                Ok((rows, ()))
-            };
-            (rows, ()) = recompute(&mut self.blocks[segment].to_vec(), rows, pass, run)?;
-        }
+        let rows = self.positions.forward(rows, steps, pass)?;
+        let steps = steps.clone();
+        let layer = move |block: &mut Block, rows, (), pass: &Pass| {
+            let rows = block.attention.forward_steps(rows, &steps, pass)?;
+            Ok((block.mlp.forward(rows, pass)?, ()))
+        };
+        let mut blocks = self.blocks.clone();
+        let all = 0..blocks.len();
+        let (rows, ()) = self.segments.forward(&mut blocks, all, (rows, ()), pass, layer)?;
         self.norm.forward(rows)
     }
 }

@@ -121,20 +121,21 @@ fn rows(samples: &[usize], seed: u64) -> Left {
     left(outputs, backward(loss).unwrap(), &mut [&mut linear, &mut norm])
 }
 
-/// Both parts at a time, in threads.
-fn in_parts(samples: &[usize], first: usize, seed: u64, of: fn(&[usize], u64) -> Left) -> [Left; 2] {
+/// What each of two parts of a batch, the first of which is 0, makes; both at a time, in threads.
+pub(crate) fn both<T: Send>(part: impl Fn(usize) -> T + Sync) -> [T; 2] {
     let (to_second, from_first) = channel();
     let (to_first, from_second) = channel();
-    let part = |samples: &[usize], to, from| {
-        let other = Rc::new(Other { to, from });
-        within(Some(other), || of(samples, seed))
-    };
-    let (one, two) = samples.split_at(first);
+    let run = |number, to, from| within(Some(Rc::new(Other { to, from })), || part(number));
     std::thread::scope(|scope| {
-        let second = scope.spawn(|| part(two, to_first, from_first));
-        let first = part(one, to_second, from_second);
+        let second = scope.spawn(|| run(1, to_first, from_first));
+        let first = run(0, to_second, from_second);
         [first, second.join().unwrap()]
     })
+}
+
+fn in_parts(samples: &[usize], first: usize, seed: u64, of: fn(&[usize], u64) -> Left) -> [Left; 2] {
+    let (one, two) = samples.split_at(first);
+    both(|part| of([one, two][part], seed))
 }
 
 fn close(a: &[f32], b: &[f32]) -> bool {

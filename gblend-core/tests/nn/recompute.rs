@@ -2,11 +2,9 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 
 use dfdx::prelude::{Cpu, PutTape, SplitTape, SumTo, TensorFromVec, TryMul};
 use dfdx::tensor::HasErr;
-use gblend_core::batch_parts::{BatchParts, within};
 use gblend_core::engine::{self, Engine, ExchangeGradients, ParamOn, RecorderOn, TapedOn, composed};
 use gblend_core::gradients::GradientMut;
 use gblend_core::nn::{
@@ -17,6 +15,8 @@ use gblend_core::params::{Module, ParamPath, ParamVisitor, state_of};
 use gblend_core::tensor::{Dims2, Dims4, Gradients, Maps, Plain};
 use gblend_core::{AutoDevice, Error, ParamMut, Pass, Result, Seed};
 use proptest::prelude::*;
+
+use crate::batch_parts::both;
 
 const FRAMES: usize = 2;
 
@@ -184,44 +184,16 @@ fn left(step: Step<'_>, recomputes: bool) -> Left {
     }
 }
 
-/// The other part of a batch, in another thread.
-#[derive(Debug)]
-struct Other {
-    to: Sender<Vec<f64>>,
-    from: Receiver<Vec<f64>>,
-}
-
-impl BatchParts for Other {
-    fn add_up(&self, sums: &mut [f64]) {
-        self.to.send(sums.to_vec()).unwrap();
-        let other = self.from.recv().unwrap();
-        assert_eq!(sums.len(), other.len());
-        sums.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
-    }
-}
-
 fn in_parts(step: Step<'_>, recompute: [bool; 2]) -> [Left; 2] {
-    let (to_second, from_first) = channel();
-    let (to_first, from_second) = channel();
-    let part = |first: bool, recomputes, to, from| {
-        let half = step.samples / 2;
-        let step = match first {
-            true => Step {
-                samples: half,
-                ..step
-            },
-            false => Step {
-                samples: step.samples - half,
-                first: half,
-                ..step
-            },
+    let half = step.samples / 2;
+    both(|part| {
+        let (samples, first) = [(half, 0), (step.samples - half, half)][part];
+        let step = Step {
+            samples,
+            first,
+            ..step
         };
-        within(Some(Rc::new(Other { to, from })), || left(step, recomputes))
-    };
-    std::thread::scope(|scope| {
-        let second = scope.spawn(|| part(false, recompute[1], to_first, from_first));
-        let first = part(true, recompute[0], to_second, from_second);
-        [first, second.join().unwrap()]
+        left(step, recompute[part])
     })
 }
 

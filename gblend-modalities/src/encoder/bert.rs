@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use gblend_core::graph::is_tracing;
 use gblend_core::nn::{
     Dropout, Embedding, LayerNorm, LayerSize, Linear, PositionKind, Segments, SelfAttention, StepPositions,
-    Steps, add, fork, gelu_erf, recompute,
+    Steps, add, fork, gelu_erf,
 };
 use gblend_core::tensor::Features;
 use gblend_core::{Array, AutoDevice, Batch, Module, ParamMut, ParamPath, ParamVisitor, Pass, Result, Seed};
@@ -113,17 +113,16 @@ impl Bert {
     pub(crate) fn forward(&self, batch: &Batch, pass: &Pass) -> Result<(Features, Steps)> {
         let (tokens, steps) = self.embedded(batch, pass)?;
         let tokens = self.positions.forward(tokens, &steps, pass)?;
-        let mut tokens = self.dropout.forward(self.norm.forward(tokens)?, pass)?;
-        for segment in self.segments.within(0..self.blocks.len()) {
-            let steps = steps.clone();
-            let run = move |blocks: &mut [Block], mut tokens: Features, pass: &Pass| {
-                for block in blocks {
-                    tokens = block.forward(tokens, &steps, pass)?;
-                }
-                Ok((tokens, ()))
-            };
-            (tokens, ()) = recompute(&mut self.blocks[segment].to_vec(), tokens, pass, run)?;
-        }
+        let tokens = self.dropout.forward(self.norm.forward(tokens)?, pass)?;
+        let of_blocks = steps.clone();
+        let layer = move |block: &mut Block, tokens, (), pass: &Pass| {
+            Ok((block.forward(tokens, &of_blocks, pass)?, ()))
+        };
+        let mut blocks = self.blocks.clone();
+        let all = 0..blocks.len();
+        let (tokens, ()) = self
+            .segments
+            .forward(&mut blocks, all, (tokens, ()), pass, layer)?;
         Ok((tokens, steps))
     }
 

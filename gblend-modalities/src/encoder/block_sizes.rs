@@ -3,6 +3,7 @@
 use gblend_core::nn::LayerSize;
 
 use super::convolution::Convolution;
+use super::step_values::product;
 
 /// A block, and what it works on.
 #[derive(Clone, Copy, Debug)]
@@ -46,15 +47,4 @@ impl BlockSize {
             output,
         }
     }
-}
-
-/// Values of so many.
-pub(super) fn product(extents: &[usize]) -> u64 {
-    let extents = extents.iter().map(|&extent| extent as u64);
-    extents.fold(1, u64::saturating_mul)
-}
-
-/// What a step keeps of blocks that are not recomputed.
-pub(super) fn all_kept(sizes: &[LayerSize]) -> u64 {
-    sizes.iter().map(|size| size.kept).fold(0, u64::saturating_add)
 }

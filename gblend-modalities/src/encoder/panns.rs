@@ -4,15 +4,15 @@ use std::ops::Range;
 
 use gblend_core::nn::{
     BatchNorm, ConvNorm, LayerSize, Linear, Segments, Window, add, average_pool, fork, global_average_pool,
-    max_pool, permute, recompute, relu,
+    max_pool, permute, relu,
 };
 use gblend_core::tensor::{Features, Maps, reshape};
 use gblend_core::{Batch, BuildContext, Error, Module, ParamPath, ParamVisitor, Pass, Result, StageShape};
 
-use super::block_sizes::{all_kept, product};
 use super::features::FeatureVector;
 use super::picture::{maps_of, picture_shape};
 use super::staged::{FourStages, Staged};
+use super::step_values::product;
 use crate::range::{WIDTH, within};
 
 /// Which network of sounds.
@@ -70,9 +70,8 @@ pub struct SoundStages {
     /// Of mel filters.
     norm: BatchNorm,
     stages: [Stage; 4],
-    /// Which stages are recomputed together, and what a step keeps of a sample if none is.
+    /// Which stages are recomputed together.
     segments: Segments,
-    kept: u64,
     shapes: [StageShape; 4],
     embedding: Linear,
 }
@@ -175,7 +174,6 @@ impl Panns {
         let layers = SoundStages {
             sample_shape,
             segments: Segments::of(&sizes),
-            kept: all_kept(&sizes),
             norm: BatchNorm::new(cx.device, mels, false)?,
             stages: [
                 stage(0, 1, first)?,
@@ -200,12 +198,8 @@ impl FourStages for SoundStages {
     fn kept(&self, recomputes: bool) -> u64 {
         /// The spectrogram, and the same normalized and turned.
         const INPUT: u64 = 3;
-        let stages = match recomputes {
-            true => self.segments.kept(),
-            false => self.kept,
-        };
         let input = product(&self.sample_shape).saturating_mul(INPUT);
-        input.saturating_add(stages)
+        input.saturating_add(self.segments.kept(recomputes))
     }
 
     /// The normalized spectrogram, `[1, time, mels, batch]`.
@@ -219,16 +213,11 @@ impl FourStages for SoundStages {
         permute(by_mel, [2, 1, 0, 3])
     }
 
-    fn run(&mut self, stages: Range<usize>, mut maps: Maps, pass: &Pass) -> Result<Maps> {
-        for segment in self.segments.within(stages) {
-            let run = |stages: &mut [Stage], mut maps: Maps, pass: &Pass| {
-                for stage in stages {
-                    maps = stage.forward(maps, pass)?;
-                }
-                Ok((maps, ()))
-            };
-            (maps, ()) = recompute(&mut self.stages[segment], maps, pass, run)?;
-        }
+    fn run(&mut self, stages: Range<usize>, maps: Maps, pass: &Pass) -> Result<Maps> {
+        let layer = |stage: &mut Stage, maps, (), pass: &Pass| Ok((stage.forward(maps, pass)?, ()));
+        let (maps, ()) = self
+            .segments
+            .forward(&mut self.stages, stages, (maps, ()), pass, layer)?;
         Ok(maps)
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use gblend_core::nn::{
     ConvNorm, FactorizedBlock, FactorizedResidualBlock, FactorizedStrides, ResidualBlock, Segments, Window,
-    frame_average, global_average_pool, recompute,
+    frame_average, global_average_pool,
 };
 use gblend_core::tensor::Maps;
 use gblend_core::{
@@ -14,9 +14,10 @@ use gblend_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::block_sizes::{BlockSize, all_kept, product};
+use super::block_sizes::BlockSize;
 use super::convolution::Convolution;
 use super::features::FeatureVector;
+use super::step_values::product;
 use crate::range::{DEPTH, WIDTH, within};
 
 /// The stages of a convolutional encoder.
@@ -116,9 +117,8 @@ impl Module for Block {
 pub struct PictureEncoder {
     sample_shape: [usize; 4],
     blocks: Vec<Block>,
-    /// Which of them are recomputed together, and what a step keeps of a sample if none is.
+    /// Which of them are recomputed together.
     segments: Segments,
-    kept: u64,
     /// What each stage leaves; all have the same number of blocks.
     stages: Vec<StageShape>,
     pooling: Pooling,
@@ -209,7 +209,6 @@ impl PictureEncoder {
             sample_shape: [channels, height, width, frames],
             blocks,
             segments: Segments::of(&sizes),
-            kept: all_kept(&sizes),
             stages,
             pooling: settings.pooling,
             features: FeatureVector::new(pooled, features, dropout, cx)?,
@@ -217,25 +216,10 @@ impl PictureEncoder {
     }
 
     /// Runs some of the blocks, and says how many frames are left.
-    fn run(
-        &mut self,
-        blocks: Range<usize>,
-        mut maps: Maps,
-        mut frames: usize,
-        pass: &Pass,
-    ) -> Result<(Maps, usize)> {
-        for segment in self.segments.within(blocks) {
-            let before = frames;
-            let run = move |blocks: &mut [Block], mut maps: Maps, pass: &Pass| {
-                let mut frames = before;
-                for block in blocks {
-                    (maps, frames) = block.forward(maps, frames, pass)?;
-                }
-                Ok((maps, frames))
-            };
-            (maps, frames) = recompute(&mut self.blocks[segment], maps, pass, run)?;
-        }
-        Ok((maps, frames))
+    fn run(&mut self, blocks: Range<usize>, maps: Maps, frames: usize, pass: &Pass) -> Result<(Maps, usize)> {
+        let maps = (maps, frames);
+        self.segments
+            .forward(&mut self.blocks, blocks, maps, pass, Block::forward)
     }
 
     /// From the maps of the last stage to the feature vector.
@@ -281,10 +265,7 @@ impl Encoder for PictureEncoder {
     }
 
     fn step_values(&self, _: &Array, recomputes: bool) -> StepValues {
-        let blocks = match recomputes {
-            true => self.segments.kept(),
-            false => self.kept,
-        };
+        let blocks = self.segments.kept(recomputes);
         StepValues {
             kept: product(&self.sample_shape).saturating_add(blocks),
             passing: 0,

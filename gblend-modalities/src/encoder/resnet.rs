@@ -3,17 +3,18 @@
 use std::ops::Range;
 
 use gblend_core::nn::{
-    ConvNorm, FactorizedBlock, FactorizedResidualBlock, FactorizedStrides, ResidualBlock, Segments, Window,
-    global_average_pool, max_pool, recompute,
+    ConvNorm, FactorizedBlock, FactorizedResidualBlock, FactorizedStrides, LayerSize, ResidualBlock,
+    Segments, Window, global_average_pool, max_pool, recompute,
 };
 use gblend_core::tensor::{Features, Maps};
 use gblend_core::{Batch, BuildContext, Module, ParamPath, ParamVisitor, Pass, Result, StageShape};
 
-use super::block_sizes::{BlockSize, all_kept, product};
+use super::block_sizes::BlockSize;
 use super::convolution::Convolution;
 use super::features::FeatureVector;
 use super::picture::{maps_of, picture_shape};
 use super::staged::{FourStages, Staged};
+use super::step_values::product;
 use crate::range::{WIDTH, within};
 
 /// Which residual network of basic blocks.
@@ -71,10 +72,8 @@ pub struct ResidualStages {
     of_stage: [usize; 4],
     /// Which blocks are recomputed together.
     segments: Segments,
-    /// Values of a sample that a step keeps of the first convolution, and of all blocks.
-    kept: [u64; 2],
-    /// Values of a sample that the first convolution hands on.
-    stem_output: u64,
+    /// Values of a sample that the first convolution makes.
+    stem_size: LayerSize,
     stages: [StageShape; 4],
 }
 
@@ -234,8 +233,10 @@ impl ResNet {
             blocks,
             of_stage,
             segments: Segments::of(&sizes),
-            kept: [of_stem, all_kept(&sizes)],
-            stem_output,
+            stem_size: LayerSize {
+                kept: of_stem,
+                output: stem_output,
+            },
             stages: [shape(0), shape(1), shape(2), shape(3)],
         };
         Ok(Self::of(layers, FeatureVector::new(last, features, dropout, cx)?))
@@ -250,11 +251,11 @@ impl FourStages for ResidualStages {
     }
 
     fn kept(&self, recomputes: bool) -> u64 {
-        let [stem, blocks] = self.kept;
+        let (stem, blocks) = (self.stem_size, self.segments.kept(recomputes));
         let kept = match recomputes {
             // What the stem hands on, and either its maps or those of the blocks.
-            true => self.stem_output.saturating_add(stem.max(self.segments.kept())),
-            false => stem.saturating_add(blocks),
+            true => stem.output.saturating_add(stem.kept.max(blocks)),
+            false => stem.kept.saturating_add(blocks),
         };
         product(&self.sample_shape).saturating_add(kept)
     }
@@ -272,20 +273,14 @@ impl FourStages for ResidualStages {
         Ok(recompute(stem, maps, pass, run)?.0)
     }
 
-    fn run(&mut self, stages: Range<usize>, mut maps: Maps, pass: &Pass) -> Result<Maps> {
+    fn run(&mut self, stages: Range<usize>, maps: Maps, pass: &Pass) -> Result<Maps> {
         let before = stages.start.checked_sub(1).map(|stage| self.stages[stage].frames);
-        let mut frames = before.unwrap_or(self.sample_shape[3]);
-        for segment in self.segments.within(self.blocks_of(stages)) {
-            let before = frames;
-            let run = move |blocks: &mut [Block], mut maps: Maps, pass: &Pass| {
-                let mut frames = before;
-                for block in blocks {
-                    (maps, frames) = block.forward(maps, frames, pass)?;
-                }
-                Ok((maps, frames))
-            };
-            (maps, frames) = recompute(&mut self.blocks[segment], maps, pass, run)?;
-        }
+        let frames = before.unwrap_or(self.sample_shape[3]);
+        let blocks = self.blocks_of(stages);
+        let maps = (maps, frames);
+        let (maps, _) = self
+            .segments
+            .forward(&mut self.blocks, blocks, maps, pass, Block::forward)?;
         Ok(maps)
     }
 

@@ -18,7 +18,8 @@ const SHARES_AT_ONCE: [u64; 2] = [64, 1024];
 /// Of each feature of a token, a second branch of attention.
 const SECOND: usize = 8;
 
-fn product(factors: &[usize]) -> u64 {
+/// Values of these extents.
+pub(super) fn product(factors: &[usize]) -> u64 {
     factors
         .iter()
         .map(|&factor| factor as u64)
@@ -115,7 +116,7 @@ impl StepCosts {
         };
         let kept = match recomputes {
             true => {
-                let blocks = u128::from(self.blocks.kept()) * u128::from(steps);
+                let blocks = u128::from(self.blocks.kept(true)) * u128::from(steps);
                 let blocks = u64::try_from(blocks.div_ceil(u128::from(TOLD_FOR))).unwrap_or(u64::MAX);
                 of(&self.around).saturating_add(blocks)
             }

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 
 use gblend_core::nn::{
     Activation, Gru, GruOptions, Linear, Normalization, PositionKind, Segments, StepResidualBlock,
-    StepResidualOptions, StepWindow, Steps, TransformerEncoder, TransformerOptions, last_step, recompute,
-    step_max, step_mean,
+    StepResidualOptions, StepWindow, Steps, TransformerEncoder, TransformerOptions, last_step, step_max,
+    step_mean,
 };
 use gblend_core::tensor::Features;
 use gblend_core::{BuildContext, Error, Module, ParamPath, ParamVisitor, Pass, Result, StepValues};
@@ -332,18 +332,11 @@ impl StepEncoder {
         let pooled = match &mut self.network {
             Network::Bag => self.pooling.forward(rows, steps)?,
             Network::Convolution(blocks, segments) => {
-                let (mut rows, mut steps) = (rows, steps.clone());
-                for segment in segments.within(0..blocks.len()) {
-                    let before = steps;
-                    let run = move |blocks: &mut [StepResidualBlock], mut rows: Features, pass: &Pass| {
-                        let mut steps = before.clone();
-                        for block in blocks {
-                            (rows, steps) = block.forward(rows, &steps, pass)?;
-                        }
-                        Ok((rows, steps))
-                    };
-                    (rows, steps) = recompute(&mut blocks[segment], rows, pass, run)?;
-                }
+                let layer = |block: &mut StepResidualBlock, rows, steps: Steps, pass: &Pass| {
+                    block.forward(rows, &steps, pass)
+                };
+                let all = 0..blocks.len();
+                let (rows, steps) = segments.forward(blocks, all, (rows, steps.clone()), pass, layer)?;
                 self.pooling.forward(rows, &steps)?
             }
             Network::Transformer(projection, encoder) => {

@@ -1,8 +1,6 @@
 //! A video transformer.
 
-use gblend_core::nn::{
-    AttentionBranch, LayerNorm, MlpBranch, Segments, SpaceTimeEmbedding, mean_axis, recompute,
-};
+use gblend_core::nn::{AttentionBranch, LayerNorm, MlpBranch, Segments, SpaceTimeEmbedding, mean_axis};
 use gblend_core::tensor::{Features, reshape};
 use gblend_core::{
     Array, Batch, BuildContext, Encoder, Error, Module, ParamPath, ParamVisitor, Pass, Result, Seed,
@@ -158,16 +156,13 @@ impl Encoder for VideoTransformer {
             ));
         }
         let grid = self.tubelets.grid();
-        let mut tokens = self.positions.forward(self.tubelets.forward(batch, pass)?)?;
-        for segment in self.segments.within(0..self.blocks.len()) {
-            let run = move |blocks: &mut [Block], mut tokens: Features, pass: &Pass| {
-                for block in blocks {
-                    tokens = block.forward(tokens, grid, pass)?;
-                }
-                Ok((tokens, ()))
-            };
-            (tokens, ()) = recompute(&mut self.blocks[segment], tokens, pass, run)?;
-        }
+        let tokens = self.positions.forward(self.tubelets.forward(batch, pass)?)?;
+        let layer =
+            move |block: &mut Block, tokens, (), pass: &Pass| Ok((block.forward(tokens, grid, pass)?, ()));
+        let all = 0..self.blocks.len();
+        let (tokens, ()) = self
+            .segments
+            .forward(&mut self.blocks, all, (tokens, ()), pass, layer)?;
         let tokens = self.norm.forward(tokens)?;
         let (_, width) = *tokens.shape();
         let tokens = reshape(tokens, (batch.len(), grid.tokens(), width))?;
@@ -175,11 +170,7 @@ impl Encoder for VideoTransformer {
     }
 
     fn step_values(&self, _: &Array, recomputes: bool) -> StepValues {
-        let blocks = match recomputes {
-            true => self.segments.kept(),
-            false => self.costs.block().kept.saturating_mul(self.blocks.len() as u64),
-        };
-        self.costs.values(blocks)
+        self.costs.values(self.segments.kept(recomputes))
     }
 }
 

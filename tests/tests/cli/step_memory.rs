@@ -1,6 +1,7 @@
 //! What a step takes by arithmetic, beside what it was seen to take; and what no machine has.
 
 use std::io::Write;
+use std::ops::Range;
 
 use gblend_cli::config::Config;
 use gblend_cli::progress::Reporter;
@@ -109,6 +110,13 @@ fn reckoned(p: &Playground, recomputes: bool) -> f64 {
     step_bytes(values, values, SAMPLES, THREADS) as f64 / f64::from(1 << 20)
 }
 
+fn near(what: &str, reckoned: f64, seen: f64, shares: Range<f64>) {
+    assert!(
+        shares.contains(&(reckoned / seen)),
+        "{what}: reckoned with {reckoned} MiB, seen {seen}"
+    );
+}
+
 #[test]
 fn what_a_step_takes_by_arithmetic_is_near_what_it_was_seen_to_take() {
     let p = playground();
@@ -133,11 +141,7 @@ fn what_a_step_takes_by_arithmetic_is_near_what_it_was_seen_to_take() {
         sequences(&p, steps, &encoder);
         let (seen, reckoned) = (seen(&p, "none") - without, reckoned(&p, false));
         assert!(reckoned > 40.0, "{encoder}: {reckoned} MiB would not be seen");
-        let share = reckoned / seen;
-        assert!(
-            (0.7..1.5).contains(&share),
-            "{encoder}: reckoned with {reckoned} MiB, seen {seen}"
-        );
+        near(&encoder, reckoned, seen, 0.7..1.5);
     }
 }
 
@@ -155,11 +159,7 @@ fn what_pictures_take_by_arithmetic_is_near_what_they_were_seen_to_take() {
         pictures(&p, encoder);
         let (seen, reckoned) = (seen(&p, "none") - without, reckoned(&p, false));
         assert!(reckoned > 25.0, "{encoder}: {reckoned} MiB would not be seen");
-        let share = reckoned / seen;
-        assert!(
-            (0.4..1.2).contains(&share),
-            "{encoder}: reckoned with {reckoned} MiB, seen {seen}"
-        );
+        near(encoder, reckoned, seen, 0.4..1.2);
     }
 }
 
@@ -174,11 +174,7 @@ fn a_deep_network_whose_blocks_run_again_takes_a_third_of_the_memory_as_arithmet
     let [kept, again] = ["none", "stages"].map(|recompute| seen(&p, recompute) - without);
     assert!(again < kept / 3.0, "{again} of {kept} MiB");
     let reckoned = reckoned(&p, true);
-    let share = reckoned / again;
-    assert!(
-        (0.6..1.5).contains(&share),
-        "reckoned with {reckoned} MiB, seen {again}"
-    );
+    near("blocks that run again", reckoned, again, 0.6..1.5);
 }
 
 #[test]

@@ -2,6 +2,12 @@
 
 use std::ops::Range;
 
+use super::recompute;
+use crate::error::Result;
+use crate::params::Module;
+use crate::pass::Pass;
+use crate::tensor::{Shape, Taped};
+
 /// Values of a sample that a layer makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LayerSize {
@@ -27,6 +33,8 @@ impl LayerSize {
 pub struct Segments {
     runs: Vec<Range<usize>>,
     kept: u64,
+    /// What a step keeps that recomputes nothing.
+    all: u64,
 }
 
 impl Segments {
@@ -51,14 +59,15 @@ impl Segments {
             };
             let kept = inputs.saturating_add(limit);
             if best.as_ref().is_none_or(|best| kept < best.kept) {
-                best = Some(Self { runs, kept });
+                let all = sums[layers.len()];
+                best = Some(Self { runs, kept, all });
             }
         }
         best.unwrap_or_default()
     }
 
     /// The runs of some of the layers: those that lie between, and the ends of those that do not as a whole.
-    pub fn within(&self, layers: Range<usize>) -> Vec<Range<usize>> {
+    fn within(&self, layers: Range<usize>) -> Vec<Range<usize>> {
         let runs = self
             .runs
             .iter()
@@ -66,9 +75,45 @@ impl Segments {
         runs.filter(|run| !run.is_empty()).collect()
     }
 
-    /// The values of a sample that a step keeps.
-    pub fn kept(&self) -> u64 {
-        self.kept
+    /// The values of a sample that a step keeps, in a pass that [recomputes](Pass::recomputes) or in one that does not.
+    pub fn kept(&self, recomputes: bool) -> u64 {
+        match recomputes {
+            true => self.kept,
+            false => self.all,
+        }
+    }
+
+    /// Runs some of the layers, one after another: `layer` is the forward pass of each, on what the one before has made and said. A
+    /// pass that [recomputes](Pass::recomputes) runs them again as they are divided; see [`recompute`].
+    ///
+    /// # Errors
+    /// As [`recompute`].
+    pub fn forward<M, S, X, F>(
+        &self,
+        layers: &mut [M],
+        which: Range<usize>,
+        (mut tensor, mut said): (Taped<S>, X),
+        pass: &Pass,
+        layer: F,
+    ) -> Result<(Taped<S>, X)>
+    where
+        M: Module + Clone + 'static,
+        S: Shape,
+        X: Clone + 'static,
+        F: Fn(&mut M, Taped<S>, X, &Pass) -> Result<(Taped<S>, X)> + Clone + 'static,
+    {
+        for run in self.within(which) {
+            let (before, layer) = (said, layer.clone());
+            let forward = move |layers: &mut [M], mut tensor: Taped<S>, pass: &Pass| {
+                let mut said = before.clone();
+                for one in layers {
+                    (tensor, said) = layer(one, tensor, said, pass)?;
+                }
+                Ok((tensor, said))
+            };
+            (tensor, said) = recompute(&mut layers[run], tensor, pass, forward)?;
+        }
+        Ok((tensor, said))
     }
 }
 
@@ -126,7 +171,8 @@ mod tests {
             let segments = Segments::of(&layers);
             let covered: Vec<usize> = segments.runs.iter().cloned().flatten().collect();
             prop_assert_eq!(covered, (0..layers.len()).collect::<Vec<_>>());
-            prop_assert_eq!(segments.kept(), cost(&layers, &segments.runs));
+            prop_assert_eq!(segments.kept(true), cost(&layers, &segments.runs));
+            prop_assert_eq!(segments.kept(false), layers.iter().map(|layer| layer.kept).sum::<u64>());
             let cuts = layers.len().saturating_sub(1);
             for division in 0_u32..1 << cuts {
                 let mut runs = Vec::new();
@@ -135,7 +181,7 @@ mod tests {
                     runs.push(from..at + 1);
                     from = at + 1;
                 }
-                prop_assert!(segments.kept() <= cost(&layers, &runs), "{runs:?} keeps less than {segments:?}");
+                prop_assert!(segments.kept(true) <= cost(&layers, &runs), "{runs:?} keeps less than {segments:?}");
             }
         }
 
