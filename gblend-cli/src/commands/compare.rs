@@ -9,18 +9,22 @@ use super::device::DeviceOption;
 use super::distributed::DistributedOption;
 use super::train::parse_overrides;
 use super::{print, print_json};
-use crate::compare::{DEFAULT_METHODS, Grid, LEARNING_RATE, Method, Scope, Tuning, Workers, compare, serve};
+use crate::compare::{
+    DEFAULT_METHODS, Grid, LEARNING_RATE, Method, Scope, Tuning, Workers, compare, first_of_folds, serve,
+};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::process::Interrupt;
 use crate::progress::Board;
 use crate::ranks::Ranks;
 use crate::records::{
-    Comparison, Difference, Figure, FigureDifference, LEAST_SEEDS, Row, Simplex, SimplexPoint, Tuned,
-    mean_and_ci95,
+    Comparison, Difference, Figure, FigureDifference, LEAST_SEEDS, Row, Simplex, SimplexPoint, mean_and_ci95,
 };
 use crate::tables::table;
 use crate::training::agree_on_task;
+
+/// Seeds where neither seeds nor folds are asked for.
+const DEFAULT_SEEDS: usize = 3;
 
 /// Compares ways of training on one task, over several seeds.
 ///
@@ -38,9 +42,14 @@ pub(super) struct Compare {
     device: DeviceOption,
     #[command(flatten)]
     distributed: DistributedOption,
-    /// How many seeds, from run.seed on.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    seeds: usize,
+    /// How many seeds, from run.seed on. Default: 3, or as many as there are folds.
+    #[arg(long, value_name = "N")]
+    seeds: Option<usize>,
+    /// Tests every sample: the dataset is dealt to so many folds, whole groups where it has groups, and each seed trains without one of
+    /// them and is tested on it. The dataset's own test is not asked. With --tune every fold has a tuning of its own. More seeds, a
+    /// multiple, deal the samples again.
+    #[arg(long, value_name = "K")]
+    folds: Option<usize>,
     /// What to compare: single, joint, dropout, pretrained, early-stop, equal, equal-joint, ogr, ogr-online, umt, or any kind of blend; what
     /// others are measured by, single, joint and equal, always runs.
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', default_values_t = DEFAULT_METHODS.map(String::from))]
@@ -87,7 +96,11 @@ impl Compare {
     fn compare(&self, ranks: &Ranks) -> Result<()> {
         let mut overrides = parse_overrides(&self.set, None)?;
         overrides.extend(self.device.overrides());
-        let config = Config::load(self.config.as_deref(), &overrides)?;
+        let mut config = Config::load(self.config.as_deref(), &overrides)?;
+        if let Some(folds) = self.folds {
+            overrides.push(first_of_folds(&config, folds)?);
+            config = Config::load(self.config.as_deref(), &overrides)?;
+        }
         let names: Vec<String> = config
             .modalities
             .iter()
@@ -102,7 +115,8 @@ impl Compare {
         }
         let scope = Scope {
             methods,
-            seeds: self.seeds,
+            seeds: self.seeds.or(self.folds).unwrap_or(DEFAULT_SEEDS),
+            folds: self.folds,
             subsets: self.subsets,
             fusions: self.fusions,
             simplex: self.simplex,
@@ -183,7 +197,7 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
     header.push(&figure);
     let beside = comparison.rows.iter().any(|row| !row.joint_head.is_empty());
     header.extend(beside.then_some("by joint head"));
-    let tuned = comparison.rows.iter().find_map(|row| row.tuned.as_ref());
+    let tuned = comparison.rows.iter().find_map(|row| row.tunings().first());
     let keys = tuned.map_or_else(String::new, |tuned| {
         let last = |key: &String| key.rsplit('.').next().unwrap_or_default().to_owned();
         tuned.keys.iter().map(last).collect::<Vec<_>>().join(", ")
@@ -203,7 +217,7 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
             }
         };
         cells.extend(beside.then(by_joint));
-        let of_row = row.tuned.as_ref().map_or_else(|| "-".to_owned(), Tuned::text);
+        let of_row = row.tuned_to().unwrap_or_else(|| "-".to_owned());
         cells.extend(tuned.is_some().then_some(of_row));
         cells.push(signed(row.paired_difference_to_best_single.as_ref(), main));
         cells.push(signed(row.paired_difference_to_joint.as_ref(), main));

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use gblend_core::{Role, catalogue};
 
+use super::draws::{Draw, draws};
 use super::method::Method;
 use super::simplex::grid;
 use crate::config::{Config, ModalityConfig, Override};
 use crate::error::{Error, Result};
-use crate::records::{LeftOut, Tuned};
+use crate::records::{LeftOut, TestedOn, Tuned};
 
 /// What is compared.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,8 @@ pub struct Scope {
     pub methods: Vec<Method>,
     /// How many seeds, from the configuration's on.
     pub seeds: usize,
+    /// Tests so many folds in turn, one with each seed, in place of the same test samples with all.
+    pub folds: Option<usize>,
     /// Also every combination of two modalities and more.
     pub subsets: bool,
     /// Also every kind of fusion.
@@ -58,13 +61,46 @@ pub(super) enum Choice {
     Failed(String),
 }
 
+/// What was chosen for the entries.
+#[derive(Debug)]
+pub(super) enum Choices {
+    /// For all draws alike.
+    OfAll(Vec<Choice>),
+    /// For each draw, whose test is in the training samples of others.
+    OfEach(Vec<Vec<Choice>>),
+}
+
+impl Choices {
+    /// For an entry with the draw at this position.
+    fn of(&self, draw: usize, entry: usize) -> Option<&Choice> {
+        match self {
+            Self::OfAll(choices) => choices.get(entry),
+            Self::OfEach(choices) => choices.get(draw)?.get(entry),
+        }
+    }
+
+    /// What an entry was tuned to, in the order of the draws.
+    fn tuned(&self, entry: usize) -> Vec<Tuned> {
+        let choices: Vec<&Choice> = match self {
+            Self::OfAll(choices) => choices.get(entry).into_iter().collect(),
+            Self::OfEach(choices) => choices.iter().filter_map(|choices| choices.get(entry)).collect(),
+        };
+        let tuned = choices.into_iter().filter_map(|choice| match choice {
+            Choice::Tuned(_, tuned) => Some(tuned.clone()),
+            Choice::Own | Choice::Failed(_) => None,
+        });
+        tuned.collect()
+    }
+}
+
 /// Everything that is to be run.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) entries: Vec<Entry>,
-    /// What each entry was tuned to.
-    pub(super) tuned: Vec<Option<Tuned>>,
+    /// What each entry was tuned to: once, or with every seed that has another test.
+    pub(super) tuned: Vec<Vec<Tuned>>,
     pub(super) seeds: Vec<u64>,
+    pub(super) folds: Option<usize>,
     /// Seed by seed, so that an interrupted comparison is whole for some seeds; within one, what others need comes
     /// first.
     pub(super) cells: Vec<Cell>,
@@ -113,7 +149,7 @@ impl Entry {
         &self,
         base: &Config,
         single: impl Fn(&str) -> String,
-        seed: u64,
+        draw: &Draw,
     ) -> Vec<Override> {
         let mut overrides = Vec::new();
         if !matches!(self.method, Method::Single(_)) {
@@ -125,17 +161,14 @@ impl Entry {
         }
         overrides.push(Override::new(&["fusion", "kind"], self.fusion.as_str()));
         overrides.extend(self.method.overrides(base, single));
-        overrides.push(Override::new(
-            &["run", "seed"],
-            i64::try_from(seed).unwrap_or(i64::MAX),
-        ));
+        overrides.extend(draw.overrides());
         overrides
     }
 }
 
 impl Plan {
     /// Plans a comparison of `base`, which `folder/config.toml` holds, and reads the configuration of every cell. There is a
-    /// choice for each entry.
+    /// choice for each entry, for all draws or for each.
     ///
     /// # Errors
     /// The first configuration that cannot be used, unless its fusion is one of those that nobody named;
@@ -143,38 +176,34 @@ impl Plan {
     pub(super) fn new(
         base: &Config,
         folder: &Path,
-        seeds: usize,
+        scope: &Scope,
         entries: Vec<Entry>,
-        choices: &[Choice],
+        choices: &Choices,
     ) -> Result<Self> {
-        let seeds: Vec<u64> = (0..seeds as u64)
-            .map(|offset| base.run.seed.saturating_add(offset))
-            .collect();
-        let tuned = choices.iter().map(|choice| match choice {
-            Choice::Tuned(_, tuned) => Some(tuned.clone()),
-            Choice::Own | Choice::Failed(_) => None,
-        });
+        let draws = draws(base, scope.seeds, scope.folds)?;
         let mut plan = Self {
-            tuned: tuned.collect(),
+            tuned: (0..entries.len()).map(|entry| choices.tuned(entry)).collect(),
             entries,
-            seeds,
+            seeds: draws.iter().map(|draw| draw.seed).collect(),
+            folds: scope.folds,
             cells: Vec::new(),
             left_out: Vec::new(),
         };
         let base_file = folder.join("config.toml");
         let cells = std::path::absolute(folder.join("cells")).map_err(Error::read(folder))?;
-        for &seed in &plan.seeds {
+        for (position, draw) in draws.iter().enumerate() {
+            let seed = draw.seed;
             let single = |modality: &str| {
                 let name = as_folder(&Method::Single(modality.to_owned()).name());
                 let folder = cells.join(name).join(format!("seed-{seed}"));
                 folder.to_string_lossy().into_owned()
             };
-            for (index, (entry, choice)) in plan.entries.iter().zip(choices).enumerate() {
-                let mut overrides = entry.overrides(base, single, seed);
-                match choice {
-                    Choice::Own => {}
-                    Choice::Tuned(chosen, _) => overrides.extend_from_slice(chosen),
-                    Choice::Failed(problem) => {
+            for (index, entry) in plan.entries.iter().enumerate() {
+                let mut overrides = entry.overrides(base, single, draw);
+                match choices.of(position, index) {
+                    None | Some(Choice::Own) => {}
+                    Some(Choice::Tuned(chosen, _)) => overrides.extend_from_slice(chosen),
+                    Some(Choice::Failed(problem)) => {
                         plan.left_out.push(LeftOut {
                             method: entry.label(base),
                             seed,
@@ -190,7 +219,7 @@ impl Plan {
                         seed,
                         config: config.to_toml()?,
                         folder: format!("cells/{}/seed-{seed}", entry.folder(base)),
-                        label: format!("{}, seed {seed}", entry.label(base)),
+                        label: format!("{}, {}", entry.label(base), draw.label()),
                     }),
                     Err(error) if own_fusion => return Err(error.into()),
                     Err(error) => plan.left_out.push(LeftOut {
@@ -202,6 +231,11 @@ impl Plan {
             }
         }
         Ok(plan)
+    }
+
+    /// What seeds are tested on.
+    pub(super) fn tested_on(&self) -> TestedOn {
+        self.folds.map_or(TestedOn::ItsOwn, TestedOn::Folds)
     }
 
     /// Whether `cell` cannot begin before `other` is done.

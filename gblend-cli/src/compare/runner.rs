@@ -7,9 +7,10 @@ use gblend_core::AutoDevice;
 use gblend_core::device::DeviceKind;
 use serde::{Deserialize, Serialize};
 
+use super::draws::{Draw, draws};
 use super::folder::Folder;
 use super::measured::Done;
-use super::plan::{Choice, Entry, Plan, Scope, entries};
+use super::plan::{Choice, Choices, Entry, Plan, Scope, entries};
 use super::tabulate::tabulate;
 use super::tuning::{Outcome, Stage, Tuning};
 use crate::config::Config;
@@ -155,11 +156,18 @@ impl Crew<'_> {
     /// Tunes, runs and tabulates.
     fn compare(&mut self, entries: Vec<Entry>, scope: &Scope, tuning: Option<&Tuning>) -> Result<Comparison> {
         let (base, folder) = (self.base, self.folder);
-        let choices = match tuning {
-            Some(tuning) => self.tune(&entries, tuning)?,
-            None => entries.iter().map(|_| Choice::Own).collect(),
+        let choices = match (tuning, scope.folds) {
+            (None, _) => Choices::OfAll(entries.iter().map(|_| Choice::Own).collect()),
+            (Some(tuning), None) => {
+                Choices::OfAll(self.tune(&entries, tuning, &Draw::of_seed(base.run.seed))?)
+            }
+            (Some(tuning), folds) => {
+                let draws = draws(base, scope.seeds, folds)?;
+                let choices = draws.iter().map(|draw| self.tune(&entries, tuning, draw));
+                Choices::OfEach(choices.collect::<Result<_>>()?)
+            }
         };
-        let plan = Plan::new(base, folder.path(), scope.seeds, entries, &choices)?;
+        let plan = Plan::new(base, folder.path(), scope, entries, &choices)?;
         let comparison = |states: &[CellProgress]| tabulated(base, &plan, states);
         let states = self.run(&plan, &|states| folder.write(&comparison(states)))?;
         let comparison = comparison(&states);
@@ -259,9 +267,9 @@ impl Crew<'_> {
         Ok(shared.states.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Chooses the settings of each entry by validation.
-    fn tune(&mut self, entries: &[Entry], tuning: &Tuning) -> Result<Vec<Choice>> {
-        let mut stage = Stage::begin(self.base, self.folder.path(), entries, tuning)?;
+    /// Chooses the settings of each entry by validation, for the test of this draw.
+    fn tune(&mut self, entries: &[Entry], tuning: &Tuning, draw: &Draw) -> Result<Vec<Choice>> {
+        let mut stage = Stage::begin(self.base, self.folder.path(), entries, tuning, draw)?;
         while let Some(round) = stage.round()? {
             let states = self.run(&round.plan, &|_| Ok(()))?;
             self.check_all_ended(&states)?;

@@ -109,7 +109,7 @@ pub(super) fn judge(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::records::difference;
+    use crate::records::{TestedOn, difference};
     use gblend_core::Better;
     use proptest::prelude::*;
 
@@ -126,6 +126,7 @@ mod tests {
                 "ogr",
                 pairs.map(|(seed, &best)| (gain(&all[best], seed), gain(&own, seed))),
                 main,
+                TestedOn::ItsOwn,
             )
         };
         judge(heads, main, 2, points, estimate, regret).unwrap()

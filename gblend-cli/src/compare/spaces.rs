@@ -61,7 +61,8 @@ pub(super) fn rows(plan: &Plan, results: &[Option<Done>]) -> Vec<SpaceRow> {
                 figure: key.2.clone(),
                 mean,
                 ci95,
-                paired_difference_to_joint: other.and_then(|_| difference("joint", pairs, &kind)),
+                paired_difference_to_joint: other
+                    .and_then(|_| difference("joint", pairs, &kind, plan.tested_on())),
                 values,
             });
         }

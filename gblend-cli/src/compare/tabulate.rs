@@ -57,12 +57,8 @@ pub(super) fn tabulate(
             .map(|modality| modality.name.clone())
             .collect(),
         predict: base.blend.pipeline.predict,
-        test_samples: results
-            .iter()
-            .flatten()
-            .map(|done| done.test_samples)
-            .max()
-            .unwrap_or(0),
+        test_samples: table.test_samples(),
+        folds: plan.folds,
         rows,
         simplex: table.simplex(base),
         seeds_alone: seeds_alone(results),
@@ -100,6 +96,21 @@ impl Table<'_> {
         let own = cells.filter(move |(cell, _)| cell.entry == entry);
         let done = own.filter_map(|(cell, done)| Some((cell.seed, done.as_ref()?, cell.folder.as_str())));
         done.filter(|(_, done, _)| done.metrics.get(&self.main.name).is_some())
+    }
+
+    /// Test samples of a run, or of the folds of a deal together.
+    fn test_samples(&self) -> usize {
+        let of = |entry: usize| {
+            let cells = self.plan.cells.iter().zip(self.results);
+            let own = cells.filter(move |(cell, _)| cell.entry == entry);
+            own.filter_map(|(_, done)| Some(done.as_ref()?.test_samples))
+        };
+        let entries = 0..self.plan.entries.len();
+        let most = match self.plan.folds {
+            None => entries.flat_map(of).max(),
+            Some(folds) => entries.map(|entry| of(entry).take(folds).sum()).max(),
+        };
+        most.unwrap_or(0)
     }
 
     /// The main figure of a cell.
@@ -146,8 +157,9 @@ impl Table<'_> {
         let to = |other: Option<usize>| {
             let other = other.filter(|&other| other != index)?;
             let name = self.plan.entries[other].label(base);
-            difference(&name, self.pairs(index, other), self.main)
+            difference(&name, self.pairs(index, other), self.main, self.plan.tested_on())
         };
+        let tunings = self.plan.tuned.get(index);
         // Of the same modalities and fusion; a network of one modality is measured by those of all.
         let modalities = match entry.method {
             Method::Single(_) => base.modalities.len(),
@@ -175,7 +187,13 @@ impl Table<'_> {
             method: entry.method.name(),
             modalities: entry.modalities.clone(),
             fusion: entry.fusion.clone(),
-            tuned: self.plan.tuned.get(index).cloned().flatten(),
+            tuned: tunings
+                .filter(|_| self.plan.folds.is_none())
+                .and_then(|of| of.first().cloned()),
+            tuned_by_fold: tunings
+                .filter(|_| self.plan.folds.is_some())
+                .cloned()
+                .unwrap_or_default(),
             seeds: cells.iter().map(|(seed, ..)| *seed).collect(),
             joint_head: joint.iter().map(|joint| joint.figure).collect(),
             joint_head_ci95: (!joint.is_empty())
@@ -267,7 +285,7 @@ impl Table<'_> {
                     Better::Lower => (ogr, best),
                 })
             });
-            difference("ogr", pairs, self.main)
+            difference("ogr", pairs, self.main, self.plan.tested_on())
         };
         judge(
             heads.chain([JOINT.to_owned()]).collect(),

@@ -6,6 +6,7 @@ mod document;
 mod earlier;
 mod environment;
 mod error;
+mod fold;
 mod freeze;
 mod log;
 mod objectives;
@@ -36,6 +37,7 @@ pub use checkpoint::CheckpointConfig;
 pub use device::{DeviceChoice, UnknownDevice};
 use document::Document;
 pub use error::ConfigError;
+pub use fold::{LEAST_FOLDS, NoFold, TestFold};
 pub use freeze::{Freeze, FrozenPart};
 pub use log::LogConfig;
 pub use objectives::Objectives;
@@ -531,7 +533,7 @@ impl Config {
 
     /// Whether a run is tested: neither its own settings nor those of the dataset go without.
     pub fn is_tested(&self) -> bool {
-        self.run.test && self.data.has_test()
+        self.run.test && (self.run.fold.is_some() || self.data.has_test())
     }
 
     /// Opens the dataset.

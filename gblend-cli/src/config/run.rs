@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::DeviceChoice;
+use super::{DeviceChoice, TestFold};
 
 /// How long to train, on what, and from which seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +44,16 @@ pub struct RunConfig {
     /// are left alone, and nothing is said of samples that chose nothing. A dataset whose settings ask for no test samples
     /// (`split.test = 0`) is not tested either.
     pub test: bool,
+    /// Tests one of several folds in place of the dataset's own test samples, as in `"2/5"`, the second of five: all samples are
+    /// dealt evenly, whatever split the dataset has them in, every class in the same proportion, or group by group where samples have
+    /// groups; the other folds are trained on, and validated with as `validation` says. `gblend compare --folds 5` tests each of them
+    /// once. What a dataset makes of its samples by its own splits, as the degradation of AV-MNIST, it goes on making by those.
+    /// Default: the dataset's own test samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<TestFold>,
+    /// Deals samples to folds: with the same number alike, whatever `seed` is. Default: 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub fold_seed: u64,
     /// Which parameters are evaluated on the test set and saved. Without validation samples they are those after the
     /// last epoch.
     pub select: Select,
@@ -82,6 +92,8 @@ impl Default for RunConfig {
             device: DeviceChoice::Auto,
             validation: 0.1,
             test: true,
+            fold: None,
+            fold_seed: 0,
             select: Select::Best,
             refit: false,
             patience: None,
@@ -90,6 +102,11 @@ impl Default for RunConfig {
             base: None,
         }
     }
+}
+
+/// What is left out of a configuration, so that those of before go on to be the same.
+fn is_zero(seed: &u64) -> bool {
+    *seed == 0
 }
 
 /// Which of a run's parameters are its result.

@@ -1,11 +1,11 @@
 //! Cross-fitting: the samples that a network may be fitted to, dealt to folds each of which one training does without.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use gblend_core::dataset::Source;
-use gblend_core::{Error, Labels, Objective, Result, Seed, Strata};
-use rand::seq::SliceRandom;
+use gblend_core::{Error, Labels, Objective, Result, Seed};
 
+use super::deal::{deal, strata_of};
 use super::groups::Groups;
 use super::position::SampleIndex;
 use super::split::{Evaluable, Splits};
@@ -63,10 +63,7 @@ pub fn folds(
             groups.insert(index, group);
         }
     }
-    let numbers = match groups.is_empty() {
-        true => deal_strata(samples, &strata, count, seed),
-        false => deal_groups(samples, &groups, count, seed),
-    };
+    let numbers = deal(samples, &groups, &strata, count, seed);
     let folds = numbers.iter().max().map_or(0, |&last| last + 1);
     if folds < 2 {
         let problem = match groups.is_empty() {
@@ -94,58 +91,6 @@ pub fn folds(
         }
     };
     Ok((0..folds).map(fold).collect())
-}
-
-/// The strata that a sample is in.
-fn strata_of(strata: &Strata, index: SampleIndex) -> impl Iterator<Item = u32> + '_ {
-    let (one, several) = match strata {
-        Strata::One(strata) => (strata.get(index as usize).copied().flatten(), None),
-        Strata::Several(strata) => (None, strata.get(index as usize)),
-        _ => (None, None),
-    };
-    one.into_iter().chain(several.into_iter().flatten().copied())
-}
-
-/// The fold of each sample: those in the same strata are dealt in turn, and the next ones go on from there.
-fn deal_strata(samples: &[SampleIndex], strata: &Strata, count: usize, seed: Seed) -> Vec<usize> {
-    let mut alike: BTreeMap<Vec<u32>, Vec<usize>> = BTreeMap::new();
-    for (position, &index) in samples.iter().enumerate() {
-        let strata = strata_of(strata, index).collect();
-        alike.entry(strata).or_default().push(position);
-    }
-    let mut rng = seed.rng();
-    let mut folds = vec![0; samples.len()];
-    let mut dealt = 0;
-    for positions in alike.values_mut() {
-        positions.shuffle(&mut rng);
-        for &position in positions.iter() {
-            folds[position] = dealt % count.max(1);
-            dealt += 1;
-        }
-    }
-    folds
-}
-
-/// The fold of each sample: whole groups, the largest first, each to the fold that has fewest samples.
-fn deal_groups(samples: &[SampleIndex], groups: &Groups, count: usize, seed: Seed) -> Vec<usize> {
-    let mut by_group: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (position, &index) in samples.iter().enumerate() {
-        by_group.entry(groups.of(index)).or_default().push(position);
-    }
-    let mut order: Vec<Vec<usize>> = by_group.into_values().collect();
-    order.shuffle(&mut seed.rng());
-    order.sort_by_key(|members| std::cmp::Reverse(members.len()));
-    let mut sizes = vec![0; count.min(order.len()).max(1)];
-    let mut folds = vec![0; samples.len()];
-    for members in order {
-        let sizes_and_folds = sizes.iter().enumerate();
-        let fold = sizes_and_folds
-            .min_by_key(|&(_, &size)| size)
-            .map_or(0, |(fold, _)| fold);
-        sizes[fold] += members.len();
-        members.into_iter().for_each(|position| folds[position] = fold);
-    }
-    folds
 }
 
 #[cfg(test)]
@@ -187,6 +132,7 @@ mod tests {
         fn folds(&self, count: usize) -> Result<Vec<Fold>> {
             let objective = SingleLabel { class_weights: None };
             let division = Division {
+                test: None,
                 shares: Shares {
                     validation: 0.0,
                     held_out: 0.0,

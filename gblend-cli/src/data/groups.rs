@@ -1,6 +1,6 @@
 //! What must not be divided: the groups of samples, in four bytes each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::position::SampleIndex;
 
@@ -39,6 +39,22 @@ impl Groups {
     /// Whether no sample has a group.
     pub(super) fn is_empty(&self) -> bool {
         self.names.is_empty()
+    }
+
+    /// How many units samples make that stay whole: their groups, and each of those that have none; `None` if no sample has one.
+    pub(super) fn count(&self, samples: &[SampleIndex]) -> Option<usize> {
+        if self.is_empty() {
+            return None;
+        }
+        let alone = samples.iter().filter(|&&sample| self.number(sample).is_none());
+        let named: BTreeSet<u32> = samples.iter().filter_map(|&sample| self.number(sample)).collect();
+        Some(named.len() + alone.count())
+    }
+
+    /// The number of a sample's group.
+    pub(super) fn number(&self, sample: SampleIndex) -> Option<u32> {
+        let number = self.numbers.get(sample as usize).copied();
+        number.filter(|&number| number != NONE)
     }
 
     /// The name of a sample's group; empty if it has none.

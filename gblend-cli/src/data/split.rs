@@ -10,6 +10,7 @@ use gblend_core::{Error, Label, LabelKind, Labels, Objective, Result, Seed};
 use rand::seq::SliceRandom;
 
 use super::groups::Groups;
+use super::one_of_folds::OneOfFolds;
 use super::position::{SampleIndex, sample_count};
 use super::stratify::{remove, take_stratified};
 
@@ -85,6 +86,8 @@ pub struct Shares {
 /// How a dataset is divided.
 #[derive(Clone, Copy, Debug)]
 pub struct Division<'a> {
+    /// What is tested in place of what the dataset calls its test samples.
+    pub test: Option<OneOfFolds>,
     /// What is set aside.
     pub shares: Shares,
     /// The objective that says which samples belong together, that of the joint head.
@@ -151,6 +154,7 @@ impl Splits {
         let mut labels = Labels::with_capacity(source.label_kind(), source.len());
         let mut unlabeled = 0;
         let mut groups = Groups::default();
+        let in_test_fold = division.test.map(|fold| fold.members(source)).transpose()?;
         for index in 0..samples {
             let sample = source.sample(index as usize);
             if let Some(class) = sample.label.classes().iter().find(|&&class| class >= classes) {
@@ -169,7 +173,12 @@ impl Splits {
             if let Some(group) = &sample.group {
                 groups.insert(index, group);
             }
-            match sample.partition {
+            let partition = match &in_test_fold {
+                None => sample.partition,
+                Some(members) if members[index as usize] => Partition::Test,
+                Some(_) => Partition::Train,
+            };
+            match partition {
                 Partition::Train => pool.push(index),
                 Partition::Validation => validation.push(index),
                 Partition::Test => test.push(index),
@@ -385,6 +394,7 @@ mod tests {
 
     fn division(shares: Shares) -> Division<'static> {
         Division {
+            test: None,
             shares,
             objective: &OBJECTIVE,
             labels: LabelUse::EveryHead,

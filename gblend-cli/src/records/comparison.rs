@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gblend_core::MetricKind;
 use serde::{Deserialize, Serialize};
 
-use super::{Difference, ObjectiveDescription, PredictionRule, Tuned, VarianceParts};
+use super::{Difference, ObjectiveDescription, PredictionRule, TestedOn, Tuned, VarianceParts};
 
 /// The format of `compare.json`; another format gets another number.
 pub const COMPARISON_FORMAT: &str = "gblend-compare-1";
@@ -26,8 +26,11 @@ pub struct Comparison {
     /// of classification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objective: Option<ObjectiveDescription>,
-    /// Samples of the test set.
+    /// Samples of the test set; of folds those of all of them together.
     pub test_samples: usize,
+    /// Folds that the dataset was dealt to, of which each seed was tested on one; absent where the dataset's own test samples were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<usize>,
     /// One per method, in the order of the table.
     pub rows: Vec<Row>,
     /// The search of the weights, if there was one.
@@ -81,6 +84,9 @@ pub struct Row {
     /// What it was tuned to; absent where it has the configuration's settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tuned: Option<Tuned>,
+    /// What it was tuned to with each seed, where these are tested on folds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tuned_by_fold: Vec<Tuned>,
     /// The seeds that it was run with.
     pub seeds: Vec<u64>,
     /// The accuracy on the test set with each of these seeds.
@@ -125,6 +131,19 @@ pub struct Row {
 impl Row {
     /// What the name of a method begins with that trains one modality alone.
     pub const SINGLE: &str = "single:";
+
+    /// What it was tuned to, one after another where folds have tunings of their own; empty where it was not.
+    pub fn tunings(&self) -> &[Tuned] {
+        match &self.tuned {
+            Some(tuned) => std::slice::from_ref(tuned),
+            None => &self.tuned_by_fold,
+        }
+    }
+
+    /// The values that were chosen, as a table shows them; `None` where it was not tuned.
+    pub fn tuned_to(&self) -> Option<String> {
+        Tuned::text_of(self.tunings())
+    }
 
     /// The modality, if the method trains one alone.
     pub fn single(&self) -> Option<&str> {
@@ -177,6 +196,11 @@ impl Comparison {
     /// The figure that means and differences are of.
     pub fn main(&self) -> &MetricKind {
         ObjectiveDescription::main(self.objective.as_ref())
+    }
+
+    /// What its seeds are tested on.
+    pub fn tested_on(&self) -> TestedOn {
+        self.folds.map_or(TestedOn::ItsOwn, TestedOn::Folds)
     }
 
     /// What tables and charts call a row among others.

@@ -16,6 +16,12 @@ impl Comparison {
                 format!("{seeds} alone, which leaves none")
             }
             None => format!("{seeds} alone"),
+            Some(parts) if self.folds.is_some() => {
+                let groups = parts
+                    .groups
+                    .map_or_else(String::new, |groups| format!(" in {groups} groups"));
+                format!("{} of {} samples{groups}", self.folds_and_deals(), parts.samples)
+            }
             Some(parts) => match parts.groups {
                 None => format!("{seeds} and {} test samples", parts.samples),
                 Some(groups) => format!("{seeds} and {groups} groups of {} test samples", parts.samples),
@@ -90,6 +96,16 @@ impl Comparison {
             open.to,
             figure.signed()
         ))
+    }
+
+    /// As in `5 folds` or `3 × 5 folds`.
+    fn folds_and_deals(&self) -> String {
+        let folds = self.folds.unwrap_or(1).max(1);
+        let seeds = self.rows.iter().map(|row| row.seeds.len()).max().unwrap_or(0);
+        match seeds / folds {
+            0 | 1 => format!("{} of {folds} folds", seeds.min(folds)),
+            deals => format!("{deals} × {folds} folds"),
+        }
     }
 
     /// The parts of the row that has the most test samples.
@@ -170,6 +186,7 @@ mod tests {
             modalities: single.map_or_else(|| vec!["a".into(), "b".into()], |name| vec![name.into()]),
             fusion: "concat".into(),
             tuned: None,
+            tuned_by_fold: Vec::new(),
             seeds: vec![0, 1, 2],
             test_accuracy: vec![mean; 3],
             test_metrics: Default::default(),
@@ -196,6 +213,7 @@ mod tests {
             predict: PredictionRule::Joint,
             objective: None,
             test_samples: 416,
+            folds: None,
             rows: vec![
                 row("single:a", 0.9, a),
                 row("joint", 0.6, joint),
@@ -219,6 +237,16 @@ mod tests {
             "3 seeds and 14 groups of 416 test samples"
         );
         let few = comparison(&[(); 3].map(|()| Some(parts(None, Some(6)))));
+        for (folds, words) in [(3, "3 of 3 folds"), (1, "3 × 1 folds"), (5, "3 of 5 folds")] {
+            let dealt = Comparison {
+                folds: Some(folds),
+                ..groups.clone()
+            };
+            assert_eq!(
+                dealt.intervals_are_over(),
+                format!("{words} of 416 samples in 14 groups")
+            );
+        }
         assert!(few.intervals_do_not_know()[0].contains("of 6 group(s): with fewer than 10"));
     }
 

@@ -17,8 +17,9 @@ use gblend_optim::schedule::RunLength;
 
 use crate::config::{Config, Objectives, PoolSamples, Pretrained, Sampling};
 use crate::data::{
-    Differences, Division, Evaluable, Faults, Fold, LabelUse, Loader, Prepared, SampleIndex, Sampler, Shares,
-    Splits, Storage, bind, folds, prepare_shared_out, remembered, tell_apart, tell_each, too_many_skipped,
+    Differences, Division, Evaluable, Faults, Fold, LabelUse, Loader, OneOfFolds, Prepared, SampleIndex,
+    Sampler, Shares, Splits, Storage, bind, folds, prepare_shared_out, remembered, tell_apart, tell_each,
+    too_many_skipped,
 };
 use crate::error::{Error, Result};
 use crate::network::{ActiveHeads, LabelContext, Multimodal, device};
@@ -678,7 +679,13 @@ fn check_sampler(sampler: Sampling, labels: LabelKind) -> Result<()> {
 }
 
 fn division<'a>(config: &Config, objectives: &'a Objectives<'_>) -> Division<'a> {
+    let fold = config.run.fold.map(|fold| OneOfFolds {
+        index: fold.number() as usize - 1,
+        of: fold.of() as usize,
+        seed: Seed::new(config.run.fold_seed).derive("folds"),
+    });
     Division {
+        test: fold,
         shares: Shares {
             validation: config.run.validation,
             held_out: config.blend.plugin.held_out(),

@@ -14,6 +14,7 @@ mod dry_run;
 mod every_path;
 mod export;
 mod faults;
+mod folds;
 mod frozen_features;
 mod imbalance;
 mod independent;

@@ -102,6 +102,7 @@ impl Comparisons {
             }
             let board = Board::new(true);
             let scope = Scope {
+                folds: None,
                 methods: vec![Method::Joint, Method::Equal],
                 seeds: 2,
                 subsets: false,

@@ -197,7 +197,7 @@ impl Key {
             };
         };
         let name = name.trim().to_owned();
-        if name == "run.seed" || name == "run.refit" {
+        if ["run.seed", "run.refit", "run.fold", "run.fold_seed"].contains(&name.as_str()) {
             return Err(usage("expected a key that a comparison does not set itself"));
         }
         if name.split('.').any(str::is_empty) {
@@ -268,6 +268,7 @@ mod tests {
             (&["run.epochs=3,,4"], "none that is empty"),
             (&["run.epochs=3,3"], "differ"),
             (&["run.seed=3,4"], "does not set itself"),
+            (&["run.fold=1/3,2/3"], "does not set itself"),
             (&["=3,4"], "KEY=V1"),
             (&["run.epochs=3", "run.epochs=4"], "tuned already"),
             (&["a=1,2,3,4,5,6,7,8,9", "b=1,2,3,4,5,6,7,8"], "at most 64"),

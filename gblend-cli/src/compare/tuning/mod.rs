@@ -1,7 +1,8 @@
 //! Every method with settings that suit it, before they are compared.
 //!
 //! One setting for all flatters whoever it suits. So each method is tuned for itself, by what the validation samples say of the
-//! epoch that its run selects, with seeds that nothing is compared with; what its runs say of the test samples is not read.
+//! epoch that its run selects, with seeds that nothing is compared with; what its runs say of the test samples is not read. Where
+//! every fold is tested in turn, each has a tuning of its own: the samples that another fold would choose by are tested in this one.
 
 mod grid;
 mod search;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::grid::Grid;
 use super::search::{Outcome, Search};
 use super::{FIRST_SEED, Tuning};
+use crate::compare::draws::Draw;
 use crate::compare::plan::{Cell, Choice, Entry, Plan};
 use crate::config::{Config, Override};
 use crate::error::{Error, Result};
@@ -18,6 +19,8 @@ pub(in crate::compare) struct Stage<'a> {
     /// The comparison's folder, from the root of the file system.
     folder: PathBuf,
     grid: &'a Grid,
+    /// What it is tuned for; its test samples are left alone, and its seed is not used.
+    draw: Draw,
     seeds: Vec<u64>,
     entries: &'a [Entry],
     /// One for each entry; none for those whose own configuration cannot be read, which the comparison tells.
@@ -48,6 +51,7 @@ impl<'a> Stage<'a> {
         folder: &Path,
         entries: &'a [Entry],
         tuning: &'a Tuning,
+        draw: &Draw,
     ) -> Result<Self> {
         let folder = std::path::absolute(folder).map_err(Error::read(folder))?;
         let first = base.run.seed.saturating_add(FIRST_SEED);
@@ -58,6 +62,7 @@ impl<'a> Stage<'a> {
             base,
             folder,
             grid: &tuning.grid,
+            draw: draw.clone(),
             seeds,
             entries,
             entrants: Vec::new(),
@@ -81,7 +86,7 @@ impl<'a> Stage<'a> {
         own: &[Override],
         single: impl Fn(&str) -> String,
     ) -> Result<Config> {
-        let mut overrides = entry.overrides(self.base, single, seed);
+        let mut overrides = entry.overrides(self.base, single, &self.draw.with_seed(seed));
         overrides.extend_from_slice(own);
         // What is chosen by validation samples must not be trained on them, and nobody is to see the test samples.
         overrides.push(Override::new(&["run", "refit"], false));
@@ -90,7 +95,11 @@ impl<'a> Stage<'a> {
     }
 
     fn cell_folder(&self, entry: &Entry, point: &str, seed: u64) -> String {
-        format!("{FOLDER}/{}/{point}/seed-{seed}", entry.folder(self.base))
+        let of = self
+            .draw
+            .folder()
+            .map_or_else(String::new, |fold| format!("{fold}/"));
+        format!("{FOLDER}/{of}{}/{point}/seed-{seed}", entry.folder(self.base))
     }
 
     /// The run folder of a modality that was trained alone with the settings that were found for it.
@@ -139,9 +148,10 @@ impl<'a> Stage<'a> {
                     config: config.to_toml()?,
                     folder: self.cell_folder(entrant.entry, &at.folder(), number),
                     label: format!(
-                        "tuning {}, {}, seed {number}",
+                        "tuning {}, {}, {}",
                         entrant.entry.label(self.base),
-                        at.values.join(", ")
+                        at.values.join(", "),
+                        self.draw.with_seed(number).label()
                     ),
                 });
                 round.places.push((entry, point, seed));
@@ -211,7 +221,7 @@ mod tests {
             grid: Grid::parse(&[LEARNING_RATE.to_owned()]).unwrap(),
             seeds: 1,
         };
-        let mut stage = Stage::begin(&base, folder.path(), &entries, &tuning).unwrap();
+        let mut stage = Stage::begin(&base, folder.path(), &entries, &tuning, &Draw::of_seed(0)).unwrap();
         let round = stage.round().unwrap().unwrap();
         assert_eq!(round.plan.entries, entries);
         assert_eq!(round.plan.cells.len(), 6);

@@ -151,6 +151,7 @@ fn splits(source: &dyn Source, seed: u64) -> Vec<Vec<SampleIndex>> {
         held_out: 0.3,
     };
     let division = Division {
+        test: None,
         shares,
         objective: &SingleLabel::default(),
         labels: LabelUse::EveryHead,

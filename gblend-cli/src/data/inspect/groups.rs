@@ -92,6 +92,7 @@ mod tests {
     fn found(samples: &[(Option<&'static str>, Partition)]) -> Option<Finding> {
         let source = Known(samples.to_vec(), ["a".to_owned()]);
         let division = Division {
+            test: None,
             shares: Shares::default(),
             objective: &SingleLabel::default(),
             labels: LabelUse::EveryHead,

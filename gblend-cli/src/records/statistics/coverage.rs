@@ -3,6 +3,7 @@
 
 use std::iter::repeat_n;
 
+use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -84,6 +85,7 @@ fn normal(rng: &mut impl Rng) -> f64 {
 /// Test samples, and what each brings with it into every seed.
 struct Test {
     of: SampleFigures,
+    group: Vec<usize>,
     own: Vec<f64>,
 }
 
@@ -115,7 +117,7 @@ impl Task {
         let own = groups
             .iter()
             .map(|&group| self.alike.sqrt() * of_groups[group] + (1.0 - self.alike).sqrt() * normal(rng));
-        let own = own.collect();
+        let own: Vec<f64> = own.collect();
         let names = groups
             .iter()
             .enumerate()
@@ -127,6 +129,7 @@ impl Task {
         });
         Test {
             of: SampleFigures::new(samples).unwrap(),
+            group: groups,
             own,
         }
     }
@@ -136,36 +139,70 @@ impl Task {
     /// The upper end of a normal distribution is right by the better method alone, the lower end by the other one alone; a
     /// seed moves both ends.
     fn draw(&self, seeds: usize, rng: &mut impl Rng) -> Vec<[SampleFigures; 2]> {
-        let standard = Normal::standard();
         let same = self.test(0, rng);
         let seeds = (0..seeds).map(|seed| {
             let anew = self.anew.then(|| self.test((seed + 1) * self.samples, rng));
-            let test = anew.as_ref().unwrap_or(&same);
-            let shift = self.deviation * normal(rng) / 2.0;
-            let better = (0.6 * self.discordant + shift).clamp(1e-9, 1.0);
-            let other = (0.4 * self.discordant - shift).clamp(1e-9, 1.0);
-            let (upper, lower) = (standard.inverse_cdf(1.0 - better), standard.inverse_cdf(other));
-            let said = test.own.iter().map(|own| {
-                let value = self.stable.sqrt() * own + (1.0 - self.stable).sqrt() * normal(rng);
-                let both = f64::from(u8::from(rng.random_bool(0.7)));
-                match value {
-                    value if value > upper => (1.0, 0.0),
-                    value if value < lower => (0.0, 1.0),
-                    _ => (both, both),
-                }
-            });
-            let (better, other) = said.unzip();
-            [better, other].map(|values| test.of.with_values(values))
+            self.said(anew.as_ref().unwrap_or(&same), rng)
         });
         seeds.collect()
     }
 
+    /// What both methods say where every seed is tested on one of so many folds, dealt so often: whole groups, or one by one.
+    fn draw_folds(&self, folds: usize, deals: usize, rng: &mut impl Rng) -> Vec<[SampleFigures; 2]> {
+        let all = self.test(0, rng);
+        let units = self.groups.map_or(self.samples, |(groups, _)| groups);
+        let mut said = Vec::new();
+        for _ in 0..deals {
+            let mut fold_of: Vec<usize> = (0..units).map(|unit| unit % folds).collect();
+            fold_of.shuffle(rng);
+            for fold in 0..folds {
+                let here = (0..all.own.len()).filter(|&sample| fold_of[all.group[sample]] == fold);
+                let here: Vec<usize> = here.collect();
+                let names: Vec<(String, String)> = here
+                    .iter()
+                    .map(|sample| (sample.to_string(), all.group[*sample].to_string()))
+                    .collect();
+                let samples = names.iter().map(|(name, group)| {
+                    let group = self.groups.is_some().then_some(group.as_str());
+                    (name.as_str(), group, 0.0)
+                });
+                let test = Test {
+                    of: SampleFigures::new(samples).unwrap(),
+                    group: here.iter().map(|&sample| all.group[sample]).collect(),
+                    own: here.iter().map(|&sample| all.own[sample]).collect(),
+                };
+                said.push(self.said(&test, rng));
+            }
+        }
+        said
+    }
+
+    /// What both methods say of each sample with one seed.
+    fn said(&self, test: &Test, rng: &mut impl Rng) -> [SampleFigures; 2] {
+        let standard = Normal::standard();
+        let shift = self.deviation * normal(rng) / 2.0;
+        let better = (0.6 * self.discordant + shift).clamp(1e-9, 1.0);
+        let other = (0.4 * self.discordant - shift).clamp(1e-9, 1.0);
+        let (upper, lower) = (standard.inverse_cdf(1.0 - better), standard.inverse_cdf(other));
+        let said = test.own.iter().map(|own| {
+            let value = self.stable.sqrt() * own + (1.0 - self.stable).sqrt() * normal(rng);
+            let both = f64::from(u8::from(rng.random_bool(0.7)));
+            match value {
+                value if value > upper => (1.0, 0.0),
+                value if value < lower => (0.0, 1.0),
+                _ => (both, both),
+            }
+        });
+        let (better, other) = said.unzip();
+        [better, other].map(|values| test.of.with_values(values))
+    }
+
     /// Parts of the intervals that have the difference in them: over seeds and samples, and over seeds alone.
-    fn coverage(&self, seeds: usize) -> [f64; 2] {
-        let mut rng = ChaCha8Rng::seed_from_u64(seeds as u64);
+    fn coverage(&self, seed: u64, draw: impl Fn(&mut ChaCha8Rng) -> Vec<[SampleFigures; 2]>) -> [f64; 2] {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut held = [0; 2];
         for _ in 0..COMPARISONS {
-            let drawn = self.draw(seeds, &mut rng);
+            let drawn = draw(&mut rng);
             let pairs = drawn.iter().map(|pair| {
                 let [better, other] = pair.each_ref().map(Measured::of);
                 (better, other)
@@ -197,7 +234,7 @@ fn intervals_hold_their_promise_at_three_five_and_eight_seeds() {
     println!("|---|---|---|---|---|---|---|");
     let percent = |share: f64| format!("{:.1}", 100.0 * share);
     for task in TASKS {
-        let found = SEEDS.map(|seeds| task.coverage(seeds));
+        let found = SEEDS.map(|seeds| task.coverage(seeds as u64, |rng| task.draw(seeds, rng)));
         let column = |of: usize| found.map(|found| percent(found[of])).join(", ");
         println!(
             "| {}{} | {} | {} % | {} | {} % | {} | {} |",
@@ -229,5 +266,46 @@ fn intervals_hold_their_promise_at_three_five_and_eight_seeds() {
                 "{task:?}, {seeds} seeds: {alone} over seeds alone, {whole}"
             );
         }
+    }
+}
+
+#[test]
+fn intervals_over_folds_hold_their_promise_however_often_samples_are_dealt() {
+    println!("| samples | groups | folds | told apart | deviation of seeds | same for every seed | held |");
+    println!("|---|---|---|---|---|---|---|");
+    let percent = |share: f64| format!("{:.1}", 100.0 * share);
+    for (folds, deals, task) in [
+        (5, 1, task(400, 0.15, 0.01, 0.7)),
+        (5, 3, task(400, 0.15, 0.01, 0.7)),
+        (10, 1, task(1000, 0.3, 0.02, 0.9)),
+        (10, 2, task(1000, 0.05, 0.0, 0.9)),
+        (5, 1, groups(50, 1000, 0.3, 0.3)),
+        (10, 1, groups(50, 1000, 0.8, 0.3)),
+        (10, 3, groups(50, 1000, 0.3, 0.3)),
+    ] {
+        let [held, _] = task.coverage((100 * folds + deals) as u64, |rng| {
+            task.draw_folds(folds, deals, rng)
+        });
+        println!(
+            "| {} | {} | {} | {} % | {} | {} % | {} |",
+            task.samples,
+            task.groups.map_or_else(String::new, |(groups, spread)| format!(
+                "{groups}, sizes ± {:.0} %",
+                100.0 * spread
+            )),
+            if deals == 1 {
+                folds.to_string()
+            } else {
+                format!("{deals} × {folds}")
+            },
+            100.0 * task.discordant,
+            percent(task.deviation),
+            100.0 * task.stable,
+            percent(held),
+        );
+        assert!(
+            (0.93..=0.975).contains(&held),
+            "{task:?}, {deals} x {folds} folds: {held}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 mod parts;
 mod samples;
 mod settles;
+mod tested_on;
 
 #[cfg(test)]
 mod coverage;
@@ -16,6 +17,7 @@ pub use parts::VarianceParts;
 use parts::quantile;
 pub use samples::{LEAST_GROUPS, SampleFigures};
 pub use settles::Settles;
+pub use tested_on::TestedOn;
 
 /// The fewest seeds that a difference is marked with. Two give an interval that says next to nothing: its width is 12.7 times
 /// the deviation of the mean, and a deviation of two values is often near 0 by chance.
@@ -113,6 +115,7 @@ pub fn difference<'a, M: Into<Measured<'a>>>(
     to: &str,
     pairs: impl IntoIterator<Item = (M, M)>,
     kind: &MetricKind,
+    tested_on: TestedOn,
 ) -> Option<Difference> {
     let pairs: Vec<(Measured<'_>, Measured<'_>)> = pairs
         .into_iter()
@@ -136,7 +139,7 @@ pub fn difference<'a, M: Into<Measured<'a>>>(
         .and(parts.clone().or_else(alone))
         .and_then(|parts| parts.p_value(mean));
     let open = parts.clone().or_else(alone).filter(|_| !significant);
-    let settles = open.and_then(|parts| settles::settles(mean, least, &parts, half_width));
+    let settles = open.and_then(|parts| settles::settles(mean, least, &parts, tested_on, half_width));
     Some(Difference {
         to: to.to_owned(),
         mean,

@@ -96,7 +96,11 @@ pub(super) fn parts(seeds: &[(f64, Vec<(f64, &SampleFigures)>)]) -> Option<Varia
     };
     let tested = Tested::of(sources())?;
     let values = || sources().flat_map(|of| of.values.iter().copied());
-    let shares: Vec<Vec<f64>> = seeds.iter().map(|(_, sources)| tested.shares(sources)).collect();
+    let centers = tested.centers(seeds);
+    let shares: Vec<Vec<f64>> = seeds
+        .iter()
+        .map(|(_, sources)| tested.shares(sources, &centers))
+        .collect();
     let weights = tested.weights(seeds);
     let count = seeds.len() as f64;
     let mut mean = vec![0.0; tested.units];
@@ -235,11 +239,28 @@ impl Tested {
         })
     }
 
+    /// The means over all seeds that shares are about, of each of the runs of a seed, where seeds are tested on different samples: a few units
+    /// about their own mean vary by less than they do. Where all have the same samples, each seed's own mean takes out what the seed does
+    /// to all of them.
+    fn centers(&self, seeds: &[(f64, Vec<(f64, &SampleFigures)>)]) -> Option<Vec<f64>> {
+        let samples = self.samples.len();
+        let mut all = seeds.iter().flat_map(|(_, sources)| sources);
+        all.find(|(_, of)| of.samples.len() < samples)?;
+        let runs = seeds.iter().map(|(_, sources)| sources.len()).max()?;
+        let mean = |run: usize| {
+            let of = seeds.iter().filter_map(|(_, sources)| Some(sources.get(run)?.1));
+            let (sum, count) = of.fold((0.0, 0.0), |(sum, count), of| (sum + of.mean(), count + 1.0));
+            sum / f64::max(count, 1.0)
+        };
+        Some((0..runs).map(mean).collect())
+    }
+
     /// What each unit adds to the figure of a seed, about the mean.
-    fn shares(&self, sources: &[(f64, &SampleFigures)]) -> Vec<f64> {
+    fn shares(&self, sources: &[(f64, &SampleFigures)], centers: &Option<Vec<f64>>) -> Vec<f64> {
         let mut shares = vec![0.0; self.units];
-        for (sign, of) in sources {
-            let (mean, count) = (of.mean(), of.values.len() as f64);
+        for (run, (sign, of)) in sources.iter().enumerate() {
+            let center = centers.as_ref().and_then(|centers| centers.get(run).copied());
+            let (mean, count) = (center.unwrap_or_else(|| of.mean()), of.values.len() as f64);
             for (unit, value) in self.units_of(of).zip(&*of.values) {
                 shares[unit] += sign * (value - mean) / count;
             }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LEAST_SEEDS, VarianceParts};
+use super::{LEAST_SEEDS, TestedOn, VarianceParts};
 
 /// More seeds than anybody compares with.
 const MOST_SEEDS: usize = 100;
@@ -38,9 +38,11 @@ pub(super) fn settles(
     mean: f64,
     least: f64,
     parts: &VarianceParts,
+    tested_on: TestedOn,
     half_width: impl Fn(&VarianceParts) -> Option<f64>,
 ) -> Option<Settles> {
     parts.of_seeds?;
+    let parts = &tested_on.for_more_seeds(parts);
     if mean.abs() < least {
         return Some(Settles::TooClose);
     }
@@ -57,7 +59,7 @@ pub(super) fn settles(
                 false => open = middle,
             }
         }
-        return Some(Settles::Seeds(enough));
+        return Some(Settles::Seeds(tested_on.round_up(enough)));
     }
     // With more samples as few seeds as there are may do, or some more.
     let mut seeds = parts.seeds.max(LEAST_SEEDS);
@@ -79,7 +81,7 @@ pub(super) fn settles(
     Some(Settles::Samples {
         samples: times(parts.samples),
         groups: parts.groups.map(times),
-        seeds,
+        seeds: tested_on.round_up(seeds),
     })
 }
 

@@ -37,6 +37,7 @@ fn between(runs: &[(SampleFigures, SampleFigures)], kind: &MetricKind) -> Differ
         "b",
         runs.iter().map(|(a, b)| (Measured::of(a), Measured::of(b))),
         kind,
+        TestedOn::ItsOwn,
     )
     .unwrap()
 }
@@ -131,12 +132,27 @@ fn the_p_value_is_scipys_where_seeds_alone_are_known() {
         (&[0.01, -0.02, 0.03, 0.005], 0.586_225_119_355_021_5),
     ];
     for (values, expected) in references {
-        let found = difference("b", values.iter().map(|&value| (value, 0.0)), &MAE).unwrap();
+        let found = difference(
+            "b",
+            values.iter().map(|&value| (value, 0.0)),
+            &MAE,
+            TestedOn::ItsOwn,
+        )
+        .unwrap();
         assert!((found.p.unwrap() - expected).abs() < 1e-6, "{found:?}");
     }
-    let sure = difference("b", (0..8).map(|seed| (0.5 + 1e-4 * f64::from(seed), 0.0)), &MAE).unwrap();
+    let sure = difference(
+        "b",
+        (0..8).map(|seed| (0.5 + 1e-4 * f64::from(seed), 0.0)),
+        &MAE,
+        TestedOn::ItsOwn,
+    )
+    .unwrap();
     assert_eq!(sure.p, Some(1e-6));
-    assert_eq!(difference("b", [(0.9, 0.1)], &MAE).unwrap().p, None);
+    assert_eq!(
+        difference("b", [(0.9, 0.1)], &MAE, TestedOn::ItsOwn).unwrap().p,
+        None
+    );
 }
 
 proptest! {
@@ -153,10 +169,10 @@ proptest! {
 
 #[test]
 fn one_seed_has_no_interval_without_samples_and_two_mark_nothing() {
-    let only = difference("equal", [(0.9, 0.1)], &ACCURACY).unwrap();
+    let only = difference("equal", [(0.9, 0.1)], &ACCURACY, TestedOn::ItsOwn).unwrap();
     assert_eq!((only.ci95, only.significant, only.settles), (None, false, None));
-    assert_eq!(difference::<f64>("equal", [], &ACCURACY), None);
-    let two = difference("equal", [(0.9, 0.1), (0.9, 0.1)], &ACCURACY).unwrap();
+    assert_eq!(difference::<f64>("equal", [], &ACCURACY, TestedOn::ItsOwn), None);
+    let two = difference("equal", [(0.9, 0.1), (0.9, 0.1)], &ACCURACY, TestedOn::ItsOwn).unwrap();
     assert_eq!((two.ci95, two.significant), (Some(0.0), false));
 }
 
@@ -330,7 +346,7 @@ fn what_would_settle_a_difference_is_said_of_seeds_first_and_of_samples_where_no
         sample_freedom: 399.0,
     };
     let settled = |mean: f64, parts: &VarianceParts| {
-        settles::settles(mean, 0.002, parts, VarianceParts::half_width).unwrap()
+        settles::settles(mean, 0.002, parts, TestedOn::ItsOwn, VarianceParts::half_width).unwrap()
     };
     assert_eq!(settled(0.001, &parts(1e-4, 0.0)), Settles::TooClose);
     // By scipy.stats, the fewest S with 0.02 > t.ppf(0.975, S − 1) · sqrt(3e-4 / S).
@@ -362,6 +378,47 @@ fn what_would_settle_a_difference_is_said_of_seeds_first_and_of_samples_where_no
     ));
 }
 
+#[test]
+fn of_folds_no_seeds_are_promised_to_settle_what_only_other_samples_can() {
+    // Five folds of 80 samples each, of which every one says the same under any seed: more seeds bring nothing.
+    let fold = |fold: usize| {
+        let values: Vec<f64> = (0..80)
+            .map(|at| f64::from(u8::from((fold + at).is_multiple_of(9))))
+            .collect();
+        let other = named(&[0.0; 80], |at| (80 * fold + at).to_string(), no_group);
+        (named(&values, |at| (80 * fold + at).to_string(), no_group), other)
+    };
+    let found = between(&[0, 1, 2, 3, 4].map(fold), &ACCURACY);
+    let parts = found.parts.unwrap();
+    let settled = |mean: f64, tested_on: TestedOn| {
+        settles::settles(mean, 0.002, &parts, tested_on, VarianceParts::half_width).unwrap()
+    };
+    let mean = 0.5 * parts.of_these_seeds.sqrt();
+    assert!(matches!(settled(mean, TestedOn::ItsOwn), Settles::Seeds(_)));
+    let Settles::Samples { samples, seeds, .. } = settled(mean, TestedOn::Folds(5)) else {
+        unreachable!("more samples")
+    };
+    // (1.96 / 0.5)² times 400, and what few folds add.
+    assert!((6147..9000).contains(&samples) && seeds == 5, "{samples} {seeds}");
+    // Where seeds help, as many as make every sample tested equally often.
+    let noisy = VarianceParts {
+        of_seeds: Some(100.0 * parts.of_these_seeds),
+        ..parts.clone()
+    };
+    let half = noisy.half_width().unwrap();
+    let Settles::Seeds(seeds) = settles::settles(
+        0.6 * half,
+        0.002,
+        &noisy,
+        TestedOn::Folds(5),
+        VarianceParts::half_width,
+    )
+    .unwrap() else {
+        unreachable!("more seeds")
+    };
+    assert!(seeds > 5 && seeds.is_multiple_of(5), "{seeds}");
+}
+
 proptest! {
     #[test]
     fn what_both_share_cancels(
@@ -369,7 +426,7 @@ proptest! {
     ) {
         let of = |shift: f64| {
             let pairs = values.iter().map(|(common, own)| (common + own + shift, common + shift));
-            difference("equal", pairs, &ACCURACY)
+            difference("equal", pairs, &ACCURACY, TestedOn::ItsOwn)
         };
         let (here, there) = (of(0.0).unwrap(), of(shift).unwrap());
         prop_assert!((here.mean - there.mean).abs() < 1e-9);
@@ -474,7 +531,7 @@ proptest! {
         let half = |parts: &VarianceParts| parts.half_width().unwrap();
         prop_assert!((half(&parts.expected(seeds, 1.0)) - half(&parts)).abs() < 1e-12);
         prop_assert!(half(&parts.expected(seeds + 1, 1.0)) <= half(&parts) + 1e-12);
-        match settles::settles(mean, 0.002, &parts, VarianceParts::half_width).unwrap() {
+        match settles::settles(mean, 0.002, &parts, TestedOn::ItsOwn, VarianceParts::half_width).unwrap() {
             Settles::Seeds(enough) => {
                 prop_assert!(half(&parts.expected(enough, 1.0)) < mean);
                 let fewest = (seeds + 1).max(LEAST_SEEDS);

@@ -195,7 +195,15 @@ fn beyond_chance(difference: &Difference, seeds: usize) -> bool {
 fn paired(compared: &Compared, row: &Row, other: &Row) -> Option<(Difference, usize)> {
     let pairs = compared.pairs(row, other);
     let seeds = pairs.len();
-    Some((difference(&other.method, pairs, compared.result.main())?, seeds))
+    Some((
+        difference(
+            &other.method,
+            pairs,
+            compared.result.main(),
+            compared.result.tested_on(),
+        )?,
+        seeds,
+    ))
 }
 
 /// Which of two rows is better as a mean.

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::figure::{Names, figure};
 use super::{advice, config, facts, feature_space, run};
 use crate::error::Result;
-use crate::records::{Difference, FigureDifference, Row, Tuned, mean_and_ci95, settled_by};
+use crate::records::{Difference, FigureDifference, Row, mean_and_ci95, settled_by};
 use crate::report::advice;
 use crate::report::charts::{
     self, ClassGain, duration, of_comparison, of_kind_within, per_class, simplex, subsets_trained,
@@ -95,7 +95,7 @@ fn methods(compared: &Compared) -> Markup {
         _ => "",
     };
     let beside = result.rows.iter().any(|row| !row.joint_head.is_empty());
-    let tuned = result.rows.iter().find_map(|row| row.tuned.as_ref());
+    let tuned = result.rows.iter().find_map(|row| row.tunings().first());
     let by_joint = |row: &Row| match &row.joint_head[..] {
         [] => "–".to_owned(),
         figures => {
@@ -126,7 +126,7 @@ fn methods(compared: &Compared) -> Markup {
                         (difference(row.paired_difference_to_best_single.as_ref(), main))
                         (difference(row.paired_difference_to_joint.as_ref(), main))
                         (difference(row.paired_difference_to_equal.as_ref(), main))
-                        @if tuned.is_some() { td.number { (row.tuned.as_ref().map_or_else(|| "–".to_owned(), Tuned::text)) } }
+                        @if tuned.is_some() { td.number { (row.tuned_to().unwrap_or_else(|| "–".to_owned())) } }
                         td.number { (row.seeds.len()) }
                         td.number { (duration(row.seconds)) }
                     }
@@ -144,7 +144,8 @@ fn methods(compared: &Compared) -> Markup {
             p.note {
                 "Before that each method was tuned (" @for (place, key) in tuned.keys.iter().enumerate() {
                     @if place > 0 { ", " } code { (key) }
-                } ") by its own validation samples with " (tuned.seeds.len()) " other seeds; test samples had no part in it."
+                } ") by its own validation samples with " (tuned.seeds.len()) " other seeds"
+                @if result.folds.is_some() { ", for each fold anew (×, for how many)" } "; test samples had no part in it."
             }
         }
         @if let Some(question) = result.open_question() { p { "Open: " (question) "." } }

@@ -5,7 +5,7 @@ use gblend_optim::blend::ogr::Policy;
 use gblend_optim::blend::{Dwa, Equal, Unimodal};
 
 use super::*;
-use crate::records::{ClassWeight, Comparison, Difference, Row, Simplex, SimplexPoint, difference};
+use crate::records::{ClassWeight, Comparison, Difference, Row, Simplex, SimplexPoint, TestedOn, difference};
 use crate::report::advice::{of_comparison, of_run};
 use crate::report::reading::{Cell, Compared};
 
@@ -448,8 +448,9 @@ fn comparison(accuracies: [[f64; 3]; 5]) -> Compared {
     let mut last = result.rows[3].clone();
     last.method = ROWS[4].into();
     result.rows.push(last);
-    let to =
-        |name: &str, own: [f64; 3], other: [f64; 3]| difference(name, own.into_iter().zip(other), &ACCURACY);
+    let to = |name: &str, own: [f64; 3], other: [f64; 3]| {
+        difference(name, own.into_iter().zip(other), &ACCURACY, TestedOn::ItsOwn)
+    };
     for (row, own) in result.rows.iter_mut().zip(accuracies) {
         row.mean = own.iter().sum::<f64>() / 3.0;
         row.test_accuracy = own.into();

@@ -22,6 +22,7 @@ fn row(method: &str, accuracies: &[f64]) -> Row {
         modalities: single.map_or_else(|| vec!["camera".into(), "sound".into()], |name| vec![name.into()]),
         fusion: "concat".into(),
         tuned: None,
+        tuned_by_fold: Vec::new(),
         seeds: (0..accuracies.len() as u64).collect(),
         test_accuracy: accuracies.to_vec(),
         test_metrics: BTreeMap::new(),
@@ -73,6 +74,7 @@ pub(super) fn comparison(accuracies: &[f64]) -> Comparison {
         predict: PredictionRule::Joint,
         objective: None,
         test_samples: 100,
+        folds: None,
         rows: ["single:camera", "single:sound", "equal", "ogr"]
             .map(|method| row(method, accuracies))
             .into(),
