@@ -18,10 +18,13 @@ use crate::process::Interrupt;
 use crate::progress::Board;
 use crate::ranks::Ranks;
 use crate::records::{
-    Comparison, Difference, Figure, FigureDifference, LEAST_SEEDS, Row, Simplex, SimplexPoint, mean_and_ci95,
+    Comparison, Difference, Figure, FigureDifference, LEAST_SEEDS, Row, Simplex, SimplexPoint,
 };
 use crate::tables::table;
 use crate::training::agree_on_task;
+
+/// Seeds that leave an interval that tells something.
+const TELLING_SEEDS: usize = 5;
 
 /// Seeds where neither seeds nor folds are asked for.
 const DEFAULT_SEEDS: usize = 3;
@@ -74,7 +77,7 @@ pub(super) struct Compare {
     /// them the estimate is.
     #[arg(long, value_name = "STEPS")]
     simplex: Option<usize>,
-    /// The comparison's folder. Default: runs/NAME-compare.
+    /// The comparison's folder. Default: runs/NAME-compare, or runs/NAME-compare-K-folds.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Runs at a time. Default: as many as run.threads, or as there are cores; one on a GPU.
@@ -97,6 +100,11 @@ impl Compare {
         let mut overrides = parse_overrides(&self.set, None)?;
         overrides.extend(self.device.overrides());
         let mut config = Config::load(self.config.as_deref(), &overrides)?;
+        if let (Some(folds), Some(_)) = (self.folds, self.simplex) {
+            return Err(Error::Usage(format!(
+                "--folds {folds} and --simplex: the best weights of a grid are told of one test; leave out one of both"
+            )));
+        }
         if let Some(folds) = self.folds {
             overrides.push(first_of_folds(&config, folds)?);
             config = Config::load(self.config.as_deref(), &overrides)?;
@@ -121,7 +129,7 @@ impl Compare {
             fusions: self.fusions,
             simplex: self.simplex,
         };
-        let tuning = self.tuning()?;
+        let tuning = self.tuning(&config)?;
         let folder = self.out.clone().unwrap_or_else(|| self.default_folder());
         let interrupt = Interrupt::by_signals();
         agree_on_task(&config, ranks)?;
@@ -155,7 +163,7 @@ impl Compare {
     }
 
     /// What `--tune` asks for.
-    fn tuning(&self) -> Result<Option<Tuning>> {
+    fn tuning(&self, config: &Config) -> Result<Option<Tuning>> {
         if self.tune.is_empty() {
             return Ok(None);
         }
@@ -163,6 +171,12 @@ impl Compare {
             return Err(Error::Usage(
                 "--tune and --simplex: a grid of fixed weights is of one setting; name it with --set".into(),
             ));
+        }
+        if let (Some(folds), true) = (self.folds, config.run.validation == 0.0) {
+            return Err(Error::Usage(format!(
+                "--tune and --folds {folds}: there are no validation samples to choose by; run.validation sets some of those that are not \
+                 tested aside"
+            )));
         }
         if self.tune_seeds == 0 {
             return Err(Error::Usage("--tune-seeds 0: expected at least 1".into()));
@@ -176,7 +190,10 @@ impl Compare {
     fn default_folder(&self) -> PathBuf {
         let stem = self.config.as_deref().and_then(Path::file_stem);
         let name = stem.map_or_else(|| "scene".into(), |stem| stem.to_string_lossy());
-        Path::new("runs").join(format!("{name}-compare"))
+        Path::new("runs").join(match self.folds {
+            None => format!("{name}-compare"),
+            Some(folds) => format!("{name}-compare-{folds}-folds"),
+        })
     }
 }
 
@@ -209,12 +226,9 @@ fn closing(comparison: &Comparison, folder: &Path) -> String {
         cells.extend(subsets.then(|| row.modalities.join(" + ")));
         cells.extend(fusions.then(|| row.fusion.clone()));
         cells.push(Figure::new(row.mean, main).with_interval(row.ci95));
-        let by_joint = || match &row.joint_head[..] {
-            [] => "-".to_owned(),
-            figures => {
-                let (mean, over_seeds) = mean_and_ci95(figures);
-                Figure::new(mean, main).with_interval(row.joint_head_ci95.or(over_seeds))
-            }
+        let by_joint = || match row.by_joint_head(main) {
+            None => "-".to_owned(),
+            Some((mean, ci95)) => Figure::new(mean, main).with_interval(ci95),
         };
         cells.extend(beside.then(by_joint));
         let of_row = row.tuned_to().unwrap_or_else(|| "-".to_owned());
@@ -292,17 +306,18 @@ fn intervals(comparison: &Comparison) -> String {
         .max()
         .unwrap_or(0);
     let known = comparison.rows.iter().any(|row| row.parts.is_some());
+    let more = format!("--seeds {}", comparison.tested_on().round_up(TELLING_SEEDS));
     match seeds {
-        0 | 1 if !known => {
-            "one seed: there are no intervals, and a difference may be chance; --seeds 5 tells more"
-                .to_owned()
+        0 => "no run has a result".to_owned(),
+        1 if !known => {
+            format!("one seed: there are no intervals, and a difference may be chance; {more} tells more")
         }
-        0 | 1 => format!(
+        1 => format!(
             "± 95 % intervals over {over}: what another seed would have found is not in them, and no difference is marked; \
-             --seeds 5 tells more"
+             {more} tells more"
         ),
         _ if seeds < LEAST_SEEDS => format!(
-            "± 95 % intervals over {over}, differences seed by seed: too few seeds to mark any; --seeds 5 tells more"
+            "± 95 % intervals over {over}, differences seed by seed: too few seeds to mark any; {more} tells more"
         ),
         _ => format!(
             "± 95 % intervals over {over}, differences seed by seed; * the interval leaves out 0 (not corrected for the \

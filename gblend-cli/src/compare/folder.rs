@@ -47,9 +47,13 @@ impl Folder {
             Ok(found) => match &task_differences(&found, &text)[..] {
                 [] => {}
                 differences => {
+                    let named = differences.iter().map(|key| match key.as_str() {
+                        "run.fold" => "run.fold, which --folds sets",
+                        key => key,
+                    });
                     return Err(problem(&format!(
                         "holds a comparison of another configuration ({}); name another folder with --out, or remove this one",
-                        differences.join(", ")
+                        named.collect::<Vec<_>>().join(", ")
                     )));
                 }
             },

@@ -6,7 +6,7 @@ use gblend_core::JOINT;
 
 use crate::records::{
     FeatureSpace, Figure, Measured, Metrics, ObjectiveDescription, PredictionRule, PredictionSummary,
-    SampleFigures, Selection, Summary, TestSamples,
+    SampleFigures, Selection, Summary, TestSamples, TestedOn,
 };
 use crate::run_folder::read_test_samples;
 
@@ -78,21 +78,28 @@ impl Done {
     }
 
     /// A figure, and of its own main figure what it is the mean of.
-    pub(super) fn measured(&self, name: &str) -> Option<Measured<'_>> {
+    pub(super) fn measured(&self, name: &str, tested_on: TestedOn) -> Option<Measured<'_>> {
         let own = ObjectiveDescription::main(self.objective.as_ref());
         Some(Measured {
             figure: self.metrics.get(name)?,
+            weight: tested_on.weight(self.test_samples),
             samples: self.samples.as_ref().ok().filter(|_| own.name == name),
         })
     }
 
     /// The same of the joint head alone.
-    pub(super) fn measured_joint_head(&self) -> Option<Measured<'_>> {
+    pub(super) fn measured_joint_head(&self, tested_on: TestedOn) -> Option<Measured<'_>> {
         let (figure, samples) = self.joint_head.as_ref()?;
         Some(Measured {
             figure: *figure,
+            weight: tested_on.weight(self.test_samples),
             samples: samples.as_ref(),
         })
+    }
+
+    /// The samples that it was tested on, and their figures by what predicts.
+    pub(super) fn tested(&self) -> Option<&SampleFigures> {
+        self.samples.as_ref().ok()
     }
 
     /// Why nothing is known of its samples.

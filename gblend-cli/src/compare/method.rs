@@ -53,6 +53,9 @@ pub const DEFAULT_METHODS: [&str; 8] = [
 /// Epochs without a better validation figure after which early stopping stops, as a share of all epochs.
 const PATIENCE: usize = 4;
 
+/// Keys that a comparison sets for every run.
+pub(super) const KEYS_OF_A_COMPARISON: [&str; 3] = ["run.seed", "run.fold", "run.fold_seed"];
+
 impl Method {
     /// The methods of a name: `single` is one for each modality.
     ///
@@ -96,6 +99,15 @@ impl Method {
             return Err(Error::Usage(format!(
                 "--variant {argument:?}: found a name and no key, so that it would be the configuration as it is; expected \
                  \"NAME KEY=VALUE …\", as in --variant \"{name} optimizer.learning_rate=0.002\""
+            )));
+        }
+        let own = KEYS_OF_A_COMPARISON.into_iter().find(|key| {
+            let path: Vec<&str> = key.split('.').collect();
+            overrides.iter().any(|change| change.is_of(&path))
+        });
+        if let Some(key) = own {
+            return Err(Error::Usage(format!(
+                "--variant {argument:?}: {key} is what a comparison sets itself, for all methods alike; --set is for all of them"
             )));
         }
         Ok(Self::Variant(name.to_owned(), overrides))

@@ -13,7 +13,7 @@ use super::measured::Done;
 use super::plan::{Choice, Choices, Entry, Plan, Scope, entries};
 use super::tabulate::tabulate;
 use super::tuning::{Outcome, Stage, Tuning};
-use crate::config::Config;
+use crate::config::{Config, Override, TestFold};
 use crate::error::{Error, INTERRUPTED, Result};
 use crate::process::Interrupt;
 use crate::progress::{Board, Reporter};
@@ -21,7 +21,7 @@ use crate::ranks::Ranks;
 use crate::records::{Comparison, Figure, FittedModalities, LeftOut, Summary};
 use crate::run_folder::Destination;
 use crate::training::pipeline::{ProcessUse, Start};
-use crate::training::session::{threads_of_rank, with_threads};
+use crate::training::session::{check_division, threads_of_rank, with_threads};
 use crate::training::{open_together, pipeline};
 
 /// Who runs the cells of a comparison.
@@ -56,11 +56,14 @@ pub fn compare(
     if !base.is_tested() {
         return Err(Error::Usage(
             "methods are compared on test samples, and the configuration goes without (run.test, or the shares of the dataset): \
-             name some; `gblend train` trains without"
+             name some, or test all samples with --folds; `gblend train` trains without"
                 .into(),
         ));
     }
     let entries = entries(base, scope)?;
+    if scope.folds.is_some() {
+        with_a_fold_that_can_be_tested(base)?;
+    }
     let folder = Folder::open(folder, base)?;
     let ranks = workers.ranks;
     let mut crew = Crew {
@@ -92,9 +95,38 @@ fn whether_samples_are_needed(ranks: &Ranks, needed: bool) -> Result<bool> {
 
 /// Has all ranks prepare the samples, of which each takes its share where all see the same cache.
 fn prepare(base: &Config, ranks: &Ranks, reporter: &Reporter) -> Result<()> {
+    let other = with_a_fold_that_can_be_tested(base)?;
+    let base = other.as_ref().unwrap_or(base);
     with_threads(threads_of_rank(base.run.threads, ranks), || {
         open_together(base, &FittedModalities::default(), ranks, reporter).map(|_| ())
     })
+}
+
+/// The configuration with the first fold that leaves something to train on, where it tests one and that is another; a fold may have all
+/// samples of a class.
+///
+/// # Errors
+/// What is wrong with the first fold, if there is no such one.
+fn with_a_fold_that_can_be_tested(base: &Config) -> Result<Option<Config>> {
+    let Some(first) = base.run.fold else {
+        return Ok(None);
+    };
+    let refused = match check_division(base) {
+        Ok(()) => return Ok(None),
+        Err(refused) => refused,
+    };
+    let text = base.to_toml()?;
+    for number in 1..=first.of() {
+        let Some(fold) = TestFold::new(number, first.of()).filter(|&fold| fold != first) else {
+            continue;
+        };
+        let change = Override::new(&["run", "fold"], fold.to_string());
+        let other = Config::parse("the comparison", &text, base.base.clone(), &[change])?;
+        if check_division(&other).is_ok() {
+            return Ok(Some(other));
+        }
+    }
+    Err(refused)
 }
 
 /// A cell on its way to another rank.

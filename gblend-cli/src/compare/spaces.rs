@@ -5,7 +5,7 @@ use gblend_core::MetricKind;
 use super::measured::Done;
 use super::method::Method;
 use super::plan::Plan;
-use crate::records::{FeatureSpace, SpaceRow, difference, mean_and_ci95};
+use crate::records::{Estimate, FeatureSpace, Measured, SpaceRow, difference, estimate};
 
 /// A figure of a feature space: the modality, the label, and what it is called.
 type Figure = ((String, String, String), f64);
@@ -18,10 +18,13 @@ pub(super) fn rows(plan: &Plan, results: &[Option<Done>]) -> Vec<SpaceRow> {
             .iter()
             .zip(results)
             .filter(move |(cell, _)| cell.entry == entry);
-        let spaces =
-            cells.filter_map(|(cell, done)| Some((cell.seed, done.as_ref()?.feature_space.as_ref()?)));
+        let spaces = cells.filter_map(|(cell, done)| Some((cell.seed, done.as_ref()?)));
+        let spaces = spaces.filter_map(|(seed, done)| Some((seed, done, done.feature_space.as_ref()?)));
         spaces
-            .map(|(seed, space)| (seed, figures(space)))
+            .map(|(seed, done, space)| {
+                let weight = plan.tested_on().weight(done.test_samples);
+                (seed, weight, figures(space))
+            })
             .collect::<Vec<_>>()
     };
     let joint = plan
@@ -39,21 +42,28 @@ pub(super) fn rows(plan: &Plan, results: &[Option<Done>]) -> Vec<SpaceRow> {
     let methods = plan.entries.iter().enumerate();
     for (entry, of) in methods.filter(|(_, of)| !matches!(of.method, Method::Fixed(_))) {
         let spaces = of_entry(entry);
-        let Some((_, first)) = spaces.first() else {
+        let Some((.., first)) = spaces.first() else {
             continue;
         };
         for (key, _) in first {
-            let values: Vec<f64> = spaces
+            let measured = |weight: f64, figure: f64| Measured {
+                weight,
+                ..Measured::from(figure)
+            };
+            let own = spaces
                 .iter()
-                .filter_map(|(_, figures)| value(figures, key))
-                .collect();
-            let pairs = spaces.iter().filter_map(|(seed, figures)| {
-                let (_, other) = base.iter().find(|(of, _)| of == seed)?;
-                Some((value(figures, key)?, value(other, key)?))
+                .filter_map(|(_, weight, figures)| Some(measured(*weight, value(figures, key)?)));
+            let own: Vec<Measured<'_>> = own.collect();
+            let pairs = spaces.iter().filter_map(|(seed, weight, figures)| {
+                let (.., other) = base.iter().find(|(of, ..)| of == seed)?;
+                Some((
+                    measured(*weight, value(figures, key)?),
+                    measured(*weight, value(other, key)?),
+                ))
             });
             let kind = MetricKind::share("share", "share");
             let other = joint.filter(|&joint| joint != entry);
-            let (mean, ci95) = mean_and_ci95(&values);
+            let Estimate { mean, ci95, .. } = estimate(&own, &kind);
             rows.push(SpaceRow {
                 method: of.method.name(),
                 tower: key.0.clone(),
@@ -63,7 +73,7 @@ pub(super) fn rows(plan: &Plan, results: &[Option<Done>]) -> Vec<SpaceRow> {
                 ci95,
                 paired_difference_to_joint: other
                     .and_then(|_| difference("joint", pairs, &kind, plan.tested_on())),
-                values,
+                values: own.iter().map(|one| one.figure).collect(),
             });
         }
     }

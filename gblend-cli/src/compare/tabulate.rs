@@ -11,8 +11,8 @@ use super::simplex::{judge, point};
 use super::spaces;
 use crate::config::Config;
 use crate::records::{
-    COMPARISON_FORMAT, Comparison, Estimate, LeftOut, Measured, ObjectiveDescription, Row, SeedsAlone,
-    Simplex, difference, estimate, mean_and_ci95,
+    COMPARISON_FORMAT, Comparison, Estimate, Folds, LeftOut, Measured, ObjectiveDescription, OtherSamples,
+    Row, SeedsAlone, Simplex, difference, estimate,
 };
 
 /// What rows are judged by: the objective of a method that trains the joint head, if there is a result of one. A modality
@@ -58,7 +58,12 @@ pub(super) fn tabulate(
             .collect(),
         predict: base.blend.pipeline.predict,
         test_samples: table.test_samples(),
-        folds: plan.folds,
+        folds: plan.folds.map(|of| Folds {
+            of,
+            deals: plan.seeds.len() / of.max(1),
+            first_seed: plan.seeds.first().copied().unwrap_or(0),
+        }),
+        other_samples: table.other_samples(base),
         rows,
         simplex: table.simplex(base),
         seeds_alone: seeds_alone(results),
@@ -100,17 +105,39 @@ impl Table<'_> {
 
     /// Test samples of a run, or of the folds of a deal together.
     fn test_samples(&self) -> usize {
-        let of = |entry: usize| {
+        let of = |entry: usize, seeds: &[u64]| -> usize {
             let cells = self.plan.cells.iter().zip(self.results);
-            let own = cells.filter(move |(cell, _)| cell.entry == entry);
+            let own = cells.filter(|(cell, _)| cell.entry == entry && seeds.contains(&cell.seed));
             own.filter_map(|(_, done)| Some(done.as_ref()?.test_samples))
+                .sum()
         };
-        let entries = 0..self.plan.entries.len();
-        let most = match self.plan.folds {
-            None => entries.flat_map(of).max(),
-            Some(folds) => entries.map(|entry| of(entry).take(folds).sum()).max(),
+        let together = self.plan.folds.unwrap_or(1).max(1);
+        let deals = self.plan.seeds.chunks(together);
+        let all = deals.flat_map(|deal| (0..self.plan.entries.len()).map(move |entry| of(entry, deal)));
+        all.max().unwrap_or(0)
+    }
+
+    /// Methods that were not tested on the samples of the first one with the same seed.
+    fn other_samples(&self, base: &Config) -> Vec<OtherSamples> {
+        let tested = |entry: usize, seed: u64| {
+            let (_, done, _) = self.cells(entry).find(|(of, ..)| *of == seed)?;
+            done.tested()
         };
-        most.unwrap_or(0)
+        let entries = || 0..self.plan.entries.len();
+        let label = |entry: usize| self.plan.entries[entry].label(base);
+        let first = |seed: u64| entries().find_map(|entry| Some((entry, tested(entry, seed)?)));
+        let unlike = |entry: usize| {
+            self.plan.seeds.iter().find_map(|&seed| {
+                let (other, samples) = first(seed)?;
+                let own = tested(entry, seed)?;
+                (!own.tests_the_same(samples)).then(|| OtherSamples {
+                    method: label(entry),
+                    than: label(other),
+                    seed,
+                })
+            })
+        };
+        entries().filter_map(unlike).collect()
     }
 
     /// The main figure of a cell.
@@ -127,13 +154,16 @@ impl Table<'_> {
     /// The main figure of an entry with a seed, and what is known of samples.
     fn measured(&self, entry: usize, seed: u64) -> Option<Measured<'_>> {
         let (_, done, _) = self.cells(entry).find(|(of, ..)| *of == seed)?;
-        done.measured(&self.main.name)
+        done.measured(&self.main.name, self.plan.tested_on())
     }
 
     /// The main figure of two entries with the seeds that both have.
     fn pairs(&self, entry: usize, other: usize) -> impl Iterator<Item = (Measured<'_>, Measured<'_>)> {
         self.cells(entry).filter_map(move |(seed, done, _)| {
-            Some((done.measured(&self.main.name)?, self.measured(other, seed)?))
+            Some((
+                done.measured(&self.main.name, self.plan.tested_on())?,
+                self.measured(other, seed)?,
+            ))
         })
     }
 
@@ -147,11 +177,11 @@ impl Table<'_> {
         };
         let main = cells
             .iter()
-            .filter_map(|(_, done, _)| done.measured(&self.main.name));
+            .filter_map(|(_, done, _)| done.measured(&self.main.name, self.plan.tested_on()));
         let Estimate { mean, ci95, parts } = estimate(&main.collect::<Vec<_>>(), self.main);
         let joint: Option<Vec<Measured<'_>>> = cells
             .iter()
-            .map(|(_, done, _)| done.measured_joint_head())
+            .map(|(_, done, _)| done.measured_joint_head(self.plan.tested_on()))
             .collect();
         let joint = joint.unwrap_or_default();
         let to = |other: Option<usize>| {
@@ -208,6 +238,10 @@ impl Table<'_> {
             paired_difference_to_equal_joint: to(baseline(Method::EqualJoint)),
             seconds: cells.iter().map(|(_, done, _)| done.seconds).sum::<f64>() / cells.len() as f64,
             runs: cells.iter().map(|(.., folder)| (*folder).to_owned()).collect(),
+            tested: match self.plan.folds {
+                Some(_) => cells.iter().map(|(_, done, _)| done.test_samples).collect(),
+                None => Vec::new(),
+            },
             test_accuracy: of_each("accuracy").unwrap_or_default(),
             test_metrics: self.others(of_each),
         })
@@ -226,8 +260,11 @@ impl Table<'_> {
         let entries = self.plan.entries.iter().enumerate();
         let singles = entries.filter_map(|(index, entry)| match &entry.method {
             Method::Single(name) if modalities.contains(name) => {
-                let figures: Vec<f64> = self.cells(index).map(|(_, done, _)| self.main(done)).collect();
-                (!figures.is_empty()).then(|| (index, self.main.better.gain(mean_and_ci95(&figures).0)))
+                let own = self.cells(index);
+                let own =
+                    own.filter_map(|(_, done, _)| done.measured(&self.main.name, self.plan.tested_on()));
+                let own: Vec<Measured<'_>> = own.collect();
+                (!own.is_empty()).then(|| (index, self.main.better.gain(estimate(&own, self.main).mean)))
             }
             _ => None,
         });

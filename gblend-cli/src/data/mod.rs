@@ -26,6 +26,7 @@ mod remembered;
 mod repeated;
 mod sampler;
 pub mod scene;
+mod seen_before;
 mod shapes;
 mod skipped;
 mod split;
@@ -46,6 +47,7 @@ pub use prepared::{Faults, Prepared, Storage, prepare_shared_out};
 pub use rare_classes::RareClasses;
 pub use remembered::{Differences, Found, remembered, write_membership};
 pub use sampler::{Drawn, Sampler};
+pub use seen_before::seen_before;
 pub use skipped::too_many_skipped;
 pub use split::{
     Division, Evaluable, HeldOutSplit, LabelUse, RefitSplit, Shares, Splits, TestSplit, TrainSplit,

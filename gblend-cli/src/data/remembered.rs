@@ -24,7 +24,7 @@ pub struct Found {
 }
 
 impl Found {
-    fn add(&mut self, id: &str) {
+    pub(super) fn add(&mut self, id: &str) {
         self.count += 1;
         self.example.get_or_insert_with(|| id.to_owned());
     }

@@ -235,7 +235,15 @@ impl Splits {
         for (class, name) in learned.iter().enumerate() {
             let has = |&index: &SampleIndex| labels.classes(index as usize).any(|other| other == class);
             if !pool.iter().any(has) {
-                let problem = format!("class `{name}` has no training sample, expected at least one");
+                let otherwise = match division.test {
+                    None => "",
+                    Some(_) => {
+                        "; all of its samples are in the fold that is tested, or set aside: fewer folds, or another \
+                                run.fold_seed, deal them otherwise"
+                    }
+                };
+                let problem =
+                    format!("class `{name}` has no training sample, expected at least one{otherwise}");
                 return Err(Error::data("the dataset", problem));
             }
         }
@@ -307,6 +315,11 @@ impl Splits {
         let mut all: Vec<SampleIndex> = parts.map(Vec::as_slice).concat();
         all.sort_unstable();
         all
+    }
+
+    /// The test samples, for those who ask whether another run has seen them and learn nothing from them.
+    pub(super) fn test_samples(&self) -> &[SampleIndex] {
+        &self.test.0
     }
 
     /// Every split with its name, for those who look at samples and learn nothing from them.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use gblend_core::MetricKind;
 use serde::{Deserialize, Serialize};
 
-use super::{Difference, ObjectiveDescription, PredictionRule, TestedOn, Tuned, VarianceParts};
+use super::{
+    Difference, Measured, ObjectiveDescription, PredictionRule, TestedOn, Tuned, VarianceParts, estimate,
+};
 
 /// The format of `compare.json`; another format gets another number.
 pub const COMPARISON_FORMAT: &str = "gblend-compare-1";
@@ -30,7 +32,7 @@ pub struct Comparison {
     pub test_samples: usize,
     /// Folds that the dataset was dealt to, of which each seed was tested on one; absent where the dataset's own test samples were asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub folds: Option<usize>,
+    pub folds: Option<Folds>,
     /// One per method, in the order of the table.
     pub rows: Vec<Row>,
     /// The search of the weights, if there was one.
@@ -42,9 +44,44 @@ pub struct Comparison {
     /// What the features of modalities tell of each method, where the dataset has further labels and the joint head matches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feature_spaces: Vec<SpaceRow>,
+    /// Methods that were not tested on the samples of others with the same seed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_samples: Vec<OtherSamples>,
     /// Cells without a result, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
+}
+
+/// Folds, and how they were tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Folds {
+    /// How many there are.
+    pub of: usize,
+    /// How often samples are dealt to them.
+    pub deals: usize,
+    /// The seed of the first fold; the others follow.
+    pub first_seed: u64,
+}
+
+impl Folds {
+    /// The fold that is tested with a seed, as in `2/5`.
+    pub fn of_seed(&self, seed: u64) -> String {
+        let offset = seed.saturating_sub(self.first_seed) as usize;
+        format!("{}/{}", offset % self.of.max(1) + 1, self.of)
+    }
+}
+
+/// A method that was not tested on the samples of another one with the same seed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtherSamples {
+    /// The method.
+    pub method: String,
+    /// The other one.
+    pub than: String,
+    /// The first seed of which that is so.
+    pub seed: u64,
 }
 
 /// A figure of the feature spaces of a method.
@@ -89,6 +126,9 @@ pub struct Row {
     pub tuned_by_fold: Vec<Tuned>,
     /// The seeds that it was run with.
     pub seeds: Vec<u64>,
+    /// The samples that were tested with each of these seeds, where they are tested on folds: means count each sample alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tested: Vec<usize>,
     /// The accuracy on the test set with each of these seeds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_accuracy: Vec<f64>,
@@ -131,6 +171,22 @@ pub struct Row {
 impl Row {
     /// What the name of a method begins with that trains one modality alone.
     pub const SINGLE: &str = "single:";
+
+    /// How much the seed at this position counts in means.
+    pub fn weight(&self, position: usize) -> f64 {
+        self.tested.get(position).map_or(1.0, |&samples| samples as f64)
+    }
+
+    /// The joint head alone: the mean of its main figure, and half the width of the interval; `None` where it is not told.
+    pub fn by_joint_head(&self, main: &MetricKind) -> Option<(f64, Option<f64>)> {
+        let figures = self.joint_head.iter().enumerate();
+        let measured = figures.map(|(position, &figure)| Measured {
+            weight: self.weight(position),
+            ..Measured::from(figure)
+        });
+        let found = estimate(&measured.collect::<Vec<_>>(), main);
+        (!self.joint_head.is_empty()).then(|| (found.mean, self.joint_head_ci95.or(found.ci95)))
+    }
 
     /// What it was tuned to, one after another where folds have tunings of their own; empty where it was not.
     pub fn tunings(&self) -> &[Tuned] {
@@ -200,7 +256,16 @@ impl Comparison {
 
     /// What its seeds are tested on.
     pub fn tested_on(&self) -> TestedOn {
-        self.folds.map_or(TestedOn::ItsOwn, TestedOn::Folds)
+        self.folds
+            .map_or(TestedOn::ItsOwn, |folds| TestedOn::Folds(folds.of))
+    }
+
+    /// What a run is called, as in `seed 3` or `seed 3, fold 4/5`.
+    pub fn draw(&self, seed: u64) -> String {
+        match &self.folds {
+            None => format!("seed {seed}"),
+            Some(folds) => format!("seed {seed}, fold {}", folds.of_seed(seed)),
+        }
     }
 
     /// What tables and charts call a row among others.

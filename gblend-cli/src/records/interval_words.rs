@@ -2,11 +2,23 @@
 
 use gblend_core::{MetricFormat, MetricKind};
 
-use super::{Comparison, Difference, FigureDifference, LEAST_GROUPS, Row, Settles, VarianceParts};
+use super::{
+    Comparison, Difference, FigureDifference, Folds, LEAST_GROUPS, OtherSamples, Row, Settles, VarianceParts,
+};
 
 impl Comparison {
     /// What intervals are over, as in `5 seeds and 416 test samples`.
     pub fn intervals_are_over(&self) -> String {
+        if let (Some(folds), Some(parts)) = (&self.folds, self.largest()) {
+            let groups = parts
+                .groups
+                .map_or_else(String::new, |groups| format!(" in {groups} groups"));
+            return format!(
+                "{} of {} samples{groups}",
+                self.folds_and_deals(folds),
+                parts.samples
+            );
+        }
         let seeds = match self.rows.iter().map(|row| row.seeds.len()).max() {
             Some(1) => "one seed".to_owned(),
             seeds => format!("{} seeds", seeds.unwrap_or(0)),
@@ -16,12 +28,6 @@ impl Comparison {
                 format!("{seeds} alone, which leaves none")
             }
             None => format!("{seeds} alone"),
-            Some(parts) if self.folds.is_some() => {
-                let groups = parts
-                    .groups
-                    .map_or_else(String::new, |groups| format!(" in {groups} groups"));
-                format!("{} of {} samples{groups}", self.folds_and_deals(), parts.samples)
-            }
             Some(parts) => match parts.groups {
                 None => format!("{seeds} and {} test samples", parts.samples),
                 Some(groups) => format!("{seeds} and {groups} groups of {} test samples", parts.samples),
@@ -37,6 +43,17 @@ impl Comparison {
                 "The {} test samples are of {groups} group(s): with fewer than {LEAST_GROUPS} nobody knows how groups \
                  differ, so samples count as independent, and intervals do not hold for new groups.",
                 parts.samples
+            ));
+        }
+        if let [OtherSamples { method, than, seed }, others @ ..] = &self.other_samples[..] {
+            let others = match others.len() {
+                0 => String::new(),
+                others => format!(", and so it is of {others} other method(s)"),
+            };
+            sentences.push(format!(
+                "With {} {method} was not tested on the samples of {than}{others}: a setting of its own decides which samples there are, or \
+                 the dataset is another one than when some of the runs were made. Differences are of unlike samples then.",
+                self.draw(*seed)
             ));
         }
         let alone: Vec<String> = self
@@ -98,13 +115,16 @@ impl Comparison {
         ))
     }
 
-    /// As in `5 folds` or `3 × 5 folds`.
-    fn folds_and_deals(&self) -> String {
-        let folds = self.folds.unwrap_or(1).max(1);
+    /// As in `5 folds`, `3 × 5 folds` or `4 of 5 folds`.
+    fn folds_and_deals(&self, folds: &Folds) -> String {
         let seeds = self.rows.iter().map(|row| row.seeds.len()).max().unwrap_or(0);
-        match seeds / folds {
-            0 | 1 => format!("{} of {folds} folds", seeds.min(folds)),
-            deals => format!("{deals} × {folds} folds"),
+        let all = match folds.deals {
+            1 => format!("{} folds", folds.of),
+            deals => format!("{deals} × {} folds", folds.of),
+        };
+        match seeds == folds.of * folds.deals {
+            true => all,
+            false => format!("{seeds} of {all}"),
         }
     }
 
@@ -160,6 +180,7 @@ mod tests {
             groups,
             few_groups,
             of_seeds: Some(1e-4),
+            seed_freedom: None,
             of_samples: 1e-4,
             of_these_seeds: 1e-4,
             sample_freedom: 415.0,
@@ -187,6 +208,7 @@ mod tests {
             fusion: "concat".into(),
             tuned: None,
             tuned_by_fold: Vec::new(),
+            tested: Vec::new(),
             seeds: vec![0, 1, 2],
             test_accuracy: vec![mean; 3],
             test_metrics: Default::default(),
@@ -222,6 +244,7 @@ mod tests {
             simplex: None,
             seeds_alone: Vec::new(),
             feature_spaces: Vec::new(),
+            other_samples: Vec::new(),
             left_out: Vec::new(),
         }
     }
@@ -237,9 +260,18 @@ mod tests {
             "3 seeds and 14 groups of 416 test samples"
         );
         let few = comparison(&[(); 3].map(|()| Some(parts(None, Some(6)))));
-        for (folds, words) in [(3, "3 of 3 folds"), (1, "3 × 1 folds"), (5, "3 of 5 folds")] {
+        for (of, deals, words) in [
+            (3, 1, "3 folds"),
+            (5, 1, "3 of 5 folds"),
+            (2, 2, "3 of 2 × 2 folds"),
+            (1, 3, "3 × 1 folds"),
+        ] {
             let dealt = Comparison {
-                folds: Some(folds),
+                folds: Some(Folds {
+                    of,
+                    deals,
+                    first_seed: 0,
+                }),
                 ..groups.clone()
             };
             assert_eq!(

@@ -35,7 +35,8 @@ pub use begun::Begun;
 pub use calibration::{Calibration, CalibrationBin};
 pub use class_weight::ClassWeight;
 pub use comparison::{
-    COMPARISON_FORMAT, Comparison, LeftOut, Row, SeedsAlone, Simplex, SimplexPoint, SpaceRow,
+    COMPARISON_FORMAT, Comparison, Folds, LeftOut, OtherSamples, Row, SeedsAlone, Simplex, SimplexPoint,
+    SpaceRow,
 };
 pub use contest::{Contender, Contest, ContestRound};
 pub use counts::{EpochCounts, Tally};

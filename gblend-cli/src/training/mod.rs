@@ -12,6 +12,7 @@ mod opened;
 pub mod pipeline;
 mod predictor;
 pub(crate) mod pretrained;
+mod pretrained_on_test;
 pub mod probe;
 pub mod session;
 mod shown_neighbors;

@@ -29,6 +29,7 @@ use crate::training::contest;
 use crate::training::feature_space::NEIGHBORS;
 use crate::training::lone_values::lone_values;
 use crate::training::opened::open_together;
+use crate::training::pretrained_on_test::refuse_pretrained_on_test;
 use crate::training::session::Session;
 use crate::training::step_room::settle_recompute;
 use crate::training::train::train;
@@ -119,6 +120,9 @@ fn run_logged(
         }
     }
     let prepare = preparing.elapsed();
+    if matches!(start, Start::New(_)) {
+        refuse_pretrained_on_test(&session, &splits)?;
+    }
     let (mut model, origins) = session.initial_model_and_origins()?;
     if process == ProcessUse::Exclusive {
         for told in lone_values(&session, &splits, &mut model)? {

@@ -99,9 +99,11 @@ fn every_sample_is_tested_once_by_every_method_and_its_group_is_never_trained_on
     table(&p);
     let comparison = compare(&p, &["--folds", "4"]);
     assert_eq!(
-        (&comparison["folds"], &comparison["test_samples"]),
-        (&4.into(), &72.into())
+        comparison["folds"],
+        serde_json::json!({ "of": 4, "deals": 1, "first_seed": 0 })
     );
+    assert_eq!(comparison["test_samples"], 72);
+    assert_eq!(comparison["other_samples"], Value::Null);
     let rows = comparison["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 4, "{comparison}");
     let mut first: Option<Vec<BTreeSet<String>>> = None;
@@ -137,12 +139,12 @@ fn every_sample_is_tested_once_by_every_method_and_its_group_is_never_trained_on
         "4",
     ]);
     assert!(
-        text.contains("intervals over 4 of 4 folds of 72 samples in 12 groups"),
+        text.contains("intervals over 4 folds of 72 samples in 12 groups"),
         "{text}"
     );
     p.succeed(&["report", "c"]);
     let page = std::fs::read_to_string(p.path("c/report.html")).unwrap();
-    assert!(page.contains("over 4 of 4 folds of 72 samples in 12 groups"));
+    assert!(page.contains("over 4 folds of 72 samples in 12 groups"));
 }
 
 #[test]
@@ -247,6 +249,19 @@ fn folds_that_there_cannot_be_are_refused_before_anything_is_trained() {
         ),
         (&["--folds", "4", "--set", "run.test=false"], &["run.test"]),
         (&["--set", "run.fold=5/4"], &["found `5/4`", "`2/5`"]),
+        (&["--folds", "4", "--simplex", "2"], &["--simplex"]),
+        (
+            &["--folds", "4", "--variant", "own run.fold=1/2"],
+            &["--variant", "run.fold is what a comparison sets"],
+        ),
+        (
+            &["--variant", "own run.seed=7"],
+            &["run.seed is what a comparison sets"],
+        ),
+        (
+            &["--folds", "4", "--tune", "--set", "run.validation=0"],
+            &["--folds 4", "run.validation"],
+        ),
     ] {
         p.refuse(
             &[&["compare", "config.toml", "--quiet", "--out", "c"], arguments].concat(),
@@ -254,4 +269,141 @@ fn folds_that_there_cannot_be_are_refused_before_anything_is_trained() {
         );
         assert!(!p.path("c/cells").exists());
     }
+}
+
+#[test]
+fn means_count_each_sample_alike_where_groups_make_folds_of_unequal_size() {
+    let p = playground();
+    table(&p);
+    let text = std::fs::read_to_string(p.path("table.csv")).unwrap();
+    // Half of the people are one.
+    let joined = (6..12).fold(text, |text, who| text.replace(&format!(",p{who},"), ",p6,"));
+    p.write("table.csv", joined);
+    let comparison = compare(&p, &["--folds", "3"]);
+    for row in comparison["rows"].as_array().unwrap() {
+        let tested = row["tested"].as_array().unwrap();
+        let tested: Vec<f64> = tested.iter().map(|count| count.as_f64().unwrap()).collect();
+        assert_eq!(
+            (tested[0].max(tested[1]).max(tested[2]), tested.iter().sum()),
+            (36.0, 72.0),
+            "{row}"
+        );
+        let right: Vec<f64> = runs(&p, row)
+            .iter()
+            .flat_map(|run| predicted_right(run))
+            .collect();
+        assert_eq!(right.len(), 72);
+        let mean = right.iter().sum::<f64>() / 72.0;
+        assert!(
+            (row["mean"].as_f64().unwrap() - mean).abs() < 1e-12,
+            "{mean}: {row}"
+        );
+    }
+    let equal = &comparison["rows"][3];
+    let difference = &equal["paired_difference_to_joint"]["mean"];
+    let expected = equal["mean"].as_f64().unwrap() - comparison["rows"][2]["mean"].as_f64().unwrap();
+    assert!((difference.as_f64().unwrap() - expected).abs() < 1e-12);
+}
+
+/// Whether each test sample of a run was right by what predicts, the last column.
+fn predicted_right(run: &Path) -> Vec<f64> {
+    let text = std::fs::read_to_string(run.join("test_samples.csv")).unwrap();
+    let lines = text.lines().skip(1);
+    lines
+        .map(|line| line.rsplit(',').next().unwrap().parse().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_fold_that_has_all_samples_of_a_class_is_left_out_by_name_whatever_the_number_of_jobs() {
+    let p = playground();
+    table(&p);
+    let text = std::fs::read_to_string(p.path("table.csv")).unwrap();
+    let config = CONFIG.replace("group = \"who\"\n", "");
+    for (class, jobs) in [("a", "1"), ("a", "2"), ("z", "1"), ("z", "2")] {
+        p.write("table.csv", format!("{text}s72,{class},p0,0,0,0,0\n"));
+        p.write("config.toml", &config);
+        let out = format!("{class}{jobs}");
+        let arguments = [
+            "compare",
+            "config.toml",
+            "--quiet",
+            "--folds",
+            "4",
+            "--methods",
+            "equal",
+            "--out",
+            &out,
+            "--jobs",
+            jobs,
+        ];
+        let outcome = p.run(&arguments);
+        let told = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert!(
+            told.contains("over 3 of 4 folds of") && told.contains("run.fold_seed"),
+            "{told}"
+        );
+        let comparison: Value =
+            serde_json::from_str(&std::fs::read_to_string(p.path(&out).join("compare.json")).unwrap())
+                .unwrap();
+        assert_eq!(
+            comparison["left_out"].as_array().unwrap().len(),
+            4,
+            "one for each method"
+        );
+    }
+}
+
+#[test]
+fn encoders_of_a_run_that_learned_from_what_is_tested_are_refused_and_those_of_the_same_fold_are_not() {
+    let p = playground();
+    table(&p);
+    let train = |out: &str, fold: &str, more: &[&str]| {
+        let fold = format!("run.fold={fold}");
+        let own = ["train", "config.toml", "--quiet", "--out", out, "--set", &fold];
+        p.run(&[&own[..], more].concat())
+    };
+    assert_eq!(train("first", "1/4", &[]).code, Some(0));
+    let from = ["--set", "modality.body.pretrained=first"];
+    assert_eq!(train("same", "1/4", &from).code, Some(0));
+    let other = train("other", "2/4", &from);
+    assert_eq!(other.code, Some(2), "{}", other.stderr);
+    for part in [
+        "modality.body.pretrained",
+        "18 of the samples that are tested",
+        "run.test = false",
+    ] {
+        assert!(other.stderr.contains(part), "{}", other.stderr);
+    }
+    assert!(!p.path("other").exists());
+    let untested = [&from[..], &["--set", "run.test=false"]].concat();
+    assert_eq!(train("untested", "2/4", &untested).code, Some(0));
+}
+
+#[test]
+fn methods_that_are_tested_on_other_samples_are_named() {
+    let p = playground();
+    table(&p);
+    let text = std::fs::read_to_string(p.path("table.csv")).unwrap();
+    let fewer: Vec<&str> = text.lines().take(49).collect();
+    p.write("fewer.csv", fewer.join("\n") + "\n");
+    let comparison = compare(&p, &["--folds", "2", "--variant", "fewer data.table=fewer.csv"]);
+    assert_eq!(comparison["other_samples"][0]["method"], "fewer", "{comparison}");
+    let text = p.succeed(&[
+        "compare",
+        "config.toml",
+        "--quiet",
+        "--methods",
+        "equal",
+        "--out",
+        "c",
+        "--folds",
+        "2",
+        "--variant",
+        "fewer data.table=fewer.csv",
+    ]);
+    assert!(
+        text.contains("fewer was not tested on the samples of single:body"),
+        "{text}"
+    );
 }

@@ -1,5 +1,6 @@
 //! Which values are tried.
 
+use crate::compare::method::KEYS_OF_A_COMPARISON;
 use crate::config::{Config, Override};
 use crate::error::{Error, Result};
 
@@ -197,7 +198,7 @@ impl Key {
             };
         };
         let name = name.trim().to_owned();
-        if ["run.seed", "run.refit", "run.fold", "run.fold_seed"].contains(&name.as_str()) {
+        if name == "run.refit" || KEYS_OF_A_COMPARISON.contains(&name.as_str()) {
             return Err(usage("expected a key that a comparison does not set itself"));
         }
         if name.split('.').any(str::is_empty) {

@@ -4,6 +4,7 @@ mod parts;
 mod samples;
 mod settles;
 mod tested_on;
+mod weights;
 
 #[cfg(test)]
 mod coverage;
@@ -18,6 +19,7 @@ use parts::quantile;
 pub use samples::{LEAST_GROUPS, SampleFigures};
 pub use settles::Settles;
 pub use tested_on::TestedOn;
+use weights::Weights;
 
 /// The fewest seeds that a difference is marked with. Two give an interval that says next to nothing: its width is 12.7 times
 /// the deviation of the mean, and a deviation of two values is often near 0 by chance.
@@ -31,6 +33,9 @@ const LEAST_DIFFERENCE: f64 = 0.002;
 pub struct Measured<'a> {
     /// The figure.
     pub figure: f64,
+    /// How much it counts beside those of other seeds: of folds, the samples that were tested, so that each sample counts alike;
+    /// else 1.
+    pub weight: f64,
     /// Sample by sample.
     pub samples: Option<&'a SampleFigures>,
 }
@@ -40,6 +45,7 @@ impl<'a> Measured<'a> {
     pub fn of(samples: &'a SampleFigures) -> Self {
         Self {
             figure: samples.mean(),
+            weight: 1.0,
             samples: Some(samples),
         }
     }
@@ -49,6 +55,7 @@ impl From<f64> for Measured<'_> {
     fn from(figure: f64) -> Self {
         Self {
             figure,
+            weight: 1.0,
             samples: None,
         }
     }
@@ -94,18 +101,17 @@ pub struct Difference {
 /// Values over seeds are few and their deviation is estimated from them, so a normal interval would be too narrow: with
 /// five seeds by a factor of 1.4. What other test samples would have found is not in it.
 pub fn mean_and_ci95(values: &[f64]) -> (f64, Option<f64>) {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count.max(1.0);
-    if values.len() < 2 {
-        return (mean, None);
-    }
-    let variance = samples::variance(values);
-    (mean, quantile(count - 1.0).map(|t| t * (variance / count).sqrt()))
+    let parts = Weights::equal(values.len());
+    let mean = parts.mean(values);
+    let half = parts
+        .variance_of_mean(values)
+        .and_then(|variance| Some(quantile(parts.freedom())? * variance.sqrt()));
+    (mean, half)
 }
 
 /// The mean of a figure over seeds with its interval, for other seeds and other test samples.
 pub fn estimate(runs: &[Measured<'_>], kind: &MetricKind) -> Estimate {
-    let seeds = runs.iter().map(|run| (run.figure, [(1.0, *run)]));
+    let seeds = runs.iter().map(|run| (run.figure, run.weight, [(1.0, *run)]));
     of_seeds(seeds, kind)
 }
 
@@ -152,9 +158,10 @@ pub fn difference<'a, M: Into<Measured<'a>>>(
 }
 
 fn of_pairs(pairs: &[(Measured<'_>, Measured<'_>)], kind: &MetricKind) -> Estimate {
-    let seeds = pairs
-        .iter()
-        .map(|(run, other)| (run.figure - other.figure, [(1.0, *run), (-1.0, *other)]));
+    let seeds = pairs.iter().map(|(run, other)| {
+        let weight = f64::midpoint(run.weight, other.weight);
+        (run.figure - other.figure, weight, [(1.0, *run), (-1.0, *other)])
+    });
     of_seeds(seeds, kind)
 }
 
@@ -164,8 +171,14 @@ fn seeds_alone(pairs: &[(Measured<'_>, Measured<'_>)]) -> Option<VarianceParts> 
         .iter()
         .map(|(run, other)| run.figure - other.figure)
         .collect();
-    let of_seeds = (figures.len() > 1).then(|| samples::variance(&figures) / figures.len() as f64);
+    let weights = Weights::of(
+        pairs
+            .iter()
+            .map(|(run, other)| f64::midpoint(run.weight, other.weight)),
+    );
+    let of_seeds = weights.variance_of_mean(&figures);
     Some(VarianceParts {
+        seed_freedom: weights.unequal_freedom(),
         seeds: figures.len(),
         samples: 0,
         groups: None,
@@ -179,18 +192,22 @@ fn seeds_alone(pairs: &[(Measured<'_>, Measured<'_>)]) -> Option<VarianceParts> 
 
 /// The mean of what seeds found, each as a sum of runs with their signs.
 fn of_seeds<'a, const RUNS: usize>(
-    seeds: impl Iterator<Item = (f64, [(f64, Measured<'a>); RUNS])> + Clone,
+    seeds: impl Iterator<Item = (f64, f64, [(f64, Measured<'a>); RUNS])> + Clone,
     kind: &MetricKind,
 ) -> Estimate {
-    let figures: Vec<f64> = seeds.clone().map(|(figure, _)| figure).collect();
-    let (mean, over_seeds) = mean_and_ci95(&figures);
-    let known = seeds.map(|(figure, runs)| {
+    let figures: Vec<f64> = seeds.clone().map(|(figure, ..)| figure).collect();
+    let weights = Weights::of(seeds.clone().map(|(_, weight, _)| weight));
+    let mean = weights.mean(&figures);
+    let over_seeds = weights
+        .variance_of_mean(&figures)
+        .and_then(|variance| Some(quantile(weights.freedom())? * variance.sqrt()));
+    let known = seeds.map(|(figure, _, runs)| {
         let runs = runs.into_iter().map(|(sign, run)| Some((sign, run.samples?)));
         Some((figure, runs.collect::<Option<Vec<_>>>()?))
     });
     let parts = known
         .collect::<Option<Vec<_>>>()
-        .and_then(|seeds| samples::parts(&seeds));
+        .and_then(|seeds| samples::parts(&seeds, &weights));
     let ci95 = match &parts {
         Some(parts) => bounded(parts.half_width(), kind),
         None => over_seeds,

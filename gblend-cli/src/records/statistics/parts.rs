@@ -26,6 +26,9 @@ pub struct VarianceParts {
     /// `σ²_seed / S + σ²_rest / (S N)`, from the means of seeds; absent with one seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of_seeds: Option<f64>,
+    /// The degrees of freedom of that, where seeds count unequally; else one less than there are seeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed_freedom: Option<f64>,
     /// `σ²_sample / N`, from what the seeds have in common on the same samples.
     pub of_samples: f64,
     /// `σ²_sample / N + σ²_rest / (S N)`: the variance if there were no other seeds than these.
@@ -55,7 +58,8 @@ impl VarianceParts {
         let half = match self.of_seeds {
             None => of_unit * self.of_these_seeds.sqrt(),
             Some(of_seeds) => {
-                let freedom = self.seeds.checked_sub(1).filter(|&freedom| freedom > 0)? as f64;
+                let equal = self.seeds.checked_sub(1).filter(|&freedom| freedom > 0)? as f64;
+                let freedom = self.seed_freedom.unwrap_or(equal);
                 let sum = of_seeds + self.of_samples;
                 let cochran = if sum > 0.0 {
                     (of_seeds * quantile(freedom)? + self.of_samples * of_unit) / sum.sqrt()
@@ -120,6 +124,9 @@ impl VarianceParts {
                 .map(|groups| (groups as f64 * factor).round() as usize),
             few_groups: self.few_groups,
             of_seeds: Some(fewer * (own + (of_seeds - own) / factor)),
+            seed_freedom: self
+                .seed_freedom
+                .map(|freedom| ((freedom + 1.0) / fewer - 1.0).max(1.0)),
             of_samples: self.of_samples / factor,
             of_these_seeds: (self.of_samples + fewer * rest) / factor,
             sample_freedom: factor * (self.sample_freedom + 1.0) - 1.0,

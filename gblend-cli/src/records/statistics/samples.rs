@@ -1,10 +1,11 @@
 //! From figures of each test sample to the parts of the variance of their mean.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::VarianceParts;
+use super::weights::Weights;
 
 /// The fewest groups that count as independent in place of their samples: an interval over fewer says as much about which
 /// groups there happened to be as about the figure.
@@ -75,6 +76,17 @@ impl SampleFigures {
         (self.mean() - figure).abs() <= 1e-9 * figure.abs().max(1.0)
     }
 
+    /// Whether both are of the same samples, in any order.
+    pub fn tests_the_same(&self, other: &Self) -> bool {
+        let names = |of: &Self| {
+            of.samples
+                .iter()
+                .map(|sample| sample.name)
+                .collect::<BTreeSet<u64>>()
+        };
+        self.same_samples(other) || (self.samples.len() == other.samples.len() && names(self) == names(other))
+    }
+
     fn same_samples(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.samples, &other.samples) || self.samples == other.samples
     }
@@ -88,7 +100,7 @@ impl SampleFigures {
 /// `of_seeds` is `MS_seed / (S N)`, `of_these_seeds` is `MS_sample / (S N)`, and `of_samples` is `(MS_sample − MS_rest) / (S N)`.
 /// Of groups the sums count, as in a ratio estimator, and the variance is that of the jackknife that leaves out one group at a
 /// time.
-pub(super) fn parts(seeds: &[(f64, Vec<(f64, &SampleFigures)>)]) -> Option<VarianceParts> {
+pub(super) fn parts(seeds: &[(f64, Vec<(f64, &SampleFigures)>)], of_each: &Weights) -> Option<VarianceParts> {
     let sources = || {
         seeds
             .iter()
@@ -96,26 +108,30 @@ pub(super) fn parts(seeds: &[(f64, Vec<(f64, &SampleFigures)>)]) -> Option<Varia
     };
     let tested = Tested::of(sources())?;
     let values = || sources().flat_map(|of| of.values.iter().copied());
-    let centers = tested.centers(seeds);
+    let centers = tested.centers(seeds, of_each);
     let shares: Vec<Vec<f64>> = seeds
         .iter()
-        .map(|(_, sources)| tested.shares(sources, &centers))
+        .zip(of_each.iter())
+        .map(|((_, sources), of_each)| {
+            let mut shares = tested.shares(sources, &centers);
+            shares.iter_mut().for_each(|share| *share *= of_each);
+            shares
+        })
         .collect();
-    let weights = tested.weights(seeds);
-    let count = seeds.len() as f64;
+    let weights = tested.weights(seeds, of_each);
     let mut mean = vec![0.0; tested.units];
     for shares in &shares {
         mean.iter_mut()
             .zip(shares)
-            .for_each(|(mean, share)| *mean += share / count);
+            .for_each(|(mean, share)| *mean += share);
     }
     let each: f64 = shares.iter().map(|shares| jackknife(shares, &weights)).sum();
     let these = jackknife(&mean, &weights);
     let figures: Vec<f64> = seeds.iter().map(|(figure, _)| *figure).collect();
-    let of_seeds = (seeds.len() > 1).then(|| variance(&figures) / count);
+    let of_seeds = of_each.variance_of_mean(&figures);
     let common = match seeds.len() {
         1 => these,
-        _ => ((count * count * these - each) / (count * (count - 1.0))).max(0.0),
+        _ => ((these - each) / (1.0 - of_each.squares())).max(0.0),
     };
 
     // Where hardly a sample is told apart, the variance of those that are says little, and where none is, nothing. Of one that
@@ -123,7 +139,7 @@ pub(super) fn parts(seeds: &[(f64, Vec<(f64, &SampleFigures)>)]) -> Option<Varia
     let size = tested.samples.len() as f64;
     let binary = values().all(|value| value == 0.0 || value == 1.0);
     let square = values().map(|value| value * value).sum::<f64>() / values().count() as f64;
-    let alike = each <= 1e-18 * if binary { 1.0 } else { square };
+    let alike = each * (seeds.len() as f64).powi(2) <= 1e-18 * if binary { 1.0 } else { square };
     let least = match (alike, binary) {
         (true, true) => 2.0,
         (true, false) => 2.0 * square,
@@ -138,6 +154,7 @@ pub(super) fn parts(seeds: &[(f64, Vec<(f64, &SampleFigures)>)]) -> Option<Varia
         groups: tested.groups.filter(|_| tested.by_group),
         few_groups: tested.groups.filter(|_| !tested.by_group),
         of_seeds,
+        seed_freedom: of_each.unequal_freedom(),
         of_samples: if these < least { least } else { common },
         of_these_seeds: these.max(least),
         sample_freedom: freedom.max(1.0),
@@ -149,13 +166,6 @@ pub(super) fn parts(seeds: &[(f64, Vec<(f64, &SampleFigures)>)]) -> Option<Varia
         of_seeds.unwrap_or(0.0),
     ];
     finite.iter().all(|part| part.is_finite()).then_some(parts)
-}
-
-/// The variance of values about their mean.
-pub(super) fn variance(values: &[f64]) -> f64 {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)
 }
 
 /// The variance of a sum whose parts these are, about their mean, by leaving out one at a time; `weights` are the parts of
@@ -242,15 +252,15 @@ impl Tested {
     /// The means over all seeds that shares are about, of each of the runs of a seed, where seeds are tested on different samples: a few units
     /// about their own mean vary by less than they do. Where all have the same samples, each seed's own mean takes out what the seed does
     /// to all of them.
-    fn centers(&self, seeds: &[(f64, Vec<(f64, &SampleFigures)>)]) -> Option<Vec<f64>> {
+    fn centers(&self, seeds: &[(f64, Vec<(f64, &SampleFigures)>)], of_each: &Weights) -> Option<Vec<f64>> {
         let samples = self.samples.len();
         let mut all = seeds.iter().flat_map(|(_, sources)| sources);
         all.find(|(_, of)| of.samples.len() < samples)?;
         let runs = seeds.iter().map(|(_, sources)| sources.len()).max()?;
         let mean = |run: usize| {
-            let of = seeds.iter().filter_map(|(_, sources)| Some(sources.get(run)?.1));
-            let (sum, count) = of.fold((0.0, 0.0), |(sum, count), of| (sum + of.mean(), count + 1.0));
-            sum / f64::max(count, 1.0)
+            let of = seeds.iter().zip(of_each.iter());
+            let of = of.filter_map(|((_, sources), weight)| Some(weight * sources.get(run)?.1.mean()));
+            of.sum()
         };
         Some((0..runs).map(mean).collect())
     }
@@ -269,11 +279,11 @@ impl Tested {
     }
 
     /// The part of the samples that each unit has, as a mean over all runs.
-    fn weights(&self, seeds: &[(f64, Vec<(f64, &SampleFigures)>)]) -> Vec<f64> {
+    fn weights(&self, seeds: &[(f64, Vec<(f64, &SampleFigures)>)], of_each: &Weights) -> Vec<f64> {
         let mut weights = vec![0.0; self.units];
-        for (_, sources) in seeds {
+        for ((_, sources), of_each) in seeds.iter().zip(of_each.iter()) {
             for (_, of) in sources {
-                let share = 1.0 / (seeds.len() * sources.len() * of.values.len()) as f64;
+                let share = of_each / (sources.len() * of.values.len()) as f64;
                 self.units_of(of).for_each(|unit| weights[unit] += share);
             }
         }

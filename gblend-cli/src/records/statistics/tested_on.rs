@@ -28,8 +28,16 @@ impl TestedOn {
         }
     }
 
+    /// How much a seed that was tested on so many samples counts.
+    pub fn weight(self, samples: usize) -> f64 {
+        match self {
+            Self::ItsOwn => 1.0,
+            Self::Folds(_) => samples as f64,
+        }
+    }
+
     /// The next number of seeds that there can be.
-    pub(super) fn round_up(self, seeds: usize) -> usize {
+    pub fn round_up(self, seeds: usize) -> usize {
         match self {
             Self::ItsOwn => seeds,
             Self::Folds(folds) => seeds.next_multiple_of(folds.max(1)),

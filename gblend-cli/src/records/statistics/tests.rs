@@ -341,6 +341,7 @@ fn what_would_settle_a_difference_is_said_of_seeds_first_and_of_samples_where_no
         groups: None,
         few_groups: None,
         of_seeds: Some(of_seeds),
+        seed_freedom: None,
         of_samples,
         of_these_seeds: of_samples,
         sample_freedom: 399.0,
@@ -403,6 +404,7 @@ fn of_folds_no_seeds_are_promised_to_settle_what_only_other_samples_can() {
     // Where seeds help, as many as make every sample tested equally often.
     let noisy = VarianceParts {
         of_seeds: Some(100.0 * parts.of_these_seeds),
+        seed_freedom: None,
         ..parts.clone()
     };
     let half = noisy.half_width().unwrap();
@@ -524,6 +526,7 @@ proptest! {
             groups: None,
             few_groups: None,
             of_seeds: Some(of_seeds),
+            seed_freedom: None,
             of_samples,
             of_these_seeds: of_samples + share * of_seeds,
             sample_freedom: 299.0,

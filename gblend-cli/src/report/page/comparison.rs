@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::figure::{Names, figure};
 use super::{advice, config, facts, feature_space, run};
 use crate::error::Result;
-use crate::records::{Difference, FigureDifference, Row, mean_and_ci95, settled_by};
+use crate::records::{Difference, FigureDifference, Row, settled_by};
 use crate::report::advice;
 use crate::report::charts::{
     self, ClassGain, duration, of_comparison, of_kind_within, per_class, simplex, subsets_trained,
@@ -70,7 +70,7 @@ pub(super) fn section(names: &mut Names, compared: &Compared) -> Result<Markup> 
         @match representative {
             Some((row, seed, one)) => {
                 p.note {
-                    "What follows is of one run: " strong { (label(row, result)) ", seed " (seed) }
+                    "What follows is of one run: " strong { (label(row, result)) ", " (result.draw(seed)) }
                     ". The other runs of the comparison are in their folders, each with figures of its own."
                 }
                 (run::details(names, one)?)
@@ -96,12 +96,9 @@ fn methods(compared: &Compared) -> Markup {
     };
     let beside = result.rows.iter().any(|row| !row.joint_head.is_empty());
     let tuned = result.rows.iter().find_map(|row| row.tunings().first());
-    let by_joint = |row: &Row| match &row.joint_head[..] {
-        [] => "–".to_owned(),
-        figures => {
-            let (mean, over_seeds) = mean_and_ci95(figures);
-            of_kind_within(mean, row.joint_head_ci95.or(over_seeds), main)
-        }
+    let by_joint = |row: &Row| match row.by_joint_head(main) {
+        None => "–".to_owned(),
+        Some((mean, ci95)) => of_kind_within(mean, ci95, main),
     };
     html! {
         div.scroll tabindex="0" {
@@ -152,7 +149,7 @@ fn methods(compared: &Compared) -> Markup {
         @if !result.left_out.is_empty() {
             p { "Without a result:" }
             ul { @for cell in &result.left_out {
-                li { (cell.method) ", seed " (cell.seed) ": " (cell.problem) }
+                li { (cell.method) ", " (result.draw(cell.seed)) ": " (cell.problem) }
             } }
         }
     }

@@ -126,7 +126,15 @@ impl Compared {
                 .filter(|cell| cell.seed == seed);
             let samples = cell.and_then(|cell| cell.samples.as_ref());
             let samples = samples.filter(|samples| samples.has_mean(figure));
-            (seed, Measured { figure, samples })
+            let weight = row.weight(place);
+            (
+                seed,
+                Measured {
+                    figure,
+                    weight,
+                    samples,
+                },
+            )
         });
         measured.collect()
     }

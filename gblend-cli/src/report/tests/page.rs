@@ -23,6 +23,7 @@ fn row(method: &str, accuracies: &[f64]) -> Row {
         fusion: "concat".into(),
         tuned: None,
         tuned_by_fold: Vec::new(),
+        tested: Vec::new(),
         seeds: (0..accuracies.len() as u64).collect(),
         test_accuracy: accuracies.to_vec(),
         test_metrics: BTreeMap::new(),
@@ -81,6 +82,7 @@ pub(super) fn comparison(accuracies: &[f64]) -> Comparison {
         simplex: None,
         seeds_alone: Vec::new(),
         feature_spaces: Vec::new(),
+        other_samples: Vec::new(),
         left_out: vec![LeftOut {
             method: "joint".into(),
             seed: 3,
