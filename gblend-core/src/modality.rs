@@ -38,6 +38,14 @@ pub trait Modality: Debug + Send + Sync {
         false
     }
 
+    /// Whether all that [`prepare`](Self::prepare) makes are quantities, which mean the same when they are rounded to the 8 bits of
+    /// bfloat16: a run may then keep them so (`run.samples_as`). Bytes, numbers of tokens and of categories are none. A number of
+    /// 2¹¹² and more, such as [a code](crate::category) or the mark of what is missing, is kept as it is. Default: no, and samples
+    /// are kept to the bit whatever a run asks for.
+    fn prepares_quantities(&self) -> bool {
+        false
+    }
+
     /// A prepared sample in another shape, that of other samples of the dataset, if it loses nothing by it and means the
     /// same: a gray picture among color ones becomes one with three equal channels. Default: never, and a sample of
     /// another shape than most is told as such.

@@ -220,6 +220,10 @@ impl Modality for Depth {
         MediaKind::Depth
     }
 
+    fn prepares_quantities(&self) -> bool {
+        true
+    }
+
     fn prepare(&self, media: &Media) -> Result<Array> {
         let Media::Depth(maps) = media else {
             return Err(wrong_media("depth", MediaKind::Depth, media));

@@ -136,6 +136,10 @@ impl Modality for Flow {
         }
     }
 
+    fn prepares_quantities(&self) -> bool {
+        true
+    }
+
     fn prepare(&self, media: &Media) -> Result<Array> {
         if !(self.limit.is_finite() && self.limit > 0.0) {
             return Err(Error::setting("limit", self.limit, "a number of pixels above 0"));

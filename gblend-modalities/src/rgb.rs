@@ -80,6 +80,10 @@ impl Modality for Rgb {
         MediaKind::Frames
     }
 
+    fn prepares_quantities(&self) -> bool {
+        true
+    }
+
     fn prepare(&self, media: &Media) -> Result<Array> {
         let Media::Frames(frames) = media else {
             return Err(wrong_media("rgb", MediaKind::Frames, media));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceChoice, TestFold};
+use super::{DeviceChoice, Precision, TestFold};
 
 /// How long to train, on what, and from which seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -73,6 +73,11 @@ pub struct RunConfig {
     /// step computes with, which `run.batch_size` and the network decide. A quarter of it is for the features of frozen encoders,
     /// where there are such.
     pub memory: u64,
+    /// How prepared samples are kept, in memory and in the cache; arithmetic is in 32 bits. With `bf16` and `f16` each value is
+    /// rounded to 16 bits when it is prepared, wherever it is kept and in prediction, too, so that `run.memory` and the disk hold twice
+    /// as many. Texts, and vectors with `categorical` columns, stay as they are, and so do categories and missing cells. A column that
+    /// varies little around a large number, such as a year, needs `f32`.
+    pub samples_as: Precision,
     /// Folder that relative paths start from. Default: that of the configuration file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<PathBuf>,
@@ -99,6 +104,7 @@ impl Default for RunConfig {
             patience: None,
             cache: PathBuf::from("runs/cache"),
             memory: 2048,
+            samples_as: Precision::default(),
             base: None,
         }
     }

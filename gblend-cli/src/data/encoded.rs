@@ -9,6 +9,7 @@ use gblend_core::{Array, Error, Result};
 
 use super::cache::{Cache, SegmentKey};
 use super::prepared::Prepared;
+use crate::config::Precision;
 
 /// No row.
 const NONE: u32 = u32::MAX;
@@ -119,7 +120,10 @@ impl Prepared<'_> {
                     let rows = output.values().chunks_exact(width.max(1));
                     let features = rows.map(|row| Array::new([width], row.to_vec()));
                     let features = features.collect::<Result<Vec<Array>>>()?;
-                    if let Some(Err((path, error))) = key.as_ref().map(|key| cache.store(key, &features)) {
+                    if let Some(Err((path, error))) = key
+                        .as_ref()
+                        .map(|key| cache.store(key, &features, Precision::F32))
+                    {
                         (encoding.warn)(format!(
                             "cannot keep features in {}: {error}; the next run computes them anew",
                             path.display()

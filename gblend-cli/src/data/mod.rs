@@ -13,6 +13,7 @@ mod folds;
 mod groups;
 mod identities;
 pub mod inspect;
+mod kept_sample;
 #[cfg(test)]
 mod known;
 mod loader;
@@ -39,6 +40,7 @@ pub use encoded::{EncodedSamples, Encoding};
 pub use folds::{Fold, FoldTraining, LeftOut, folds};
 pub use identities::{tell_apart, tell_each};
 pub(crate) use inspect::content_of;
+pub use kept_sample::as_kept;
 pub use loader::{LoadedBatch, LoadedInput, Loader, Plan};
 pub use one_of_folds::OneOfFolds;
 pub use part::Part;

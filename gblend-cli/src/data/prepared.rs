@@ -13,8 +13,9 @@ use gblend_core::{Array, Error, Labels, MediaKind, Modality, Result, Role, Samen
 use rayon::prelude::*;
 
 use super::cache::{Cache, SegmentKey};
+use super::kept_sample::{KeptSample, precision_of, rounded};
 use super::shapes::{SegmentShapes, Shapes};
-use crate::config::ModalityConfig;
+use crate::config::{ModalityConfig, Precision};
 
 pub use shared_out::prepare_shared_out;
 
@@ -33,6 +34,8 @@ pub struct Storage<'a> {
     pub shapes: Option<&'a [Vec<usize>]>,
     /// Bytes of prepared samples that may be in memory, those of batches that wait among them.
     pub memory: u64,
+    /// How samples are kept of modalities whose samples are [quantities](Modality::prepares_quantities); others are kept as they are.
+    pub samples_as: Precision,
     /// Samples of the batches that wait at most, if there is memory for them.
     pub waiting: usize,
     /// Called with the number of samples done and the number in all.
@@ -78,6 +81,7 @@ pub struct Prepared<'a> {
 struct PreparedModality<'a> {
     config: &'a ModalityConfig,
     stream: usize,
+    precision: Precision,
     media: MediaKind,
     sample_shape: Vec<usize>,
     /// Samples of each segment but the last.
@@ -103,7 +107,7 @@ impl Segment {
 
 enum Stored {
     Resident {
-        samples: Vec<Array>,
+        samples: Vec<KeptSample>,
         /// Where the cache has them, too.
         key: Option<SegmentKey>,
     },
@@ -169,7 +173,11 @@ impl<'a> Prepared<'a> {
                     for (index, hash) in std::mem::take(&mut found.contents) {
                         hashes[index].store(hash, Ordering::Relaxed);
                     }
-                    let bytes: u64 = samples.iter().map(|s| 4 * s.len() as u64).sum();
+                    let samples = samples.into_iter();
+                    let samples: Vec<KeptSample> = samples
+                        .map(|sample| KeptSample::of(sample, plan.precision))
+                        .collect();
+                    let bytes: u64 = samples.iter().map(KeptSample::bytes).sum();
                     let so_far = done.fetch_add(count, Ordering::Relaxed) + count;
                     (storage.progress)(so_far, total);
                     let fits = resident.fetch_add(bytes, Ordering::Relaxed) + bytes <= memory;
@@ -223,6 +231,7 @@ impl<'a> Prepared<'a> {
             prepared.push(PreparedModality {
                 config: modality,
                 stream,
+                precision: plan.precision,
                 media,
                 sample_shape,
                 per_segment,
@@ -422,7 +431,7 @@ impl<'a> Prepared<'a> {
             Error::data("a sample that was skipped", problems.join("; "))
         })?;
         let prepared = match &segment.samples {
-            Stored::Resident { samples, .. } => samples[position].clone(),
+            Stored::Resident { samples, .. } => samples[position].array()?,
             Stored::Cached { cache, key } => cache.load_one(key, position).ok_or_else(|| {
                 Error::data(
                     cache.path(key).display(),
@@ -450,7 +459,8 @@ impl PreparedModality<'_> {
 
     /// A sample that was found sound when the run began.
     fn prepared_anew(&self, source: &dyn Source, index: usize) -> Result<Array> {
-        let prepared = prepare(source, (self.config, self.stream), index).map_err(|fault| match fault {
+        let prepared = prepare(source, (self.config, self.stream), self.precision, index);
+        let prepared = prepared.map_err(|fault| match fault {
             SampleFault::Own(error) | SampleFault::Setting(error) => error,
             SampleFault::Absent => {
                 let problem = "its file has nothing of the stream any more";
@@ -483,6 +493,8 @@ impl PreparedModality<'_> {
 struct ModalityPlan<'a> {
     modality: &'a ModalityConfig,
     stream: usize,
+    /// How samples are kept.
+    precision: Precision,
     preparation: String,
     /// Whether samples are prepared whenever they are asked for, and not cached.
     direct: bool,
@@ -501,10 +513,12 @@ fn plans<'a>(
     let plans = modalities.iter().zip(streams).enumerate();
     let plans = plans.map(|(position, (modality, &stream))| {
         let is_direct = || source.is_direct(stream) && modality.plugin.prepares_directly();
+        let precision = precision_of(modality, storage.samples_as);
         let mut plan = ModalityPlan {
             modality,
             stream,
-            preparation: preparation(modality)?,
+            precision,
+            preparation: preparation(modality, precision)?,
             direct: storage.cache.is_none() || is_direct(),
             size: None,
         };
@@ -534,6 +548,7 @@ impl ModalityPlan<'_> {
             source,
             modality: self.modality,
             stream: self.stream,
+            precision: self.precision,
             preparation: &self.preparation,
             direct: self.direct,
             cache,
@@ -556,7 +571,7 @@ impl ModalityPlan<'_> {
             if let Some(known) = key.as_ref().and_then(|key| cache.size(key)) {
                 return Some(known);
             }
-            let sample = prepare(source, (self.modality, self.stream), index).ok()?;
+            let sample = prepare(source, (self.modality, self.stream), self.precision, index).ok()?;
             let bytes = size_of::<f32>() * sample.len();
             if let Some(key) = &key {
                 cache.remember_size(key, bytes);
@@ -572,6 +587,7 @@ struct SegmentWork<'a> {
     source: &'a dyn Source,
     modality: &'a ModalityConfig,
     stream: usize,
+    precision: Precision,
     preparation: &'a str,
     /// Whether samples are prepared whenever they are asked for, and not cached.
     direct: bool,
@@ -728,8 +744,9 @@ impl SegmentWork<'_> {
                     return Err(for_sample(setting, &self.location(index)));
                 }
                 Err(SampleFault::Setting(setting)) => {
-                    let error = self.gathered(Error::data(self.location(index), &setting))?;
-                    refused.get_or_insert(setting);
+                    let location = self.location(index);
+                    let error = self.gathered(Error::data(&location, &setting))?;
+                    refused.get_or_insert_with(|| for_sample(setting, &location));
                     faults.push((index, error));
                     continue;
                 }
@@ -787,7 +804,7 @@ impl SegmentWork<'_> {
         if samples.is_empty() {
             return;
         }
-        if let Err((path, error)) = self.cache.store(key, samples) {
+        if let Err((path, error)) = self.cache.store(key, samples, self.precision) {
             (self.storage.warn)(format!(
                 "cannot keep prepared samples in {}: {error}; they are prepared anew in the next run",
                 path.display()
@@ -800,7 +817,7 @@ impl SegmentWork<'_> {
     }
 
     fn prepare(&self, index: usize) -> Result<Array, SampleFault> {
-        prepare(self.source, (self.modality, self.stream), index)
+        prepare(self.source, (self.modality, self.stream), self.precision, index)
     }
 }
 
@@ -821,10 +838,11 @@ fn location(source: &dyn Source, modality: &ModalityConfig, index: usize) -> Str
     format!("sample {id}, modality {}", modality.name)
 }
 
-/// A sample as a modality prepares it from its stream.
+/// A sample as a modality prepares it from its stream, rounded to what it is kept as.
 fn prepare(
     source: &dyn Source,
     (modality, stream): (&ModalityConfig, usize),
+    precision: Precision,
     index: usize,
 ) -> Result<Array, SampleFault> {
     let media = source.read(index, stream)?;
@@ -836,7 +854,7 @@ fn prepare(
         sample => SampleFault::Own(Error::data(location(), sample)),
     })?;
     match sample.values().iter().find(|value| !value.is_finite()) {
-        None => Ok(sample),
+        None => rounded(sample, precision).map_err(SampleFault::Setting),
         Some(&value) => Err(SampleFault::Own(Error::data(
             location(),
             Error::NonFinite {
@@ -858,12 +876,17 @@ pub(super) fn short_hash(hash: &blake3::Hash) -> u64 {
 const READING: u32 = 3;
 
 /// Everything but the media that a prepared sample depends on.
-fn preparation(modality: &ModalityConfig) -> Result<String> {
+fn preparation(modality: &ModalityConfig, precision: Precision) -> Result<String> {
     let plugin: &dyn Modality = modality.plugin.as_ref();
     let registered = gblend_core::catalogue()?.find(Role::Modality, plugin.typetag_name())?;
     let settings = serde_json::to_string(plugin).map_err(Error::plugin)?;
+    // What is kept to the bit is what it was before there was anything else.
+    let kept = match precision {
+        Precision::F32 => String::new(),
+        narrow => format!(" as {narrow}"),
+    };
     Ok(format!(
-        "{} {READING} {} {settings}",
+        "{} {READING} {} {settings}{kept}",
         env!("CARGO_PKG_VERSION"),
         registered.origin()
     ))

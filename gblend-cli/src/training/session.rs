@@ -197,6 +197,7 @@ impl<'a> Session<'a> {
             cache: Some(&*config.run.cache).filter(|_| check != SampleCheck::Unkept),
             shapes: None,
             memory: config.run.memory.saturating_mul(1 << 20) - FrozenFeatures::bytes(config),
+            samples_as: config.run.samples_as,
             waiting: Loader::most_batches(workers().get()).saturating_mul(config.run.batch_size),
             progress: &|done, total| reporter.prepared(done, total),
             warn: &|message| reporter.warn(&message),

@@ -198,6 +198,10 @@ impl Modality for Audio {
         MediaKind::Waveform
     }
 
+    fn prepares_quantities(&self) -> bool {
+        true
+    }
+
     fn prepare(&self, media: &Media) -> Result<Array> {
         let Media::Waveform(sound) = media else {
             return Err(wrong_media("audio", MediaKind::Waveform, media));

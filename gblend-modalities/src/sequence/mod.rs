@@ -131,6 +131,10 @@ impl Modality for Sequence {
         self.resize == Resize::Pad
     }
 
+    fn prepares_quantities(&self) -> bool {
+        true
+    }
+
     fn fit(&self, cx: &FitContext<'_>) -> Result<Fitted> {
         let figures = Figures::fit(cx)?;
         let mut fitted = Fitted::new(&figures)?;

@@ -119,6 +119,11 @@ impl Modality for Vector {
         true
     }
 
+    /// Numbers that name categories are no quantities.
+    fn prepares_quantities(&self) -> bool {
+        self.categorical.is_empty()
+    }
+
     fn fit(&self, cx: &FitContext<'_>) -> Result<Fitted> {
         let figures = Figures::fit(self, cx)?;
         let mut fitted = Fitted::new(&figures)?;

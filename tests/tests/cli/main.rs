@@ -39,6 +39,7 @@ mod regression;
 mod resume;
 mod run_folder;
 mod runs;
+mod samples_as;
 mod sequence;
 mod settings;
 mod splits;

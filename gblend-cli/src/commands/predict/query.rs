@@ -13,8 +13,8 @@ use crate::commands::device::DeviceOption;
 use crate::commands::evaluate::with_trained;
 use crate::commands::{print, print_json};
 use crate::config::Config;
-use crate::data::Evaluable;
 use crate::data::export::picture;
+use crate::data::{Evaluable, as_kept};
 use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, Vectors};
 use crate::files::write_whole;
@@ -228,6 +228,7 @@ impl QueryOptions {
                 return Err(Error::Usage("--query: found an empty text, expected words".into()));
             }
             let prepared = settings.prepare(&Media::Text(text.clone()))?;
+            let prepared = as_kept(prepared, settings, config.run.samples_as)?;
             if !settings.unfamiliar(&prepared, &fitted[modality])?.is_empty() {
                 reporter.warn(&format!(
                     "--query \"{text}\": no part of it was in a training text as it is written here, so what is found is what any \

@@ -20,6 +20,8 @@ use open::OpenSegments;
 pub(crate) use segment::read_segment;
 use segment::write_segment;
 
+use crate::config::Precision;
+
 /// The folder that holds the segments.
 #[derive(Debug)]
 pub(super) struct Cache {
@@ -110,13 +112,19 @@ impl Cache {
         self.path(key).with_extension("fault")
     }
 
-    /// Stores a segment. Whole or not at all: it is written under another name and then renamed.
+    /// Stores a segment. Whole or not at all: it is written under another name and then renamed. What is loaded is the same to the
+    /// bit: a segment with a value that `precision` cannot have is kept in 32 bits.
     ///
     /// # Errors
     /// The file that could not be written, and why.
-    pub(super) fn store(&self, key: &SegmentKey, samples: &[Array]) -> Result<(), (PathBuf, std::io::Error)> {
+    pub(super) fn store(
+        &self,
+        key: &SegmentKey,
+        samples: &[Array],
+        precision: Precision,
+    ) -> Result<(), (PathBuf, std::io::Error)> {
         let path = self.path(key);
-        write_segment(&path, samples).map_err(|error| (path, error))
+        write_segment(&path, samples, precision).map_err(|error| (path, error))
     }
 }
 
@@ -136,7 +144,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (cache, key) = (Cache::new(folder.path()), SegmentKey::new("rgb", ["a", "b"]));
         assert_eq!(cache.load(&key), None);
-        cache.store(&key, &samples(5)).unwrap();
+        cache.store(&key, &samples(5), Precision::F32).unwrap();
         assert_eq!(cache.load(&key).unwrap(), samples(5));
         for (position, sample) in samples(5).into_iter().enumerate() {
             assert_eq!(cache.load_one(&key, position), Some(sample));
@@ -154,7 +162,7 @@ mod tests {
             Array::new(shape, (0..count).map(|value| value as f32 / 7.0).collect()).unwrap()
         };
         let samples = shapes.map(sample).to_vec();
-        cache.store(&key, &samples).unwrap();
+        cache.store(&key, &samples, Precision::F32).unwrap();
         assert_eq!(cache.load(&key).as_ref(), Some(&samples));
         for (position, sample) in samples.into_iter().enumerate() {
             assert_eq!(cache.load_one(&key, position), Some(sample));
@@ -178,7 +186,7 @@ mod tests {
     fn a_header_that_says_more_than_the_file_has_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let (cache, key) = (Cache::new(folder.path()), SegmentKey::new("rgb", ["a"]));
-        cache.store(&key, &samples(2)).unwrap();
+        cache.store(&key, &samples(2), Precision::F32).unwrap();
         let path = cache.path(&key);
         let whole = std::fs::read(&path).unwrap();
         let header = "\"shape\":[2,3],\"samples\":2";
@@ -201,12 +209,55 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_segment_in_32_bits_is_written_as_before_there_were_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, key) = (Cache::new(folder.path()), SegmentKey::new("rgb", ["a"]));
+        cache.store(&key, &samples(3), Precision::F32).unwrap();
+        let bytes = std::fs::read(cache.path(&key)).unwrap();
+        let values: Vec<u8> = samples(3)
+            .iter()
+            .flat_map(|sample| {
+                sample
+                    .values()
+                    .iter()
+                    .flat_map(|value| value.to_le_bytes())
+                    .collect::<Vec<u8>>()
+            })
+            .collect();
+        let hash = blake3::hash(&values).to_hex();
+        let before = format!("gblend-segment-1\n{{\"shape\":[2,3],\"samples\":3,\"blake3\":\"{hash}\"}}\n");
+        assert_eq!(bytes, [before.as_bytes(), &values].concat());
+    }
+
+    #[test]
+    fn a_segment_in_16_bits_is_half_as_long_and_loses_no_bit_of_what_it_is_given() {
+        use crate::data::kept_sample::rounded;
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, key) = (Cache::new(folder.path()), SegmentKey::new("rgb", ["a"]));
+        for precision in [Precision::Bf16, Precision::F16] {
+            let round = |sample| rounded(sample, precision).unwrap();
+            let given: Vec<Array> = samples(400).into_iter().map(round).collect();
+            cache.store(&key, &given, precision).unwrap();
+            assert_eq!(cache.load(&key).unwrap(), given);
+            assert_eq!(cache.load_one(&key, 399).unwrap(), given[399]);
+            let size = std::fs::metadata(cache.path(&key)).unwrap().len();
+            assert!((4800..5100).contains(&size), "{size}");
+            // What 16 bits cannot have is kept all the same.
+            let mut odd = given.clone();
+            odd[7].values_mut()[2] = 0.123_456_7;
+            cache.store(&key, &odd, precision).unwrap();
+            assert_eq!(cache.load(&key).unwrap(), odd);
+            assert_eq!(cache.load_one(&key, 7).unwrap(), odd[7]);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_damaged_segment_is_never_loaded(position in 0_usize..300, bit in 0_u8..8) {
             let folder = tempfile::tempdir().unwrap();
             let (cache, key) = (Cache::new(folder.path()), SegmentKey::new("rgb", ["a"]));
-            cache.store(&key, &samples(4)).unwrap();
+            cache.store(&key, &samples(4), Precision::F32).unwrap();
             let path = cache.path(&key);
             let mut bytes = std::fs::read(&path).unwrap();
             prop_assume!(position < bytes.len());
@@ -220,7 +271,7 @@ mod tests {
         fn a_segment_cut_short_is_never_loaded(length in 0_usize..300) {
             let folder = tempfile::tempdir().unwrap();
             let (cache, key) = (Cache::new(folder.path()), SegmentKey::new("rgb", ["a"]));
-            cache.store(&key, &samples(9)).unwrap();
+            cache.store(&key, &samples(9), Precision::F32).unwrap();
             let path = cache.path(&key);
             let bytes = std::fs::read(&path).unwrap();
             prop_assume!(length < bytes.len());

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gblend_core::Array;
 
 use super::key::SegmentKey;
-use super::segment::{Header, floats, read_header};
+use super::segment::{Header, read_header};
 use crate::files::read_at;
 
 /// Files that stay open: systems let a process have 256 at least, of which the rest of it needs some.
@@ -118,7 +118,7 @@ impl Segment {
         let (shape, offset, length) = self.header.sample(position)?;
         let mut bytes = vec![0; length];
         read_at(&self.file, &mut bytes, self.before.checked_add(offset as u64)?).ok()?;
-        Array::new(shape, floats(&bytes)).ok()
+        Array::new(shape, self.header.values(&bytes)).ok()
     }
 }
 
@@ -138,6 +138,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::Cache;
     use super::*;
+    use crate::config::Precision;
 
     /// The sample at `position` of segment `segment`.
     fn sample(segment: usize, position: usize) -> Array {
@@ -155,7 +156,7 @@ mod tests {
         let cache = Cache::new(folder.path());
         for segment in 0..segments {
             let samples: Vec<Array> = (0..4).map(|position| sample(segment, position)).collect();
-            cache.store(&key(segment), &samples).unwrap();
+            cache.store(&key(segment), &samples, Precision::F32).unwrap();
         }
         (folder, cache)
     }
@@ -229,7 +230,7 @@ mod tests {
             harm();
             assert_eq!(cache.load_one(&key(0), 0), None);
             let samples: Vec<Array> = (0..4).map(|position| sample(0, position)).collect();
-            cache.store(&key(0), &samples).unwrap();
+            cache.store(&key(0), &samples, Precision::F32).unwrap();
         }
         assert_eq!(cache.load_one(&key(0), 3), Some(sample(0, 3)));
     }

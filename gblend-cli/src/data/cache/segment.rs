@@ -1,13 +1,16 @@
 //! The file of a segment.
 //!
 //! Format: `gblend-segment-1\n`, a line of JSON (the shape of the samples, or the shapes where they differ, their number, a
-//! checksum), then the samples as little-endian `f32`.
+//! checksum, how values are kept if not as `f32`), then the samples, little-endian.
 
 use std::io::{BufRead, Read, Write};
 use std::path::Path;
 
 use gblend_core::Array;
 use serde::{Deserialize, Serialize};
+
+use crate::config::Precision;
+use crate::data::kept_sample::{narrowed, widened};
 
 const MAGIC: &str = "gblend-segment-1\n";
 
@@ -21,16 +24,19 @@ pub(super) struct Header {
     shapes: Vec<Vec<usize>>,
     pub(super) samples: usize,
     blake3: String,
+    /// How values are kept.
+    #[serde(default, skip_serializing_if = "Precision::is_exact")]
+    values: Precision,
 }
 
-/// Writes a segment whole or not at all.
-pub(super) fn write_segment(path: &Path, samples: &[Array]) -> std::io::Result<()> {
+/// Writes a segment whole or not at all. Samples with a value that `precision` cannot have are kept in 32 bits.
+pub(super) fn write_segment(path: &Path, samples: &[Array], precision: Precision) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let mut bytes = Vec::with_capacity(samples.iter().map(|sample| 4 * sample.len()).sum());
-    for sample in samples {
-        bytes.extend(sample.values().iter().flat_map(|value| value.to_le_bytes()));
-    }
+    let (bytes, values) = match sixteen_bits(samples, precision) {
+        Some(bytes) => (bytes, precision),
+        None => (thirty_two_bits(samples), Precision::F32),
+    };
     let shapes = || samples.iter().map(|sample| sample.shape().to_vec());
     let first = shapes().next().unwrap_or_default();
     let alike = samples.iter().all(|sample| sample.shape() == first);
@@ -39,6 +45,7 @@ pub(super) fn write_segment(path: &Path, samples: &[Array]) -> std::io::Result<(
         shape: first,
         samples: samples.len(),
         blake3: blake3::hash(&bytes).to_hex().to_string(),
+        values,
     };
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(MAGIC.as_bytes())?;
@@ -49,6 +56,21 @@ pub(super) fn write_segment(path: &Path, samples: &[Array]) -> std::io::Result<(
     Ok(())
 }
 
+fn thirty_two_bits(samples: &[Array]) -> Vec<u8> {
+    let values = samples.iter().flat_map(Array::values);
+    values.flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// The samples in 16 bits; `None` if not every value can be kept so.
+fn sixteen_bits(samples: &[Array], precision: Precision) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(samples.iter().map(|sample| 2 * sample.len()).sum());
+    for sample in samples {
+        let narrow = narrowed(sample.values(), precision)?;
+        bytes.extend(narrow.iter().flat_map(|value| value.to_le_bytes()));
+    }
+    Some(bytes)
+}
+
 impl Header {
     /// The shape of a sample, how many bytes are before it, and how many it has.
     pub(super) fn sample(&self, position: usize) -> Option<(&[usize], usize, usize)> {
@@ -56,34 +78,53 @@ impl Header {
             return None;
         }
         if self.shapes.is_empty() {
-            let bytes = bytes(&self.shape)?;
+            let bytes = self.bytes_of(&self.shape)?;
             return Some((&self.shape, bytes.checked_mul(position)?, bytes));
         }
-        let before = total(&self.shapes[..position])?;
+        let before = self.total(&self.shapes[..position])?;
         let shape = self.shapes.get(position)?;
-        Some((shape, before, bytes(shape)?))
+        Some((shape, before, self.bytes_of(shape)?))
     }
 
     /// Bytes of all samples.
     pub(super) fn bytes(&self) -> Option<usize> {
         match &self.shapes[..] {
             // However many there are of nothing, they take no bytes.
-            [] => bytes(&self.shape)
+            [] => self
+                .bytes_of(&self.shape)
                 .filter(|bytes| *bytes > 0 || self.samples == 0)?
                 .checked_mul(self.samples),
-            shapes => total(shapes).filter(|_| shapes.len() == self.samples),
+            shapes => self.total(shapes).filter(|_| shapes.len() == self.samples),
         }
     }
-}
 
-/// Bytes of a sample.
-fn bytes(shape: &[usize]) -> Option<usize> {
-    shape.iter().try_fold(4_usize, |a, &b| a.checked_mul(b))
-}
+    /// Bytes of a sample.
+    fn bytes_of(&self, shape: &[usize]) -> Option<usize> {
+        shape
+            .iter()
+            .try_fold(self.values.bytes(), |a, &b| a.checked_mul(b))
+    }
 
-fn total(shapes: &[Vec<usize>]) -> Option<usize> {
-    let mut each = shapes.iter().map(|shape| bytes(shape));
-    each.try_fold(0_usize, |sum, bytes| sum.checked_add(bytes?))
+    fn total(&self, shapes: &[Vec<usize>]) -> Option<usize> {
+        let mut each = shapes.iter().map(|shape| self.bytes_of(shape));
+        each.try_fold(0_usize, |sum, bytes| sum.checked_add(bytes?))
+    }
+
+    /// The values of these bytes.
+    pub(super) fn values(&self, bytes: &[u8]) -> Vec<f32> {
+        match self.values {
+            Precision::F32 => {
+                let values = bytes.chunks_exact(4);
+                values
+                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                    .collect()
+            }
+            narrow => {
+                let values = bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]));
+                widened(&values.collect::<Vec<u16>>(), narrow)
+            }
+        }
+    }
 }
 
 /// The header, and the length of everything before the samples.
@@ -101,13 +142,6 @@ pub(super) fn read_header(reader: &mut impl BufRead) -> Option<(Header, u64)> {
     Some((header, (MAGIC.len() + line.len()) as u64))
 }
 
-pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
-    let values = bytes.chunks_exact(4);
-    values
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-        .collect()
-}
-
 /// The samples of a segment of `size` bytes; `None` if it is damaged.
 pub(crate) fn read_segment(mut reader: impl BufRead, size: u64) -> Option<Vec<Array>> {
     let (header, before) = read_header(&mut reader)?;
@@ -122,7 +156,7 @@ pub(crate) fn read_segment(mut reader: impl BufRead, size: u64) -> Option<Vec<Ar
     }
     let samples = (0..header.samples).map(|position| {
         let (shape, before, length) = header.sample(position)?;
-        Array::new(shape, floats(&bytes[before..before + length])).ok()
+        Array::new(shape, header.values(&bytes[before..before + length])).ok()
     });
     samples.collect()
 }

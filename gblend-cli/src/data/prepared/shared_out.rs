@@ -115,7 +115,7 @@ mod tests {
 
     use super::super::{Faults, Prepared, SEGMENT};
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, Precision};
     use crate::ranks::between_threads;
 
     const CLASSES: [&str; 1] = ["any"];
@@ -192,6 +192,7 @@ mod tests {
                 cache: Some(cache),
                 shapes: None,
                 memory: 0,
+                samples_as: Precision::F32,
                 waiting: 0,
                 progress: &|_, _| {},
                 warn: &|told| assert_eq!(told, ""),
