@@ -1,5 +1,7 @@
 //! One run of a network over a batch: for training, for evaluation, or for gradients alone.
 
+use crate::engine::RecorderOn;
+use crate::precision::Precision;
 use crate::recorder::Recorder;
 use crate::seed::Seed;
 
@@ -20,6 +22,7 @@ pub struct Pass {
     mode: Mode,
     seed: Seed,
     recomputes: bool,
+    keeps: Precision,
 }
 
 impl Pass {
@@ -28,6 +31,7 @@ impl Pass {
         Self {
             mode: Mode::Train,
             recomputes: false,
+            keeps: Precision::F32,
             seed,
         }
     }
@@ -37,6 +41,7 @@ impl Pass {
         Self {
             mode: Mode::Evaluate,
             recomputes: false,
+            keeps: Precision::F32,
             seed: Seed::new(0),
         }
     }
@@ -46,6 +51,7 @@ impl Pass {
         Self {
             mode: Mode::Differentiate,
             recomputes: false,
+            keeps: Precision::F32,
             seed: Seed::new(0),
         }
     }
@@ -55,6 +61,16 @@ impl Pass {
     #[must_use]
     pub fn recomputing(self, recomputes: bool) -> Self {
         Self { recomputes, ..self }
+    }
+
+    /// The same with the maps of normalized convolutions rounded to what `precision` has, in which they are kept for the backward pass;
+    /// see [`ConvNorm`](crate::nn::ConvNorm). A pass that is not recorded keeps nothing, and rounds nothing.
+    #[must_use]
+    pub fn keeping(self, precision: Precision) -> Self {
+        Self {
+            keeps: precision,
+            ..self
+        }
     }
 
     /// Whether the backward pass computes stages again.
@@ -80,7 +96,7 @@ impl Pass {
     /// The recorder that data enters the network with.
     pub fn recorder(&self) -> Recorder {
         match self.mode {
-            Mode::Train | Mode::Differentiate => Recorder::for_data(),
+            Mode::Train | Mode::Differentiate => Recorder(RecorderOn::for_data().keeping(self.keeps)),
             Mode::Evaluate => Recorder::off(),
         }
     }

@@ -18,7 +18,9 @@ use gblend_cli::config::{Config, Objectives};
 use gblend_cli::network::{ActiveHeads, Inputs, LabelContext, Multimodal};
 use gblend_core::nn::cross_entropy;
 use gblend_core::params::{State, state_of};
-use gblend_core::{Array, AutoDevice, Batch, Blend, BlendStrategy, Fitted, LabelKind, Labels, Pass, Seed};
+use gblend_core::{
+    Array, AutoDevice, Batch, Blend, BlendStrategy, Fitted, LabelKind, Labels, Pass, Precision, Seed,
+};
 use gblend_optim::blend::Equal;
 use gblend_optim::schedule::RunLength;
 use gblend_optim::{Apply, BlendedOptimizer, BlendedSettings, Scale, StepLosses};
@@ -47,13 +49,16 @@ struct Arguments {
     /// Whether the backward pass runs stages of encoders again.
     #[arg(long)]
     recompute: bool,
+    /// How maps are kept for the backward pass: f32, bf16 or f16.
+    #[arg(long, default_value = "f32")]
+    activations_as: String,
     /// Where the parameters and the batch are written.
     #[arg(long)]
     folder: Option<PathBuf>,
 }
 
-fn configuration(streams: &[Stream]) -> String {
-    let mut text = String::from("[data]\nkind = \"scene\"\n");
+fn configuration(streams: &[Stream], activations_as: &str) -> String {
+    let mut text = format!("[run]\nactivations_as = \"{activations_as}\"\n[data]\nkind = \"scene\"\n");
     for Stream { name, table, .. } in streams {
         text.push_str(&format!("[modality.{name}]\n{table}\n"));
     }
@@ -107,6 +112,7 @@ struct Training {
     optimizer: BlendedOptimizer,
     blend: Box<dyn Blend>,
     recomputes: bool,
+    activations_as: Precision,
 }
 
 impl Training {
@@ -115,7 +121,12 @@ impl Training {
             frames: arguments.frames,
             modalities: arguments.modalities,
         });
-        let config = Config::parse("bench", &configuration(&streams), PathBuf::from("."), &[])?;
+        let config = Config::parse(
+            "bench",
+            &configuration(&streams, &arguments.activations_as),
+            PathBuf::from("."),
+            &[],
+        )?;
         let device = AutoDevice::open(0)?;
         let (batches, fitted) = batches(arguments, &streams, &config, &device)?;
         let shapes: Vec<Vec<usize>> = batches
@@ -172,12 +183,15 @@ impl Training {
             )?,
             blend: Equal {}.start(&heads)?,
             recomputes: arguments.recompute,
+            activations_as: config.run.activations_as,
         })
     }
 
     /// Takes one step and returns the loss of each head before it.
     fn step(&mut self) -> Result<Vec<f32>, Box<dyn Error>> {
-        let pass = Pass::train(Seed::new(0)).recomputing(self.recomputes);
+        let pass = Pass::train(Seed::new(0))
+            .recomputing(self.recomputes)
+            .keeping(self.activations_as);
         let logits = self.model.forward(&self.inputs, &pass, &self.active)?;
         let losses: Vec<_> = logits
             .into_iter()

@@ -21,7 +21,7 @@ pub(super) fn complete(resolved: &mut Table) {
     {
         blend.entry("smoothing").or_insert(0.1.into());
     }
-    let before: [(&str, &str, Value); 9] = [
+    let before: [(&str, &str, Value); 10] = [
         ("blend", "scale", "sum".into()),
         ("blend", "predict", "joint".into()),
         ("blend", "pool", "validation".into()),
@@ -31,6 +31,7 @@ pub(super) fn complete(resolved: &mut Table) {
         ("run", "test", true.into()),
         ("run", "batch_norm", "all_ranks".into()),
         ("run", "samples_as", "f32".into()),
+        ("run", "activations_as", "f32".into()),
     ];
     for (table, key, meaning) in before {
         if let Some(Value::Table(table)) = resolved.get_mut(table) {

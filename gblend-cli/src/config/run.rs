@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use gblend_core::Precision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceChoice, Precision, TestFold};
+use super::{DeviceChoice, TestFold};
 
 /// How long to train, on what, and from which seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +31,10 @@ pub struct RunConfig {
     /// batches, and steps that take about a third longer; `auto`, everything where that is at most half of the memory that the
     /// machine has left, else `stages` (on a GPU everything). The result is the same to the bit.
     pub recompute: Recompute,
+    /// How the maps of normalized convolutions are kept for the backward pass; arithmetic is in 32 bits. With `bf16` and `f16` they
+    /// are rounded to 16 bits as they are made in training, ahead of their normalization, which takes less memory at large batches; maps
+    /// with a number that `f16` has not stay as they are. On the processor; other layers, and a GPU, keep 32 bits.
+    pub activations_as: Precision,
     /// How the samples of an epoch are drawn from the training samples; an epoch has as many in either way.
     pub sampler: Sampling,
     /// Threads that compute; 0 takes every core.
@@ -75,8 +80,8 @@ pub struct RunConfig {
     pub memory: u64,
     /// How prepared samples are kept, in memory and in the cache; arithmetic is in 32 bits. With `bf16` and `f16` each value is
     /// rounded to 16 bits when it is prepared, wherever it is kept and in prediction, too, so that `run.memory` and the disk hold twice
-    /// as many. Texts, and vectors with `categorical` columns, stay as they are, and so do categories and missing cells. A column that
-    /// varies little around a large number, such as a year, needs `f32`.
+    /// as many; a number that `f16` has not is an error. Texts, and vectors with `categorical` columns, stay as they are, and so do
+    /// categories and missing cells. A column that varies little around a large number, such as a year, needs `f32`.
     pub samples_as: Precision,
     /// Folder that relative paths start from. Default: that of the configuration file.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,6 +97,7 @@ impl Default for RunConfig {
             batch_norm: BatchNormOver::default(),
             chunk: None,
             recompute: Recompute::default(),
+            activations_as: Precision::default(),
             sampler: Sampling::Shuffled,
             threads: 0,
             device: DeviceChoice::Auto,

@@ -5,11 +5,10 @@
 
 use std::path::Path;
 
-use gblend_core::{Array, Error, Result};
+use gblend_core::{Array, Error, Precision, Result};
 
 use super::cache::{Cache, SegmentKey};
 use super::prepared::Prepared;
-use crate::config::Precision;
 
 /// No row.
 const NONE: u32 = u32::MAX;

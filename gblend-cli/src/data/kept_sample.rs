@@ -2,11 +2,11 @@
 //!
 //! A sample is rounded once, when it is prepared; how it is kept afterwards loses nothing. So it is the same wherever it comes from.
 
-use gblend_core::{Array, Error, Result};
+use gblend_core::{Array, Error, Precision, Result};
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 
-use crate::config::{ModalityConfig, Precision};
+use crate::config::ModalityConfig;
 
 /// No quantity is as large: numbers from here on are codes of categories, and marks. See [`gblend_core::category`].
 const LARGEST_QUANTITY: f32 = (1_u128 << 112) as f32;

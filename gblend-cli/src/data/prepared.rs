@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use gblend_core::dataset::Source;
-use gblend_core::{Array, Error, Labels, MediaKind, Modality, Result, Role, Sameness, Targets};
+use gblend_core::{Array, Error, Labels, MediaKind, Modality, Precision, Result, Role, Sameness, Targets};
 use rayon::prelude::*;
 
 use super::cache::{Cache, SegmentKey};
 use super::kept_sample::{KeptSample, precision_of, rounded};
 use super::shapes::{SegmentShapes, Shapes};
-use crate::config::{ModalityConfig, Precision};
+use crate::config::ModalityConfig;
 
 pub use shared_out::prepare_shared_out;
 

@@ -457,6 +457,7 @@ impl<'a> Session<'a> {
         StepContext {
             chunk: self.config.run.chunk.and_then(NonZeroUsize::new),
             recomputes: self.recomputes,
+            activations_as: self.config.run.activations_as,
             scale: self.config.blend.pipeline.scale,
             ..StepContext::alone(&self.device, &self.heads, self.seed(stream), prefix, epoch)
         }

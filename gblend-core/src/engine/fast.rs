@@ -25,6 +25,7 @@ use rayon::prelude::*;
 use super::composed;
 use super::cpu::conv::ConvSize;
 use super::cpu::dense::DenseSize;
+use super::cpu::kept_maps::{self, KeptMaps};
 use super::cpu::norm::{Moments, Source};
 use super::cpu::pixel_rows as pixel_rows_kernels;
 use super::cpu::weight_gradient::weight_gradient;
@@ -313,15 +314,9 @@ pub fn batch_norm(
         recorder.record(handoff, &output, move |grads: &mut Grads| -> DeviceResult {
             let mut gradient = gradient(grads)?;
             let (scale, shift) = (checked(&gamma), checked(&beta));
-            let sums = norm::backward(
-                &mut gradient,
-                checked(&input),
-                &moments,
-                scale,
-                shift,
-                relu,
-                &source,
-            );
+            let maps = checked(&input);
+            let of_channel = |c: usize, channel: usize| Cow::Borrowed(&maps[c * channel..(c + 1) * channel]);
+            let sums = norm::backward(&mut gradient, of_channel, &moments, scale, shift, relu, &source);
             add_pairs(grads, (&gamma, &beta), &sums)?;
             to_input.map_or(Ok(()), |to_input| to_input(grads, gradient))
         });
@@ -330,7 +325,8 @@ pub fn batch_norm(
 }
 
 /// See [`Engine::conv_norm`](super::Engine::conv_norm). Keeps the convolution's output in place of two
-/// intermediate maps and a mask; of several in a row the normalized maps are not kept either.
+/// intermediate maps and a mask; of several in a row the normalized maps are not kept either. As the recorder asks, it is rounded and
+/// kept in 16 bits.
 pub fn conv_norm(
     input: TapedOn<Dims4, Cpu>,
     weight: &ParamOn<Dims4, Cpu>,
@@ -347,6 +343,8 @@ pub fn conv_norm(
     // From here on the input is in the way, unless it is kept.
     let (input, to_input) = kept(input, &mut recorder);
     recorder.require_grad();
+    // Also where nothing is kept, so that layers that are run again make the same twice.
+    let narrow = kept_maps::rounded(&mut maps, recorder.keeps());
     let affine = (values(gamma)?, values(beta)?);
     let (statistics, source) = Statistics::of(&maps, affine.0.len(), &options);
     let of_channel = |c: usize, channel: &[f32]| statistics.moments(c, channel);
@@ -357,7 +355,16 @@ pub fn conv_norm(
         let batch_moments = batch_moments(&moments, &source, count);
         return Ok((tensor(&device, maps, shape)?.put_tape(recorder), batch_moments));
     }
-    let (normalized, moments) = norm::normalize(&maps, of_channel, affine, options.relu);
+    let (normalized, moments, maps) = match narrow {
+        Some(narrow) => {
+            let moments = norm::normalize_in_place(&mut maps, of_channel, affine, options.relu);
+            (maps, moments, narrow)
+        }
+        None => {
+            let (normalized, moments) = norm::normalize(&maps, of_channel, affine, options.relu);
+            (normalized, moments, KeptMaps::Whole(maps))
+        }
+    };
     let batch_moments = batch_moments(&moments, &source, count);
     let output = tensor(&device, normalized, shape)?;
     let made = Rc::new(Normalized {
@@ -382,7 +389,7 @@ pub fn conv_norm(
 
 /// Maps, and how they were normalized.
 struct Normalized {
-    maps: Vec<f32>,
+    maps: KeptMaps,
     moments: Vec<Moments>,
     gamma: ParamOn<Dims1, Cpu>,
     beta: ParamOn<Dims1, Cpu>,
@@ -394,7 +401,14 @@ impl Normalized {
     fn output(&self) -> Vec<f32> {
         let moments = |c: usize, _: &[f32]| self.moments[c];
         let affine = (checked(&self.gamma), checked(&self.beta));
-        norm::normalize(&self.maps, moments, affine, self.relu).0
+        match &self.maps {
+            KeptMaps::Whole(maps) => norm::normalize(maps, moments, affine, self.relu).0,
+            narrow => {
+                let mut maps = narrow.to_vec();
+                norm::normalize_in_place(&mut maps, moments, affine, self.relu);
+                maps
+            }
+        }
     }
 
     /// As [`norm::backward`].
@@ -402,7 +416,7 @@ impl Normalized {
         let (gamma, beta) = (checked(&self.gamma), checked(&self.beta));
         norm::backward(
             gradient,
-            &self.maps,
+            |c, channel| self.maps.channel(c, channel),
             &self.moments,
             gamma,
             beta,

@@ -22,6 +22,7 @@ use dfdx::shapes::Shape;
 use dfdx::tensor::{Gradients, Merge, NoneTape, OwnedTape, PutTape, SplitTape, Storage, Tape, Tensor};
 
 use super::handoff::Handoff;
+use crate::precision::Precision;
 
 /// A run-time switchable tape; see the module's text.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct RecorderOn<D: Storage<f32>> {
     handoffs: Vec<Handoff>,
     /// Whether a tensor entered an operation with a recorder of its own, or with none.
     entered: bool,
+    /// How operations keep what they make.
+    keeps: Precision,
 }
 
 /// The handoff of a tensor, and the tensor: while a recorder goes on, no other tensor can come to lie in its place.
@@ -69,7 +72,22 @@ impl<D: Storage<f32>> RecorderOn<D> {
             handoff: None,
             handoffs: Vec::new(),
             entered: false,
+            keeps: Precision::F32,
         }
+    }
+
+    /// The same, whose operations keep what they make as `precision` has it.
+    #[must_use]
+    pub fn keeping(self, precision: Precision) -> Self {
+        Self {
+            keeps: precision,
+            ..self
+        }
+    }
+
+    /// How operations keep what they make.
+    pub fn keeps(&self) -> Precision {
+        self.keeps
     }
 
     /// For a tensor that starts a second branch from here: the same switches, an empty tape.
@@ -81,6 +99,7 @@ impl<D: Storage<f32>> RecorderOn<D> {
             tape: self.tape.as_ref().map(|_| OwnedTape::default()),
             requires_grad: self.requires_grad,
             handoff: self.handoff.clone(),
+            keeps: self.keeps,
             ..Self::off()
         }
     }
@@ -207,6 +226,12 @@ impl<D: Storage<f32>> Merge<Self> for RecorderOn<D> {
             handoff: None,
             handoffs: self.handoffs,
             entered: self.entered || other.entered,
+            // That of a parameter says nothing.
+            keeps: if self.keeps.is_exact() {
+                other.keeps
+            } else {
+                self.keeps
+            },
         }
     }
 }

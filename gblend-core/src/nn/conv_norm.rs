@@ -15,7 +15,8 @@ use crate::tensor::{AutoDevice, Dims1, Dims4, Maps, Plain, Taped};
 /// A convolution without bias, normalized, with a ReLU if asked for.
 ///
 /// The same as [`Conv2d`](super::Conv2d) and [`BatchNorm`](super::BatchNorm) one after the other, with one
-/// map in memory in place of three.
+/// map in memory in place of three. In a recorded pass that is [keeping](Pass::keeping) maps in 16 bits, the convolution's output is
+/// rounded to them and half as large; output with a number that they have not stays as it is. On a GPU it always does.
 #[derive(Clone, Debug)]
 pub struct ConvNorm {
     weight: Plain<Dims4>,

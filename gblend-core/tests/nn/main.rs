@@ -5,6 +5,7 @@
 mod adaptive_pool;
 mod batch_parts;
 mod finite_differences;
+mod kept_maps;
 mod layers;
 mod operation;
 mod operations;

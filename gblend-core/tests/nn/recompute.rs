@@ -13,7 +13,7 @@ use gblend_core::nn::{
 };
 use gblend_core::params::{Module, ParamPath, ParamVisitor, state_of};
 use gblend_core::tensor::{Dims2, Dims4, Gradients, Maps, Plain};
-use gblend_core::{AutoDevice, Error, ParamMut, Pass, Result, Seed};
+use gblend_core::{AutoDevice, Error, ParamMut, Pass, Precision, Result, Seed};
 use proptest::prelude::*;
 
 use crate::batch_parts::both;
@@ -108,6 +108,7 @@ struct Step<'a> {
     trains: bool,
     samples: usize,
     first: usize,
+    keeps: Precision,
 }
 
 fn value(at: usize) -> f32 {
@@ -134,7 +135,7 @@ fn left(step: Step<'_>, recomputes: bool) -> Left {
         true => Pass::train(Seed::new(1)),
         false => Pass::differentiate(),
     };
-    let pass = pass.recomputing(recomputes);
+    let pass = pass.recomputing(recomputes).keeping(step.keeps);
     let mut layers = layers(step.kinds);
     let input = entering(step, 0);
     let taped = match step.learned {
@@ -206,8 +207,9 @@ proptest! {
         cut in 0_usize..4,
         (learned, around, twice, trains) in any::<(bool, bool, bool, bool)>(),
         samples in 1_usize..6,
+        keeps in prop_oneof![Just(Precision::F32), Just(Precision::Bf16), Just(Precision::F16)],
     ) {
-        let step = Step { kinds: &kinds, cut, learned, around, twice, trains, samples, first: 0 };
+        let step = Step { kinds: &kinds, cut, learned, around, twice, trains, samples, first: 0, keeps };
         prop_assert_eq!(left(step, true), left(step, false));
     }
 
@@ -218,7 +220,7 @@ proptest! {
         samples in 2_usize..6,
         recomputes in any::<[bool; 2]>(),
     ) {
-        let step = Step { kinds: &kinds, cut, learned: false, around: false, twice: false, trains: true, samples, first: 0 };
+        let step = Step { kinds: &kinds, cut, learned: false, around: false, twice: false, trains: true, samples, first: 0, keeps: Precision::F32 };
         prop_assert_eq!(in_parts(step, recomputes), in_parts(step, [false; 2]));
     }
 }

@@ -1,6 +1,7 @@
 //! The binary, as users run it.
 #![allow(clippy::unwrap_used)]
 
+mod activations_as;
 mod arrays;
 mod auto;
 mod bad_input;

@@ -13,14 +13,12 @@ use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use gblend_core::Array;
+use gblend_core::{Array, Precision};
 
 pub(super) use key::SegmentKey;
 use open::OpenSegments;
 pub(crate) use segment::read_segment;
 use segment::write_segment;
-
-use crate::config::Precision;
 
 /// The folder that holds the segments.
 #[derive(Debug)]

@@ -138,7 +138,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::Cache;
     use super::*;
-    use crate::config::Precision;
+    use gblend_core::Precision;
 
     /// The sample at `position` of segment `segment`.
     fn sample(segment: usize, position: usize) -> Array {

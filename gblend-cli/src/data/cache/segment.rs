@@ -6,10 +6,9 @@
 use std::io::{BufRead, Read, Write};
 use std::path::Path;
 
-use gblend_core::Array;
+use gblend_core::{Array, Precision};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Precision;
 use crate::data::kept_sample::{narrowed, widened};
 
 const MAGIC: &str = "gblend-segment-1\n";

@@ -110,12 +110,12 @@ mod tests {
     use std::path::PathBuf;
 
     use gblend_core::dataset::{Partition, Sample, Stream};
-    use gblend_core::{Array, Error, Label, Media, MediaKind};
+    use gblend_core::{Array, Error, Label, Media, MediaKind, Precision};
     use proptest::prelude::*;
 
     use super::super::{Faults, Prepared, SEGMENT};
     use super::*;
-    use crate::config::{Config, Precision};
+    use crate::config::Config;
     use crate::ranks::between_threads;
 
     const CLASSES: [&str; 1] = ["any"];

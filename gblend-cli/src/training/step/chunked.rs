@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use gblend_core::nn::{backward, multiply, sum};
 use gblend_core::tensor::{Dims2, Features, Gradients, Plain};
-use gblend_core::{AutoDevice, Pass, Seed};
+use gblend_core::{AutoDevice, Pass, Precision, Seed};
 use gblend_optim::each_gradient;
 use gblend_optim::network::Part;
 
@@ -33,6 +33,7 @@ pub(super) struct CachedFeatures {
     chunk: NonZeroUsize,
     seed: Seed,
     recomputes: bool,
+    activations_as: Precision,
 }
 
 impl CachedFeatures {
@@ -53,6 +54,7 @@ impl CachedFeatures {
             chunk,
             seed,
             recomputes: context.recomputes,
+            activations_as: context.activations_as,
         };
         for (modality, wanted) in active.encoders().into_iter().enumerate() {
             let Some(input) = inputs.modality(modality).filter(|_| wanted) else {
@@ -147,7 +149,9 @@ impl CachedFeatures {
     /// A chunk drops the same whenever it is computed.
     fn pass(&self, places: &[usize]) -> Pass {
         let first = places.first().copied().unwrap_or(0);
-        Pass::train(self.seed.derive("chunk").nth(first as u64)).recomputing(self.recomputes)
+        Pass::train(self.seed.derive("chunk").nth(first as u64))
+            .recomputing(self.recomputes)
+            .keeping(self.activations_as)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use gblend_core::{AutoDevice, Heads, Seed};
+use gblend_core::{AutoDevice, Heads, Precision, Seed};
 use gblend_optim::Scale;
 
 use crate::config::BatchNormOver;
@@ -28,6 +28,8 @@ pub struct StepContext<'a> {
     pub chunk: Option<NonZeroUsize>,
     /// Whether the backward pass runs stages of encoders again, rather than to keep what they made.
     pub recomputes: bool,
+    /// How maps are kept for the backward pass.
+    pub activations_as: Precision,
     /// What the blend's shares are multiplied by.
     pub scale: Scale,
     /// Who takes it together: nobody else, in a context that is not [`over`](Self::over) some.
@@ -53,6 +55,7 @@ impl<'a> StepContext<'a> {
             epoch,
             chunk: None,
             recomputes: false,
+            activations_as: Precision::default(),
             scale: Scale::default(),
             ranks: &ALONE,
             batch_norm: BatchNormOver::default(),

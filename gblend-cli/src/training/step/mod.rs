@@ -78,7 +78,9 @@ pub fn step(learner: &mut Learner<'_>, batch: LoadedBatch, context: StepContext<
     let inputs = together.in_parts(inputs, &whole, context.heads.len());
     let step = optimizer.steps();
     let seed = context.seed.nth(step);
-    let pass = Pass::train(together.seed(seed)).recomputing(context.recomputes);
+    let pass = Pass::train(together.seed(seed))
+        .recomputing(context.recomputes)
+        .keeping(context.activations_as);
     blend.begin_step(StepStart {
         step,
         seed: seed.derive("blend"),

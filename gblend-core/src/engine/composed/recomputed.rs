@@ -17,7 +17,7 @@ pub fn recomputed<S: Shape, T: Shape, D: Device<f32>>(
     exchange: ExchangeGradients<D>,
 ) -> TapedOn<T, D> {
     let (input, mut recorder) = input.split_tape();
-    let wanted = recorder.requires_grad();
+    let (wanted, keeps) = (recorder.requires_grad(), recorder.keeps());
     recorder.require_grad();
     let ghost = output.ghost();
     recorder.add_backward_op(move |grads: &mut Gradients<f32, D>| {
@@ -31,7 +31,7 @@ pub fn recomputed<S: Shape, T: Shape, D: Device<f32>>(
                 true => RecorderOn::for_parameter(),
                 false => RecorderOn::for_data(),
             };
-            let (output, recorder) = again(input.put_tape(entered))?.split_tape();
+            let (output, recorder) = again(input.put_tape(entered.keeping(keeps)))?.split_tape();
             if !recorder.requires_grad() {
                 return Ok(());
             }

@@ -15,6 +15,7 @@ mod direct;
 pub(super) mod elementwise;
 pub(super) mod gather;
 pub(super) mod gru;
+pub(super) mod kept_maps;
 mod lanes;
 pub(super) mod norm;
 mod outer;

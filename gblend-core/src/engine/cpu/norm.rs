@@ -1,5 +1,6 @@
 //! Batch normalization with an optional ReLU over channels that are contiguous runs of memory.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use pulp::Arch;
@@ -192,10 +193,11 @@ fn affine(moments: &Moments, gamma: f32, beta: f32) -> (f32, f32) {
 pub(in crate::engine) type AffineGradient = (f32, f32);
 
 /// Turns the gradient of the output into that of the input in place; the mask of the ReLU is recomputed. What the moments are
-/// of says whether the gradient flows through them, too. Those of γ and β are this part's share.
-pub(in crate::engine) fn backward(
+/// of says whether the gradient flows through them, too. Those of γ and β are this part's share. `values` gives those of a channel, and is
+/// told how many they are.
+pub(in crate::engine) fn backward<'v>(
     gradient: &mut [f32],
-    values: &[f32],
+    values: impl Fn(usize, usize) -> Cow<'v, [f32]> + Send + Sync,
     moments: &[Moments],
     gamma: &[f32],
     beta: &[f32],
@@ -203,26 +205,25 @@ pub(in crate::engine) fn backward(
     source: &Source,
 ) -> Vec<AffineGradient> {
     let arch = Arch::new();
-    let channel = (values.len() / moments.len().max(1)).max(1);
+    let channel = (gradient.len() / moments.len().max(1)).max(1);
     if let Source::Parts(..) = source {
         return backward_of_parts(gradient, values, moments, gamma, beta, relu, source);
     }
     let from_batch = source.is_batch();
     gradient
         .par_chunks_exact_mut(channel)
-        .zip(values.par_chunks_exact(channel))
         .enumerate()
-        .map(|(c, (gradient, values))| {
-            let moments = &moments[c];
+        .map(|(c, gradient)| {
+            let (moments, values) = (&moments[c], values(c, channel));
             let (scale, shift) = affine(moments, gamma[c], beta[c]);
             let mean = moments.mean;
             let from_batch = from_batch.then_some(moments.inverse_deviation);
             arch.dispatch(|| {
                 let (sum, product) = if relu {
                     let passes = |value: f32| value * scale + shift > 0.0;
-                    channel_backward(gradient, values, mean, scale, from_batch, passes)
+                    channel_backward(gradient, &values, mean, scale, from_batch, passes)
                 } else {
-                    channel_backward(gradient, values, mean, scale, from_batch, |_| true)
+                    channel_backward(gradient, &values, mean, scale, from_batch, |_| true)
                 };
                 (product as f32 * moments.inverse_deviation, sum as f32)
             })
@@ -231,9 +232,9 @@ pub(in crate::engine) fn backward(
 }
 
 /// As [`backward`], of one of several parts: every channel has its sums before those of all parts are known.
-fn backward_of_parts(
+fn backward_of_parts<'v>(
     gradient: &mut [f32],
-    values: &[f32],
+    values: impl Fn(usize, usize) -> Cow<'v, [f32]> + Send + Sync,
     moments: &[Moments],
     gamma: &[f32],
     beta: &[f32],
@@ -241,7 +242,7 @@ fn backward_of_parts(
     source: &Source,
 ) -> Vec<AffineGradient> {
     let arch = Arch::new();
-    let channel = (values.len() / moments.len().max(1)).max(1);
+    let channel = (gradient.len() / moments.len().max(1)).max(1);
     let passes = |c: usize| {
         let (scale, shift) = affine(&moments[c], gamma[c], beta[c]);
         move |value: f32| !relu || value * scale + shift > 0.0
@@ -250,26 +251,26 @@ fn backward_of_parts(
         let passes = passes(c);
         move |gradient: f32, value: f32| if passes(value) { gradient } else { 0.0 }
     };
-    let pairs = gradient
+    let own: Vec<(f64, f64)> = gradient
         .par_chunks_exact(channel)
-        .zip(values.par_chunks_exact(channel));
-    let own: Vec<(f64, f64)> = pairs
         .enumerate()
-        .map(|(c, (gradient, values))| arch.dispatch(|| sums(gradient, values, moments[c].mean, masked(c))))
+        .map(|(c, gradient)| {
+            let values = values(c, channel);
+            arch.dispatch(|| sums(gradient, &values, moments[c].mean, masked(c)))
+        })
         .collect();
     let mut all = own.clone();
     let count = source.of_all(&mut all, channel);
-    let pairs = gradient
-        .par_chunks_exact_mut(channel)
-        .zip(values.par_chunks_exact(channel));
-    pairs.enumerate().for_each(|(c, (gradient, values))| {
+    let channels = gradient.par_chunks_exact_mut(channel).enumerate();
+    channels.for_each(|(c, gradient)| {
+        let values = values(c, channel);
         let (scale, _) = affine(&moments[c], gamma[c], beta[c]);
         let (mean, inverse) = (moments[c].mean, f64::from(moments[c].inverse_deviation));
         let offset = (all[c].0 / count) as f32;
         let slope = (all[c].1 * inverse * inverse / count) as f32;
         let masked = masked(c);
         arch.dispatch(|| {
-            for (gradient, &value) in gradient.iter_mut().zip(values) {
+            for (gradient, &value) in gradient.iter_mut().zip(&*values) {
                 *gradient = scale * (masked(*gradient, value) - offset - (value - mean) * slope);
             }
         });

@@ -11,6 +11,7 @@ use crate::engine::handoff::Handoff;
 use crate::engine::operand::{ParamOn, TapedOn};
 use crate::engine::recomputed::{Again, ExchangeGradients, follow, keep_failure};
 use crate::engine::tape::RecorderOn;
+use crate::precision::Precision;
 
 /// See [`Engine::recomputed`](crate::engine::Engine::recomputed).
 pub fn recomputed<S: Shape, T: Shape>(
@@ -20,7 +21,7 @@ pub fn recomputed<S: Shape, T: Shape>(
     exchange: ExchangeGradients<Cpu>,
 ) -> TapedOn<T, Cpu> {
     let (input, mut recorder) = input.split_tape();
-    let wanted = recorder.requires_grad();
+    let (wanted, keeps) = (recorder.requires_grad(), recorder.keeps());
     let of_input = recorder.take_handoff(checked(&input));
     recorder.require_grad();
     if recorder.is_recording() {
@@ -29,7 +30,7 @@ pub fn recomputed<S: Shape, T: Shape>(
             let gradient = gradient(grads)?;
             if !wanted {
                 follow_again(
-                    input.put_tape(RecorderOn::for_data()),
+                    input.put_tape(RecorderOn::for_data().keeping(keeps)),
                     gradient,
                     again,
                     &exchange,
@@ -45,7 +46,7 @@ pub fn recomputed<S: Shape, T: Shape>(
                 None => std::mem::take(&mut **grads.get_or_alloc_mut(&ghost)?),
             };
             let (at_input, values) = (Rc::new(Cell::new(Vec::new())), checked(&input).len());
-            let entered = received(input, so_far, &at_input);
+            let entered = received(input, keeps, so_far, &at_input);
             follow_again(entered, gradient, again, &exchange, grads);
             let mut found = at_input.take();
             // Of a failure nothing is left, and what comes next counts on as many values.
@@ -84,10 +85,11 @@ fn follow_again<S: Shape, T: Shape>(
 /// the record has been followed back.
 fn received<S: Shape>(
     tensor: Tensor<S, f32, Cpu>,
+    keeps: Precision,
     so_far: Vec<f32>,
     gradient: &Rc<Cell<Vec<f32>>>,
 ) -> TapedOn<S, Cpu> {
-    let mut recorder = RecorderOn::for_parameter();
+    let mut recorder = RecorderOn::for_parameter().keeping(keeps);
     let (handoff, found) = downstream(&tensor, None);
     handoff.add(so_far);
     let gradient = Rc::clone(gradient);

@@ -59,7 +59,11 @@ where
     let exchange = exchange_of(&mut copies)?;
     let (input, recorder) = input.into_engine().split_tape();
     let sums = Sums::at_hand();
-    let entered = Taped::from(input.clone().put_tape(RecorderOn::off()));
+    let entered = Taped::from(
+        input
+            .clone()
+            .put_tape(RecorderOn::off().keeping(recorder.keeps())),
+    );
     let (output, said) = batch_parts::within(sums.noting(), || run(layers, entered, &pass))?;
     let (output, _) = output.into_engine().split_tape();
     let again = Box::new(move |input| {

@@ -131,7 +131,9 @@ fn gradients(
             let active = active
                 .with_loss(&counted, |head| inputs.seen(head))
                 .retaining(|head| !session.share_is_given(head));
-            let pass = Pass::differentiate().recomputing(session.recomputes);
+            let pass = Pass::differentiate()
+                .recomputing(session.recomputes)
+                .keeping(session.config.run.activations_as);
             let outputs = model.forward(&inputs, &pass, &active)?;
             let mut sum: Option<Loss> = None;
             for (head, output) in outputs.into_iter().enumerate() {

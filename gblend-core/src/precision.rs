@@ -14,7 +14,7 @@ pub enum Precision {
     F32,
     /// Rounded to 8 bits of precision, at any magnitude (bfloat16).
     Bf16,
-    /// Rounded to 11 bits of precision between 0.00006 and 65504, to fewer below; a larger number is an error (IEEE 754 binary16).
+    /// Rounded to 11 bits of precision between 0.00006 and 65504, to fewer below; larger numbers there are none (IEEE 754 binary16).
     F16,
 }
 
