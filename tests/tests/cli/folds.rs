@@ -54,18 +54,23 @@ fn table(p: &Playground) {
     p.write("config.toml", CONFIG);
 }
 
+const COMPARE: [&str; 7] = [
+    "compare",
+    "config.toml",
+    "--quiet",
+    "--methods",
+    "equal",
+    "--out",
+    "c",
+];
+
 fn compare(p: &Playground, more: &[&str]) -> Value {
-    let own = [
-        "compare",
-        "config.toml",
-        "--quiet",
-        "--json",
-        "--methods",
-        "equal",
-        "--out",
-        "c",
-    ];
-    p.json(&[&own[..], more].concat())
+    p.json(&[&COMPARE[..], &["--json"], more].concat())
+}
+
+/// What the same says to a reader.
+fn told(p: &Playground, more: &[&str]) -> String {
+    p.succeed(&[&COMPARE[..], more].concat())
 }
 
 /// The split of each sample of a run, by its id.
@@ -127,17 +132,7 @@ fn every_sample_is_tested_once_by_every_method_and_its_group_is_never_trained_on
             (&72.into(), &12.into())
         );
     }
-    let text = p.succeed(&[
-        "compare",
-        "config.toml",
-        "--quiet",
-        "--methods",
-        "equal",
-        "--out",
-        "c",
-        "--folds",
-        "4",
-    ]);
+    let text = told(&p, &["--folds", "4"]);
     assert!(
         text.contains("intervals over 4 folds of 72 samples in 12 groups"),
         "{text}"
@@ -387,21 +382,10 @@ fn methods_that_are_tested_on_other_samples_are_named() {
     let text = std::fs::read_to_string(p.path("table.csv")).unwrap();
     let fewer: Vec<&str> = text.lines().take(49).collect();
     p.write("fewer.csv", fewer.join("\n") + "\n");
-    let comparison = compare(&p, &["--folds", "2", "--variant", "fewer data.table=fewer.csv"]);
+    let arguments = ["--folds", "2", "--variant", "fewer data.table=fewer.csv"];
+    let comparison = compare(&p, &arguments);
     assert_eq!(comparison["other_samples"][0]["method"], "fewer", "{comparison}");
-    let text = p.succeed(&[
-        "compare",
-        "config.toml",
-        "--quiet",
-        "--methods",
-        "equal",
-        "--out",
-        "c",
-        "--folds",
-        "2",
-        "--variant",
-        "fewer data.table=fewer.csv",
-    ]);
+    let text = told(&p, &arguments);
     assert!(
         text.contains("fewer was not tested on the samples of single:body"),
         "{text}"
