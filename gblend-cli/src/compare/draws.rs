@@ -83,7 +83,7 @@ pub(super) fn draws(base: &Config, seeds: usize, folds: Option<usize>) -> Result
     (0..seeds).map(draw).collect()
 }
 
-/// The configuration that a comparison over so many folds starts from.
+/// What makes a configuration the one that a comparison over so many folds starts from: it tests the first of them.
 ///
 /// # Errors
 /// [`Error::Usage`] if it names a fold itself, or there cannot be so many.

@@ -189,7 +189,11 @@ impl Table<'_> {
             let name = self.plan.entries[other].label(base);
             difference(&name, self.pairs(index, other), self.main, self.plan.tested_on())
         };
-        let tunings = self.plan.tuned.get(index);
+        let tunings = self.plan.tuned.get(index).cloned().unwrap_or_default();
+        let (tuned, tuned_by_fold) = match self.plan.folds {
+            None => (tunings.into_iter().next(), Vec::new()),
+            Some(_) => (None, tunings),
+        };
         // Of the same modalities and fusion; a network of one modality is measured by those of all.
         let modalities = match entry.method {
             Method::Single(_) => base.modalities.len(),
@@ -217,13 +221,8 @@ impl Table<'_> {
             method: entry.method.name(),
             modalities: entry.modalities.clone(),
             fusion: entry.fusion.clone(),
-            tuned: tunings
-                .filter(|_| self.plan.folds.is_none())
-                .and_then(|of| of.first().cloned()),
-            tuned_by_fold: tunings
-                .filter(|_| self.plan.folds.is_some())
-                .cloned()
-                .unwrap_or_default(),
+            tuned,
+            tuned_by_fold,
             seeds: cells.iter().map(|(seed, ..)| *seed).collect(),
             joint_head: joint.iter().map(|joint| joint.figure).collect(),
             joint_head_ci95: (!joint.is_empty())

@@ -81,26 +81,7 @@ impl TrainedRun {
             folder: path.to_owned(),
             problem,
         };
-        refuse_comparison(path)?;
-        if !path.join("config.toml").is_file() {
-            return Err(problem(
-                "no config.toml: this is not a folder that `gblend train` wrote".into(),
-            ));
-        }
-        let summary = path.join("summary.json");
-        if !summary.is_file() {
-            return Err(problem(
-                "no summary.json: the run did not end; `gblend train --resume` goes on with it".into(),
-            ));
-        }
-        let text = std::fs::read_to_string(&summary).map_err(Error::read(&summary))?;
-        let summary: Summary = serde_json::from_str(&text)
-            .map_err(|error| problem(format!("summary.json cannot be understood: {error}")))?;
-        let description = path.join("model.json");
-        let text = std::fs::read_to_string(&description).map_err(Error::read(&description))?;
-        let model: ModelDescription = serde_json::from_str(&text)
-            .map_err(|error| problem(format!("model.json cannot be understood: {error}")))?;
-        model.check_format().map_err(problem)?;
+        let (summary, model) = Self::described(path)?;
         let weights = path.join("model.safetensors");
         let bytes = std::fs::read(&weights).map_err(Error::read(&weights))?;
         if blake3::hash(&bytes).to_hex().as_str() != model.blake3 {
@@ -126,6 +107,44 @@ impl TrainedRun {
             summary,
             stopped: None,
         })
+    }
+
+    /// Which sample a run that has ended had in which split, without its parameters; none in the folders of older runs.
+    ///
+    /// # Errors
+    /// As [`open_ended`](Self::open_ended), but for what is wrong with the parameters.
+    pub fn membership_of_ended(path: &Path) -> Result<Option<Membership>> {
+        let (_, model) = Self::described(path)?;
+        read_splits(path, model.splits_blake3.as_deref())
+    }
+
+    /// What a run that has ended says of itself and of its model.
+    fn described(path: &Path) -> Result<(Summary, ModelDescription)> {
+        let problem = |problem: String| Error::Run {
+            folder: path.to_owned(),
+            problem,
+        };
+        refuse_comparison(path)?;
+        if !path.join("config.toml").is_file() {
+            return Err(problem(
+                "no config.toml: this is not a folder that `gblend train` wrote".into(),
+            ));
+        }
+        let summary = path.join("summary.json");
+        if !summary.is_file() {
+            return Err(problem(
+                "no summary.json: the run did not end; `gblend train --resume` goes on with it".into(),
+            ));
+        }
+        let text = std::fs::read_to_string(&summary).map_err(Error::read(&summary))?;
+        let summary: Summary = serde_json::from_str(&text)
+            .map_err(|error| problem(format!("summary.json cannot be understood: {error}")))?;
+        let description = path.join("model.json");
+        let text = std::fs::read_to_string(&description).map_err(Error::read(&description))?;
+        let model: ModelDescription = serde_json::from_str(&text)
+            .map_err(|error| problem(format!("model.json cannot be understood: {error}")))?;
+        model.check_format().map_err(problem)?;
+        Ok((summary, model))
     }
 
     /// The configuration of the run.

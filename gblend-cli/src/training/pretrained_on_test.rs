@@ -36,7 +36,7 @@ pub(super) fn refuse_pretrained_on_test(session: &Session<'_>, splits: &Splits) 
         };
         for (key, run) in encoder.into_iter().chain(reference) {
             let folder = config.base.join(run);
-            let Some(membership) = TrainedRun::open_ended(&folder)?.membership else {
+            let Some(membership) = TrainedRun::membership_of_ended(&folder)? else {
                 continue;
             };
             let found = seen_before(session.source.as_ref(), &session.prepared, splits, &membership);
