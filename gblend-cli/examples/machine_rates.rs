@@ -2,6 +2,9 @@
 //!
 //! Takes commands, a line each: `measure` answers with the rate of matrix products in floating-point operations per
 //! second, and that of copies in bytes per second, read and written ones together.
+//!
+//! Each thread has a pool of its own, of one thread. A product by the threads that all share would be divided among them, and the rate
+//! of one would be that of all the cores that have nothing else to do.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
@@ -13,8 +16,11 @@ use gblend_core::nn::Linear;
 use gblend_core::tensor::Plain;
 use gblend_core::{AutoDevice, Pass, Seed};
 
-/// Rows and columns of the matrices: large enough that nothing but the product counts.
-const SIDE: usize = 512;
+/// Rows of the matrix on the left: so many that nothing but the product counts.
+const ROWS: usize = 2048;
+
+/// Rows and columns of the other one. The best rate is what a machine can do.
+const SIDES: [usize; 3] = [128, 256, 512];
 
 /// Elements of a copy: more than caches hold.
 const COPIED: usize = 1 << 23;
@@ -42,7 +48,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The sum over threads of what each does in a second.
 fn rate(threads: usize, work: fn() -> Result<f64, gblend_core::Error>) -> Result<f64, Box<dyn Error>> {
     std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let alone = move || -> Result<f64, String> {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+            let pool = pool.map_err(|error| error.to_string())?;
+            pool.install(work).map_err(|error| error.to_string())
+        };
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(alone)).collect();
         let mut sum = 0.0;
         for thread in running {
             sum += thread.join().map_err(|_| "a thread panicked")??;
@@ -51,15 +62,20 @@ fn rate(threads: usize, work: fn() -> Result<f64, gblend_core::Error>) -> Result
     })
 }
 
-/// Floating-point operations per second: a fully connected layer is one product on the calling thread.
+/// Floating-point operations per second: a fully connected layer is one product.
 fn products() -> Result<f64, gblend_core::Error> {
     let device = AutoDevice::default();
-    let layer = Linear::without_bias(&device, SIDE, SIDE, Seed::new(1))?;
-    let input = Plain::filled(&device, (SIDE, SIDE), 0.5)?;
-    per_second(2.0 * (SIDE * SIDE * SIDE) as f64, || {
-        black_box(layer.forward(input.enter(Pass::evaluate().recorder()))?);
-        Ok(())
-    })
+    let mut best: f64 = 0.0;
+    for side in SIDES {
+        let layer = Linear::without_bias(&device, side, side, Seed::new(1))?;
+        let input = Plain::filled(&device, (ROWS, side), 0.5)?;
+        let rate = per_second(2.0 * (ROWS * side * side) as f64, || {
+            black_box(layer.forward(input.enter(Pass::evaluate().recorder()))?);
+            Ok(())
+        })?;
+        best = best.max(rate);
+    }
+    Ok(best)
 }
 
 /// Bytes per second.
