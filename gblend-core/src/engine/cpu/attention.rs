@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::activation::exp;
@@ -13,6 +14,8 @@ use super::lanes::{self, LANES};
 use super::raw::{Matrix, MatrixMut};
 use super::short_attention::{self, LONGEST};
 use super::softmax::{Peak, exp_of_differences, shares_backward};
+use super::tiles::{self, Left, Whole};
+use super::transpose::columns_as_rows;
 
 /// Queries whose scores are computed at a time.
 const QUERIES: usize = 64;
@@ -149,6 +152,10 @@ fn grain(tracks: &[Track]) -> usize {
 struct Scratch {
     scores: Vec<f32>,
     of_scores: Vec<f32>,
+    /// Keys and values, with a row for each feature.
+    turned: [Vec<f32>; 2],
+    /// Of each query.
+    means: Vec<f32>,
     short: short_attention::Scratch,
 }
 
@@ -157,14 +164,54 @@ fn padded(keys: usize) -> usize {
     keys.next_multiple_of(LANES)
 }
 
-/// `query · keyᵀ` in rows of [`padded`] places, of which those beyond the keys are −∞.
-fn scores(query: Matrix<'_>, key: Matrix<'_>, scores: &mut Vec<f32>) {
-    let (queries, keys) = (query.height(), key.height());
+/// A row for each feature of some keys, at most [`KEYS`], of whole vectors. A general product would turn them value by value, for every
+/// few queries anew.
+fn turn<'a>(keys: Matrix<'_>, turned: &'a mut Vec<f32>) -> Matrix<'a> {
+    let stride = columns_as_rows::<KEYS>(keys, turned);
+    Matrix::rows(turned, keys.width(), keys.height(), stride)
+}
+
+/// `query · key` in rows of [`padded`] places, of which those beyond the keys are −∞.
+fn scores(query: Matrix<'_>, turned_key: Matrix<'_>, scores: &mut Vec<f32>) {
+    let (queries, keys) = (query.height(), turned_key.width());
     let row = padded(keys);
-    scores.clear();
-    scores.resize(queries * row, f32::NEG_INFINITY);
+    scores.resize(queries * row, 0.0);
     let mut target = MatrixMut::strided(scores, queries, keys, row);
-    target.product(query, key.transposed(), false);
+    target.product(query, turned_key, false);
+    for row in scores.chunks_exact_mut(row) {
+        row[keys..].fill(f32::NEG_INFINITY);
+    }
+}
+
+/// `target = shares · rows`, or `target += shares · rows`.
+fn weighted(shares: Matrix<'_>, rows: Matrix<'_>, accumulate: bool, target: &mut MatrixMut<'_>) {
+    let Some((values, stride)) = rows.whole_rows(LANES) else {
+        return target.product(shares, rows, accumulate);
+    };
+    Arch::new().dispatch(Weighted {
+        shares,
+        rows: Whole { values, stride },
+        accumulate,
+        target,
+    });
+}
+
+/// Rows of a head are as narrow as one tile, which reads them as they lie; a general product copies the shares first.
+struct Weighted<'a, 'b, 'c> {
+    shares: Matrix<'a>,
+    rows: Whole<'a>,
+    accumulate: bool,
+    target: &'b mut MatrixMut<'c>,
+}
+
+impl WithSimd for Weighted<'_, '_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let depth = (self.shares.width(), self.accumulate);
+        tiles::product(simd, Left::Rows(self.shares), self.rows, depth, self.target);
+    }
 }
 
 /// `softmax(Q Kᵀ / √share) V` of each head, between the rows of each sequence, and the peaks of each head's queries.
@@ -199,17 +246,8 @@ pub(in crate::engine) fn forward(
                 let inputs = [track.of(query), key, value];
                 return short_attention::forward(size.scale(), inputs, target, peaks, &mut scratch.short);
             }
-            for (start, peaks) in (0..).step_by(QUERIES).zip(peaks.chunks_mut(QUERIES)) {
-                let rows = queries.start + start..queries.start + start + peaks.len();
-                let mut target = target.part(start..start + peaks.len());
-                attend(
-                    size.scale(),
-                    [track.of(query).part(rows), key, value],
-                    &mut target,
-                    peaks,
-                    scratch,
-                );
-            }
+            let query = track.of(query).part(queries);
+            attend(size.scale(), [query, key, value], &mut target, peaks, scratch);
         },
     );
     (output, peaks)
@@ -226,17 +264,18 @@ fn attend(
     peaks.fill([f32::NEG_INFINITY, 0.0]);
     for first in (0..key.height()).step_by(KEYS) {
         let keys = first..key.height().min(first + KEYS);
-        scores(query, key.part(keys.clone()), &mut scratch.scores);
         let row = padded(keys.len());
-        exponentials(
-            scale,
-            row,
-            &mut scratch.scores,
-            peaks,
-            (first > 0).then_some(&mut *target),
-        );
-        let shares = Matrix::rows(&scratch.scores, peaks.len(), keys.len(), row);
-        target.product(shares, value.part(keys), first > 0);
+        let Scratch { scores, turned, .. } = scratch;
+        let turned_key = turn(key.part(keys.clone()), &mut turned[0]);
+        let value = value.part(keys.clone());
+        for (start, peaks) in (0..).step_by(QUERIES).zip(peaks.chunks_mut(QUERIES)) {
+            let queries = start..start + peaks.len();
+            let mut target = target.part(queries.clone());
+            self::scores(query.part(queries), turned_key, scores);
+            exponentials(scale, row, scores, peaks, (first > 0).then_some(&mut target));
+            let shares = Matrix::rows(scores, peaks.len(), keys.len(), row);
+            weighted(shares, value, first > 0, &mut target);
+        }
     }
     for (row, peak) in peaks.iter_mut().enumerate() {
         peak[1] = 1.0 / peak[1];
@@ -372,34 +411,36 @@ fn attend_backward(
     (of_query, [mut of_key, mut of_value]): (&mut MatrixMut<'_>, [MatrixMut<'_>; 2]),
     scratch: &mut Scratch,
 ) {
-    let mut means = [0.0; QUERIES];
-    for (start, peaks) in (0..).step_by(QUERIES).zip(peaks.chunks(QUERIES)) {
-        let rows = queries.start + start..queries.start + start + peaks.len();
-        let (query, gradient) = (query.part(rows.clone()), gradient.part(rows.clone()));
-        // What the shares' gradients add up to, each times its share: the output has the sums.
-        inner_products(gradient, output.part(rows), &mut means);
-        let mut of_query = of_query.part(start..start + peaks.len());
-        for first in (0..key.height()).step_by(KEYS) {
-            let keys = first..key.height().min(first + KEYS);
-            let (key, value) = (key.part(keys.clone()), value.part(keys.clone()));
-            let Scratch {
-                scores: shares,
-                of_scores,
-                ..
-            } = scratch;
-            scores(query, key, shares);
-            scores(gradient, value, of_scores);
-            let row = padded(keys.len());
-            softmax_backward(scale, row, shares, of_scores, peaks, &means);
+    let Scratch {
+        scores: shares,
+        of_scores,
+        turned: [turned_key, turned_value],
+        means,
+        ..
+    } = scratch;
+    let [query, output, gradient] = [query, output, gradient].map(|matrix| matrix.part(queries.clone()));
+    // What the shares' gradients add up to, each times its share: the output has the sums.
+    means.resize(peaks.len(), 0.0);
+    inner_products(gradient, output, means);
+    for first in (0..key.height()).step_by(KEYS) {
+        let keys = first..key.height().min(first + KEYS);
+        let row = padded(keys.len());
+        let (key, value) = (key.part(keys.clone()), value.part(keys.clone()));
+        let (turned_key, turned_value) = (turn(key, turned_key), turn(value, turned_value));
+        let blocks = peaks.chunks(QUERIES).zip(means.chunks(QUERIES));
+        for (start, (peaks, means)) in (0..).step_by(QUERIES).zip(blocks) {
+            let queries = start..start + peaks.len();
+            let (query, gradient) = (query.part(queries.clone()), gradient.part(queries.clone()));
+            scores(query, turned_key, shares);
+            scores(gradient, turned_value, of_scores);
+            softmax_backward(scale, row, shares, of_scores, peaks, means);
             let matrix = |values| Matrix::rows(values, peaks.len(), keys.len(), row);
             let (shares, of_scores) = (matrix(shares), matrix(of_scores));
-            of_value
-                .part(keys.clone())
-                .product(shares.transposed(), gradient, start > 0);
-            of_key
-                .part(keys)
-                .product(of_scores.transposed(), query, start > 0);
-            of_query.product(of_scores, key, first > 0);
+            let mut of_value = of_value.part(keys.clone());
+            of_value.product(shares.transposed(), gradient, start > 0);
+            let mut of_key = of_key.part(keys.clone());
+            of_key.product(of_scores.transposed(), query, start > 0);
+            weighted(of_scores, key, first > 0, &mut of_query.part(queries));
         }
     }
 }

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::activation::{sigmoid, tanh};
 use super::dense::{self, DenseSize};
 use super::raw::{Matrix, MatrixMut};
+use super::transpose::transposed;
 
 /// Sequences of one task.
 const GROUP: usize = 32;
@@ -208,17 +209,6 @@ fn advance(gates: &mut [f32], product: &[f32], before: Option<&[f32]>, state: &m
             }
         }
     });
-}
-
-/// `[rows, columns]` to `[columns, rows]`.
-fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let mut target = vec![0.0; values.len()];
-    for (row, values) in values.chunks_exact(columns.max(1)).enumerate() {
-        for (column, &value) in values.iter().enumerate() {
-            target[column * rows + row] = value;
-        }
-    }
-    target
 }
 
 /// Goes through the steps from the last to the first, with the gradient of each state.

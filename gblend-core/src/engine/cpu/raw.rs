@@ -123,6 +123,24 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// Some of the columns.
+    ///
+    /// # Panics
+    /// If there are no such columns: a bug of the caller.
+    pub(super) fn columns_part(self, columns: Range<usize>) -> Self {
+        assert!(
+            columns.start <= columns.end && columns.end <= self.columns,
+            "columns {columns:?} of {}",
+            self.columns
+        );
+        let first = (columns.start * self.column_stride).min(self.data.len());
+        Self {
+            data: &self.data[first..],
+            columns: columns.len(),
+            ..self
+        }
+    }
+
     /// The rows, if the elements of each follow each other.
     pub(super) fn as_rows(self) -> Option<impl ExactSizeIterator<Item = &'a [f32]>> {
         let Self {

@@ -8,7 +8,7 @@ use super::lanes::{self, LANES};
 use super::raw::{Matrix, MatrixMut};
 use super::softmax::{Peak, exp_of_differences, shares_backward};
 use super::tiles::{Left, Whole, product};
-use super::transpose::transpose;
+use super::transpose::columns_as_rows;
 
 /// Steps of the longest sequence that is computed so.
 pub(super) const LONGEST: usize = 64;
@@ -79,19 +79,10 @@ fn whole<'a>(matrix: Matrix<'a>, filled: &'a mut Vec<f32>) -> Whole<'a> {
     }
 }
 
-/// The columns of a matrix as rows, the last one again up to whole vectors.
+/// The columns of a matrix as rows.
 #[inline(always)]
 fn turned_rows<'a>(matrix: Matrix<'_>, turned: &'a mut Vec<f32>) -> Whole<'a> {
-    let stride = matrix.height().next_multiple_of(LANES);
-    turned.resize(matrix.width() * stride, 0.0);
-    let mut lines: [&[f32]; LONGEST] = [&[]; LONGEST];
-    let count = matrix.height().min(LONGEST);
-    if let Some(rows) = matrix.as_rows() {
-        for (line, row) in lines.iter_mut().zip(rows) {
-            *line = row;
-        }
-    }
-    transpose(&lines[..count], stride, turned);
+    let stride = columns_as_rows::<LONGEST>(matrix, turned);
     Whole {
         values: turned,
         stride,

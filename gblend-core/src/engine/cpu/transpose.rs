@@ -1,5 +1,8 @@
 //! Rows of samples to samples of rows.
 
+use super::lanes::LANES;
+use super::raw::Matrix;
+
 /// Rows that are read side by side: as many as a vector of the widest instruction set has lanes.
 const GROUP: usize = 16;
 
@@ -40,6 +43,23 @@ pub(super) fn transpose(rows: &[&[f32]], width: usize, target: &mut [f32]) {
         }
         scalar(group, 0, first, width, target);
     }
+}
+
+/// The columns of a matrix of at most `N` rows as rows, each with its last element again up to whole vectors; from one of them to the next
+/// are so many elements.
+#[inline(always)]
+pub(super) fn columns_as_rows<const N: usize>(matrix: Matrix<'_>, turned: &mut Vec<f32>) -> usize {
+    let stride = matrix.height().next_multiple_of(LANES);
+    turned.resize(matrix.width() * stride, 0.0);
+    let mut lines: [&[f32]; N] = [&[]; N];
+    let count = matrix.height().min(N);
+    if let Some(rows) = matrix.as_rows() {
+        for (line, row) in lines.iter_mut().zip(rows) {
+            *line = row;
+        }
+    }
+    transpose(&lines[..count], stride, turned);
+    stride
 }
 
 /// `[columns, rows]` of a matrix `[rows, columns]`.
