@@ -295,6 +295,50 @@ fn the_bootstrap_covers_the_sampling_error_of_a_mean() {
 }
 
 #[test]
+fn the_error_of_a_mean_over_groups_is_that_of_statsmodels() {
+    // OLS on a constant with cov_type="cluster", statsmodels 0.15.0: 0.88888889.
+    let values = vec![1.0, 2.0, 4.0, 8.0, 3.0, -1.0, 0.5, 2.5, 7.0];
+    let changes = LossChanges::new(vec![vec![0.0, 0.0]], vec![values]).unwrap();
+    let changes = changes.in_groups(&[0, 1], &[0, 0, 1, 1, 1, 2, 3, 3, 2]).unwrap();
+    assert_close(&[changes.movements().covariance.get(0, 0)], &[8.0 / 9.0], 1e-12);
+}
+
+proptest! {
+    #[test]
+    fn samples_that_repeat_within_their_group_tell_no_more_than_one_of_them(
+        values in proptest::collection::vec(-3.0..3.0_f64, 3..20), copies in 2_usize..5, seed in 0_u64..100,
+    ) {
+        let train = || vec![vec![0.5; 4]];
+        let once = LossChanges::new(train(), vec![values.clone()]).unwrap();
+        let repeated: Vec<f64> = values.iter().flat_map(|&value| std::iter::repeat_n(value, copies)).collect();
+        let groups: Vec<usize> = (0..repeated.len()).map(|at| at / copies).collect();
+        let repeated = LossChanges::new(train(), vec![repeated]).unwrap();
+        let grouped = repeated.clone().in_groups(&[0, 1, 2, 3], &groups).unwrap();
+        let error = |changes: &LossChanges| changes.movements().covariance.get(0, 0);
+        assert_close(&[error(&grouped)], &[error(&once)], 1e-9);
+        prop_assume!(error(&once) > 1e-6);
+        prop_assert!(error(&repeated) < 0.7 * error(&once));
+        let [mut one, mut other] = [seed, seed].map(|seed| Seed::new(seed).rng());
+        assert_close(&grouped.resampled(&mut one).delta_g, &once.resampled(&mut other).delta_g, 1e-9);
+    }
+
+    #[test]
+    fn groups_of_one_sample_each_are_no_groups(values in proptest::collection::vec(-3.0..3.0_f64, 3..20)) {
+        let numbers: Vec<usize> = (0..values.len()).collect();
+        let alone = LossChanges::new(vec![vec![0.5; 4]], vec![values]).unwrap();
+        prop_assert_eq!(alone.clone().in_groups(&[0, 1, 2, 3], &numbers).unwrap(), alone);
+    }
+}
+
+#[test]
+fn groups_of_another_number_of_samples_are_refused() {
+    let changes = LossChanges::new(vec![vec![0.0; 3]], vec![vec![0.0; 2]]).unwrap();
+    assert!(changes.clone().in_groups(&[0; 3], &[0; 3]).is_err());
+    assert!(changes.clone().in_groups(&[0; 2], &[0; 2]).is_err());
+    assert!(changes.in_groups(&[0; 3], &[0; 2]).is_ok());
+}
+
+#[test]
 fn changes_that_do_not_belong_together_are_refused() {
     assert!(LossChanges::new(vec![vec![0.0]], vec![]).is_err());
     assert!(LossChanges::new(vec![vec![0.0], vec![0.0, 1.0]], vec![vec![0.0], vec![0.0]]).is_err());

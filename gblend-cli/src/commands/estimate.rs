@@ -22,7 +22,7 @@ use crate::ranks::Ranks;
 use crate::records::FittedModalities;
 use crate::tables::{blend_table, estimate_table};
 use crate::training::open_together;
-use crate::training::probe::{StartingPoint, estimate};
+use crate::training::probe::{StartingPoint, estimate, too_few_groups};
 use crate::training::session::{threads_of_rank, with_threads};
 
 /// Estimates blend weights, from a configuration's network or from loss curves, and trains nothing.
@@ -211,7 +211,8 @@ impl Estimate {
             };
             let state = state_of(&mut session.initial_model()?)?;
             let estimate = estimate(&session, &splits, &state, &request, live, None, reporter)?;
-            let report = blend.take_estimate(0, &estimate)?;
+            let mut report = blend.take_estimate(0, &estimate)?;
+            report.warnings.extend(too_few_groups(&session, &splits));
             // Strategies other than `ogr` have no policy by that name.
             let settings = serde_json::to_value(&config.blend.plugin).unwrap_or_default();
             let policy = settings["policy"]

@@ -2,7 +2,26 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use gblend_core::Source;
+
 use super::position::SampleIndex;
+
+/// The unit that each of some samples belongs to, numbered from 0: its group, or itself where it has none. `None` if no sample has one.
+pub fn units(source: &dyn Source, samples: &[SampleIndex]) -> Option<Vec<usize>> {
+    let mut known: HashMap<String, usize> = HashMap::new();
+    let mut count = 0;
+    let units = samples.iter().map(|&sample| {
+        let next = count;
+        let unit = match source.sample(sample as usize).group {
+            Some(group) => *known.entry(group).or_insert(next),
+            None => next,
+        };
+        count += usize::from(unit == next);
+        unit
+    });
+    let units: Vec<usize> = units.collect();
+    (!known.is_empty()).then_some(units)
+}
 
 /// The number of a sample without a group. No group has it: a dataset has fewer samples.
 const NONE: u32 = u32::MAX;

@@ -38,6 +38,7 @@ mod whole;
 pub use binding::bind;
 pub use encoded::{EncodedSamples, Encoding};
 pub use folds::{Fold, FoldTraining, LeftOut, folds};
+pub use groups::units;
 pub use identities::{tell_apart, tell_each};
 pub(crate) use inspect::content_of;
 pub use kept_sample::as_kept;

@@ -13,6 +13,8 @@ pub struct LossChanges {
     train: Vec<Vec<Option<f64>>>,
     /// The same on samples that were not.
     held_out: Vec<Vec<Option<f64>>>,
+    /// What is drawn as a whole of each.
+    units: [Units; 2],
 }
 
 impl LossChanges {
@@ -37,25 +39,51 @@ impl LossChanges {
         }
         check("training", &train)?;
         check("held-out", &held_out)?;
-        Ok(Self { train, held_out })
+        let units = [&train, &held_out].map(|lists| Units::alone(lists.first().map_or(0, Vec::len)));
+        Ok(Self {
+            train,
+            held_out,
+            units,
+        })
     }
 
-    /// Means over the samples, and the covariance of the error that their finite number leaves in `ΔO`.
+    /// The same samples in groups, of which each sample's number is given: training samples, then held-out ones. Those of one group are alike (one
+    /// speaker, one patient), so that groups and not samples are what is drawn, and what an error is of.
+    ///
+    /// With few groups there is little to draw from, and errors come out too small.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there are not as many numbers as samples.
+    pub fn in_groups(self, train: &[usize], held_out: &[usize]) -> Result<Self> {
+        let [of_train, of_held_out] = &self.units;
+        for (units, numbers) in [(of_train, train), (of_held_out, held_out)] {
+            if units.samples() != numbers.len() {
+                let expected = format!("groups of {} samples", units.samples());
+                return Err(Error::shape("groups of loss changes", expected, [numbers.len()]));
+            }
+        }
+        let units = [train, held_out].map(Units::of_groups);
+        Ok(Self { units, ..self })
+    }
+
+    /// Means over the samples, and the covariance of the error that their finite number, or that of their groups, leaves in `ΔO`.
     pub fn movements(&self) -> Movements {
-        let all = |samples: &[Vec<Option<f64>>]| (0..samples.first().map_or(0, Vec::len)).collect::<Vec<_>>();
-        self.movements_of(&all(&self.train), &all(&self.held_out))
-    }
-
-    /// The same from as many samples drawn with replacement. Every head sees the same draw.
-    pub fn resampled(&self, rng: &mut impl Rng) -> Movements {
-        let train = draw(self.train.first().map_or(0, Vec::len), rng);
-        let held_out = draw(self.held_out.first().map_or(0, Vec::len), rng);
+        let [train, held_out] = self.units.each_ref().map(Units::all);
         self.movements_of(&train, &held_out)
     }
 
-    fn movements_of(&self, train: &[usize], held_out: &[usize]) -> Movements {
-        let means = |changes: &[Vec<Option<f64>>], samples: &[usize]| -> Vec<f64> {
-            changes.iter().map(|changes| mean(changes, samples)).collect()
+    /// The same from as many samples or groups drawn with replacement. Every head sees the same draw.
+    pub fn resampled(&self, rng: &mut impl Rng) -> Movements {
+        let [of_train, of_held_out] = &self.units;
+        let train = of_train.drawn(draw(of_train.count(), rng));
+        let held_out = of_held_out.drawn(draw(of_held_out.count(), rng));
+        self.movements_of(&train, &held_out)
+    }
+
+    fn movements_of(&self, train: &Drawn<'_>, held_out: &Drawn<'_>) -> Movements {
+        let means = |changes: &[Vec<Option<f64>>], drawn: &Drawn<'_>| -> Vec<f64> {
+            let of_head = |changes: &Vec<Option<f64>>| mean(changes, &drawn.samples);
+            changes.iter().map(of_head).collect()
         };
         let (on_train, on_held_out) = (means(&self.train, train), means(&self.held_out, held_out));
         Movements {
@@ -196,6 +224,69 @@ fn mean(values: &[Option<f64>], samples: &[usize]) -> f64 {
     sum / count.max(1) as f64
 }
 
+/// Samples that are drawn together: those of a group, or each on its own.
+#[derive(Clone, Debug, PartialEq)]
+struct Units {
+    /// The samples, those of a unit one after another.
+    order: Vec<usize>,
+    /// Where each unit begins, and the end of the last.
+    bounds: Vec<usize>,
+}
+
+impl Units {
+    fn alone(samples: usize) -> Self {
+        Self {
+            order: (0..samples).collect(),
+            bounds: (0..=samples).collect(),
+        }
+    }
+
+    fn of_groups(numbers: &[usize]) -> Self {
+        let mut order: Vec<usize> = (0..numbers.len()).collect();
+        order.sort_by_key(|&sample| numbers[sample]);
+        let is_first = |&at: &usize| at == 0 || numbers[order[at - 1]] != numbers[order[at]];
+        let mut bounds: Vec<usize> = (0..order.len()).filter(is_first).collect();
+        bounds.push(order.len());
+        Self { order, bounds }
+    }
+
+    fn samples(&self) -> usize {
+        self.order.len()
+    }
+
+    fn count(&self) -> usize {
+        self.bounds.len() - 1
+    }
+
+    fn is_of_groups(&self) -> bool {
+        self.count() < self.samples()
+    }
+
+    fn members(&self, unit: usize) -> &[usize] {
+        &self.order[self.bounds[unit]..self.bounds[unit + 1]]
+    }
+
+    fn drawn(&self, units: Vec<usize>) -> Drawn<'_> {
+        let samples = units.iter().flat_map(|&unit| self.members(unit)).copied();
+        Drawn {
+            samples: samples.collect(),
+            of: self,
+            units,
+        }
+    }
+
+    fn all(&self) -> Drawn<'_> {
+        self.drawn((0..self.count()).collect())
+    }
+}
+
+/// Some units, of which one may be there more than once.
+struct Drawn<'a> {
+    of: &'a Units,
+    units: Vec<usize>,
+    samples: Vec<usize>,
+}
+
 /// How many of the samples both have.
 fn shared(a: &[Option<f64>], b: &[Option<f64>], samples: &[usize]) -> usize {
     let both = |&&i: &&usize| a[i].is_some() && b[i].is_some();
@@ -213,13 +304,36 @@ fn covariance(a: &[Option<f64>], b: &[Option<f64>], samples: &[usize]) -> f64 {
 
 /// The covariance of two means over samples: only the samples that both have tie them together. 0 for a single one,
 /// about which nothing is known.
-fn error_of_mean(a: &[Option<f64>], b: &[Option<f64>], samples: &[usize]) -> f64 {
+fn error_of_mean(a: &[Option<f64>], b: &[Option<f64>], drawn: &Drawn<'_>) -> f64 {
+    let samples = &drawn.samples;
+    let count = |values| shared(values, values, samples) as f64;
+    if drawn.of.is_of_groups() {
+        let (units, sum) = products_of_units(a, b, drawn);
+        return match units {
+            0 | 1 => 0.0,
+            units => sum * units as f64 / (units - 1) as f64 / (count(a) * count(b)),
+        };
+    }
     match shared(a, b, samples) {
         0 | 1 => 0.0,
         both => {
-            let count = |values| shared(values, values, samples) as f64;
             let overlap = (both * both) as f64 / (count(a) * count(b));
             covariance(a, b, samples) / (both - 1) as f64 * overlap
         }
     }
+}
+
+/// In how many units both have samples, and the products of the deviations in each, added up within the unit before they are
+/// multiplied: the sandwich estimator of clustered data (Liang and Zeger, 1986).
+fn products_of_units(a: &[Option<f64>], b: &[Option<f64>], drawn: &Drawn<'_>) -> (usize, f64) {
+    let (mean_a, mean_b) = (mean(a, &drawn.samples), mean(b, &drawn.samples));
+    let deviation = |values: &[Option<f64>], mean: f64, unit: usize| -> Option<f64> {
+        let seen = drawn.of.members(unit).iter().filter_map(|&i| values[i]);
+        seen.map(|value| value - mean).reduce(|sum, value| sum + value)
+    };
+    let products = drawn
+        .units
+        .iter()
+        .filter_map(|&unit| Some(deviation(a, mean_a, unit)? * deviation(b, mean_b, unit)?));
+    products.fold((0, 0.0), |(units, sum), product| (units + 1, sum + product))
 }

@@ -12,6 +12,7 @@ mod compare_intervals;
 mod determinism;
 mod device;
 mod dry_run;
+mod estimate_groups;
 mod every_path;
 mod export;
 mod faults;

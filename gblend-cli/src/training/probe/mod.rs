@@ -5,6 +5,7 @@
 
 mod gradient;
 mod head_probe;
+mod held_out_groups;
 mod probes;
 mod progress_file;
 mod setup;
@@ -14,13 +15,14 @@ use gblend_core::ogr::Movements;
 use gblend_core::params::State;
 use gblend_core::{Estimate, EstimateRequest, Estimator, SampleRng};
 
-use crate::data::Splits;
+use crate::data::{Evaluable, Splits};
 use crate::error::Result;
 use crate::progress::Reporter;
 use crate::run_folder::checkpoint::ProbeStore;
 use crate::training::session::Session;
 use setup::ProbeSetup;
 
+pub use held_out_groups::too_few_groups;
 pub use starting_point::StartingPoint;
 
 /// Makes an estimate from the live parameters and running statistics in `state`. Probes keep how far they are in
@@ -50,6 +52,8 @@ pub fn estimate(
             let ran = probes::run(&setup, epochs, *length);
             reporter.aside_is_over();
             let (changes, longest) = ran?;
+            let [train, held_out] = [setup.subset.samples(), splits.held_out.samples()];
+            let changes = held_out_groups::in_groups(changes, session, train, held_out)?;
             let resample = |rng: &mut SampleRng| changes.resampled(rng);
             Ok(Estimate {
                 estimator: request.estimator.measurement(),

@@ -25,7 +25,7 @@ use crate::run_folder::checkpoint::Checkpoint;
 use crate::tables::blend_table;
 use crate::training::evaluated::evaluate_together;
 use crate::training::learner::Learner;
-use crate::training::probe::{StartingPoint, estimate};
+use crate::training::probe::{StartingPoint, estimate, too_few_groups};
 use crate::training::session::Session;
 use crate::training::step::active_heads;
 use crate::training::steps::train_on;
@@ -254,7 +254,8 @@ impl<'a, 'l> Training<'a, 'l> {
             keeping,
             reporter,
         )?;
-        let report = learner.blend.take_estimate(epoch, &estimate)?;
+        let mut report = learner.blend.take_estimate(epoch, &estimate)?;
+        report.warnings.extend(too_few_groups(session, self.splits));
         state.keep_estimate(epoch, &estimate);
         let took = began.elapsed();
         state.estimated_for(took);

@@ -1,0 +1,43 @@
+//! Whether an estimate knows how groups of samples differ.
+//!
+//! Held-out samples of one speaker or one patient are alike. With groups enough an error is one of groups; with few, nobody knows how the next
+//! one differs, and it is said that the intervals are of samples.
+
+use gblend_core::ogr::LossChanges;
+
+use crate::data::{Evaluable, SampleIndex, Splits, units};
+use crate::error::Result;
+use crate::records::LEAST_GROUPS;
+use crate::training::session::Session;
+
+/// The changes with errors over groups, where training and held-out samples each have enough of them.
+pub(super) fn in_groups(
+    changes: LossChanges,
+    session: &Session<'_>,
+    train: &[SampleIndex],
+    held_out: &[SampleIndex],
+) -> Result<LossChanges> {
+    let of = |samples| units(session.source.as_ref(), samples).filter(|units| count(units) >= LEAST_GROUPS);
+    match (of(train), of(held_out)) {
+        (Some(train), Some(held_out)) => Ok(changes.in_groups(&train, &held_out)?),
+        _ => Ok(changes),
+    }
+}
+
+/// What there is to say where held-out samples are of too few groups.
+pub fn too_few_groups(session: &Session<'_>, splits: &Splits) -> Option<String> {
+    let samples = splits.held_out.samples();
+    let groups = count(&units(session.source.as_ref(), samples)?);
+    (groups < LEAST_GROUPS).then(|| {
+        format!(
+            "the {} held-out samples are of {groups} group(s): with fewer than {LEAST_GROUPS} nobody knows how groups differ, so intervals take \
+             samples for independent, and neither they nor the weights need hold for other groups",
+            samples.len()
+        )
+    })
+}
+
+/// How many units there are.
+fn count(units: &[usize]) -> usize {
+    units.iter().max().map_or(0, |last| last + 1)
+}
