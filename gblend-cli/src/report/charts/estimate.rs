@@ -117,12 +117,27 @@ pub(in crate::report) fn estimates(run: &Run) -> Result<Option<Chart>> {
         title: "What was measured of each head".into(),
         caption: format!(
             "Gradient-Blending wants heads with a large ΔG for a small ΔO: a low OGR is a cheap head. An OGR that is not \
-             finite, of a head that gains nothing, has no point. {intervals}"
+             finite, of a head that gains nothing, has no point. {intervals}{}",
+            reservations(blends)
         ),
         legend: legend.collect(),
         drawings,
         table: table(blends),
     }))
+}
+
+/// What estimates said against themselves, each thing once.
+fn reservations(blends: &[BlendReport]) -> String {
+    let mut said: Vec<&str> = Vec::new();
+    for warning in blends.iter().flat_map(|blend| &blend.warnings) {
+        if !said.contains(&warning.as_str()) {
+            said.push(warning);
+        }
+    }
+    match said.as_slice() {
+        [] => String::new(),
+        said => format!(" With reservations: {}.", said.join("; ")),
+    }
 }
 
 fn ends(value: f64, interval: Option<Interval>) -> (f64, f64) {

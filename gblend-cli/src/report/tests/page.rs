@@ -116,6 +116,18 @@ fn data(page: &str, first: &str) -> Vec<BTreeMap<String, String>> {
     .collect()
 }
 
+#[test]
+fn what_an_estimate_says_against_itself_stands_below_its_chart_once() {
+    let mut run = run();
+    run.summary.blends.push(estimate(2));
+    assert!(!of(&run).contains("With reservations"));
+    for blend in &mut run.summary.blends {
+        blend.warnings.push("of 2 group(s)".into());
+    }
+    let page = of(&run);
+    assert_eq!(page.matches("With reservations: of 2 group(s).").count(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
