@@ -6,7 +6,6 @@
 
 use std::ops::Range;
 
-use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::activation::exp;
@@ -183,35 +182,14 @@ fn scores(query: Matrix<'_>, turned_key: Matrix<'_>, scores: &mut Vec<f32>) {
     }
 }
 
-/// `target = shares · rows`, or `target += shares · rows`.
+/// `target = shares · rows`, or `target += shares · rows`. Rows of a head are as narrow as one tile, which reads them as they lie; a general
+/// product copies the shares first.
 fn weighted(shares: Matrix<'_>, rows: Matrix<'_>, accumulate: bool, target: &mut MatrixMut<'_>) {
     let Some((values, stride)) = rows.whole_rows(LANES) else {
         return target.product(shares, rows, accumulate);
     };
-    Arch::new().dispatch(Weighted {
-        shares,
-        rows: Whole { values, stride },
-        accumulate,
-        target,
-    });
-}
-
-/// Rows of a head are as narrow as one tile, which reads them as they lie; a general product copies the shares first.
-struct Weighted<'a, 'b, 'c> {
-    shares: Matrix<'a>,
-    rows: Whole<'a>,
-    accumulate: bool,
-    target: &'b mut MatrixMut<'c>,
-}
-
-impl WithSimd for Weighted<'_, '_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let depth = (self.shares.width(), self.accumulate);
-        tiles::product(simd, Left::Rows(self.shares), self.rows, depth, self.target);
-    }
+    let depth = (shares.width(), accumulate);
+    tiles::dispatched(Left::Rows(shares), Whole { values, stride }, depth, target);
 }
 
 /// `softmax(Q Kᵀ / √share) V` of each head, between the rows of each sequence, and the peaks of each head's queries.

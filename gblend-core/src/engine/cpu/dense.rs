@@ -66,23 +66,6 @@ impl WithSimd for ThinForward<'_, '_> {
     }
 }
 
-struct Thin<'a, 'b> {
-    left: Left<'a>,
-    right: Whole<'a>,
-    /// Of the sums, and whether they are added to what is there.
-    depth: (usize, bool),
-    target: &'a mut MatrixMut<'b>,
-}
-
-impl WithSimd for Thin<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        tiles::product(simd, self.left, self.right, self.depth, self.target);
-    }
-}
-
 /// `output[n, o] = bias[o] + Σ input[n, i] · weight[o, i]`.
 pub(in crate::engine) fn forward(
     size: &DenseSize,
@@ -162,12 +145,8 @@ pub(in crate::engine) fn weight_gradient(
                 values: input,
                 stride: size.inputs,
             };
-            Arch::new().dispatch(Thin {
-                left: Left::Columns(left),
-                right,
-                depth: (size.batch, true),
-                target: &mut MatrixMut::new(gradient, count, size.inputs),
-            });
+            let mut target = MatrixMut::new(gradient, count, size.inputs);
+            tiles::dispatched(Left::Columns(left), right, (size.batch, true), &mut target);
         });
         return;
     }
@@ -224,12 +203,7 @@ pub(in crate::engine) fn input_gradient(
                 values: &weight[(number * 2 * OUTPUTS).min(weight.len())..],
                 stride: size.inputs,
             };
-            Arch::new().dispatch(Thin {
-                left: Left::Rows(left),
-                right,
-                depth: (size.outputs, false),
-                target: &mut target,
-            });
+            tiles::dispatched(Left::Rows(left), right, (size.outputs, false), &mut target);
         });
         return gradient;
     }

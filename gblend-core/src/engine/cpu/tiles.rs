@@ -2,7 +2,7 @@
 //!
 //! A general product copies its operands first, which is lost where one of them is read only a few times.
 
-use pulp::Simd;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::raw::{Matrix, MatrixMut};
 
@@ -49,6 +49,32 @@ pub(super) fn product<S: Simd>(
             (false, _) => tiles::<S, 1, ROWS>(simd, left, right, place, target),
         }
         column += if pair { 2 * lanes } else { lanes };
+    }
+}
+
+/// [`product`] by the widest vectors that the processor has.
+pub(super) fn dispatched(left: Left<'_>, right: Whole<'_>, depth: (usize, bool), target: &mut MatrixMut<'_>) {
+    Arch::new().dispatch(Product {
+        left,
+        right,
+        depth,
+        target,
+    });
+}
+
+struct Product<'a, 'b, 'c> {
+    left: Left<'a>,
+    right: Whole<'a>,
+    depth: (usize, bool),
+    target: &'b mut MatrixMut<'c>,
+}
+
+impl WithSimd for Product<'_, '_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        product(simd, self.left, self.right, self.depth, self.target);
     }
 }
 

@@ -3,7 +3,6 @@
 //! The rows under windows that follow each other are a matrix as they lie, whose rows may overlap, and so are the outputs. Its
 //! product with the weights of their taps is added: of all taps at once, but at the edges and where the stride tears them apart.
 
-use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::lanes::LANES;
@@ -27,29 +26,6 @@ const SHORT: usize = 256;
 /// Whether rows are long enough that sums over one tap at a time fill registers for a while, and whole vectors.
 pub(super) fn fits(size: &StepConvSize) -> bool {
     size.inputs >= OUTPUTS && size.inputs.is_multiple_of(LANES)
-}
-
-struct Product<'a, 'b> {
-    left: Left<'a>,
-    right: Whole<'a>,
-    depth: usize,
-    target: MatrixMut<'b>,
-}
-
-impl Product<'_, '_> {
-    fn add(self) {
-        Arch::new().dispatch(self);
-    }
-}
-
-impl WithSimd for Product<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let depth = (self.depth, true);
-        tiles::product(simd, self.left, self.right, depth, &mut self.target);
-    }
 }
 
 /// Weights `[outputs, taps, inputs]` as `[outputs / OUTPUTS, taps × inputs, OUTPUTS]`, with what repeats the last output behind it.
@@ -91,21 +67,14 @@ pub(super) fn forward(
         {
             for run in &runs {
                 let target = &mut block[(run.window - first) * outputs + column..];
-                let product = Product {
-                    left: Left::Rows(size.rows_of(run, input)),
-                    right: Whole {
-                        values: &weights[run.tap * size.inputs * OUTPUTS..],
-                        stride: OUTPUTS,
-                    },
-                    depth: run.taps * size.inputs,
-                    target: MatrixMut::strided(
-                        target,
-                        run.length,
-                        OUTPUTS.min(outputs - column),
-                        run.window_step * outputs,
-                    ),
+                let width = OUTPUTS.min(outputs - column);
+                let mut target = MatrixMut::strided(target, run.length, width, run.window_step * outputs);
+                let left = Left::Rows(size.rows_of(run, input));
+                let right = Whole {
+                    values: &weights[run.tap * size.inputs * OUTPUTS..],
+                    stride: OUTPUTS,
                 };
-                product.add();
+                tiles::dispatched(left, right, (run.taps * size.inputs, true), &mut target);
             }
         }
     });
@@ -138,19 +107,17 @@ pub(super) fn weight_gradient(
             let range = first..count.min(first + part);
             for run in window_runs(windows, size.taps, range, SHORT) {
                 let target = &mut sum[run.tap * size.inputs..];
-                let product = Product {
-                    left: Left::Columns(Whole {
-                        values: &output_gradient[run.window * size.outputs..],
-                        stride: run.window_step * size.outputs,
-                    }),
-                    right: Whole {
-                        values: &input[run.row * size.inputs..],
-                        stride: run.row_step * size.inputs,
-                    },
-                    depth: run.length,
-                    target: MatrixMut::strided(target, size.outputs, run.taps * size.inputs, size.depth()),
+                let width = run.taps * size.inputs;
+                let mut target = MatrixMut::strided(target, size.outputs, width, size.depth());
+                let left = Left::Columns(Whole {
+                    values: &output_gradient[run.window * size.outputs..],
+                    stride: run.window_step * size.outputs,
+                });
+                let right = Whole {
+                    values: &input[run.row * size.inputs..],
+                    stride: run.row_step * size.inputs,
                 };
-                product.add();
+                tiles::dispatched(left, right, (run.length, true), &mut target);
             }
             sum
         })
