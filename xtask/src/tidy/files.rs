@@ -68,6 +68,14 @@ fn file_problems(name: &str, text: &str) -> Vec<String> {
     if text.contains(concat!("unsafe", " {")) && !UNSAFE.contains(&name) {
         add("has unsafe code, which has files of its own");
     }
+    if [concat!("dispatch(", "|"), concat!("dispatch(", "move |")]
+        .iter()
+        .any(|closure| text.contains(closure))
+    {
+        add(
+            "gives a closure to `dispatch`, which the compiler may leave without the vectors; `vectorized!` and structures always have them",
+        );
+    }
     if WITHOUT_ENGINE.contains(&name) && text.contains(concat!("df", "dx")) {
         add("knows the engine, and should be mathematics alone");
     }
@@ -111,6 +119,8 @@ mod tests {
         let code = concat!("//! A file.\nfn f() { unsafe", " { g() } }\n");
         assert_eq!(file_problems("gblend-core/src/array.rs", code).len(), 1);
         assert!(UNSAFE.iter().all(|name| file_problems(name, code).is_empty()));
+        let code = concat!("//! A kernel.\nfn f() { Arch::new().dispatch(", "|| 1) }\n");
+        assert_eq!(file_problems("gblend-core/src/engine/cpu/norm.rs", code).len(), 1);
         let code = concat!("//! Pure.\nuse df", "dx;\n");
         assert_eq!(file_problems("gblend-core/src/weights.rs", code).len(), 1);
     }

@@ -5,7 +5,6 @@
 
 use std::ops::Range;
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::activation::{sigmoid, tanh};
@@ -180,35 +179,45 @@ pub(in crate::engine) fn forward(
     (states, GruGates { gates, added })
 }
 
-/// One step of one sequence: `gates` has what the input adds to them, and gets their values.
-fn advance(gates: &mut [f32], product: &[f32], before: Option<&[f32]>, state: &mut [f32], added: &mut [f32]) {
-    let hidden = state.len();
-    let (reset, rest) = gates.split_at_mut(hidden);
-    let (update, candidate) = rest.split_at_mut(hidden);
-    let candidate = &mut candidate[..hidden];
-    let (to_reset, rest) = product.split_at(hidden);
-    let (to_update, to_candidate) = rest.split_at(hidden);
-    let to_candidate = &to_candidate[..hidden];
-    added.copy_from_slice(to_candidate);
-    Arch::new().dispatch(|| {
-        for i in 0..hidden {
-            reset[i] = sigmoid(reset[i] + to_reset[i]);
-            update[i] = sigmoid(update[i] + to_update[i]);
-            candidate[i] = tanh(candidate[i] + reset[i] * to_candidate[i]);
+vectorized! {
+    /// One step of one sequence: `gates` has what the input adds to them, and gets their values.
+    fn advance<'a>(
+        gates: &'a mut [f32],
+        product: &'a [f32],
+        before: Option<&'a [f32]>,
+        state: &'a mut [f32],
+        added: &'a mut [f32],
+    ) {
+        let hidden = state.len();
+        let (reset, rest) = gates.split_at_mut(hidden);
+        let (update, candidate) = rest.split_at_mut(hidden);
+        let (to_reset, rest) = product.split_at(hidden);
+        let (to_update, to_candidate) = rest.split_at(hidden);
+        added.copy_from_slice(&to_candidate[..hidden]);
+        // A loop for each row that is written: of several at once the compiler does not know that they are apart.
+        for (reset, to_reset) in reset.iter_mut().zip(to_reset) {
+            *reset = sigmoid(*reset + to_reset);
         }
+        for (update, to_update) in update.iter_mut().zip(to_update) {
+            *update = sigmoid(*update + to_update);
+        }
+        for (candidate, (reset, to_candidate)) in candidate.iter_mut().zip(reset.iter().zip(to_candidate)) {
+            *candidate = tanh(*candidate + reset * to_candidate);
+        }
+        let sources = candidate.iter().zip(update.iter());
         match before {
             Some(before) => {
-                for i in 0..hidden {
-                    state[i] = candidate[i] + update[i] * (before[i] - candidate[i]);
+                for (state, ((candidate, update), before)) in state.iter_mut().zip(sources.zip(before)) {
+                    *state = candidate + update * (before - candidate);
                 }
             }
             None => {
-                for i in 0..hidden {
-                    state[i] = candidate[i] - update[i] * candidate[i];
+                for (state, (candidate, update)) in state.iter_mut().zip(sources) {
+                    *state = candidate - update * candidate;
                 }
             }
         }
-    });
+    }
 }
 
 /// Goes through the steps from the last to the first, with the gradient of each state.
@@ -265,36 +274,59 @@ pub(in crate::engine) fn backward(
     }
 }
 
-/// One step of one sequence: turns `gates` into their gradients as the input sees them, fills in those that the state
-/// sees, and leaves in `carried` what the gates alone hand to the state before.
-fn retreat(
-    gates: &mut [f32],
-    of_state: &mut [f32],
-    added: &[f32],
-    before: Option<&[f32]>,
-    gradient: &[f32],
-    carried: &mut [f32],
-) {
-    let hidden = carried.len();
-    let (reset, rest) = gates.split_at_mut(hidden);
-    let (update, candidate) = rest.split_at_mut(hidden);
-    let candidate = &mut candidate[..hidden];
-    let (of_reset, rest) = of_state.split_at_mut(hidden);
-    let (of_update, of_candidate) = rest.split_at_mut(hidden);
-    let (added, gradient) = (&added[..hidden], &gradient[..hidden]);
-    Arch::new().dispatch(|| {
-        for i in 0..hidden {
-            let (r, z, n) = (reset[i], update[i], candidate[i]);
-            let from = gradient[i] + carried[i];
-            let distance = before.map_or(0.0, |before| before[i]) - n;
-            let to_candidate = from * (1.0 - z) * (1.0 - n * n);
-            let to_update = from * distance * z * (1.0 - z);
-            let to_reset = to_candidate * added[i] * r * (1.0 - r);
-            (reset[i], update[i], candidate[i]) = (to_reset, to_update, to_candidate);
-            (of_reset[i], of_update[i], of_candidate[i]) = (to_reset, to_update, to_candidate * r);
-            carried[i] = from * z;
+vectorized! {
+    /// One step of one sequence: turns `gates` into their gradients as the input sees them, fills in those that the state
+    /// sees, and leaves in `carried` what the gates alone hand to the state before.
+    fn retreat<'a>(
+        gates: &'a mut [f32],
+        of_state: &'a mut [f32],
+        added: &'a [f32],
+        before: Option<&'a [f32]>,
+        gradient: &'a [f32],
+        carried: &'a mut [f32],
+    ) {
+        let hidden = carried.len();
+        let (reset, rest) = gates.split_at_mut(hidden);
+        let (update, candidate) = rest.split_at_mut(hidden);
+        let (of_reset, rest) = of_state.split_at_mut(hidden);
+        let (of_update, of_candidate) = rest.split_at_mut(hidden);
+        // As in `advance`. From here to the last loop `carried` is the gradient of the state.
+        for (carried, gradient) in carried.iter_mut().zip(gradient) {
+            *carried += gradient;
         }
-    });
+        let distances = of_update.iter_mut().zip(candidate.iter());
+        match before {
+            Some(before) => {
+                for ((distance, candidate), before) in distances.zip(before) {
+                    *distance = before - candidate;
+                }
+            }
+            None => {
+                for (distance, candidate) in distances {
+                    *distance = 0.0 - candidate;
+                }
+            }
+        }
+        for (to_update, (from, z)) in of_update.iter_mut().zip(carried.iter().zip(update.iter())) {
+            *to_update = from * *to_update * z * (1.0 - z);
+        }
+        for (n, (from, z)) in candidate.iter_mut().zip(carried.iter().zip(update.iter())) {
+            *n = from * (1.0 - z) * (1.0 - *n * *n);
+        }
+        for (to_reset, ((to_candidate, added), r)) in
+            of_reset.iter_mut().zip(candidate.iter().zip(added).zip(reset.iter()))
+        {
+            *to_reset = to_candidate * added * r * (1.0 - r);
+        }
+        for (of_candidate, (to_candidate, r)) in of_candidate.iter_mut().zip(candidate.iter().zip(reset.iter())) {
+            *of_candidate = to_candidate * r;
+        }
+        for (carried, z) in carried.iter_mut().zip(update.iter()) {
+            *carried *= z;
+        }
+        reset.copy_from_slice(of_reset);
+        update.copy_from_slice(of_update);
+    }
 }
 
 impl GruGradients {

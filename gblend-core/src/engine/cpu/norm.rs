@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::raw::map_runs;
@@ -106,35 +105,35 @@ fn blocked_sum(values: &[f32], term: impl Fn(f32) -> f32) -> f64 {
     total
 }
 
-/// The moments of one channel.
-pub(in crate::engine) fn moments(values: &[f32], epsilon: f32) -> Moments {
-    Arch::new().dispatch(|| {
+vectorized! {
+    /// The moments of one channel.
+    pub(in crate::engine) fn moments<'a>(values: &'a [f32], epsilon: f32) -> Moments {
         let count = values.len() as f64;
         let mean = (blocked_sum(values, |value| value) / count) as f32;
         let squares = blocked_sum(values, |value| (value - mean) * (value - mean));
         Moments::new(mean, (squares / count) as f32, epsilon)
-    })
+    }
 }
 
 /// Σ x and Σ x² of every channel.
 pub(in crate::engine) fn power_sums(values: &[f32], channels: usize) -> Vec<(f64, f64)> {
-    let arch = Arch::new();
     let channel = values.len() / channels.max(1);
     if channel == 0 {
         return vec![(0.0, 0.0); channels];
     }
-    let channels = values.par_chunks_exact(channel);
-    let sums = channels.map(|values| {
-        arch.dispatch(|| {
-            let sum = blocked_sum(values, |value| value);
-            // About the mean, where sums of squares lose least in float32, and moved from there in float64.
-            let mean = (sum / values.len() as f64) as f32;
-            let squares = blocked_sum(values, |value| (value - mean) * (value - mean));
-            let mean = f64::from(mean);
-            (sum, squares + mean * (2.0 * sum - values.len() as f64 * mean))
-        })
-    });
-    sums.collect()
+    values.par_chunks_exact(channel).map(power_sums_of).collect()
+}
+
+vectorized! {
+    /// Of one channel.
+    fn power_sums_of<'a>(values: &'a [f32]) -> (f64, f64) {
+        let sum = blocked_sum(values, |value| value);
+        // About the mean, where sums of squares lose least in float32, and moved from there in float64.
+        let mean = (sum / values.len() as f64) as f32;
+        let squares = blocked_sum(values, |value| (value - mean) * (value - mean));
+        let mean = f64::from(mean);
+        (sum, squares + mean * (2.0 * sum - values.len() as f64 * mean))
+    }
 }
 
 /// `γ (x − μ) / σ + β`, then `max(…, 0)` if `relu`, and the moments that `moments` gave of each channel. A channel is
@@ -158,16 +157,24 @@ pub(in crate::engine) fn normalize_in_place(
     (gamma, beta): (&[f32], &[f32]),
     relu: bool,
 ) -> Vec<Moments> {
-    let arch = Arch::new();
     let channel = (values.len() / gamma.len().max(1)).max(1);
     let channels = values.par_chunks_mut(channel).enumerate();
     let moments = channels.map(|(c, channel)| {
         let moments = moments(c, channel);
-        let function = normalized(&moments, gamma[c], beta[c], relu);
-        arch.dispatch(|| channel.iter_mut().for_each(|value| *value = function(*value)));
+        normalize_channel(channel, &moments, [gamma[c], beta[c]], relu);
         moments
     });
     moments.collect()
+}
+
+vectorized! {
+    fn normalize_channel<'a>(channel: &'a mut [f32], moments: &'a Moments, affine: [f32; 2], relu: bool) {
+        let [gamma, beta] = affine;
+        let function = normalized(moments, gamma, beta, relu);
+        for value in channel {
+            *value = function(*value);
+        }
+    }
 }
 
 /// What becomes of a value of a channel.
@@ -204,7 +211,6 @@ pub(in crate::engine) fn backward<'v>(
     relu: bool,
     source: &Source,
 ) -> Vec<AffineGradient> {
-    let arch = Arch::new();
     let channel = (gradient.len() / moments.len().max(1)).max(1);
     if let Source::Parts(..) = source {
         return backward_of_parts(gradient, values, moments, gamma, beta, relu, source);
@@ -214,19 +220,14 @@ pub(in crate::engine) fn backward<'v>(
         .par_chunks_exact_mut(channel)
         .enumerate()
         .map(|(c, gradient)| {
-            let (moments, values) = (&moments[c], values(c, channel));
-            let (scale, shift) = affine(moments, gamma[c], beta[c]);
-            let mean = moments.mean;
-            let from_batch = from_batch.then_some(moments.inverse_deviation);
-            arch.dispatch(|| {
-                let (sum, product) = if relu {
-                    let passes = |value: f32| value * scale + shift > 0.0;
-                    channel_backward(gradient, &values, mean, scale, from_batch, passes)
-                } else {
-                    channel_backward(gradient, &values, mean, scale, from_batch, |_| true)
-                };
-                (product as f32 * moments.inverse_deviation, sum as f32)
-            })
+            let values = values(c, channel);
+            channel_backward(
+                gradient,
+                &values,
+                &moments[c],
+                [gamma[c], beta[c]],
+                (relu, from_batch),
+            )
         })
         .collect()
 }
@@ -241,22 +242,14 @@ fn backward_of_parts<'v>(
     relu: bool,
     source: &Source,
 ) -> Vec<AffineGradient> {
-    let arch = Arch::new();
     let channel = (gradient.len() / moments.len().max(1)).max(1);
-    let passes = |c: usize| {
-        let (scale, shift) = affine(&moments[c], gamma[c], beta[c]);
-        move |value: f32| !relu || value * scale + shift > 0.0
-    };
-    let masked = |c: usize| {
-        let passes = passes(c);
-        move |gradient: f32, value: f32| if passes(value) { gradient } else { 0.0 }
-    };
+    let affine_of = |c: usize| ([gamma[c], beta[c]], relu);
     let own: Vec<(f64, f64)> = gradient
         .par_chunks_exact(channel)
         .enumerate()
         .map(|(c, gradient)| {
             let values = values(c, channel);
-            arch.dispatch(|| sums(gradient, &values, moments[c].mean, masked(c)))
+            masked_sums(gradient, &values, &moments[c], affine_of(c))
         })
         .collect();
     let mut all = own.clone();
@@ -264,16 +257,10 @@ fn backward_of_parts<'v>(
     let channels = gradient.par_chunks_exact_mut(channel).enumerate();
     channels.for_each(|(c, gradient)| {
         let values = values(c, channel);
-        let (scale, _) = affine(&moments[c], gamma[c], beta[c]);
-        let (mean, inverse) = (moments[c].mean, f64::from(moments[c].inverse_deviation));
+        let inverse = f64::from(moments[c].inverse_deviation);
         let offset = (all[c].0 / count) as f32;
         let slope = (all[c].1 * inverse * inverse / count) as f32;
-        let masked = masked(c);
-        arch.dispatch(|| {
-            for (gradient, &value) in gradient.iter_mut().zip(&*values) {
-                *gradient = scale * (masked(*gradient, value) - offset - (value - mean) * slope);
-            }
-        });
+        through_moments(gradient, &values, &moments[c], affine_of(c), [offset, slope]);
     });
     let pairs = own.iter().zip(moments);
     pairs
@@ -281,33 +268,106 @@ fn backward_of_parts<'v>(
         .collect()
 }
 
-/// One channel: the gradient counts where `passes` is true of the value, and is 0 elsewhere. With the reciprocal
-/// deviation in `from_batch` it flows through the moments, too. Gives Σ g and Σ g (x − μ).
+/// The gradient where the ReLU, if there is one, lets a value through, and 0 elsewhere.
 #[inline(always)]
-fn channel_backward(
+fn masked(moments: &Moments, (affine, relu): ([f32; 2], bool)) -> impl Fn(f32, f32) -> f32 + use<> {
+    let [gamma, beta] = affine;
+    let (scale, shift) = self::affine(moments, gamma, beta);
+    move |gradient, value| {
+        if !relu || value * scale + shift > 0.0 {
+            gradient
+        } else {
+            0.0
+        }
+    }
+}
+
+vectorized! {
+    /// Σ g and Σ g (x − μ) of one channel's masked gradient g.
+    fn masked_sums<'a>(
+        gradient: &'a [f32],
+        values: &'a [f32],
+        moments: &'a Moments,
+        affine: ([f32; 2], bool),
+    ) -> (f64, f64) {
+        sums(gradient, values, moments.mean, masked(moments, affine))
+    }
+}
+
+vectorized! {
+    /// The gradient of one channel's values, which flows through the moments, too.
+    fn through_moments<'a>(
+        gradient: &'a mut [f32],
+        values: &'a [f32],
+        moments: &'a Moments,
+        affine: ([f32; 2], bool),
+        offset_and_slope: [f32; 2],
+    ) {
+        flow_through_moments(gradient, values, moments, affine, offset_and_slope);
+    }
+}
+
+#[inline(always)]
+fn flow_through_moments(
     gradient: &mut [f32],
     values: &[f32],
-    mean: f32,
-    scale: f32,
-    from_batch: Option<f32>,
-    passes: impl Fn(f32) -> bool,
-) -> (f64, f64) {
-    let masked = |gradient: f32, value: f32| if passes(value) { gradient } else { 0.0 };
-    let (sum, product) = sums(gradient, values, mean, masked);
+    moments: &Moments,
+    affine: ([f32; 2], bool),
+    [offset, slope]: [f32; 2],
+) {
+    let (masked, mean) = (masked(moments, affine), moments.mean);
+    let ([gamma, beta], _) = affine;
+    let (scale, _) = self::affine(moments, gamma, beta);
+    for (gradient, &value) in gradient.iter_mut().zip(values) {
+        *gradient = scale * (masked(*gradient, value) - offset - (value - mean) * slope);
+    }
+}
+
+vectorized! {
+    /// One channel: the gradient of its values, in place, and its share in those of γ and β. `affine` has γ and β; `how`, whether there is a ReLU, and
+    /// whether the moments are of these values, so that the gradient flows through them, too.
+    fn channel_backward<'a>(
+        gradient: &'a mut [f32],
+        values: &'a [f32],
+        moments: &'a Moments,
+        affine: [f32; 2],
+        how: (bool, bool),
+    ) -> AffineGradient {
+        let (relu, from_batch) = how;
+        // Of each a loop of its own, so that what is known before it is not asked in it.
+        if relu {
+            channel_backward_in(gradient, values, moments, (affine, true), from_batch)
+        } else {
+            channel_backward_in(gradient, values, moments, (affine, false), from_batch)
+        }
+    }
+}
+
+#[inline(always)]
+fn channel_backward_in(
+    gradient: &mut [f32],
+    values: &[f32],
+    moments: &Moments,
+    affine: ([f32; 2], bool),
+    from_batch: bool,
+) -> AffineGradient {
+    let inverse = moments.inverse_deviation;
+    let (sum, product) = sums(gradient, values, moments.mean, masked(moments, affine));
     // The mask is cheaper to compute again than to write in between.
-    if let Some(inverse) = from_batch {
+    if from_batch {
         let count = values.len() as f32;
         let offset = sum as f32 / count;
         let slope = product as f32 * inverse * inverse / count;
-        for (gradient, &value) in gradient.iter_mut().zip(values) {
-            *gradient = scale * (masked(*gradient, value) - offset - (value - mean) * slope);
-        }
+        flow_through_moments(gradient, values, moments, affine, [offset, slope]);
     } else {
+        let masked = masked(moments, affine);
+        let ([gamma, beta], _) = affine;
+        let (scale, _) = self::affine(moments, gamma, beta);
         for (gradient, &value) in gradient.iter_mut().zip(values) {
             *gradient = scale * masked(*gradient, value);
         }
     }
-    (sum, product)
+    (product as f32 * inverse, sum as f32)
 }
 
 /// Σ g and Σ g (x − μ) of the masked gradient g, blocked as in [`blocked_sum`].

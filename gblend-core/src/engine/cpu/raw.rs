@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use dfdx::shapes::{HasShape, Shape};
 use dfdx::tensor::{Cpu, Tensor};
-use pulp::{Arch, Simd};
+use pulp::{Arch, NullaryFnOnce, Simd};
 use rayon::prelude::*;
 
 /// The elements of a contiguous tensor, without a copy. `None` if the tensor is not contiguous.
@@ -622,16 +622,15 @@ pub(super) fn map_runs<T: Send, F: Fn(f32) -> f32>(
     run: usize,
     function: impl Fn(usize, &[f32]) -> (T, F) + Send + Sync,
 ) -> (Vec<f32>, Vec<T>) {
-    let arch = Arch::new();
     let mut data: Vec<f32> = Vec::with_capacity(values.len());
     let targets = data.spare_capacity_mut()[..values.len()].par_chunks_mut(run.max(1));
     let runs = targets.zip(values.par_chunks(run.max(1))).enumerate();
     let made = runs.map(|(number, (targets, values))| {
         let (made, function) = function(number, values);
-        arch.dispatch(|| {
-            for (target, &value) in targets.iter_mut().zip(values) {
-                target.write(function(value));
-            }
+        Arch::new().dispatch(EachValue {
+            targets,
+            values,
+            function,
         });
         made
     });
@@ -640,6 +639,24 @@ pub(super) fn map_runs<T: Send, F: Fn(f32) -> f32>(
     // vector's has been written.
     unsafe { data.set_len(values.len()) };
     (data, made)
+}
+
+/// Writes a function of each value, and no less.
+struct EachValue<'a, F> {
+    targets: &'a mut [MaybeUninit<f32>],
+    values: &'a [f32],
+    function: F,
+}
+
+impl<F: Fn(f32) -> f32> NullaryFnOnce for EachValue<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (target, &value) in self.targets.iter_mut().zip(self.values) {
+            target.write((self.function)(value));
+        }
+    }
 }
 
 /// A new vector of a function of each pair of `left` and `right`, in tasks of `run` pairs.
@@ -653,21 +670,39 @@ pub(super) fn map_pairs(
     function: impl Fn(f32, f32) -> f32 + Send + Sync,
 ) -> Vec<f32> {
     assert_eq!(left.len(), right.len(), "elements of two operands");
-    let arch = Arch::new();
     let mut data: Vec<f32> = Vec::with_capacity(left.len());
     let targets = data.spare_capacity_mut()[..left.len()].par_chunks_mut(run.max(1));
     let pairs = left.par_chunks(run.max(1)).zip(right.par_chunks(run.max(1)));
     targets.zip(pairs).for_each(|(targets, (left, right))| {
-        arch.dispatch(|| {
-            for ((target, &left), &right) in targets.iter_mut().zip(left).zip(right) {
-                target.write(function(left, right));
-            }
+        Arch::new().dispatch(EachPair {
+            targets,
+            operands: [left, right],
+            function: &function,
         });
     });
     // SAFETY: the capacity is at least that, and both operands had as many elements, in runs of the same lengths, so each
     // of the vector's has been written.
     unsafe { data.set_len(left.len()) };
     data
+}
+
+/// Writes a function of each pair, and no less.
+struct EachPair<'a, F> {
+    targets: &'a mut [MaybeUninit<f32>],
+    operands: [&'a [f32]; 2],
+    function: &'a F,
+}
+
+impl<F: Fn(f32, f32) -> f32> NullaryFnOnce for EachPair<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let [left, right] = self.operands;
+        for ((target, &left), &right) in self.targets.iter_mut().zip(left).zip(right) {
+            target.write((self.function)(left, right));
+        }
+    }
 }
 
 #[cfg(test)]

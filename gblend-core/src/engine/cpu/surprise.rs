@@ -1,6 +1,5 @@
 //! How surprising the right one of a row is, in one pass over the row each way: no matrix of logarithms, shares or masks is written.
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::{activation, lanes};
@@ -30,28 +29,41 @@ pub(in crate::engine) fn forward(
     width: usize,
     candidates: &Candidates,
 ) -> (Vec<f32>, Vec<RowScale>) {
-    let arch = Arch::new();
     let rows = values.par_chunks_exact(width.max(1)).enumerate();
     let each = rows.map_init(Vec::new, |copied, (number, row)| {
         copy(row, number, candidates, copied);
-        arch.dispatch(|| {
-            let largest = lanes::max(copied);
-            let sums = copied.chunks(RUN).map(|run| {
-                f64::from(lanes::sum(run.len(), |place| {
-                    let value = run[place];
-                    // The exponential of what is left out is not quite 0.
-                    let counts = if value == f32::NEG_INFINITY { 0.0 } else { 1.0 };
-                    counts * activation::exp(value - largest)
-                }))
-            });
-            let sum: f64 = sums.sum();
-            let right = copied.get(candidates.right(number)).copied().unwrap_or(f32::NAN);
-            let surprise = sum.ln() - (f64::from(right) - f64::from(largest));
-            let share = (1.0 / sum) as f32;
-            (surprise as f32, RowScale { largest, share })
-        })
+        surprise(copied, candidates.right(number))
     });
     each.unzip()
+}
+
+vectorized! {
+    /// Of one row, in which what is no candidate is −∞.
+    fn surprise<'a>(row: &'a [f32], right: usize) -> (f32, RowScale) {
+        let largest = lanes::max(row);
+        let mut sum = 0.0_f64;
+        for run in row.chunks(RUN) {
+            sum += f64::from(lanes::sum(run.len(), |place| {
+                let value = run[place];
+                // The exponential of what is left out is not quite 0.
+                let counts = if value == f32::NEG_INFINITY { 0.0 } else { 1.0 };
+                counts * activation::exp(value - largest)
+            }));
+        }
+        let right = row.get(right).copied().unwrap_or(f32::NAN);
+        let surprise = sum.ln() - (f64::from(right) - f64::from(largest));
+        let share = (1.0 / sum) as f32;
+        (surprise as f32, RowScale { largest, share })
+    }
+}
+
+vectorized! {
+    /// `factor · e^(row − largest)`.
+    fn slopes_of_row<'a>(slopes: &'a mut [f32], row: &'a [f32], factor: f32, largest: f32) {
+        for (slope, &value) in slopes.iter_mut().zip(row) {
+            *slope = factor * activation::exp(value - largest);
+        }
+    }
 }
 
 /// The gradient of the rows from that of each one's surprise.
@@ -62,7 +74,6 @@ pub(in crate::engine) fn backward(
     scales: &[RowScale],
     candidates: &Candidates,
 ) -> Vec<f32> {
-    let arch = Arch::new();
     let mut slopes = vec![0.0; values.len()];
     let rows = slopes
         .par_chunks_exact_mut(width.max(1))
@@ -71,12 +82,7 @@ pub(in crate::engine) fn backward(
         .zip(scales)
         .enumerate()
         .for_each(|(number, (((slopes, row), &gradient), scale))| {
-            arch.dispatch(|| {
-                let factor = gradient * scale.share;
-                for (slope, &value) in slopes.iter_mut().zip(row) {
-                    *slope = factor * activation::exp(value - scale.largest);
-                }
-            });
+            slopes_of_row(slopes, row, gradient * scale.share, scale.largest);
             candidates.each_left_out(number, width, |place| slopes[place] = 0.0);
             if let Some(right) = slopes.get_mut(candidates.right(number)) {
                 *right -= gradient;
