@@ -20,13 +20,17 @@ fn table(rows: usize, of_each: usize) -> String {
 }
 
 fn estimate(p: &Playground, group: &str) -> Value {
+    estimate_with(p, group, 0.2)
+}
+
+fn estimate_with(p: &Playground, group: &str, held_out: f64) -> Value {
     p.write(
         "table.toml",
         format!(
             "[run]\nepochs = 2\nbatch_size = 16\n\n[data]\nkind = \"manifest\"\ntable = \"table.csv\"\nid = \"id\"\n\
              label = \"label\"\nsplit = \"split\"\n{group}streams.first = {{ columns = [\"x\"], media = \"array\" }}\n\
              streams.second = {{ columns = [\"y\"], media = \"array\" }}\n\n[modality.first]\nkind = \"vector\"\n\n\
-             [modality.second]\nkind = \"vector\"\n\n[blend]\nkind = \"ogr\"\n"
+             [modality.second]\nkind = \"vector\"\n\n[blend]\nkind = \"ogr\"\nheld_out = {held_out}\n"
         ),
     );
     p.json(&["estimate", "table.toml", "--quiet", "--json"])
@@ -68,4 +72,15 @@ fn with_few_groups_an_estimate_and_a_run_say_that_intervals_know_nothing_of_othe
     let summary = std::fs::read_to_string(p.path("run/summary.json")).unwrap();
     let summary: Value = serde_json::from_str(&summary).unwrap();
     assert!(speaks_of_groups(&summary["blends"][0]), "{summary}");
+}
+
+#[test]
+fn few_training_groups_are_told_where_held_out_ones_are_enough() {
+    let p = playground();
+    p.write("table.csv", table(440, 20));
+    // Of twenty people most are held out, and fewer than ten are trained on.
+    let few = estimate_with(&p, "group = \"who\"\n", 0.7);
+    let told = few["warnings"].to_string();
+    assert!(told.contains("training samples are of"), "{told}");
+    assert!(speaks_of_groups(&few), "{told}");
 }

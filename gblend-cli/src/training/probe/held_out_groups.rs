@@ -17,24 +17,33 @@ pub(super) fn in_groups(
     train: &[SampleIndex],
     held_out: &[SampleIndex],
 ) -> Result<LossChanges> {
-    let of = |samples| units(session.source.as_ref(), samples).filter(|units| count(units) >= LEAST_GROUPS);
-    match (of(train), of(held_out)) {
-        (Some(train), Some(held_out)) => Ok(changes.in_groups(&train, &held_out)?),
-        _ => Ok(changes),
+    let of = |samples: &[SampleIndex]| {
+        let units = units(session.source.as_ref(), samples);
+        units.unwrap_or_else(|| (0..samples.len()).collect())
+    };
+    let [train, held_out] = [train, held_out].map(of);
+    if count(&train).min(count(&held_out)) < LEAST_GROUPS {
+        return Ok(changes);
     }
+    Ok(changes.in_groups(&train, &held_out)?)
 }
 
-/// What there is to say where held-out samples are of too few groups.
+/// What there is to say where held-out samples, or those that are trained on, are of too few groups.
 pub fn too_few_groups(session: &Session<'_>, splits: &Splits) -> Option<String> {
-    let samples = splits.held_out.samples();
-    let groups = count(&units(session.source.as_ref(), samples)?);
-    (groups < LEAST_GROUPS).then(|| {
-        format!(
-            "the {} held-out samples are of {groups} group(s): with fewer than {LEAST_GROUPS} nobody knows how groups differ, so intervals take \
-             samples for independent, and neither they nor the weights need hold for other groups",
-            samples.len()
-        )
-    })
+    let measured = [
+        ("held-out", splits.held_out.samples()),
+        ("training", splits.train.samples()),
+    ];
+    let mut few = measured.into_iter().filter_map(|(which, samples)| {
+        let groups = count(&units(session.source.as_ref(), samples)?);
+        (groups < LEAST_GROUPS)
+            .then(|| format!("the {} {which} samples are of {groups} group(s)", samples.len()))
+    });
+    Some(format!(
+        "{}: with fewer than {LEAST_GROUPS} nobody knows how groups differ, so intervals take samples for independent, and neither they nor the \
+         weights need hold for other groups",
+        few.next()?
+    ))
 }
 
 /// How many units there are.
