@@ -106,6 +106,10 @@ pub struct Estimate {
     pub movements: Movements,
     /// The same from resampled samples or batches; may be empty.
     pub resampled: Vec<Movements>,
+    /// How many groups the samples are of that were trained on, or those that were held out, whichever are fewer: all samples of
+    /// one speaker tell little about another. Absent where samples are of no groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<usize>,
 }
 
 /// What gradients were taken of.

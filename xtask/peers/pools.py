@@ -15,22 +15,27 @@ from scipy.special import log_softmax, logsumexp, softmax
 STRENGTH, LEAST, MOST = 10.0, -14.0, 4.0
 
 
-def exponents(probabilities, right):
-    """`probabilities` [head, sample, answer]."""
+def exponents(probabilities, right, groups=None):
+    """`probabilities` [head, sample, answer]; of so many groups, each sample of its own if not said."""
     heads, samples, _ = probabilities.shape
     with np.errstate(divide="ignore"):
         logs = np.log(np.concatenate([probabilities, probabilities.mean(0, keepdims=True)]))
     logs = np.maximum(logs, LEAST)
     center = np.array([0.0] * heads + [1.0])
     at = np.arange(samples)
+    groups = groups or samples
+    # How far each head's exponent is from the mean exponent of all heads.
+    tie = np.zeros((heads + 1, heads + 1))
+    tie[:heads, :heads] = (STRENGTH / groups - STRENGTH / samples) * (np.eye(heads) - 1 / heads)
+    penalty = STRENGTH / samples * np.eye(heads + 1)
 
     def loss(e):
         pooled = np.einsum("h,hsa->sa", e, logs)
         distance = e - center
-        value = np.mean(logsumexp(pooled, 1) - pooled[at, right]) + STRENGTH / samples * distance @ distance
+        value = np.mean(logsumexp(pooled, 1) - pooled[at, right]) + distance @ penalty @ distance + e @ tie @ e
         q = np.exp(log_softmax(pooled, 1))
         slope = np.mean(np.einsum("sa,hsa->hs", q, logs) - logs[:, at, right], 1)
-        return value, slope + 2 * STRENGTH / samples * distance
+        return value, slope + 2 * penalty @ distance + 2 * tie @ e
 
     options = {"ftol": 1e-16, "gtol": 1e-12, "maxiter": 10000, "maxfun": 100000}
     found = minimize(loss, center, jac=True, method="L-BFGS-B", bounds=[(0, MOST)] * len(center), options=options)
@@ -38,21 +43,23 @@ def exponents(probabilities, right):
     return {
         "probabilities": probabilities.tolist(),
         "right": right.tolist(),
+        "groups": groups,
         "exponents": found.x.tolist(),
         "value": float(found.fun),
         "pooled": pooled[:3].tolist(),
     }
 
 
-def average(rows, right):
-    """`rows` [sample, head]."""
+def average(rows, right, groups=None):
+    """`rows` [sample, head]; of so many groups, each sample of its own if not said."""
     samples, heads = rows.shape
+    groups = groups or samples
     scale = right.var()
     errors = rows - right[:, None]
 
     def loss(w):
         distance = w - 1 / heads
-        return np.mean((errors @ w) ** 2) / scale + STRENGTH / samples * distance @ distance
+        return np.mean((errors @ w) ** 2) / scale + STRENGTH / groups * distance @ distance
 
     found = minimize(
         loss,
@@ -62,7 +69,13 @@ def average(rows, right):
         constraints=[LinearConstraint(np.ones(heads), 1, 1)],
         options={"ftol": 1e-16, "maxiter": 10000},
     )
-    return {"rows": rows.tolist(), "right": right.tolist(), "weights": found.x.tolist(), "value": float(found.fun)}
+    return {
+        "rows": rows.tolist(),
+        "right": right.tolist(),
+        "groups": groups,
+        "weights": found.x.tolist(),
+        "value": float(found.fun),
+    }
 
 
 def main():
@@ -88,6 +101,12 @@ def main():
         rows[:, 0] += 0.5
         rows, right = np.round(rows, 4), np.round(right, 4)
         numbers.append(average(rows, right))
+    # The same samples of few groups, down to one: two speakers' words, say.
+    for case, groups in [(1, 1), (1, 8), (2, 3)]:
+        probabilities, right = classes[case]["probabilities"], classes[case]["right"]
+        classes.append(exponents(np.array(probabilities), np.array(right), groups))
+    for case, groups in [(0, 2), (1, 7)]:
+        numbers.append(average(np.array(numbers[case]["rows"]), np.array(numbers[case]["right"]), groups))
     with open(sys.argv[1], "w", encoding="utf-8") as file:
         json.dump({"exponents": classes, "average": numbers}, file)
         file.write("\n")

@@ -165,6 +165,7 @@ impl Estimate {
             gradients: None,
             movements: Movements::between(&span.before, &span.after),
             resampled: Vec::new(),
+            groups: None,
         };
         let joint = names.iter().position(|name| name == JOINT);
         let equal = BlendWeights::equal(names.len()).map_err(gblend_core::Error::from)?;

@@ -6,13 +6,14 @@ use gblend_core::Source;
 
 use super::position::SampleIndex;
 
-/// The unit that each of some samples belongs to, numbered from 0: its group, or itself where it has none. `None` if no sample has one.
-pub fn units(source: &dyn Source, samples: &[SampleIndex]) -> Option<Vec<usize>> {
+/// The unit that each of some samples belongs to, by their positions in the source, numbered from 0: its group, or itself where it has
+/// none. `None` if no sample has one.
+pub fn units(source: &dyn Source, samples: impl Iterator<Item = usize>) -> Option<Vec<usize>> {
     let mut known: HashMap<String, usize> = HashMap::new();
     let mut count = 0;
-    let units = samples.iter().map(|&sample| {
+    let units = samples.map(|sample| {
         let next = count;
-        let unit = match source.sample(sample as usize).group {
+        let unit = match source.sample(sample).group {
             Some(group) => *known.entry(group).or_insert(next),
             None => next,
         };

@@ -1,5 +1,7 @@
 //! The heads that predict together.
 
+use std::collections::BTreeSet;
+
 use gblend_core::Pooling;
 
 use super::Evaluation;
@@ -50,11 +52,12 @@ impl<'a> Ensemble<'a> {
 
     /// Fits the pool of the heads to what they say of samples that they were not trained on: one pool for each set of heads that
     /// [`FittedPool::LEAST_SAMPLES`] labeled samples are seen by, under the weights of classes that losses have. `None` if there
-    /// is none.
+    /// is none. `groups` has the number of each sample's group, where samples are of groups ([`units`](crate::data::units)).
     ///
     /// # Errors
-    /// [`Error::Data`](gblend_core::Error::Data) if what a head says is no probability, or no number.
-    pub fn fit(&self, unseen: &Evaluation) -> Result<Option<FittedPool>> {
+    /// [`Error::Data`](gblend_core::Error::Data) if what a head says is no probability, or no number, or there is not one group for
+    /// each sample.
+    pub fn fit(&self, unseen: &Evaluation, groups: Option<&[usize]>) -> Result<Option<FittedPool>> {
         if !self.can_pool() {
             return Ok(None);
         }
@@ -81,11 +84,20 @@ impl<'a> Ensemble<'a> {
                 .collect::<Vec<_>>();
             let labels = unseen.targets.select(&samples).labels;
             let lead = self.lead();
-            let pool = gblend_core::HeadPool::fit(lead.get().pooling(), &rows, &labels, lead.class_weights());
+            let groups = groups.map(|groups| selected(groups, &samples));
+            let groups = groups.as_deref();
+            let pool = gblend_core::HeadPool::fit(
+                lead.get().pooling(),
+                &rows,
+                &labels,
+                lead.class_weights(),
+                groups,
+            );
             let pool = pool.map_err(|error| gblend_core::Error::data("the samples of the pool", error))?;
             pools.extend(pool.map(|pool| SubsetPool {
                 heads,
                 samples: samples.len(),
+                groups: groups.map(|groups| groups.iter().collect::<BTreeSet<_>>().len()),
                 pool,
             }));
         }
@@ -95,23 +107,31 @@ impl<'a> Ensemble<'a> {
 
     /// The mean loss of what a rule predicts of samples that the heads were not trained on; `None` if none counts. Where that is a
     /// pool, each fifth of the samples is predicted by one that is fitted to the others, so that a pool of more heads has no
-    /// advantage by fitting better.
+    /// advantage by fitting better. Groups are whole in a part; with fewer than five there are fewer parts, and a single one is
+    /// divided.
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
-    pub fn unseen_loss(&self, rule: PredictionRule, unseen: &Evaluation) -> Result<Option<f64>> {
-        const PARTS: usize = 5;
+    pub fn unseen_loss(
+        &self,
+        rule: PredictionRule,
+        unseen: &Evaluation,
+        groups: Option<&[usize]>,
+    ) -> Result<Option<f64>> {
         if rule != PredictionRule::Pool || !self.can_pool() {
             return Ok(rule.metrics(unseen, self)?.map(|metrics| metrics.loss));
         }
+        let parts = parts(unseen.samples.len(), groups);
         let (mut sum, mut samples) = (0.0, 0.0);
-        for part in 0..PARTS {
-            let pool = self.fit(&unseen.part(|row| row % PARTS != part))?;
+        for part in parts.iter().copied().collect::<BTreeSet<_>>() {
+            let others: Vec<usize> = (0..parts.len()).filter(|&row| parts[row] != part).collect();
+            let of_others = groups.map(|groups| selected(groups, &others));
+            let pool = self.fit(&unseen.part(|row| parts[row] != part), of_others.as_deref())?;
             let pooled = Ensemble {
                 pool: pool.as_ref(),
                 ..*self
             };
-            let left_out = unseen.part(|row| row % PARTS == part);
+            let left_out = unseen.part(|row| parts[row] == part);
             if let Some(metrics) = rule.metrics(&left_out, &pooled)? {
                 let labels = left_out.targets.labels.iter();
                 let counted = labels.filter(|label| !label.is_missing()).count() as f64;
@@ -143,6 +163,26 @@ impl<'a> Ensemble<'a> {
         let scores = heads.map(|head| Ok((head, evaluation.scores(self.criteria, head)?)));
         scores.collect()
     }
+}
+
+/// The part of each sample, of at most five.
+fn parts(samples: usize, groups: Option<&[usize]>) -> Vec<usize> {
+    const PARTS: usize = 5;
+    let rows = 0..samples;
+    match groups {
+        Some(groups) if groups.iter().any(|group| *group != groups[0]) => {
+            groups.iter().map(|group| group % PARTS).collect()
+        }
+        _ => rows.map(|row| row % PARTS).collect(),
+    }
+}
+
+/// The groups of these samples.
+fn selected(groups: &[usize], samples: &[usize]) -> Vec<usize> {
+    samples
+        .iter()
+        .filter_map(|&sample| groups.get(sample).copied())
+        .collect()
 }
 
 /// A head's position, and its scores of each sample unless it does not see it.
@@ -209,7 +249,7 @@ mod tests {
         ) {
             let (evaluation, criteria) = (evaluation(&samples), criteria());
             let unpooled = Ensemble::unpooled(&criteria, &WEIGHTS);
-            let pool = unpooled.fit(&evaluation).unwrap();
+            let pool = unpooled.fit(&evaluation, None).unwrap();
             let pooled = Ensemble { pool: pool.as_ref(), ..unpooled };
             let loss = |ensemble: &Ensemble<'_>| {
                 PredictionRule::Pool.metrics(&evaluation, ensemble).unwrap().unwrap().loss
@@ -240,13 +280,13 @@ mod tests {
         ) {
             let (evaluation, criteria) = (evaluation(&samples), criteria());
             let unpooled = Ensemble::unpooled(&criteria, &WEIGHTS);
-            let pool = unpooled.fit(&evaluation).unwrap();
+            let pool = unpooled.fit(&evaluation, None).unwrap();
             let fitted = Ensemble { pool: pool.as_ref(), ..unpooled };
             let fitted = PredictionRule::Pool.metrics(&evaluation, &fitted).unwrap().unwrap().loss;
-            let unseen = unpooled.unseen_loss(PredictionRule::Pool, &evaluation).unwrap().unwrap();
+            let unseen = unpooled.unseen_loss(PredictionRule::Pool, &evaluation, None).unwrap().unwrap();
             // A pool's penalty may leave it a little worse where it was fitted than it could be.
             prop_assert!(unseen >= fitted - 0.02, "{unseen} {fitted}");
-            let joint = unpooled.unseen_loss(PredictionRule::Joint, &evaluation).unwrap().unwrap();
+            let joint = unpooled.unseen_loss(PredictionRule::Joint, &evaluation, None).unwrap().unwrap();
             prop_assert_eq!(joint, PredictionRule::Joint.metrics(&evaluation, &unpooled).unwrap().unwrap().loss);
         }
 
@@ -258,11 +298,60 @@ mod tests {
             let ensemble = Ensemble::unpooled(&criteria, &WEIGHTS);
             let own: Vec<_> = samples.iter().copied().filter(|sample| sample.2 == seen).collect();
             let heads: Vec<usize> = (0..HEADS).filter(|head| head + 1 == HEADS || seen >> head & 1 == 1).collect();
-            let fitted = ensemble.fit(&all).unwrap().unwrap_or_default();
-            let alone = ensemble.fit(&evaluation(&own)).unwrap().unwrap_or_default();
+            let fitted = ensemble.fit(&all, None).unwrap().unwrap_or_default();
+            let alone = ensemble.fit(&evaluation(&own), None).unwrap().unwrap_or_default();
             prop_assert_eq!(fitted.of(&heads), alone.of(&heads));
             prop_assert_eq!(fitted.of(&heads).is_some(), own.len() >= FittedPool::LEAST_SAMPLES);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn no_group_is_in_two_parts_and_no_part_is_all_there_is(samples in 2_usize..60, count in 1_usize..9) {
+            let groups: Vec<usize> = (0..samples).map(|sample| sample * sample % count.min(samples)).collect();
+            let divided = groups.iter().all(|group| *group == groups[0]);
+            for known in [None, Some(&groups[..])] {
+                let parts = parts(samples, known);
+                prop_assert!(parts.len() == samples && parts.iter().all(|&part| part < 5));
+                prop_assert!(parts.iter().any(|&part| part != parts[0]));
+                let in_one = |(a, b): (usize, usize)| groups[a] != groups[b] || parts[a] == parts[b];
+                let mut pairs = (0..samples).flat_map(|a| (0..a).map(move |b| (a, b)));
+                prop_assert!(known.is_none() || divided || pairs.all(in_one));
+            }
+        }
+    }
+
+    #[test]
+    fn a_pool_counts_the_groups_of_its_samples_and_believes_heads_more_alike_for_it() {
+        let criteria = criteria();
+        let samples: Vec<_> = (0..60)
+            .map(|index| {
+                let right = if index % 2 == 0 { 2.0 } else { -2.0 };
+                (index % 2, [right, 0.3 * right, -0.5 * right], 3)
+            })
+            .collect();
+        let evaluation = evaluation(&samples);
+        let fit = |groups: Option<&[usize]>| {
+            let fitted = Ensemble::unpooled(&criteria, &WEIGHTS).fit(&evaluation, groups);
+            fitted.unwrap().unwrap().pools.remove(0)
+        };
+        let spread = |pool: &SubsetPool| {
+            let exponents = pool.pool.exponents();
+            let heads = &exponents[..HEADS];
+            heads.iter().fold(0.0, |most: f64, e| most.max(*e))
+                - heads.iter().fold(4.0, |least: f64, e| least.min(*e))
+        };
+        let alone = fit(None);
+        let of_each = fit(Some(&(0..60).collect::<Vec<_>>()));
+        let of_three = fit(Some(&(0..60).map(|index| index % 3).collect::<Vec<_>>()));
+        assert_eq!(
+            (alone.groups, of_each.groups, of_three.groups),
+            (None, Some(60), Some(3))
+        );
+        assert_eq!(alone.pool, of_each.pool);
+        assert!(spread(&of_three) < 0.5 * spread(&alone), "{of_three:?} {alone:?}");
+        let too_few = Ensemble::unpooled(&criteria, &WEIGHTS).fit(&evaluation, Some(&[0, 1]));
+        assert!(too_few.is_err());
     }
 
     #[test]
@@ -271,7 +360,7 @@ mod tests {
         let samples: Vec<_> = (0..40).map(|index| (index % 2, [1.0, -1.0, 0.5], 3)).collect();
         let fit = |count: usize, weights: &[f64]| {
             Ensemble::unpooled(&criteria, weights)
-                .fit(&evaluation(&samples[..count]))
+                .fit(&evaluation(&samples[..count]), None)
                 .unwrap()
         };
         assert!(fit(30, &WEIGHTS).is_some());
@@ -287,7 +376,9 @@ mod tests {
         let mut evaluation = evaluation(&samples);
         evaluation.targets.labels[10..].fill(gblend_core::Label::Missing);
         assert_eq!(
-            Ensemble::unpooled(&criteria, &WEIGHTS).fit(&evaluation).unwrap(),
+            Ensemble::unpooled(&criteria, &WEIGHTS)
+                .fit(&evaluation, None)
+                .unwrap(),
             None
         );
     }

@@ -1,10 +1,8 @@
 //! What the intervals of a comparison are over, and what would settle what is open, in words.
 
-use gblend_core::{MetricFormat, MetricKind};
+use gblend_core::{LEAST_GROUPS, MetricFormat, MetricKind};
 
-use super::{
-    Comparison, Difference, FigureDifference, Folds, LEAST_GROUPS, OtherSamples, Row, Settles, VarianceParts,
-};
+use super::{Comparison, Difference, FigureDifference, Folds, OtherSamples, Row, Settles, VarianceParts};
 
 impl Comparison {
     /// What intervals are over, as in `5 seeds and 416 test samples`.

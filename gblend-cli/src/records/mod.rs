@@ -56,8 +56,8 @@ pub use prediction::PredictionRule;
 pub use probe::{ProbeLosses, SampleLosses};
 pub use selection::{SelectedBy, Selection};
 pub use statistics::{
-    Difference, Estimate, LEAST_GROUPS, LEAST_SEEDS, Measured, SampleFigures, Settles, TestedOn,
-    VarianceParts, difference, estimate, mean_and_ci95,
+    Difference, Estimate, LEAST_SEEDS, Measured, SampleFigures, Settles, TestedOn, VarianceParts, difference,
+    estimate, mean_and_ci95,
 };
 pub use strategy_advice::StrategyAdvice;
 pub use summary::{HeadSummary, PredictionSummary, Seconds, Summary};

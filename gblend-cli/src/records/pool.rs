@@ -23,6 +23,9 @@ pub struct SubsetPool {
     pub heads: Vec<usize>,
     /// The number of samples that it was fitted on.
     pub samples: usize,
+    /// The number of groups that they are of; absent if they are of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<usize>,
     /// What was fitted.
     pub pool: HeadPool,
 }

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use crate::config::{Config, Override};
-use crate::data::Evaluable;
+use crate::data::{Evaluable, units};
 use crate::error::{Error, Result};
 use crate::evaluation::Ensemble;
 use crate::process::Interrupt;
@@ -192,7 +192,9 @@ fn trial(config: &Config, ranks: &Ranks, interrupt: &Interrupt, reporter: &Repor
         0 => None,
         _ => {
             let said = evaluate_trained(&session, &splits.validation, &mut model, &trained.weights)?;
-            Ensemble::unpooled(model.criteria(), &trained.weights).unseen_loss(rule, &said)?
+            let groups = units(session.source.as_ref(), said.samples.iter().copied());
+            let ensemble = Ensemble::unpooled(model.criteria(), &trained.weights);
+            ensemble.unseen_loss(rule, &said, groups.as_deref())?
         }
     };
     match loss {

@@ -45,6 +45,7 @@ pub(super) fn epoch(modalities: usize) -> impl Strategy<Value = Epoch> {
                 gradients: None,
                 movements,
                 resampled,
+                groups: None,
             }
         });
     (estimate, prop::collection::vec(step(), 1..=3)).prop_map(|(estimate, steps)| Epoch { estimate, steps })

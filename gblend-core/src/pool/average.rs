@@ -4,13 +4,14 @@ use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
 use super::{PoolError, STRENGTH};
+use crate::sample_size::SampleSize;
 use crate::weights::BlendWeights;
 
 /// A weighted average of what the heads predict, for targets that are numbers.
 ///
 /// The weights are a point of the simplex. They minimize the mean squared error over the variance of the targets plus
-/// `(10/n) ‖w − 1/H‖²`, on n samples of H heads; with few samples the pool is the mean of the heads. A stack of
-/// regressions with weights that are not negative: Breiman, "Stacked Regressions", Machine Learning 24, 1996.
+/// `(10/n) ‖w − 1/H‖²`, on samples of n groups, each of its own where there are none, and H heads; with few of them the pool
+/// is the mean of the heads. A stack of regressions with weights that are not negative: Breiman, "Stacked Regressions", Machine Learning 24, 1996.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AveragePool(BlendWeights);
@@ -30,12 +31,13 @@ impl AveragePool {
         self.0.as_slice()
     }
 
-    /// Fits the weights. `rows` are the predictions of every head for each sample, `right` what was right.
+    /// Fits the weights. `rows` are the predictions of every head for each sample, `right` what was right, `size` how many
+    /// samples that are, of how many groups.
     ///
     /// # Errors
     /// [`PoolError::Empty`] without samples or heads, [`PoolError::Sizes`] if rows are not of one length or there is not
-    /// one right number for each, [`PoolError::Value`] if a number is not finite.
-    pub fn fit(rows: &[Vec<f64>], right: &[f64]) -> Result<Self, PoolError> {
+    /// one right number for each, or if they are not as many as `size` says, [`PoolError::Value`] if a number is not finite.
+    pub fn fit(rows: &[Vec<f64>], right: &[f64], size: SampleSize) -> Result<Self, PoolError> {
         let heads = rows.first().map_or(0, Vec::len);
         if heads == 0 {
             return Err(PoolError::Empty);
@@ -47,6 +49,12 @@ impl AveragePool {
         };
         if rows.len() != right.len() {
             return Err(sizes("right numbers", rows.len(), right.len()));
+        }
+        if rows.len() != size.samples() {
+            return Err(sizes("samples", size.samples(), rows.len()));
+        }
+        if size.groups() == 0 {
+            return Err(PoolError::Empty);
         }
         if let Some(odd) = rows.iter().find(|row| row.len() != heads) {
             return Err(sizes("predictions of a sample", heads, odd.len()));
@@ -69,7 +77,7 @@ impl AveragePool {
                 }
             }
         }
-        let pull = STRENGTH / samples;
+        let pull = STRENGTH / size.groups() as f64;
         for j in 0..heads {
             for k in 0..=j {
                 moments[(j, k)] /= samples * scale;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounded_newton::{Curvature, minimize_in_box};
 use super::{PoolError, STRENGTH};
+use crate::sample_size::SampleSize;
 
 /// The least logarithm of a probability that counts: one head that is sure and wrong must not decide alone.
 pub const LEAST_LOG: f64 = -14.0;
@@ -82,9 +83,13 @@ impl Opinions {
 /// A product of experts, `p ∝ exp(Σ e_h log p_h)`: the heads, and as one more expert the mean of their probabilities.
 ///
 /// Logarithms below −14 count as −14, exponents are between 0 and 4. They minimize the mean negative log-likelihood,
-/// weighted where some questions count more than others,
-/// plus `(10/n) ‖e − e⁰‖²`, `e⁰` being 1 for the mean and 0 for the heads, on n samples; the problem is convex. With
-/// few samples the pool is the mean of the heads. Logarithmic pools: Genest and Zidek, "Combining Probability
+/// weighted where some questions count more than others, plus a penalty on n samples of g groups:
+///
+/// `(10/n) ‖e − e⁰‖² + (10/g − 10/n) Σ_h (e_h − ē)²`,
+///
+/// `e⁰` being 1 for the mean and 0 for the heads, and `ē` the mean exponent of the heads. So how sharp the pool is counts samples,
+/// and by how much one head is believed more than another counts groups. Where every sample is a group of its own the second
+/// part is 0; the problem is convex. With few samples the pool is the mean of the heads. Logarithmic pools: Genest and Zidek, "Combining Probability
 /// Distributions", Statistical Science 1(1), 1986; as products of experts: Hinton, Neural Computation 14(8), 2002.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,14 +109,14 @@ impl ExponentPool {
         }
     }
 
-    /// Fits the exponents. `right` is the position of the right answer to each question, `samples` the number of samples
-    /// that the questions are of.
+    /// Fits the exponents. `right` is the position of the right answer to each question, `size` how many samples the
+    /// questions are of, in how many groups.
     ///
     /// # Errors
     /// [`PoolError::Empty`] without questions, heads or answers, [`PoolError::Sizes`] if there is not one right answer to
     /// each question, [`PoolError::Value`] if one is no position.
-    pub fn fit(opinions: &Opinions, right: &[usize], samples: usize) -> Result<Self, PoolError> {
-        Self::fit_weighted(opinions, right, &vec![1.0; right.len()], samples)
+    pub fn fit(opinions: &Opinions, right: &[usize], size: SampleSize) -> Result<Self, PoolError> {
+        Self::fit_weighted(opinions, right, &vec![1.0; right.len()], size)
     }
 
     /// As [`fit`](Self::fit), with a weight for each question, by which its negative log-likelihood is multiplied. The mean is
@@ -124,9 +129,9 @@ impl ExponentPool {
         opinions: &Opinions,
         right: &[usize],
         weights: &[f64],
-        samples: usize,
+        size: SampleSize,
     ) -> Result<Self, PoolError> {
-        if opinions.is_empty() || opinions.heads == 0 || samples == 0 {
+        if opinions.is_empty() || opinions.heads == 0 || size.groups() == 0 {
             return Err(PoolError::Empty);
         }
         expect("right answers", opinions.len(), right.len())?;
@@ -147,7 +152,8 @@ impl ExponentPool {
             right,
             weights,
             center: Self::mean_of(opinions.heads).exponents(),
-            pull: STRENGTH / samples as f64,
+            pull: STRENGTH / size.samples() as f64,
+            tie: STRENGTH / size.groups() as f64 - STRENGTH / size.samples() as f64,
         };
         let mut heads = minimize_in_box(
             &problem.center,
@@ -191,7 +197,10 @@ struct Problem<'a> {
     /// Of each question.
     weights: &'a [f64],
     center: Vec<f64>,
+    /// What a squared distance from the center costs.
     pull: f64,
+    /// What a squared deviation of a head's exponent from those of all heads costs.
+    tie: f64,
 }
 
 impl Problem<'_> {
@@ -202,14 +211,21 @@ impl Problem<'_> {
             let pooled = sums(question, at, answers);
             weight * (log_sum_exp(&pooled) - pooled[right])
         });
-        surprise.sum::<f64>() / self.right.len() as f64 + self.pull * self.distance(at)
+        surprise.sum::<f64>() / self.right.len() as f64 + self.penalty(at)
     }
 
-    fn distance(&self, at: &[f64]) -> f64 {
-        at.iter()
-            .zip(&self.center)
-            .map(|(x, center)| (x - center).powi(2))
-            .sum()
+    fn penalty(&self, at: &[f64]) -> f64 {
+        let distances = at.iter().zip(&self.center).map(|(x, center)| x - center);
+        let distance: f64 = distances.map(|distance| distance.powi(2)).sum();
+        let spread: f64 = self.deviations(at).map(|deviation| deviation.powi(2)).sum();
+        self.pull * distance + self.tie * spread
+    }
+
+    /// Of each head's exponent from the mean of all heads'.
+    fn deviations(&self, at: &[f64]) -> impl Iterator<Item = f64> {
+        let heads = &at[..self.opinions.heads];
+        let mean = heads.iter().sum::<f64>() / heads.len() as f64;
+        heads.iter().map(move |exponent| exponent - mean)
     }
 
     /// With q the pool's probabilities and `l_e` the logarithms of expert e, the gradient of one question is
@@ -249,8 +265,16 @@ impl Problem<'_> {
                 hessian[(f, e)] = hessian[(e, f)];
             }
         }
+        let share = 1.0 / self.opinions.heads as f64;
+        for (e, deviation) in self.deviations(at).enumerate() {
+            gradient[e] += 2.0 * self.tie * deviation;
+            for f in 0..self.opinions.heads {
+                let own = if e == f { 1.0 } else { 0.0 };
+                hessian[(e, f)] += 2.0 * self.tie * (own - share);
+            }
+        }
         Curvature {
-            value: value / count + self.pull * self.distance(at),
+            value: value / count + self.penalty(at),
             gradient,
             hessian,
         }

@@ -1,10 +1,13 @@
 //! The pool of an objective's heads.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{AveragePool, ExponentPool, Opinions, PoolError};
 use crate::class_weights::ClassWeights;
 use crate::label::Label;
+use crate::sample_size::SampleSize;
 
 /// How an objective's heads are taken together by a pool that is fitted, from their scores of a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,18 +40,22 @@ pub enum HeadPool {
 
 impl HeadPool {
     /// Fits the pool to the scores of every head for each sample, `[sample][head][score]`, and what is right. Samples without
-    /// a label tell nothing. With `weights` samples count by their classes, as in the losses of the heads. `None` for heads
-    /// that are not pooled.
+    /// a label tell nothing. With `weights` samples count by their classes, as in the losses of the heads. Where samples are of
+    /// groups, `groups` has the number of each sample's, any number that no other group has. `None` for heads that are not
+    /// pooled.
     ///
     /// # Errors
     /// [`PoolError::Empty`] without a sample that has a label, or without heads; [`PoolError::Sizes`] if samples have
-    /// different numbers of heads or scores; [`PoolError::Value`] if a score is none of its kind, or a label of another kind.
+    /// different numbers of heads or scores, or there is not one group for each; [`PoolError::Value`] if a score is none of its
+    /// kind, or a label of another kind.
     pub fn fit(
         pooling: Pooling,
         scores: &[Vec<&[f64]>],
         labels: &[Label],
         weights: Option<&ClassWeights>,
+        groups: Option<&[usize]>,
     ) -> Result<Option<Self>, PoolError> {
+        let size = size_of_labeled(labels, groups)?;
         let labeled = scores.iter().zip(labels).filter(|(_, label)| !label.is_missing());
         let labeled: Vec<(&Vec<&[f64]>, &Label)> = labeled.collect();
         let Some((first, _)) = labeled.first() else {
@@ -66,7 +73,7 @@ impl HeadPool {
                 }
                 let of_class = |&class: &usize| weights.map_or(1.0, |weights| weights.of_class(class));
                 let weights: Vec<f64> = right.iter().map(of_class).collect();
-                let pool = ExponentPool::fit_weighted(&opinions, &right, &weights, labeled.len())?;
+                let pool = ExponentPool::fit_weighted(&opinions, &right, &weights, size)?;
                 Some(Self::OneClass(pool))
             }
             Pooling::EachClass => {
@@ -84,7 +91,7 @@ impl HeadPool {
                         weight_of_each.push(weights.map_or(1.0, |weights| weights.of_answer(class, has)));
                     }
                 }
-                let pool = ExponentPool::fit_weighted(&opinions, &right, &weight_of_each, labeled.len())?;
+                let pool = ExponentPool::fit_weighted(&opinions, &right, &weight_of_each, size)?;
                 Some(Self::EachClass(pool))
             }
             Pooling::Number => {
@@ -95,7 +102,7 @@ impl HeadPool {
                     _ => Err(other_label()),
                 });
                 let right: Vec<f64> = right.collect::<Result<_, _>>()?;
-                Some(Self::Number(AveragePool::fit(&rows, &right)?))
+                Some(Self::Number(AveragePool::fit(&rows, &right, size)?))
             }
         })
     }
@@ -130,6 +137,24 @@ impl HeadPool {
             Self::Number(pool) => pool.weights().to_vec(),
         }
     }
+}
+
+/// How many samples have a label, and of how many groups those are.
+fn size_of_labeled(labels: &[Label], groups: Option<&[usize]>) -> Result<SampleSize, PoolError> {
+    let samples = labels.iter().filter(|label| !label.is_missing()).count();
+    let Some(groups) = groups else {
+        return Ok(SampleSize::independent(samples));
+    };
+    if groups.len() != labels.len() {
+        return Err(PoolError::Sizes {
+            what: "groups of samples",
+            expected: labels.len(),
+            found: groups.len(),
+        });
+    }
+    let labeled = groups.iter().zip(labels).filter(|(_, label)| !label.is_missing());
+    let distinct: BTreeSet<usize> = labeled.map(|(&group, _)| group).collect();
+    Ok(SampleSize::in_groups(samples, distinct.len()))
 }
 
 /// Whether the sample has the class, or not: a question with two answers.
@@ -197,8 +222,8 @@ mod tests {
             let class: Vec<Label> = samples.iter().map(|(_, class)| Label::Class(*class)).collect();
             let set = |class: usize| if class == 0 { vec![0] } else { vec![] };
             let sets: Vec<Label> = samples.iter().map(|(_, class)| Label::Classes(set(*class))).collect();
-            let one = HeadPool::fit(Pooling::OneClass, &of_two, &class, None).unwrap().unwrap();
-            let each = HeadPool::fit(Pooling::EachClass, &of_one, &sets, None).unwrap().unwrap();
+            let one = HeadPool::fit(Pooling::OneClass, &of_two, &class, None, None).unwrap().unwrap();
+            let each = HeadPool::fit(Pooling::EachClass, &of_one, &sets, None, None).unwrap().unwrap();
             prop_assert_eq!(one.exponents(), each.exponents());
             prop_assert_eq!(one.scores(&of_two[0]).unwrap()[0], each.scores(&of_one[0]).unwrap()[0]);
         }
@@ -210,11 +235,11 @@ mod tests {
             let mut labels: Vec<Label> = samples.iter().map(|(_, class)| Label::Class(*class)).collect();
             let gap = gap % labels.len();
             labels[gap] = Label::Missing;
-            let with = HeadPool::fit(Pooling::OneClass, &scores, &labels, None).unwrap();
+            let with = HeadPool::fit(Pooling::OneClass, &scores, &labels, None, None).unwrap();
             let (mut fewer, mut known) = (scores.clone(), labels.clone());
             fewer.remove(gap);
             known.remove(gap);
-            prop_assert_eq!(with, HeadPool::fit(Pooling::OneClass, &fewer, &known, None).unwrap());
+            prop_assert_eq!(with, HeadPool::fit(Pooling::OneClass, &fewer, &known, None, None).unwrap());
         }
 
         /// Where every class has equally many samples, each counts for one.
@@ -227,14 +252,14 @@ mod tests {
             let classes: Vec<Label> = (0..both.len()).map(|sample| Label::Class(sample % 2)).collect();
             let weights = ClassWeights::balanced(&Labels::of(LabelKind::Class, &classes).unwrap(), 2).unwrap();
             prop_assert_eq!(
-                HeadPool::fit(Pooling::OneClass, &scores, &classes, Some(&weights)).unwrap(),
-                HeadPool::fit(Pooling::OneClass, &scores, &classes, None).unwrap()
+                HeadPool::fit(Pooling::OneClass, &scores, &classes, Some(&weights), None).unwrap(),
+                HeadPool::fit(Pooling::OneClass, &scores, &classes, None, None).unwrap()
             );
             let sets: Vec<Label> = (0..both.len()).map(|sample| Label::Classes(vec![sample % 2])).collect();
             let weights = ClassWeights::balanced(&Labels::of(LabelKind::Classes, &sets).unwrap(), 2).unwrap();
             prop_assert_eq!(
-                HeadPool::fit(Pooling::EachClass, &scores, &sets, Some(&weights)).unwrap(),
-                HeadPool::fit(Pooling::EachClass, &scores, &sets, None).unwrap()
+                HeadPool::fit(Pooling::EachClass, &scores, &sets, Some(&weights), None).unwrap(),
+                HeadPool::fit(Pooling::EachClass, &scores, &sets, None, None).unwrap()
             );
         }
 
@@ -242,7 +267,7 @@ mod tests {
         fn a_pool_survives_json(samples in proptest::collection::vec(sample(), 1..20)) {
             let numbers: Vec<Vec<&[f64]>> = samples.iter().map(|(p, _)| p.chunks(1).collect()).collect();
             let right: Vec<Label> = samples.iter().map(|(p, class)| Label::Number(p[*class])).collect();
-            let pool = HeadPool::fit(Pooling::Number, &numbers, &right, None).unwrap().unwrap();
+            let pool = HeadPool::fit(Pooling::Number, &numbers, &right, None, None).unwrap().unwrap();
             let json = serde_json::to_string(&pool).unwrap();
             prop_assert_eq!(serde_json::from_str::<HeadPool>(&json).unwrap(), pool);
         }
@@ -258,19 +283,19 @@ mod tests {
                 Label::Class(0)
             };
             assert!(
-                HeadPool::fit(pooling, &scores, &[label], None).is_err(),
+                HeadPool::fit(pooling, &scores, &[label], None, None).is_err(),
                 "{pooling:?}"
             );
             assert_eq!(
-                HeadPool::fit(pooling, &scores, &[Label::Missing], None),
+                HeadPool::fit(pooling, &scores, &[Label::Missing], None, None),
                 Err(PoolError::Empty)
             );
         }
         assert_eq!(
-            HeadPool::fit(Pooling::Never, &scores, &[Label::Class(0)], None),
+            HeadPool::fit(Pooling::Never, &scores, &[Label::Class(0)], None, None),
             Ok(None)
         );
         let nan: [Vec<&[f64]>; 1] = [vec![&[f64::NAN, 0.5]]];
-        assert!(HeadPool::fit(Pooling::OneClass, &nan, &[Label::Class(0)], None).is_err());
+        assert!(HeadPool::fit(Pooling::OneClass, &nan, &[Label::Class(0)], None, None).is_err());
     }
 }

@@ -6,8 +6,9 @@
 //! [`HeadPool`] is the one of an objective's heads, as the objective's [`Pooling`] says.
 //!
 //! Both fall back to the plain mean where there are few samples to fit on, since the penalty draws towards it with a
-//! strength of one over their number. They know neither networks nor tensors, and the same input gives the same bits
-//! everywhere.
+//! strength of one over their number. Where samples are of groups, which head is believed more than another is a matter
+//! of groups: of one speaker's recordings nothing is learned about the voice of the next. They know neither networks nor
+//! tensors, and the same input gives the same bits everywhere.
 
 mod average;
 mod bounded_newton;
@@ -44,5 +45,6 @@ pub enum PoolError {
     },
 }
 
-/// How strongly the penalty draws towards the mean: it is `STRENGTH / n` times the squared distance.
+/// How strongly the penalty draws towards the mean: it is `STRENGTH / n` times the squared distance, n being samples, or
+/// groups of them.
 const STRENGTH: f64 = 10.0;

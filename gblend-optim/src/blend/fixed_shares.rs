@@ -403,6 +403,7 @@ mod tests {
                 covariance: Symmetric::zeros(4),
             },
             resampled: Vec::new(),
+            groups: None,
         };
         let report = blend.take_estimate(0, &estimate).unwrap();
         let names: Vec<&str> = report.heads.iter().map(|head| head.name.as_str()).collect();

@@ -24,7 +24,7 @@ use gblend_core::serde_json::{self, Value, json};
 use gblend_core::tensor::StackedSamples;
 use gblend_core::{
     Array, AutoDevice, Error, FitContext, Fitted, HeadPool, Label, LabelKind, Labels, Media, MediaKind, Pass,
-    Result, Role, Seed, Targets, catalogue,
+    Result, Role, SampleSize, Seed, Targets, catalogue,
 };
 use gblend_tests as _;
 
@@ -491,10 +491,17 @@ impl Case<'_> {
         let pool = match self.labels {
             LabelKind::Class => HeadPool::OneClass(exponents),
             LabelKind::Classes => HeadPool::EachClass(exponents),
-            _ => HeadPool::Number(AveragePool::fit(&numbers, &right).unwrap()),
+            _ => HeadPool::Number(
+                AveragePool::fit(&numbers, &right, SampleSize::independent(right.len())).unwrap(),
+            ),
         };
         let samples = SAMPLES;
-        let mut pools = vec![SubsetPool { heads, samples, pool }];
+        let mut pools = vec![SubsetPool {
+            heads,
+            samples,
+            groups: None,
+            pool,
+        }];
         // Of samples that lack the first modality; those that lack the second have none.
         if self.missing && self.weights == [0.2, 0.3, 0.5] {
             let exponents = ExponentPool {
@@ -505,10 +512,17 @@ impl Case<'_> {
             let pool = match self.labels {
                 LabelKind::Class => HeadPool::OneClass(exponents),
                 LabelKind::Classes => HeadPool::EachClass(exponents),
-                _ => HeadPool::Number(AveragePool::fit(&fewer, &right).unwrap()),
+                _ => HeadPool::Number(
+                    AveragePool::fit(&fewer, &right, SampleSize::independent(right.len())).unwrap(),
+                ),
             };
             let heads = vec![1, 2];
-            pools.push(SubsetPool { heads, samples, pool });
+            pools.push(SubsetPool {
+                heads,
+                samples,
+                groups: None,
+                pool,
+            });
         }
         FittedPool { pools, folds: None }
     }

@@ -41,6 +41,21 @@ fn width(estimate: &Value) -> f64 {
     interval["high"].as_f64().unwrap() - interval["low"].as_f64().unwrap()
 }
 
+/// The share of equal weights that few groups call for, in percent, if that is told.
+fn told_share(estimate: &Value) -> Option<f64> {
+    let warnings = estimate["warnings"].as_array().into_iter().flatten();
+    let mut told = warnings.filter_map(|warning| {
+        let (_, share) = warning.as_str()?.split_once("the blend is ")?;
+        share.split_once(" %")?.0.parse().ok()
+    });
+    told.next()
+}
+
+fn weights(estimate: &Value) -> Vec<f64> {
+    let heads = estimate["heads"].as_array().unwrap().iter();
+    heads.map(|head| head["weight"].as_f64().unwrap()).collect()
+}
+
 fn speaks_of_groups(estimate: &Value) -> bool {
     // Absent where there are none.
     let warnings = estimate["warnings"].as_array().into_iter().flatten();
@@ -68,6 +83,24 @@ fn with_few_groups_an_estimate_and_a_run_say_that_intervals_know_nothing_of_othe
     p.write("table.csv", table(240, 20));
     let few = estimate(&p, "group = \"who\"\n");
     assert!(speaks_of_groups(&few), "{few}");
+    // Twelve people less the last two, of whom a fifth are held out.
+    assert_eq!(told_share(&few), Some(83.0), "{few}");
+    let asked = p.json(&[
+        "estimate",
+        "table.toml",
+        "--quiet",
+        "--json",
+        "--set",
+        "blend.smoothing=0.5",
+    ]);
+    assert_eq!(told_share(&asked), None, "{asked}");
+    let from_equal = |estimate: &Value| {
+        weights(estimate)
+            .iter()
+            .map(|w| (w - 1.0 / 3.0).abs())
+            .sum::<f64>()
+    };
+    assert!(from_equal(&few) < from_equal(&asked), "{few} {asked}");
     p.succeed(&["train", "table.toml", "--quiet", "--out", "run"]);
     let summary = std::fs::read_to_string(p.path("run/summary.json")).unwrap();
     let summary: Value = serde_json::from_str(&summary).unwrap();

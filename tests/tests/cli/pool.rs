@@ -158,6 +158,75 @@ fn a_pool_across_folds_is_fitted_on_every_sample_but_those_of_the_test() {
     assert!(alone.get("pool").is_none() && alone["seconds"].get("folds").is_none());
 }
 
+/// People with forty samples each, of two streams that tell as much as each other, and one person's samples for each of the last four.
+fn people(p: &Playground, group: &str) {
+    let rows: String = (0..400)
+        .map(|row| {
+            let (label, person) = (row % 2, row / 40);
+            let split = if row < 280 { "train" } else { "test" };
+            let noise = |factor: usize| (row * factor % 101) as f64 / 40.0;
+            let (x, y) = (label as f64 + noise(37), label as f64 + noise(53));
+            format!("{row},{label},p{person},{split},{x},{y}\n")
+        })
+        .collect();
+    p.write("people.csv", format!("id,label,who,split,x,y\n{rows}"));
+    let text = format!(
+        "[run]\nepochs = 3\nvalidation = 0.3\n\n[data]\nkind = \"manifest\"\ntable = \"people.csv\"\nid = \"id\"\n\
+         label = \"label\"\nsplit = \"split\"\n{group}streams.first = {{ columns = [\"x\"], media = \"array\" }}\n\
+         streams.second = {{ columns = [\"y\"], media = \"array\" }}\n\n[modality.first]\nkind = \"vector\"\n\n\
+         [modality.second]\nkind = \"vector\"\n\n[blend]\nkind = \"equal\"\n"
+    );
+    p.write("people.toml", text);
+}
+
+#[test]
+fn a_pool_counts_the_people_that_it_is_fitted_to_and_says_where_they_are_few() {
+    let p = playground();
+    let spread = |summary: &Value| {
+        let heads = &summary["pool"]["pools"][0]["pool"]["one_class"]["heads"];
+        let exponents: Vec<f64> = heads
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e.as_f64().unwrap())
+            .collect();
+        let most = exponents.iter().copied().fold(0.0, f64::max);
+        most - exponents.iter().copied().fold(f64::INFINITY, f64::min)
+    };
+    for (pool, validation, folds) in [("validation", "0.3", 0), ("cross", "0", 5)] {
+        let train = |out: &str| {
+            let (pool, validation) = (
+                format!("blend.pool={pool}"),
+                format!("run.validation={validation}"),
+            );
+            let set = ["--set", &pool, "--set", &validation, "--out", out];
+            p.run(&[&["train", "people.toml"], &set[..]].concat()).stderr
+        };
+        let summary = |out: &str| -> Value {
+            serde_json::from_slice(&std::fs::read(p.path(out).join("summary.json")).unwrap()).unwrap()
+        };
+        people(&p, "group = \"who\"\n");
+        let grouped = format!("{pool}-grouped");
+        let said = train(&grouped);
+        assert!(
+            said.contains("group(s), which say little of the next one"),
+            "{said}"
+        );
+        let of_people = summary(&grouped);
+        let fitted = &of_people["pool"]["pools"][0];
+        let samples = fitted["samples"].as_u64().unwrap();
+        assert_eq!(fitted["groups"].as_u64().unwrap(), samples / 40, "{fitted}");
+        people(&p, "");
+        let alone = format!("{pool}-alone");
+        let said = train(&alone);
+        assert!(!said.contains("group(s)"), "{said}");
+        let of_rows = summary(&alone);
+        assert!(of_rows["pool"]["pools"][0].get("groups").is_none(), "{of_rows}");
+        assert_eq!(of_people["pool"].get("folds").is_some(), folds > 0);
+        assert!(spread(&of_people) < spread(&of_rows), "{of_people} {of_rows}");
+    }
+}
+
 #[test]
 fn a_pool_across_folds_says_when_there_are_none() {
     let p = playground();

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use parts::VarianceParts;
 use parts::quantile;
-pub use samples::{LEAST_GROUPS, SampleFigures};
+pub use samples::SampleFigures;
 pub use settles::Settles;
 pub use tested_on::TestedOn;
 use weights::Weights;

@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use gblend_core::LEAST_GROUPS;
+
 use super::VarianceParts;
 use super::weights::Weights;
-
-/// The fewest groups that count as independent in place of their samples: an interval over fewer says as much about which
-/// groups there happened to be as about the figure.
-pub const LEAST_GROUPS: usize = 10;
 
 /// The main figure of a run, sample by sample: its mean is the figure.
 #[derive(Clone, Debug, PartialEq)]

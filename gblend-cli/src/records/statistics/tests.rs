@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use gblend_core::LEAST_GROUPS;
 use proptest::prelude::*;
 use serde::Deserialize;
 

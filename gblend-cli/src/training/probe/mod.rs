@@ -43,6 +43,7 @@ pub fn estimate(
 ) -> Result<Estimate> {
     let seed = live.seed(session);
     let mut rng = seed.derive("resample").rng();
+    let groups = held_out_groups::fewest_groups(session, splits);
     match &request.estimator {
         Estimator::Probe { epochs, length } => {
             let measured = (0..session.heads.len()).filter(|&head| !session.share_is_given(head));
@@ -61,6 +62,7 @@ pub fn estimate(
                 gradients: None,
                 movements: changes.movements(),
                 resampled: resampled(request.resamples, &mut rng, resample),
+                groups,
             })
         }
         Estimator::Gradient { batches } => {
@@ -72,6 +74,7 @@ pub fn estimate(
                 gradients: Some(of),
                 movements: products.movements(),
                 resampled: resampled(request.resamples, &mut rng, resample),
+                groups,
             })
         }
     }

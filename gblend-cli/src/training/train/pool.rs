@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gblend_core::BlendReport;
+use gblend_core::{BlendReport, LEAST_GROUPS};
 
 use super::run_state::RunState;
 use super::{Samples, Training, evaluate_trained, run_length};
 use crate::config::PoolSamples;
-use crate::data::{Evaluable, Fold, Splits};
+use crate::data::{Evaluable, Fold, Splits, units};
 use crate::error::{Error, Result};
 use crate::evaluation::{Ensemble, Evaluation};
 use crate::network::Multimodal;
@@ -34,7 +34,7 @@ pub(super) fn fit_pool(
         let began = Instant::now();
         let unseen = out_of_fold(state, splits, &folds)?;
         state.cross_fitted_for(began.elapsed());
-        let fitted = Ensemble::unpooled(model.criteria(), &weights).fit(&unseen)?;
+        let fitted = fit(state, model, &unseen)?;
         if fitted.is_none() {
             too_few(state, unseen.samples.len());
         }
@@ -49,7 +49,22 @@ pub(super) fn fit_pool(
         return Ok(None);
     }
     let evaluation = evaluate_trained(session, &splits.validation, model, &weights)?;
-    Ensemble::unpooled(model.criteria(), &weights).fit(&evaluation)
+    fit(state, model, &evaluation)
+}
+
+/// Fits the pool to what the heads say of these samples, which it is told the groups of.
+fn fit(state: &RunState<'_>, model: &Multimodal, unseen: &Evaluation) -> Result<Option<FittedPool>> {
+    let groups = units(state.session.source.as_ref(), unseen.samples.iter().copied());
+    let ensemble = Ensemble::unpooled(model.criteria(), &state.trained.weights);
+    let fitted = ensemble.fit(unseen, groups.as_deref())?;
+    let of = fitted.as_ref().and_then(|fitted| fitted.pools.first()?.groups);
+    if let Some(groups) = of.filter(|&groups| groups < LEAST_GROUPS) {
+        state.reporter.line(&format!(
+            "the pool of the heads is fitted to samples of {groups} group(s), which say little of the next one: heads are believed nearly \
+             alike"
+        ));
+    }
+    Ok(fitted)
 }
 
 /// Says that the mean predicts, where a pool was to.

@@ -39,7 +39,9 @@ pub fn movements(heads: usize) -> impl Strategy<Value = Movements> {
 /// An estimate for this many heads, with up to three resamples.
 pub fn estimate(heads: usize) -> impl Strategy<Value = Estimate> {
     let resampled = prop::collection::vec(movements(heads), 0..=3);
-    (movements(heads), resampled, any::<bool>()).prop_map(|(movements, resampled, probed)| Estimate {
+    let groups = prop::option::of(1_usize..20);
+    let parts = (movements(heads), resampled, groups, any::<bool>());
+    parts.prop_map(|(movements, resampled, groups, probed)| Estimate {
         estimator: if probed {
             Measurement::Probe
         } else {
@@ -53,5 +55,6 @@ pub fn estimate(heads: usize) -> impl Strategy<Value = Estimate> {
         }),
         movements,
         resampled,
+        groups,
     })
 }

@@ -66,7 +66,8 @@ pub struct Ogr {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cap: Option<f64>,
     /// Share of equal weights in the blend, or "adaptive": as much as the error of the estimate calls for, by its resamples.
-    /// Default: 0.5 (paper: 0).
+    /// Default: 0.5 (paper: 0). Where samples are of G < 10 groups and no share is set, 10/(10 + G) at least, unless the
+    /// policy is the paper's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smoothing: Option<Smoothing>,
     /// How often an estimate is resampled for the intervals of its figures; 0 for none.
@@ -347,13 +348,19 @@ pub fn named_report(
         ogr_blend_interval: finite(Interval::of(
             resampled.iter().filter_map(|(_, decision)| decision.ogr),
         )),
-        warnings: warnings(names, &decision, rule),
+        warnings: warnings(names, &decision, rule, estimate),
     };
     Ok((decision, report))
 }
 
-fn warnings(names: &[String], decision: &Decision, rule: &Rule) -> Vec<String> {
+fn warnings(names: &[String], decision: &Decision, rule: &Rule, estimate: &Estimate) -> Vec<String> {
     let mut warnings = Vec::new();
+    if let (Some(_), Some(groups)) = (rule.least_smoothing(estimate), estimate.groups) {
+        warnings.push(format!(
+            "samples of {groups} group(s) say little about the next one: the blend is {:.0} % equal weights; blend.smoothing sets another share",
+            100.0 * rule.smoothing.share()
+        ));
+    }
     if !decision.gains {
         warnings.push(
             "no head gains on the held-out samples, so the weights are what no_gain says; shorter probes may help"
@@ -404,6 +411,7 @@ mod tests {
                 covariance: Symmetric::zeros(3),
             },
             resampled: Vec::new(),
+            groups: None,
         }
     }
 

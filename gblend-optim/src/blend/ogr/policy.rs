@@ -3,7 +3,8 @@
 //! The raw estimate, `w_k ∝ ΔG_k / ΔO_k²`, is the paper's. It is noisy where heads move little: a ratio of small
 //! differences, squared. [`Policy::Robust`] steadies it in five ways, each a setting of its own: a floor under `ΔO`
 //! and its sampling variance, a little of the equal weights, a cap, and a floor under the joint head's weight,
-//! without which the head that predicts is not trained.
+//! without which the head that predicts is not trained. Of the equal weights there are more where samples are of few
+//! groups: what a probe finds on one held-out speaker may be that speaker's.
 
 use gblend_core::ogr::{BlendError, Interval, Movements, Symmetric, blend_non_negative, ogr_of_blend};
 use gblend_core::{BlendWeights, Error, Estimate, Result};
@@ -77,6 +78,8 @@ pub struct Rule {
     pub(super) joint_floor: f64,
     pub(super) cap: f64,
     pub(super) smoothing: Smoothing,
+    /// Whether it smooths more where samples are of few groups: not if a share was asked for.
+    smooths_by_groups: bool,
     /// Heads of which an estimate does not tell whether they have nothing to learn, or have not begun to: in ascending
     /// order.
     pub(super) undecided: Vec<usize>,
@@ -125,6 +128,8 @@ impl PolicySettings {
                 }
                 None => Smoothing::Share(smoothing),
             },
+            smooths_by_groups: self.policy == Policy::Robust
+                && !matches!(self.smoothing, Some(Smoothing::Share(_))),
             undecided: Vec::new(),
         };
         let least = (1.0 / heads.max(1) as f64).max(rule.joint_floor);
@@ -186,12 +191,17 @@ impl Rule {
         })
     }
 
-    /// The rule for an estimate whose resamples say how far it is to be trusted: with as much smoothing as they call for, if
-    /// that is how it smooths, and with an equal share at least for heads that they leave undecided.
+    /// The rule for an estimate that says how far it is to be trusted: with as much smoothing as its resamples call for, if
+    /// that is how it smooths, with more of it where samples are of few groups and no share was asked for, and with an equal
+    /// share at least for heads that the resamples leave undecided.
     #[must_use]
     pub fn adapted(&self, estimate: &Estimate, joint: Option<usize>, previous: &BlendWeights) -> Self {
+        let smoothing = self.adapted_smoothing(estimate, previous);
         Self {
-            smoothing: self.adapted_smoothing(estimate, previous),
+            smoothing: match self.least_smoothing(estimate) {
+                Some(least) => Smoothing::Share(smoothing.share().max(least)),
+                None => smoothing,
+            },
             undecided: self.undecided(estimate, joint),
             ..self.clone()
         }
@@ -211,6 +221,12 @@ impl Rule {
             .filter(|&head| Some(head) != joint)
             .filter(|&head| is_open(&|moved| moved.delta_g[head]) && is_open(&|moved| moved.delta_o[head]))
             .collect()
+    }
+
+    /// The share of equal weights that the groups of an estimate call for, if they do.
+    pub(super) fn least_smoothing(&self, estimate: &Estimate) -> Option<f64> {
+        let groups = estimate.groups.filter(|_| self.smooths_by_groups)?;
+        Smoothing::least_of(groups)
     }
 
     fn adapted_smoothing(&self, estimate: &Estimate, previous: &BlendWeights) -> Smoothing {
@@ -500,6 +516,56 @@ mod tests {
             resampled: (0..40)
                 .map(|draw| movements(if draw % 2 == 0 { 1.0 } else { -1.0 }))
                 .collect(),
+            groups: None,
+        }
+    }
+
+    #[test]
+    fn few_groups_draw_weights_to_equal_ones_unless_a_share_was_asked_for() {
+        let equal = BlendWeights::equal(3).unwrap();
+        let first = |settings: PolicySettings, groups: Option<usize>| {
+            let estimate = Estimate {
+                groups,
+                ..measured([0.1, 0.2, 0.2], [0.4, 0.1, 0.1], [0.01; 3])
+            };
+            let rule = settings.rule(3).unwrap().adapted(&estimate, None, &equal);
+            let decision = rule.decide(&estimate.movements, None, &equal, false).unwrap();
+            decision.weights.as_slice()[0]
+        };
+        let robust = PolicySettings::default();
+        let weights =
+            [None, Some(50), Some(10), Some(9), Some(3), Some(1)].map(|groups| first(robust, groups));
+        assert!(
+            weights[0] == weights[1] && weights[1] == weights[2],
+            "{weights:?}"
+        );
+        assert!(
+            weights[2..].is_sorted_by(|more, fewer| more > fewer),
+            "{weights:?}"
+        );
+        // An eleventh of the way from equal weights to the estimate's.
+        let unsmoothed = 2.0 * (weights[0] - 1.0 / 3.0);
+        assert!(
+            (weights[5] - 1.0 / 3.0 - unsmoothed / 11.0).abs() < 1e-12,
+            "{weights:?}"
+        );
+        let adaptive = PolicySettings {
+            smoothing: Some(Smoothing::Adaptive),
+            ..robust
+        };
+        assert_eq!(first(adaptive, Some(1)), weights[5]);
+        assert!(first(adaptive, Some(10)) > weights[0]);
+        for asked in [
+            PolicySettings {
+                smoothing: Some(Smoothing::Share(0.5)),
+                ..robust
+            },
+            PolicySettings {
+                policy: Policy::Paper,
+                ..robust
+            },
+        ] {
+            assert_eq!(first(asked, Some(1)), first(asked, None));
         }
     }
 

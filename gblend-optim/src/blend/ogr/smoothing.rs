@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use gblend_core::LEAST_GROUPS;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -30,6 +31,13 @@ impl Smoothing {
             Self::Share(share) => share,
             Self::Adaptive => Self::DEFAULT,
         }
+    }
+
+    /// The least share for an estimate from samples of so few groups, nobody knowing how the next group differs from them; `None`
+    /// with [`LEAST_GROUPS`], from which resamples know. Equal weights count as ten groups do, which is a half where there are ten.
+    pub(super) fn least_of(groups: usize) -> Option<f64> {
+        let prior = LEAST_GROUPS as f64;
+        (groups < LEAST_GROUPS).then(|| prior / (prior + groups as f64))
     }
 
     /// The share for weights of which resamples differ so much; what it was for fewer than two resamples.
@@ -166,6 +174,17 @@ mod tests {
             Smoothing::Share(0.3).of(&weights, &spread(&weights, 0.1)),
             Smoothing::Share(0.3)
         );
+    }
+
+    #[test]
+    fn the_fewer_groups_the_more_is_equal_down_to_a_half_where_they_are_enough() {
+        let least: Vec<f64> = (0..LEAST_GROUPS)
+            .map(|groups| Smoothing::least_of(groups).unwrap())
+            .collect();
+        assert!(least.is_sorted_by(|fewer, more| fewer > more), "{least:?}");
+        assert!((least[0] - 1.0).abs() < 1e-12 && (least[1] - 10.0 / 11.0).abs() < 1e-12);
+        assert!(least[LEAST_GROUPS - 1] > Smoothing::DEFAULT);
+        assert_eq!(Smoothing::least_of(LEAST_GROUPS), None);
     }
 
     #[test]
