@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ogr::{Interval, Movements};
+use crate::sample_size::EffectiveGroups;
 
 /// An estimate that a strategy wants before the next epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,10 +107,10 @@ pub struct Estimate {
     pub movements: Movements,
     /// The same from resampled samples or batches; may be empty.
     pub resampled: Vec<Movements>,
-    /// How many groups the samples are of that were trained on, or those that were held out, whichever are fewer: all samples of
-    /// one speaker tell little about another. Absent where samples are of no groups.
+    /// How many groups the samples are of that it measures on, those of training or the held-out ones, whichever are fewer: all
+    /// samples of one speaker tell little about another. Absent where samples are of no groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub groups: Option<usize>,
+    pub groups: Option<EffectiveGroups>,
 }
 
 /// What gradients were taken of.

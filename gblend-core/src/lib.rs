@@ -103,7 +103,7 @@ pub use precision::Precision;
 pub use presence::PresenceMask;
 pub use registry::{Role, catalogue};
 pub use sameness::Sameness;
-pub use sample_size::{LEAST_GROUPS, SampleSize};
+pub use sample_size::{EffectiveGroups, LEAST_GROUPS, SampleSize};
 pub use score_function::ScoreFunction;
 pub use seed::{SampleRng, Seed};
 pub use stage::{EncoderHalf, StageRequest, StageShape};

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use gblend_core::pool::{AveragePool, ExponentPool, Opinions, PoolError};
-use gblend_core::{SampleSize, Seed};
+use gblend_core::{EffectiveGroups, SampleSize, Seed};
 use proptest::prelude::*;
 use rand::RngExt;
 use serde::Deserialize;
@@ -51,7 +51,7 @@ fn exponents_are_scipys() {
         let pool = ExponentPool::fit(
             &opinions,
             &case.right,
-            SampleSize::in_groups(case.right.len(), case.groups),
+            SampleSize::in_groups(case.right.len(), EffectiveGroups::equal(case.groups)),
         )
         .unwrap();
         let found = pool.heads.iter().copied().chain([pool.mean]);
@@ -72,7 +72,7 @@ fn weights_of_an_average_are_scipys() {
         let pool = AveragePool::fit(
             &case.rows,
             &case.right,
-            SampleSize::in_groups(case.right.len(), case.groups),
+            SampleSize::in_groups(case.right.len(), EffectiveGroups::equal(case.groups)),
         )
         .unwrap();
         for (found, expected) in pool.weights().iter().zip(&case.weights) {
@@ -156,14 +156,14 @@ proptest! {
         let (probabilities, right) = drawn(seed, samples, &certainty);
         let opinions = opinions(&probabilities);
         let spread = |groups: usize| {
-            let pool = ExponentPool::fit(&opinions, &right, SampleSize::in_groups(samples, groups)).unwrap();
+            let pool = ExponentPool::fit(&opinions, &right, SampleSize::in_groups(samples, EffectiveGroups::equal(groups))).unwrap();
             let mean = pool.heads.iter().sum::<f64>() / 3.0;
             pool.heads.iter().map(|exponent| (exponent - mean).powi(2)).sum::<f64>()
         };
         let spreads: Vec<f64> = [1, 3, 8, samples].map(spread).to_vec();
         prop_assert!(spreads.is_sorted_by(|few, many| *few <= many + 1e-12), "{:?}", spreads);
         let independent = ExponentPool::fit(&opinions, &right, SampleSize::independent(samples)).unwrap();
-        let alone = ExponentPool::fit(&opinions, &right, SampleSize::in_groups(samples, samples)).unwrap();
+        let alone = ExponentPool::fit(&opinions, &right, SampleSize::in_groups(samples, EffectiveGroups::equal(samples))).unwrap();
         prop_assert_eq!(independent, alone);
     }
 
@@ -173,7 +173,7 @@ proptest! {
     ) {
         let (probabilities, right) = drawn(seed, samples, &certainty);
         let opinions = opinions(&probabilities);
-        let pool = ExponentPool::fit(&opinions, &right, SampleSize::in_groups(samples, groups)).unwrap();
+        let pool = ExponentPool::fit(&opinions, &right, SampleSize::in_groups(samples, EffectiveGroups::equal(groups))).unwrap();
         let mean = ExponentPool::mean_of(certainty.len());
         prop_assert!(surprise(&pool, &opinions, &right) <= surprise(&mean, &opinions, &right) + 1e-12);
         prop_assert!(pool.heads.iter().chain([&pool.mean]).all(|e| (0.0..=4.0).contains(e)));

@@ -213,7 +213,7 @@ impl Estimate {
             let state = state_of(&mut session.initial_model()?)?;
             let estimate = estimate(&session, &splits, &state, &request, live, None, reporter)?;
             let mut report = blend.take_estimate(0, &estimate)?;
-            report.warnings.extend(too_few_groups(&session, &splits));
+            report.warnings.extend(too_few_groups(&estimate));
             // Strategies other than `ogr` have no policy by that name.
             let settings = serde_json::to_value(&config.blend.plugin).unwrap_or_default();
             let policy = settings["policy"]

@@ -192,6 +192,9 @@ impl Splits {
         }
         if test.is_empty() && division.tested {
             let problem = match unlabeled {
+                0 if groups.count(&pool) == Some(1) => {
+                    "no test sample, expected at least one: all samples are of one group, and groups stay whole".to_owned()
+                }
                 0 => "no test sample, expected at least one".to_owned(),
                 count => {
                     format!("no test sample with a label, expected at least one; {count} samples have none")

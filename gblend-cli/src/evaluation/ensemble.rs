@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gblend_core::Pooling;
+use gblend_core::{EffectiveGroups, Pooling};
 
 use super::Evaluation;
 use crate::error::Result;
@@ -97,7 +97,7 @@ impl<'a> Ensemble<'a> {
             pools.extend(pool.map(|pool| SubsetPool {
                 heads,
                 samples: samples.len(),
-                groups: groups.map(|groups| groups.iter().collect::<BTreeSet<_>>().len()),
+                groups: groups.map(EffectiveGroups::of),
                 pool,
             }));
         }
@@ -346,7 +346,9 @@ mod tests {
         let of_three = fit(Some(&(0..60).map(|index| index % 3).collect::<Vec<_>>()));
         assert_eq!(
             (alone.groups, of_each.groups, of_three.groups),
-            (None, Some(60), Some(3))
+            [None, Some(60), Some(3)]
+                .map(|groups| groups.map(EffectiveGroups::equal))
+                .into()
         );
         assert_eq!(alone.pool, of_each.pool);
         assert!(spread(&of_three) < 0.5 * spread(&alone), "{of_three:?} {alone:?}");

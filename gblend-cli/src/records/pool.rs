@@ -1,6 +1,6 @@
 //! The pool of a model's heads, as `model.json` has it.
 
-use gblend_core::HeadPool;
+use gblend_core::{EffectiveGroups, HeadPool};
 use serde::{Deserialize, Serialize};
 
 /// How the heads of a model are pooled, as it was fitted on samples that they were not trained on.
@@ -25,7 +25,7 @@ pub struct SubsetPool {
     pub samples: usize,
     /// The number of groups that they are of; absent if they are of none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub groups: Option<usize>,
+    pub groups: Option<EffectiveGroups>,
     /// What was fitted.
     pub pool: HeadPool,
 }

@@ -6,6 +6,8 @@
 
 use std::time::Instant;
 
+use gblend_core::EffectiveGroups;
+
 use crate::config::{Config, Override};
 use crate::data::{Evaluable, units};
 use crate::error::{Error, Result};
@@ -54,14 +56,14 @@ pub(super) fn settle(
         })
         .collect();
     let mut left: Vec<usize> = (0..contenders.len()).collect();
-    let (mut last_problem, mut samples) = (None, 0);
+    let (mut last_problem, mut samples, mut groups) = (None, 0, None);
     for epochs in rounds(contenders.len(), config.run.epochs) {
         for &contender in &left {
             let Contender { strategy, .. } = &contenders[contender];
             let of_trial = configured(config, strategy, Some(epochs))?;
             let (loss, problem) = match trial(&of_trial, ranks, interrupt, reporter) {
                 Ok(outcome) => {
-                    samples = outcome.samples;
+                    (samples, groups) = (outcome.samples, outcome.groups);
                     (Some(outcome.loss), None)
                 }
                 Err(error @ Error::Diverged { .. }) => {
@@ -100,6 +102,11 @@ pub(super) fn settle(
         reporter.warn(&format!(
             "blend `auto` chose by {samples} validation samples, which say more of themselves than of strategies: run.validation sets \
              more aside"
+        ));
+    }
+    if let Some(groups) = groups.filter(|groups| groups.are_few()) {
+        reporter.warn(&format!(
+            "blend `auto` chose by validation samples of {groups}: what is best for them need not be for other groups"
         ));
     }
     Ok(Some(Settled {
@@ -166,6 +173,8 @@ struct TrialOutcome {
     loss: f64,
     /// Those samples.
     samples: usize,
+    /// The groups that they are of, if they are of any.
+    groups: Option<EffectiveGroups>,
 }
 
 /// Trains, and judges what predicts.
@@ -188,19 +197,21 @@ fn trial(config: &Config, ranks: &Ranks, interrupt: &Interrupt, reporter: &Repor
         &reporter,
     )?;
     let rule = config.blend.pipeline.predict;
-    let loss = match validation {
-        0 => None,
+    let (loss, groups) = match validation {
+        0 => (None, None),
         _ => {
             let said = evaluate_trained(&session, &splits.validation, &mut model, &trained.weights)?;
             let groups = units(session.source.as_ref(), said.samples.iter().copied());
             let ensemble = Ensemble::unpooled(model.criteria(), &trained.weights);
-            ensemble.unseen_loss(rule, &said, groups.as_deref())?
+            let loss = ensemble.unseen_loss(rule, &said, groups.as_deref())?;
+            (loss, groups.map(|groups| EffectiveGroups::of(&groups)))
         }
     };
     match loss {
         Some(loss) => Ok(TrialOutcome {
             loss,
             samples: validation,
+            groups,
         }),
         None => Err(Error::Usage(format!(
             "blend.kind = \"auto\": a strategy is chosen by validation samples, of which there are {validation} that count; \

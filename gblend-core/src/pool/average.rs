@@ -53,7 +53,7 @@ impl AveragePool {
         if rows.len() != size.samples() {
             return Err(sizes("samples", size.samples(), rows.len()));
         }
-        if size.groups() == 0 {
+        if size.samples() == 0 {
             return Err(PoolError::Empty);
         }
         if let Some(odd) = rows.iter().find(|row| row.len() != heads) {
@@ -77,7 +77,7 @@ impl AveragePool {
                 }
             }
         }
-        let pull = STRENGTH / size.groups() as f64;
+        let pull = STRENGTH / size.groups();
         for j in 0..heads {
             for k in 0..=j {
                 moments[(j, k)] /= samples * scale;

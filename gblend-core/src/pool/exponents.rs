@@ -131,7 +131,7 @@ impl ExponentPool {
         weights: &[f64],
         size: SampleSize,
     ) -> Result<Self, PoolError> {
-        if opinions.is_empty() || opinions.heads == 0 || size.groups() == 0 {
+        if opinions.is_empty() || opinions.heads == 0 || size.samples() == 0 {
             return Err(PoolError::Empty);
         }
         expect("right answers", opinions.len(), right.len())?;
@@ -153,7 +153,7 @@ impl ExponentPool {
             weights,
             center: Self::mean_of(opinions.heads).exponents(),
             pull: STRENGTH / size.samples() as f64,
-            tie: STRENGTH / size.groups() as f64 - STRENGTH / size.samples() as f64,
+            tie: STRENGTH / size.groups() - STRENGTH / size.samples() as f64,
         };
         let mut heads = minimize_in_box(
             &problem.center,

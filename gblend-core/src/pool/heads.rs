@@ -1,13 +1,11 @@
 //! The pool of an objective's heads.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use super::{AveragePool, ExponentPool, Opinions, PoolError};
 use crate::class_weights::ClassWeights;
 use crate::label::Label;
-use crate::sample_size::SampleSize;
+use crate::sample_size::{EffectiveGroups, SampleSize};
 
 /// How an objective's heads are taken together by a pool that is fitted, from their scores of a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,8 +151,8 @@ fn size_of_labeled(labels: &[Label], groups: Option<&[usize]>) -> Result<SampleS
         });
     }
     let labeled = groups.iter().zip(labels).filter(|(_, label)| !label.is_missing());
-    let distinct: BTreeSet<usize> = labeled.map(|(&group, _)| group).collect();
-    Ok(SampleSize::in_groups(samples, distinct.len()))
+    let labeled: Vec<usize> = labeled.map(|(&group, _)| group).collect();
+    Ok(SampleSize::in_groups(samples, EffectiveGroups::of(&labeled)))
 }
 
 /// Whether the sample has the class, or not: a question with two answers.

@@ -215,7 +215,11 @@ fn a_pool_counts_the_people_that_it_is_fitted_to_and_says_where_they_are_few() {
         let of_people = summary(&grouped);
         let fitted = &of_people["pool"]["pools"][0];
         let samples = fitted["samples"].as_u64().unwrap();
-        assert_eq!(fitted["groups"].as_u64().unwrap(), samples / 40, "{fitted}");
+        assert_eq!(
+            fitted["groups"].as_f64().unwrap(),
+            (samples / 40) as f64,
+            "{fitted}"
+        );
         people(&p, "");
         let alone = format!("{pool}-alone");
         let said = train(&alone);

@@ -63,14 +63,23 @@ pub(super) fn configuration(survey: &Survey, from: &Path) -> String {
     );
     text.key("kind", "ogr");
     if survey.samples < FEW_SAMPLES {
-        text.comment(
-            "How much each head has its say is fitted on samples that it was not trained on. There are few, so five further \
-             networks are trained, each without a fifth of them; \"validation\" takes the validation samples alone, in no time.",
-        );
-        match survey.manifest.group {
-            None => text.key("pool", "cross"),
-            // Whether there are two groups to train on is not known here.
-            Some(_) => text.line("# pool = \"cross\""),
+        let say = "How much each head has its say is fitted on samples that it was not trained on.";
+        match (&survey.manifest.group, &survey.manifest.split) {
+            // Whether a column leaves two groups to train on is not known here; of groups that are divided it does.
+            (Some(_), Split::Column(_)) => {
+                text.comment(&format!(
+                    "{say} There are few: with two groups and more to train on, \"cross\" trains five further networks, or as many as there are \
+                     groups, each without a part of them."
+                ));
+                text.line("# pool = \"cross\"");
+            }
+            _ => {
+                text.comment(&format!(
+                    "{say} There are few, so five further networks are trained, each without a fifth of them; \"validation\" takes the \
+                     validation samples alone, in no time."
+                ));
+                text.key("pool", "cross");
+            }
         }
     }
     text.table(&["optimizer"]);

@@ -61,12 +61,8 @@ pub(super) fn one_class(source: &dyn Source) -> Option<Finding> {
 
 /// Classes whose names mean that there is none.
 pub(super) fn missing_as_class(source: &dyn Source) -> Option<Finding> {
-    const MISSING: [&str; 5] = ["nan", "null", "na", "n/a", "<na>"];
     let classes = source.classes().iter();
-    let names: Vec<String> = classes
-        .filter(|name| MISSING.contains(&&name.to_lowercase()[..]))
-        .cloned()
-        .collect();
+    let names: Vec<String> = classes.filter(|name| means_missing(name)).cloned().collect();
     (!names.is_empty()).then_some(Finding::MissingAsClass { names })
 }
 
@@ -92,8 +88,14 @@ pub(super) fn findings(source: &dyn Source, prepared: &Prepared<'_>, splits: &Sp
     findings
 }
 
+/// Whether it is what programs write where there is nothing.
+pub(super) fn means_missing(name: &str) -> bool {
+    const MISSING: [&str; 5] = ["nan", "null", "na", "n/a", "<na>"];
+    MISSING.contains(&&name.to_lowercase()[..])
+}
+
 /// Names that are alike but for case, spaces, the form of a number and the ways in which Unicode writes one letter.
-fn alike(names: &[String]) -> Vec<Vec<String>> {
+pub(super) fn alike(names: &[String]) -> Vec<Vec<String>> {
     let mut by_form: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in names {
         by_form.entry(form(name)).or_default().push(name.clone());

@@ -1,10 +1,11 @@
-//! Groups: how many there are, and those that are divided.
+//! Groups: how many there are, those that are divided, and names that are as good as the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gblend_core::Source;
 
 use super::Finding;
+use super::classes::{alike, means_missing};
 use crate::data::position::SampleIndex;
 use crate::data::split::Splits;
 
@@ -50,6 +51,28 @@ pub(super) fn divided(source: &dyn Source, splits: &Splits) -> Option<Finding> {
     })
 }
 
+/// What is odd about the names of groups.
+pub(super) fn names(source: &dyn Source, splits: &Splits) -> Vec<Finding> {
+    let samples = splits.parts().into_iter().flat_map(|(_, samples)| samples);
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for group in samples.filter_map(|&sample| source.sample(sample as usize).group) {
+        *counts.entry(group).or_default() += 1;
+    }
+    let names: Vec<String> = counts.keys().cloned().collect();
+    let mut findings = Vec::new();
+    let groups = alike(&names);
+    if let Some(example) = groups.first() {
+        findings.push(Finding::AlikeGroups {
+            groups: groups.len(),
+            example: example.clone(),
+        });
+    }
+    if let Some((name, samples)) = counts.into_iter().find(|(name, _)| means_missing(name)) {
+        findings.push(Finding::MissingAsGroup { name, samples });
+    }
+    findings
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -91,6 +114,10 @@ mod tests {
 
     fn found(samples: &[(Option<&'static str>, Partition)]) -> Option<Finding> {
         let source = Known(samples.to_vec(), ["a".to_owned()]);
+        divided(&source, &splits(&source))
+    }
+
+    fn splits(source: &Known) -> Splits {
         let division = Division {
             test: None,
             shares: Shares::default(),
@@ -98,8 +125,39 @@ mod tests {
             labels: LabelUse::EveryHead,
             tested: true,
         };
-        let splits = Splits::new(&source, division, Seed::new(0)).unwrap();
-        divided(&source, &splits)
+        Splits::new(source, division, Seed::new(0)).unwrap()
+    }
+
+    #[test]
+    fn groups_whose_names_are_alike_or_mean_that_there_is_none_are_told() {
+        use Partition::{Test, Train};
+        let told = |samples: &[(Option<&'static str>, Partition)]| -> Vec<String> {
+            let source = Known(samples.to_vec(), ["a".to_owned()]);
+            let findings = names(&source, &splits(&source));
+            findings.iter().map(ToString::to_string).collect()
+        };
+        let plain = [(Some("p1"), Train), (None, Train), (Some("p2"), Test)];
+        assert_eq!(told(&plain), [""; 0]);
+        let odd = [
+            &plain[..],
+            &[
+                (Some("P1"), Test),
+                (Some("N/A"), Train),
+                (Some("N/A"), Train),
+                (Some("p 2"), Test),
+            ],
+        ]
+        .concat();
+        let told = told(&odd);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told[0].contains("as good as the same: 1, such as `P1` and `p1`"),
+            "{told:?}"
+        );
+        assert!(
+            told[1].contains("`N/A`") && told[1].contains("2 samples"),
+            "{told:?}"
+        );
     }
 
     #[test]

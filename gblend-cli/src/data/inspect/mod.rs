@@ -55,6 +55,20 @@ pub enum Finding {
         /// The first.
         example: String,
     },
+    /// Groups whose names differ by case, spaces or the form of a number alone.
+    AlikeGroups {
+        /// Sets of such groups.
+        groups: usize,
+        /// The names of the first set.
+        example: Vec<String>,
+    },
+    /// A group that is called as programs write what is missing.
+    MissingAsGroup {
+        /// Its name.
+        name: String,
+        /// How many samples it has.
+        samples: usize,
+    },
     /// Groups with samples in more than one split.
     DividedGroups {
         /// How many.
@@ -105,24 +119,31 @@ pub enum Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AlikeClasses { groups, example } => {
-                let names: Vec<String> = example.iter().map(|name| format!("`{name}`")).collect();
-                let names = names.join(" and ");
-                write!(
-                    f,
-                    "classes whose names are as good as the same: {groups}, such as {names}; each counts as a class of its own"
-                )
-            }
+            Self::AlikeClasses { groups, example } => write!(
+                f,
+                "classes whose names are as good as the same: {groups}, such as {}; each counts as a class of its own",
+                quoted(example).join(" and ")
+            ),
+            Self::AlikeGroups { groups, example } => write!(
+                f,
+                "groups whose names are as good as the same: {groups}, such as {}; each counts as a group of its own, of which one may be \
+                 trained on and the other tested",
+                quoted(example).join(" and ")
+            ),
+            Self::MissingAsGroup { name, samples } => write!(
+                f,
+                "a group that is called as programs write what is missing: `{name}`, with {samples} samples, which stay together as if they \
+                 were of one"
+            ),
             Self::OneClass { name } => write!(
                 f,
                 "one class alone, `{name}`: there is nothing to tell apart, and whoever says it is right without having looked"
             ),
             Self::MissingAsClass { names } => {
-                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
                 write!(
                     f,
                     "classes that are called as programs write what is missing: {}; where that is meant, leave the cell empty",
-                    names.join(", ")
+                    quoted(names).join(", ")
                 )
             }
             Self::RareClasses { classes, labels } => {
@@ -203,8 +224,13 @@ pub fn training_findings(source: &dyn Source, prepared: &Prepared<'_>, splits: &
     one_class
         .chain(classes::missing_as_class(source))
         .chain(groups::divided(source, splits))
+        .chain(groups::names(source, splits))
         .chain(contents::findings(source, prepared, splits))
         .collect()
+}
+
+fn quoted(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| format!("`{name}`")).collect()
 }
 
 /// What is odd about the classes.

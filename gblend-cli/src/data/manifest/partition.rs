@@ -68,6 +68,7 @@ pub(super) fn check_groups(rows: &Rows, table: &Table) -> Result<()> {
     };
     let others = match divided.len() - 1 {
         0 => String::new(),
+        1 => ", as 1 other group is".to_owned(),
         others => format!(", as {others} other groups are"),
     };
     let problem = format!(

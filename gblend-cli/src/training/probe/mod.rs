@@ -43,7 +43,6 @@ pub fn estimate(
 ) -> Result<Estimate> {
     let seed = live.seed(session);
     let mut rng = seed.derive("resample").rng();
-    let groups = held_out_groups::fewest_groups(session, splits);
     match &request.estimator {
         Estimator::Probe { epochs, length } => {
             let measured = (0..session.heads.len()).filter(|&head| !session.share_is_given(head));
@@ -54,6 +53,7 @@ pub fn estimate(
             reporter.aside_is_over();
             let (changes, longest) = ran?;
             let [train, held_out] = [setup.subset.samples(), splits.held_out.samples()];
+            let groups = held_out_groups::fewest_groups(session, train, held_out);
             let changes = held_out_groups::in_groups(changes, session, train, held_out)?;
             let resample = |rng: &mut SampleRng| changes.resampled(rng);
             Ok(Estimate {
@@ -66,7 +66,8 @@ pub fn estimate(
             })
         }
         Estimator::Gradient { batches } => {
-            let (products, of) = gradient::inner_products(session, splits, state, *batches, live)?;
+            let gradient::Measured { products, of, groups } =
+                gradient::inner_products(session, splits, state, *batches, live)?;
             let resample = |rng: &mut SampleRng| products.resampled(rng);
             Ok(Estimate {
                 estimator: request.estimator.measurement(),

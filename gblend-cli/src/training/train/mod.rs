@@ -255,7 +255,7 @@ impl<'a, 'l> Training<'a, 'l> {
             reporter,
         )?;
         let mut report = learner.blend.take_estimate(epoch, &estimate)?;
-        report.warnings.extend(too_few_groups(session, self.splits));
+        report.warnings.extend(too_few_groups(&estimate));
         state.keep_estimate(epoch, &estimate);
         let took = began.elapsed();
         state.estimated_for(took);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gblend_core::{BlendReport, LEAST_GROUPS};
+use gblend_core::BlendReport;
 
 use super::run_state::RunState;
 use super::{Samples, Training, evaluate_trained, run_length};
@@ -57,11 +57,16 @@ fn fit(state: &RunState<'_>, model: &Multimodal, unseen: &Evaluation) -> Result<
     let groups = units(state.session.source.as_ref(), unseen.samples.iter().copied());
     let ensemble = Ensemble::unpooled(model.criteria(), &state.trained.weights);
     let fitted = ensemble.fit(unseen, groups.as_deref())?;
-    let of = fitted.as_ref().and_then(|fitted| fitted.pools.first()?.groups);
-    if let Some(groups) = of.filter(|&groups| groups < LEAST_GROUPS) {
+    let predicts = state.session.config.blend.pipeline.predict == PredictionRule::Pool;
+    let pools = fitted.iter().flat_map(|fitted| &fitted.pools);
+    let few = pools.filter_map(|pool| pool.groups.filter(|groups| groups.are_few()));
+    if let Some(groups) = few
+        .min_by(|a, b| a.get().total_cmp(&b.get()))
+        .filter(|_| predicts)
+    {
+        // A line, as in `too_few`.
         state.reporter.line(&format!(
-            "the pool of the heads is fitted to samples of {groups} group(s), which say little of the next one: heads are believed nearly \
-             alike"
+            "a pool of the heads is fitted to samples of {groups}, which say little of the next one: heads are believed nearly alike"
         ));
     }
     Ok(fitted)

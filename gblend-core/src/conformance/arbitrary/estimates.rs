@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use crate::estimate::{Estimate, GradientSamples, Measurement};
 use crate::ogr::{Movements, Symmetric};
+use crate::sample_size::EffectiveGroups;
 
 /// Movements of this many heads. In some no head gains, in some the sizes differ by many powers of ten.
 pub fn movements(heads: usize) -> impl Strategy<Value = Movements> {
@@ -39,7 +40,7 @@ pub fn movements(heads: usize) -> impl Strategy<Value = Movements> {
 /// An estimate for this many heads, with up to three resamples.
 pub fn estimate(heads: usize) -> impl Strategy<Value = Estimate> {
     let resampled = prop::collection::vec(movements(heads), 0..=3);
-    let groups = prop::option::of(1_usize..20);
+    let groups = prop::option::of((1_usize..20).prop_map(EffectiveGroups::equal));
     let parts = (movements(heads), resampled, groups, any::<bool>());
     parts.prop_map(|(movements, resampled, groups, probed)| Estimate {
         estimator: if probed {

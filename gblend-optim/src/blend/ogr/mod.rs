@@ -355,10 +355,13 @@ pub fn named_report(
 
 fn warnings(names: &[String], decision: &Decision, rule: &Rule, estimate: &Estimate) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let (Some(_), Some(groups)) = (rule.least_smoothing(estimate), estimate.groups) {
+    if let (Some(least), Some(groups)) = (rule.least_smoothing(estimate), estimate.groups)
+        && decision.gains
+        && rule.smoothing.share() <= least
+    {
         warnings.push(format!(
-            "samples of {groups} group(s) say little about the next one: the blend is {:.0} % equal weights; blend.smoothing sets another share",
-            100.0 * rule.smoothing.share()
+            "samples of {groups} say little about the next one: the blend is {:.0} % equal weights; blend.smoothing sets another share",
+            100.0 * least
         ));
     }
     if !decision.gains {

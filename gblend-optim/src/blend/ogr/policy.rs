@@ -525,7 +525,7 @@ mod tests {
         let equal = BlendWeights::equal(3).unwrap();
         let first = |settings: PolicySettings, groups: Option<usize>| {
             let estimate = Estimate {
-                groups,
+                groups: groups.map(gblend_core::EffectiveGroups::equal),
                 ..measured([0.1, 0.2, 0.2], [0.4, 0.1, 0.1], [0.01; 3])
             };
             let rule = settings.rule(3).unwrap().adapted(&estimate, None, &equal);

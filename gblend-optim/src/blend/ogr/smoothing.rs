@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use gblend_core::LEAST_GROUPS;
+use gblend_core::{EffectiveGroups, LEAST_GROUPS};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -35,9 +35,9 @@ impl Smoothing {
 
     /// The least share for an estimate from samples of so few groups, nobody knowing how the next group differs from them; `None`
     /// with [`LEAST_GROUPS`], from which resamples know. Equal weights count as ten groups do, which is a half where there are ten.
-    pub(super) fn least_of(groups: usize) -> Option<f64> {
+    pub(super) fn least_of(groups: EffectiveGroups) -> Option<f64> {
         let prior = LEAST_GROUPS as f64;
-        (groups < LEAST_GROUPS).then(|| prior / (prior + groups as f64))
+        groups.are_few().then(|| prior / (prior + groups.get()))
     }
 
     /// The share for weights of which resamples differ so much; what it was for fewer than two resamples.
@@ -179,12 +179,12 @@ mod tests {
     #[test]
     fn the_fewer_groups_the_more_is_equal_down_to_a_half_where_they_are_enough() {
         let least: Vec<f64> = (0..LEAST_GROUPS)
-            .map(|groups| Smoothing::least_of(groups).unwrap())
+            .map(|groups| Smoothing::least_of(EffectiveGroups::equal(groups)).unwrap())
             .collect();
         assert!(least.is_sorted_by(|fewer, more| fewer > more), "{least:?}");
         assert!((least[0] - 1.0).abs() < 1e-12 && (least[1] - 10.0 / 11.0).abs() < 1e-12);
         assert!(least[LEAST_GROUPS - 1] > Smoothing::DEFAULT);
-        assert_eq!(Smoothing::least_of(LEAST_GROUPS), None);
+        assert_eq!(Smoothing::least_of(EffectiveGroups::equal(LEAST_GROUPS)), None);
     }
 
     #[test]

@@ -7,18 +7,26 @@ use gblend_core::nn::{add, backward};
 use gblend_core::ogr::InnerProducts;
 use gblend_core::params::{Module, ParamPath, ParamVisitor, State, load_state};
 use gblend_core::tensor::{Gradients, Loss};
-use gblend_core::{GradientSamples, ParamMut, Pass, Seed};
+use gblend_core::{EffectiveGroups, GradientSamples, ParamMut, Pass, Seed};
 use gblend_optim::network::{Network, Part};
 
 use crate::data::{Evaluable, LoadedBatch, Plan, SampleIndex, Sampler, Splits};
 use crate::error::Result;
 use crate::network::{ActiveHeads, Inputs, Multimodal};
+use crate::training::probe::held_out_groups::fewest_groups;
 use crate::training::probe::starting_point::StartingPoint;
 use crate::training::session::Session;
 use size::GradientSize;
 
+/// What the estimator found, and on what.
+pub(super) struct Measured {
+    pub(super) products: InnerProducts,
+    pub(super) of: GradientSamples,
+    pub(super) groups: Option<EffectiveGroups>,
+}
+
 /// Proposition 1 evaluated at the live parameters: the inner products of each head's training gradients with the
-/// gradients of its own losses on training and on held-out samples, and of how many samples those are.
+/// gradients of its own losses on training and on held-out samples.
 ///
 /// # Errors
 /// What a sample or the device complains about.
@@ -28,7 +36,7 @@ pub(super) fn inner_products(
     state: &State,
     batches: Option<usize>,
     live: StartingPoint,
-) -> Result<(InnerProducts, GradientSamples)> {
+) -> Result<Measured> {
     let seed = live.seed(session);
     let mut model = session.build_model()?;
     load_state(&mut model, state)?;
@@ -92,7 +100,11 @@ pub(super) fn inner_products(
         train: train.len(),
         held_out: held_out.len(),
     };
-    Ok((products, of))
+    Ok(Measured {
+        products,
+        of,
+        groups: fewest_groups(session, &train, &held_out),
+    })
 }
 
 fn shuffled(samples: &[SampleIndex], seed: Seed) -> Vec<SampleIndex> {
