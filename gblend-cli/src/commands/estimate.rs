@@ -22,7 +22,7 @@ use crate::ranks::Ranks;
 use crate::records::FittedModalities;
 use crate::tables::{blend_table, estimate_table};
 use crate::training::open_together;
-use crate::training::probe::{StartingPoint, estimate, too_few_groups};
+use crate::training::probe::{MadeEstimate, StartingPoint, estimate};
 use crate::training::session::{threads_of_rank, with_threads};
 
 /// Estimates blend weights, from a configuration's network or from loss curves, and trains nothing.
@@ -211,9 +211,10 @@ impl Estimate {
                 schedule_step: 0,
             };
             let state = state_of(&mut session.initial_model()?)?;
-            let estimate = estimate(&session, &splits, &state, &request, live, None, reporter)?;
+            let MadeEstimate { estimate, warning } =
+                estimate(&session, &splits, &state, &request, live, None, reporter)?;
             let mut report = blend.take_estimate(0, &estimate)?;
-            report.warnings.extend(too_few_groups(&estimate));
+            report.warnings.extend(warning);
             // Strategies other than `ogr` have no policy by that name.
             let settings = serde_json::to_value(&config.blend.plugin).unwrap_or_default();
             let policy = settings["policy"]

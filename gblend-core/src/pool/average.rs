@@ -11,7 +11,8 @@ use crate::weights::BlendWeights;
 ///
 /// The weights are a point of the simplex. They minimize the mean squared error over the variance of the targets plus
 /// `(10/n) ‖w − 1/H‖²`, on samples of n groups, each of its own where there are none, and H heads; with few of them the pool
-/// is the mean of the heads. A stack of regressions with weights that are not negative: Breiman, "Stacked Regressions", Machine Learning 24, 1996.
+/// is the mean of the heads. A stack of regressions with weights that are not negative: Breiman, "Stacked Regressions",
+/// Machine Learning 24, 1996.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AveragePool(BlendWeights);

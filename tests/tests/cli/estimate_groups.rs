@@ -113,5 +113,7 @@ fn few_training_groups_are_told_where_held_out_ones_are_enough() {
     p.write("table.csv", table(440, 20));
     // Of twenty people most are held out, and fewer than ten are trained on.
     let few = estimate_with(&p, "group = \"who\"\n", 0.7);
-    assert!(speaks_of_groups(&few), "{few}");
+    let told = few["warnings"].to_string();
+    assert!(told.contains("training samples are of"), "{told}");
+    assert!(speaks_of_groups(&few), "{told}");
 }

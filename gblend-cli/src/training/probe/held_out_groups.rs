@@ -4,52 +4,72 @@
 //! one differs, and it is said that the intervals are of samples.
 
 use gblend_core::ogr::LossChanges;
-use gblend_core::{EffectiveGroups, Estimate, LEAST_GROUPS};
+use gblend_core::{EffectiveGroups, LEAST_GROUPS};
 
 use crate::data::{SampleIndex, units};
 use crate::error::Result;
 use crate::training::session::Session;
 
-/// How many groups held-out samples are of, or those that were trained on, whichever are fewer; `None` if they are of none.
-pub(super) fn fewest_groups(
-    session: &Session<'_>,
-    train: &[SampleIndex],
-    held_out: &[SampleIndex],
-) -> Option<EffectiveGroups> {
-    let of_each = [train, held_out].map(|samples| Some(EffectiveGroups::of(&units_of(session, samples)?)));
-    let counted = of_each.into_iter().flatten();
-    counted.min_by(|a, b| a.get().total_cmp(&b.get()))
+/// The groups of the samples that an estimate measures on.
+pub(super) struct MeasuredGroups([Units; 2]);
+
+/// Samples, and the unit of each if they are of groups.
+struct Units {
+    which: &'static str,
+    samples: usize,
+    units: Option<Vec<usize>>,
 }
 
-/// The changes with errors over groups, where training and held-out samples each have enough of them.
-pub(super) fn in_groups(
-    changes: LossChanges,
-    session: &Session<'_>,
-    train: &[SampleIndex],
-    held_out: &[SampleIndex],
-) -> Result<LossChanges> {
-    match fewest_groups(session, train, held_out) {
-        Some(groups) if !groups.are_few() => {
-            let [train, held_out] = [train, held_out].map(|samples| {
-                let units = units_of(session, samples);
-                units.unwrap_or_else(|| (0..samples.len()).collect())
-            });
-            Ok(changes.in_groups(&train, &held_out)?)
-        }
-        _ => Ok(changes),
+impl Units {
+    fn groups(&self) -> Option<EffectiveGroups> {
+        self.units.as_deref().map(EffectiveGroups::of)
+    }
+
+    /// The unit of each sample, itself where samples are of no groups.
+    fn of_each(self) -> Vec<usize> {
+        self.units.unwrap_or_else(|| (0..self.samples).collect())
     }
 }
 
-/// What there is to say where an estimate was made on samples of too few groups.
-pub fn too_few_groups(estimate: &Estimate) -> Option<String> {
-    let groups = estimate.groups.filter(|groups| groups.are_few())?;
-    Some(format!(
-        "the samples that it was measured on, those of training or the held-out ones, are of {groups}: with fewer than {LEAST_GROUPS} nobody knows \
-         how groups differ, so intervals take samples for independent, and neither they nor the weights need hold for other groups"
-    ))
-}
+impl MeasuredGroups {
+    pub(super) fn new(session: &Session<'_>, train: &[SampleIndex], held_out: &[SampleIndex]) -> Self {
+        let measured = [("held-out", held_out), ("training", train)];
+        Self(measured.map(|(which, samples)| {
+            let positions = samples.iter().map(|&sample| sample as usize);
+            Units {
+                which,
+                samples: samples.len(),
+                units: units(session.source.as_ref(), positions),
+            }
+        }))
+    }
 
-fn units_of(session: &Session<'_>, samples: &[SampleIndex]) -> Option<Vec<usize>> {
-    let positions = samples.iter().map(|&sample| sample as usize);
-    units(session.source.as_ref(), positions)
+    /// How many there are of those samples that are of fewer; `None` if they are of none.
+    pub(super) fn fewest(&self) -> Option<EffectiveGroups> {
+        let counted = self.0.iter().filter_map(Units::groups);
+        counted.min_by(|a, b| a.get().total_cmp(&b.get()))
+    }
+
+    /// What there is to say where they are too few.
+    pub(super) fn warning(&self) -> Option<String> {
+        let mut few = self.0.iter().filter_map(|measured| {
+            let groups = measured.groups().filter(|groups| groups.are_few())?;
+            let Units { which, samples, .. } = measured;
+            Some(format!("the {samples} {which} samples are of {groups}"))
+        });
+        Some(format!(
+            "{}: with fewer than {LEAST_GROUPS} nobody knows how groups differ, so intervals take samples for independent, and neither they nor the \
+             weights need hold for other groups",
+            few.next()?
+        ))
+    }
+
+    /// The changes with errors over groups, where training and held-out samples each have enough of them.
+    pub(super) fn in_groups(self, changes: LossChanges) -> Result<LossChanges> {
+        if self.fewest().is_none_or(EffectiveGroups::are_few) {
+            return Ok(changes);
+        }
+        let [held_out, train] = self.0.map(Units::of_each);
+        Ok(changes.in_groups(&train, &held_out)?)
+    }
 }

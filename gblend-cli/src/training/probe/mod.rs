@@ -22,8 +22,16 @@ use crate::run_folder::checkpoint::ProbeStore;
 use crate::training::session::Session;
 use setup::ProbeSetup;
 
-pub use held_out_groups::too_few_groups;
+use held_out_groups::MeasuredGroups;
 pub use starting_point::StartingPoint;
+
+/// An estimate, and what the user should know of the samples that it was made on.
+pub struct MadeEstimate {
+    /// The estimate.
+    pub estimate: Estimate,
+    /// That they are of few groups, if they are.
+    pub warning: Option<String>,
+}
 
 /// Makes an estimate from the live parameters and running statistics in `state`. Probes keep how far they are in
 /// `keeping`, and go on from there if they were stopped.
@@ -40,7 +48,7 @@ pub fn estimate(
     live: StartingPoint,
     keeping: Option<&ProbeStore>,
     reporter: &Reporter,
-) -> Result<Estimate> {
+) -> Result<MadeEstimate> {
     let seed = live.seed(session);
     let mut rng = seed.derive("resample").rng();
     match &request.estimator {
@@ -53,30 +61,34 @@ pub fn estimate(
             reporter.aside_is_over();
             let (changes, longest) = ran?;
             let [train, held_out] = [setup.subset.samples(), splits.held_out.samples()];
-            let groups = held_out_groups::fewest_groups(session, train, held_out);
-            let changes = held_out_groups::in_groups(changes, session, train, held_out)?;
+            let groups = MeasuredGroups::new(session, train, held_out);
+            let (fewest, warning) = (groups.fewest(), groups.warning());
+            let changes = groups.in_groups(changes)?;
             let resample = |rng: &mut SampleRng| changes.resampled(rng);
-            Ok(Estimate {
+            let estimate = Estimate {
                 estimator: request.estimator.measurement(),
                 probe_epochs: Some(longest),
                 gradients: None,
                 movements: changes.movements(),
                 resampled: resampled(request.resamples, &mut rng, resample),
-                groups,
-            })
+                groups: fewest,
+            };
+            Ok(MadeEstimate { estimate, warning })
         }
         Estimator::Gradient { batches } => {
             let gradient::Measured { products, of, groups } =
                 gradient::inner_products(session, splits, state, *batches, live)?;
+            let (fewest, warning) = (groups.fewest(), groups.warning());
             let resample = |rng: &mut SampleRng| products.resampled(rng);
-            Ok(Estimate {
+            let estimate = Estimate {
                 estimator: request.estimator.measurement(),
                 probe_epochs: None,
                 gradients: Some(of),
                 movements: products.movements(),
                 resampled: resampled(request.resamples, &mut rng, resample),
-                groups,
-            })
+                groups: fewest,
+            };
+            Ok(MadeEstimate { estimate, warning })
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::run_folder::checkpoint::Checkpoint;
 use crate::tables::blend_table;
 use crate::training::evaluated::evaluate_together;
 use crate::training::learner::Learner;
-use crate::training::probe::{StartingPoint, estimate, too_few_groups};
+use crate::training::probe::{MadeEstimate, StartingPoint, estimate};
 use crate::training::session::Session;
 use crate::training::step::active_heads;
 use crate::training::steps::train_on;
@@ -245,7 +245,7 @@ impl<'a, 'l> Training<'a, 'l> {
         };
         let parameters = state_of(learner.model)?;
         let keeping = state.sink.probes();
-        let estimate = estimate(
+        let MadeEstimate { estimate, warning } = estimate(
             session,
             self.splits,
             &parameters,
@@ -255,7 +255,7 @@ impl<'a, 'l> Training<'a, 'l> {
             reporter,
         )?;
         let mut report = learner.blend.take_estimate(epoch, &estimate)?;
-        report.warnings.extend(too_few_groups(&estimate));
+        report.warnings.extend(warning);
         state.keep_estimate(epoch, &estimate);
         let took = began.elapsed();
         state.estimated_for(took);

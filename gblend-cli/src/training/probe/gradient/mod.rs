@@ -7,13 +7,13 @@ use gblend_core::nn::{add, backward};
 use gblend_core::ogr::InnerProducts;
 use gblend_core::params::{Module, ParamPath, ParamVisitor, State, load_state};
 use gblend_core::tensor::{Gradients, Loss};
-use gblend_core::{EffectiveGroups, GradientSamples, ParamMut, Pass, Seed};
+use gblend_core::{GradientSamples, ParamMut, Pass, Seed};
 use gblend_optim::network::{Network, Part};
 
 use crate::data::{Evaluable, LoadedBatch, Plan, SampleIndex, Sampler, Splits};
 use crate::error::Result;
 use crate::network::{ActiveHeads, Inputs, Multimodal};
-use crate::training::probe::held_out_groups::fewest_groups;
+use crate::training::probe::held_out_groups::MeasuredGroups;
 use crate::training::probe::starting_point::StartingPoint;
 use crate::training::session::Session;
 use size::GradientSize;
@@ -22,7 +22,7 @@ use size::GradientSize;
 pub(super) struct Measured {
     pub(super) products: InnerProducts,
     pub(super) of: GradientSamples,
-    pub(super) groups: Option<EffectiveGroups>,
+    pub(super) groups: MeasuredGroups,
 }
 
 /// Proposition 1 evaluated at the live parameters: the inner products of each head's training gradients with the
@@ -103,7 +103,7 @@ pub(super) fn inner_products(
     Ok(Measured {
         products,
         of,
-        groups: fewest_groups(session, &train, &held_out),
+        groups: MeasuredGroups::new(session, &train, &held_out),
     })
 }
 
