@@ -129,7 +129,9 @@ fn movements(config: &Config, estimator: Estimator) -> Movements {
             schedule_step: 0,
         };
         let reporter = Reporter::new(true);
-        let estimate = estimate(session, splits, &state, &request, live, None, &reporter).unwrap();
+        let estimate = estimate(session, splits, &state, &request, live, None, &reporter)
+            .unwrap()
+            .estimate;
         estimate.movements
     })
 }

@@ -168,12 +168,11 @@ impl<'a> Ensemble<'a> {
 /// The part of each sample, of at most five.
 fn parts(samples: usize, groups: Option<&[usize]>) -> Vec<usize> {
     const PARTS: usize = 5;
-    let rows = 0..samples;
     match groups {
         Some(groups) if groups.iter().any(|group| *group != groups[0]) => {
             groups.iter().map(|group| group % PARTS).collect()
         }
-        _ => rows.map(|row| row % PARTS).collect(),
+        _ => (0..samples).map(|row| row % PARTS).collect(),
     }
 }
 

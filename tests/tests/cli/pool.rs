@@ -158,7 +158,7 @@ fn a_pool_across_folds_is_fitted_on_every_sample_but_those_of_the_test() {
     assert!(alone.get("pool").is_none() && alone["seconds"].get("folds").is_none());
 }
 
-/// People with forty samples each, of two streams that tell as much as each other, and one person's samples for each of the last four.
+/// Ten people with forty samples each, of two streams that tell as much as each other; three of them are tested.
 fn people(p: &Playground, group: &str) {
     let rows: String = (0..400)
         .map(|row| {

@@ -26,6 +26,7 @@ use held_out_groups::MeasuredGroups;
 pub use starting_point::StartingPoint;
 
 /// An estimate, and what the user should know of the samples that it was made on.
+#[derive(Clone, Debug, PartialEq)]
 pub struct MadeEstimate {
     /// The estimate.
     pub estimate: Estimate,
