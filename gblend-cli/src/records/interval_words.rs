@@ -2,7 +2,9 @@
 
 use gblend_core::{LEAST_GROUPS, MetricFormat, MetricKind};
 
-use super::{Comparison, Difference, FigureDifference, Folds, OtherSamples, Row, Settles, VarianceParts};
+use super::{
+    Comparison, Difference, FigureDifference, Folds, OtherSamples, Row, Settles, VarianceParts, most_seeds,
+};
 
 impl Comparison {
     /// What intervals are over, as in `5 seeds and 416 test samples`.
@@ -156,9 +158,10 @@ pub fn settled_by(difference: &Difference, kind: &MetricKind) -> Option<String> 
             )
         }
         Settles::OutOfReach => match &difference.parts {
-            Some(_) => {
-                "more than 100 seeds on a thousand times these test samples would not settle it".to_owned()
-            }
+            Some(parts) => format!(
+                "more than {} seeds on a thousand times these test samples would not settle it",
+                most_seeds(parts.seeds)
+            ),
             None => "it would take more than 100 seeds to settle it".to_owned(),
         },
     };

@@ -57,7 +57,7 @@ pub use probe::{ProbeLosses, SampleLosses};
 pub use selection::{SelectedBy, Selection};
 pub use statistics::{
     Difference, Estimate, LEAST_SEEDS, Measured, SampleFigures, Settles, TestedOn, VarianceParts, difference,
-    estimate, mean_and_ci95,
+    estimate, mean_and_ci95, most_seeds,
 };
 pub use strategy_advice::StrategyAdvice;
 pub use summary::{HeadSummary, PredictionSummary, Seconds, Summary};

@@ -3,6 +3,7 @@
 mod parts;
 mod samples;
 mod settles;
+mod students_t;
 mod tested_on;
 mod weights;
 
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use parts::VarianceParts;
 use parts::quantile;
 pub use samples::SampleFigures;
-pub use settles::Settles;
+pub use settles::{Settles, most_seeds};
 pub use tested_on::TestedOn;
 use weights::Weights;
 

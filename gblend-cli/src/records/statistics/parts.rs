@@ -5,9 +5,9 @@
 //! `σ²_seed / S + σ²_sample / N + σ²_rest / (S N)`.
 
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::LEAST_SEEDS;
+use super::students_t::two_sided_quantile;
 
 /// The parts of the variance of a mean over seeds and test samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,12 +48,12 @@ impl VarianceParts {
     /// <https://doi.org/10.2307/3002019>; W. G. Cochran and G. M. Cox, "Experimental Designs", 2nd edition (1957), section
     /// 4.14.
     pub fn half_width(&self) -> Option<f64> {
-        self.half_width_at(CONFIDENCE)
+        self.half_width_outside(OUTSIDE)
     }
 
-    /// As [`half_width`](Self::half_width), for another confidence, 0 to below 1.
-    fn half_width_at(&self, confidence: f64) -> Option<f64> {
-        let quantile = |freedom| quantile_at(confidence, freedom);
+    /// As [`half_width`](Self::half_width), with another share outside the interval, 0 to 1.
+    fn half_width_outside(&self, outside: f64) -> Option<f64> {
+        let quantile = |freedom| two_sided_quantile(outside, freedom);
         let of_unit = quantile(self.sample_freedom)?;
         let half = match self.of_seeds {
             None => of_unit * self.of_these_seeds.sqrt(),
@@ -91,7 +91,7 @@ impl VarianceParts {
     pub fn p_value(&self, mean: f64) -> Option<f64> {
         let size = mean.abs();
         self.half_width()?;
-        let reaches = |p: f64| self.half_width_at(1.0 - p).is_some_and(|half| half >= size);
+        let reaches = |p: f64| self.half_width_outside(p).is_some_and(|half| half >= size);
         // Widths grow with the confidence; halving on a scale of factors finds small values as well as large ones.
         let (mut least, mut most) = (LEAST_P.ln(), 0.0_f64);
         if !reaches(LEAST_P) {
@@ -142,19 +142,13 @@ impl VarianceParts {
     }
 }
 
-/// The confidence of intervals.
-const CONFIDENCE: f64 = 0.95;
+/// What is outside of 95 % intervals.
+const OUTSIDE: f64 = 0.05;
 
 /// Smaller p-values are given as this one: what is said of means is approximate so far out.
 const LEAST_P: f64 = 1e-6;
 
 /// The 97.5 % quantile of Student's t.
 pub(super) fn quantile(freedom: f64) -> Option<f64> {
-    quantile_at(CONFIDENCE, freedom)
-}
-
-/// The quantile of Student's t that a two-sided interval of this confidence ends at.
-fn quantile_at(confidence: f64, freedom: f64) -> Option<f64> {
-    let t = StudentsT::new(0.0, 1.0, freedom).ok()?;
-    Some(t.inverse_cdf(f64::midpoint(1.0, confidence)))
+    two_sided_quantile(OUTSIDE, freedom)
 }

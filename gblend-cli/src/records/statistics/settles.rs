@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{LEAST_SEEDS, TestedOn, VarianceParts};
 
-/// More seeds than anybody compares with.
-const MOST_SEEDS: usize = 100;
+/// More seeds than anybody compares with who has so many: a hundred, or ten times as many.
+pub fn most_seeds(seeds: usize) -> usize {
+    seeds.saturating_mul(10).max(100)
+}
 
 /// More test samples than anybody has, as a multiple of those that were there.
 const MOST_SAMPLES: f64 = 1000.0;
@@ -28,7 +30,7 @@ pub enum Settles {
         /// Seeds.
         seeds: usize,
     },
-    /// More than a hundred seeds, and more than a thousand times the test samples, if there are any to multiply.
+    /// More than [`most_seeds`], and more than a thousand times the test samples, if there are any to multiply.
     OutOfReach,
 }
 
@@ -49,9 +51,10 @@ pub(super) fn settles(
     let settled = |seeds: usize, factor: f64| {
         half_width(&parts.expected(seeds, factor)).is_some_and(|half| mean.abs() > half)
     };
+    let most = most_seeds(parts.seeds);
     let fewest = (parts.seeds + 1).max(LEAST_SEEDS);
-    if settled(MOST_SEEDS, 1.0) {
-        let (mut open, mut enough) = (fewest - 1, MOST_SEEDS);
+    if settled(most, 1.0) {
+        let (mut open, mut enough) = (fewest - 1, most);
         while enough - open > 1 {
             let middle = usize::midpoint(open, enough);
             match settled(middle, 1.0) {
@@ -63,8 +66,8 @@ pub(super) fn settles(
     }
     // With more samples as few seeds as there are may do, or some more.
     let mut seeds = parts.seeds.max(LEAST_SEEDS);
-    while seeds < MOST_SEEDS && !settled(seeds, MOST_SAMPLES) {
-        seeds = (2 * seeds).min(MOST_SEEDS);
+    while seeds < most && !settled(seeds, MOST_SAMPLES) {
+        seeds = (2 * seeds).min(most);
     }
     if !settled(seeds, MOST_SAMPLES) {
         return Some(Settles::OutOfReach);

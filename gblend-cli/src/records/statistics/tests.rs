@@ -119,10 +119,6 @@ fn the_interval_is_scipys() {
         (ci95.unwrap() - 2.7764451051977987 * (0.000139_f64 / 5.0).sqrt()).abs() < 1e-9,
         "{ci95:?}"
     );
-    // Of fractions, and of many.
-    for (freedom, expected) in [(2.5, 3.574654842), (17.3, 2.107032004), (9999.0, 1.960201264)] {
-        assert!((quantile(freedom).unwrap() - expected).abs() < 1e-6, "{freedom}");
-    }
 }
 
 #[test]
@@ -519,7 +515,7 @@ proptest! {
     #[test]
     fn what_settles_a_difference_leaves_out_0_and_one_seed_less_does_not(
         mean in 0.002_f64..0.2, of_seeds in 1e-7_f64..1e-2, share in 0.0_f64..1.0, of_samples in 0.0_f64..1e-3,
-        seeds in 2_usize..9,
+        seeds in prop_oneof![2_usize..9, 90_usize..400],
     ) {
         let parts = VarianceParts {
             seeds,
@@ -533,6 +529,7 @@ proptest! {
             sample_freedom: 299.0,
         };
         let half = |parts: &VarianceParts| parts.half_width().unwrap();
+        let most = most_seeds(seeds);
         prop_assert!((half(&parts.expected(seeds, 1.0)) - half(&parts)).abs() < 1e-12);
         prop_assert!(half(&parts.expected(seeds + 1, 1.0)) <= half(&parts) + 1e-12);
         match settles::settles(mean, 0.002, &parts, TestedOn::ItsOwn, VarianceParts::half_width).unwrap() {
@@ -542,10 +539,10 @@ proptest! {
                 prop_assert!(enough == fewest || half(&parts.expected(enough - 1, 1.0)) >= mean);
             }
             Settles::Samples { samples, seeds, .. } => {
-                prop_assert!(half(&parts.expected(100, 1.0)) >= mean);
+                prop_assert!(half(&parts.expected(most, 1.0)) >= mean);
                 prop_assert!(half(&parts.expected(seeds, samples as f64 / 300.0)) < mean);
             }
-            Settles::OutOfReach => prop_assert!(half(&parts.expected(100, 1000.0)) >= mean),
+            Settles::OutOfReach => prop_assert!(half(&parts.expected(most, 1000.0)) >= mean),
             Settles::TooClose => prop_assert!(false, "{mean} is not next to nothing"),
         }
     }
