@@ -8,7 +8,7 @@ use crate::config::{Config, task_differences};
 use crate::error::{Error, Result};
 use crate::files::{FolderLock, to_json, write_whole};
 use crate::records::{Comparison, Summary};
-use crate::run_folder::origins_hold;
+use crate::run_folder::{origins_hold, read_begun};
 
 /// What a run writes into its folder, the first and the last of it, and no comparison does.
 const RUN_FILES: [&str; 4] = ["metrics.jsonl", "checkpoints", "model.json", "summary.json"];
@@ -106,6 +106,11 @@ impl Folder {
         }
         let summary: Summary = serde_json::from_str(&summary).ok()?;
         Some(Done::of(&summary, &folder))
+    }
+
+    /// The version of gblend that ran a cell, as far as its folder knows.
+    pub(super) fn version_of(&self, cell: &Cell) -> Option<String> {
+        Some(read_begun(&self.path.join(&cell.folder)).ok()??.gblend)
     }
 
     /// Where a cell's run goes: whatever an unfinished one left there is removed.

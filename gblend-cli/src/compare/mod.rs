@@ -15,6 +15,7 @@ mod measured;
 mod method;
 mod plan;
 mod runner;
+mod same_data;
 mod simplex;
 mod spaces;
 mod tabulate;

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::draws::{Draw, draws};
 use super::folder::Folder;
 use super::measured::Done;
-use super::plan::{Choice, Choices, Entry, Plan, Scope, entries};
+use super::plan::{Cell, Choice, Choices, Entry, Plan, Scope, entries};
+use super::same_data::check_same_data;
 use super::tabulate::tabulate;
 use super::tuning::{Outcome, Stage, Tuning};
 use crate::config::{Config, Override, TestFold};
@@ -74,6 +75,7 @@ pub fn compare(
         interrupt,
         board,
         opened: false,
+        checked: false,
     };
     let compared = crew.compare(entries, scope, tuning);
     if compared.is_ok() {
@@ -182,6 +184,8 @@ struct Crew<'a> {
     board: &'a Board,
     /// Whether the data was looked at.
     opened: bool,
+    /// Whether what is there already was looked at.
+    checked: bool,
 }
 
 impl Crew<'_> {
@@ -264,6 +268,7 @@ impl Crew<'_> {
             self.opened = true;
             prepare(base, self.ranks, &board.cell("all"))?;
         }
+        self.check_finished(plan, &done, pending > 0)?;
         board.overall(plan.cells.len() - pending, plan.cells.len());
         self.interrupt.watch()?;
         let shared = Shared {
@@ -297,6 +302,59 @@ impl Crew<'_> {
             outcomes.collect::<Vec<_>>().into_iter().collect::<Result<()>>()
         })?;
         Ok(shared.states.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Refuses to put runs of another dataset beside those that are to come, and tells of those of another version. Once: the first runs
+    /// that are found speak for the others.
+    fn check_finished(&mut self, plan: &Plan, states: &[CellProgress], to_run: bool) -> Result<()> {
+        let finished = plan.cells.iter().zip(states);
+        let finished = finished.filter(|(_, state)| matches!(state, CellProgress::Done(_)));
+        let finished: Vec<&Cell> = finished.map(|(cell, _)| cell).collect();
+        // One with every modality knows most of the samples.
+        let modalities = |cell: &Cell| plan.entries[cell.entry].modalities.len();
+        let Some(cell) = finished.iter().rev().max_by_key(|cell| modalities(cell)) else {
+            return Ok(());
+        };
+        if std::mem::replace(&mut self.checked, true) {
+            return Ok(());
+        }
+        if !to_run && !self.base.run.cache.is_dir() {
+            // To prepare all samples anew is too much for printing a table again.
+            self.board
+                .line("all runs were there, and nothing looked whether the dataset is still what they were made of: the cache is gone");
+        } else {
+            self.check_data(cell, to_run)?;
+        }
+        let own = env!("CARGO_PKG_VERSION");
+        let versions = finished.iter().filter_map(|cell| self.folder.version_of(cell));
+        let others: Vec<String> = versions.filter(|version| version != own).collect();
+        if let Some(other) = others.first() {
+            self.board.warn(&format!(
+                "{} of {} runs that are there already are of another version of gblend, such as {other}, and this is {own}: what changed in between \
+                 is in their figures, too",
+                others.len(),
+                finished.len()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses another dataset than that of a finished run.
+    fn check_data(&self, cell: &Cell, to_run: bool) -> Result<()> {
+        let threads = threads_of_rank(self.base.run.threads, self.ranks);
+        let reporter = self.board.cell(&cell.label).muted();
+        match check_same_data(self.folder.path(), cell, self.base, threads, &reporter) {
+            Ok(()) => Ok(()),
+            Err(error @ Error::Run { .. }) => Err(error),
+            Err(error) if to_run => Err(error),
+            // Tables are printed again where the data are not.
+            Err(error) => {
+                self.board.warn(&format!(
+                    "nothing tells whether the dataset is still what these runs were made of, as it cannot be opened: {error}"
+                ));
+                Ok(())
+            }
+        }
     }
 
     /// Chooses the settings of each entry by validation, for the test of this draw.

@@ -11,7 +11,7 @@ use gblend_core::{Result, Source};
 use super::inspect::content_of;
 use super::position::{SampleIndex, sample_count};
 use super::prepared::Prepared;
-use super::split::Splits;
+use super::split::{LabelUse, Splits};
 use crate::records::{Membership, SplitName};
 
 /// Samples of one kind: how many, and the first by its id.
@@ -57,9 +57,25 @@ impl Differences {
         (!parts.is_empty())
             .then(|| format!("of the {} samples of the run {}", split.text(), parts.join(", ")))
     }
+
+    /// All that is not as it was, in words.
+    pub fn told(&self) -> Option<String> {
+        let mut parts: Vec<String> = SplitName::ALL
+            .into_iter()
+            .filter_map(|split| self.of(split))
+            .collect();
+        if let Some(example) = &self.new.example {
+            parts.push(format!(
+                "{} samples were not there, such as `{example}`",
+                self.new.count
+            ));
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
 }
 
-/// Puts every sample where the run had it, in the order in which the run had them.
+/// Puts every sample where the run had it, in the order in which the run had them. One without a label was in no split if every head learns
+/// from labels, and is no new one.
 ///
 /// # Errors
 /// If there are more samples than positions have bits for.
@@ -68,17 +84,22 @@ pub fn remembered(
     prepared: &Prepared<'_>,
     dropped: &BTreeSet<usize>,
     membership: &Membership,
+    labels: LabelUse,
 ) -> Result<(Splits, Differences)> {
     let mut differences = Differences::default();
     let mut found: BTreeMap<SplitName, Vec<(usize, SampleIndex)>> = BTreeMap::new();
     let mut seen: BTreeSet<usize> = BTreeSet::new();
+    let mut unlabeled = 0;
     for index in 0..sample_count(source.len())? {
         if dropped.contains(&(index as usize)) {
             continue;
         }
         let sample = source.sample(index as usize);
         let Some(member) = membership.get(&sample.id) else {
-            differences.new.add(&sample.id);
+            match labels == LabelUse::EveryHead && sample.label.is_missing() {
+                true => unlabeled += 1,
+                false => differences.new.add(&sample.id),
+            }
             continue;
         };
         seen.insert(member.place);
@@ -103,7 +124,7 @@ pub fn remembered(
         samples.into_iter().map(|(_, index)| index).collect()
     };
     let parts = SplitName::ALL.map(&mut of);
-    Ok((Splits::of(parts), differences))
+    Ok((Splits::of(parts, unlabeled), differences))
 }
 
 /// Where each sample of a run is, as it is kept.

@@ -262,14 +262,14 @@ impl Splits {
         })
     }
 
-    /// Training, held-out, validation and test samples of a run before.
-    pub(super) fn of([train, held_out, validation, test]: [Vec<SampleIndex>; 4]) -> Self {
+    /// Training, held-out, validation and test samples of a run before, and how many are in none for want of a label.
+    pub(super) fn of([train, held_out, validation, test]: [Vec<SampleIndex>; 4], unlabeled: usize) -> Self {
         Self {
             train: TrainSplit(train),
             held_out: HeldOutSplit(held_out),
             validation: ValidationSplit(validation),
             test: TestSplit(test),
-            unlabeled: 0,
+            unlabeled,
         }
     }
 

@@ -5,9 +5,10 @@ use std::path::Path;
 use chrono::{Local, SecondsFormat};
 
 use super::described::read_json;
+use super::splits::read_splits;
 use crate::error::Result;
 use crate::files::{to_json, write_whole};
-use crate::records::{Begun, ModelDescription, Summary};
+use crate::records::{Begun, Membership, ModelDescription, Summary};
 
 /// Writes it. A run that goes on was begun when it was.
 ///
@@ -33,4 +34,15 @@ pub(super) fn write_begun(run: &Path, model: ModelDescription, summary: Summary)
 /// [`Error::Run`](crate::Error::Run) if the file is damaged or of another format, [`Error::Read`](crate::Error::Read).
 pub fn read_begun(run: &Path) -> Result<Option<Begun>> {
     read_json(run, Begun::FILE, Begun::check_format)
+}
+
+/// Which sample a run had in which split when it began; nothing in the folders of older versions.
+///
+/// # Errors
+/// [`Error::Run`](crate::Error::Run) if a file is gone, damaged or of another format, [`Error::Read`](crate::Error::Read).
+pub fn read_membership_at_begin(run: &Path) -> Result<Option<Membership>> {
+    match read_begun(run)? {
+        Some(begun) => read_splits(run, begun.model.splits_blake3.as_deref()),
+        None => Ok(None),
+    }
 }

@@ -54,8 +54,8 @@ use crate::records::{
 };
 use checkpoint::{Checkpoint, Description, ProbeStore, Store, Writer};
 
-pub use begun::read_begun;
 use begun::write_begun;
+pub use begun::{read_begun, read_membership_at_begin};
 pub use comparison::refuse_comparison;
 pub use fitted::read_fitted;
 use fitted::{fitted_hash, write_fitted};

@@ -23,7 +23,7 @@ use crate::records::{
 use crate::run_folder::checkpoint::{Checkpoint, broadcast_checkpoint};
 use crate::run_folder::{
     Destination, RunFolder, Sink, TensorBoard, TestFiles, Unfinished, keep_last_checkpoint, read_begun,
-    read_fitted, remove_checkpoints,
+    read_fitted, read_membership_at_begin, remove_checkpoints,
 };
 use crate::training::contest;
 use crate::training::feature_space::NEIGHBORS;
@@ -571,6 +571,30 @@ fn further_line(config: &Config, before: Option<usize>) -> String {
     )
 }
 
+/// Refuses to go on with other samples than those that the run began with, or with others in their files.
+fn check_samples(path: &Path, session: &Session<'_>, reporter: &Reporter) -> Result<()> {
+    let membership = match read_membership_at_begin(path) {
+        Ok(Some(membership)) => membership,
+        Ok(None) => return Ok(()),
+        // It is written anew.
+        Err(problem) => {
+            reporter.warn(&format!(
+                "nothing tells whether the samples are made of what they were when the run began: {problem}"
+            ));
+            return Ok(());
+        }
+    };
+    match session.differences_to(&membership)?.told() {
+        None => Ok(()),
+        Some(told) => Err(Error::Run {
+            folder: path.to_owned(),
+            problem: format!(
+                "the dataset is not what the run began with: {told}; bring the samples back, or train anew"
+            ),
+        }),
+    }
+}
+
 /// Opens the folder of a run that did not end, and finds where it goes on.
 fn resume(
     path: &Path,
@@ -590,6 +614,7 @@ fn resume(
             "a checkpoint is damaged, and the one before it is taken: {problem}"
         ));
     }
+    check_samples(path, session, reporter)?;
     let Some(checkpoint) = checkpoint else {
         reporter.line("the run stopped before its first checkpoint; it begins anew");
         return Ok((folder, None));

@@ -236,7 +236,7 @@ impl<'a> Session<'a> {
         }
         let (splits, differences) = match membership {
             Some(membership) => {
-                let found = remembered(source.as_ref(), &prepared, &dropped, membership);
+                let found = remembered(source.as_ref(), &prepared, &dropped, membership, division.labels);
                 found.map(|(splits, differences)| (splits, Some(differences)))
             }
             None => divide(&dropped).map(|splits| (splits, None)),
@@ -304,6 +304,18 @@ impl<'a> Session<'a> {
             Ok(modality.fit(&FitContext::new(&self.config.base, seen.len(), &read))?)
         });
         fitted.collect()
+    }
+
+    /// What is not as it was in a run that had these samples.
+    ///
+    /// # Errors
+    /// If there are more samples than positions have bits for.
+    pub fn differences_to(&self, membership: &Membership) -> Result<Differences> {
+        let dropped = self.prepared.faults().keys().copied().collect();
+        let labels = label_use(&self.objectives);
+        let (_, differences) =
+            remembered(self.source.as_ref(), &self.prepared, &dropped, membership, labels)?;
+        Ok(differences)
     }
 
     /// What modalities have fitted, as a run folder has it.

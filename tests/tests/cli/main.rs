@@ -8,6 +8,7 @@ mod bad_input;
 mod blend;
 mod commands;
 mod compare;
+mod compare_data;
 mod compare_intervals;
 mod determinism;
 mod device;

@@ -233,7 +233,7 @@ fn a_checkpoint_of_another_format_configuration_or_dataset_is_refused_by_name() 
         config.replace("train_samples = 72", "train_samples = 80"),
     )
     .unwrap();
-    p.refuse_after_run(&resume(&[]), "other samples than when the run began");
+    p.refuse_after_run(&resume(&[]), "not what the run began with");
 }
 
 #[test]

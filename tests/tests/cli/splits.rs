@@ -96,10 +96,14 @@ fn a_table_in_another_order_and_with_further_rows_gives_the_same_figures() {
     );
 }
 
+/// A line of another value.
+fn edited(line: &str) -> String {
+    format!("{}7", line.trim_end_matches(|c: char| c != ','))
+}
+
 #[test]
 fn rows_that_are_gone_or_edited_are_refused_where_they_are_evaluated_and_told_elsewhere() {
     let (p, lines, found) = trained();
-    let edit = |line: &str| format!("{}7", line.trim_end_matches(|c: char| c != ','));
     let relabel = |line: &str| {
         let cells: Vec<&str> = line.split(',').collect();
         let other = if cells[1] == "0" { "1" } else { "0" };
@@ -110,7 +114,7 @@ fn rows_that_are_gone_or_edited_are_refused_where_they_are_evaluated_and_told_el
         ("gone", &|lines, at| {
             lines.remove(at);
         }),
-        ("other contents", &|lines, at| lines[at] = edit(&lines[at])),
+        ("other contents", &|lines, at| lines[at] = edited(&lines[at])),
         ("another label", &|lines, at| lines[at] = relabel(&lines[at])),
     ];
     let (test, training) = (of_split(&p, &lines, "test"), of_split(&p, &lines, "training"));
@@ -148,6 +152,58 @@ fn a_run_from_before_splits_were_kept_is_evaluated_with_a_warning_and_a_damaged_
     assert_eq!(evaluated(&p), found);
     let said = p.run(&["evaluate", "run"]).stderr;
     assert!(said.contains("drawn again"), "{said}");
+}
+
+#[test]
+fn samples_without_a_label_were_there_when_the_model_was_trained() {
+    let p = playground();
+    let mut lines = lines();
+    for (place, line) in ["none,,0.25,0.5", "nor,,0.5,0.25"].into_iter().enumerate() {
+        lines.insert(7 * place, line.to_owned());
+    }
+    write(&p, &lines);
+    p.write("config.toml", CONFIG);
+    p.succeed(&["train", "config.toml", "--quiet", "--out", "run"]);
+    let said = p.run(&["evaluate", "run"]).stderr;
+    assert!(
+        said.contains("2 of 122 samples") && said.contains("no label") && !said.contains("not there"),
+        "{said}"
+    );
+    lines[0] = lines[0].replace(",,", ",1,");
+    write(&p, &lines);
+    let said = p.run(&["evaluate", "run"]).stderr;
+    assert!(
+        said.contains("1 of 122 samples")
+            && said.contains("1 samples were not there")
+            && said.contains("`none`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_run_goes_on_with_the_samples_that_it_began_with() {
+    let (p, lines, _) = trained();
+    let further = ["train", "--resume", "run", "--epochs", "5", "--quiet"];
+    let of = |split: &str| of_split(&p, &lines, split)[2];
+    for (split, place) in ["training", "validation", "test"].map(|split| (split, of(split))) {
+        let mut changed = lines.clone();
+        changed[place] = edited(&lines[place]);
+        write(&p, &changed);
+        let said = p.run(&further);
+        assert_eq!(said.code, Some(2), "{}", said.stderr);
+        let id = lines[place].split(',').next().unwrap();
+        for part in [
+            &format!("of the {split} samples"),
+            "other contents",
+            &format!("`{id}`"),
+        ] {
+            assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
+        }
+    }
+    write(&p, &[&lines[..], &["new,1,0.5,0.5".to_owned()]].concat());
+    p.refuse_after_run(&further, "1 samples were not there, such as `new`");
+    write(&p, &lines);
+    p.succeed(&further);
 }
 
 /// Samples of datasets that are more than a table.
