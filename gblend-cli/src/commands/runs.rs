@@ -126,13 +126,11 @@ fn line(run: Listed, first: &str) -> Line {
             line.shown = match comparison {
                 None => "comparison without a result yet".to_owned(),
                 Some(comparison) => {
-                    let seeds = comparison
-                        .rows
-                        .iter()
-                        .map(|row| row.seeds.len())
-                        .max()
-                        .unwrap_or(0);
-                    format!("comparison of {} methods, {seeds} seeds", comparison.rows.len())
+                    format!(
+                        "comparison of {} methods, {}",
+                        comparison.rows.len(),
+                        comparison.repeats()
+                    )
                 }
             };
         }

@@ -7,22 +7,32 @@ use super::{
 };
 
 impl Comparison {
+    /// How often a method was trained, as in `5 seeds` or `3 × 10 folds`.
+    pub fn repeats(&self) -> String {
+        match (&self.folds, self.rows.iter().map(|row| row.seeds.len()).max()) {
+            (Some(folds), _) => self.folds_and_deals(folds),
+            (None, Some(1)) => "one seed".to_owned(),
+            (None, seeds) => format!("{} seeds", seeds.unwrap_or(0)),
+        }
+    }
+
+    /// What one run of a method is of.
+    pub fn repeat(&self) -> &'static str {
+        match self.folds {
+            Some(_) => "fold",
+            None => "seed",
+        }
+    }
+
     /// What intervals are over, as in `5 seeds and 416 test samples`.
     pub fn intervals_are_over(&self) -> String {
-        if let (Some(folds), Some(parts)) = (&self.folds, self.largest()) {
+        let seeds = self.repeats();
+        if let (Some(_), Some(parts)) = (&self.folds, self.largest()) {
             let groups = parts
                 .groups
                 .map_or_else(String::new, |groups| format!(" in {groups} groups"));
-            return format!(
-                "{} of {} samples{groups}",
-                self.folds_and_deals(folds),
-                parts.samples
-            );
+            return format!("{seeds} of {} samples{groups}", parts.samples);
         }
-        let seeds = match self.rows.iter().map(|row| row.seeds.len()).max() {
-            Some(1) => "one seed".to_owned(),
-            seeds => format!("{} seeds", seeds.unwrap_or(0)),
-        };
         match self.largest() {
             None if self.rows.iter().all(|row| row.ci95.is_none()) => {
                 format!("{seeds} alone, which leaves none")
@@ -279,6 +289,7 @@ mod tests {
                 dealt.intervals_are_over(),
                 format!("{words} of 416 samples in 14 groups")
             );
+            assert_eq!((&*dealt.repeats(), dealt.repeat()), (words, "fold"));
         }
         assert!(few.intervals_do_not_know()[0].contains("of 6 group(s): with fewer than 10"));
     }

@@ -140,6 +140,8 @@ fn every_sample_is_tested_once_by_every_method_and_its_group_is_never_trained_on
     p.succeed(&["report", "c"]);
     let page = std::fs::read_to_string(p.path("c/report.html")).unwrap();
     assert!(page.contains("over 4 folds of 72 samples in 12 groups"));
+    assert!(page.contains("each small point one fold") && !page.contains("one seed"));
+    assert!(p.run(&["runs", "c"]).stdout.contains(" methods, 4 folds"));
 }
 
 #[test]

@@ -270,7 +270,15 @@ pub(in crate::report) fn of_runs(runs: &[&Run]) -> Result<Option<Chart>> {
 /// The methods of a comparison.
 pub(in crate::report) fn of_comparison(comparison: &Comparison) -> Result<Option<Chart>> {
     let main = comparison.main();
-    let mut table = Table::new(2, &["method", "seeds", "mean", "95 % interval"]);
+    let mut table = Table::new(
+        2,
+        &[
+            "method",
+            &format!("{}s", comparison.repeat()),
+            "mean",
+            "95 % interval",
+        ],
+    );
     let mut drawn = Vec::new();
     for row in &comparison.rows {
         let name = label(row, comparison);
@@ -307,9 +315,10 @@ pub(in crate::report) fn of_comparison(comparison: &Comparison) -> Result<Option
             .push(vec![name, each.join(", "), of_kind(row.mean, main), interval]);
     }
     let caption = format!(
-        "The large point is the mean over seeds, the bar its 95 % interval over {}, each small point one seed. \
+        "The large point is the mean over {0}s, the bar its 95 % interval over {1}, each small point one {0}. \
          Methods that are better than the best single modality beyond chance are green and their table row says “better”, \
-         those that are worse are red and say “worse”.{}",
+         those that are worse are red and say “worse”.{2}",
+        comparison.repeat(),
         comparison.intervals_are_over(),
         direction(main)
     );

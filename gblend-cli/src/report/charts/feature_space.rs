@@ -208,7 +208,14 @@ fn name(row: &SpaceRow) -> String {
 pub(in crate::report) fn spaces_of_methods(comparison: &Comparison) -> Result<Option<Chart>> {
     let mut table = Table::new(
         4,
-        &["features of", "label", "read by", "method", "mean", "each seed"],
+        &[
+            "features of",
+            "label",
+            "read by",
+            "method",
+            "mean",
+            &format!("each {}", comparison.repeat()),
+        ],
     );
     let mut drawings = Vec::new();
     for figure in figures(comparison) {
@@ -259,9 +266,11 @@ pub(in crate::report) fn spaces_of_methods(comparison: &Comparison) -> Result<Op
     }
     Ok(Some(first(Chart {
         title: "What features tell, method by method".to_owned(),
-        caption: "The large point is the mean over seeds, the bar its 95 % interval by Student’s t, each small point one seed. Labels are \
-                  those that no head was asked for; recall is of each modality in another."
-            .to_owned(),
+        caption: format!(
+            "The large point is the mean over {0}s, the bar its 95 % interval by Student’s t, each small point one {0}. Labels are \
+             those that no head was asked for; recall is of each modality in another.",
+            comparison.repeat()
+        ),
         legend: Vec::new(),
         drawings,
         table,

@@ -136,8 +136,9 @@ pub(in crate::report) fn subsets_trained(
         });
     }
     let caption = format!(
-        "Networks trained on some of the modalities alone, as means over seeds. Colors tell how many modalities a network \
+        "Networks trained on some of the modalities alone, as means over {}s. Colors tell how many modalities a network \
          has.{}",
+        comparison.repeat(),
         direction(main)
     );
     chart(main, "Trained on some of the modalities", caption, drawn, table)

@@ -122,9 +122,11 @@ pub(in crate::report) fn time_of_comparison(compared: &Compared) -> Result<Optio
             marks: vec![Mark::Bar(0.0, row.seconds, Ink::Series(0))],
         });
     }
-    let caption = "Seconds of one run, as a mean over seeds, and the largest resident memory of any. Runs of a comparison \
-                   may have shared the machine.";
-    chart("Time and memory", caption.to_owned(), drawn, table)
+    let caption = format!(
+        "Seconds of one run, as a mean over {}s, and the largest resident memory of any. Runs of a comparison may have shared the machine.",
+        compared.result.repeat()
+    );
+    chart("Time and memory", caption, drawn, table)
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ fn methods(compared: &Compared) -> Markup {
                     @if beside { th.number scope="col" { "by joint head" } }
                     th.number scope="col" { "to best single" } th.number scope="col" { "to joint" } th.number scope="col" { "to equal" }
                     @if tuned.is_some() { th.number scope="col" { "tuned to" } }
-                    th.number scope="col" { "seeds" } th.number scope="col" { "time" }
+                    th.number scope="col" { (result.repeat()) "s" } th.number scope="col" { "time" }
                 } }
                 tbody { @for row in &result.rows {
                     tr data-method=(row.method) data-modalities=(row.modalities.join("+")) data-fusion=(row.fusion)
@@ -141,7 +141,7 @@ fn methods(compared: &Compared) -> Markup {
             p.note {
                 "Before that each method was tuned (" @for (place, key) in tuned.keys.iter().enumerate() {
                     @if place > 0 { ", " } code { (key) }
-                } ") by its own validation samples with " (tuned.seeds.len()) " other seeds"
+                } ") by its own validation samples with " (tuned.seeds.len()) " other seed(s)"
                 @if result.folds.is_some() { ", for each fold anew (×, for how many)" } "; test samples had no part in it."
             }
         }
@@ -206,7 +206,11 @@ fn gain(names: &mut Names, compared: &Compared) -> Result<Markup> {
         .map(|(blend, single)| (&blend.prediction, &single.prediction))
         .collect();
     let gains = ClassGain::of(&first.classes, &said);
-    let note = format!("Means over {} seed(s); each small point is one seed.", said.len());
+    let repeat = compared.result.repeat();
+    let note = format!(
+        "Means over {} {repeat}(s); each small point is one {repeat}.",
+        said.len()
+    );
     let name = |row: usize| -> String {
         let row: &Row = &compared.result.rows[row];
         label(row, &compared.result)
