@@ -115,12 +115,12 @@ def main():
         if options.only not in f"{task}: {name}":
             continue
         out = folder / f"{place:02}"
-        if not (out / "compare.json").exists():
-            command = [options.gblend, "compare", *([config] if config else [])]
-            command += ["--methods", "equal,ogr", "--seeds", str(options.seeds), "--out", str(out)]
-            for setting in settings:
-                command += ["--set", setting]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # Where it was stopped it goes on; a table is there from its first run on.
+        command = [options.gblend, "compare", *([config] if config else [])]
+        command += ["--methods", "equal,ogr", "--seeds", str(options.seeds), "--out", str(out)]
+        for setting in settings:
+            command += ["--set", setting]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         rows = {row["method"]: accuracies(out, row) for row in json.loads((out / "compare.json").read_text())["rows"]}
         equal, ogr = rows["equal"], rows["ogr"]
         cells = [task, name, f"{sum(equal['pool']) / len(equal['pool']):.1f}"]
