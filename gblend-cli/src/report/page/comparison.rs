@@ -141,7 +141,7 @@ fn methods(compared: &Compared) -> Markup {
             p.note {
                 "Before that each method was tuned (" @for (place, key) in tuned.keys.iter().enumerate() {
                     @if place > 0 { ", " } code { (key) }
-                } ") by its own validation samples with " (tuned.seeds.len()) " other seed(s)"
+                } ") by its own validation samples with " (tuned.seeds.len()) " other seed" @if tuned.seeds.len() != 1 { "s" }
                 @if result.folds.is_some() { ", for each fold anew (×, for how many)" } "; test samples had no part in it."
             }
         }
